@@ -1,0 +1,245 @@
+"""Build the C core and the guests: what setup.py runs.
+
+The C header is the only declaration of the core: preprocessed with
+``VMEMU_CDEF`` defined it is cffi's cdef, as it stands it is what every C file
+includes.  Targets are rebuilt as kbuild does it: when a file in gcc's own
+dependency list is newer, or when the command differs from the recorded one.
+
+setup.py loads this file by path, before the package can be imported; it must
+import nothing from vmemu.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+HEADER = "csrc/vmemu.h"
+
+CORE_FLAGS = (
+    "-std=gnu11",
+    "-O3",
+    "-g",
+    "-fPIC",
+    "-fno-strict-aliasing",  # guest memory is read as whatever type lies there
+    "-fvisibility=hidden",
+)
+WARNINGS = ("-Wall", "-Wextra", "-Werror")
+# cffi's wrappers: straight-line code whose parameters are not all used.
+GLUE_FLAGS = ("-O1", "-Wno-unused-parameter")
+
+GUEST_FLAGS = (
+    "-m32",
+    "-march=i686",
+    "-std=gnu11",
+    "-O2",
+    "-ffreestanding",
+    "-fno-pic",
+    "-fno-stack-protector",
+    "-fno-asynchronous-unwind-tables",
+    "-fcf-protection=none",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+)
+GUEST_LINK = ("-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,noexecstack")
+
+SANITIZERS = {
+    "": (),
+    "asan": ("-fsanitize=address", "-fno-omit-frame-pointer"),
+    "ubsan": ("-fsanitize=undefined", "-fno-sanitize-recover=undefined"),
+}
+
+
+Job = tuple[Path, Path, list[str]]  # C source, target, command without either
+
+
+class BuildError(Exception):
+    """The build cannot go on; the message is one sentence, or the compiler's own words."""
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold `directory`, created if absent, against other builds of the same tree."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def compiler() -> str:
+    """Return the C compiler's path: ``$CC``, else gcc; raises `BuildError` without one."""
+    name = os.environ.get("CC", "gcc")
+    path = shutil.which(name)
+    if path is None:
+        raise BuildError(
+            f"vmemu needs the C compiler {name!r}, which is not installed "
+            "(on Debian: apt-get install gcc libc6-dev)."
+        )
+    return path
+
+
+def sanitizer() -> str:
+    """Return the sanitizer build asked for by ``$VMEMU_SANITIZE``: "", "asan" or "ubsan"."""
+    name = os.environ.get("VMEMU_SANITIZE", "")
+    if name not in SANITIZERS:
+        raise BuildError(f"VMEMU_SANITIZE is {name!r}; it can be asan, ubsan or empty.")
+    return name
+
+
+def build_core(root: Path, objects: Path, extension: Path) -> None:
+    """Build the extension module from ``csrc`` below root, with objects kept in `objects`."""
+    mode = sanitizer()
+    gcc = compiler()
+    objects = objects / (mode or "core")
+    objects.mkdir(parents=True, exist_ok=True)
+    glue = objects / "_core.c"
+    _write_glue(root, gcc, glue)
+    flags = [*CORE_FLAGS, *SANITIZERS[mode], *shlex.split(os.environ.get("CFLAGS", ""))]
+    command = [gcc, *flags, *WARNINGS, f"-I{root / 'csrc'}"]
+    python = [f"-I{path}" for path in _python_includes()]
+    jobs = [
+        (source, objects / f"{source.stem}.o", command)
+        for source in sorted((root / "csrc").glob("*.c"))
+    ]
+    jobs.append((glue, objects / "_core.o", [*command, *GLUE_FLAGS, *python]))
+    _compile_all(jobs)
+    inputs = [target for _, target, _ in jobs]
+    linked = objects / extension.name
+    _make(linked, [gcc, "-shared", *SANITIZERS[mode], *map(str, inputs)], inputs)
+    install([linked], extension.parent)
+
+
+def build_guests(root: Path, objects: Path, target_dir: Path) -> None:
+    """Build each ``guests/NAME.c`` below root into the i386 program ``target_dir/NAME``."""
+    gcc = compiler()
+    objects = objects / "guests"
+    objects.mkdir(parents=True, exist_ok=True)
+    command = [gcc, *GUEST_FLAGS, *GUEST_LINK, f"-I{root / 'guests'}"]
+    jobs = [
+        (source, objects / source.stem, command) for source in sorted((root / "guests").glob("*.c"))
+    ]
+    _compile_all(jobs)
+    mirror([target for _, target, _ in jobs], target_dir)
+
+
+def mirror(files: Sequence[Path], directory: Path) -> None:
+    """Make a directory hold copies of `files` and nothing else."""
+    install(files, directory)
+    names = {path.name for path in files}
+    for path in directory.iterdir():
+        if path.name not in names:
+            path.unlink()
+
+
+def install(files: Sequence[Path], directory: Path) -> None:
+    """Copy files that differ from their copies into a directory, created if absent.
+
+    Copies appear by rename: a process that has the old one mapped keeps it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for source in files:
+        target = directory / source.name
+        new = source.stat()
+        old = target.stat() if target.exists() else None
+        if old is None or (old.st_mtime_ns, old.st_size) != (new.st_mtime_ns, new.st_size):
+            fresh = directory / f".{target.name}.{os.getpid()}"
+            shutil.copy2(source, fresh)
+            fresh.replace(target)
+
+
+def _write_glue(root: Path, gcc: str, glue: Path) -> None:
+    """Write cffi's C source for the header, unless it is there already."""
+    import cffi
+
+    header = root / HEADER
+    done = subprocess.run(
+        [gcc, "-E", "-P", "-DVMEMU_CDEF", str(header)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BuildError(done.stderr.strip())
+    stamp = glue.with_suffix(".cdef")
+    digest = hashlib.sha256(f"{cffi.__version__}\n{done.stdout}".encode()).hexdigest()
+    if glue.exists() and stamp.exists() and stamp.read_text() == digest:
+        return
+    ffi = cffi.FFI()
+    try:
+        ffi.cdef(done.stdout)
+    except cffi.CDefError as error:
+        raise BuildError(f"cffi cannot read {HEADER}: {error}") from error
+    ffi.set_source("vmemu._core", '#include "vmemu.h"')
+    ffi.emit_c_code(str(glue))
+    stamp.write_text(digest)
+
+
+def _python_includes() -> list[str]:
+    """Return the directories of Python.h for the running interpreter."""
+    paths = dict.fromkeys(sysconfig.get_path(name) for name in ("include", "platinclude"))
+    return [path for path in paths if path]
+
+
+def _compile(source: Path, target: Path, command: Sequence[str]) -> None:
+    """Compile one C file to `target`; an object if its name ends in ``.o``, else a program."""
+    depfile = target.parent / f"{target.name}.d"
+    mode = ["-c"] if target.suffix == ".o" else []
+    line = [*command, *mode, "-MMD", "-MF", str(depfile), str(source)]
+    _make(target, line, _dependencies(depfile, source))
+
+
+def _dependencies(depfile: Path, source: Path) -> list[Path]:
+    """Return the files gcc read last time to compile `source`."""
+    if not depfile.exists():
+        return [source]
+    text = depfile.read_text().replace("\\\n", " ").replace("\\ ", "\0")
+    _, _, names = text.partition(": ")
+    return [Path(name.replace("\0", " ")) for name in names.split()]
+
+
+def _make(target: Path, command: Sequence[str], inputs: Iterable[Path]) -> None:
+    """Run ``command -o target`` if an input is newer or the command is not last time's."""
+    record = target.parent / f"{target.name}.cmd"
+    line = shlex.join(command)
+    if record.exists() and record.read_text() == line and not _older(target, inputs):
+        return
+    record.unlink(missing_ok=True)
+    done = subprocess.run(
+        [*command, "-o", str(target)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise BuildError(done.stderr.strip() or f"failed: {line}")
+    record.write_text(line)
+
+
+def _older(target: Path, inputs: Iterable[Path]) -> bool:
+    """Tell whether `target` is missing or older than an input, or an input has gone."""
+    try:
+        made = target.stat().st_mtime_ns
+        return any(path.stat().st_mtime_ns > made for path in inputs)
+    except FileNotFoundError:
+        return True
+
+
+def _compile_all(jobs: Sequence[Job]) -> None:
+    """Compile on as many threads as there are CPUs; every failure is reported at once."""
+    failures = []
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for job in [pool.submit(_compile, *job) for job in jobs]:
+            error = job.exception()
+            if isinstance(error, BuildError):
+                failures.append(str(error))
+            elif error is not None:
+                raise error
+    if failures:
+        raise BuildError("\n".join(failures))
