@@ -1,0 +1,32 @@
+/* mremap-shared: moves R pages that are shared with a living child, which keeps its view (S10). */
+#include "guest.h"
+
+int main(int argc, char **argv)
+{
+	u32 pages = param(argc, argv, "R", 64), len = pages * PAGE_SIZE, total;
+	void *area = map_pages(pages), *to = find_room(pages);
+	struct family f;
+
+	family_init(&f);
+	fill(area, pages, 1);
+	if (must(fork(), "fork") == 0) {
+		child_wait(&f);
+		check(area, pages, 1);
+		fill(area, pages, 2);
+		child_wait(&f);
+		check(area, pages, 2);
+		child_exit(&f, checksum(area, pages));
+	}
+	await_children(&f, 1);
+	mark("before", (u32)area, len);
+	must(mremap(area, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to), "mremap");
+	mark("measure", (u32)to, len);
+	check(to, pages, 1);
+	release_children(&f, 1);
+	await_children(&f, 1); /* the child has written by now */
+	check(to, pages, 1);
+	release_children(&f, 1);
+	total = reap_children(&f, 1);
+	say("mremap-shared: %u pages, parent %x, child %x\n", pages, checksum(to, pages), total);
+	return 0;
+}
