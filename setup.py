@@ -1,4 +1,4 @@
-"""Build and package vmemu; the C core and the guests are built by vmemu/_build.py."""
+"""Package vmemu; vmemu/_build.py builds the C core and the guests."""
 
 import importlib.util
 from pathlib import Path
@@ -19,29 +19,16 @@ def load_build():
 
 
 class build_core(build_ext):
-    """build_ext, with vmemu's own rebuild rules, and the guests."""
+    """build_ext: setuptools compiles all when one file changes, and knows no guests."""
 
     def run(self):
-        """Build everything, one build of a tree at a time."""
-        self.build = load_build()
+        """Build into the source tree for --inplace and editable installs, else into build_lib."""
+        build = load_build()
+        parent = ROOT if self.inplace else Path(self.build_lib).resolve()
         try:
-            with self.build.locked(Path(self.build_temp)):
-                super().run()
-        except self.build.BuildError as error:
+            build.build(ROOT, parent / "vmemu")
+        except build.BuildError as error:
             raise CompileError(str(error)) from error
-
-    def build_extension(self, ext):
-        """Build the core, and the guests beside it, into the build tree."""
-        objects = Path(self.build_temp).resolve()
-        extension = Path(self.get_ext_fullpath(ext.name)).resolve()
-        self.build.build_core(ROOT, objects, extension)
-        self.build.build_guests(ROOT, objects, extension.parent / "guests_bin")
-
-    def copy_extensions_to_source(self):
-        """Finish --inplace and editable builds."""
-        built = Path(self.build_lib).resolve() / "vmemu"
-        self.build.install([built / self.get_ext_filename("_core")], ROOT / "vmemu")
-        self.build.mirror(list((built / "guests_bin").iterdir()), ROOT / "vmemu" / "guests_bin")
 
 
 setup(

@@ -5,8 +5,8 @@ The C header is the only declaration of the core: preprocessed with
 includes.  Targets are rebuilt as kbuild does it: when a file in gcc's own
 dependency list is newer, or when the command differs from the recorded one.
 
-setup.py loads this file by path, before the package can be imported; it must
-import nothing from vmemu.
+setup.py loads this file by path, before the package can be imported, and
+``python -P vmemu/_build.py`` builds in place; it must import nothing from vmemu.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -67,15 +68,6 @@ class BuildError(Exception):
     """The build cannot go on; the message is one sentence, or the compiler's own words."""
 
 
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Hold `directory`, created if absent, against other builds of the same tree."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def compiler() -> str:
     """Return the C compiler's path: ``$CC``, else gcc; raises `BuildError` without one."""
     name = os.environ.get("CC", "gcc")
@@ -96,40 +88,45 @@ def sanitizer() -> str:
     return name
 
 
-def build_core(root: Path, objects: Path, extension: Path) -> None:
-    """Build the extension module from ``csrc`` below root, with objects kept in `objects`."""
-    mode = sanitizer()
-    gcc = compiler()
-    objects = objects / (mode or "core")
+def build(root: Path, package: Path) -> None:
+    """Build the extension and the guests from the tree `root` into the directory `package`.
+
+    Objects stay in ``root/build``; one build of a tree runs at a time.
+    """
+    objects = root / "build" / "vmemu"
+    with _locked(objects):
+        mode = sanitizer()
+        core = build_core(root, objects / (mode or "core"), mode)
+        install([core], package)
+        mirror(build_guests(root, objects / "guests"), package / "guests_bin")
+
+
+def build_core(root: Path, objects: Path, mode: str) -> Path:
+    """Build the extension module from ``csrc`` and return its path below `objects`."""
     objects.mkdir(parents=True, exist_ok=True)
+    gcc = compiler()
     glue = objects / "_core.c"
     _write_glue(root, gcc, glue)
     flags = [*CORE_FLAGS, *SANITIZERS[mode], *shlex.split(os.environ.get("CFLAGS", ""))]
     command = [gcc, *flags, *WARNINGS, f"-I{root / 'csrc'}"]
-    python = [f"-I{path}" for path in _python_includes()]
+    python = [f"-I{path}" for path in python_includes()]
     jobs = [
         (source, objects / f"{source.stem}.o", command)
         for source in sorted((root / "csrc").glob("*.c"))
     ]
     jobs.append((glue, objects / "_core.o", [*command, *GLUE_FLAGS, *python]))
-    _compile_all(jobs)
-    inputs = [target for _, target, _ in jobs]
-    linked = objects / extension.name
-    _make(linked, [gcc, "-shared", *SANITIZERS[mode], *map(str, inputs)], inputs)
-    install([linked], extension.parent)
+    inputs = _compile_all(jobs)
+    extension = objects / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"
+    _make(extension, [gcc, "-shared", *SANITIZERS[mode], *map(str, inputs)], inputs)
+    return extension
 
 
-def build_guests(root: Path, objects: Path, target_dir: Path) -> None:
-    """Build each ``guests/NAME.c`` below root into the i386 program ``target_dir/NAME``."""
-    gcc = compiler()
-    objects = objects / "guests"
+def build_guests(root: Path, objects: Path) -> list[Path]:
+    """Build each ``guests/NAME.c`` into the i386 program ``objects/NAME`` and return these."""
     objects.mkdir(parents=True, exist_ok=True)
-    command = [gcc, *GUEST_FLAGS, *GUEST_LINK, f"-I{root / 'guests'}"]
-    jobs = [
-        (source, objects / source.stem, command) for source in sorted((root / "guests").glob("*.c"))
-    ]
-    _compile_all(jobs)
-    mirror([target for _, target, _ in jobs], target_dir)
+    command = [compiler(), *GUEST_FLAGS, *GUEST_LINK, f"-I{root / 'guests'}"]
+    sources = sorted((root / "guests").glob("*.c"))
+    return _compile_all([(source, objects / source.stem, command) for source in sources])
 
 
 def mirror(files: Sequence[Path], directory: Path) -> None:
@@ -184,10 +181,16 @@ def _write_glue(root: Path, gcc: str, glue: Path) -> None:
     stamp.write_text(digest)
 
 
-def _python_includes() -> list[str]:
-    """Return the directories of Python.h for the running interpreter."""
-    paths = dict.fromkeys(sysconfig.get_path(name) for name in ("include", "platinclude"))
-    return [path for path in paths if path]
+def python_includes() -> list[str]:
+    """Return the directories that can hold Python.h, for the running interpreter.
+
+    The virtual environment's own come last: bootstrap.py puts the headers there
+    where the system has none.
+    """
+    version = f"python{sysconfig.get_python_version()}"
+    own = Path(sys.prefix) / "include"
+    paths = [sysconfig.get_path("include"), sysconfig.get_path("platinclude")]
+    return list(dict.fromkeys([*paths, str(own / version), str(own)]))
 
 
 def _compile(source: Path, target: Path, command: Sequence[str]) -> None:
@@ -231,8 +234,11 @@ def _older(target: Path, inputs: Iterable[Path]) -> bool:
         return True
 
 
-def _compile_all(jobs: Sequence[Job]) -> None:
-    """Compile on as many threads as there are CPUs; every failure is reported at once."""
+def _compile_all(jobs: Sequence[Job]) -> list[Path]:
+    """Compile on as many threads as there are CPUs, and return the targets.
+
+    Every failure is reported, not only the first.
+    """
     failures = []
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for job in [pool.submit(_compile, *job) for job in jobs]:
@@ -243,3 +249,21 @@ def _compile_all(jobs: Sequence[Job]) -> None:
                 raise error
     if failures:
         raise BuildError("\n".join(failures))
+    return [target for _, target, _ in jobs]
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Hold `directory`, created if absent, against other builds of the same tree."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    try:
+        tree = Path(__file__).resolve().parent.parent
+        build(tree, tree / "vmemu")
+    except BuildError as error:
+        sys.exit(f"vmemu: {error}")
