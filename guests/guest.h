@@ -19,7 +19,7 @@ typedef unsigned int u32;
 #define NULL ((void *)0)
 #define PAGE_SIZE 4096u
 #define PAGE_WORDS (PAGE_SIZE / 4)
-#define MAYBE_UNUSED __attribute__((unused))
+#define UNUSED __attribute__((unused))
 
 /* ---- constants, by their kernel names ---- */
 
@@ -31,7 +31,7 @@ enum { ENOENT = 2, EINTR = 4, ECHILD = 10, EAGAIN = 11, ENOMEM = 12, EFAULT = 14
 enum { SIGILL = 4, SIGBUS = 7, SIGFPE = 8, SIGSEGV = 11, SIGPIPE = 13, SIGTERM = 15, SIGCHLD = 17 };
 enum { SA_SIGINFO = 4, SA_RESTORER = 0x04000000 };
 enum { SEGV_MAPERR = 1, SEGV_ACCERR = 2, FPE_INTDIV = 1, ILL_ILLOPN = 2, CLD_EXITED = 1 };
-enum { WNOHANG = 1, CLOCK_MONOTONIC = 1 };
+enum { WNOHANG = 1, CLOCK_MONOTONIC = 1, MADV_DONTNEED = 4, O_RDONLY = 0 };
 
 /* i386 system call numbers. */
 enum {
@@ -168,7 +168,7 @@ static void *memset(void *to, int byte, u32 n)
 /* ---- printing ---- */
 
 /* %s, %d, %u, %x (8 digits) and %% into one write, so that lines of processes never mix. */
-static MAYBE_UNUSED void vsay(int fd, const char *fmt, va_list ap)
+static UNUSED void vsay(int fd, const char *fmt, va_list ap)
 {
 	char line[512], digits[12];
 	u32 n = 0, value, base, i;
@@ -201,7 +201,7 @@ static MAYBE_UNUSED void vsay(int fd, const char *fmt, va_list ap)
 	write(fd, line, n);
 }
 
-static MAYBE_UNUSED void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...)
+static UNUSED void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -210,7 +210,7 @@ static MAYBE_UNUSED void __attribute__((format(printf, 1, 2))) say(const char *f
 	va_end(ap);
 }
 
-static MAYBE_UNUSED void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...)
+static UNUSED void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -221,7 +221,7 @@ static MAYBE_UNUSED void __attribute__((noreturn, format(printf, 1, 2))) die(con
 }
 
 /* Pass a successful result through; on failure say which call it was and exit with 1. */
-static MAYBE_UNUSED long must(long ret, const char *what)
+static UNUSED long must(long ret, const char *what)
 {
 	if ((u32)ret > -4096u)
 		die("%s failed: errno %d\n", what, (int)-ret);
@@ -230,7 +230,7 @@ static MAYBE_UNUSED long must(long ret, const char *what)
 
 /* ---- parameters: NAME=value arguments, anywhere on the command line ---- */
 
-static MAYBE_UNUSED const char *param_str(int argc, char **argv, const char *name, const char *value)
+static UNUSED const char *param_str(int argc, char **argv, const char *name, const char *value)
 {
 	for (int i = 1; i < argc; i++) {
 		const char *a = argv[i], *n = name;
@@ -243,7 +243,7 @@ static MAYBE_UNUSED const char *param_str(int argc, char **argv, const char *nam
 	return value;
 }
 
-static MAYBE_UNUSED u32 param(int argc, char **argv, const char *name, u32 value)
+static UNUSED u32 param(int argc, char **argv, const char *name, u32 value)
 {
 	const char *s = param_str(argc, argv, name, NULL);
 
@@ -256,7 +256,7 @@ static MAYBE_UNUSED u32 param(int argc, char **argv, const char *name, u32 value
 	return value;
 }
 
-static MAYBE_UNUSED int same(const char *a, const char *b)
+static UNUSED int same(const char *a, const char *b)
 {
 	while (*a && *a == *b)
 		a++, b++;
@@ -266,7 +266,7 @@ static MAYBE_UNUSED int same(const char *a, const char *b)
 /* ---- memory: areas, patterns, checksums ---- */
 
 /* Map pages of private anonymous memory whose neighbours on both sides are unmapped. */
-static MAYBE_UNUSED void *map_pages(u32 pages)
+static UNUSED void *map_pages(u32 pages)
 {
 	u8 *p = (u8 *)must(mmap(NULL, (pages + 2) * PAGE_SIZE, PROT_RW,
 				MAP_PRIVATE | MAP_ANONYMOUS), "mmap");
@@ -277,7 +277,7 @@ static MAYBE_UNUSED void *map_pages(u32 pages)
 }
 
 /* Find room for pages, surrounded by unmapped pages, and leave it unmapped. */
-static MAYBE_UNUSED void *find_room(u32 pages)
+static UNUSED void *find_room(u32 pages)
 {
 	void *p = map_pages(pages);
 
@@ -295,7 +295,7 @@ static inline u32 seed(u32 tag, u32 page)
 	return x ^ x >> 15;
 }
 
-static MAYBE_UNUSED void fill_page(void *addr, u32 page, u32 tag)
+static UNUSED void fill_page(void *addr, u32 page, u32 tag)
 {
 	u32 *word = (u32 *)((u8 *)addr + page * PAGE_SIZE), x = seed(tag, page);
 
@@ -303,7 +303,7 @@ static MAYBE_UNUSED void fill_page(void *addr, u32 page, u32 tag)
 		word[i] = x;
 }
 
-static MAYBE_UNUSED void check_page(const void *addr, u32 page, u32 tag)
+static UNUSED void check_page(const void *addr, u32 page, u32 tag)
 {
 	const u32 *word = (const u32 *)((const u8 *)addr + page * PAGE_SIZE);
 	u32 x = seed(tag, page);
@@ -314,20 +314,20 @@ static MAYBE_UNUSED void check_page(const void *addr, u32 page, u32 tag)
 }
 
 /* Write the pattern of tag to pages of memory. */
-static MAYBE_UNUSED void fill(void *addr, u32 pages, u32 tag)
+static UNUSED void fill(void *addr, u32 pages, u32 tag)
 {
 	for (u32 page = 0; page < pages; page++)
 		fill_page(addr, page, tag);
 }
 
 /* Die unless pages of memory hold the pattern of tag. */
-static MAYBE_UNUSED void check(const void *addr, u32 pages, u32 tag)
+static UNUSED void check(const void *addr, u32 pages, u32 tag)
 {
 	for (u32 page = 0; page < pages; page++)
 		check_page(addr, page, tag);
 }
 
-static MAYBE_UNUSED u32 checksum(const void *addr, u32 pages)
+static UNUSED u32 checksum(const void *addr, u32 pages)
 {
 	const u32 *word = addr;
 	u32 sum = 0;
@@ -343,7 +343,7 @@ struct family {
 	int ready[2], go[2], sum[2];
 };
 
-static MAYBE_UNUSED void family_init(struct family *f)
+static UNUSED void family_init(struct family *f)
 {
 	must(pipe(f->ready), "pipe");
 	must(pipe(f->go), "pipe");
@@ -351,7 +351,7 @@ static MAYBE_UNUSED void family_init(struct family *f)
 }
 
 /* In a child: say that we are ready, then sleep until the parent lets us go. */
-static MAYBE_UNUSED void child_wait(struct family *f)
+static UNUSED void child_wait(struct family *f)
 {
 	char c = 0;
 
@@ -360,28 +360,28 @@ static MAYBE_UNUSED void child_wait(struct family *f)
 }
 
 /* In a child: hand our checksum to the parent and exit. */
-static MAYBE_UNUSED void __attribute__((noreturn)) child_exit(struct family *f, u32 sum)
+static UNUSED void __attribute__((noreturn)) child_exit(struct family *f, u32 sum)
 {
 	must(write(f->sum[1], &sum, sizeof(sum)), "write");
 	exit(0);
 }
 
 /* In the parent: sleep until n children are ready. */
-static MAYBE_UNUSED void await_children(struct family *f, u32 n)
+static UNUSED void await_children(struct family *f, u32 n)
 {
 	for (char c; n; n--)
 		must(read(f->ready[0], &c, 1), "read");
 }
 
 /* In the parent: let n children go on. */
-static MAYBE_UNUSED void release_children(struct family *f, u32 n)
+static UNUSED void release_children(struct family *f, u32 n)
 {
 	for (char c = 0; n; n--)
 		must(write(f->go[1], &c, 1), "write");
 }
 
 /* In the parent: wait for n children, die if one failed, return how their checksums add up. */
-static MAYBE_UNUSED u32 reap_children(struct family *f, u32 n)
+static UNUSED u32 reap_children(struct family *f, u32 n)
 {
 	u32 sum, total = 0;
 	int status;
@@ -426,17 +426,17 @@ struct sigaction {
 void restore_rt(void);
 __asm__(".text\nrestore_rt:\n\tmovl $173, %eax\n\tint $0x80\n");
 
-static MAYBE_UNUSED void on_signal(int sig, void (*handler)(int, struct siginfo *, struct ucontext *))
+static UNUSED void on_signal(int sig, void (*handler)(int, struct siginfo *, struct ucontext *))
 {
 	struct sigaction sa = { handler, SA_SIGINFO | SA_RESTORER, restore_rt, { 0, 0 } };
 
 	must(syscall4(NR_rt_sigaction, sig, &sa, 0, 8), "rt_sigaction");
 }
 
-/* ---- start: the initial stack holds argc, argv[], NULL, envp[], NULL, the auxiliary vector ---- */
+/* ---- start: the stack holds argc, argv[], NULL, envp[], NULL, the auxiliary vector ---- */
 
 int main(int argc, char **argv);
-static MAYBE_UNUSED char **environ;
+static UNUSED char **environ;
 
 static void __attribute__((used, noreturn)) start(long *stack)
 {

@@ -1,0 +1,46 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def guest_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of built guests: the installed one, else a fresh one if that is out of date."""
+    built = ROOT / "vmemu" / "guests_bin"
+    header = ROOT / "guests" / "guest.h"
+    for source in (ROOT / "guests").glob("*.c"):
+        program = built / source.stem
+        newest = max(source.stat().st_mtime_ns, header.stat().st_mtime_ns)
+        if not program.exists() or program.stat().st_mtime_ns < newest:
+            break
+    else:
+        return built
+    # By path: the package itself need not be importable to build guests.
+    spec = importlib.util.spec_from_file_location("vmemu_build", ROOT / "vmemu" / "_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    fresh = tmp_path_factory.mktemp("guests")
+    build.build_guests(ROOT, fresh)
+    return fresh
+
+
+@pytest.fixture(scope="session")
+def guest(guest_directory: Path) -> Callable[[str], Path]:
+    """Return a function from a guest's name to the path of its built i386 program."""
+
+    def path(name: str) -> Path:
+        program = guest_directory / name
+        assert program.exists(), f"there is no guest {name}"
+        return program
+
+    return path

@@ -1,0 +1,163 @@
+"""Every guest, run by the host itself: the reference that vmemu's runs are compared with."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.native
+
+GUESTS = Path(__file__).parents[2] / "guests"
+SOURCES = sorted(GUESTS.glob("*.c"))
+
+Guest = Callable[[str], Path]
+
+# Command line, and the pattern its last line of standard output has to match.
+GOOD = [
+    ("hello", r"Hello from ring 3"),
+    ("args one two=2", r"args: 2 arguments, stack ok, auxiliary vector ok"),
+    ("touch PAGES=8", r"touch: 8 pages, read 00000000, written .*"),
+    ("fork-server R=4 N=3", r"fork-server: 4 pages, 3 children, .*"),
+    ("fork-readers R=4 N=3", r"fork-readers: 4 pages, 3 children, .*"),
+    ("late-subfamily R=4 N=3", r"late-subfamily: 4 pages, 3 children, .*"),
+    ("late-subfamily R=4 N=1 GRAND=0", r"late-subfamily: 4 pages, 1 children, .*"),
+    ("orphans R=4 N=3", r"orphans: 4 pages, 3 children, .*"),
+    ("fork-chain G=10", r"fork-chain: 10 generations, .*"),
+    ("mremap-exclusive R=4", r"mremap-exclusive: 4 pages, .*"),
+    ("mremap-shared R=4", r"mremap-shared: 4 pages, .*"),
+    ("mremap-swapclash R=4", r"mremap-swapclash: 4 pages, .*"),
+    ("mremap-then-fork R=4", r"mremap-then-fork: 4 pages, .*"),
+    ("mremap-data", r"mremap-data: 16 pages, .*"),
+    ("merge-arena R=2", r"merge-arena: 6 pages, .*"),
+    ("merge-arena R=2 WRITTEN=0", r"merge-arena: 6 pages, .*"),
+    ("mprotect-halves R=2", r"mprotect-halves: 2 x 2 pages, .*"),
+    ("mprotect-stripes K=4", r"mprotect-stripes: 4 x 2 pages, .*"),
+    ("mprotect-checkerboard K=4", r"mprotect-checkerboard: 4 pages, .*"),
+    ("efault", r"efault: done"),
+    ("efault mode=checkerboard", r"efault: done"),
+    ("fork-brk R=4", r"fork-brk: 4 pages, .*"),
+    ("cut-vma K=8 N=2", r"cut-vma: 8 pages, 2 children, .*"),
+    ("overhead K=16", r"overhead: 16 vmas, own, .*"),
+    ("overhead K=16 mode=unwritten", r"overhead: 16 vmas, unwritten, sum 00000000"),
+    ("overhead K=16 mode=shared", r"overhead: 16 vmas, shared, .*"),
+    ("swap-storm PAGES=50", r"swap-storm: 50 pages, 2 passes, ok, .*"),
+    ("swap-storm PAGES=33 FORK=1", r"swap-storm: 33 pages, 2 passes, ok, .*"),
+    ("cow-verify R=4", r"cow-verify: 4 pages, .*"),
+    ("brk R=8", r"brk: 4 pages kept, 4 pages again fresh 00000000"),
+    ("madvise R=8", r"madvise: 4 of 8 pages read zero, .*"),
+    ("mlock R=4", r"mlock: sum .*"),
+    ("stack-growth", r"stack-growth: 1024 KB, .*"),
+    ("signal-recovery", r"signal-recovery: child exit: signal 17 code 1, ok"),
+    ("pipes N=5 KB=70", r"pipes: 5 rounds gave 11, 71680 bytes, .*, broken pipe 32 signal 13"),
+    ("sleepers N=3", r"sleepers: 1 2 3"),
+    ("selfmod", r"selfmod: new page 7"),
+    ("wild", r"wild: \d+ in all, and still here"),
+    ("fork-bomb LIMIT=3", r"fork-bomb: 3 children"),
+    *[
+        (f"bench {operation} N=4 REP=2", rf"bench: {operation} done")
+        for operation in ("touch", "cow", "fork", "mremap", "mprotect", "getpid", "swap")
+    ],
+]
+
+SEGV = [
+    "jump-nowhere",
+    *[f"hlt INSN={instruction}" for instruction in ("hlt", "cli", "in", "cr3", "int")],
+    "write-code",
+]
+
+
+def run(program: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run a guest on the host, its standard input empty."""
+    return subprocess.run(
+        [program, *args],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _host_executes_i386(guest: Guest) -> None:
+    try:
+        done = run(guest("hello"))
+    except OSError as error:
+        pytest.skip(f"the host does not execute i386 programs: {error}")
+    assert done.stdout == "Hello from ring 3\n"
+
+
+@pytest.mark.parametrize(("command", "last_line"), GOOD, ids=[command for command, _ in GOOD])
+def test_good_guest(guest: Guest, command: str, last_line: str) -> None:
+    name, *args = command.split()
+    first, second = run(guest(name), *args), run(guest(name), *args)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert re.fullmatch(last_line, first.stdout.splitlines()[-1])
+    assert second.stdout == first.stdout  # no address, pid or time in it
+
+
+@pytest.mark.parametrize("command", SEGV)
+def test_bad_guest_dies_of_sigsegv(guest: Guest, command: str) -> None:
+    name, *args = command.split()
+    done = run(guest(name), *args)
+    assert done.returncode == -signal.SIGSEGV
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_exit_status(guest: Guest) -> None:
+    assert run(guest("hello"), "STATUS=42").returncode == 42
+
+
+def test_every_fault_recovers_at_the_right_address(guest: Guest) -> None:
+    lines = run(guest("signal-recovery")).stdout.splitlines()
+    assert len(lines) == 6
+    assert all(line.endswith(", ok") for line in lines)
+
+
+def test_locked_pages_are_resident(guest: Guest) -> None:
+    before, after, _ = run(guest("mlock"), "R=4").stdout.splitlines()
+    assert before == "mlock: 4 of 4 pages resident before the first touch"
+    assert after == "mlock: 4 of 4 pages resident after reclaim"
+
+
+def test_vfork_and_exec(guest: Guest) -> None:
+    done = run(guest("vfork-exec"), str(guest("hello")), "STATUS=3")
+    assert done.stdout.splitlines() == [
+        "Hello from ring 3",
+        "vfork-exec: status 00000300",
+        "vfork-exec: no such program: errno 2",
+    ]
+
+
+def test_cat(guest: Guest) -> None:
+    source = GUESTS / "guest.h"
+    assert run(guest("cat"), str(source)).stdout == source.read_text()
+    assert run(guest("cat"), "/nonexistent").stderr == "cat: /nonexistent: errno 2\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("touch PAGES=many", "PAGES= takes a decimal number"),
+        ("overhead mode=odd", "overhead: mode is own, unwritten or shared"),
+        ("fork-bomb", "fork-bomb: outside vmemu a LIMIT is required"),
+    ],
+)
+def test_refusals(guest: Guest, command: str, complaint: str) -> None:
+    name, *args = command.split()
+    done = run(guest(name), *args)
+    assert (done.returncode, done.stderr) == (1, complaint + "\n")
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_guest_is_described_and_run_here(source: Path) -> None:
+    text = source.read_text()
+    assert re.match(rf"/\*\s+(\* )?{source.stem}: ", text), "the comment on top says what it shows"
+    assert f"| `{source.stem}` |" in (GUESTS / "README.md").read_text()
+    commands = [command for command, _ in GOOD] + SEGV + ["vfork-exec", "cat"]
+    assert source.stem in {command.split()[0] for command in commands}
