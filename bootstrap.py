@@ -145,9 +145,13 @@ def fetch_pip(directory: Path) -> Path:
     indexes += settings.get("extra-index-url", "").split()
     if any(index.startswith("https:") for index in indexes):
         provide_certificates()
-    context = ssl.create_default_context(cafile=settings.get("cert"))
-    if CERTIFICATES.exists():
-        context.load_verify_locations(CERTIFICATES)
+    context = ssl.create_default_context()
+    authorities = settings.get("cert") or (CERTIFICATES if CERTIFICATES.exists() else None)
+    if authorities:
+        try:
+            context.load_verify_locations(authorities)
+        except OSError as error:
+            raise BootstrapError(f"{authorities} cannot be used: {error.strerror}.") from error
     failure = "it has no wheel of pip"
     for index in indexes:
         page = f"{index.rstrip('/')}/pip/"
