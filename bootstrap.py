@@ -42,6 +42,8 @@ Installs vmemu and its tests into .venv (or $VMEMU_VENV), unless that is done,
 and runs COMMAND there:
   sh bootstrap.sh vmemu compare    run the scenarios under every scheme
   sh bootstrap.sh pytest           run the tests
+
+VMEMU_SANITIZE=asan or ubsan in the environment builds and runs the C core so.
 """
 
 
@@ -62,11 +64,21 @@ def main(command: list[str]) -> int:
         return 2
     os.environ["VIRTUAL_ENV"] = str(VENV)
     os.environ["PATH"] = os.pathsep.join([str(VENV / "bin"), os.environ.get("PATH", os.defpath)])
+    if os.environ.get("VMEMU_SANITIZE") == "asan":
+        os.environ.update(asan_environment())
     try:
         os.execvp(command[0], command)
     except OSError as error:
         print(f"vmemu: cannot run {command[0]!r}: {error.strerror}.", file=sys.stderr)
         return 127
+
+
+def asan_environment() -> dict[str, str]:
+    """Return what an uninstrumented Python needs to load an instrumented extension."""
+    query = [os.environ.get("CC", "gcc"), "-print-file-name=libasan.so"]
+    library = subprocess.run(query, capture_output=True, text=True, check=True).stdout.strip()
+    # Python frees little at exit, so leaks cannot be told from its own.
+    return {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
 
 
 def install() -> None:
