@@ -1,0 +1,214 @@
+/* core.c - boots a machine: lays out guest RAM, names things, keeps events. */
+#include "internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int (*py_fault_entry)(struct vmemu *, struct mm_struct *, uint32_t, int);
+int (*py_reclaim_entry)(struct vmemu *, int);
+
+void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *,
+				    uint32_t, int),
+		       int (*reclaim)(struct vmemu *, int))
+{
+	py_fault_entry = fault;
+	py_reclaim_entry = reclaim;
+}
+
+static uint32_t mem_map_frames(uint32_t nr_frames)
+{
+	return (uint32_t)(((uint64_t)nr_frames * sizeof(struct page) +
+			   PAGE_SIZE - 1) >>
+			  PAGE_SHIFT);
+}
+
+uint32_t vmemu_boot_frames(uint64_t ram_bytes)
+{
+	return KERNEL_DATA_PFN + 1 +
+	       mem_map_frames((uint32_t)(ram_bytes >> PAGE_SHIFT));
+}
+
+/*
+ * swapper_pg_dir maps lowmem at PAGE_OFFSET with 4 MB supervisor pages; every
+ * page directory copies these entries.
+ */
+static void map_lowmem(struct vmemu *m)
+{
+	pgd_t *pgd = (pgd_t *)(m->ram + SWAPPER_PG_DIR_PFN * PAGE_SIZE);
+	uint64_t pa;
+
+	for (pa = 0; pa < m->ram_size; pa += PGDIR_SIZE)
+		pgd[pgd_index(PAGE_OFFSET + (kulong)pa)] =
+			(pgd_t)pa | _PAGE_PRESENT | _PAGE_RW | _PAGE_PSE |
+			_PAGE_ACCESSED | _PAGE_DIRTY;
+}
+
+static void zone_boot(struct vmemu *m, uint32_t reserved, uint32_t min_pages)
+{
+	struct zone *zone = &m->k->zone;
+	uint32_t pfn;
+
+	list_init(m, &zone->free_list);
+	list_init(m, &zone->active_list);
+	list_init(m, &zone->inactive_list);
+	zone->prev_priority = 12;
+	zone->pages_min = min_pages;
+	zone->pages_low = min_pages * 2;
+	zone->pages_high = min_pages * 3;
+	zone->present_pages = zone->free_pages = m->nr_frames - reserved;
+	for (pfn = 0; pfn < reserved; pfn++) {
+		m->mem_map[pfn].flags = PG_reserved;
+		m->mem_map[pfn]._count = 1;
+	}
+	for (; pfn < m->nr_frames; pfn++) {
+		m->mem_map[pfn].flags = PG_buddy;
+		list_add_tail(m, &m->mem_map[pfn].lru, &zone->free_list);
+	}
+}
+
+struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
+			uint32_t cache_line, uint32_t min_free_pages,
+			uint32_t ring_size)
+{
+	static const struct rmap_ops *const schemes[] = { &rmap_none,
+							  &rmap_anonmm,
+							  &rmap_anon_vma };
+	struct vmemu *m = calloc(1, sizeof(*m));
+	uint32_t reserved = vmemu_boot_frames(ram_bytes);
+	size_t i;
+
+	if (!m)
+		return NULL;
+	for (i = 0; i < sizeof(schemes) / sizeof(*schemes); i++)
+		if (!strcmp(schemes[i]->name, rmap))
+			m->rmap = schemes[i];
+	m->ram = mmap(NULL, ram_bytes, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (!m->rmap || m->ram == MAP_FAILED)
+		goto fail;
+	if (ring_size) {
+		m->ring = calloc(ring_size, sizeof(*m->ring));
+		if (!m->ring)
+			goto fail_ram;
+	}
+	m->ring_size = ring_size;
+	m->ram_size = ram_bytes;
+	m->nr_frames = (uint32_t)(ram_bytes >> PAGE_SHIFT);
+	m->page_cluster = 3;
+	m->k = (struct kernel_data *)(m->ram + KERNEL_DATA_PFN * PAGE_SIZE);
+	m->mem_map =
+		(struct page *)(m->ram + (KERNEL_DATA_PFN + 1) * PAGE_SIZE);
+	for (i = 0; i < MAX_SWAPFILES; i++)
+		m->swap[i].fd = -1;
+	for (i = 0; i < NR_FILES; i++)
+		m->file_fd[i] = -1;
+	zone_boot(m, reserved, min_free_pages);
+	list_init(m, &m->k->mmlist);
+	list_init(m, &m->k->quarantine);
+	list_init(m, &m->k->swapper_space.i_mmap);
+	slab_boot(m, cache_line);
+	map_lowmem(m);
+	return m;
+
+fail_ram:
+	munmap(m->ram, ram_bytes);
+fail:
+	free(m);
+	return NULL;
+}
+
+void vmemu_free(struct vmemu *m)
+{
+	int i;
+
+	for (i = 0; i < MAX_SWAPFILES; i++) {
+		free(m->swap[i].map_frames);
+		if (m->swap[i].fd >= 0)
+			close(m->swap[i].fd);
+	}
+	for (i = 0; i < NR_FILES; i++)
+		if (m->file_fd[i] >= 0)
+			close(m->file_fd[i]);
+	munmap(m->ram, m->ram_size);
+	free(m->ring);
+	free(m);
+}
+
+const char *vmemu_counter_name(int id)
+{
+#define VMEMU_NAME(name) #name,
+	static const char *const names[] = { VMEMU_COUNTERS(VMEMU_NAME) };
+#undef VMEMU_NAME
+	return id >= 0 && id < NR_COUNTERS ? names[id] : NULL;
+}
+
+const char *vmemu_event_name(int type)
+{
+	static const char *const names[NR_EVENTS] = {
+		"none",   "fault",    "cow",     "swapin", "swapout",
+		"unmap",  "reclaim",  "syscall", "switch", "fork",
+		"exec",   "exit",     "signal",  "mmap",   "munmap",
+		"mremap", "mprotect", "mark",    "oom"
+	};
+	return type >= 0 && type < NR_EVENTS ? names[type] : NULL;
+}
+
+const char *vmemu_cache_name(int id)
+{
+	static const char *const names[NR_CACHES] = {
+		"vm_area_struct", "mm_struct",       "anon_vma",   "anonmm",
+		"address_space",  "radix_tree_node", "python_rmap"
+	};
+	return id >= 0 && id < NR_CACHES ? names[id] : NULL;
+}
+
+const char *vmemu_rmap_name(int i)
+{
+	static const char *const names[] = { "none", "anonmm", "anon_vma" };
+
+	return i >= 0 && i < 3 ? names[i] : NULL;
+}
+
+void vmemu_event(struct vmemu *m, int type, uint32_t a, uint32_t b, uint32_t c)
+{
+	struct event *e;
+
+	if (!m->ring_size)
+		return;
+	e = &m->ring[m->ring_head & (m->ring_size - 1)];
+	e->seq = m->ring_head++;
+	e->time = m->clock;
+	e->pid = m->pid;
+	e->type = (uint32_t)type;
+	e->a = a;
+	e->b = b;
+	e->c = c;
+	e->d = 0;
+}
+
+kptr vmemu_kaddr(struct vmemu *m, const void *p)
+{
+	return p ? kaddr(m, p) : 0;
+}
+
+void *vmemu_host(struct vmemu *m, kptr k)
+{
+	return k ? host(m, k) : NULL;
+}
+
+void vmemu_bug(struct vmemu *m, const char *file, int line, const char *format,
+	       ...)
+{
+	va_list args;
+	int n;
+
+	if (m->bug[0])
+		return;
+	n = snprintf(m->bug, sizeof(m->bug), "%s:%d: ", file, line);
+	va_start(args, format);
+	vsnprintf(m->bug + n, sizeof(m->bug) - (size_t)n, format, args);
+	va_end(args);
+}

@@ -1,0 +1,224 @@
+/* internal.h - what the core's files share and Python never sees. */
+#ifndef VMEMU_INTERNAL_H
+#define VMEMU_INTERNAL_H
+#include "vmemu.h"
+
+#include <string.h>
+
+#define PAGE_OFFSET 0xC0000000u
+#define PAGE_MASK (~(kulong)(PAGE_SIZE - 1))
+#define PGDIR_SIZE ((kulong)1 << PGDIR_SHIFT)
+#define TASK_SIZE PAGE_OFFSET
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* The one place where guest kernel pointers become host pointers. */
+static inline void *host(struct vmemu *m, kptr k)
+{
+	return m->ram + (k - PAGE_OFFSET);
+}
+
+static inline kptr kaddr(struct vmemu *m, const void *p)
+{
+	return (kptr)((const uint8_t *)p - m->ram) + PAGE_OFFSET;
+}
+
+#define HOST(m, type, k) ((struct type *)host(m, k))
+#define ENTRY(m, k, type, member)                                              \
+	((struct type *)((uint8_t *)host(m, k) - offsetof(struct type, member)))
+
+static inline void count(struct vmemu *m, int id)
+{
+	m->counter[id]++;
+}
+
+static inline void event(struct vmemu *m, int type, uint32_t a, uint32_t b,
+			 uint32_t c)
+{
+	if (m->ring_size)
+		vmemu_event(m, type, a, b, c);
+}
+
+/* Records the first inconsistency; Python raises it at the next boundary. */
+void vmemu_bug(struct vmemu *, const char *file, int line, const char *format,
+	       ...) __attribute__((format(printf, 4, 5)));
+#define BUG(m, ...) vmemu_bug(m, __FILE__, __LINE__, __VA_ARGS__)
+#define BUG_ON(m, condition)                                                   \
+	(unlikely(condition) ? (BUG(m, "%s", #condition), 1) : 0)
+
+/* ---- lists of guest objects ---------------------------------------------- */
+
+static inline void list_init(struct vmemu *m, struct list_head *head)
+{
+	head->next = head->prev = kaddr(m, head);
+}
+
+static inline bool list_empty(struct vmemu *m, const struct list_head *head)
+{
+	return head->next == kaddr(m, head);
+}
+
+static inline void list_insert(struct vmemu *m, struct list_head *node,
+			       kptr prev, kptr next)
+{
+	kptr k = kaddr(m, node);
+
+	node->prev = prev;
+	node->next = next;
+	HOST(m, list_head, prev)->next = k;
+	HOST(m, list_head, next)->prev = k;
+}
+
+static inline void list_add(struct vmemu *m, struct list_head *node,
+			    struct list_head *head)
+{
+	list_insert(m, node, kaddr(m, head), head->next);
+}
+
+static inline void list_add_tail(struct vmemu *m, struct list_head *node,
+				 struct list_head *head)
+{
+	list_insert(m, node, head->prev, kaddr(m, head));
+}
+
+static inline void list_del(struct vmemu *m, struct list_head *node)
+{
+	HOST(m, list_head, node->prev)->next = node->next;
+	HOST(m, list_head, node->next)->prev = node->prev;
+	node->next = node->prev = 0;
+}
+
+/* ---- frames ---------------------------------------------------------------- */
+
+static inline uint32_t pfn_of(struct vmemu *m, const struct page *page)
+{
+	return (uint32_t)(page - m->mem_map);
+}
+
+static inline void *page_address(struct vmemu *m, const struct page *page)
+{
+	return m->ram + ((uint64_t)pfn_of(m, page) << PAGE_SHIFT);
+}
+
+static inline struct page *virt_to_page(struct vmemu *m, const void *p)
+{
+	return m->mem_map + (((const uint8_t *)p - m->ram) >> PAGE_SHIFT);
+}
+
+/* ---- ptes --------------------------------------------------------------- */
+
+static inline bool pte_present(pte_t pte)
+{
+	return pte & (_PAGE_PRESENT | _PAGE_PROTNONE);
+}
+
+static inline uint32_t pte_pfn(pte_t pte)
+{
+	return pte >> PAGE_SHIFT;
+}
+
+static inline pte_t mk_pte(struct vmemu *m, struct page *page, kulong prot)
+{
+	return ((pte_t)pfn_of(m, page) << PAGE_SHIFT) | prot;
+}
+
+static inline pte_t swp_entry_to_pte(uint32_t entry)
+{
+	return entry;
+}
+
+static inline uint32_t pte_to_swp_entry(pte_t pte)
+{
+	return pte;
+}
+
+static inline uint32_t swp_entry(uint32_t type, uint32_t offset)
+{
+	return type << 1 | offset << 8;
+}
+
+static inline uint32_t swp_type(uint32_t entry)
+{
+	return entry >> 1 & 0x1f;
+}
+
+static inline uint32_t swp_offset(uint32_t entry)
+{
+	return entry >> 8;
+}
+
+static inline kulong pgd_index(kulong address)
+{
+	return address >> PGDIR_SHIFT;
+}
+
+/* The pte slot for address, or NULL when there is no page table. */
+static inline pte_t *pte_lookup(struct vmemu *m, struct mm_struct *mm,
+				kulong address)
+{
+	pgd_t *pgd = host(m, mm->pgd);
+	pgd_t entry = pgd[pgd_index(address)];
+
+	if (!(entry & _PAGE_PRESENT))
+		return NULL;
+	return (pte_t *)(m->ram + (entry & PAGE_MASK)) +
+	       (address >> PAGE_SHIFT & (PTRS_PER_PTE - 1));
+}
+
+static inline kulong vma_pgoff(const struct vm_area_struct *vma, kulong address)
+{
+	return ((address - vma->vm_start) >> PAGE_SHIFT) + vma->vm_pgoff;
+}
+
+static inline bool is_cow_mapping(const struct vm_area_struct *vma)
+{
+	return (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
+}
+
+/* A frame that code was fetched from must not change under cached blocks. */
+static inline bool page_executed(const struct page *page)
+{
+	return page->flags & PG_arch_1;
+}
+
+/* ---- between the files --------------------------------------------------- */
+
+extern const struct rmap_ops rmap_none, rmap_anonmm, rmap_anon_vma;
+
+void lru_remove(struct vmemu *, struct page *);
+void slab_boot(struct vmemu *, uint32_t cache_line);
+
+/* radix.c */
+int radix_tree_insert(struct vmemu *, struct radix_tree_root *, kulong index,
+		      void *item);
+void *radix_tree_lookup(struct vmemu *, struct radix_tree_root *, kulong index);
+void *radix_tree_delete(struct vmemu *, struct radix_tree_root *, kulong index);
+
+/* rbtree.c: keyed by vm_start */
+void vma_rb_insert(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
+void vma_rb_erase(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
+
+/* rmap.c, for the schemes' walkers */
+enum rmap_walk { WALK_REFERENCED, WALK_UNMAP };
+int page_referenced_one(struct vmemu *, struct page *, struct mm_struct *,
+			kulong address, uint32_t *mapcount);
+int try_to_unmap_one(struct vmemu *, struct page *, struct mm_struct *,
+		     struct vm_area_struct *, kulong address);
+struct page *make_private_copy(struct vmemu *, struct page *);
+
+/* filemap.c */
+struct page *filemap_nopage(struct vmemu *, struct vm_area_struct *,
+			    kulong address, int *ret);
+
+/* swap.c, swap_state.c */
+void free_swap_and_cache(struct vmemu *, uint32_t entry);
+int add_to_swap(struct vmemu *, struct page *);
+int add_to_swap_cache(struct vmemu *, struct page *, uint32_t entry);
+void delete_from_swap_cache(struct vmemu *, struct page *);
+bool can_share_swap_page(struct vmemu *, struct page *);
+bool vm_swap_full(struct vmemu *);
+int swap_writepage(struct vmemu *, struct page *);
+uint16_t *swap_map(struct vmemu *, struct swap_info *, uint32_t offset);
+
+#endif

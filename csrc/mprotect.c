@@ -1,0 +1,27 @@
+/* mprotect.c - new protection bits for the ptes of a range. */
+#include "internal.h"
+
+/* Pages already private and dirty stay so; writability comes back by fault. */
+void change_protection(struct vmemu *m, struct mm_struct *mm,
+		       struct vm_area_struct *vma, kulong start, kulong end,
+		       kulong prot)
+{
+	const pte_t keep = PAGE_MASK | _PAGE_ACCESSED | _PAGE_DIRTY;
+
+	(void)vma;
+	while (start < end) {
+		kulong next = (start + PGDIR_SIZE) & ~(PGDIR_SIZE - 1);
+		pte_t *pte = pte_lookup(m, mm, start);
+
+		if (next > end)
+			next = end;
+		if (pte)
+			for (; start < next; start += PAGE_SIZE, pte++)
+				if (pte_present(*pte)) {
+					*pte = (*pte & keep) | prot;
+					count(m, CNT_protect_ptes);
+				}
+		start = next;
+	}
+	flush_tlb(m);
+}

@@ -1,0 +1,132 @@
+/*
+ * page_alloc.c - guest frames: one free list, three watermarks, a quarantine.
+ *
+ * Order-0 part of mm/page_alloc.c of 2.6.6.  Below pages_low kswapd is asked
+ * for; below pages_min an ordinary allocation reclaims for itself; the rest is
+ * for reclaim (PF_MEMALLOC) and, by half, for atomic allocations.
+ */
+#include "internal.h"
+
+static struct page *take_frame(struct vmemu *m, uint32_t leave)
+{
+	struct zone *zone = &m->k->zone;
+	struct page *page;
+
+	if (zone->free_pages <= leave)
+		return NULL;
+	page = ENTRY(m, zone->free_list.next, page, lru);
+	list_del(m, &page->lru);
+	BUG_ON(m, page->_count != 0 || page->mapcount != 0 ||
+			  page->flags != PG_buddy);
+	zone->free_pages--;
+	page->flags = 0;
+	page->_count = 1;
+	page->private = page->mapping = page->index = 0;
+	count(m, CNT_pgalloc);
+	return page;
+}
+
+/*
+ * One frame, or NULL when reclaim and the OOM killer could not help (or when
+ * the TLB-fill hook must not reclaim: the fault is then asked again outside).
+ */
+struct page *alloc_page(struct vmemu *m, int gfp)
+{
+	struct zone *zone = &m->k->zone;
+	struct page *page = take_frame(m, zone->pages_low);
+
+	if (likely(page))
+		goto got;
+	m->want_kswapd = 1;
+	if (m->in_hook)
+		return NULL;
+	if (m->nr_quarantine)
+		cpu_drop_code(m);
+	if (m->memalloc) {
+		page = take_frame(m, 0);
+		if (page)
+			goto got;
+		return NULL;
+	}
+	for (;;) {
+		page = take_frame(m, gfp & GFP_ATOMIC ? zone->pages_min / 2 :
+							zone->pages_min);
+		if (page)
+			goto got;
+		/* Zero: nothing could be freed and nobody was killed. */
+		if (gfp & GFP_ATOMIC || py_reclaim_entry(m, gfp) <= 0)
+			return NULL;
+		if (m->nr_quarantine)
+			cpu_drop_code(m);
+	}
+got:
+	if (gfp & GFP_ZERO)
+		memset(page_address(m, page), 0, PAGE_SIZE);
+	return page;
+}
+
+void get_page(struct vmemu *m, struct page *page)
+{
+	(void)m;
+	page->_count++;
+}
+
+static void free_frame(struct vmemu *m, struct page *page)
+{
+	struct zone *zone = &m->k->zone;
+
+	if (BUG_ON(m, page->mapcount != 0) ||
+	    BUG_ON(m,
+		   page->flags & (PG_lru | PG_active | PG_swapcache | PG_anon |
+				  PG_reserved | PG_buddy | PG_slab)))
+		return;
+	count(m, CNT_pgfree);
+	if (page_executed(page)) {
+		page->flags = PG_arch_1;
+		list_add_tail(m, &page->lru, &m->k->quarantine);
+		m->nr_quarantine++;
+		return;
+	}
+	page->flags = PG_buddy;
+	list_add(m, &page->lru, &zone->free_list);
+	zone->free_pages++;
+}
+
+void put_page(struct vmemu *m, struct page *page)
+{
+	if (page->flags & PG_reserved)
+		return;
+	if (BUG_ON(m, page->_count <= 0))
+		return;
+	if (--page->_count)
+		return;
+	if (page->flags & PG_lru)
+		lru_remove(m, page);
+	page->flags &= ~(kulong)(PG_pgtable | PG_vmalloc | PG_active);
+	free_frame(m, page);
+}
+
+void release_quarantine(struct vmemu *m)
+{
+	struct zone *zone = &m->k->zone;
+
+	while (!list_empty(m, &m->k->quarantine)) {
+		struct page *page = ENTRY(m, m->k->quarantine.next, page, lru);
+
+		list_del(m, &page->lru);
+		page->flags = PG_buddy;
+		list_add(m, &page->lru, &zone->free_list);
+		zone->free_pages++;
+	}
+	m->nr_quarantine = 0;
+}
+
+uint32_t page_to_pfn(struct vmemu *m, const struct page *page)
+{
+	return pfn_of(m, page);
+}
+
+struct page *pfn_to_page(struct vmemu *m, uint32_t pfn)
+{
+	return pfn < m->nr_frames ? m->mem_map + pfn : NULL;
+}

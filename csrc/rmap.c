@@ -1,0 +1,210 @@
+/*
+ * rmap.c - from a frame to the ptes that map it: what all schemes share.
+ *
+ * Object-based reverse mapping after Dave McCracken (file pages, 2003), Hugh
+ * Dickins and Andrea Arcangeli (anonymous pages, 2004).  A scheme proposes
+ * candidates (mm, address); the two *_one functions below walk that mm's page
+ * table and act.  Schemes count a `probe` for each such walk and a `cmp` for a
+ * candidate they reject without one.
+ *
+ * PG_anon is set, with mapping and index, while at least one pte maps the page.
+ */
+#include "internal.h"
+
+void page_add_anon_rmap(struct vmemu *m, struct page *page,
+			struct vm_area_struct *vma, kulong address)
+{
+	if (BUG_ON(m, page->flags & PG_reserved))
+		return;
+	if (page->mapcount++) {
+		BUG_ON(m, !(page->flags & PG_anon));
+		m->rmap->again_anon(m, page, vma, address & PAGE_MASK);
+		return;
+	}
+	page->flags |= PG_anon;
+	m->rmap->add_anon(m, page, vma, address & PAGE_MASK);
+	m->nr_mapped++;
+}
+
+void page_add_file_rmap(struct vmemu *m, struct page *page)
+{
+	BUG_ON(m, page->flags & PG_anon);
+	if (!page->mapcount++)
+		m->nr_mapped++;
+}
+
+/* fork copies a pte: candidates include the child already. */
+void page_dup_rmap(struct vmemu *m, struct page *page)
+{
+	BUG_ON(m, page->mapcount == 0);
+	page->mapcount++;
+}
+
+void page_remove_rmap(struct vmemu *m, struct page *page)
+{
+	if (BUG_ON(m, page->mapcount == 0))
+		return;
+	if (--page->mapcount)
+		return;
+	m->nr_mapped--;
+	if (page->flags & PG_anon) {
+		m->rmap->remove_anon(m, page);
+		page->flags &= ~(kulong)PG_anon;
+		page->mapping = 0;
+	}
+}
+
+static pte_t *page_check_address(struct vmemu *m, struct page *page,
+				 struct mm_struct *mm, kulong address)
+{
+	pte_t *pte = pte_lookup(m, mm, address);
+
+	if (!pte || !pte_present(*pte) || pte_pfn(*pte) != pfn_of(m, page))
+		return NULL;
+	return pte;
+}
+
+/*
+ * One candidate of page_referenced: 1 if its pte was young (it is old then).
+ * *mapcount goes down when the page is mapped there.
+ */
+int page_referenced_one(struct vmemu *m, struct page *page,
+			struct mm_struct *mm, kulong address,
+			uint32_t *mapcount)
+{
+	pte_t *pte = page_check_address(m, page, mm, address);
+
+	if (!pte)
+		return 0;
+	(*mapcount)--;
+	if (!(*pte & _PAGE_ACCESSED))
+		return 0;
+	*pte &= ~(pte_t)_PAGE_ACCESSED;
+	flush_tlb(m); /* or the CPU would not set the bit again */
+	return 1;
+}
+
+/*
+ * One candidate of try_to_unmap.  vma may be NULL when the scheme does not know
+ * it; it is then looked up, and only after a hit.  SWAP_AGAIN: not mapped here,
+ * or unmapped and others remain.
+ */
+int try_to_unmap_one(struct vmemu *m, struct page *page, struct mm_struct *mm,
+		     struct vm_area_struct *vma, kulong address)
+{
+	pte_t *pte = page_check_address(m, page, mm, address), old;
+
+	if (!pte)
+		return SWAP_AGAIN;
+	if (!vma) {
+		vma = find_vma(m, mm, address);
+		if (BUG_ON(m, !vma || vma->vm_start > address))
+			return SWAP_FAIL;
+	}
+	if (vma->vm_flags & (VM_LOCKED | VM_RESERVED))
+		return SWAP_FAIL;
+	if (*pte & _PAGE_ACCESSED) {
+		*pte &= ~(pte_t)_PAGE_ACCESSED;
+		flush_tlb(m);
+		return SWAP_FAIL;
+	}
+	/* Somebody else holds a reference: a later write would copy the page
+	 * away from under them. */
+	if (page->flags & PG_swapcache &&
+	    page->_count != (int32_t)page->mapcount + 2)
+		return SWAP_FAIL;
+	old = *pte;
+	*pte = 0;
+	flush_tlb(m);
+	if (old & _PAGE_DIRTY)
+		page->flags |= PG_dirty;
+	if (page->flags & PG_anon) {
+		if (BUG_ON(m, !(page->flags & PG_swapcache)))
+			return SWAP_FAIL;
+		swap_duplicate(m, page->private);
+		*pte = swp_entry_to_pte(page->private);
+	}
+	mm->rss--;
+	page_remove_rmap(m, page);
+	put_page(m, page);
+	return page->mapcount ? SWAP_AGAIN : SWAP_SUCCESS;
+}
+
+/* ---- file pages: every vma on the file's list, 2.6.6 style ------------------ */
+
+static bool file_address(struct page *page, const struct vm_area_struct *vma,
+			 kulong *address)
+{
+	if (page->index < vma->vm_pgoff)
+		return false;
+	*address =
+		vma->vm_start + ((page->index - vma->vm_pgoff) << PAGE_SHIFT);
+	return *address >= vma->vm_start && *address < vma->vm_end;
+}
+
+static int walk_file(struct vmemu *m, struct page *page, enum rmap_walk walk)
+{
+	struct address_space *mapping = HOST(m, address_space, page->mapping);
+	kptr head = kaddr(m, &mapping->i_mmap), k;
+	uint32_t left = page->mapcount;
+	int referenced = 0;
+
+	for (k = mapping->i_mmap.next; k != head;
+	     k = HOST(m, list_head, k)->next) {
+		struct vm_area_struct *vma =
+			ENTRY(m, k, vm_area_struct, shared.list);
+		struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
+		kulong address;
+
+		if (!mm->rss || !file_address(page, vma, &address))
+			continue;
+		if (walk == WALK_REFERENCED) {
+			referenced += page_referenced_one(m, page, mm, address,
+							  &left);
+			if (!left)
+				break;
+			continue;
+		}
+		if (try_to_unmap_one(m, page, mm, vma, address) == SWAP_FAIL)
+			return SWAP_FAIL;
+		if (!page->mapcount)
+			return SWAP_SUCCESS;
+	}
+	return walk == WALK_REFERENCED ? referenced : SWAP_AGAIN;
+}
+
+/* How often the page was referenced since the last call; ages its ptes. */
+int page_referenced(struct vmemu *m, struct page *page)
+{
+	int referenced = 0;
+
+	if (page->flags & PG_referenced) {
+		page->flags &= ~(kulong)PG_referenced;
+		referenced++;
+	}
+	if (!page->mapcount || !page->mapping)
+		return referenced;
+	if (!(page->flags & PG_anon))
+		return referenced + walk_file(m, page, WALK_REFERENCED);
+	count(m, CNT_referenced_pages);
+	return referenced + m->rmap->referenced(m, page);
+}
+
+/* Removes every pte of a page that reclaim holds; enum swap_result. */
+int try_to_unmap(struct vmemu *m, struct page *page)
+{
+	uint64_t before = m->counter[CNT_unmap_probes];
+	int ret;
+
+	if (!(page->flags & PG_anon)) {
+		ret = walk_file(m, page, WALK_UNMAP);
+	} else {
+		count(m, CNT_unmap_pages);
+		ret = m->rmap->unmap(m, page);
+	}
+	if (!page->mapcount)
+		ret = SWAP_SUCCESS;
+	event(m, EV_unmap, pfn_of(m, page),
+	      (uint32_t)(m->counter[CNT_unmap_probes] - before), (uint32_t)ret);
+	return ret;
+}

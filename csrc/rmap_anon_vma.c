@@ -1,0 +1,155 @@
+/*
+ * rmap_anon_vma.c - Andrea Arcangeli's anon_vma, as in 2.6.7 (rmap 39 and 40).
+ *
+ * An anonymous page points at the anon_vma of the vma that first mapped it, and
+ * carries a linear page offset.  An anon_vma lists the vmas that may map its
+ * pages: the one it was made for, that one's copies in forked children (newest
+ * first), its split-off parts, and neighbours that adopted it.  vm_pgoff
+ * travels with a moved vma, so mremap touches no page.
+ *
+ * Costs 12 bytes per vma and 12 per anon_vma.  What breaks it: many forked
+ * children on one list, each page mapped by one of them only; vmas that cannot
+ * merge since their anon_vmas or offsets differ.
+ *
+ * No reference count: freed when the list empties.
+ */
+#include "internal.h"
+
+static struct anon_vma *anon_vma_of(struct vmemu *m, kptr k)
+{
+	return HOST(m, anon_vma, k);
+}
+
+struct anon_vma *anon_vma_alloc(struct vmemu *m)
+{
+	struct anon_vma *a = kmem_cache_alloc(m, CACHE_anon_vma, GFP_KERNEL);
+
+	if (a)
+		list_init(m, &a->head);
+	return a;
+}
+
+void anon_vma_free(struct vmemu *m, struct anon_vma *a)
+{
+	BUG_ON(m, !list_empty(m, &a->head));
+	kmem_cache_free(m, CACHE_anon_vma, a);
+}
+
+void anon_vma_link(struct vmemu *m, struct vm_area_struct *vma)
+{
+	if (vma->anon_vma)
+		list_add(m, &vma->anon_vma_node,
+			 &anon_vma_of(m, vma->anon_vma)->head);
+}
+
+void anon_vma_unlink(struct vmemu *m, struct vm_area_struct *vma)
+{
+	struct anon_vma *a;
+
+	if (!vma->anon_vma)
+		return;
+	a = anon_vma_of(m, vma->anon_vma);
+	list_del(m, &vma->anon_vma_node);
+	if (list_empty(m, &a->head))
+		anon_vma_free(m, a);
+}
+
+static void add_anon(struct vmemu *m, struct page *page,
+		     struct vm_area_struct *vma, kulong address)
+{
+	BUG_ON(m, vma->anon_vma == 0);
+	page->mapping = vma->anon_vma;
+	page->index = vma_pgoff(vma, address);
+}
+
+static void again_anon(struct vmemu *m, struct page *page,
+		       struct vm_area_struct *vma, kulong address)
+{
+	BUG_ON(m, page->mapping != vma->anon_vma);
+	BUG_ON(m, page->index != vma_pgoff(vma, address));
+}
+
+static void remove_anon(struct vmemu *m, struct page *page)
+{
+	(void)m, (void)page;
+}
+
+static int nothing(struct vmemu *m, struct page *page,
+		   struct vm_area_struct *vma, kulong address)
+{
+	(void)m, (void)page, (void)vma, (void)address;
+	return 0;
+}
+
+/* Where the vma would map the page; false = rejected without a walk. */
+static bool vma_address(struct vmemu *m, const struct page *page,
+			const struct vm_area_struct *vma, kulong *address)
+{
+	*address =
+		vma->vm_start + ((page->index - vma->vm_pgoff) << PAGE_SHIFT);
+	return HOST(m, mm_struct, vma->vm_mm)->rss &&
+	       page->index >= vma->vm_pgoff &&
+	       page->index - vma->vm_pgoff < (vma->vm_end - vma->vm_start) >>
+		       PAGE_SHIFT;
+}
+
+static int referenced(struct vmemu *m, struct page *page)
+{
+	struct anon_vma *a = anon_vma_of(m, page->mapping);
+	kptr head = kaddr(m, &a->head), k;
+	uint32_t left = page->mapcount;
+	int young = 0;
+
+	for (k = a->head.next; left && k != head;
+	     k = HOST(m, list_head, k)->next) {
+		struct vm_area_struct *vma =
+			ENTRY(m, k, vm_area_struct, anon_vma_node);
+		kulong address;
+
+		if (!vma_address(m, page, vma, &address)) {
+			count(m, CNT_referenced_cmp);
+			continue;
+		}
+		count(m, CNT_referenced_probes);
+		young += page_referenced_one(m, page,
+					     HOST(m, mm_struct, vma->vm_mm),
+					     address, &left);
+	}
+	return young;
+}
+
+static int unmap(struct vmemu *m, struct page *page)
+{
+	struct anon_vma *a = anon_vma_of(m, page->mapping);
+	kptr head = kaddr(m, &a->head), k;
+
+	for (k = a->head.next; page->mapcount && k != head;
+	     k = HOST(m, list_head, k)->next) {
+		struct vm_area_struct *vma =
+			ENTRY(m, k, vm_area_struct, anon_vma_node);
+		kulong address;
+
+		if (!vma_address(m, page, vma, &address)) {
+			count(m, CNT_unmap_cmp);
+			continue;
+		}
+		count(m, CNT_unmap_probes);
+		if (try_to_unmap_one(m, page, HOST(m, mm_struct, vma->vm_mm),
+				     vma, address) == SWAP_FAIL)
+			return SWAP_FAIL;
+	}
+	return SWAP_AGAIN;
+}
+
+const struct rmap_ops rmap_anon_vma = {
+	.name = "anon_vma",
+	.vma_size = sizeof(struct vm_area_struct),
+	.mm_size = offsetof(struct mm_struct, anonmm),
+	.add_anon = add_anon,
+	.again_anon = again_anon,
+	.remove_anon = remove_anon,
+	.move_anon = nothing,
+	.clash = nothing,
+	.referenced = referenced,
+	.unmap = unmap,
+};

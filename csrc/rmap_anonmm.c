@@ -1,0 +1,208 @@
+/*
+ * rmap_anonmm.c - Hugh Dickins' anonmm, as after rmap 37 (2.6.6-mm, May 2004).
+ *
+ * An anonymous page points at the anonmm of the mm that first mapped it, and
+ * carries the user address it is mapped at.  fork keeps addresses, so the page
+ * can only be at that address in an mm of the same exec bundle: a flat ring in
+ * fork order, whose head was made at exec.  The page's own mm is tried first.
+ *
+ * Costs 24 bytes per mm (and a pointer in it), nothing per vma or page.  What
+ * breaks it: mremap of a page that others map too, which has to copy; a page
+ * shared only by a few members of a large bundle, which costs a probe in all.
+ *
+ * count: 1 for the living mm, 1 per page; a head also counts itself and each
+ * member.  Protected by head->lock, as is the ring.
+ */
+#include "internal.h"
+
+static struct anonmm *anonmm_at(struct vmemu *m, kptr k)
+{
+	return HOST(m, anonmm, k);
+}
+
+/* A fresh mm after exec: the head of a new bundle.  -1 = no memory. */
+int anonmm_init(struct vmemu *m, struct mm_struct *mm)
+{
+	struct anonmm *a = kmem_cache_alloc(m, CACHE_anonmm, GFP_KERNEL);
+
+	if (!a)
+		return -1;
+	a->count = 2;
+	a->mm = kaddr(m, mm);
+	a->head = kaddr(m, a);
+	list_init(m, &a->list);
+	mm->anonmm = kaddr(m, a);
+	return 0;
+}
+
+/* fork: the child's anonmm joins the ring at its tail.  -1 = no memory. */
+int anonmm_dup(struct vmemu *m, struct mm_struct *child,
+	       struct mm_struct *parent)
+{
+	struct anonmm *a = kmem_cache_alloc(m, CACHE_anonmm, GFP_KERNEL);
+	struct anonmm *head;
+
+	if (!a)
+		return -1;
+	head = anonmm_at(m, anonmm_at(m, parent->anonmm)->head);
+	a->count = 1;
+	a->mm = kaddr(m, child);
+	a->head = kaddr(m, head);
+	list_add_tail(m, &a->list, &head->list);
+	head->count++;
+	child->anonmm = kaddr(m, a);
+	return 0;
+}
+
+/* Drops one count; frees what nobody needs any more. */
+static void anonmm_put(struct vmemu *m, struct anonmm *a)
+{
+	struct anonmm *head = anonmm_at(m, a->head);
+
+	a->count--;
+	BUG_ON(m, a->count < (a == head));
+	if (a != head && a->count == 0) {
+		BUG_ON(m, a->mm != 0);
+		list_del(m, &a->list);
+		kmem_cache_free(m, CACHE_anonmm, a);
+		head->count--;
+	}
+	if (head->count == 1) {
+		BUG_ON(m, head->mm != 0 || !list_empty(m, &head->list));
+		kmem_cache_free(m, CACHE_anonmm, head);
+	}
+}
+
+/* The mm dies; its anonmm lives on while pages point at it. */
+void anonmm_exit(struct vmemu *m, struct mm_struct *mm)
+{
+	struct anonmm *a = anonmm_at(m, mm->anonmm);
+
+	mm->anonmm = 0;
+	a->mm = 0;
+	anonmm_put(m, a);
+}
+
+static void add_anon(struct vmemu *m, struct page *page,
+		     struct vm_area_struct *vma, kulong address)
+{
+	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
+
+	page->mapping = mm->anonmm;
+	page->index = address;
+	anonmm_at(m, mm->anonmm)->count++;
+}
+
+static void again_anon(struct vmemu *m, struct page *page,
+		       struct vm_area_struct *vma, kulong address)
+{
+	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
+
+	BUG_ON(m, page->index != address);
+	BUG_ON(m, anonmm_at(m, page->mapping)->head !=
+			  anonmm_at(m, mm->anonmm)->head);
+}
+
+static void remove_anon(struct vmemu *m, struct page *page)
+{
+	anonmm_put(m, anonmm_at(m, page->mapping));
+}
+
+/* An exclusive page takes its new address along; another must be copied. */
+static int move_anon(struct vmemu *m, struct page *page,
+		     struct vm_area_struct *vma, kulong address)
+{
+	(void)vma;
+	if (page->mapcount != 1)
+		return -1;
+	page->index = address;
+	count(m, CNT_rmap_index_rewrites);
+	return 0;
+}
+
+static int clash(struct vmemu *m, struct page *page, struct vm_area_struct *vma,
+		 kulong address)
+{
+	(void)m, (void)vma;
+	return page->mapcount && page->index != address;
+}
+
+/* A living mm with pages, or NULL: counted as a cheap rejection. */
+static struct mm_struct *candidate(struct vmemu *m, struct anonmm *a, int cmp)
+{
+	struct mm_struct *mm = a->mm ? HOST(m, mm_struct, a->mm) : NULL;
+
+	if (mm && mm->rss)
+		return mm;
+	count(m, cmp);
+	return NULL;
+}
+
+static struct anonmm *next_in_ring(struct vmemu *m, struct anonmm *a)
+{
+	return ENTRY(m, a->list.next, anonmm, list);
+}
+
+static int referenced(struct vmemu *m, struct page *page)
+{
+	struct anonmm *own = anonmm_at(m, page->mapping), *a = own;
+	struct anonmm *found = NULL;
+	uint32_t left = page->mapcount;
+	int young = 0;
+
+	do {
+		struct mm_struct *mm = candidate(m, a, CNT_referenced_cmp);
+		uint32_t before = left;
+
+		if (mm) {
+			count(m, CNT_referenced_probes);
+			young += page_referenced_one(m, page, mm, page->index,
+						     &left);
+			if (left < before && !found)
+				found = a;
+		}
+		a = next_in_ring(m, a);
+	} while (left && a != own);
+	/* Give a page of an extinct mm to a living one, so that the dead
+	 * anonmm drains. */
+	if (!own->mm && !left && found) {
+		page->mapping = kaddr(m, found);
+		found->count++;
+		count(m, CNT_rmap_migrated);
+		anonmm_put(m, own);
+	}
+	return young;
+}
+
+static int unmap(struct vmemu *m, struct page *page)
+{
+	struct anonmm *own = anonmm_at(m, page->mapping), *a = own;
+
+	do {
+		struct mm_struct *mm = candidate(m, a, CNT_unmap_cmp);
+
+		if (mm) {
+			count(m, CNT_unmap_probes);
+			if (try_to_unmap_one(m, page, mm, NULL, page->index) ==
+			    SWAP_FAIL)
+				return SWAP_FAIL;
+			if (!page->mapcount) /* and `own` may be gone */
+				return SWAP_SUCCESS;
+		}
+		a = next_in_ring(m, a);
+	} while (a != own);
+	return SWAP_AGAIN;
+}
+
+const struct rmap_ops rmap_anonmm = {
+	.name = "anonmm",
+	.vma_size = offsetof(struct vm_area_struct, anon_vma_node),
+	.mm_size = sizeof(struct mm_struct),
+	.add_anon = add_anon,
+	.again_anon = again_anon,
+	.remove_anon = remove_anon,
+	.move_anon = move_anon,
+	.clash = clash,
+	.referenced = referenced,
+	.unmap = unmap,
+};

@@ -1,0 +1,313 @@
+/*
+ * swap.c - swap areas: the map of slots, allocation in clusters, swapoff.
+ *
+ * After mm/swapfile.c of 2.6.6.  A slot's map entry counts the ptes that hold
+ * its swap entry, plus one for the swap cache.  Slot 0 is the header's.  The
+ * maps stand in guest frames, as vmalloc'ed ones would.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define MAP_PER_FRAME (PAGE_SIZE / sizeof(uint16_t))
+
+uint16_t *swap_map(struct vmemu *m, struct swap_info *si, uint32_t offset)
+{
+	return (uint16_t *)host(m, si->map_frames[offset / MAP_PER_FRAME]) +
+	       offset % MAP_PER_FRAME;
+}
+
+static struct swap_info *swap_of(struct vmemu *m, uint32_t entry)
+{
+	struct swap_info *si = &m->swap[swp_type(entry)];
+
+	BUG_ON(m, si->fd < 0 || swp_offset(entry) == 0 ||
+			  swp_offset(entry) >= si->max);
+	return si;
+}
+
+static void free_map(struct vmemu *m, struct swap_info *si)
+{
+	while (si->nr_map_frames)
+		put_page(m,
+			 virt_to_page(
+				 m,
+				 host(m, si->map_frames[--si->nr_map_frames])));
+	free(si->map_frames);
+	si->map_frames = NULL;
+}
+
+/* A new area of `pages` pages, header included: its type, or -1. */
+int swap_add(struct vmemu *m, int fd, uint32_t pages, int prio)
+{
+	uint32_t frames = (pages + MAP_PER_FRAME - 1) / MAP_PER_FRAME;
+	struct swap_info *si;
+	int type;
+
+	for (type = 0; type < MAX_SWAPFILES && m->swap[type].fd >= 0; type++)
+		;
+	if (type == MAX_SWAPFILES)
+		return -1;
+	si = &m->swap[type];
+	memset(si, 0, sizeof(*si));
+	si->fd = -1;
+	si->map_frames = calloc(frames, sizeof(*si->map_frames));
+	if (!si->map_frames)
+		return -1;
+	while (si->nr_map_frames < frames) {
+		struct page *page = alloc_page(m, GFP_ZERO);
+
+		if (!page) {
+			free_map(m, si);
+			return -1;
+		}
+		page->flags |= PG_vmalloc;
+		si->map_frames[si->nr_map_frames++] =
+			kaddr(m, page_address(m, page));
+	}
+	*swap_map(m, si, 0) = SWAP_MAP_BAD;
+	si->fd = fd;
+	si->prio = prio;
+	si->max = pages;
+	si->pages = pages - 1;
+	si->lowest_bit = si->cluster_next = 1;
+	si->highest_bit = pages - 1;
+	si->writeok = 1;
+	return type;
+}
+
+/* swapoff's last step: nothing is in use any more. */
+void swap_remove(struct vmemu *m, int type)
+{
+	struct swap_info *si = &m->swap[type];
+
+	BUG_ON(m, si->inuse != 0);
+	close(si->fd);
+	si->fd = -1;
+	free_map(m, si);
+}
+
+/* A free run of SWAPFILE_CLUSTER slots: its first, or 0. */
+static uint32_t find_cluster(struct vmemu *m, struct swap_info *si)
+{
+	uint32_t offset = si->lowest_bit, run = 0;
+
+	if (si->pages - si->inuse < SWAPFILE_CLUSTER)
+		return 0;
+	for (; offset <= si->highest_bit; offset++) {
+		run = *swap_map(m, si, offset) ? 0 : run + 1;
+		if (run == SWAPFILE_CLUSTER)
+			return offset - SWAPFILE_CLUSTER + 1;
+	}
+	return 0;
+}
+
+static uint32_t first_free(struct vmemu *m, struct swap_info *si, uint32_t from)
+{
+	for (; from <= si->highest_bit; from++)
+		if (!*swap_map(m, si, from))
+			return from;
+	return 0;
+}
+
+/* Slots in ascending runs, so that pages evicted together lie together. */
+static uint32_t scan_swap_map(struct vmemu *m, struct swap_info *si)
+{
+	uint32_t offset = 0;
+
+	if (si->cluster_nr) {
+		si->cluster_nr--;
+		offset = first_free(m, si, si->cluster_next);
+	} else {
+		si->cluster_nr = SWAPFILE_CLUSTER - 1;
+		offset = find_cluster(m, si);
+	}
+	if (!offset)
+		offset = first_free(m, si, si->lowest_bit);
+	if (!offset)
+		return 0;
+	*swap_map(m, si, offset) = 1;
+	si->inuse++;
+	si->cluster_next = offset + 1;
+	if (offset == si->lowest_bit)
+		si->lowest_bit++;
+	if (offset == si->highest_bit)
+		si->highest_bit--;
+	if (si->inuse == si->pages) {
+		si->lowest_bit = si->max;
+		si->highest_bit = 0;
+	}
+	return offset;
+}
+
+/* A slot with map count 1, from the area of highest priority; 0 = all full. */
+uint32_t get_swap_page(struct vmemu *m)
+{
+	uint32_t tried = 0;
+
+	for (;;) {
+		int type, best = -1;
+		uint32_t offset;
+
+		for (type = 0; type < MAX_SWAPFILES; type++) {
+			const struct swap_info *si = &m->swap[type];
+
+			if (si->fd >= 0 && si->writeok &&
+			    !(tried >> type & 1) && si->highest_bit &&
+			    (best < 0 || si->prio > m->swap[best].prio))
+				best = type;
+		}
+		if (best < 0)
+			return 0;
+		tried |= 1u << best;
+		offset = scan_swap_map(m, &m->swap[best]);
+		if (offset)
+			return swp_entry((uint32_t)best, offset);
+	}
+}
+
+/* One more pte (or the cache) holds the entry.  0, or -1 at the limit. */
+int swap_duplicate(struct vmemu *m, uint32_t entry)
+{
+	uint16_t *map = swap_map(m, swap_of(m, entry), swp_offset(entry));
+
+	if (BUG_ON(m, *map == 0 || *map >= SWAP_MAP_MAX))
+		return -1;
+	++*map;
+	return 0;
+}
+
+void swap_free(struct vmemu *m, uint32_t entry)
+{
+	struct swap_info *si = swap_of(m, entry);
+	uint32_t offset = swp_offset(entry);
+	uint16_t *map = swap_map(m, si, offset);
+
+	if (BUG_ON(m, *map == 0 || *map == SWAP_MAP_BAD) || --*map)
+		return;
+	si->inuse--;
+	if (offset < si->lowest_bit)
+		si->lowest_bit = offset;
+	if (offset > si->highest_bit)
+		si->highest_bit = offset;
+}
+
+uint32_t swap_count(struct vmemu *m, uint32_t entry)
+{
+	return *swap_map(m, swap_of(m, entry), swp_offset(entry));
+}
+
+uint32_t swap_total(struct vmemu *m)
+{
+	uint32_t sum = 0;
+	int i;
+
+	for (i = 0; i < MAX_SWAPFILES; i++)
+		if (m->swap[i].fd >= 0)
+			sum += m->swap[i].pages;
+	return sum;
+}
+
+uint32_t swap_used(struct vmemu *m)
+{
+	uint32_t sum = 0;
+	int i;
+
+	for (i = 0; i < MAX_SWAPFILES; i++)
+		if (m->swap[i].fd >= 0)
+			sum += m->swap[i].inuse;
+	return sum;
+}
+
+/* ---- swapoff ------------------------------------------------------------- */
+
+static int unuse_pte(struct vmemu *m, struct mm_struct *mm,
+		     struct vm_area_struct *vma, kulong address)
+{
+	pte_t *slot = pte_lookup(m, mm, address), orig = *slot;
+	uint32_t entry = pte_to_swp_entry(orig);
+	struct page *page, *copy;
+	int major;
+
+	page = read_swap_cache(m, entry, 1, &major);
+	slot = pte_lookup(m, mm, address);
+	if (*slot != orig) {
+		if (page)
+			put_page(m, page);
+		return 0;
+	}
+	if (!page)
+		return -1;
+	if (m->rmap->clash(m, page, vma, address)) {
+		copy = make_private_copy(m, page);
+		put_page(m, page);
+		if (!copy)
+			return -1;
+		slot = pte_lookup(m, mm, address);
+		if (*slot != orig) {
+			put_page(m, copy);
+			return 0;
+		}
+		page = copy;
+		page->flags |= PG_dirty;
+		lru_cache_add_active(m, page);
+		count(m, CNT_rmap_copies);
+	}
+	mm->rss++;
+	*slot = mk_pte(m, page, vma->vm_page_prot) & ~(pte_t)_PAGE_ACCESSED;
+	page_add_anon_rmap(m, page, vma, address);
+	swap_free(m, entry);
+	return 0;
+}
+
+/* Brings back every page of mm that is swapped to the area. */
+int unuse_mm(struct vmemu *m, struct mm_struct *mm, int type)
+{
+	kptr k;
+
+	for (k = mm->mmap; k; k = HOST(m, vm_area_struct, k)->vm_next) {
+		struct vm_area_struct *vma = HOST(m, vm_area_struct, k);
+		kulong address = vma->vm_start;
+
+		while (address < vma->vm_end) {
+			pte_t *pte = pte_lookup(m, mm, address);
+
+			if (!pte) {
+				address = (address + PGDIR_SIZE) &
+					  ~(PGDIR_SIZE - 1);
+				continue;
+			}
+			if (*pte && !pte_present(*pte) &&
+			    swp_type(pte_to_swp_entry(*pte)) ==
+				    (uint32_t)type) {
+				if (unuse_pte(m, mm, vma, address))
+					return -1;
+				continue; /* look again: reclaim may have run */
+			}
+			address += PAGE_SIZE;
+		}
+	}
+	return 0;
+}
+
+/* After every unuse_mm: only the cache still holds slots of the area. */
+void swap_drop_cache(struct vmemu *m, int type)
+{
+	struct swap_info *si = &m->swap[type];
+	uint32_t offset;
+
+	for (offset = 1; offset < si->max && si->inuse; offset++) {
+		uint32_t entry = swp_entry((uint32_t)type, offset);
+		struct page *page;
+
+		if (!*swap_map(m, si, offset))
+			continue;
+		page = lookup_swap_cache(m, entry);
+		if (BUG_ON(m, !page))
+			return;
+		delete_from_swap_cache(m, page);
+		page->flags |= PG_dirty;
+		put_page(m, page);
+	}
+}

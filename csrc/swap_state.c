@@ -1,0 +1,214 @@
+/*
+ * swap_state.c - the swap cache and its I/O.
+ *
+ * After mm/swap_state.c and mm/page_io.c of 2.6.6: pages in transit to and from
+ * swap, found by entry, so that ptes that share a slot share the page.  I/O is
+ * synchronous.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+/* Attaches a frame to an entry whose map already counts the cache. */
+int add_to_swap_cache(struct vmemu *m, struct page *page, uint32_t entry)
+{
+	struct address_space *space = &m->k->swapper_space;
+
+	if (radix_tree_insert(m, &space->page_tree, entry >> 1, page))
+		return -1;
+	page->flags |= PG_swapcache;
+	page->private = entry;
+	get_page(m, page);
+	space->nrpages++;
+	return 0;
+}
+
+/* Drops the cache's reference on the page and on its slot. */
+void delete_from_swap_cache(struct vmemu *m, struct page *page)
+{
+	struct address_space *space = &m->k->swapper_space;
+	uint32_t entry = page->private;
+
+	if (BUG_ON(m, !(page->flags & PG_swapcache)))
+		return;
+	radix_tree_delete(m, &space->page_tree, entry >> 1);
+	space->nrpages--;
+	page->flags &= ~(kulong)(PG_swapcache | PG_reclaim);
+	page->private = 0;
+	swap_free(m, entry);
+	put_page(m, page);
+}
+
+/* Gives an anonymous page a slot: 1, or 0 when swap is full or no memory. */
+int add_to_swap(struct vmemu *m, struct page *page)
+{
+	uint32_t entry = get_swap_page(m);
+
+	if (!entry)
+		return 0;
+	if (add_to_swap_cache(m, page, entry)) {
+		swap_free(m, entry);
+		return 0;
+	}
+	page->flags |= PG_uptodate | PG_dirty;
+	return 1;
+}
+
+struct page *lookup_swap_cache(struct vmemu *m, uint32_t entry)
+{
+	struct page *page = radix_tree_lookup(m, &m->k->swapper_space.page_tree,
+					      entry >> 1);
+
+	if (page)
+		get_page(m, page);
+	return page;
+}
+
+int swap_writepage(struct vmemu *m, struct page *page)
+{
+	const struct swap_info *si = &m->swap[swp_type(page->private)];
+	off_t at = (off_t)swp_offset(page->private) << PAGE_SHIFT;
+
+	if (pwrite(si->fd, page_address(m, page), PAGE_SIZE, at) != PAGE_SIZE) {
+		BUG(m, "swap file cannot be written, errno %d", errno);
+		return -1;
+	}
+	page->flags &= ~(kulong)PG_dirty;
+	count(m, CNT_pswpout);
+	event(m, EV_swapout, pfn_of(m, page), page->private, 0);
+	return 0;
+}
+
+/* A frame with the slot's contents, in the cache and counted; NULL = memory. */
+static struct page *read_one(struct vmemu *m, uint32_t entry)
+{
+	const struct swap_info *si = &m->swap[swp_type(entry)];
+	struct page *page = alloc_page(m, GFP_KERNEL), *raced;
+
+	if (!page)
+		return NULL;
+	raced = lookup_swap_cache(m, entry); /* reclaim may have put it there */
+	if (raced || !swap_count(m, entry)) {
+		put_page(m, page);
+		return raced;
+	}
+	swap_duplicate(m, entry);
+	if (add_to_swap_cache(m, page, entry)) {
+		swap_free(m, entry);
+		put_page(m, page);
+		return NULL;
+	}
+	if (pread(si->fd, page_address(m, page), PAGE_SIZE,
+		  (off_t)swp_offset(entry) << PAGE_SHIFT) != PAGE_SIZE)
+		BUG(m, "swap file cannot be read, errno %d", errno);
+	page->flags |= PG_uptodate;
+	count(m, CNT_pswpin);
+	lru_cache_add_active(m, page);
+	return page;
+}
+
+/* The used slots around an entry, an aligned block of 2^page_cluster. */
+static void swapin_readahead(struct vmemu *m, uint32_t entry)
+{
+	struct swap_info *si = &m->swap[swp_type(entry)];
+	uint32_t target = swp_offset(entry);
+	uint32_t offset = target >> m->page_cluster << m->page_cluster;
+	uint32_t end = offset + (1u << m->page_cluster);
+
+	if (!offset)
+		offset = 1;
+	for (; offset < end && offset < si->max; offset++) {
+		uint32_t near = swp_entry(swp_type(entry), offset);
+		uint16_t used = *swap_map(m, si, offset);
+		struct page *page;
+
+		if (offset == target)
+			continue;
+		if (!used || used == SWAP_MAP_BAD)
+			break;
+		page = lookup_swap_cache(m, near);
+		if (!page) {
+			page = read_one(m, near);
+			if (!page)
+				break;
+			page->flags |= PG_reclaim; /* vmemu: read ahead */
+			count(m, CNT_swap_ra);
+		}
+		put_page(m, page);
+	}
+}
+
+/* The counted page of an entry; *major is set when it had to be read. */
+struct page *read_swap_cache(struct vmemu *m, uint32_t entry, int readahead,
+			     int *major)
+{
+	struct page *page = lookup_swap_cache(m, entry);
+
+	*major = 0;
+	if (page) {
+		if (page->flags & PG_reclaim) {
+			page->flags &= ~(kulong)PG_reclaim;
+			count(m, CNT_swap_ra_hit);
+		}
+		return page;
+	}
+	page = read_one(m, entry);
+	if (!page)
+		return NULL;
+	*major = 1;
+	if (readahead && m->page_cluster)
+		swapin_readahead(m, entry);
+	return page;
+}
+
+bool vm_swap_full(struct vmemu *m)
+{
+	return swap_used(m) * 2 > swap_total(m);
+}
+
+/* Nobody else has the page: one pte, and at most the swap cache. */
+bool can_share_swap_page(struct vmemu *m, struct page *page)
+{
+	if (page->flags & PG_reserved)
+		return false;
+	if (page->flags & PG_swapcache)
+		return page->_count == 2 && swap_count(m, page->private) == 1;
+	return page->_count == 1;
+}
+
+/* The caller's is the only reference besides the cache's: leave the cache. */
+int remove_exclusive_swap_page(struct vmemu *m, struct page *page)
+{
+	if (!(page->flags & PG_swapcache) || page->_count != 2 ||
+	    swap_count(m, page->private) != 1)
+		return 0;
+	delete_from_swap_cache(m, page);
+	page->flags |= PG_dirty;
+	return 1;
+}
+
+void free_page_and_swap_cache(struct vmemu *m, struct page *page)
+{
+	remove_exclusive_swap_page(m, page);
+	put_page(m, page);
+}
+
+/* A pte with this entry goes; so does a cached page that only it kept. */
+void free_swap_and_cache(struct vmemu *m, uint32_t entry)
+{
+	struct page *page;
+	uint32_t left = swap_count(m, entry) - 1;
+
+	swap_free(m, entry);
+	if (left != 1)
+		return;
+	page = lookup_swap_cache(m, entry);
+	if (!page)
+		return;
+	if (page->_count == 2 || vm_swap_full(m)) {
+		delete_from_swap_cache(m, page);
+		page->flags |= PG_dirty;
+	}
+	put_page(m, page);
+}

@@ -1,0 +1,679 @@
+/* vmemu.h - the C core's only header: C API and, preprocessed with
+ * VMEMU_CDEF defined, the cffi cdef.
+ *
+ * Everything the modelled kernel owns (page tables, struct page, vmas, mms,
+ * rmap objects, slabs, zone lists) lives in guest RAM with i386 field order and
+ * size.  A `kptr` is such an object's kernel virtual address (PAGE_OFFSET +
+ * physical); functions take host pointers to the same objects.  Only struct
+ * vmemu itself, which stands for the CPU and for the devices, is host memory.
+ *
+ * Sizes are those of Linux 2.6.6..2.6.7 built for i386 SMP without debugging.
+ */
+#ifndef VMEMU_H
+#define VMEMU_H
+#ifndef VMEMU_CDEF
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#endif
+
+typedef uint32_t kptr;   /* kernel virtual address; 0 is NULL */
+typedef uint32_t kulong; /* the guest kernel's unsigned long */
+typedef uint32_t pte_t;
+typedef uint32_t pgd_t;
+
+enum vmemu_layout {
+	PAGE_SHIFT = 12,
+	PAGE_SIZE = 4096,
+	PTRS_PER_PTE = 1024,
+	PTRS_PER_PGD = 1024,
+	PGDIR_SHIFT = 22,
+	TASK_SIZE_PGDS = 768, /* pgd entries below PAGE_OFFSET */
+	GDT_PFN = 1,
+	SWAPPER_PG_DIR_PFN = 2,
+	ZERO_PAGE_PFN = 3,
+	KERNEL_DATA_PFN = 4,
+	LOWMEM_MAX_MB = 896,
+	SWAP_CLUSTER_MAX = 32,
+	MAX_SWAPFILES = 32,
+	SWAP_MAP_MAX = 0x7fff,
+	SWAP_MAP_BAD = 0x8000,
+	SWAPFILE_CLUSTER = 256,
+	NR_FILES = 64, /* mapped host files */
+};
+
+/* i386 pte bits; drawn in pgtable.c */
+enum pte_bits {
+	_PAGE_PRESENT = 0x001,
+	_PAGE_RW = 0x002,
+	_PAGE_USER = 0x004,
+	_PAGE_ACCESSED = 0x020,
+	_PAGE_DIRTY = 0x040,
+	_PAGE_FILE = 0x040,
+	_PAGE_PSE = 0x080,
+	_PAGE_PROTNONE = 0x080,
+};
+
+enum vm_flag_bits {
+	VM_READ = 0x00000001,
+	VM_WRITE = 0x00000002,
+	VM_EXEC = 0x00000004,
+	VM_SHARED = 0x00000008,
+	VM_MAYREAD = 0x00000010,
+	VM_MAYWRITE = 0x00000020,
+	VM_MAYEXEC = 0x00000040,
+	VM_MAYSHARE = 0x00000080,
+	VM_GROWSDOWN = 0x00000100,
+	VM_EXECUTABLE = 0x00001000,
+	VM_LOCKED = 0x00002000,
+	VM_SEQ_READ = 0x00008000,
+	VM_RAND_READ = 0x00010000,
+	VM_DONTCOPY = 0x00020000,
+	VM_DONTEXPAND = 0x00040000,
+	VM_RESERVED = 0x00080000,
+	VM_ACCOUNT = 0x00100000,
+};
+
+enum page_flag_bits {
+	PG_locked = 1 << 0,
+	PG_referenced = 1 << 2,
+	PG_uptodate = 1 << 3,
+	PG_dirty = 1 << 4,
+	PG_lru = 1 << 5,
+	PG_active = 1 << 6,
+	PG_slab = 1 << 7,
+	PG_arch_1 = 1 << 10, /* code has been fetched from this frame */
+	PG_reserved = 1 << 11,
+	PG_reclaim = 1 << 17,
+	PG_swapcache = 1 << 19,
+	PG_anon = 1 << 20,
+	PG_pgtable = 1 << 24, /* vmemu: a page directory or page table */
+	PG_buddy = 1 << 25,   /* vmemu: on the free list */
+	PG_vmalloc = 1 << 26, /* vmemu: holds a piece of a swap map */
+};
+
+struct list_head {
+	kptr next, prev;
+};
+
+struct rb_node {
+	kptr rb_parent;
+	int32_t rb_color;
+	kptr rb_right, rb_left;
+};
+
+struct page { /* 32 bytes */
+	kulong flags;
+	int32_t _count;    /* references; 0 = free */
+	uint32_t mapcount; /* ptes that map it */
+	kulong private;    /* swap entry while PG_swapcache */
+	kptr mapping;      /* address_space, or the rmap object while PG_anon */
+	kulong index;      /* pgoff; under anonmm the user address */
+	struct list_head lru;
+};
+
+struct vm_area_struct { /* 72 bytes up to vm_private_data; 84 with anon_vma */
+	kptr vm_mm;
+	kulong vm_start, vm_end;
+	kptr vm_next;
+	kulong vm_page_prot;
+	kulong vm_flags;
+	struct rb_node vm_rb;
+	struct { /* struct vm_set of the prio_tree; a plain list here */
+		struct list_head list;
+		kptr parent, head;
+	} shared;
+	kptr vm_ops;
+	kulong vm_pgoff; /* pages */
+	kptr vm_file;    /* address_space of the mapped file */
+	kptr vm_private_data;
+	/* fields of anon_vma only; absent from the slab object elsewhere */
+	struct list_head anon_vma_node;
+	kptr anon_vma;
+};
+
+struct anon_vma { /* 12 bytes */
+	uint32_t lock;
+	struct list_head head; /* of vm_area_struct.anon_vma_node */
+};
+
+struct anonmm { /* 24 bytes */
+	int32_t count;
+	uint32_t lock;
+	kptr mm;
+	kptr head;
+	struct list_head list; /* the exec bundle, in fork order */
+};
+
+struct rw_semaphore {
+	int32_t count;
+	uint32_t wait_lock;
+	struct list_head wait_list;
+};
+
+struct wait_queue_head {
+	uint32_t lock;
+	struct list_head task_list;
+};
+
+struct semaphore {
+	int32_t count;
+	int32_t sleepers;
+	struct wait_queue_head wait;
+};
+
+struct completion {
+	uint32_t done;
+	struct wait_queue_head wait;
+};
+
+struct timer_list {
+	struct list_head entry;
+	kulong expires;
+	uint32_t lock;
+	kulong magic;
+	kptr function;
+	kulong data;
+	kptr base;
+};
+
+struct work_struct {
+	kulong pending;
+	struct list_head entry;
+	kptr func, data, wq_data;
+	struct timer_list timer;
+};
+
+struct aio_ring_info {
+	kulong mmap_base, mmap_size;
+	kptr ring_pages;
+	uint32_t ring_lock;
+	int32_t nr_pages;
+	uint32_t nr, tail;
+	kptr internal_pages[8];
+};
+
+struct kioctx {
+	int32_t users, dead;
+	kptr mm;
+	kulong user_id;
+	kptr next;
+	struct wait_queue_head wait;
+	uint32_t ctx_lock;
+	int32_t reqs_active;
+	struct list_head active_reqs, run_list;
+	uint32_t max_reqs;
+	struct aio_ring_info ring_info;
+	struct work_struct wq;
+};
+
+struct mm_context {
+	int32_t size;
+	struct semaphore sem;
+	kptr ldt;
+};
+
+struct mm_struct { /* 524 bytes up to default_kioctx; 528 with anonmm */
+	kptr mmap; /* first vma */
+	kptr mm_rb;
+	kptr mmap_cache;
+	kulong free_area_cache;
+	kptr pgd;
+	int32_t mm_users, mm_count;
+	int32_t map_count; /* vmas */
+	struct rw_semaphore mmap_sem;
+	uint32_t page_table_lock;
+	struct list_head mmlist;
+	kulong start_code, end_code, start_data, end_data;
+	kulong start_brk, brk, start_stack;
+	kulong arg_start, arg_end, env_start, env_end;
+	kulong rss, total_vm, locked_vm; /* pages */
+	kulong def_flags;
+	kulong cpu_vm_mask;
+	kulong saved_auxv[40];
+	uint32_t dumpable;
+	struct mm_context context;
+	int32_t core_waiters;
+	kptr core_startup_done;
+	struct completion core_done;
+	uint32_t ioctx_list_lock;
+	kptr ioctx_list;
+	struct kioctx default_kioctx;
+	/* field of anonmm only; absent from the slab object elsewhere */
+	kptr anonmm;
+};
+
+struct radix_tree_root {
+	uint32_t height;
+	int32_t gfp_mask;
+	kptr rnode;
+};
+
+struct radix_tree_node { /* 276 bytes */
+	uint32_t count;
+	kptr slots[64];
+	kulong tags[2][2];
+};
+
+struct address_space { /* 84 bytes */
+	kptr host; /* 1 + index of the file in struct vmemu; 0 for swapper_space */
+	struct radix_tree_root page_tree;
+	uint32_t tree_lock;
+	struct list_head i_mmap; /* of vm_area_struct.shared.list */
+	uint32_t i_mmap_writable;
+	struct list_head i_mmap_nonlinear;
+	uint32_t i_mmap_lock;
+	uint32_t truncate_count;
+	kulong nrpages;
+	kulong writeback_index;
+	kptr a_ops;
+	kulong flags;
+	kptr backing_dev_info;
+	uint32_t private_lock;
+	struct list_head private_list;
+	kptr assoc_mapping;
+};
+
+struct slab { /* 24 bytes, followed by one 4-byte bufctl per object */
+	struct list_head list;
+	kulong colouroff;
+	kptr s_mem;
+	uint32_t inuse;
+	uint32_t free;
+};
+
+enum slab_cache_id {
+	CACHE_vm_area_struct,
+	CACHE_mm_struct,
+	CACHE_anon_vma,
+	CACHE_anonmm,
+	CACHE_address_space,
+	CACHE_radix_tree_node,
+	CACHE_python_rmap, /* for a scheme written in Python */
+	NR_CACHES
+};
+
+struct kmem_cache {
+	uint32_t id;
+	uint32_t objsize; /* bytes, as declared */
+	uint32_t align;   /* bytes */
+	uint32_t bufsize; /* bytes, aligned */
+	uint32_t num;     /* objects a slab */
+	uint32_t nr_slabs;
+	uint32_t nr_active;
+	struct list_head slabs_full, slabs_partial;
+};
+
+struct zone {
+	uint32_t lock;
+	uint32_t free_pages;
+	uint32_t pages_min, pages_low, pages_high;
+	uint32_t present_pages; /* frames not reserved at boot */
+	struct list_head free_list;
+	struct list_head active_list, inactive_list;
+	uint32_t nr_active, nr_inactive;
+	uint32_t nr_scan_active, nr_scan_inactive;
+	uint32_t pages_scanned;
+	int32_t prev_priority;
+};
+
+struct kernel_data { /* the kernel's static data, one guest frame */
+	struct zone zone;
+	struct kmem_cache caches[NR_CACHES];
+	struct address_space swapper_space;
+	struct list_head mmlist; /* of every mm_struct */
+	struct list_head
+		quarantine; /* freed frames whose blocks are not dropped yet */
+};
+
+/* ---- counters and events ---------------------------------------------- */
+
+/* clang-format off */
+#define VMEMU_COUNTERS(X)                                                      \
+	X(pgfault) X(pgmajfault) X(pgcow) X(pgzero) X(pgalloc) X(pgfree)       \
+	X(pswpin) X(pswpout) X(pgpgin) X(swap_ra) X(swap_ra_hit)               \
+	X(pgactivate) X(pgdeactivate) X(pgscan) X(pgsteal) X(pgrefill)         \
+	X(kswapd_run) X(allocstall) X(oom_kill)                                \
+	X(unmap_probes) X(unmap_cmp) X(unmap_pages)                            \
+	X(referenced_probes) X(referenced_cmp) X(referenced_pages)             \
+	X(rmap_copies) X(rmap_migrated) X(rmap_index_rewrites)                 \
+	X(mremap_ptes) X(fork_ptes) X(zap_ptes) X(protect_ptes)                \
+	X(pgtable_alloc) X(pgtable_free)                                       \
+	X(tlb_fill) X(tlb_flush) X(code_drop) X(fault_hook) X(fault_outside)   \
+	X(syscalls) X(context_switch) X(signals) X(enosys)
+/* clang-format on */
+
+#define VMEMU_ENUM(name) CNT_##name,
+enum counter_id { VMEMU_COUNTERS(VMEMU_ENUM) NR_COUNTERS };
+#undef VMEMU_ENUM
+
+/* Which walk the rmap counters belong to. */
+enum event_type {
+	EV_none,
+	EV_fault,    /* a = address, b = access, c = enum fault_result */
+	EV_cow,      /* a = address, b = old pfn, c = new pfn */
+	EV_swapin,   /* a = address, b = swap entry, c = pfn */
+	EV_swapout,  /* a = pfn, b = swap entry */
+	EV_unmap,    /* a = pfn, b = probes, c = enum swap_result */
+	EV_reclaim,  /* a = priority, b = scanned, c = freed */
+	EV_syscall,  /* a = number, b = result, c = first argument */
+	EV_switch,   /* a = pid */
+	EV_fork,     /* a = child pid */
+	EV_exec,     /* a = pid */
+	EV_exit,     /* a = pid, b = wait status */
+	EV_signal,   /* a = signal, b = si_code, c = address */
+	EV_mmap,     /* a = start, b = end, c = vm_flags */
+	EV_munmap,   /* a = start, b = end */
+	EV_mremap,   /* a = old, b = new, c = new length */
+	EV_mprotect, /* a = start, b = end, c = vm_flags */
+	EV_mark,     /* a = mark, b = argument, c = argument */
+	EV_oom,      /* a = pid killed, b = badness */
+	NR_EVENTS
+};
+
+struct event {
+	uint64_t seq;
+	uint64_t time; /* virtual nanoseconds */
+	uint32_t pid;
+	uint32_t type; /* enum event_type */
+	uint32_t a, b, c, d;
+};
+
+/* ---- outcomes ---------------------------------------------------------- */
+
+enum fault_access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH };
+
+enum fault_result {
+	FAULT_MINOR,   /* resolved */
+	FAULT_MAJOR,   /* resolved, with I/O */
+	FAULT_OUTSIDE, /* ask again outside the TLB-fill hook */
+	FAULT_MAPERR,  /* SIGSEGV, no mapping */
+	FAULT_ACCERR,  /* SIGSEGV, not permitted */
+	FAULT_SIGBUS,
+	FAULT_OOM,
+};
+
+enum pte_kind { PTE_NONE, PTE_PRESENT, PTE_SWAP };
+
+enum swap_result { SWAP_SUCCESS, SWAP_AGAIN, SWAP_FAIL };
+
+enum gfp_bits {
+	GFP_KERNEL = 0,
+	GFP_ZERO = 1,   /* cleared */
+	GFP_ATOMIC = 2, /* no reclaim; may use half of the reserve */
+};
+
+/* ---- the machine -------------------------------------------------------- */
+
+struct cpu_regs {
+	uint32_t eax, ecx, edx, ebx, esp, ebp, esi, edi;
+	uint32_t eip, eflags;
+	uint32_t cs, ss, ds, es, fs, gs;
+};
+
+enum cpu_trap {
+	TRAP_NONE,
+	TRAP_SYSCALL, /* int 0x80; eip is behind it */
+	TRAP_FAULT,   /* fault_address, fault_access, fault_result */
+	TRAP_EXCEPTION, /* trap_vector; eip at the instruction (behind it for int3, into) */
+	TRAP_PREEMPT, /* time slice used up */
+	TRAP_STOP,    /* cpu_request_stop() */
+};
+
+struct swap_info {
+	int fd; /* -1 = slot unused */
+	int prio;
+	uint32_t writeok;
+	uint32_t max;   /* pages, header included */
+	uint32_t pages; /* usable slots */
+	uint32_t inuse;
+	uint32_t lowest_bit, highest_bit;
+	uint32_t cluster_next, cluster_nr;
+	uint32_t nr_map_frames;
+	kptr *map_frames; /* guest frames of the swap map, 2048 uint16_t each */
+};
+
+struct vmemu;
+
+struct rmap_ops {
+	const char *name;
+	uint32_t vma_size, mm_size; /* bytes of the slab objects */
+	/* A page becomes mapped (mapcount 0 -> 1) at address in vma. */
+	void (*add_anon)(struct vmemu *, struct page *, struct vm_area_struct *,
+			 kulong address);
+	/* The same page gets another pte: only asserts. */
+	void (*again_anon)(struct vmemu *, struct page *,
+			   struct vm_area_struct *, kulong address);
+	/* The last pte has gone. */
+	void (*remove_anon)(struct vmemu *, struct page *);
+	/* mremap moves one pte; nonzero = the page must be made exclusive first. */
+	int (*move_anon)(struct vmemu *, struct page *, struct vm_area_struct *,
+			 kulong new_address);
+	/* Nonzero = a page already mapped elsewhere must be copied before it can
+	 * be mapped here (swap-in). */
+	int (*clash)(struct vmemu *, struct page *, struct vm_area_struct *,
+		     kulong address);
+	int (*referenced)(struct vmemu *, struct page *);
+	int (*unmap)(struct vmemu *, struct page *);
+};
+
+struct vmemu {
+	uint8_t *ram;
+	uint64_t ram_size; /* bytes */
+	uint32_t nr_frames;
+	uint32_t page_cluster; /* log2 of swap readahead, pages */
+	struct page *mem_map;
+	struct kernel_data *k;
+	const struct rmap_ops *rmap;
+	void *handle; /* ffi handle of the Python side */
+
+	uint64_t counter[NR_COUNTERS];
+	uint64_t clock; /* virtual nanoseconds */
+	uint32_t pid;   /* of the running task, for events */
+
+	struct event *ring;
+	uint32_t ring_size; /* a power of two; 0 = events off */
+	uint64_t ring_head; /* events ever written */
+
+	struct mm_struct *current_mm;
+	uint32_t in_hook;     /* inside the TLB-fill hook */
+	uint32_t memalloc;    /* PF_MEMALLOC depth: may use the whole reserve */
+	uint32_t tlb_stale;   /* flush before user code runs again */
+	uint32_t want_kswapd; /* free pages fell below pages_low */
+	uint32_t nr_quarantine;
+	uint32_t nr_pagecache; /* pages of files */
+	uint32_t nr_mapped;    /* frames with mapcount > 0 */
+	uint32_t nr_pagetable; /* frames that are page tables */
+
+	struct swap_info swap[MAX_SWAPFILES];
+	int file_fd[NR_FILES]; /* host descriptors of mapped files, -1 = free */
+
+	char bug[256]; /* first inconsistency found by the core, or "" */
+
+	/* CPU, see cpu.c */
+	void *uc;
+	struct cpu_regs regs;
+	uint32_t trap_vector;
+	uint32_t fault_address, fault_access, fault_result;
+	struct cpu_state *cpu;
+};
+
+/* C -> Python: the only ways back. */
+#ifdef VMEMU_CDEF
+extern "Python" int py_fault(struct vmemu *, struct mm_struct *,
+			     uint32_t address, int access);
+extern "Python" int py_reclaim(struct vmemu *, int gfp);
+#else
+extern int (*py_fault_entry)(struct vmemu *, struct mm_struct *, uint32_t, int);
+extern int (*py_reclaim_entry)(struct vmemu *, int);
+#endif
+void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *,
+				    uint32_t, int),
+		       int (*reclaim)(struct vmemu *, int));
+
+/* core.c */
+struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
+			uint32_t cache_line, uint32_t min_free_pages,
+			uint32_t ring_size);
+void vmemu_free(struct vmemu *);
+uint32_t vmemu_boot_frames(uint64_t ram_bytes); /* frames reserved at boot */
+const char *vmemu_counter_name(int id);
+const char *vmemu_event_name(int type);
+const char *vmemu_cache_name(int id);
+const char *vmemu_rmap_name(int i); /* NULL behind the last */
+void vmemu_event(struct vmemu *, int type, uint32_t a, uint32_t b, uint32_t c);
+kptr vmemu_kaddr(struct vmemu *, const void *host); /* 0 for NULL */
+void *vmemu_host(struct vmemu *, kptr);             /* NULL for 0 */
+
+/* page_alloc.c */
+struct page *alloc_page(struct vmemu *, int gfp);
+void get_page(struct vmemu *, struct page *);
+void put_page(struct vmemu *, struct page *);
+uint32_t page_to_pfn(struct vmemu *, const struct page *);
+struct page *pfn_to_page(struct vmemu *, uint32_t pfn);
+void release_quarantine(struct vmemu *); /* their blocks have been dropped */
+
+/* slab.c */
+void *kmem_cache_alloc(struct vmemu *, int id, int gfp);
+void kmem_cache_free(struct vmemu *, int id, void *object);
+
+/* pgtable.c */
+struct mm_struct *mm_alloc(struct vmemu *);
+void mm_free(struct vmemu *, struct mm_struct *); /* page tables are gone */
+pte_t *pte_offset(struct vmemu *, struct mm_struct *, kulong address);
+pte_t *pte_alloc(struct vmemu *, struct mm_struct *, kulong address);
+int pte_kind_at(struct vmemu *, struct mm_struct *, kulong address);
+pte_t pte_value(struct vmemu *, struct mm_struct *, kulong address);
+void free_pgtables(struct vmemu *, struct mm_struct *, kulong start,
+		   kulong end); /* tables that lie wholly in [start, end) */
+void flush_tlb(struct vmemu *);
+uint32_t vm_page_prot(kulong vm_flags); /* protection_map[] */
+
+/* vma.c */
+struct vm_area_struct *find_vma(struct vmemu *, struct mm_struct *,
+				kulong address);
+struct vm_area_struct *find_vma_prev(struct vmemu *, struct mm_struct *,
+				     kulong address,
+				     struct vm_area_struct **prev);
+struct vm_area_struct *vma_alloc(struct vmemu *); /* zeroed; NULL */
+void vma_free(struct vmemu *, struct vm_area_struct *);
+void vma_copy(struct vmemu *, struct vm_area_struct *to,
+	      const struct vm_area_struct *from);
+void vma_link(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
+void vma_unlink(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
+void vma_file_link(struct vmemu *, struct vm_area_struct *);
+void vma_file_unlink(struct vmemu *, struct vm_area_struct *);
+kulong get_unmapped_area(struct vmemu *, struct mm_struct *, kulong low,
+			 kulong high, kulong length, int topdown);
+
+/* memory.c */
+int page_fault(struct vmemu *, struct mm_struct *, kulong address,
+	       int access); /* enum fault_result */
+void zap_page_range(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
+		    kulong start, kulong end);
+int copy_page_range(struct vmemu *, struct mm_struct *dst,
+		    struct mm_struct *src, struct vm_area_struct *);
+int do_anonymous_page(struct vmemu *, struct mm_struct *,
+		      struct vm_area_struct *, kulong address, int write);
+int do_no_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
+	       kulong address, int write);
+int do_wp_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
+	       kulong address);
+int do_swap_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
+		 kulong address, int write);
+int make_pages_present(struct vmemu *, struct mm_struct *, kulong start,
+		       kulong end, int write); /* enum fault_result */
+
+/* mprotect.c, mremap.c */
+void change_protection(struct vmemu *, struct mm_struct *,
+		       struct vm_area_struct *, kulong start, kulong end,
+		       kulong prot);
+/* Returns the bytes moved; less than length when memory ran out. */
+kulong move_page_tables(struct vmemu *, struct mm_struct *,
+			struct vm_area_struct *from, kulong old_address,
+			struct vm_area_struct *to, kulong new_address,
+			kulong length);
+
+/* uaccess.c: -1 = EFAULT */
+int64_t copy_from_user(struct vmemu *, struct mm_struct *, void *to,
+		       kulong from, kulong n); /* bytes copied */
+int64_t copy_to_user(struct vmemu *, struct mm_struct *, kulong to,
+		     const void *from, kulong n); /* bytes copied */
+int64_t strncpy_from_user(struct vmemu *, struct mm_struct *, void *to,
+			  kulong from, kulong n); /* length, n = too long, -1 */
+
+/* filemap.c */
+struct address_space *file_open(struct vmemu *, int fd); /* keeps fd */
+void file_close(struct vmemu *, struct address_space *);
+struct page *find_get_page(struct vmemu *, struct address_space *,
+			   kulong index);
+void remove_from_page_cache(struct vmemu *, struct page *);
+
+/* rmap.c, rmap_*.c */
+void page_add_anon_rmap(struct vmemu *, struct page *, struct vm_area_struct *,
+			kulong address);
+void page_add_file_rmap(struct vmemu *, struct page *);
+void page_dup_rmap(struct vmemu *, struct page *);
+void page_remove_rmap(struct vmemu *, struct page *);
+int page_referenced(struct vmemu *, struct page *);
+int try_to_unmap(struct vmemu *, struct page *); /* enum swap_result */
+int anonmm_init(struct vmemu *, struct mm_struct *);
+int anonmm_dup(struct vmemu *, struct mm_struct *child,
+	       struct mm_struct *parent);
+void anonmm_exit(struct vmemu *, struct mm_struct *);
+struct anon_vma *anon_vma_alloc(struct vmemu *);
+void anon_vma_free(struct vmemu *, struct anon_vma *);
+void anon_vma_link(struct vmemu *, struct vm_area_struct *); /* at the front */
+void anon_vma_unlink(struct vmemu *, struct vm_area_struct *);
+
+/* swap.c, swap_state.c */
+int swap_add(struct vmemu *, int fd, uint32_t pages, int prio); /* type, -1 */
+void swap_remove(struct vmemu *, int type); /* nothing in use */
+uint32_t get_swap_page(struct vmemu *);     /* entry; 0 = full */
+int swap_duplicate(struct vmemu *, uint32_t entry);
+void swap_free(struct vmemu *, uint32_t entry);
+uint32_t swap_count(struct vmemu *, uint32_t entry);
+uint32_t swap_total(struct vmemu *); /* pages */
+uint32_t swap_used(struct vmemu *);
+struct page *lookup_swap_cache(struct vmemu *, uint32_t entry); /* counted */
+struct page *read_swap_cache(struct vmemu *, uint32_t entry, int readahead,
+			     int *major);
+void free_page_and_swap_cache(struct vmemu *, struct page *);
+int remove_exclusive_swap_page(struct vmemu *, struct page *);
+/* swapoff: 0 = every pte of this area in mm is back, -1 = no memory */
+int unuse_mm(struct vmemu *, struct mm_struct *, int type);
+void swap_drop_cache(struct vmemu *, int type);
+
+/* vmscan.c */
+void lru_cache_add(struct vmemu *, struct page *);
+void lru_cache_add_active(struct vmemu *, struct page *);
+void mark_page_accessed(struct vmemu *, struct page *);
+uint32_t shrink_cache(struct vmemu *, uint32_t nr_to_scan); /* pages freed */
+void refill_inactive_zone(struct vmemu *, uint32_t nr_pages,
+			  int reclaim_mapped);
+int reclaim_page(struct vmemu *, struct page *); /* 1 = frame freed */
+int pageout_range(struct vmemu *, struct mm_struct *, kulong start,
+		  kulong end); /* pages unmapped */
+
+/* cpu.c, cpu_state.c, cpu_tlb.c */
+struct cpu_context; /* one task's registers, segments, FPU and TLS entries */
+const char *cpu_uc_function(int i);                   /* NULL behind the last */
+int cpu_init(struct vmemu *, void *const *functions); /* 0 or a uc_err */
+void cpu_exit(struct vmemu *);
+int cpu_run(struct vmemu *); /* enum cpu_trap; m->regs hold the registers */
+void cpu_request_stop(struct vmemu *);                 /* from any thread */
+void cpu_set_preempt(struct vmemu *, uint32_t blocks); /* a slice; 0 = none */
+struct cpu_context *cpu_context_new(struct vmemu *); /* NULL: no host memory */
+struct cpu_context *cpu_context_clone(struct vmemu *, struct cpu_context *);
+void cpu_context_free(struct vmemu *, struct cpu_context *);
+void cpu_context_reset(struct vmemu *, struct cpu_context *); /* as if new */
+struct cpu_regs *cpu_context_regs(struct vmemu *, struct cpu_context *);
+void cpu_switch(struct vmemu *, struct cpu_context *, struct mm_struct *);
+void cpu_set_tls(struct vmemu *, struct cpu_context *, int entry,
+		 uint64_t descriptor); /* entry 6..8 of the GDT */
+uint64_t cpu_get_tls(struct vmemu *, struct cpu_context *, int entry);
+void cpu_fxsave(struct vmemu *, void *image); /* 512 bytes, running task's */
+void cpu_fxrstor(struct vmemu *, const void *image);
+void cpu_drop_code(struct vmemu *); /* and release the quarantine */
+void cpu_code_written(struct vmemu *, struct page *);
+#endif

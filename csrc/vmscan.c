@@ -1,0 +1,231 @@
+/*
+ * vmscan.c - the two LRU lists and what reclaim does to a batch of pages.
+ *
+ * After mm/vmscan.c of 2.6.6.  How much to scan, and when, is decided in
+ * vmemu/swap/reclaim.py.
+ */
+#include "internal.h"
+
+static void add_to_list(struct vmemu *m, struct page *page)
+{
+	struct zone *zone = &m->k->zone;
+
+	page->flags |= PG_lru;
+	if (page->flags & PG_active) {
+		list_add(m, &page->lru, &zone->active_list);
+		zone->nr_active++;
+	} else {
+		list_add(m, &page->lru, &zone->inactive_list);
+		zone->nr_inactive++;
+	}
+}
+
+void lru_cache_add(struct vmemu *m, struct page *page)
+{
+	if (!BUG_ON(m, page->flags & (PG_lru | PG_active)))
+		add_to_list(m, page);
+}
+
+void lru_cache_add_active(struct vmemu *m, struct page *page)
+{
+	if (BUG_ON(m, page->flags & (PG_lru | PG_active)))
+		return;
+	page->flags |= PG_active;
+	add_to_list(m, page);
+}
+
+/* Off its list, PG_active kept. */
+void lru_remove(struct vmemu *m, struct page *page)
+{
+	struct zone *zone = &m->k->zone;
+
+	list_del(m, &page->lru);
+	page->flags &= ~(kulong)PG_lru;
+	if (page->flags & PG_active)
+		zone->nr_active--;
+	else
+		zone->nr_inactive--;
+}
+
+/* inactive,unreferenced -> inactive,referenced -> active,unreferenced */
+void mark_page_accessed(struct vmemu *m, struct page *page)
+{
+	if (!(page->flags & PG_active) && page->flags & PG_referenced &&
+	    page->flags & PG_lru) {
+		lru_remove(m, page);
+		page->flags |= PG_active;
+		page->flags &= ~(kulong)PG_referenced;
+		add_to_list(m, page);
+		count(m, CNT_pgactivate);
+	} else {
+		page->flags |= PG_referenced;
+	}
+}
+
+static bool mapping_inuse(struct vmemu *m, const struct page *page)
+{
+	if (page->mapcount || page->flags & PG_swapcache)
+		return true;
+	return page->mapping &&
+	       !list_empty(m, &HOST(m, address_space, page->mapping)->i_mmap);
+}
+
+enum fate { FATE_FREED, FATE_KEEP, FATE_ACTIVATE };
+
+/* The page is ours alone and clean: drops the cache's reference. */
+static enum fate drop_from_cache(struct vmemu *m, struct page *page)
+{
+	if (page->_count != 2)
+		return FATE_KEEP;
+	if (page->flags & PG_swapcache)
+		delete_from_swap_cache(m, page);
+	else if (page->mapping)
+		remove_from_page_cache(m, page);
+	else
+		return FATE_KEEP;
+	return FATE_FREED;
+}
+
+/*
+ * One isolated page, for which the caller holds a reference.  FATE_FREED: the
+ * caller's is the last one.
+ */
+static enum fate shrink_page(struct vmemu *m, struct page *page, bool force)
+{
+	int referenced = page_referenced(m, page);
+
+	if (referenced && !force && mapping_inuse(m, page))
+		return FATE_ACTIVATE;
+	if (page->flags & PG_anon && !(page->flags & PG_swapcache) &&
+	    !add_to_swap(m, page))
+		return FATE_ACTIVATE;
+	if (page->mapcount)
+		switch (try_to_unmap(m, page)) {
+		case SWAP_FAIL:
+			return FATE_ACTIVATE;
+		case SWAP_AGAIN:
+			return FATE_KEEP;
+		}
+	if (page->_count == 1) /* its last user went while we held it */
+		return FATE_FREED;
+	if (page->flags & PG_dirty && page->flags & PG_swapcache) {
+		if (referenced && !force)
+			return FATE_KEEP;
+		if (swap_writepage(m, page))
+			return FATE_ACTIVATE;
+	}
+	return drop_from_cache(m, page);
+}
+
+/* Scans up to nr_to_scan pages from the cold end; the number freed. */
+uint32_t shrink_cache(struct vmemu *m, uint32_t nr_to_scan)
+{
+	struct zone *zone = &m->k->zone;
+	struct page *batch[SWAP_CLUSTER_MAX];
+	uint32_t freed = 0, n, i;
+
+	m->memalloc++;
+	while (nr_to_scan && zone->nr_inactive) {
+		for (n = 0; n < SWAP_CLUSTER_MAX && n < nr_to_scan &&
+			    zone->nr_inactive;
+		     n++) {
+			batch[n] =
+				ENTRY(m, zone->inactive_list.prev, page, lru);
+			lru_remove(m, batch[n]);
+			get_page(m, batch[n]);
+		}
+		nr_to_scan -= n;
+		zone->pages_scanned += n;
+		m->counter[CNT_pgscan] += n;
+		for (i = 0; i < n; i++) {
+			struct page *page = batch[i];
+
+			switch (shrink_page(m, page, false)) {
+			case FATE_FREED:
+				freed++;
+				put_page(m, page);
+				continue;
+			case FATE_ACTIVATE:
+				page->flags |= PG_active;
+				count(m, CNT_pgactivate);
+				break;
+			case FATE_KEEP:
+				break;
+			}
+			add_to_list(m, page);
+			put_page(m, page);
+		}
+	}
+	m->memalloc--;
+	m->counter[CNT_pgsteal] += freed;
+	return freed;
+}
+
+/* Moves cold pages from the active to the inactive list. */
+void refill_inactive_zone(struct vmemu *m, uint32_t nr_pages,
+			  int reclaim_mapped)
+{
+	struct zone *zone = &m->k->zone;
+	uint32_t moved = 0, scanned = 0;
+	bool swap = swap_total(m) != 0;
+
+	/* Not past the pages that were there at the start. */
+	if (nr_pages > zone->nr_active)
+		nr_pages = zone->nr_active;
+	for (; scanned < nr_pages; scanned++) {
+		struct page *page = ENTRY(m, zone->active_list.prev, page, lru);
+		bool stays;
+
+		lru_remove(m, page);
+		if (page->mapcount)
+			stays = !reclaim_mapped || page_referenced(m, page);
+		else
+			stays = false;
+		if (!swap && page->flags & PG_anon)
+			stays = true;
+		if (!stays) {
+			page->flags &= ~(kulong)PG_active;
+			moved++;
+		}
+		add_to_list(m, page);
+	}
+	zone->pages_scanned += scanned;
+	m->counter[CNT_pgrefill] += scanned;
+	m->counter[CNT_pgdeactivate] += moved;
+}
+
+/* Evicts one page now, recently used or not: 1 when its frame is free. */
+int reclaim_page(struct vmemu *m, struct page *page)
+{
+	enum fate fate;
+
+	if (!(page->flags & PG_lru))
+		return 0;
+	lru_remove(m, page);
+	get_page(m, page);
+	m->memalloc++;
+	fate = shrink_page(m, page, true);
+	m->memalloc--;
+	if (fate != FATE_FREED)
+		add_to_list(m, page);
+	put_page(m, page);
+	return fate == FATE_FREED;
+}
+
+/* Evicts the present pages of a range of mm: how many of its ptes went. */
+int pageout_range(struct vmemu *m, struct mm_struct *mm, kulong start,
+		  kulong end)
+{
+	int gone = 0;
+
+	for (; start < end; start += PAGE_SIZE) {
+		pte_t *pte = pte_lookup(m, mm, start);
+
+		if (!pte || !pte_present(*pte))
+			continue;
+		reclaim_page(m, m->mem_map + pte_pfn(*pte));
+		pte = pte_lookup(m, mm, start);
+		gone += !pte_present(*pte);
+	}
+	return gone;
+}

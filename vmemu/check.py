@@ -1,0 +1,328 @@
+"""machine.check(): recompute from the page tables alone what everything else claims.
+
+Every inconsistency found is named; none may be left.  The invariants are those of RMAP.md
+section 8.2, plus the bookkeeping of frames, LRU lists, slabs and swap maps.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vmemu.core import CACHES, PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, Core, ffi, lib
+from vmemu.errors import KernelBug
+from vmemu.frames import PTE_PRESENT, mem_map, user_ptes
+
+if TYPE_CHECKING:
+    from vmemu.mm.manager import MemoryManager
+    from vmemu.mm.mm import Mm
+
+__all__ = ["Mapping", "Survey", "check_machine"]
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """One present pte of an anonymous page."""
+
+    mm: Mm
+    vma: Any
+    address: int
+
+
+@dataclass
+class Survey:
+    """What the page tables say, gathered once for all checks."""
+
+    vm: MemoryManager
+    problems: list[str] = field(default_factory=list)
+    mapcount: Any = None
+    swap_refs: Counter[int] = field(default_factory=Counter)
+    anon: dict[int, list[Mapping]] = field(default_factory=dict)  # by pfn
+    vmas: list[Any] = field(default_factory=list)
+    pages: Any = None
+
+    def expect(self, what: str, found: Any, expected: Any) -> None:
+        """Note a problem unless two numbers agree."""
+        if found != expected:
+            self.problems.append(f"{what} is {found}, recomputed {expected}")
+
+    def fail(self, problem: str) -> None:
+        """Note a problem."""
+        self.problems.append(problem)
+
+
+def check_machine(vm: MemoryManager) -> None:
+    """Check everything; KernelBug lists what does not hold.
+
+    Call it between operations, with nothing in flight.
+    """
+    vm.core.check_bug()
+    survey = Survey(vm, pages=mem_map(vm.core))
+    survey.mapcount = np.zeros(len(survey.pages), dtype=np.int64)
+    for mm in vm.mms.values():
+        _check_mm(survey, mm)
+    _check_frames(survey)
+    _check_lru(survey)
+    _check_slabs(survey)
+    _check_swap(survey)
+    vm.rmap.check(survey)
+    vm.core.check_bug()
+    if survey.problems:
+        shown = "; ".join(survey.problems[:12])
+        more = len(survey.problems) - 12
+        raise KernelBug(
+            f"check failed under {vm.rmap.name}: {shown}" + (f" (+{more} more)" if more > 0 else "")
+        )
+
+
+def _list(core: Core, head: Any, kind: str, member: str) -> list[Any]:
+    """The objects on a ``struct list_head`` of guest RAM, with its links verified."""
+    offset = ffi.offsetof(kind, member)
+    found: list[Any] = []
+    start, at = core.kaddr(ffi.addressof(head)), head.next
+    previous = start
+    while at != start:
+        node = ffi.cast("struct list_head *", core.base + at)
+        if node.prev != previous or len(found) > core.m.nr_frames * 64:
+            raise KernelBug(f"list of {kind}.{member} at {start:#x} is broken at {at:#x}")
+        found.append(ffi.cast(f"{kind} *", core.base + at - offset))
+        previous, at = at, node.next
+    return found
+
+
+# ---- one address space ---------------------------------------------------------
+
+
+def _check_mm(survey: Survey, mm: Mm) -> None:
+    core, ptr = survey.vm.core, mm.ptr
+    vmas = list(mm.vmas())
+    survey.vmas += vmas
+    name = f"mm {mm.kaddr:#x}"
+    survey.expect(f"{name} map_count", ptr.map_count, len(vmas))
+    total = locked = 0
+    for i, vma in enumerate(vmas):
+        pages = (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
+        total += pages
+        locked += pages if vma.vm_flags & lib.VM_LOCKED else 0
+        if vma.vm_start >= vma.vm_end or vma.vm_start & 0xFFF or vma.vm_end & 0xFFF:
+            survey.fail(f"{name} has an odd vma {vma.vm_start:#x}-{vma.vm_end:#x}")
+        if i and vmas[i - 1].vm_end > vma.vm_start:
+            survey.fail(f"{name} has vmas that overlap at {vma.vm_start:#x}")
+        if core.mm(vma.vm_mm) != ptr:
+            survey.fail(f"vma {vma.vm_start:#x} does not belong to {name}")
+        if vma.vm_page_prot != lib.vm_page_prot(vma.vm_flags):
+            survey.fail(f"{name} vma {vma.vm_start:#x}: vm_page_prot does not fit vm_flags")
+    survey.expect(f"{name} total_vm", ptr.total_vm, total)
+    survey.expect(f"{name} locked_vm", ptr.locked_vm, locked)
+    _check_tree(survey, mm, vmas)
+    _check_ptes(survey, mm, vmas)
+
+
+def _check_tree(survey: Survey, mm: Mm, vmas: list[Any]) -> None:
+    """The red-black tree holds the same vmas, in order, balanced."""
+    core = survey.vm.core
+    offset = ffi.offsetof("struct vm_area_struct", "vm_rb")
+    order: list[int] = []
+
+    def walk(node: int, parent: int, red_above: bool) -> int:
+        if not node:
+            return 1
+        rb = ffi.cast("struct rb_node *", core.base + node)
+        red = rb.rb_color == 0
+        if rb.rb_parent != parent or (red and red_above):
+            survey.fail(f"mm {mm.kaddr:#x} has a bad tree node {node:#x}")
+        left = walk(rb.rb_left, node, red)
+        order.append(node - offset)
+        right = walk(rb.rb_right, node, red)
+        if left != right:
+            survey.fail(f"mm {mm.kaddr:#x} has an unbalanced tree at {node:#x}")
+        return left + (not red)
+
+    walk(mm.ptr.mm_rb, 0, True)
+    if order != [core.kaddr(vma) for vma in vmas]:
+        survey.fail(f"mm {mm.kaddr:#x}: tree and list of vmas differ")
+
+
+def _check_ptes(survey: Survey, mm: Mm, vmas: list[Any]) -> None:
+    core = survey.vm.core
+    addresses, ptes = user_ptes(core, mm.ptr)
+    starts = np.array([vma.vm_start for vma in vmas] or [0], dtype=np.int64)
+    owner = np.searchsorted(starts, addresses, side="right") - 1
+    rss = 0
+    for address, pte, at in zip(addresses.tolist(), ptes.tolist(), owner.tolist(), strict=True):
+        vma = vmas[at] if at >= 0 and vmas else None
+        if vma is None or address >= vma.vm_end:
+            survey.fail(f"mm {mm.kaddr:#x} has a pte {pte:#x} outside any vma at {address:#x}")
+            continue
+        if not pte & PTE_PRESENT:
+            survey.swap_refs[pte] += 1
+            continue
+        pfn = pte >> PAGE_SHIFT
+        page = survey.pages[pfn]
+        if pte & lib._PAGE_RW and not vma.vm_flags & lib.VM_WRITE:
+            survey.fail(f"pte {pte:#x} at {address:#x} is writable in a read-only vma")
+        if page["flags"] & lib.PG_reserved:
+            if pte & lib._PAGE_RW:
+                survey.fail(f"the zero page is mapped writable at {address:#x}")
+            continue
+        rss += 1
+        survey.mapcount[pfn] += 1
+        if page["flags"] & lib.PG_anon:
+            survey.anon.setdefault(pfn, []).append(Mapping(mm, vma, address))
+        if pte & lib._PAGE_RW and page["mapcount"] > 1:
+            survey.fail(f"page {pfn} is shared and writable at {address:#x}")
+    survey.expect(f"mm {mm.kaddr:#x} rss", mm.ptr.rss, rss)
+
+
+# ---- frames ----------------------------------------------------------------------
+
+
+def _check_frames(survey: Survey) -> None:
+    vm, pages = survey.vm, survey.pages
+    m, flags = vm.core.m, survey.pages["flags"]
+    wrong = np.flatnonzero(pages["mapcount"] != survey.mapcount)
+    for pfn in wrong[:4].tolist():
+        survey.expect(
+            f"mapcount of page {pfn}", int(pages["mapcount"][pfn]), int(survey.mapcount[pfn])
+        )
+
+    def has(bit: int) -> Any:
+        return (flags & bit) != 0
+
+    system = has(lib.PG_slab) | has(lib.PG_pgtable) | has(lib.PG_vmalloc)
+    cached = has(lib.PG_swapcache) | (~has(lib.PG_anon) & has(lib.PG_lru) & (pages["mapping"] != 0))
+    expected = survey.mapcount + cached + system
+    checked = ~has(lib.PG_reserved)
+    for pfn in np.flatnonzero(checked & (pages["count"] != expected))[:4].tolist():
+        survey.expect(
+            f"_count of page {pfn} (flags {int(flags[pfn]):#x})",
+            int(pages["count"][pfn]),
+            int(expected[pfn]),
+        )
+    idle = has(lib.PG_buddy) | (has(lib.PG_arch_1) & (pages["count"] == 0))
+    for pfn in np.flatnonzero(checked & (pages["count"] == 0) & ~idle)[:4].tolist():
+        survey.fail(f"page {pfn} has no user and is on no list")
+    unmapped_anon = has(lib.PG_anon) & (survey.mapcount == 0)
+    for pfn in np.flatnonzero(unmapped_anon)[:4].tolist():
+        survey.fail(f"page {pfn} is PG_anon and not mapped")
+    survey.expect("nr_mapped", m.nr_mapped, int((survey.mapcount > 0).sum()))
+    survey.expect("nr_pagetable", m.nr_pagetable, int(has(lib.PG_pgtable).sum()))
+    survey.expect("free pages", m.k.zone.free_pages, int(has(lib.PG_buddy).sum()))
+    free = _list(vm.core, m.k.zone.free_list, "struct page", "lru")
+    survey.expect("length of the free list", len(free), m.k.zone.free_pages)
+    quarantine = _list(vm.core, m.k.quarantine, "struct page", "lru")
+    survey.expect("length of the quarantine", len(quarantine), m.nr_quarantine)
+    committed = sum(
+        (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
+        for vma in survey.vmas
+        if vma.vm_flags & lib.VM_ACCOUNT
+    )
+    survey.expect("committed pages", vm.committed, committed)
+
+
+def _check_lru(survey: Survey) -> None:
+    core, zone = survey.vm.core, survey.vm.core.m.k.zone
+    base = int(ffi.cast("uintptr_t", core.m.mem_map))
+    flags = survey.pages["flags"]
+    seen = np.zeros(len(flags), dtype=bool)
+    for head, active, count in (
+        (zone.active_list, True, zone.nr_active),
+        (zone.inactive_list, False, zone.nr_inactive),
+    ):
+        listed = [
+            (int(ffi.cast("uintptr_t", page)) - base) // 32
+            for page in _list(core, head, "struct page", "lru")
+        ]
+        survey.expect(f"nr_{'active' if active else 'inactive'}", count, len(listed))
+        seen[listed] = True
+        wrong = ((flags[listed] & lib.PG_active) != 0) != active
+        if wrong.any():
+            survey.fail(f"{int(wrong.sum())} pages are on the wrong LRU list")
+    for pfn in np.flatnonzero(seen != ((flags & lib.PG_lru) != 0))[:4].tolist():
+        survey.fail(
+            f"PG_lru of page {pfn} is {bool(flags[pfn] & lib.PG_lru)}, on a list: {seen[pfn]}"
+        )
+    lost = (survey.mapcount > 0) & ~seen
+    for pfn in np.flatnonzero(lost)[:4].tolist():
+        survey.fail(f"mapped page {pfn} is on no LRU list")
+
+
+def _check_slabs(survey: Survey) -> None:
+    core = survey.vm.core
+    slabs = 0
+    for i, name in enumerate(CACHES):
+        cache = core.m.k.caches[i]
+        full = _list(core, cache.slabs_full, "struct slab", "list")
+        partial = _list(core, cache.slabs_partial, "struct slab", "list")
+        survey.expect(f"slabs of {name}", cache.nr_slabs, len(full) + len(partial))
+        survey.expect(f"objects of {name}", cache.nr_active, sum(s.inuse for s in full + partial))
+        if any(s.inuse != cache.num for s in full) or any(
+            not 0 < s.inuse < cache.num for s in partial
+        ):
+            survey.fail(f"a slab of {name} is on the wrong list")
+        slabs += len(full) + len(partial)
+    flagged = int(((survey.pages["flags"] & lib.PG_slab) != 0).sum())
+    survey.expect("frames with PG_slab", flagged, slabs)
+    caches = core.m.k.caches
+    survey.expect("vm_area_structs", caches[lib.CACHE_vm_area_struct].nr_active, len(survey.vmas))
+    survey.expect("mm_structs", caches[lib.CACHE_mm_struct].nr_active, len(survey.vm.mms))
+    trees = [core.m.k.swapper_space.page_tree]
+    trees += [
+        ffi.cast("struct address_space *", core.base + kptr).page_tree for kptr in survey.vm.inodes
+    ]
+    nodes = sum(_tree_nodes(survey, tree.rnode, tree.height) for tree in trees)
+    survey.expect("radix_tree_nodes", caches[lib.CACHE_radix_tree_node].nr_active, nodes)
+    survey.expect(
+        "address_spaces", caches[lib.CACHE_address_space].nr_active, len(survey.vm.inodes)
+    )
+    mms = _list(core, core.m.k.mmlist, "struct mm_struct", "mmlist")
+    survey.expect("length of mmlist", len(mms), len(survey.vm.mms))
+
+
+def _tree_nodes(survey: Survey, kptr: int, height: int) -> int:
+    """Nodes of a radix tree, each of which must have as many slots in use as it counts."""
+    if not kptr or not height:
+        return 0
+    node = ffi.cast("struct radix_tree_node *", survey.vm.core.base + kptr)
+    used = [slot for slot in node.slots if slot]
+    if not used or len(used) != node.count:
+        survey.fail(f"radix tree node {kptr:#x} counts {node.count} of {len(used)} slots")
+    return 1 + sum(_tree_nodes(survey, slot, height - 1) for slot in used)
+
+
+# ---- swap ----------------------------------------------------------------------
+
+
+def _check_swap(survey: Survey) -> None:
+    core, pages = survey.vm.core, survey.pages
+    expected = Counter(survey.swap_refs)
+    cached = np.flatnonzero((pages["flags"] & lib.PG_swapcache) != 0).tolist()
+    for pfn in cached:
+        entry = int(pages["private"][pfn])
+        expected[entry] += 1
+        found = lib.lookup_swap_cache(core.m, entry)
+        if not found or found != core.page(pfn):
+            survey.fail(f"swap cache does not know page {pfn} of entry {entry:#x}")
+        if found:
+            lib.put_page(core.m, found)
+    survey.expect("swap cache pages", core.m.k.swapper_space.nrpages, len(cached))
+    actual: dict[int, int] = {}
+    for area in survey.vm.swap.areas:
+        info = core.m.swap[area.kind]
+        used = 0
+        per_frame = PAGE_SIZE // 2
+        for i in range(info.nr_map_frames):
+            at = core.m.ram + (info.map_frames[i] - PAGE_OFFSET)
+            slots = np.frombuffer(ffi.buffer(at, PAGE_SIZE), dtype="<u2")
+            for slot in np.flatnonzero(slots).tolist():
+                offset = i * per_frame + slot
+                if slots[slot] != lib.SWAP_MAP_BAD:
+                    used += 1
+                    actual[area.kind << 1 | offset << 8] = int(slots[slot])
+        survey.expect(f"slots in use in swap area {area.kind}", info.inuse, used)
+    for entry in expected.keys() | actual.keys():
+        if expected[entry] != actual.get(entry, 0):
+            survey.expect(f"swap map of entry {entry:#x}", actual.get(entry, 0), expected[entry])

@@ -1,0 +1,210 @@
+"""The C core, seen from Python: one machine's memory, counters and events.
+
+``ffi`` and ``lib`` are re-exported here and only here.  The two callbacks by which C
+reaches Python find their machine through its handle; an exception in one is kept and
+raised again at the next boundary (:meth:`Core.check_bug`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from vmemu._core import ffi, lib
+from vmemu.errors import ConfigError, KernelBug
+
+__all__ = ["PAGE_OFFSET", "PAGE_SHIFT", "PAGE_SIZE", "Core", "Event", "ffi", "lib"]
+
+PAGE_OFFSET = 0xC0000000
+PAGE_SIZE: int = lib.PAGE_SIZE
+PAGE_SHIFT: int = lib.PAGE_SHIFT
+TASK_SIZE = PAGE_OFFSET
+
+CData = Any
+
+
+class Event(NamedTuple):
+    """One entry of the event ring (C type ``struct event``); ``time`` in virtual ns."""
+
+    seq: int
+    time: int
+    pid: int
+    name: str
+    a: int
+    b: int
+    c: int
+
+
+def _names(get: Callable[[int], CData]) -> list[str]:
+    names: list[str] = []
+    while (name := get(len(names))) != ffi.NULL:
+        names.append(ffi.string(name).decode())
+    return names
+
+
+COUNTERS = _names(lib.vmemu_counter_name)
+EVENTS = _names(lib.vmemu_event_name)
+CACHES = _names(lib.vmemu_cache_name)
+RMAPS = _names(lib.vmemu_rmap_name)
+
+
+class Core:
+    """Owner of a ``struct vmemu``.
+
+    ``ram`` in bytes, ``cache_line`` in bytes (aligns ``mm_struct`` slabs),
+    ``min_free_pages`` in pages, ``events`` entries in the ring (a power of two or 0).
+    Raises ConfigError when the machine is too small or too large.
+    """
+
+    def __init__(
+        self,
+        ram: int,
+        rmap: str,
+        *,
+        cache_line: int = 128,
+        min_free_pages: int | None = None,
+        events: int = 0,
+    ) -> None:
+        frames = ram >> PAGE_SHIFT
+        boot = lib.vmemu_boot_frames(ram)
+        least = boot + 48
+        if frames < least:
+            raise ConfigError(
+                f"ram of {ram} bytes is too small to boot: at least {least * PAGE_SIZE} are needed"
+            )
+        if ram > lib.LOWMEM_MAX_MB << 20:
+            raise ConfigError(f"ram may be at most {lib.LOWMEM_MAX_MB}M (no highmem), not {ram}")
+        if min_free_pages is None:
+            min_free_pages = default_min_free_pages(frames)
+        if min_free_pages * 4 > frames - boot:
+            raise ConfigError(
+                f"min_free_pages={min_free_pages} leaves no room in {frames - boot} free frames"
+            )
+        if events & (events - 1):
+            raise ConfigError(f"events must be a power of two or 0, not {events}")
+        self.m: CData = lib.vmemu_new(ram, rmap.encode(), cache_line, min_free_pages, events)
+        if self.m == ffi.NULL:
+            raise ConfigError(f"no host memory for {ram} bytes of guest RAM")
+        self._handle = ffi.new_handle(self)
+        self.m.handle = self._handle
+        self.base = int(ffi.cast("uintptr_t", self.m.ram)) - PAGE_OFFSET
+        self.on_fault: Callable[[CData, int, int], int] = lambda mm, address, access: (
+            lib.FAULT_MAPERR
+        )
+        self.on_reclaim: Callable[[int], int] = lambda gfp: 0
+        self.error: BaseException | None = None
+
+    def close(self) -> None:
+        """Free guest RAM; no cdata taken from it may be used any more."""
+        if self.m != ffi.NULL:
+            lib.vmemu_free(self.m)
+            self.m = ffi.NULL
+
+    # ---- guest pointers
+
+    def kaddr(self, pointer: CData) -> int:
+        """Kernel virtual address (``kptr``) of an object in guest RAM; 0 for NULL."""
+        address: int = lib.vmemu_kaddr(self.m, pointer)
+        return address
+
+    def vma(self, kptr: int) -> CData:
+        """``struct vm_area_struct *`` behind a kptr, or None for 0."""
+        return ffi.cast(_VMA, self.base + kptr) if kptr else None
+
+    def mm(self, kptr: int) -> CData:
+        """``struct mm_struct *`` behind a kptr, or None for 0."""
+        return ffi.cast(_MM, self.base + kptr) if kptr else None
+
+    def page(self, pfn: int) -> CData:
+        """``struct page *`` of a frame."""
+        return self.m.mem_map + pfn
+
+    # ---- counters and events
+
+    def counters(self) -> dict[str, int]:
+        """Every counter of the core by name."""
+        return dict(zip(COUNTERS, ffi.unpack(self.m.counter, len(COUNTERS)), strict=True))
+
+    def count(self, counter: int, n: int = 1) -> None:
+        """Add to one counter (``lib.CNT_*``)."""
+        self.m.counter[counter] += n
+
+    def event(self, kind: int, a: int = 0, b: int = 0, c: int = 0) -> None:
+        """Write one event (``lib.EV_*``) to the ring; nothing when events are off."""
+        if self.m.ring_size:
+            lib.vmemu_event(self.m, kind, a & 0xFFFFFFFF, b & 0xFFFFFFFF, c & 0xFFFFFFFF)
+
+    def events(self, since: int = 0) -> Iterator[Event]:
+        """Events from sequence number ``since`` on that are still in the ring."""
+        m = self.m
+        for seq in range(max(since, m.ring_head - m.ring_size), m.ring_head):
+            e = m.ring[seq & (m.ring_size - 1)]
+            yield Event(e.seq, e.time, e.pid, EVENTS[e.type], e.a, e.b, e.c)
+
+    # ---- inconsistencies
+
+    def check_bug(self) -> None:
+        """Raise what went wrong below: a callback's exception, or KernelBug for the core's."""
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        if self.m.bug[0] != b"\0":
+            raise KernelBug(self._describe(ffi.string(self.m.bug).decode()))
+
+    def _describe(self, what: str) -> str:
+        m = self.m
+        zone = m.k.zone
+        return (
+            f"{what} (pid {m.pid}, scheme {ffi.string(m.rmap.name).decode()}, "
+            f"fault at {m.fault_address:#x}, free {zone.free_pages}, active {zone.nr_active}, "
+            f"inactive {zone.nr_inactive}, faults {m.counter[lib.CNT_pgfault]})"
+        )
+
+
+def default_min_free_pages(frames: int) -> int:
+    """pages_min for a zone of so many frames: 2.6.6's square root, less on tiny machines.
+
+    Models ``init_per_zone_pages_min`` (mm/page_alloc.c): sqrt(16 x kilobytes) kilobytes,
+    128 to 65536; never more than a 32nd of memory, which 2.6 did not need to say.
+    """
+    kilobytes = int((frames * 4 * 16) ** 0.5)
+    return max(8, min(max(kilobytes, 128) >> 2, frames // 32))
+
+
+_VMA = ffi.typeof("struct vm_area_struct *")
+_MM = ffi.typeof("struct mm_struct *")
+
+
+def _of(m: CData) -> Core:
+    core: Core = ffi.from_handle(m.handle)
+    return core
+
+
+def _fault_failed(kind: Any, error: BaseException, trace: Any) -> int:
+    _keep(trace, error)
+    failed: int = lib.FAULT_OOM
+    return failed
+
+
+def _reclaim_failed(kind: Any, error: BaseException, trace: Any) -> int:
+    _keep(trace, error)
+    return 0
+
+
+def _keep(trace: Any, error: BaseException) -> None:
+    core = _of(trace.tb_frame.f_locals["m"])
+    if core.error is None:
+        core.error = error
+
+
+@ffi.def_extern(name="py_fault", onerror=_fault_failed)  # type: ignore[untyped-decorator]
+def _py_fault(m: CData, mm: CData, address: int, access: int) -> int:
+    return _of(m).on_fault(mm, address, access)
+
+
+@ffi.def_extern(name="py_reclaim", onerror=_reclaim_failed)  # type: ignore[untyped-decorator]
+def _py_reclaim(m: CData, gfp: int) -> int:
+    return _of(m).on_reclaim(gfp)
+
+
+lib.vmemu_set_entries(lib.py_fault, lib.py_reclaim)

@@ -1,0 +1,31 @@
+"""Every kind of failure vmemu knows, one type per layer."""
+
+from __future__ import annotations
+
+import errno as _errno
+
+__all__ = ["ConfigError", "Errno", "ExecError", "KernelBug", "VmemuError"]
+
+
+class VmemuError(Exception):
+    """A mistake of the user, told in one sentence; the command line exits with status 2."""
+
+
+class ConfigError(VmemuError):
+    """A setting, file or name that cannot be used."""
+
+
+class ExecError(VmemuError):
+    """A program file that cannot be executed."""
+
+
+class Errno(Exception):
+    """A system call fails; ``errno`` is the positive number the guest gets negated."""
+
+    def __init__(self, errno: int) -> None:
+        super().__init__(_errno.errorcode.get(errno, str(errno)))
+        self.errno = errno
+
+
+class KernelBug(Exception):
+    """vmemu itself is inconsistent; the message holds the state that shows it."""

@@ -1,0 +1,1 @@
+"""Files: page cache, inodes, and the text of /proc."""

@@ -1,0 +1,245 @@
+"""The public face: one emulated machine with its memory, CPU and programs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from vmemu.core import PAGE_SHIFT, Core, lib
+from vmemu.cpu import Cpu
+from vmemu.errors import ConfigError
+from vmemu.kernel.kernel import Kernel, KernelOptions
+from vmemu.mm import MemoryManager
+from vmemu.mm.mm import Mm
+from vmemu.rmap import RmapScheme, scheme_class
+
+if TYPE_CHECKING:
+    from vmemu.core import Event
+    from vmemu.kernel.stdio import Stream
+    from vmemu.kernel.task import Task
+    from vmemu.kernel.wait import WaitStatus
+
+__all__ = ["Machine", "Page", "Vma", "parse_size"]
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def parse_size(text: str | int, what: str) -> int:
+    """Bytes from ``4096``, ``"512K"``, ``"32M"``, ``"1G"``; ConfigError names ``what``."""
+    if isinstance(text, int):
+        size = text
+    else:
+        match = re.fullmatch(r"(\d+)([KMG]?)B?", text.strip(), re.IGNORECASE)
+        if match is None:
+            raise ConfigError(f"{what} must be a size such as 512K, 32M or 1G, not {text!r}")
+        size = int(match[1]) * _UNITS[match[2].upper()]
+    if size < 0 or size % 4096:
+        raise ConfigError(f"{what} must be a multiple of 4096 bytes, not {text!r}")
+    return size
+
+
+class Vma(NamedTuple):
+    """One area of a process: addresses in bytes, ``pgoff`` in pages, ``flags`` VM_*."""
+
+    start: int
+    end: int
+    flags: int
+    pgoff: int
+    perms: str
+
+
+class Page(NamedTuple):
+    """One mapped or swapped page of a process: ``pfn`` is None while it is swapped out."""
+
+    address: int
+    pfn: int | None
+    mapcount: int
+    anon: bool
+    dirty: bool
+    accessed: bool
+    swap_entry: int
+
+
+class Machine:
+    """An i386 machine with a small Linux 2.6-like kernel.
+
+    ``ram``: bytes or "32M", up to 896M.  ``swap``: a size for a temporary file, a path
+    (``"PATH"`` or ``"PATH:SIZE"``, created when absent), or None.  ``rmap``: the reverse
+    map's name, or a :class:`~vmemu.rmap.RmapScheme` subclass.  ``seed`` feeds the guests'
+    randomness.  ``slice_blocks``: basic blocks a time slice.  ``page_cluster``: log2 of
+    swap readahead in pages.  ``min_free_pages``: pages_min.  ``cache_line``: bytes.
+    ``events``: size of the event ring, 0 for none.  ConfigError for what cannot be.
+
+    >>> with Machine(ram="16M") as machine:            # doctest: +SKIP
+    ...     machine.spawn("guests/hello")
+    ...     status = machine.run()
+    """
+
+    def __init__(
+        self,
+        ram: str | int = "32M",
+        swap: str | int | None = "64M",
+        rmap: str | type[RmapScheme] = "anon_vma",
+        *,
+        cpus: int = 1,
+        seed: int = 0,
+        slice_blocks: int = 100_000,
+        page_cluster: int = 3,
+        swappiness: int = 60,
+        overcommit: int = 0,
+        overcommit_ratio: int = 50,
+        topdown: bool = False,
+        min_free_pages: int | None = None,
+        cache_line: int = 128,
+        events: int = 0,
+    ) -> None:
+        if cpus != 1:
+            raise ConfigError(f"cpus must be 1, not {cpus}: one CPU is emulated")
+        if not 0 <= page_cluster <= 8:
+            raise ConfigError(f"page_cluster must be 0 to 8, not {page_cluster}")
+        if overcommit not in (0, 1, 2):
+            raise ConfigError(f"overcommit must be 0, 1 or 2, not {overcommit}")
+        if cache_line not in (16, 32, 64, 128):
+            raise ConfigError(f"cache_line must be 16, 32, 64 or 128 bytes, not {cache_line}")
+        scheme = scheme_class(rmap) if isinstance(rmap, str) else rmap
+        with contextlib.ExitStack() as stack:
+            self.core = Core(
+                parse_size(ram, "ram"),
+                scheme.walker,
+                cache_line=cache_line,
+                min_free_pages=min_free_pages,
+                events=events,
+            )
+            stack.callback(self.core.close)
+            self.core.m.page_cluster = page_cluster
+            self.vm = MemoryManager(
+                self.core,
+                scheme(self.core),
+                swappiness=swappiness,
+                overcommit=overcommit,
+                overcommit_ratio=overcommit_ratio,
+                topdown=topdown,
+            )
+            self._swapon(swap, seed)
+            self.cpu = Cpu(self.core)
+            stack.callback(self.cpu.close)
+            self.kernel = Kernel(
+                self.vm, self.cpu, KernelOptions(slice_blocks=slice_blocks, seed=seed)
+            )
+            self.kernel.on_check = self.check
+            self._stack = stack.pop_all()
+
+    def _swapon(self, swap: str | int | None, seed: int) -> None:
+        if swap is None or swap == 0 or swap == "none":
+            return
+        areas = self.vm.swap
+        if isinstance(swap, int) or re.fullmatch(r"\d+[KMG]?B?", swap, re.IGNORECASE):
+            size = parse_size(swap, "swap")
+            if size:
+                areas.swapon_size(size, seed)
+            return
+        path, colon, size_text = swap.rpartition(":")
+        if colon and not Path(swap).exists():
+            areas.swapon(path, parse_size(size_text, "swap size"))
+        else:
+            areas.swapon(swap, 64 << 20)
+
+    def __enter__(self) -> Self:
+        """The machine itself."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the machine."""
+        self.close()
+
+    def close(self) -> None:
+        """Free guest RAM, swap and the CPU; nothing of the machine may be used any more."""
+        self._stack.close()
+
+    # ---- programs
+
+    def spawn(
+        self,
+        path: str | os.PathLike[str],
+        argv: Sequence[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        *,
+        stdin: Stream = 0,
+        stdout: Stream = 1,
+        stderr: Stream = 2,
+    ) -> Task:
+        """Start a static i386 ELF program; ExecError when the file cannot be executed.
+
+        Streams are host descriptors, binary file objects, bytes (for input) or None.
+        """
+        return self.kernel.spawn(
+            os.fspath(path), argv, env, stdin=stdin, stdout=stdout, stderr=stderr
+        )
+
+    def run(self) -> WaitStatus:
+        """Run until the first program has ended; its wait status."""
+        return self.kernel.run()
+
+    def step(self) -> list[Event]:
+        """Run to the next event; the events written (none: nothing is left to run)."""
+        since = self.core.m.ring_head
+        self.kernel.step()
+        return list(self.core.events(since))
+
+    @property
+    def processes(self) -> list[Task]:
+        """The tasks that exist, by pid."""
+        return list(self.kernel.tasks)
+
+    def vmas(self, process: Task | Mm) -> Iterator[Vma]:
+        """The areas of a process in address order."""
+        for vma in _mm_of(process).vmas():
+            flags = vma.vm_flags
+            perms = "".join(
+                letter if flags & bit else "-"
+                for letter, bit in zip("rwx", (lib.VM_READ, lib.VM_WRITE, lib.VM_EXEC), strict=True)
+            )
+            yield Vma(vma.vm_start, vma.vm_end, flags, vma.vm_pgoff, perms + "p")
+
+    def pages(self, process: Task | Mm) -> Iterator[Page]:
+        """Every page a process has, in memory or swapped out, by address."""
+        from vmemu.frames import PTE_PRESENT, mem_map, user_ptes
+
+        frames = mem_map(self.core)
+        addresses, ptes = user_ptes(self.core, _mm_of(process).ptr)
+        for address, pte in zip(addresses.tolist(), ptes.tolist(), strict=True):
+            if not pte & PTE_PRESENT:
+                yield Page(address, None, 0, True, False, False, pte)
+                continue
+            frame = frames[pte >> PAGE_SHIFT]
+            yield Page(
+                address,
+                pte >> PAGE_SHIFT,
+                int(frame["mapcount"]),
+                bool(frame["flags"] & lib.PG_anon),
+                bool(pte & lib._PAGE_DIRTY),
+                bool(pte & lib._PAGE_ACCESSED),
+                0,
+            )
+
+    # ---- looking at it
+
+    def check(self) -> None:
+        """Recompute from the page tables what counters and rmaps claim; KernelBug if not so."""
+        from vmemu.check import check_machine
+
+        check_machine(self.vm)
+
+    def stats(self) -> dict[str, Any]:
+        """Counters, frames by kind, slab caches, vmas: what every run reports."""
+        from vmemu.stats import machine_stats
+
+        return machine_stats(self)
+
+
+def _mm_of(process: Task | Mm) -> Mm:
+    return process if isinstance(process, Mm) else process.mm

@@ -1,0 +1,32 @@
+"""Address spaces: areas, faults, and the memory system calls."""
+
+from vmemu.mm.fork import dup_mmap
+from vmemu.mm.madvise import do_madvise, do_mincore
+from vmemu.mm.manager import MemoryManager
+from vmemu.mm.maps import proc_maps
+from vmemu.mm.mlock import do_mlock, do_mlockall, do_munlock, do_munlockall
+from vmemu.mm.mm import Mm, Rlimits
+from vmemu.mm.mmap import do_brk, do_mmap, do_munmap, setup_stack, sys_brk
+from vmemu.mm.mprotect import do_mprotect
+from vmemu.mm.mremap import do_mremap
+
+__all__ = [
+    "MemoryManager",
+    "Mm",
+    "Rlimits",
+    "do_brk",
+    "do_madvise",
+    "do_mincore",
+    "do_mlock",
+    "do_mlockall",
+    "do_mmap",
+    "do_mprotect",
+    "do_mremap",
+    "do_munlock",
+    "do_munlockall",
+    "do_munmap",
+    "dup_mmap",
+    "proc_maps",
+    "setup_stack",
+    "sys_brk",
+]

@@ -1,0 +1,112 @@
+"""madvise and mincore (mm/madvise.c, mm/mincore.c of 2.6.7).
+
+mincore answers for anonymous memory too, as kernels since 2.6.21 do.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+from vmemu.core import PAGE_SHIFT, PAGE_SIZE, TASK_SIZE, ffi, lib
+from vmemu.errors import Errno
+from vmemu.mm.consts import (
+    MADV_DONTNEED,
+    MADV_NORMAL,
+    MADV_RANDOM,
+    MADV_SEQUENTIAL,
+    MADV_WILLNEED,
+)
+from vmemu.mm.mmap import page_align
+from vmemu.mm.vma import find_vma_prev, split_vma
+
+if TYPE_CHECKING:
+    from vmemu.mm.mm import Mm
+
+__all__ = ["do_madvise", "do_mincore"]
+
+_BEHAVIOR = {
+    MADV_NORMAL: 0,
+    MADV_SEQUENTIAL: lib.VM_SEQ_READ,
+    MADV_RANDOM: lib.VM_RAND_READ,
+}
+
+
+def do_madvise(mm: Mm, addr: int, length: int, advice: int) -> None:
+    """Apply advice to a range (``sys_madvise``).
+
+    Errno EINVAL (bad advice, locked area), ENOMEM (holes; the rest is done nevertheless).
+    """
+    if addr & 0xFFF or not 0 <= advice <= MADV_DONTNEED:
+        raise Errno(errno.EINVAL)
+    end = addr + page_align(length)
+    if end > 0xFFFFFFFF or (length and end == addr):
+        raise Errno(errno.EINVAL)
+    unmapped = False
+    at = addr
+    while at < end:
+        vma, _ = find_vma_prev(mm, at)
+        if vma is None or vma.vm_start >= end:
+            unmapped = True
+            break
+        if vma.vm_start > at:
+            unmapped = True
+            at = vma.vm_start
+        stop = min(vma.vm_end, end)
+        _advise(mm, vma, at, stop, advice)
+        at = stop
+    mm.core.check_bug()
+    if unmapped:
+        raise Errno(errno.ENOMEM)
+
+
+def _advise(mm: Mm, vma: Any, start: int, end: int, advice: int) -> None:
+    m = mm.core.m
+    if advice == MADV_DONTNEED:
+        if vma.vm_flags & (lib.VM_LOCKED | lib.VM_RESERVED):
+            raise Errno(errno.EINVAL)
+        lib.zap_page_range(m, mm.ptr, vma, start, end)
+    elif advice == MADV_WILLNEED:
+        _read_ahead(mm, start, end)
+    else:
+        flags = (vma.vm_flags & ~(lib.VM_SEQ_READ | lib.VM_RAND_READ)) | _BEHAVIOR[advice]
+        if flags == vma.vm_flags:
+            return
+        if start != vma.vm_start:
+            split_vma(mm, vma, start, new_below=True)
+        if end != vma.vm_end:
+            split_vma(mm, vma, end, new_below=False)
+        vma.vm_flags = flags
+
+
+def _read_ahead(mm: Mm, start: int, end: int) -> None:
+    """Bring swapped pages into the swap cache, as far as memory allows."""
+    m, major = mm.core.m, ffi.new("int *")
+    for address in range(start, end, PAGE_SIZE):
+        if m.k.zone.free_pages <= m.k.zone.pages_low:
+            return
+        if lib.pte_kind_at(m, mm.ptr, address) == lib.PTE_SWAP:
+            entry = lib.pte_value(m, mm.ptr, address)
+            page = lib.read_swap_cache(m, entry, 0, major)
+            if page:
+                lib.put_page(m, page)
+
+
+def do_mincore(mm: Mm, addr: int, length: int, vec: int) -> None:
+    """One byte per page at ``vec``: 1 if its page is in memory.  Errno EINVAL, ENOMEM, EFAULT."""
+    if addr & 0xFFF:
+        raise Errno(errno.EINVAL)
+    if addr > TASK_SIZE or length > TASK_SIZE - addr:
+        raise Errno(errno.ENOMEM)
+    m, end = mm.core.m, addr + page_align(length)
+    at = addr
+    while at < end:
+        vma, _ = find_vma_prev(mm, at)
+        if vma is None or vma.vm_start > at:
+            raise Errno(errno.ENOMEM)
+        stop = min(vma.vm_end, end)
+        resident = bytes(
+            lib.pte_kind_at(m, mm.ptr, a) == lib.PTE_PRESENT for a in range(at, stop, PAGE_SIZE)
+        )
+        mm.write(vec + ((at - addr) >> PAGE_SHIFT), resident)
+        at = stop

@@ -1,0 +1,99 @@
+"""mlock, munlock, mlockall, munlockall (mm/mlock.c of 2.6.7, after rmap 34).
+
+vm_flags is written under mmap_sem for write alone; a page that reclaim takes away just
+after VM_LOCKED is set comes back in make_present.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+from vmemu.core import PAGE_SHIFT, PAGE_SIZE, TASK_SIZE, lib
+from vmemu.errors import Errno
+from vmemu.mm.consts import MCL_CURRENT, MCL_FUTURE
+from vmemu.mm.mmap import page_align
+from vmemu.mm.vma import find_vma_prev, split_vma
+
+if TYPE_CHECKING:
+    from vmemu.mm.mm import Mm
+
+__all__ = ["do_mlock", "do_mlockall", "do_munlock", "do_munlockall"]
+
+
+def do_mlock(mm: Mm, addr: int, length: int) -> None:
+    """Keep a range in memory (``sys_mlock``); Errno ENOMEM, EINVAL, EAGAIN."""
+    start, end = _range(addr, length)
+    if mm.ptr.locked_vm * PAGE_SIZE + (end - start) > mm.rlimits.memlock:
+        raise Errno(errno.ENOMEM)
+    _set_locked(mm, start, end, on=True)
+
+
+def do_munlock(mm: Mm, addr: int, length: int) -> None:
+    """Let a range be reclaimed again (``sys_munlock``); Errno ENOMEM, EINVAL."""
+    start, end = _range(addr, length)
+    _set_locked(mm, start, end, on=False)
+
+
+def do_mlockall(mm: Mm, flags: int) -> None:
+    """Lock what is mapped (MCL_CURRENT), what will be (MCL_FUTURE), or both."""
+    if not flags or flags & ~(MCL_CURRENT | MCL_FUTURE):
+        raise Errno(errno.EINVAL)
+    if flags & MCL_CURRENT and mm.ptr.total_vm * PAGE_SIZE > mm.rlimits.memlock:
+        raise Errno(errno.ENOMEM)
+    mm.ptr.def_flags = lib.VM_LOCKED if flags & MCL_FUTURE else 0
+    if flags & MCL_CURRENT:
+        _set_all(mm, on=True)
+
+
+def do_munlockall(mm: Mm) -> None:
+    """Undo every lock and MCL_FUTURE."""
+    mm.ptr.def_flags = 0
+    _set_all(mm, on=False)
+
+
+def _range(addr: int, length: int) -> tuple[int, int]:
+    length = page_align(length + (addr & 0xFFF))
+    start = addr & ~0xFFF
+    if start + length > 0xFFFFFFFF:
+        raise Errno(errno.EINVAL)
+    return start, start + length
+
+
+def _set_all(mm: Mm, *, on: bool) -> None:
+    for vma in list(mm.vmas()):
+        _fixup(mm, vma, vma.vm_start, vma.vm_end, on=on)
+    mm.core.check_bug()
+
+
+def _set_locked(mm: Mm, start: int, end: int, *, on: bool) -> None:
+    """Change every vma of the range; ENOMEM at a hole, after what precedes it."""
+    if start == end:
+        return
+    if end > TASK_SIZE:
+        raise Errno(errno.ENOMEM)
+    at = start
+    while at < end:
+        vma, _ = find_vma_prev(mm, at)
+        if vma is None or vma.vm_start > at:
+            raise Errno(errno.ENOMEM)
+        stop = min(vma.vm_end, end)
+        _fixup(mm, vma, at, stop, on=on)
+        at = stop
+    mm.core.check_bug()
+
+
+def _fixup(mm: Mm, vma: Any, start: int, end: int, *, on: bool) -> None:
+    """Set or clear VM_LOCKED in part of a vma, splitting it; it never merges back."""
+    flags = (vma.vm_flags | lib.VM_LOCKED) if on else (vma.vm_flags & ~lib.VM_LOCKED)
+    if flags == vma.vm_flags:
+        return
+    if start != vma.vm_start:
+        split_vma(mm, vma, start, new_below=True)
+    if end != vma.vm_end:
+        split_vma(mm, vma, end, new_below=False)
+    vma.vm_flags = flags
+    pages = (end - start) >> PAGE_SHIFT
+    mm.ptr.locked_vm += pages if on else -pages
+    if on:
+        mm.make_present(start, end, write=bool(flags & lib.VM_WRITE))

@@ -1,0 +1,154 @@
+"""One address space: the Python handle of a guest ``mm_struct``."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from vmemu.core import PAGE_SHIFT, TASK_SIZE, ffi, lib
+from vmemu.errors import Errno
+from vmemu.mm.consts import RLIM_INFINITY, STACK_LIMIT
+
+if TYPE_CHECKING:
+    from vmemu.mm.manager import MemoryManager
+
+__all__ = ["Mm", "Rlimits"]
+
+
+@dataclass
+class Rlimits:
+    """Soft limits that memory management honours, in bytes."""
+
+    as_: int = RLIM_INFINITY
+    stack: int = STACK_LIMIT
+    memlock: int = RLIM_INFINITY
+    data: int = RLIM_INFINITY
+
+
+class Mm:
+    """Handle of a ``struct mm_struct``; everything but the limits is in guest RAM.
+
+    Models the life of an mm in kernel/fork.c of 2.6.7: made by :meth:`create` (exec) or
+    :func:`vmemu.mm.fork.dup_mmap`, shared by :meth:`get`, gone at the last :meth:`put`.
+    """
+
+    def __init__(self, vm: MemoryManager, ptr: Any, rlimits: Rlimits) -> None:
+        self.vm = vm
+        self.core = vm.core
+        self.ptr = ptr
+        self.kaddr = vm.core.kaddr(ptr)
+        self.rlimits = rlimits
+
+    @classmethod
+    def allocate(cls, vm: MemoryManager, rlimits: Rlimits | None = None) -> Mm:
+        """An mm without rmap state or mappings; Errno ENOMEM."""
+        ptr = lib.mm_alloc(vm.core.m)
+        if not ptr:
+            raise Errno(errno.ENOMEM)
+        mm = cls(vm, ptr, replace(rlimits) if rlimits else Rlimits())
+        vm.mms[mm.kaddr] = mm
+        return mm
+
+    @classmethod
+    def create(cls, vm: MemoryManager, rlimits: Rlimits | None = None) -> Mm:
+        """The fresh mm of an exec (``mm_alloc``); Errno ENOMEM."""
+        mm = cls.allocate(vm, rlimits)
+        if not vm.rmap.mm_init(mm.ptr):
+            mm.release()
+            raise Errno(errno.ENOMEM)
+        return mm
+
+    def get(self) -> Mm:
+        """One more user."""
+        self.ptr.mm_users += 1
+        return self
+
+    def put(self) -> None:
+        """One user less; the last one unmaps everything (``mmput``, ``exit_mmap``)."""
+        self.ptr.mm_users -= 1
+        if self.ptr.mm_users == 0:
+            self._exit_mmap()
+
+    def _exit_mmap(self) -> None:
+        m, vm = self.core.m, self.vm
+        lib.flush_tlb(m)
+        for vma in list(self.vmas()):
+            lib.zap_page_range(m, self.ptr, vma, vma.vm_start, vma.vm_end)
+            if vma.vm_flags & lib.VM_ACCOUNT:
+                vm.unacct_memory((vma.vm_end - vma.vm_start) >> PAGE_SHIFT)
+            vm.rmap.vma_free(vma)
+            lib.vma_unlink(m, self.ptr, vma)
+            lib.vma_free(m, vma)
+        lib.free_pgtables(m, self.ptr, 0, TASK_SIZE)
+        vm.rmap.mm_exit(self.ptr)
+        self.release()
+
+    def release(self) -> None:
+        """Free the empty ``mm_struct`` and its page directory."""
+        del self.vm.mms[self.kaddr]
+        lib.mm_free(self.core.m, self.ptr)
+
+    # ---- its vmas
+
+    def vmas(self) -> Iterator[Any]:
+        """``struct vm_area_struct *`` in address order."""
+        vma, at = self.core.vma, self.ptr.mmap
+        while at:
+            area = vma(at)
+            at = area.vm_next
+            yield area
+
+    def next_vma(self, vma: Any) -> Any:
+        """The vma behind this one (the first for None), or None."""
+        return self.core.vma(vma.vm_next if vma is not None else self.ptr.mmap)
+
+    # ---- its memory
+
+    def read(self, address: int, n: int) -> bytes:
+        """Copy ``n`` bytes from user memory; Errno EFAULT unless all can be read."""
+        buffer = ffi.new("char[]", n)
+        done = lib.copy_from_user(self.core.m, self.ptr, buffer, address & 0xFFFFFFFF, n)
+        self.core.check_bug()
+        if done != n:
+            raise Errno(errno.EFAULT)
+        return bytes(ffi.buffer(buffer, n))
+
+    def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
+        """Copy bytes to user memory; Errno EFAULT unless all can be written."""
+        if self.write_some(address, data) != len(data):
+            raise Errno(errno.EFAULT)
+
+    def write_some(self, address: int, data: bytes | bytearray | memoryview) -> int:
+        """Copy bytes to user memory until one cannot be written; how many were."""
+        done: int = lib.copy_to_user(
+            self.core.m, self.ptr, address & 0xFFFFFFFF, ffi.from_buffer(data), len(data)
+        )
+        self.core.check_bug()
+        return done
+
+    def read_cstr(self, address: int, limit: int) -> bytes:
+        """A NUL-terminated string below ``limit`` bytes; Errno EFAULT or ENAMETOOLONG."""
+        buffer = ffi.new("char[]", limit)
+        n = lib.strncpy_from_user(self.core.m, self.ptr, buffer, address & 0xFFFFFFFF, limit)
+        self.core.check_bug()
+        if n < 0:
+            raise Errno(errno.EFAULT)
+        if n == limit:
+            raise Errno(errno.ENAMETOOLONG)
+        return bytes(ffi.buffer(buffer, n))
+
+    def read_u32(self, address: int) -> int:
+        """One little-endian 32-bit word; Errno EFAULT."""
+        return int.from_bytes(self.read(address, 4), "little")
+
+    def write_u32(self, address: int, value: int) -> None:
+        """Store one 32-bit word; Errno EFAULT."""
+        self.write(address, (value & 0xFFFFFFFF).to_bytes(4, "little"))
+
+    def make_present(self, start: int, end: int, *, write: bool) -> int:
+        """Fault in every page of a range (``make_pages_present``); ``enum fault_result``."""
+        result: int = lib.make_pages_present(self.core.m, self.ptr, start, end, write)
+        self.core.check_bug()
+        return result

@@ -1,0 +1,273 @@
+"""mmap, munmap, brk and the stack: where areas come from and go to.
+
+After mm/mmap.c of 2.6.7.  Areas are placed bottom-up from TASK_UNMAPPED_BASE as 2.6.7 did
+on i386, or top-down below the stack's limit as 2.6.9 and later.  Unlike 2.6.7, a length of
+0 is EINVAL, as later kernels have it.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+from vmemu.core import PAGE_SHIFT, PAGE_SIZE, TASK_SIZE, lib
+from vmemu.errors import Errno
+from vmemu.mm.accounting import OVERCOMMIT_NEVER
+from vmemu.mm.consts import (
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_GROWSDOWN,
+    MAP_LOCKED,
+    MAP_NORESERVE,
+    MAP_POPULATE,
+    MAP_PRIVATE,
+    MAP_TYPE,
+    MAX_MAP_COUNT,
+    PROT_EXEC,
+    PROT_READ,
+    PROT_WRITE,
+    STACK_TOP,
+    TASK_UNMAPPED_BASE,
+)
+from vmemu.mm.vma import find_vma_prev, new_vma, split_vma, vma_merge
+
+if TYPE_CHECKING:
+    from vmemu.fs.inode import Inode
+    from vmemu.mm.mm import Mm
+
+__all__ = [
+    "do_brk",
+    "do_mmap",
+    "do_munmap",
+    "get_unmapped_area",
+    "page_align",
+    "setup_stack",
+    "sys_brk",
+]
+
+_MAY = lib.VM_MAYREAD | lib.VM_MAYWRITE | lib.VM_MAYEXEC
+_DATA_FLAGS = lib.VM_READ | lib.VM_WRITE | lib.VM_EXEC | _MAY
+_DIRECTORY = 1 << lib.PGDIR_SHIFT
+
+
+def page_align(n: int) -> int:
+    """Bytes rounded up to whole pages."""
+    return (n + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
+
+
+def prot_to_flags(prot: int) -> int:
+    """PROT_* as VM_READ, VM_WRITE, VM_EXEC."""
+    flags = lib.VM_READ if prot & PROT_READ else 0
+    flags |= lib.VM_WRITE if prot & PROT_WRITE else 0
+    flags |= lib.VM_EXEC if prot & PROT_EXEC else 0
+    return flags
+
+
+def get_unmapped_area(mm: Mm, hint: int, length: int) -> int:
+    """A free range of ``length`` bytes (``arch_get_unmapped_area``); Errno ENOMEM."""
+    m, ptr = mm.core.m, mm.ptr
+    if length > TASK_SIZE:
+        raise Errno(errno.ENOMEM)
+    if hint:
+        hint = page_align(hint)
+        if hint + length <= TASK_SIZE:
+            vma, _ = find_vma_prev(mm, hint)
+            if vma is None or hint + length <= vma.vm_start:
+                return hint
+    found: int
+    if mm.vm.topdown:
+        gap = min(max(mm.rlimits.stack, 128 << 20), TASK_SIZE // 6 * 5)
+        found = lib.get_unmapped_area(m, ptr, PAGE_SIZE, TASK_SIZE - gap, length, 1)
+        if found:
+            return found
+    start = max(ptr.free_area_cache, TASK_UNMAPPED_BASE)
+    found = lib.get_unmapped_area(m, ptr, start, TASK_SIZE, length, 0)
+    if not found and start > TASK_UNMAPPED_BASE:
+        found = lib.get_unmapped_area(m, ptr, TASK_UNMAPPED_BASE, TASK_SIZE, length, 0)
+    if not found:
+        raise Errno(errno.ENOMEM)
+    ptr.free_area_cache = found + length
+    return found
+
+
+def do_mmap(
+    mm: Mm,
+    addr: int,
+    length: int,
+    prot: int,
+    flags: int,
+    file: Inode | None = None,
+    pgoff: int = 0,
+) -> int:
+    """Map private memory (``do_mmap_pgoff``); the address.
+
+    Errno EINVAL, ENOMEM, EAGAIN (RLIMIT_MEMLOCK), ENODEV for what cannot be mapped yet
+    (shared memory, files other than a program's image).
+    """
+    vm = mm.vm
+    if length == 0 or flags & MAP_TYPE not in (MAP_PRIVATE, 1):
+        raise Errno(errno.EINVAL)
+    if flags & MAP_TYPE != MAP_PRIVATE or (file is None and not flags & MAP_ANONYMOUS):
+        raise Errno(errno.ENODEV)
+    length = page_align(length)
+    if length > TASK_SIZE or length == 0:
+        raise Errno(errno.ENOMEM)
+    if mm.ptr.map_count >= MAX_MAP_COUNT:
+        raise Errno(errno.ENOMEM)
+    if flags & MAP_FIXED:
+        if addr & ~0xFFF != addr:
+            raise Errno(errno.EINVAL)
+        if addr > TASK_SIZE - length:
+            raise Errno(errno.ENOMEM)
+    else:
+        addr = get_unmapped_area(mm, addr, length)
+    vm_flags = prot_to_flags(prot) | _MAY | mm.ptr.def_flags
+    if flags & MAP_GROWSDOWN:
+        vm_flags |= lib.VM_GROWSDOWN
+    if flags & MAP_LOCKED:
+        vm_flags |= lib.VM_LOCKED
+    pages = length >> PAGE_SHIFT
+    if vm_flags & lib.VM_LOCKED and (mm.ptr.locked_vm + pages) << PAGE_SHIFT > mm.rlimits.memlock:
+        raise Errno(errno.EAGAIN)
+    if flags & MAP_FIXED:
+        do_munmap(mm, addr, length)
+    _map_area(mm, addr, length, vm_flags, bool(flags & MAP_NORESERVE), file, pgoff)
+    if vm_flags & lib.VM_LOCKED or flags & MAP_POPULATE:
+        mm.make_present(addr, addr + length, write=bool(prot & PROT_WRITE))
+    return addr
+
+
+def _map_area(
+    mm: Mm, addr: int, length: int, vm_flags: int, noreserve: bool, file: Inode | None, pgoff: int
+) -> None:
+    """Account, merge or make the vma of a range that is free."""
+    vm, pages = mm.vm, length >> PAGE_SHIFT
+    vm.may_expand(mm, pages)
+    if vm_flags & lib.VM_WRITE and not (noreserve and vm.overcommit != OVERCOMMIT_NEVER):
+        vm.acct_memory(pages)
+        vm_flags |= lib.VM_ACCOUNT
+    kfile = file.kaddr if file is not None else 0
+    if file is None:
+        pgoff = addr >> PAGE_SHIFT
+    _, prev = find_vma_prev(mm, addr)
+    if not vma_merge(mm, prev, addr, addr + length, vm_flags, None, kfile, pgoff):
+        try:
+            new_vma(mm, addr, addr + length, vm_flags, kfile, pgoff)
+        except Errno:
+            if vm_flags & lib.VM_ACCOUNT:
+                vm.unacct_memory(pages)
+            raise
+    mm.ptr.total_vm += pages
+    if vm_flags & lib.VM_LOCKED:
+        mm.ptr.locked_vm += pages
+    mm.core.event(lib.EV_mmap, addr, addr + length, vm_flags)
+
+
+def do_munmap(mm: Mm, addr: int, length: int) -> None:
+    """Unmap a range (``do_munmap``); Errno EINVAL, or ENOMEM when a split finds no memory."""
+    if addr & 0xFFF or addr > TASK_SIZE or length > TASK_SIZE - addr:
+        raise Errno(errno.EINVAL)
+    length = page_align(length)
+    if length == 0:
+        raise Errno(errno.EINVAL)
+    end = addr + length
+    vma, prev = find_vma_prev(mm, addr)
+    if vma is None or vma.vm_start >= end:
+        return
+    if vma.vm_start < addr:
+        split_vma(mm, vma, addr, new_below=True)
+        vma, prev = find_vma_prev(mm, addr)
+    last, _ = find_vma_prev(mm, end)
+    if last is not None and last.vm_start < end:
+        split_vma(mm, last, end, new_below=True)
+        vma, prev = find_vma_prev(mm, addr)
+    while vma is not None and vma.vm_start < end:
+        nxt = mm.next_vma(vma)
+        _unmap_vma(mm, vma)
+        vma = nxt
+    _free_tables(mm, addr, end, prev, vma)
+    if TASK_UNMAPPED_BASE <= addr < mm.ptr.free_area_cache:
+        mm.ptr.free_area_cache = addr
+    mm.core.event(lib.EV_munmap, addr, end)
+
+
+def _unmap_vma(mm: Mm, vma: Any) -> None:
+    m, ptr = mm.core.m, mm.ptr
+    pages = (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
+    ptr.total_vm -= pages
+    if vma.vm_flags & lib.VM_LOCKED:
+        ptr.locked_vm -= pages
+    if vma.vm_flags & lib.VM_ACCOUNT:
+        mm.vm.unacct_memory(pages)
+    lib.zap_page_range(m, ptr, vma, vma.vm_start, vma.vm_end)
+    mm.vm.rmap.vma_free(vma)
+    lib.vma_unlink(m, ptr, vma)
+    lib.vma_free(m, vma)
+
+
+def _free_tables(mm: Mm, start: int, end: int, prev: Any, nxt: Any) -> None:
+    """Page tables that no vma needs any more, around [start, end)."""
+    low = max(prev.vm_end if prev is not None else 0, start & -_DIRECTORY)
+    high = (end + _DIRECTORY - 1) & -_DIRECTORY
+    high = min(nxt.vm_start if nxt is not None else TASK_SIZE, high)
+    lib.free_pgtables(mm.core.m, mm.ptr, low, high)
+
+
+def sys_brk(mm: Mm, brk: int) -> int:
+    """Move the end of the heap (``sys_brk``); the end as it is afterwards."""
+    ptr, vm = mm.ptr, mm.vm
+    if brk < ptr.end_code or brk < ptr.start_brk:
+        return int(ptr.brk)
+    old, new = page_align(ptr.brk), page_align(brk)
+    if new > TASK_SIZE:
+        return int(ptr.brk)
+    if new <= old:
+        try:
+            if new < old:
+                do_munmap(mm, new, old - new)
+        except Errno:
+            return int(ptr.brk)
+        ptr.brk = brk
+        return brk
+    if brk - ptr.start_data > mm.rlimits.data:
+        return int(ptr.brk)
+    vma, prev = find_vma_prev(mm, old)
+    if vma is not None and vma.vm_start < new + PAGE_SIZE:
+        return int(ptr.brk)
+    try:
+        do_brk(mm, old, new - old)
+    except Errno:
+        return int(ptr.brk)
+    ptr.brk = brk
+    vm.core.check_bug()
+    return brk
+
+
+def do_brk(mm: Mm, addr: int, length: int) -> None:
+    """Anonymous heap or bss memory at a fixed place (``do_brk``); Errno ENOMEM, EAGAIN."""
+    length = page_align(length)
+    if length == 0:
+        return
+    if addr > TASK_SIZE - length:
+        raise Errno(errno.EINVAL)
+    vm_flags = _DATA_FLAGS | mm.ptr.def_flags
+    locked = vm_flags & lib.VM_LOCKED
+    if locked and mm.ptr.locked_vm * PAGE_SIZE + length > mm.rlimits.memlock:
+        raise Errno(errno.EAGAIN)
+    do_munmap(mm, addr, length)
+    if mm.ptr.map_count >= MAX_MAP_COUNT:
+        raise Errno(errno.ENOMEM)
+    _map_area(mm, addr, length, vm_flags, False, None, 0)
+    if locked:
+        mm.make_present(addr, addr + length, write=True)
+
+
+def setup_stack(mm: Mm) -> None:
+    """The stack's vma, one page below STACK_TOP (``setup_arg_pages``); Errno ENOMEM.
+
+    Executable, as on i386 without NX; it grows as exec writes its strings.
+    """
+    flags = _DATA_FLAGS | lib.VM_GROWSDOWN | lib.VM_ACCOUNT
+    mm.vm.acct_memory(1)
+    new_vma(mm, STACK_TOP - PAGE_SIZE, STACK_TOP, flags)
+    mm.ptr.total_vm += 1

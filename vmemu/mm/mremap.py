@@ -1,0 +1,148 @@
+"""mremap: shrink, grow in place, move (mm/mremap.c of 2.6.7).
+
+A range that spans vmas is -EFAULT: whether areas merged before is thus visible to the
+program, and depends on the reverse map.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+from vmemu.core import PAGE_SHIFT, TASK_SIZE, lib
+from vmemu.errors import Errno
+from vmemu.mm.consts import MAX_MAP_COUNT, MREMAP_FIXED, MREMAP_MAYMOVE
+from vmemu.mm.mmap import do_munmap, get_unmapped_area, page_align
+from vmemu.mm.vma import find_vma_prev, vma_merge
+
+if TYPE_CHECKING:
+    from vmemu.mm.mm import Mm
+
+__all__ = ["do_mremap"]
+
+
+def do_mremap(mm: Mm, old: int, old_length: int, new_length: int, flags: int, new: int = 0) -> int:
+    """Resize or move a mapping (``do_mremap``); its address.
+
+    Errno EINVAL, EFAULT (no mapping, or more than one vma), ENOMEM, EAGAIN.
+    """
+    fixed = bool(flags & MREMAP_FIXED)
+    if flags & ~(MREMAP_FIXED | MREMAP_MAYMOVE) or old & 0xFFF:
+        raise Errno(errno.EINVAL)
+    old_length, new_length = page_align(old_length), page_align(new_length)
+    if not new_length or not old_length:
+        raise Errno(errno.EINVAL)
+    if old + old_length > TASK_SIZE:
+        raise Errno(errno.EFAULT if old > TASK_SIZE else errno.EINVAL)
+    if fixed:
+        if new & 0xFFF or not flags & MREMAP_MAYMOVE:
+            raise Errno(errno.EINVAL)
+        if new_length > TASK_SIZE or new > TASK_SIZE - new_length:
+            raise Errno(errno.EINVAL)
+        if new < old + old_length and old < new + new_length:
+            raise Errno(errno.EINVAL)
+        do_munmap(mm, new, new_length)
+    if old_length >= new_length:
+        if old_length > new_length:
+            do_munmap(mm, old + new_length, old_length - new_length)
+        if not fixed or new == old:
+            return old
+        old_length = new_length
+    vma, _ = find_vma_prev(mm, old)
+    _check_area(mm, vma, old, old_length, new_length)
+    grown = (new_length - old_length) >> PAGE_SHIFT
+    accounted = bool(vma.vm_flags & lib.VM_ACCOUNT)
+    if accounted:
+        mm.vm.acct_memory(grown)
+    try:
+        if not fixed and old_length == vma.vm_end - old and _grow(mm, vma, old, new_length):
+            return old
+        if not flags & MREMAP_MAYMOVE:
+            raise Errno(errno.ENOMEM)
+        if not fixed:
+            new = get_unmapped_area(mm, 0, new_length)
+        _move_vma(mm, vma, old, old_length, new, new_length)
+    except Errno:
+        if accounted:
+            mm.vm.unacct_memory(grown)
+        raise
+    mm.core.event(lib.EV_mremap, old, new, new_length)
+    mm.core.check_bug()
+    return new
+
+
+def _check_area(mm: Mm, vma: Any, old: int, old_length: int, new_length: int) -> None:
+    if vma is None or vma.vm_start > old or old_length > vma.vm_end - old:
+        raise Errno(errno.EFAULT)
+    if vma.vm_flags & lib.VM_DONTEXPAND and new_length > old_length:
+        raise Errno(errno.EFAULT)
+    grown = (new_length - old_length) >> PAGE_SHIFT
+    if vma.vm_flags & lib.VM_LOCKED:
+        if (mm.ptr.locked_vm + grown) << PAGE_SHIFT > mm.rlimits.memlock:
+            raise Errno(errno.EAGAIN)
+    mm.vm.may_expand(mm, grown)
+
+
+def _grow(mm: Mm, vma: Any, old: int, new_length: int) -> bool:
+    """Extend the vma's end in place, if nothing stands there."""
+    nxt = mm.next_vma(vma)
+    room = (nxt.vm_start if nxt is not None else TASK_SIZE) - old
+    if room < new_length:
+        return False
+    end, pages = old + new_length, (old + new_length - vma.vm_end) >> PAGE_SHIFT
+    before = vma.vm_end
+    vma.vm_end = end
+    mm.ptr.total_vm += pages
+    if vma.vm_flags & lib.VM_LOCKED:
+        mm.ptr.locked_vm += pages
+        mm.make_present(before, end, write=bool(vma.vm_flags & lib.VM_WRITE))
+    return True
+
+
+def _copy_vma(mm: Mm, vma: Any, new: int, length: int, pgoff: int) -> tuple[Any, Any]:
+    """The vma at the new place, and the one the old range is in now (``copy_vma``)."""
+    m, rmap = mm.core.m, mm.vm.rmap
+    if not vma.vm_file and not rmap.has_anon(vma):
+        pgoff = new >> PAGE_SHIFT  # nothing depends on the old one: merge better
+    _, prev = find_vma_prev(mm, new)
+    source = vma.vm_start
+    merged = vma_merge(mm, prev, new, new + length, vma.vm_flags, vma, vma.vm_file, pgoff)
+    if merged is not None:
+        if merged.vm_start <= source < merged.vm_end:
+            vma = merged  # it reached the source and took it in
+        return merged, vma
+    copy = lib.vma_alloc(m)
+    if not copy:
+        raise Errno(errno.ENOMEM)
+    lib.vma_copy(m, copy, vma)
+    copy.vm_start, copy.vm_end, copy.vm_pgoff = new, new + length, pgoff & 0xFFFFFFFF
+    lib.vma_link(m, mm.ptr, copy)
+    rmap.vma_split(copy, vma)
+    return copy, vma
+
+
+def _move_vma(mm: Mm, vma: Any, old: int, old_length: int, new: int, new_length: int) -> None:
+    """Move page tables to a new vma and unmap the old range (``move_vma``)."""
+    m, ptr, vm = mm.core.m, mm.ptr, mm.vm
+    if ptr.map_count >= MAX_MAP_COUNT - 3:
+        raise Errno(errno.ENOMEM)
+    flags = vma.vm_flags
+    pgoff = vma.vm_pgoff + ((old - vma.vm_start) >> PAGE_SHIFT)
+    target, vma = _copy_vma(mm, vma, new, new_length, pgoff)
+    moved = lib.move_page_tables(m, ptr, vma, old, target, new, old_length)
+    failed = moved < old_length
+    if failed:  # no memory on the way: bring back what went
+        lib.move_page_tables(m, ptr, target, new, vma, old, moved)
+    pages = new_length >> PAGE_SHIFT
+    ptr.total_vm += pages
+    if flags & lib.VM_LOCKED:
+        ptr.locked_vm += pages
+    if flags & lib.VM_ACCOUNT:
+        # do_munmap gives back what the new area was never charged for.
+        vm.committed += (new_length if failed else old_length) >> PAGE_SHIFT
+    if failed:
+        do_munmap(mm, new, new_length)
+        raise Errno(errno.ENOMEM)
+    do_munmap(mm, old, old_length)
+    if flags & lib.VM_LOCKED and new_length > old_length:
+        mm.make_present(new + old_length, new + new_length, write=bool(flags & lib.VM_WRITE))

@@ -1,0 +1,37 @@
+"""The reverse maps: :func:`scheme_class` by name, :func:`schemes` for all of them.
+
+A scheme of one's own is a subclass of a class here, named by an entry point of the group
+``vmemu.rmap``.
+"""
+
+from __future__ import annotations
+
+from vmemu.errors import ConfigError
+from vmemu.rmap.anon_vma import AnonVma, AnonVma39
+from vmemu.rmap.anonmm import Anonmm
+from vmemu.rmap.base import RmapScheme
+
+__all__ = ["AnonVma", "AnonVma39", "Anonmm", "RmapScheme", "scheme_class", "schemes"]
+
+_BUILTIN: tuple[type[RmapScheme], ...] = (RmapScheme, Anonmm, AnonVma39, AnonVma)
+
+
+def schemes() -> dict[str, type[RmapScheme]]:
+    """Every scheme by name, those of entry points included."""
+    from importlib.metadata import entry_points
+
+    found = {scheme.name: scheme for scheme in _BUILTIN}
+    for entry in entry_points(group="vmemu.rmap"):
+        found[entry.name] = entry.load()
+    return found
+
+
+def scheme_class(name: str) -> type[RmapScheme]:
+    """The scheme called ``name``; ConfigError names those there are."""
+    for scheme in _BUILTIN:
+        if scheme.name == name:
+            return scheme
+    known = schemes()
+    if name not in known:
+        raise ConfigError(f"unknown rmap scheme {name!r}: choose one of {', '.join(known)}")
+    return known[name]

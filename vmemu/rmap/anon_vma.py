@@ -1,0 +1,140 @@
+"""anon_vma, Andrea Arcangeli 2004: the lifecycle (csrc/rmap_anon_vma.c has the walk)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from vmemu.core import PAGE_SHIFT, Core, ffi, lib
+from vmemu.rmap.base import RmapScheme
+
+if TYPE_CHECKING:
+    from vmemu.check import Survey
+
+__all__ = ["AnonVma", "AnonVma39"]
+
+_RWX = lib.VM_READ | lib.VM_WRITE | lib.VM_EXEC
+
+
+class AnonVma(RmapScheme):
+    """One 12-byte object per written area and 12 bytes in each vma, as in 2.6.7 (rmap 40)."""
+
+    name: ClassVar[str] = "anon_vma"
+    walker: ClassVar[str] = "anon_vma"
+    summary: ClassVar[str] = "Andrea Arcangeli: one object per anonymous area (rmap 40, 2.6.7)"
+    anon_pgoff_matters: ClassVar[bool] = True
+    caches: ClassVar[tuple[str, ...]] = ("anon_vma",)
+    #: Whether a first fault adopts a neighbour's anon_vma (rmap 40) or not (rmap 39).
+    find_mergeable: ClassVar[bool] = True
+
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
+        self._out = ffi.new("struct vm_area_struct **")
+
+    def prepare(self, mm: Any, vma: Any) -> bool:
+        """``anon_vma_prepare``: the neighbour's anon_vma, or a new one."""
+        if vma.anon_vma:
+            return True
+        adopted = self._find_mergeable(mm, vma) if self.find_mergeable else 0
+        if not adopted:
+            new = lib.anon_vma_alloc(self.core.m)
+            if not new:
+                return False
+            adopted = self.core.kaddr(new)
+        vma.anon_vma = adopted
+        lib.anon_vma_link(self.core.m, vma)
+        return True
+
+    def _find_mergeable(self, mm: Any, vma: Any) -> int:
+        """kptr of the anon_vma of a touching neighbour that mprotect could merge with."""
+        core = self.core
+        nxt = core.vma(vma.vm_next)
+        if nxt is not None and nxt.anon_vma and self._continues(vma, nxt):
+            return int(nxt.anon_vma)
+        lib.find_vma_prev(core.m, mm, vma.vm_start, self._out)
+        prev = self._out[0]
+        if prev and prev.anon_vma and self._continues(prev, vma):
+            return int(prev.anon_vma)
+        return 0
+
+    @staticmethod
+    def _continues(low: Any, high: Any) -> bool:
+        pages = (low.vm_end - low.vm_start) >> PAGE_SHIFT
+        return bool(
+            low.vm_end == high.vm_start
+            and not (low.vm_flags ^ high.vm_flags) & ~_RWX
+            and low.vm_file == high.vm_file
+            and (low.vm_pgoff + pages) & 0xFFFFFFFF == high.vm_pgoff
+        )
+
+    def vma_dup(self, new: Any, old: Any) -> None:
+        """The child's area joins the same list, at its front."""
+        lib.anon_vma_link(self.core.m, new)
+
+    def vma_split(self, new: Any, old: Any) -> None:
+        """The new part joins the list."""
+        lib.anon_vma_link(self.core.m, new)
+
+    def vma_absorb(self, into: Any, other: Any) -> None:
+        """``__anon_vma_merge``: an area without anon_vma takes the other's."""
+        if other.anon_vma and not into.anon_vma:
+            into.anon_vma = other.anon_vma
+            lib.anon_vma_link(self.core.m, into)
+
+    def vma_free(self, vma: Any) -> None:
+        """``anon_vma_unlink``: the last one off the list frees the object."""
+        lib.anon_vma_unlink(self.core.m, vma)
+
+    def can_merge(self, vma: Any, other: Any) -> bool:
+        """At least one has no anon_vma, or both have the same."""
+        return other is None or not (
+            vma.anon_vma and other.anon_vma and vma.anon_vma != other.anon_vma
+        )
+
+    def has_anon(self, vma: Any) -> bool:
+        """Its pages' index depends on the offset once there is an anon_vma."""
+        return bool(vma.anon_vma)
+
+    def check(self, survey: Survey) -> None:
+        """Every page agrees with every vma that maps it; every list has exactly its vmas."""
+        core = self.core
+        for pfn, mappings in survey.anon.items():
+            page = core.page(pfn)
+            for mapping in mappings:
+                vma = mapping.vma
+                pgoff = vma.vm_pgoff + ((mapping.address - vma.vm_start) >> PAGE_SHIFT)
+                if page.mapping != vma.anon_vma:
+                    survey.fail(f"page {pfn} at {mapping.address:#x} has another anon_vma")
+                if page.index != pgoff & 0xFFFFFFFF:
+                    survey.fail(
+                        f"page {pfn} at {mapping.address:#x} has index {page.index:#x}, "
+                        f"its vma says {pgoff:#x}"
+                    )
+        users: dict[int, set[int]] = {}
+        for vma in survey.vmas:
+            if vma.anon_vma:
+                users.setdefault(vma.anon_vma, set()).add(core.kaddr(vma))
+        for kptr, expected in users.items():
+            if self._listed(kptr, len(expected)) != expected:
+                survey.fail(f"the list of anon_vma {kptr:#x} is not its {len(expected)} vmas")
+        active = core.m.k.caches[lib.CACHE_anon_vma].nr_active
+        survey.expect("anon_vmas", active, len(users))
+
+    def _listed(self, kptr: int, expected: int) -> set[int]:
+        """kptrs of the vmas on an anon_vma's list, cut off when there are too many."""
+        core = self.core
+        offset = ffi.offsetof("struct vm_area_struct", "anon_vma_node")
+        head = ffi.cast("struct anon_vma *", core.base + kptr).head
+        start, at = core.kaddr(ffi.addressof(head)), head.next
+        found: set[int] = set()
+        while at != start and len(found) <= expected:
+            found.add(at - offset)
+            at = ffi.cast("struct list_head *", core.base + at).next
+        return found
+
+
+class AnonVma39(AnonVma):
+    """anon_vma without ``find_mergeable_anon_vma``, as between rmap 39 and 40."""
+
+    name: ClassVar[str] = "anon_vma39"
+    summary: ClassVar[str] = "anon_vma without adoption of a neighbour's (rmap 39)"
+    find_mergeable: ClassVar[bool] = False

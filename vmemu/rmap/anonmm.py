@@ -1,0 +1,86 @@
+"""anonmm, Hugh Dickins 2004: the lifecycle (csrc/rmap_anonmm.c has the walk)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from vmemu.core import Core, ffi, lib
+from vmemu.rmap.base import RmapScheme
+
+if TYPE_CHECKING:
+    from vmemu.check import Survey
+
+__all__ = ["Anonmm"]
+
+
+class Anonmm(RmapScheme):
+    """One 24-byte object per mm, as after rmap 37; nothing per vma, no merge restriction."""
+
+    name: ClassVar[str] = "anonmm"
+    walker: ClassVar[str] = "anonmm"
+    summary: ClassVar[str] = "Hugh Dickins: one object per mm, pages keep their address (rmap 37)"
+    caches: ClassVar[tuple[str, ...]] = ("anonmm",)
+
+    def mm_init(self, mm: Any) -> bool:
+        """``exec_rmap``: a new head."""
+        return bool(lib.anonmm_init(self.core.m, mm) == 0)
+
+    def mm_dup(self, child: Any, parent: Any) -> bool:
+        """``dup_rmap``: one more member of the parent's bundle."""
+        return bool(lib.anonmm_dup(self.core.m, child, parent) == 0)
+
+    def mm_exit(self, mm: Any) -> None:
+        """``exit_rmap``: the object stays while pages point at it."""
+        lib.anonmm_exit(self.core.m, mm)
+
+    def check(self, survey: Survey) -> None:
+        """Every mapping has the page's address and bundle; every count is recounted."""
+        core = self.core
+        owned: Counter[int] = Counter()
+        for pfn, mappings in survey.anon.items():
+            page = core.page(pfn)
+            owned[page.mapping] += 1
+            head = _at(core, page.mapping).head
+            for mapping in mappings:
+                if page.index != mapping.address:
+                    survey.fail(
+                        f"page {pfn} is mapped at {mapping.address:#x}, index {page.index:#x}"
+                    )
+                if _at(core, mapping.mm.ptr.anonmm).head != head:
+                    survey.fail(f"page {pfn} is mapped by an mm of another bundle")
+        reached: set[int] = set()
+        for mm in survey.vm.mms.values():
+            if core.mm(_at(core, mm.ptr.anonmm).mm) != mm.ptr:
+                survey.fail(f"anonmm of mm {mm.kaddr:#x} does not point back")
+            reached |= self._check_bundle(survey, _at(core, mm.ptr.anonmm).head, owned, reached)
+        for kptr in owned:
+            reached |= self._check_bundle(survey, _at(core, kptr).head, owned, reached)
+        active = core.m.k.caches[lib.CACHE_anonmm].nr_active
+        survey.expect("anonmms", active, len(reached))
+
+    def _check_bundle(
+        self, survey: Survey, head: int, owned: Counter[int], known: set[int]
+    ) -> set[int]:
+        """Recount one ring; the kptrs on it."""
+        if head in known:
+            return set()
+        core = self.core
+        offset = ffi.offsetof("struct anonmm", "list")
+        members, at = [head], _at(core, head).list.next - offset
+        while at != head and len(members) < 1 << 20:
+            members.append(at)
+            at = _at(core, at).list.next - offset
+        for member in members:
+            anonmm = _at(core, member)
+            expected = owned[member] + (anonmm.mm != 0)
+            if member == head:
+                expected += len(members)
+            survey.expect(f"count of anonmm {member:#x}", anonmm.count, expected)
+            if anonmm.head != head:
+                survey.fail(f"anonmm {member:#x} is on the ring of another head")
+        return set(members)
+
+
+def _at(core: Core, kptr: int) -> Any:
+    return ffi.cast("struct anonmm *", core.base + kptr)

@@ -1,0 +1,75 @@
+"""What a reverse map decides in Python: the lifecycle of its objects.
+
+One subclass per scheme, with one C walker (``struct rmap_ops``) of the same name behind
+it.  Memory management calls these hooks and knows nothing else of the scheme.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from vmemu.check import Survey
+    from vmemu.core import Core
+
+__all__ = ["RmapScheme"]
+
+
+class RmapScheme:
+    """A scheme without any state: every hook does nothing, everything may merge.
+
+    All ``vma`` are ``struct vm_area_struct *``, all ``mm`` ``struct mm_struct *``.  Hooks
+    that allocate return False when memory ran out.
+    """
+
+    #: What ``--rmap`` calls it.
+    name: ClassVar[str] = "none"
+    #: The C walker, a name of ``struct rmap_ops``.
+    walker: ClassVar[str] = "none"
+    #: One line for ``vmemu list``.
+    summary: ClassVar[str] = "no reverse map: anonymous pages cannot be swapped (rmap 38)"
+    #: Whether anonymous areas merge only when their offsets continue each other.
+    anon_pgoff_matters: ClassVar[bool] = False
+    #: The slab caches of the scheme's own objects.
+    caches: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+
+    def mm_init(self, mm: Any) -> bool:
+        """exec made a fresh mm."""
+        return True
+
+    def mm_dup(self, child: Any, parent: Any) -> bool:
+        """fork made ``child``; it has no vmas yet."""
+        return True
+
+    def mm_exit(self, mm: Any) -> None:
+        """The mm has lost its vmas and dies."""
+
+    def prepare(self, mm: Any, vma: Any) -> bool:
+        """``vma`` is about to get an anonymous page."""
+        return True
+
+    def vma_dup(self, new: Any, old: Any) -> None:
+        """fork copied ``old`` of the parent to ``new`` of the child."""
+
+    def vma_split(self, new: Any, old: Any) -> None:
+        """``new`` is a copy of ``old`` in the same mm (split, or moved by mremap)."""
+
+    def vma_absorb(self, into: Any, other: Any) -> None:
+        """``into`` takes over pages of its neighbour ``other``, all or some."""
+
+    def vma_free(self, vma: Any) -> None:
+        """``vma`` has no pages any more and goes."""
+
+    def can_merge(self, vma: Any, other: Any) -> bool:
+        """Pages of ``other`` (None: it has none) may live in ``vma``."""
+        return True
+
+    def has_anon(self, vma: Any) -> bool:
+        """``vma``'s offset must stay as it is, since pages depend on it."""
+        return True
+
+    def check(self, survey: Survey) -> None:
+        """Hold the scheme's objects against the page tables; problems go to ``survey``."""

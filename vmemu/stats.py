@@ -1,0 +1,66 @@
+"""What every run reports: counters, frames, slabs, areas."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vmemu.core import CACHES, PAGE_SIZE, lib
+
+if TYPE_CHECKING:
+    from vmemu.core import Core
+    from vmemu.machine import Machine
+
+__all__ = ["machine_stats", "slab_stats"]
+
+
+def slab_stats(core: Core) -> dict[str, dict[str, int]]:
+    """Every slab cache that was used or could be: objects, bytes exact and rounded."""
+    caches = {}
+    for i, name in enumerate(CACHES):
+        cache = core.m.k.caches[i]
+        caches[name] = {
+            "objects": cache.nr_active,
+            "object_size": cache.objsize,
+            "per_slab": cache.num,
+            "slabs": cache.nr_slabs,
+            "bytes": cache.nr_active * cache.objsize,
+            "slab_bytes": cache.nr_slabs * PAGE_SIZE,
+        }
+    return caches
+
+
+def machine_stats(machine: Machine) -> dict[str, Any]:
+    """Everything countable, as plain numbers under stable names."""
+    from vmemu.frames import page_kinds
+
+    core, vm = machine.core, machine.vm
+    m = core.m
+    counters = core.counters()
+    return {
+        "rmap": vm.rmap.name,
+        "ram_bytes": m.ram_size,
+        "virtual_ns": m.clock,
+        "faults": {
+            "minor": counters["pgfault"] - counters["pgmajfault"],
+            "major": counters["pgmajfault"],
+            "cow": counters["pgcow"],
+        },
+        "unmap": _walk(counters, "unmap"),
+        "referenced": _walk(counters, "referenced"),
+        "copies": counters["rmap_copies"],
+        "swap": {
+            "total_pages": lib.swap_total(m),
+            "used_pages": lib.swap_used(m),
+            "in": counters["pswpin"],
+            "out": counters["pswpout"],
+        },
+        "vmas": m.k.caches[lib.CACHE_vm_area_struct].nr_active,
+        "mms": m.k.caches[lib.CACHE_mm_struct].nr_active,
+        "frames": page_kinds(core),
+        "slabs": slab_stats(core),
+        "counters": counters,
+    }
+
+
+def _walk(counters: dict[str, int], what: str) -> dict[str, int]:
+    return {key: counters[f"{what}_{key}"] for key in ("probes", "cmp", "pages")}

@@ -1,0 +1,159 @@
+"""Swap files: mkswap's format, swapon, swapoff (mm/swapfile.c of 2.6.7)."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import random
+import stat
+import struct
+import tempfile
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vmemu.core import PAGE_SIZE, lib
+from vmemu.errors import ConfigError, Errno
+
+if TYPE_CHECKING:
+    from vmemu.mm.manager import MemoryManager
+
+__all__ = ["SwapArea", "SwapAreas", "make_swap", "read_header"]
+
+_MAGIC = b"SWAPSPACE2"
+_HEADER = struct.Struct("<III16s16s")  # version, last_page, nr_badpages, uuid, label
+_HEADER_AT = 1024
+_LARGEST = 1 << 24  # pages; 24 bits of offset in a pte
+
+
+@dataclass(frozen=True)
+class SwapArea:
+    """One area in use: ``kind`` is its number in swap entries (``struct swap_info``)."""
+
+    kind: int
+    path: str
+
+
+def make_swap(fd: int, size: int, seed: int = 0) -> None:
+    """Write mkswap's version 1 header for ``size`` bytes to an empty file."""
+    pages = size // PAGE_SIZE
+    if pages < 10:
+        raise ConfigError(f"swap of {size} bytes is too small: at least {10 * PAGE_SIZE} needed")
+    if pages > _LARGEST:
+        raise ConfigError(f"swap of {size} bytes is too large: at most {_LARGEST * PAGE_SIZE}")
+    ident = uuid.UUID(int=random.Random(seed).getrandbits(128), version=4)
+    page = bytearray(PAGE_SIZE)
+    _HEADER.pack_into(page, _HEADER_AT, 1, pages - 1, 0, ident.bytes, b"vmemu")
+    page[-len(_MAGIC) :] = _MAGIC
+    os.ftruncate(fd, pages * PAGE_SIZE)
+    os.pwrite(fd, page, 0)
+
+
+def read_header(fd: int, path: str) -> int:
+    """Pages of the swap file ``path``, header included; ConfigError unless it is one."""
+    page = os.pread(fd, PAGE_SIZE, 0)
+    if len(page) < PAGE_SIZE or page[-len(_MAGIC) :] != _MAGIC:
+        raise ConfigError(f"{path} exists and is not a swap file: it has no SWAPSPACE2 signature")
+    version, last_page, bad, _, _ = _HEADER.unpack_from(page, _HEADER_AT)
+    if version != 1:
+        raise ConfigError(f"{path} is a swap file of version {version}; only version 1 can be used")
+    if bad:
+        raise ConfigError(f"{path} has a list of {bad} bad pages, which is not supported")
+    pages: int = last_page + 1
+    if pages < 10 or pages > _LARGEST or os.fstat(fd).st_size < pages * PAGE_SIZE:
+        raise ConfigError(f"{path} is truncated: its header speaks of {pages} pages")
+    return pages
+
+
+class SwapAreas:
+    """The areas in use, in order of activation."""
+
+    def __init__(self, vm: MemoryManager) -> None:
+        self.vm = vm
+        self.areas: list[SwapArea] = []
+        self._next_priority = -1
+
+    def swapon_size(self, size: int, seed: int = 0) -> SwapArea:
+        """Swap to an unnamed temporary file of ``size`` bytes."""
+        handle, path = tempfile.mkstemp(prefix="vmemu-swap-")
+        os.unlink(path)
+        with _closing_on_error(handle):
+            make_swap(handle, size, seed)
+            return self._add(handle, size // PAGE_SIZE, f"({size >> 10}k temporary)", None)
+
+    def swapon(self, path: str, size: int | None = None, priority: int | None = None) -> SwapArea:
+        """Swap to a file; made by mkswap's rules when absent (then ``size`` is needed).
+
+        ConfigError when it is a directory, no swap file, in use, or cannot be opened.
+        """
+        if any(area.path == path for area in self.areas):
+            raise ConfigError(f"{path} is already in use as swap")
+        fresh = not os.path.exists(path)
+        if fresh and size is None:
+            raise ConfigError(f"swap file {path} does not exist; give a size to create it")
+        try:
+            handle = os.open(path, os.O_RDWR | (os.O_CREAT | os.O_EXCL if fresh else 0), 0o600)
+        except IsADirectoryError:
+            raise ConfigError(f"{path} is a directory, not a swap file") from None
+        except OSError as error:
+            raise ConfigError(f"cannot open swap file {path}: {error.strerror}") from None
+        try:
+            with _closing_on_error(handle):
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    raise ConfigError(f"{path} is not a regular file, so it cannot hold swap")
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise ConfigError(f"{path} is in use as swap by another machine") from None
+                if fresh and size is not None:
+                    make_swap(handle, size)
+                return self._add(handle, read_header(handle, path), path, priority)
+        except BaseException:
+            if fresh:
+                os.unlink(path)
+            raise
+
+    def _add(self, handle: int, pages: int, path: str, priority: int | None) -> SwapArea:
+        if priority is None:
+            priority = self._next_priority
+            self._next_priority -= 1
+        kind = lib.swap_add(self.vm.core.m, handle, pages, priority)
+        if kind < 0:
+            raise ConfigError(f"no memory for the swap map of {path}, or too many swap areas")
+        area = SwapArea(kind, path)
+        self.areas.append(area)
+        return area
+
+    def swapoff(self, path: str) -> None:
+        """Bring back every page of an area and give it up (``sys_swapoff``).
+
+        Errno EINVAL when ``path`` is not in use as swap, ENOMEM when memory cannot hold
+        what is in it; the area stays in use then.
+        """
+        area = next((area for area in self.areas if area.path == path), None)
+        if area is None:
+            raise Errno(errno.EINVAL)
+        m = self.vm.core.m
+        info = m.swap[area.kind]
+        info.writeok = 0
+        for mm in list(self.vm.mms.values()):
+            failed = lib.unuse_mm(m, mm.ptr, area.kind)
+            self.vm.core.check_bug()
+            if failed:
+                info.writeok = 1
+                raise Errno(errno.ENOMEM)
+        lib.swap_drop_cache(m, area.kind)
+        lib.swap_remove(m, area.kind)
+        self.areas.remove(area)
+        self.vm.core.check_bug()
+
+
+@contextlib.contextmanager
+def _closing_on_error(handle: int):  # type: ignore[no-untyped-def]
+    try:
+        yield
+    except BaseException:
+        os.close(handle)
+        raise
