@@ -1,0 +1,95 @@
+"""Signal delivery on the way back to user code, and restarting what it interrupted.
+
+Modelled on do_signal() and get_signal_to_deliver() of Linux 2.6.6.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from vmemu.core import lib
+from vmemu.kernel.exit import exit_task, stop_task
+from vmemu.kernel.sigframe import handle_signal
+from vmemu.kernel.signal import (
+    IGNORED_BY_DEFAULT,
+    SIG_DFL,
+    SIG_IGN,
+    STOP_SIGNALS,
+    SaFlags,
+    SigAction,
+    SigInfo,
+    signal_name,
+)
+from vmemu.kernel.wait import ERESTART_RESTARTBLOCK, ERESTARTSYS, WaitStatus
+
+if TYPE_CHECKING:
+    from vmemu.kernel.task import Task
+
+_INT80_SIZE = 2
+_NR_RESTART_SYSCALL = 0
+
+
+def deliver_signals(task: Task) -> bool:
+    """Act on every deliverable signal; False when the task must not run on.
+
+    Handlers nest: the frame of the signal delivered last is on top and runs
+    first.  A call that ended with ERESTART* is made again when no handler
+    ran, or when the handler has SA_RESTART.
+    """
+    state = task.signals
+    while (info := state.dequeue()) is not None:
+        action = state.action(info.signo)
+        if action.handler == SIG_IGN:
+            continue
+        _note(task, info)
+        if action.handler != SIG_DFL:
+            _restart_under_handler(task, action)
+            handle_signal(task, info)
+            continue
+        bit = 1 << (info.signo - 1)
+        if bit & IGNORED_BY_DEFAULT:
+            continue
+        if bit & STOP_SIGNALS:
+            stop_task(task, info.signo)
+            return False
+        exit_task(task, WaitStatus(info.signo, signaled=True))
+        return False
+    if task.restart:
+        number = (
+            _NR_RESTART_SYSCALL if task.restart == ERESTART_RESTARTBLOCK else task.interrupted_call
+        )
+        _make_again(task, number)
+    if state.saved_mask is not None:
+        state.set_blocked(state.saved_mask)
+        state.saved_mask = None
+    return True
+
+
+def _note(task: Task, info: SigInfo) -> None:
+    kernel = task.kernel
+    kernel.core.m.counter[lib.CNT_signals] += 1
+    kernel.core.event(lib.EV_signal, info.signo, info.code & 0xFFFFFFFF, info.address)
+    if kernel.strace is not None:
+        from vmemu.kernel.strace import trace_signal
+
+        trace_signal(task, signal_name(info.signo), info)
+
+
+def _make_again(task: Task, number: int) -> None:
+    """Put eip back on the `int 0x80` that made the call."""
+    cpu = task.kernel.cpu
+    cpu.regs.eax = number
+    cpu.regs.eip = int(cpu.regs.eip) - _INT80_SIZE
+    task.restart = 0
+
+
+def _restart_under_handler(task: Task, action: SigAction) -> None:
+    if not task.restart:
+        return
+    if task.restart == ERESTARTSYS and action.flags & SaFlags.RESTART:
+        _make_again(task, task.interrupted_call)
+        return
+    cpu = task.kernel.cpu
+    cpu.regs.eax = -errno.EINTR & 0xFFFFFFFF
+    task.restart = 0

@@ -1,0 +1,271 @@
+"""Making an address space out of a program (load_elf_binary, binfmt_elf.c of 2.6.6).
+
+0x08048000  text, data        where the file wants them
+            bss               anonymous, up to start_brk
+            heap              grows with brk()
+0x40000000  mmap()            TASK_UNMAPPED_BASE, upwards
+            stack             grows down
+0xC0000000  strings, auxv     see _create_elf_tables
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vmemu.kernel.elf import PAGE_SIZE, PF_R, PF_W, PF_X, TASK_SIZE, ElfError, ElfImage
+from vmemu.mm import Mm, do_brk, do_mmap, setup_stack
+from vmemu.mm.consts import (
+    MAP_DENYWRITE,
+    MAP_EXECUTABLE,
+    MAP_FIXED,
+    MAP_PRIVATE,
+    PROT_EXEC,
+    PROT_READ,
+    PROT_WRITE,
+    STACK_TOP,
+)
+
+if TYPE_CHECKING:
+    from vmemu.fs.inode import Inode
+    from vmemu.kernel.elf import Segment
+    from vmemu.mm import MemoryManager, Rlimits
+
+MAX_ARG_PAGES = 32
+PLATFORM = b"i686\0"
+HWCAP = 0x0781ABFB
+"""CPUID 1 edx of a plain i686 with SSE2: fpu .. mmx fxsr sse sse2."""
+CLOCKS_PER_SEC = 100
+
+
+class Aux(enum.IntEnum):
+    """AT_* of the auxiliary vector."""
+
+    NULL = 0
+    PHDR = 3
+    PHENT = 4
+    PHNUM = 5
+    PAGESZ = 6
+    BASE = 7
+    FLAGS = 8
+    ENTRY = 9
+    UID = 11
+    EUID = 12
+    GID = 13
+    EGID = 14
+    PLATFORM = 15
+    HWCAP = 16
+    CLKTCK = 17
+    SECURE = 23
+    RANDOM = 25
+    EXECFN = 31
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What execve() passes: strings without their terminating zero."""
+
+    filename: bytes
+    argv: tuple[bytes, ...]
+    envp: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, filename: str, argv: Sequence[str], env: Sequence[str]) -> Arguments:
+        """Encode strings of the host; ElfError when they are too long or hold a NUL."""
+        arguments = cls(
+            os.fsencode(filename),
+            tuple(os.fsencode(arg) for arg in argv),
+            tuple(os.fsencode(entry) for entry in env),
+        )
+        strings = (arguments.filename, *arguments.argv, *arguments.envp)
+        if any(b"\0" in string for string in strings):
+            raise ElfError("an argument contains a NUL character", errno.EINVAL)
+        if arguments.size > MAX_ARG_PAGES * PAGE_SIZE:
+            raise ElfError(
+                f"argument list too long: {arguments.size} bytes of strings, "
+                f"at most {MAX_ARG_PAGES * PAGE_SIZE} fit",
+                errno.E2BIG,
+            )
+        return arguments
+
+    @property
+    def size(self) -> int:
+        """Bytes of stack the strings take; 2.6 has MAX_ARG_PAGES pages for them."""
+        strings = (self.filename, *self.argv, *self.envp)
+        return 4 + sum(len(string) + 1 for string in strings)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who runs the program; one pair of ids is enough for vmemu."""
+
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedProgram:
+    """An address space ready to run."""
+
+    mm: Mm
+    eip: int
+    esp: int
+
+
+def load_program(
+    vm: MemoryManager,
+    image: ElfImage,
+    inode: Inode,
+    arguments: Arguments,
+    credentials: Credentials,
+    random: bytes,
+    rlimits: Rlimits | None = None,
+) -> LoadedProgram:
+    """Build the address space of a program; the caller owns its one reference.
+
+    random is 16 bytes for AT_RANDOM.  Raises Errno (ENOMEM, E2BIG, ...), and
+    then nothing is left behind.
+    """
+    mm = Mm.create(vm, rlimits)
+    try:
+        setup_stack(mm)
+        _map_segments(mm, image, inode)
+        esp = _create_elf_tables(mm, image, arguments, credentials, random)
+    except BaseException:
+        mm.put()
+        raise
+    return LoadedProgram(mm, image.entry, esp)
+
+
+def _page_align(address: int) -> int:
+    return (address + PAGE_SIZE - 1) & -PAGE_SIZE
+
+
+def _prot(segment: Segment) -> int:
+    prot = PROT_READ if segment.flags & PF_R else 0
+    prot |= PROT_WRITE if segment.flags & PF_W else 0
+    return prot | (PROT_EXEC if segment.flags & PF_X else 0)
+
+
+def _map_segments(mm: Mm, image: ElfImage, inode: Inode) -> None:
+    ptr = mm.ptr
+    start_code, end_code, start_data, end_data, end = TASK_SIZE, 0, 0, 0, 0
+    for segment in image.segments:
+        _map_segment(mm, segment, inode)
+        file_end = segment.vaddr + segment.filesz
+        start_code = min(start_code, segment.vaddr)
+        start_data = max(start_data, segment.vaddr)
+        if segment.flags & PF_X:
+            end_code = max(end_code, file_end)
+        end_data = max(end_data, file_end)
+        end = max(end, segment.end)
+    ptr.start_code, ptr.end_code = start_code, end_code
+    ptr.start_data, ptr.end_data = start_data, end_data
+    ptr.start_brk = ptr.brk = _page_align(end)
+
+
+def _map_segment(mm: Mm, segment: Segment, inode: Inode) -> None:
+    """Map one PT_LOAD: its file pages, the zeroed tail of the last, its bss (elf_map, set_brk)."""
+    skew = segment.vaddr % PAGE_SIZE
+    start = segment.vaddr - skew
+    file_end = segment.vaddr + segment.filesz
+    mapped_end = start
+    if segment.filesz:
+        mapped_end = _page_align(file_end)
+        do_mmap(
+            mm,
+            start,
+            segment.filesz + skew,
+            _prot(segment),
+            MAP_PRIVATE | MAP_FIXED | MAP_DENYWRITE | MAP_EXECUTABLE,
+            file=inode,
+            pgoff=(segment.offset - skew) // PAGE_SIZE,
+        )
+        if segment.memsz > segment.filesz and segment.flags & PF_W:
+            tail = mapped_end - file_end
+            if tail:
+                mm.write(file_end, bytes(tail))
+    bss_end = _page_align(segment.end)
+    if bss_end > mapped_end:
+        do_brk(mm, mapped_end, bss_end - mapped_end)
+
+
+class _StackWriter:
+    """Fills the new stack from the top down."""
+
+    def __init__(self, mm: Mm) -> None:
+        self._mm = mm
+        self.sp = STACK_TOP - 4
+
+    def push(self, data: bytes) -> int:
+        """Write data below what is there; give its address."""
+        self.sp -= len(data)
+        self._mm.write(self.sp, data)
+        return self.sp
+
+    def push_strings(self, strings: Sequence[bytes]) -> list[int]:
+        """Write strings so that the first has the lowest address; give the addresses."""
+        base = self.push(b"".join(string + b"\0" for string in strings))
+        addresses = []
+        for string in strings:
+            addresses.append(base)
+            base += len(string) + 1
+        return addresses
+
+
+def _create_elf_tables(
+    mm: Mm,
+    image: ElfImage,
+    arguments: Arguments,
+    credentials: Credentials,
+    random: bytes,
+) -> int:
+    """Write strings, auxv, envp, argv and argc; give the first esp (create_elf_tables)."""
+    stack = _StackWriter(mm)
+    filename = stack.push(arguments.filename + b"\0")
+    ptr = mm.ptr
+    ptr.env_end = stack.sp
+    envp = stack.push_strings(arguments.envp)
+    ptr.env_start = ptr.arg_end = stack.sp
+    argv = stack.push_strings(arguments.argv)
+    ptr.arg_start = stack.sp
+    stack.sp &= ~15
+    platform = stack.push(PLATFORM)
+    stack.sp &= ~15
+    at_random = stack.push(random)
+    auxv = [
+        (Aux.HWCAP, HWCAP),
+        (Aux.PAGESZ, PAGE_SIZE),
+        (Aux.CLKTCK, CLOCKS_PER_SEC),
+        (Aux.PHDR, image.phdr),
+        (Aux.PHENT, image.phentsize),
+        (Aux.PHNUM, image.phnum),
+        (Aux.BASE, 0),
+        (Aux.FLAGS, 0),
+        (Aux.ENTRY, image.entry),
+        (Aux.UID, credentials.uid),
+        (Aux.EUID, credentials.uid),
+        (Aux.GID, credentials.gid),
+        (Aux.EGID, credentials.gid),
+        (Aux.SECURE, 0),
+        (Aux.RANDOM, at_random),
+        (Aux.EXECFN, filename),
+        (Aux.PLATFORM, platform),
+        (Aux.NULL, 0),
+    ]
+    words = [len(argv), *argv, 0, *envp, 0]
+    for key, value in auxv:
+        words += (key, value)
+        # struct mm_struct keeps a copy for /proc/PID/auxv
+    for number, word in enumerate(words[-2 * len(auxv) :][:40]):
+        ptr.saved_auxv[number] = word
+    table = struct.pack(f"<{len(words)}I", *words)
+    stack.sp = (stack.sp - len(table)) & ~15
+    mm.write(stack.sp, table)
+    ptr.start_stack = stack.sp
+    return stack.sp

@@ -1,0 +1,140 @@
+"""The end of a task: exit, stop, and what the parent learns (kernel/exit.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmemu.core import lib
+from vmemu.errors import Errno
+from vmemu.kernel.signal import (
+    CLD_EXITED,
+    CLD_KILLED,
+    CLD_STOPPED,
+    SIG_IGN,
+    SaFlags,
+    SigInfo,
+    Signal,
+    notify_parent,
+    send_signal,
+)
+from vmemu.kernel.task import Task, TaskState
+from vmemu.kernel.wait import WaitStatus
+
+if TYPE_CHECKING:
+    from vmemu.mm import Mm
+
+__all__ = ["exit_task", "release_mm", "stop_task"]
+
+
+def release_mm(task: Task) -> Mm | None:
+    """Take the address space from a task and let a vfork parent go on (mm_release).
+
+    The caller puts the mm it gets.
+    """
+    mm = task.memory
+    task.memory = None
+    parent = task.vfork_parent
+    if parent is not None:
+        task.vfork_parent = None
+        task.vfork_wait.wake_up()
+    return mm
+
+
+def exit_mm(task: Task) -> None:
+    """Free a task's memory, if nobody shares it (exit_mm)."""
+    mm = release_mm(task)
+    if mm is None:
+        return
+    kernel = task.kernel
+    if kernel.current is task:
+        kernel.account()
+        kernel.current = None
+        kernel.cpu.switch(None, None)
+    mm.put()
+    kernel.cpu.free_context(task.context)
+
+
+def exit_task(task: Task, status: WaitStatus) -> None:
+    """End a task: free its memory and files, hand its children on, tell its parent (do_exit)."""
+    kernel = task.kernel
+    if kernel.strace is not None:
+        from vmemu.kernel.strace import trace_exit
+
+        trace_exit(task, status)
+    kernel.core.event(lib.EV_exit, task.pid, status.encode(), 0)
+    if task.call is not None and task.call.blocked is not None and task is not kernel.current:
+        task.call.blocked.close()
+    task.call = None
+    kernel.sched.remove(task)
+    task.state = TaskState.ZOMBIE
+    task.status = status
+    if task.alarm is not None:
+        task.alarm.cancel()
+    _clear_child_tid(task)
+    exit_mm(task)
+    task.files.exit()
+    for child in tuple(task.children):
+        _adopt(child)
+    _exit_notify(task, status)
+
+
+def _clear_child_tid(task: Task) -> None:
+    if task.clear_child_tid and task.memory is not None and task.memory.ptr.mm_users > 1:
+        try:
+            task.memory.write_u32(task.clear_child_tid, 0)
+        except Errno:
+            return
+
+
+def _adopt(child: Task) -> None:
+    """Init becomes the parent; it reaps at once (reparent_to_init)."""
+    assert child.parent is not None
+    child.parent.children.remove(child)
+    child.parent = None
+    if child.state is TaskState.ZOMBIE:
+        child.kernel.tasks.release(child)
+
+
+def _exit_notify(task: Task, status: WaitStatus) -> None:
+    parent = task.parent
+    if parent is None:
+        task.kernel.tasks.release(task)
+        return
+    action = parent.signals.action(Signal.SIGCHLD)
+    ignored = action.handler == SIG_IGN or action.flags & SaFlags.NOCLDWAIT
+    if task.exit_signal == Signal.SIGCHLD and ignored:
+        task.kernel.tasks.release(task)
+        if action.handler != SIG_IGN:
+            send_signal(parent, _child_info(task, status))
+        parent.child_wait.wake_up()
+        return
+    if task.exit_signal:
+        notify_parent(task, _child_info(task, status))
+    else:
+        parent.child_wait.wake_up()
+
+
+def _child_info(task: Task, status: WaitStatus) -> SigInfo:
+    if status.stopped:
+        code = CLD_STOPPED
+    elif status.signaled:
+        code = CLD_KILLED  # never CLD_DUMPED: there are no core files
+    else:
+        code = CLD_EXITED
+    uid = task.kernel.options.credentials.uid
+    return SigInfo(task.exit_signal, code, pid=task.pid, uid=uid, status=status.code)
+
+
+def stop_task(task: Task, number: int) -> None:
+    """Stop a task until SIGCONT (do_signal_stop)."""
+    task.kernel.sched.remove(task)
+    task.state = TaskState.STOPPED
+    task.status = WaitStatus(number, stopped=True)
+    parent = task.parent
+    if parent is None:
+        return
+    if not parent.signals.action(Signal.SIGCHLD).flags & SaFlags.NOCLDSTOP:
+        info = _child_info(task, task.status)
+        notify_parent(task, SigInfo(Signal.SIGCHLD, info.code, info.pid, info.uid, number))
+    else:
+        parent.child_wait.wake_up()

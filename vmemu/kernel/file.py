@@ -1,0 +1,224 @@
+"""Open files and descriptor tables (struct file, struct files_struct)."""
+
+from __future__ import annotations
+
+import errno
+import stat
+from dataclasses import dataclass, field
+
+from vmemu.errors import Errno
+from vmemu.kernel.wait import Blocking, WaitQueue, immediately
+
+O_ACCMODE = 3
+O_RDONLY = 0
+O_WRONLY = 1
+O_RDWR = 2
+O_CREAT = 0o100
+O_APPEND = 0o2000
+O_NONBLOCK = 0o4000
+O_DIRECTORY = 0o200000
+O_CLOEXEC = 0o2000000
+SETTABLE = O_APPEND | O_NONBLOCK
+
+POLLIN = 1
+POLLOUT = 4
+POLLERR = 8
+POLLHUP = 16
+POLLNVAL = 32
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """What fstat() tells of a file."""
+
+    mode: int = stat.S_IFCHR | 0o620
+    ino: int = 1
+    size: int = 0
+    rdev: int = 0
+
+
+class File:
+    """An open file description: what dup()ed and inherited descriptors share.
+
+    read and write are generators: they may block.  The base class refuses everything.
+    """
+
+    def __init__(self, flags: int, name: str) -> None:
+        self.flags = flags
+        """O_ACCMODE bits and the flags F_SETFL changes."""
+        self.name = name
+        self.count = 0
+        """Descriptors that refer to it; it is released when the last one goes."""
+        self.queue: WaitQueue | None = None
+        """Woken whenever what poll() says may have changed; None: it never does."""
+
+    @property
+    def readable(self) -> bool:
+        """Opened for reading (FMODE_READ)."""
+        return self.flags & O_ACCMODE in (O_RDONLY, O_RDWR)
+
+    @property
+    def writable(self) -> bool:
+        """Opened for writing (FMODE_WRITE)."""
+        return self.flags & O_ACCMODE in (O_WRONLY, O_RDWR)
+
+    def read(self, count: int) -> Blocking[bytes]:
+        """Read up to count bytes; b"" is the end of the file."""
+        raise Errno(errno.EINVAL)
+
+    def write(self, data: bytes) -> Blocking[int]:
+        """Write; return how many bytes went."""
+        raise Errno(errno.EINVAL)
+
+    def seek(self, offset: int, whence: int) -> int:
+        """Move the file position and return it; Errno ESPIPE where there is none."""
+        raise Errno(errno.ESPIPE)
+
+    def stat(self) -> FileStat:
+        """Describe the file."""
+        return FileStat()
+
+    def poll(self) -> int:
+        """POLLIN, POLLOUT, ... that hold now."""
+        return POLLIN | POLLOUT
+
+    def release(self) -> None:
+        """The last descriptor has gone."""
+
+
+class TextFile(File):
+    """A file with a fixed content: what a /proc file held when it was opened."""
+
+    def __init__(self, name: str, content: bytes) -> None:
+        super().__init__(O_RDONLY, name)
+        self._content = content
+        self._position = 0
+
+    def read(self, count: int) -> Blocking[bytes]:
+        """Read from the position on."""
+        data = self._content[self._position : self._position + count]
+        self._position += len(data)
+        return immediately(data)
+
+    def seek(self, offset: int, whence: int) -> int:
+        """Move within the content (SEEK_SET, SEEK_CUR, SEEK_END)."""
+        base = {0: 0, 1: self._position, 2: len(self._content)}.get(whence)
+        if base is None or base + offset < 0:
+            raise Errno(errno.EINVAL)
+        self._position = base + offset
+        return self._position
+
+    def stat(self) -> FileStat:
+        """A regular file of length 0, as files in /proc are."""
+        return FileStat(stat.S_IFREG | 0o444, ino=2)
+
+
+class NullFile(File):
+    """/dev/null."""
+
+    def read(self, count: int) -> Blocking[bytes]:
+        """Nothing, ever."""
+        return immediately(b"")
+
+    def write(self, data: bytes) -> Blocking[int]:
+        """Take everything."""
+        return immediately(len(data))
+
+    def seek(self, offset: int, whence: int) -> int:
+        """Succeed (null_lseek)."""
+        return 0
+
+    def stat(self) -> FileStat:
+        """Character device 1:3."""
+        return FileStat(stat.S_IFCHR | 0o666, rdev=0x103)
+
+
+class ZeroFile(NullFile):
+    """/dev/zero, not mappable yet."""
+
+    def read(self, count: int) -> Blocking[bytes]:
+        """As many zeros as wanted."""
+        return immediately(bytes(count))
+
+    def stat(self) -> FileStat:
+        """Character device 1:5."""
+        return FileStat(stat.S_IFCHR | 0o666, rdev=0x105)
+
+
+@dataclass(slots=True)
+class Descriptor:
+    """One entry of a descriptor table."""
+
+    file: File
+    cloexec: bool = False
+
+
+@dataclass
+class FdTable:
+    """Descriptors of a task, or of tasks that share them (CLONE_FILES)."""
+
+    entries: dict[int, Descriptor] = field(default_factory=dict)
+    users: int = 1
+
+    def get(self, fd: int) -> File:
+        """Find an open file (fget); Errno EBADF."""
+        return self.descriptor(fd).file
+
+    def descriptor(self, fd: int) -> Descriptor:
+        """Find a descriptor; Errno EBADF."""
+        found = self.entries.get(fd)
+        if found is None:
+            raise Errno(errno.EBADF)
+        return found
+
+    def alloc(self, lowest: int, limit: int) -> int:
+        """Give the lowest free number (get_unused_fd); Errno EMFILE."""
+        fd = lowest
+        while fd in self.entries:
+            fd += 1
+        if fd >= limit:
+            raise Errno(errno.EMFILE)
+        return fd
+
+    def install(self, fd: int, file: File, cloexec: bool = False) -> int:
+        """Let fd refer to file, closing what it referred to (fd_install, dup2)."""
+        file.count += 1
+        old = self.entries.get(fd)
+        self.entries[fd] = Descriptor(file, cloexec)
+        if old is not None:
+            self._put(old.file)
+        return fd
+
+    def close(self, fd: int) -> None:
+        """Drop a descriptor; Errno EBADF."""
+        file = self.get(fd)
+        del self.entries[fd]
+        self._put(file)
+
+    def _put(self, file: File) -> None:
+        file.count -= 1
+        if not file.count:
+            file.release()
+
+    def share(self) -> FdTable:
+        """Another task uses the same table."""
+        self.users += 1
+        return self
+
+    def copy(self) -> FdTable:
+        """Give a child its own table of the same files (copy_files)."""
+        for entry in self.entries.values():
+            entry.file.count += 1
+        return FdTable({fd: Descriptor(d.file, d.cloexec) for fd, d in self.entries.items()})
+
+    def close_on_exec(self) -> None:
+        """Close what is marked so (flush_old_files)."""
+        for fd in [fd for fd, entry in self.entries.items() if entry.cloexec]:
+            self.close(fd)
+
+    def exit(self) -> None:
+        """A task is done with the table; the last one closes everything (exit_files)."""
+        self.users -= 1
+        if not self.users:
+            for fd in sorted(self.entries):
+                self.close(fd)

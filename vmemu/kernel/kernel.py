@@ -1,0 +1,364 @@
+"""The kernel: tasks are spawned, run, trapped, signalled and buried here.
+
+    run -> step -> pick a task -> go on with a blocked call
+                               or deliver signals, run user code, handle the trap
+
+`Kernel` owns the tasks and the loop; what a system call does is in syscalls/,
+what a signal does in signal.py and sigframe.py.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from vmemu.core import lib
+from vmemu.errors import Errno, ExecError, KernelBug, VmemuError
+from vmemu.fs.inode import Inode
+from vmemu.kernel import oom, strace
+from vmemu.kernel.delivery import deliver_signals
+from vmemu.kernel.elf import ElfImage, load_elf
+from vmemu.kernel.exec import Arguments, Credentials, LoadedProgram, load_program
+from vmemu.kernel.exit import exit_task
+from vmemu.kernel.file import FdTable
+from vmemu.kernel.sched import FAULT_NS, SYSCALL_NS, Scheduler
+from vmemu.kernel.signal import (
+    BUS_ADRERR,
+    SEGV_ACCERR,
+    SEGV_MAPERR,
+    SigInfo,
+    Signal,
+    SignalState,
+    force_signal,
+)
+from vmemu.kernel.stdio import Stream, open_stream
+from vmemu.kernel.syscalls import SYSCALLS, s32
+from vmemu.kernel.task import Call, ProcessTable, Task, TaskState, WakeReason
+from vmemu.kernel.traps import exception_signal
+from vmemu.kernel.wait import ERESTART_RESTARTBLOCK, ERESTARTSYS, Interrupted, WaitStatus
+
+if TYPE_CHECKING:
+    from vmemu.cpu import Cpu
+    from vmemu.mm import MemoryManager
+
+_RESTARTS = range(ERESTARTSYS, ERESTART_RESTARTBLOCK + 1)
+_SIGRETURNS = (119, 173)
+ENOSYS = 38
+
+
+@dataclass
+class KernelOptions:
+    """Settings of a Kernel."""
+
+    slice_blocks: int = 100_000
+    """Basic blocks a task may run while another one waits for the CPU."""
+    seed: int = 0
+    credentials: Credentials = field(default_factory=Credentials)
+    hostname: str = "vmemu"
+    release: str = "2.6.7-vmemu"
+
+
+class Kernel:
+    """The kernel personality of one machine."""
+
+    TASK_SIZE: ClassVar[int] = 0xC0000000
+
+    def __init__(self, vm: MemoryManager, cpu: Cpu, options: KernelOptions | None = None) -> None:
+        self.vm = vm
+        self.core = vm.core
+        self.cpu = cpu
+        self.options = options if options is not None else KernelOptions()
+        self.random = random.Random(self.options.seed)
+        """The guests' randomness: AT_RANDOM and getrandom()."""
+        self.sched = Scheduler(self.core, cpu, self.options.slice_blocks)
+        self.tasks = ProcessTable()
+        self.first: Task | None = None
+        """The task run() waits for."""
+        self.current: Task | None = None
+        self.unknown_syscalls: dict[int, int] = {}
+        """How often each unimplemented system call was made, by number."""
+        self.strace: Callable[[str], None] | None = None
+        """Takes each line of the trace; None = off."""
+        self.on_mark: Callable[[Task, str, int, int], int | None] | None = None
+        """The lab's answer to a guest's MARK."""
+        self.on_check: Callable[[], None] | None = None
+        """machine.check(), for a guest's CHECK."""
+        self.log: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
+        """Takes what the kernel has to say (printk)."""
+        self.next_ino = 1000
+        self._inodes: dict[tuple[int, int, int, int], Inode] = {}
+        self.marks = 0
+        """MARKs so far."""
+        self._m = self.core.m
+        self._regs = self.core.m.regs
+        self._faults_seen = (0, 0)
+        vm.oom = lambda _vm: oom.out_of_memory(self)
+
+    # ---- programs ---------------------------------------------------------
+
+    def spawn(
+        self,
+        path: str | Path,
+        argv: Sequence[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        *,
+        stdin: Stream = 0,
+        stdout: Stream = 1,
+        stderr: Stream = 2,
+    ) -> Task:
+        """Start a program as a child of init.
+
+        argv defaults to the path alone, env to nothing.  The streams are host
+        descriptors, binary files, bytes, or None.  Raises ExecError.
+        """
+        path = os.fspath(path)
+        image = load_elf(path)
+        entries = [f"{name}={value}" for name, value in (env or {}).items()]
+        arguments = Arguments.of(path, argv if argv is not None else [path], entries)
+        try:
+            program = self.load(image, arguments)
+        except Errno as error:
+            reason = os.strerror(error.errno).lower()
+            raise ExecError(f"cannot start {path}: {reason}") from None
+        files = FdTable()
+        for fd, stream in enumerate((stdin, stdout, stderr)):
+            files.install(fd, open_stream(stream, fd))
+        pid = self.tasks.alloc_pid()
+        task = Task(
+            self, pid, None, self.cpu.new_context(), files, SignalState(), memory=program.mm
+        )
+        task.pgrp = task.session = pid
+        task.exe = os.path.realpath(path)
+        task.set_comm(path)
+        task.start_regs = {"eip": program.eip, "esp": program.esp}
+        task.start_time = self.sched.now
+        self.tasks.add(task)
+        self.sched.enqueue(task)
+        if self.first is None or not self.first.alive:
+            self.first = task
+        self.core.event(lib.EV_exec, pid, 0, 0)
+        return task
+
+    def load(self, image: ElfImage, arguments: Arguments, old: Task | None = None) -> LoadedProgram:
+        """Build an address space for a program; Errno when there is no memory for it."""
+        return load_program(
+            self.vm,
+            image,
+            self._inode(image.path),
+            arguments,
+            self.options.credentials,
+            self.random.randbytes(16),
+            old.mm.rlimits if old is not None else None,
+        )
+
+    def _inode(self, path: str) -> Inode:
+        # one page cache per program file, however often it is executed
+        host = Path(path).stat()
+        key = (host.st_dev, host.st_ino, host.st_mtime_ns, host.st_size)
+        inode = self._inodes.get(key)
+        if inode is None:
+            inode = self._inodes[key] = Inode(self.vm, path)
+        return inode
+
+    # ---- the loop ---------------------------------------------------------
+
+    def run(self) -> WaitStatus:
+        """Run until the first program ends, kill what is left, give the first's status.
+
+        Like the init of a pid namespace, the first program takes all others
+        with it.  Raises VmemuError when every task sleeps for ever.
+        """
+        first = self.first
+        if first is None:
+            raise VmemuError("there is no program to run")
+        step = self.step
+        while first.status is None or first.alive:
+            step()
+        self.kill_all()
+        return first.status
+
+    def kill_all(self) -> None:
+        """End every task as SIGKILL would."""
+        for task in self.tasks:
+            if task.alive:
+                exit_task(task, WaitStatus(Signal.SIGKILL, signaled=True))
+        for task in self.tasks:
+            self.tasks.release(task)
+
+    def step(self) -> str:
+        """Go on to the next event and name it: syscall, fault, exception, preempt,
+        blocked, signal, exit, idle, or stop.  Raises VmemuError on a deadlock.
+        """
+        task = self.sched.pick()
+        if task is None:
+            if not self.sched.idle():
+                raise VmemuError(self._deadlock())
+            return "idle"
+        if task is not self.current:
+            self._switch(task)
+        if task.call is not None:
+            return self._go_on(task, task.call)
+        if (task.signals.pending or task.restart) and not deliver_signals(task):
+            return "signal"
+        self.sched.update_preemption(len(self.tasks) == 1)
+        trap = self.cpu.run()
+        self.core.check_bug()
+        what = self._trap(task, trap)
+        if self._m.want_kswapd:
+            self.vm.kswapd_if_wanted()
+        return what
+
+    def _switch(self, task: Task) -> None:
+        self.account()
+        self.cpu.switch(task.context, task.mm)
+        self._m.pid = task.pid
+        self.current = task
+        task.used.switches += 1
+        self._m.counter[lib.CNT_context_switch] += 1
+        self.core.event(lib.EV_switch, task.pid, 0, 0)
+        if task.start_regs is not None:
+            for name, value in task.start_regs.items():
+                setattr(self._regs, name, value)
+            task.start_regs = None
+
+    def account(self) -> None:
+        """Charge the faults since the last call to the current task."""
+        counter = self._m.counter
+        seen = (int(counter[lib.CNT_pgfault]), int(counter[lib.CNT_pgmajfault]))
+        if self.current is not None:
+            major = seen[1] - self._faults_seen[1]
+            self.current.used.majflt += major
+            self.current.used.minflt += seen[0] - self._faults_seen[0] - major
+        self._faults_seen = seen
+
+    def _trap(self, task: Task, trap: int) -> str:
+        if trap == lib.TRAP_SYSCALL:
+            return self._syscall(task)
+        if trap == lib.TRAP_FAULT:
+            return self._fault(task)
+        if trap == lib.TRAP_PREEMPT:
+            task.used.utime += self.sched.slice_blocks  # the CPU moved the clock: 1 ns a block
+            self.sched.end_slice()
+            return "preempt"
+        if trap == lib.TRAP_EXCEPTION:
+            self.sched.advance(task, FAULT_NS)
+            force_signal(task, exception_signal(int(self._m.trap_vector), int(self._regs.eip)))
+            return "exception"
+        if trap == lib.TRAP_STOP:
+            return "stop"
+        raise KernelBug(f"the CPU stopped with trap {trap} at {self._regs.eip:#x}")
+
+    def _fault(self, task: Task) -> str:
+        m = self._m
+        address, access, result = int(m.fault_address), int(m.fault_access), int(m.fault_result)
+        self.sched.advance(task, FAULT_NS)
+        error_code = 4 | (2 if access == lib.ACCESS_WRITE else 0)
+        if result == lib.FAULT_MAPERR:
+            info = SigInfo(Signal.SIGSEGV, SEGV_MAPERR, address=address)
+        elif result == lib.FAULT_ACCERR:
+            info = SigInfo(Signal.SIGSEGV, SEGV_ACCERR, address=address)
+            error_code |= 1
+        elif result == lib.FAULT_SIGBUS:
+            info = SigInfo(Signal.SIGBUS, BUS_ADRERR, address=address)
+        elif result == lib.FAULT_OOM:
+            if not task.signals.has_kill():
+                self.log(f"VM: killing process {task.comm}")
+            info = SigInfo(Signal.SIGKILL)
+        else:
+            raise KernelBug(f"fault at {address:#x} ended with {result}")
+        force_signal(
+            task,
+            SigInfo(info.signo, info.code, address=address, trapno=14, error_code=error_code),
+        )
+        return "fault"
+
+    def _deadlock(self) -> str:
+        waits = []
+        for task in self.tasks:
+            if task.wait is not None:
+                waits.append(f"process {task.pid} ({task.comm}) waits for {task.wait.what}")
+            elif task.state is TaskState.STOPPED:
+                waits.append(f"process {task.pid} ({task.comm}) is stopped")
+        return "deadlock: " + "; ".join(waits or ["no process is left"])
+
+    # ---- system calls -----------------------------------------------------
+
+    def _syscall(self, task: Task) -> str:
+        regs = self._regs
+        number = int(regs.eax)
+        self._m.counter[lib.CNT_syscalls] += 1
+        self.sched.advance(task, SYSCALL_NS)
+        entry = SYSCALLS.get(number)
+        words = (regs.ebx, regs.ecx, regs.edx, regs.esi, regs.edi, regs.ebp)
+        if entry is None:
+            self._m.counter[lib.CNT_enosys] += 1
+            self.unknown_syscalls[number] = self.unknown_syscalls.get(number, 0) + 1
+            call = task.call = Call(number, words)
+            self._finish(task, call, -ENOSYS)
+            return "syscall"
+        if entry.signed:
+            values = list(words[: len(entry.kinds)])
+            for index in entry.signed:
+                values[index] = s32(values[index])
+            args = tuple(values)
+        else:
+            args = words[: len(entry.kinds)]
+        call = task.call = Call(number, args)
+        if self.strace is not None:
+            call.trace = strace.enter(task, entry, args)
+        try:
+            result = entry.handler(task, *args)
+        except Errno as error:
+            result = -error.errno
+        if isinstance(result, int):
+            self._finish(task, call, result)
+            return "syscall" if task.alive else "exit"
+        call.blocked = result
+        return self._go_on(task, call)
+
+    def _go_on(self, task: Task, call: Call) -> str:
+        """Run a call that may block until it ends or sleeps again."""
+        generator = call.blocked
+        assert generator is not None
+        interrupted = task.wake_reason is WakeReason.SIGNAL
+        task.wake_reason = None
+        try:
+            while True:
+                wait = generator.throw(Interrupted()) if interrupted else next(generator)
+                interrupted = False
+                if wait.ready():
+                    continue
+                if wait.deadline is not None and wait.deadline <= self.sched.now:
+                    continue
+                if wait.interruptible and task.signals.deliverable():
+                    interrupted = True
+                    continue
+                self.sched.sleep(task, wait)
+                return "blocked"
+        except StopIteration as stop:
+            result = int(stop.value)
+        except Errno as error:
+            result = -error.errno
+        self._finish(task, call, result)
+        return "syscall" if task.alive else "exit"
+
+    def _finish(self, task: Task, call: Call, result: int) -> None:
+        """A call ends: its result goes to eax."""
+        if task.call is call:
+            task.call = None
+        self.core.event(
+            lib.EV_syscall, call.number, result & 0xFFFFFFFF, call.args[0] if call.args else 0
+        )
+        if not task.alive:
+            return
+        if self.strace is not None:
+            strace.leave(task, SYSCALLS.get(call.number), call, result)
+        self._regs.eax = result & 0xFFFFFFFF
+        if -result in _RESTARTS and call.number not in _SIGRETURNS:
+            task.restart = -result
+            task.interrupted_call = call.number

@@ -1,0 +1,57 @@
+"""Resource limits that the memory manager does not own."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+RLIM_INFINITY = 0xFFFFFFFF
+
+
+class Resource(enum.IntEnum):
+    """RLIMIT_* of i386."""
+
+    CPU = 0
+    FSIZE = 1
+    DATA = 2
+    STACK = 3
+    CORE = 4
+    RSS = 5
+    NPROC = 6
+    NOFILE = 7
+    MEMLOCK = 8
+    AS = 9
+    LOCKS = 10
+    SIGPENDING = 11
+    MSGQUEUE = 12
+    NICE = 13
+    RTPRIO = 14
+    RTTIME = 15
+
+
+MM_LIMITS = {
+    Resource.DATA: "data",
+    Resource.STACK: "stack",
+    Resource.MEMLOCK: "memlock",
+    Resource.AS: "as_",
+}
+"""Limits whose soft value lives in mm.rlimits, by attribute."""
+
+
+@dataclass
+class ResourceLimits:
+    """Soft limits of the other resources and all hard limits (bytes or counts)."""
+
+    soft: dict[Resource, int] = field(
+        default_factory=lambda: {Resource.NOFILE: 1024, Resource.CORE: 0}
+    )
+    hard: dict[Resource, int] = field(default_factory=lambda: {Resource.NOFILE: 4096})
+
+    def copy(self) -> ResourceLimits:
+        """Give a child its own."""
+        return ResourceLimits(dict(self.soft), dict(self.hard))
+
+    @property
+    def nofile(self) -> int:
+        """RLIMIT_NOFILE: one more than the largest descriptor."""
+        return self.soft.get(Resource.NOFILE, RLIM_INFINITY)

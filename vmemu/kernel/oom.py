@@ -1,0 +1,81 @@
+"""The OOM killer: who goes when neither RAM nor swap is left (mm/oom_kill.c).
+
+The badness is 2.6.6's, with the children's half of later 2.6 kernels: without
+it a fork bomb's parent, which has no more memory than any child, would live.
+"""
+
+from __future__ import annotations
+
+from math import isqrt
+from typing import TYPE_CHECKING
+
+from vmemu.core import lib
+from vmemu.kernel.exit import exit_task
+from vmemu.kernel.signal import SigInfo, Signal, force_signal
+from vmemu.kernel.task import Task
+from vmemu.kernel.wait import NSEC_PER_SEC, WaitStatus
+
+if TYPE_CHECKING:
+    from vmemu.kernel.kernel import Kernel
+
+
+def badness(task: Task, now: int) -> int:
+    """Points of a task: its pages, its children's, against the work it would lose.
+
+    now is virtual nanoseconds.  Half of each child's total_vm counts for the
+    parent unless they share an mm; CPU time counts in units of about ten
+    seconds, run time in units of about a thousand, by their square and fourth
+    root; a niced task counts double.
+    """
+    if task.memory is None:
+        return 0
+    points = int(task.memory.ptr.total_vm)
+    for child in task.children:
+        if child.memory is not None and child.memory.ptr != task.memory.ptr:
+            points += int(child.memory.ptr.total_vm) // 2 + 1
+    cpu_time = (task.used.utime + task.used.stime) // NSEC_PER_SEC >> 3
+    run_time = (now - task.start_time) // NSEC_PER_SEC >> 10
+    points //= isqrt(cpu_time) or 1
+    points //= isqrt(isqrt(run_time)) or 1
+    return points * 2 if task.nice > 0 else points
+
+
+def select_bad_process(kernel: Kernel) -> tuple[Task, int] | None:
+    """Choose the worst task, the oldest among equals (select_bad_process)."""
+    worst: tuple[Task, int] | None = None
+    for task in kernel.tasks:
+        points = badness(task, kernel.sched.now)
+        if points > 0 and (worst is None or points > worst[1]):
+            worst = task, points
+    return worst
+
+
+def out_of_memory(kernel: Kernel) -> bool:
+    """Kill the worst task and all that share its memory; True if memory came free.
+
+    Others than the running task end here and now.  The running one gets a
+    SIGKILL and dies on its way back to user code; until then its allocations
+    fail.
+    """
+    current = kernel.current
+    if current is not None and current.alive and current.signals.has_kill():
+        return False
+    choice = select_bad_process(kernel)
+    if choice is None:
+        return False
+    victim, points = choice
+    kernel.core.m.counter[lib.CNT_oom_kill] += 1
+    kernel.core.event(lib.EV_oom, victim.pid, points, 0)
+    kernel.log(f"Out of Memory: Killed process {victim.pid} ({victim.comm}).")
+    ptr = victim.mm.ptr
+    sharing = [t for t in kernel.tasks if t.memory is not None and t.memory.ptr == ptr]
+    if current in sharing:
+        for task in sharing:
+            if task is not current:
+                exit_task(task, WaitStatus(Signal.SIGKILL, signaled=True))
+        assert current is not None
+        force_signal(current, SigInfo(Signal.SIGKILL))
+        return False
+    for task in sharing:
+        exit_task(task, WaitStatus(Signal.SIGKILL, signaled=True))
+    return True

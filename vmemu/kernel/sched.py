@@ -1,0 +1,135 @@
+"""The scheduler: round robin, wait conditions, and the virtual clock.
+
+Time is m->clock, virtual nanoseconds since boot.  It moves by fixed amounts:
+a system call, a fault handled, a time slice used up, and, when every task
+sleeps, a jump to the earliest deadline.  The block hook that ends a slice is
+installed only while somebody could want the CPU: another runnable task, or a
+timer.  It stays installed until one task alone is left, because a change
+makes the CPU translate everything again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from vmemu.kernel.task import Task, TaskState, WakeReason
+from vmemu.kernel.timer import Timer, TimerQueue
+from vmemu.kernel.wait import Wait
+
+if TYPE_CHECKING:
+    from vmemu.core import Core
+
+SYSCALL_NS = 1000
+FAULT_NS = 1000
+
+
+class Preemptible(Protocol):
+    """The part of the CPU that the scheduler drives."""
+
+    def set_preempt(self, blocks: int) -> None:
+        """End cpu_run() after so many blocks; 0 = never."""
+
+
+class Scheduler:
+    """Who runs next, and when it is."""
+
+    def __init__(self, core: Core, cpu: Preemptible, slice_blocks: int) -> None:
+        self._m = core.m
+        self._cpu = cpu
+        self.slice_blocks = slice_blocks
+        self._preempting = False
+        self.queue: deque[Task] = deque()
+        """Runnable tasks; the first one has the CPU."""
+        self.timers = TimerQueue()
+        self._sleep_timers: dict[int, Timer] = {}
+        self._owner: Task | None = None
+        self._slice_end = 0
+
+    @property
+    def now(self) -> int:
+        """Virtual nanoseconds since boot."""
+        return int(self._m.clock)
+
+    def advance(self, task: Task, nanoseconds: int) -> None:
+        """Let virtual time pass while the kernel works for a task."""
+        self._m.clock += nanoseconds
+        task.used.stime += nanoseconds
+
+    def enqueue(self, task: Task) -> None:
+        """A new task may run, behind all others (wake_up_new_task)."""
+        task.state = TaskState.RUNNING
+        self.queue.append(task)
+
+    def remove(self, task: Task) -> None:
+        """A task exits or stops: it no longer runs nor waits."""
+        if task.wait is not None:
+            self._unwait(task)
+        elif task in self.queue:
+            self.queue.remove(task)
+
+    def sleep(self, task: Task, wait: Wait) -> None:
+        """Block the running task until its wait is over (schedule_timeout)."""
+        self.queue.remove(task)
+        task.state = TaskState.SLEEPING if wait.interruptible else TaskState.UNINTERRUPTIBLE
+        task.wait = wait
+        task.wake_reason = None
+        for queue in wait.queues:
+            queue.tasks.append(task)
+        if wait.deadline is not None:
+            self._sleep_timers[task.pid] = self.timers.add(
+                wait.deadline, lambda: self.wake(task, WakeReason.TIMEOUT)
+            )
+
+    def _unwait(self, task: Task) -> None:
+        assert task.wait is not None
+        for queue in task.wait.queues:
+            queue.tasks.remove(task)
+        timer = self._sleep_timers.pop(task.pid, None)
+        if timer is not None:
+            timer.cancel()
+        task.wait = None
+
+    def wake(self, task: Task, reason: WakeReason = WakeReason.READY) -> None:
+        """End a task's sleep; no effect on one that does not sleep (try_to_wake_up)."""
+        if task.wait is None:
+            return
+        self._unwait(task)
+        task.wake_reason = reason
+        self.enqueue(task)
+
+    def pick(self) -> Task | None:
+        """Give the task to run now, after all timers due have fired; None = all sleep."""
+        self.timers.run(self.now)
+        if not self.queue:
+            return None
+        queue = self.queue
+        if queue[0] is self._owner and len(queue) > 1 and self.now >= self._slice_end:
+            queue.rotate(-1)
+        if queue[0] is not self._owner:
+            self._owner = queue[0]
+            self._slice_end = self.now + self.slice_blocks  # 1 ns a block
+        return queue[0]
+
+    def end_slice(self) -> None:
+        """The running task gives way to the others (sched_yield, or its slice is over)."""
+        self._slice_end = self.now
+
+    def idle(self) -> bool:
+        """Nobody can run: jump to the earliest deadline; False when there is none."""
+        deadline = self.timers.next_deadline()
+        if deadline is None:
+            return False
+        self._m.clock = max(self.now, deadline)
+        self.timers.run(self.now)
+        return True
+
+    def update_preemption(self, alone: bool) -> None:
+        """Install or remove the slice hook before user code runs."""
+        wanted = len(self.queue) > 1 or self.timers.next_deadline() is not None
+        if wanted and not self._preempting:
+            self._cpu.set_preempt(self.slice_blocks)
+            self._preempting = True
+        elif not wanted and self._preempting and alone:
+            self._cpu.set_preempt(0)
+            self._preempting = False

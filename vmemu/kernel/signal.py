@@ -1,0 +1,282 @@
+"""Signals: numbers, dispositions, pending sets, sending and choosing.
+
+Modelled on kernel/signal.c of Linux 2.6.6.  Building and tearing down the
+frame on the user's stack is in sigframe.py.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vmemu.kernel.task import Task, TaskState, WakeReason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+NSIG = 64
+SIGRTMIN = 32
+
+SIG_DFL = 0
+SIG_IGN = 1
+
+SI_USER = 0
+SI_TKILL = -6
+SI_KERNEL = 0x80
+SEGV_MAPERR = 1
+SEGV_ACCERR = 2
+BUS_ADRERR = 2
+ILL_ILLOPN = 2
+FPE_INTDIV = 1
+TRAP_BRKPT = 1
+TRAP_TRACE = 2
+CLD_EXITED = 1
+CLD_KILLED = 2
+CLD_STOPPED = 5
+CLD_CONTINUED = 6
+
+MINSIGSTKSZ = 2048
+
+
+class Signal(enum.IntEnum):
+    """The standard signals of i386."""
+
+    SIGHUP = 1
+    SIGINT = 2
+    SIGQUIT = 3
+    SIGILL = 4
+    SIGTRAP = 5
+    SIGABRT = 6
+    SIGBUS = 7
+    SIGFPE = 8
+    SIGKILL = 9
+    SIGUSR1 = 10
+    SIGSEGV = 11
+    SIGUSR2 = 12
+    SIGPIPE = 13
+    SIGALRM = 14
+    SIGTERM = 15
+    SIGSTKFLT = 16
+    SIGCHLD = 17
+    SIGCONT = 18
+    SIGSTOP = 19
+    SIGTSTP = 20
+    SIGTTIN = 21
+    SIGTTOU = 22
+    SIGURG = 23
+    SIGXCPU = 24
+    SIGXFSZ = 25
+    SIGVTALRM = 26
+    SIGPROF = 27
+    SIGWINCH = 28
+    SIGIO = 29
+    SIGPWR = 30
+    SIGSYS = 31
+
+
+def signal_name(number: int) -> str:
+    """Name a signal as strace does."""
+    try:
+        return Signal(number).name
+    except ValueError:
+        return f"SIGRT_{number - SIGRTMIN}"
+
+
+class SaFlags(enum.IntFlag):
+    """sa_flags of i386."""
+
+    NOCLDSTOP = 0x00000001
+    NOCLDWAIT = 0x00000002
+    SIGINFO = 0x00000004
+    RESTORER = 0x04000000
+    ONSTACK = 0x08000000
+    RESTART = 0x10000000
+    NODEFER = 0x40000000
+    RESETHAND = 0x80000000
+
+
+def mask_of(signals: Iterable[int]) -> int:
+    """Give the sigset_t with these members."""
+    return sum(1 << (number - 1) for number in signals)
+
+
+UNBLOCKABLE = mask_of([Signal.SIGKILL, Signal.SIGSTOP])
+STOP_SIGNALS = mask_of([Signal.SIGSTOP, Signal.SIGTSTP, Signal.SIGTTIN, Signal.SIGTTOU])
+IGNORED_BY_DEFAULT = mask_of([Signal.SIGCONT, Signal.SIGCHLD, Signal.SIGWINCH, Signal.SIGURG])
+
+
+@dataclass(frozen=True, slots=True)
+class SigInfo:
+    """The part of siginfo_t that travels with a signal."""
+
+    signo: int
+    code: int = SI_KERNEL
+    pid: int = 0
+    uid: int = 0
+    status: int = 0
+    address: int = 0
+    """si_addr of a fault."""
+    trapno: int = 0
+    error_code: int = 0
+
+
+@dataclass(slots=True)
+class SigAction:
+    """struct k_sigaction."""
+
+    handler: int = SIG_DFL
+    flags: int = 0
+    restorer: int = 0
+    mask: int = 0
+
+
+@dataclass
+class AltStack:
+    """stack_t of sigaltstack()."""
+
+    base: int = 0
+    size: int = 0
+
+    def holds(self, esp: int) -> bool:
+        """True while the task runs on it (on_sig_stack)."""
+        return self.size != 0 and 0 <= esp - self.base <= self.size
+
+
+@dataclass
+class SignalState:
+    """Dispositions, blocked and pending signals of one task."""
+
+    actions: dict[int, SigAction] = field(default_factory=dict)
+    """Only what differs from the default."""
+    blocked: int = 0
+    pending: list[SigInfo] = field(default_factory=list)
+    saved_mask: int | None = None
+    """Mask to restore after sigsuspend, once a handler's frame is built."""
+    stack: AltStack = field(default_factory=AltStack)
+
+    def action(self, number: int) -> SigAction:
+        """The disposition of a signal; never None."""
+        found = self.actions.get(number)
+        return found if found is not None else SigAction()
+
+    def fork(self) -> SignalState:
+        """Give a child its state: nothing pending (copy_sighand, copy_signal)."""
+        actions = {
+            number: SigAction(a.handler, a.flags, a.restorer, a.mask)
+            for number, a in self.actions.items()
+        }
+        return SignalState(actions, self.blocked, stack=AltStack(self.stack.base, self.stack.size))
+
+    def flush_handlers(self) -> None:
+        """Forget handlers at execve; what is ignored stays so (flush_signal_handlers)."""
+        self.actions = {
+            number: SigAction(SIG_IGN)
+            for number, action in self.actions.items()
+            if action.handler == SIG_IGN
+        }
+        self.stack = AltStack()
+
+    def ignores(self, number: int) -> bool:
+        """True when delivering the signal would do nothing (sig_ignored, sans mask)."""
+        handler = self.action(number).handler
+        return handler == SIG_IGN or (
+            handler == SIG_DFL and bool(IGNORED_BY_DEFAULT >> (number - 1) & 1)
+        )
+
+    def is_blocked(self, number: int) -> bool:
+        """True when the mask holds the signal back."""
+        return bool(self.blocked >> (number - 1) & 1)
+
+    def pending_mask(self) -> int:
+        """The sigset_t of pending signals."""
+        mask = 0
+        for info in self.pending:
+            mask |= 1 << (info.signo - 1)
+        return mask
+
+    def deliverable(self) -> bool:
+        """True when a pending signal is not blocked (signal_pending)."""
+        return bool(self.pending) and bool(self.pending_mask() & ~self.blocked)
+
+    def has_kill(self) -> bool:
+        """True when SIGKILL is pending."""
+        return any(info.signo == Signal.SIGKILL for info in self.pending)
+
+    def dequeue(self) -> SigInfo | None:
+        """Take the unblocked pending signal with the lowest number (dequeue_signal)."""
+        best: SigInfo | None = None
+        for info in self.pending:
+            if self.is_blocked(info.signo):
+                continue
+            if info.signo == Signal.SIGKILL:
+                best = info
+                break
+            if best is None or info.signo < best.signo:
+                best = info
+        if best is not None:
+            self.pending.remove(best)
+        return best
+
+    def discard(self, mask: int) -> None:
+        """Drop pending signals (rm_from_queue)."""
+        self.pending = [info for info in self.pending if not mask >> (info.signo - 1) & 1]
+
+    def set_blocked(self, mask: int) -> None:
+        """Replace the mask; SIGKILL and SIGSTOP cannot be blocked."""
+        self.blocked = mask & ~UNBLOCKABLE & (1 << NSIG) - 1
+
+
+def send_signal(task: Task, info: SigInfo) -> None:
+    """Make a signal pending and wake the task if it must see it (send_sig_info).
+
+    A signal that would be ignored is dropped at once unless it is blocked.  A
+    standard signal is pending once at most; real-time signals queue.
+    """
+    if not task.alive:
+        return
+    state = task.signals
+    number = info.signo
+    _handle_stop_signal(task, number)
+    if not state.is_blocked(number) and state.ignores(number):
+        return
+    if number < SIGRTMIN and any(pending.signo == number for pending in state.pending):
+        return
+    state.pending.append(info)
+    signal_wake_up(task)
+
+
+def _handle_stop_signal(task: Task, number: int) -> None:
+    """SIGCONT and the stop signals cancel one another (handle_stop_signal)."""
+    if STOP_SIGNALS >> (number - 1) & 1:
+        task.signals.discard(mask_of([Signal.SIGCONT]))
+    elif number in (Signal.SIGCONT, Signal.SIGKILL):
+        if number == Signal.SIGCONT:
+            task.signals.discard(STOP_SIGNALS)
+        if task.state is TaskState.STOPPED:
+            task.status = None
+            task.kernel.sched.enqueue(task)
+
+
+def signal_wake_up(task: Task) -> None:
+    """End an interruptible sleep when a signal can be delivered (signal_wake_up)."""
+    if task.state is TaskState.SLEEPING and task.signals.deliverable():
+        task.kernel.sched.wake(task, WakeReason.SIGNAL)
+
+
+def force_signal(task: Task, info: SigInfo) -> None:
+    """Send a signal that cannot be blocked or ignored (force_sig_info)."""
+    state = task.signals
+    if state.is_blocked(info.signo) or state.action(info.signo).handler == SIG_IGN:
+        state.actions.pop(info.signo, None)
+        state.blocked &= ~(1 << (info.signo - 1))
+    state.pending.append(info)
+
+
+def notify_parent(task: Task, info: SigInfo) -> None:
+    """Tell the parent about a change of a child and wake its wait4() (do_notify_parent)."""
+    parent = task.parent
+    if parent is None:
+        return
+    send_signal(parent, info)
+    parent.child_wait.wake_up()

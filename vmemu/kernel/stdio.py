@@ -1,0 +1,107 @@
+"""Standard streams: descriptors of the host, or buffers that capture output."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import select
+import stat
+from typing import BinaryIO
+
+from vmemu.errors import Errno
+from vmemu.kernel.file import O_RDONLY, O_RDWR, O_WRONLY, File, FileStat
+from vmemu.kernel.wait import Blocking, immediately
+
+Stream = int | bytes | BinaryIO | None
+"""A host descriptor, input given as bytes, a binary file or BytesIO, or None for /dev/null."""
+
+
+class HostFile(File):
+    """A descriptor of the host, passed through.
+
+    Reading one that has no data yet stops the whole machine, virtual time
+    included; the guest cannot tell.
+    """
+
+    def __init__(self, fd: int, flags: int, name: str) -> None:
+        super().__init__(flags, name)
+        self.fd = fd
+
+    def read(self, count: int) -> Blocking[bytes]:
+        """Read from the host; what the host refuses the guest sees as the same errno."""
+        try:
+            while True:
+                try:
+                    return immediately(os.read(self.fd, count))
+                except BlockingIOError:
+                    select.select([self.fd], [], [])
+        except OSError as error:
+            raise Errno(error.errno or errno.EIO) from None
+
+    def write(self, data: bytes) -> Blocking[int]:
+        """Write all to the host; Errno EPIPE when its reader has gone."""
+        done = 0
+        try:
+            while done < len(data):
+                try:
+                    done += os.write(self.fd, data[done:])
+                except BlockingIOError:
+                    select.select([], [self.fd], [])
+        except OSError as error:
+            if not done:
+                raise Errno(error.errno or errno.EIO) from None
+        return immediately(done)
+
+    def seek(self, offset: int, whence: int) -> int:
+        """Seek the host's descriptor."""
+        try:
+            return os.lseek(self.fd, offset, whence)
+        except OSError as error:
+            raise Errno(error.errno or errno.EIO) from None
+
+    def stat(self) -> FileStat:
+        """The host's type, mode and size."""
+        try:
+            host = os.fstat(self.fd)
+        except OSError as error:
+            raise Errno(error.errno or errno.EIO) from None
+        return FileStat(host.st_mode, 1, host.st_size, host.st_rdev & 0xFFFF)
+
+
+class StreamFile(File):
+    """A Python binary stream: captured output, or input from bytes."""
+
+    def __init__(self, stream: BinaryIO, flags: int, name: str) -> None:
+        super().__init__(flags, name)
+        self.stream = stream
+
+    def read(self, count: int) -> Blocking[bytes]:
+        """Read from the stream."""
+        return immediately(self.stream.read(count))
+
+    def write(self, data: bytes) -> Blocking[int]:
+        """Write to the stream and flush it, so that order is kept with other output."""
+        try:
+            self.stream.write(data)
+            self.stream.flush()
+        except BrokenPipeError:
+            raise Errno(errno.EPIPE) from None
+        return immediately(len(data))
+
+    def stat(self) -> FileStat:
+        """Look like a pipe."""
+        return FileStat(stat.S_IFIFO | 0o600)
+
+
+def open_stream(stream: Stream, fd: int) -> File:
+    """Make the file behind descriptor 0, 1 or 2 of the first program."""
+    name = ("stdin", "stdout", "stderr")[fd]
+    flags = O_RDONLY if fd == 0 else O_WRONLY
+    if isinstance(stream, int):
+        return HostFile(stream, O_RDWR if os.isatty(stream) else flags, name)
+    if stream is None:
+        stream = io.BytesIO()
+    if isinstance(stream, bytes):
+        stream = io.BytesIO(stream)
+    return StreamFile(stream, flags, name)

@@ -1,0 +1,33 @@
+"""The i386 system calls, a module per noun; importing the package fills the table."""
+
+from vmemu.kernel.syscalls import (
+    exec,  # noqa: A004
+    fd,
+    file,
+    identity,
+    lab,
+    limits,
+    misc,
+    mm,
+    process,
+    signal,
+    time,
+)
+from vmemu.kernel.syscalls.table import SYSCALLS, Syscall, s32
+
+__all__ = [
+    "SYSCALLS",
+    "Syscall",
+    "exec",
+    "fd",
+    "file",
+    "identity",
+    "lab",
+    "limits",
+    "misc",
+    "mm",
+    "process",
+    "s32",
+    "signal",
+    "time",
+]

@@ -1,0 +1,68 @@
+"""execve()."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from vmemu.core import lib
+from vmemu.errors import Errno
+from vmemu.kernel import procfs, uaccess
+from vmemu.kernel.elf import PAGE_SIZE, ElfError, load_elf
+from vmemu.kernel.exec import MAX_ARG_PAGES, Arguments
+from vmemu.kernel.exit import release_mm
+from vmemu.kernel.syscalls.table import syscall
+
+if TYPE_CHECKING:
+    from vmemu.kernel.task import Task
+
+
+def _host_path(task: Task, path: bytes) -> str:
+    """The program's path on the host, where guests' programs are."""
+    name = os.fsdecode(path)
+    if name.startswith("/proc/"):
+        return procfs.read_link(task.kernel, task, name.removeprefix("/proc/"))
+    return name
+
+
+@syscall(11, "str", "strv", "strv")
+def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
+    """Replace the program by one of the host's files, static i386 ELF only.
+
+    The new address space is complete before the old one is given up, so that
+    every failure leaves the caller as it was.  (2.6 kills a task whose exec
+    fails late.)
+    """
+    kernel = task.kernel
+    limit = MAX_ARG_PAGES * PAGE_SIZE
+    filename = uaccess.read_path(task.mm, path)
+    arguments = Arguments(
+        filename,
+        tuple(uaccess.read_strings(task.mm, argv, limit)),
+        tuple(uaccess.read_strings(task.mm, envp, limit)),
+    )
+    if arguments.size > limit:
+        raise Errno(errno.E2BIG)
+    host = _host_path(task, filename)
+    try:
+        image = load_elf(host)
+    except ElfError as error:
+        raise Errno(error.errno) from None
+    program = kernel.load(image, arguments, task)
+    old = release_mm(task)
+    task.memory = program.mm
+    kernel.cpu.switch(task.context, program.mm)
+    kernel.cpu.reset_context(task.context)
+    if old is not None:
+        old.put()
+    task.files.close_on_exec()
+    task.signals.flush_handlers()
+    task.clear_child_tid = 0
+    task.exit_signal = 17
+    task.exe = os.path.realpath(host)
+    task.set_comm(os.fsdecode(filename))
+    regs = kernel.cpu.regs
+    regs.eip, regs.esp = program.eip, program.esp
+    kernel.core.event(lib.EV_exec, task.pid, 0, 0)
+    return 0

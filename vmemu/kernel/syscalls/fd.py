@@ -1,0 +1,288 @@
+"""System calls on descriptors: reading, writing, duplicating, pipes, polling."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from vmemu.errors import Errno
+from vmemu.kernel import uaccess
+from vmemu.kernel.file import (
+    O_ACCMODE,
+    O_CLOEXEC,
+    O_NONBLOCK,
+    POLLERR,
+    POLLHUP,
+    POLLNVAL,
+    SETTABLE,
+    File,
+)
+from vmemu.kernel.pipe import Pipe, PipeReader, PipeWriter
+from vmemu.kernel.signal import SI_USER, SigInfo, Signal, send_signal
+from vmemu.kernel.syscalls.table import s32, syscall
+from vmemu.kernel.wait import Blocking, Wait
+
+if TYPE_CHECKING:
+    from vmemu.kernel.task import Task
+
+_CHUNK = 65536
+_F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL = range(5)
+_F_DUPFD_CLOEXEC = 1030
+
+
+def _write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
+    """Write user memory to a file, piece by piece; a fault after some bytes ends it."""
+    count = min(count, uaccess.MAX_RW_COUNT)
+    uaccess.access_ok(buf, count)
+    done = 0
+    while True:
+        wanted = min(_CHUNK, count - done)
+        try:
+            data = uaccess.read_prefix(task.mm, buf + done, wanted)
+            written = yield from file.write(data)
+        except Errno as error:
+            if done:
+                return done
+            if error.errno == errno.EPIPE:
+                send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.pid))
+            raise
+        done += written
+        if written < wanted or done == count:
+            return done
+
+
+def _read_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
+    """Read from a file into user memory."""
+    count = min(count, uaccess.MAX_RW_COUNT)
+    uaccess.access_ok(buf, count)
+    if not count:
+        return 0
+    data = yield from file.read(min(count, _CHUNK))
+    uaccess.write(task.mm, buf, data)
+    return len(data)
+
+
+def _open_for(task: Task, fd: int, *, writing: bool) -> File:
+    file = task.files.get(fd)
+    if not (file.writable if writing else file.readable):
+        raise Errno(errno.EBADF)
+    return file
+
+
+@syscall(3, "fd", "rbuf", "uint")
+def sys_read(task: Task, fd: int, buf: int, count: int) -> Blocking[int]:
+    """Read at most 64 KiB at once; fewer bytes than asked for are not an error."""
+    return (yield from _read_user(task, _open_for(task, fd, writing=False), buf, count))
+
+
+@syscall(4, "fd", "buf", "uint")
+def sys_write(task: Task, fd: int, buf: int, count: int) -> Blocking[int]:
+    """Write; SIGPIPE comes with EPIPE."""
+    return (yield from _write_user(task, _open_for(task, fd, writing=True), buf, count))
+
+
+@syscall(145, "fd", "ptr", "uint")
+def sys_readv(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
+    """Read into several buffers until one is not filled."""
+    file = _open_for(task, fd, writing=False)
+    done = 0
+    for base, length in uaccess.read_iovec(task.mm, iov, count):
+        if done and file.queue is not None and not file.poll() & ~POLLHUP:
+            break
+        got = yield from _read_user(task, file, base, length)
+        done += got
+        if got < length:
+            break
+    return done
+
+
+@syscall(146, "fd", "iov", "uint")
+def sys_writev(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
+    """Write several buffers, small ones as one."""
+    file = _open_for(task, fd, writing=True)
+    pairs = uaccess.read_iovec(task.mm, iov, count)
+    if sum(length for _, length in pairs) <= _CHUNK:
+        data = b"".join(uaccess.read(task.mm, base, length) for base, length in pairs)
+        try:
+            return (yield from file.write(data))
+        except Errno as error:
+            if error.errno == errno.EPIPE:
+                send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.pid))
+            raise
+    done = 0
+    for base, length in pairs:
+        if not length:
+            continue
+        try:
+            put = yield from _write_user(task, file, base, length)
+        except Errno:
+            if done:
+                break
+            raise
+        done += put
+        if put < length:
+            break
+    return done
+
+
+@syscall(6, "fd")
+def sys_close(task: Task, fd: int) -> int:
+    """Close a descriptor."""
+    task.files.close(fd)
+    return 0
+
+
+@syscall(41, "fd")
+def sys_dup(task: Task, fd: int) -> int:
+    """Duplicate to the lowest free descriptor."""
+    file = task.files.get(fd)
+    return task.files.install(task.files.alloc(0, task.limits.nofile), file)
+
+
+@syscall(63, "fd", "fd")
+def sys_dup2(task: Task, old: int, new: int) -> int:
+    """Duplicate to a given descriptor, closing it first."""
+    file = task.files.get(old)
+    if not 0 <= new < task.limits.nofile:
+        raise Errno(errno.EBADF)
+    return new if new == old else task.files.install(new, file)
+
+
+@syscall(330, "fd", "fd", "openfl")
+def sys_dup3(task: Task, old: int, new: int, flags: int) -> int:
+    """Like dup2(), with O_CLOEXEC; the same descriptor twice is an error."""
+    if flags & ~O_CLOEXEC or old == new:
+        raise Errno(errno.EINVAL)
+    sys_dup2(task, old, new)
+    task.files.descriptor(new).cloexec = bool(flags)
+    return new
+
+
+def _pipe(task: Task, pointer: int, flags: int) -> int:
+    files = task.files
+    kernel = task.kernel
+    kernel.next_ino += 1
+    pipe = Pipe(kernel.next_ino)
+    status = flags & O_NONBLOCK
+    cloexec = bool(flags & O_CLOEXEC)
+    limit = task.limits.nofile
+    reader = files.install(files.alloc(0, limit), PipeReader(pipe, status), cloexec)
+    try:
+        writer = files.install(files.alloc(0, limit), PipeWriter(pipe, status), cloexec)
+    except Errno:
+        files.close(reader)
+        raise
+    try:
+        uaccess.write_struct(task.mm, pointer, "2i", reader, writer)
+    except Errno:
+        files.close(reader)
+        files.close(writer)
+        raise
+    return 0
+
+
+@syscall(42, "pipefd")
+def sys_pipe(task: Task, pointer: int) -> int:
+    """Make a pipe."""
+    return _pipe(task, pointer, 0)
+
+
+@syscall(331, "pipefd", "openfl")
+def sys_pipe2(task: Task, pointer: int, flags: int) -> int:
+    """Make a pipe with O_CLOEXEC or O_NONBLOCK."""
+    if flags & ~(O_CLOEXEC | O_NONBLOCK):
+        raise Errno(errno.EINVAL)
+    return _pipe(task, pointer, flags)
+
+
+@syscall(55, "fd", "uint", "hex")
+@syscall(221, "fd", "uint", "hex", name="fcntl64")
+def sys_fcntl(task: Task, fd: int, command: int, argument: int) -> int:
+    """F_DUPFD, F_GETFD, F_SETFD, F_GETFL and F_SETFL; EINVAL for others."""
+    entry = task.files.descriptor(fd)
+    if command in (_F_DUPFD, _F_DUPFD_CLOEXEC):
+        if not 0 <= s32(argument) < task.limits.nofile:
+            raise Errno(errno.EINVAL)
+        new = task.files.alloc(argument, task.limits.nofile)
+        return task.files.install(new, entry.file, command == _F_DUPFD_CLOEXEC)
+    if command == _F_GETFD:
+        return int(entry.cloexec)
+    if command == _F_SETFD:
+        entry.cloexec = bool(argument & 1)
+        return 0
+    if command == _F_GETFL:
+        return entry.file.flags & (O_ACCMODE | SETTABLE)
+    if command == _F_SETFL:
+        entry.file.flags = entry.file.flags & ~SETTABLE | argument & SETTABLE
+        return 0
+    raise Errno(errno.EINVAL)
+
+
+@syscall(19, "fd", "int", "uint")
+def sys_lseek(task: Task, fd: int, offset: int, whence: int) -> int:
+    """Move the file position."""
+    return task.files.get(fd).seek(offset, whence)
+
+
+@syscall(140, "fd", "uint", "uint", "ptr", "uint", name="_llseek")
+def sys_llseek(task: Task, fd: int, high: int, low: int, result: int, whence: int) -> int:
+    """Move the file position by 64 bits."""
+    offset = high << 32 | low
+    if high & 0x80000000:
+        offset -= 1 << 64
+    position = task.files.get(fd).seek(offset, whence)
+    uaccess.write_struct(task.mm, result, "q", position)
+    return 0
+
+
+@syscall(54, "fd", "hex", "ptr")
+def sys_ioctl(task: Task, fd: int, request: int, argument: int) -> int:
+    """No file knows any request."""
+    task.files.get(fd)
+    raise Errno(errno.ENOTTY)
+
+
+def _poll_once(task: Task, fds: list[tuple[int, int]]) -> list[int]:
+    """Give the revents of each (descriptor, events)."""
+    result = []
+    for fd, events in fds:
+        if fd < 0:
+            result.append(0)
+            continue
+        entry = task.files.entries.get(fd)
+        ready = POLLNVAL if entry is None else entry.file.poll()
+        result.append(ready & (events | POLLERR | POLLHUP | POLLNVAL))
+    return result
+
+
+@syscall(168, "ptr", "uint", "int")
+def sys_poll(task: Task, pointer: int, count: int, timeout: int) -> Blocking[int]:
+    """Wait until a descriptor is ready; timeout in milliseconds, negative = for ever."""
+    if count > task.limits.nofile:
+        raise Errno(errno.EINVAL)
+    raw = uaccess.read(task.mm, pointer, 8 * count) if count else b""
+    fds = [
+        (int.from_bytes(raw[at : at + 4], "little", signed=True),
+         int.from_bytes(raw[at + 4 : at + 6], "little"))
+        for at in range(0, len(raw), 8)
+    ]  # fmt: skip
+    sched = task.kernel.sched
+    deadline = sched.now + timeout * 1_000_000 if timeout >= 0 else None
+    queues = {}
+    for fd, _ in fds:
+        entry = task.files.entries.get(fd)
+        if entry is not None and entry.file.queue is not None:
+            queues[id(entry.file.queue)] = entry.file.queue
+    while True:
+        revents = _poll_once(task, fds)
+        if any(revents) or (deadline is not None and sched.now >= deadline):
+            break
+        yield Wait(
+            "a descriptor to become ready",
+            tuple(queues.values()),
+            lambda: any(_poll_once(task, fds)),
+            deadline,
+        )
+    for index, events in enumerate(revents):
+        uaccess.write_struct(task.mm, pointer + 8 * index + 6, "H", events)
+    return sum(1 for events in revents if events)

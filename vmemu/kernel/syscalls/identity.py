@@ -1,0 +1,130 @@
+"""System calls that ask or set who a task is."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from vmemu.errors import Errno
+from vmemu.kernel import uaccess
+from vmemu.kernel.syscalls.table import syscall
+
+if TYPE_CHECKING:
+    from vmemu.kernel.task import Task
+
+
+@syscall(20)
+@syscall(224, name="gettid")
+def sys_getpid(task: Task) -> int:
+    """The process id; a task is its own only thread."""
+    return task.pid
+
+
+@syscall(64)
+def sys_getppid(task: Task) -> int:
+    """The parent's id."""
+    return task.ppid
+
+
+@syscall(24)
+@syscall(49, name="geteuid")
+@syscall(199, name="getuid32")
+@syscall(201, name="geteuid32")
+def sys_getuid(task: Task) -> int:
+    """The user, real and effective."""
+    return task.kernel.options.credentials.uid
+
+
+@syscall(47)
+@syscall(50, name="getegid")
+@syscall(200, name="getgid32")
+@syscall(202, name="getegid32")
+def sys_getgid(task: Task) -> int:
+    """The group, real and effective."""
+    return task.kernel.options.credentials.gid
+
+
+@syscall(65)
+def sys_getpgrp(task: Task) -> int:
+    """The process group."""
+    return task.pgrp
+
+
+def _find(task: Task, pid: int) -> Task:
+    found = task if not pid else task.kernel.tasks.get(pid)
+    if found is None:
+        raise Errno(errno.ESRCH)
+    return found
+
+
+@syscall(132, "pid")
+def sys_getpgid(task: Task, pid: int) -> int:
+    """The process group of a process; 0 = oneself."""
+    return _find(task, pid).pgrp
+
+
+@syscall(147, "pid")
+def sys_getsid(task: Task, pid: int) -> int:
+    """The session of a process; 0 = oneself."""
+    return _find(task, pid).session
+
+
+@syscall(57, "pid", "pid")
+def sys_setpgid(task: Task, pid: int, pgrp: int) -> int:
+    """Move oneself or a child to a process group of the same session."""
+    if pgrp < 0:
+        raise Errno(errno.EINVAL)
+    target = _find(task, pid)
+    if target is not task and target.parent is not task:
+        raise Errno(errno.ESRCH)
+    if target.session != task.session or target.session == target.pid:
+        raise Errno(errno.EPERM)
+    pgrp = pgrp or target.pid
+    if pgrp != target.pid and not any(
+        member.session == task.session for member in task.kernel.tasks.group(pgrp)
+    ):
+        raise Errno(errno.EPERM)
+    target.pgrp = pgrp
+    return 0
+
+
+@syscall(66)
+def sys_setsid(task: Task) -> int:
+    """Begin a session; a group leader cannot."""
+    if task.kernel.tasks.group(task.pid):
+        raise Errno(errno.EPERM)
+    task.session = task.pgrp = task.pid
+    return task.pid
+
+
+_FIELD = 65
+
+
+def _utsname(task: Task) -> list[bytes]:
+    options = task.kernel.options
+    version = "#1 SMP Wed Jun 16 05:18:37 UTC 2004"
+    fields = ("Linux", options.hostname, options.release, version, "i686", "(none)")
+    return [field.encode()[: _FIELD - 1].ljust(_FIELD, b"\0") for field in fields]
+
+
+@syscall(122, "ptr", name="uname")
+def sys_newuname(task: Task, pointer: int) -> int:
+    """Name the system, in six fields of 65 bytes."""
+    uaccess.write(task.mm, pointer, b"".join(_utsname(task)))
+    return 0
+
+
+@syscall(109, "ptr", name="olduname")
+def sys_uname(task: Task, pointer: int) -> int:
+    """Name the system, in five fields of 65 bytes."""
+    uaccess.write(task.mm, pointer, b"".join(_utsname(task)[:5]))
+    return 0
+
+
+@syscall(136, "hex")
+def sys_personality(task: Task, value: int) -> int:
+    """Set the execution domain, which changes nothing, and return the old one."""
+    old = task.personality
+    if value != 0xFFFFFFFF:
+        task.personality = value
+    return old

@@ -1,0 +1,114 @@
+"""System calls on resource limits and on what was used."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from vmemu.errors import Errno
+from vmemu.kernel import uaccess
+from vmemu.kernel.limits import MM_LIMITS, RLIM_INFINITY, Resource
+from vmemu.kernel.syscalls.table import syscall
+from vmemu.kernel.wait import NSEC_PER_SEC
+
+if TYPE_CHECKING:
+    from vmemu.kernel.task import Accounting, Task
+
+_RUSAGE_SELF, _RUSAGE_CHILDREN = 0, -1
+_RLIM64_INFINITY = (1 << 64) - 1
+
+
+def _resource(number: int) -> Resource:
+    try:
+        return Resource(number)
+    except ValueError:
+        raise Errno(errno.EINVAL) from None
+
+
+def get_limit(task: Task, resource: Resource) -> tuple[int, int]:
+    """Give a limit's soft and hard value."""
+    attribute = MM_LIMITS.get(resource)
+    if attribute is not None:
+        soft = int(getattr(task.mm.rlimits, attribute))
+    else:
+        soft = task.limits.soft.get(resource, RLIM_INFINITY)
+    return soft, task.limits.hard.get(resource, RLIM_INFINITY)
+
+
+def set_limit(task: Task, resource: Resource, soft: int, hard: int) -> None:
+    """Change a limit; Errno EINVAL when soft > hard, EPERM to raise NOFILE's hard one."""
+    if soft > hard:
+        raise Errno(errno.EINVAL)
+    if resource is Resource.NOFILE and hard > task.limits.hard[resource]:
+        raise Errno(errno.EPERM)
+    attribute = MM_LIMITS.get(resource)
+    if attribute is not None:
+        setattr(task.mm.rlimits, attribute, soft)
+    else:
+        task.limits.soft[resource] = soft
+    task.limits.hard[resource] = hard
+
+
+@syscall(76, "uint", "ptr")
+def sys_getrlimit(task: Task, number: int, pointer: int) -> int:
+    """The old call: infinity is 0x7fffffff."""
+    limits = (min(value, 0x7FFFFFFF) for value in get_limit(task, _resource(number)))
+    uaccess.write_struct(task.mm, pointer, "2I", *limits)
+    return 0
+
+
+@syscall(191, "uint", "ptr")
+def sys_ugetrlimit(task: Task, number: int, pointer: int) -> int:
+    """Ask for a limit."""
+    uaccess.write_struct(task.mm, pointer, "2I", *get_limit(task, _resource(number)))
+    return 0
+
+
+@syscall(75, "uint", "ptr")
+def sys_setrlimit(task: Task, number: int, pointer: int) -> int:
+    """Change a limit."""
+    resource = _resource(number)
+    soft, hard = uaccess.read_struct(task.mm, pointer, "2I")
+    set_limit(task, resource, soft, hard)
+    return 0
+
+
+@syscall(340, "pid", "uint", "ptr", "ptr")
+def sys_prlimit64(task: Task, pid: int, number: int, new: int, old: int) -> int:
+    """Ask for and change a limit, of oneself only."""
+    if pid not in (0, task.pid):
+        raise Errno(errno.ESRCH if task.kernel.tasks.get(pid) is None else errno.EPERM)
+    resource = _resource(number)
+    current = get_limit(task, resource)
+    if new:
+        soft, hard = uaccess.read_struct(task.mm, new, "2Q")
+        set_limit(task, resource, min(soft, RLIM_INFINITY), min(hard, RLIM_INFINITY))
+    if old:
+        wide = (_RLIM64_INFINITY if value == RLIM_INFINITY else value for value in current)
+        uaccess.write_struct(task.mm, old, "2Q", *wide)
+    return 0
+
+
+def put_rusage(task: Task, pointer: int, used: Accounting) -> None:
+    """Write struct rusage: times, faults and context switches; all else is 0."""
+    microseconds = []
+    for nanoseconds in (used.utime, used.stime):
+        seconds, rest = divmod(nanoseconds, NSEC_PER_SEC)
+        microseconds += [seconds, rest // 1000]
+    fields = [0] * 14
+    fields[4], fields[5] = used.minflt, used.majflt
+    fields[13] = used.switches
+    uaccess.write_struct(task.mm, pointer, "18I", *microseconds, *fields)
+
+
+@syscall(77, "int", "ptr")
+def sys_getrusage(task: Task, who: int, pointer: int) -> int:
+    """What a task, or its reaped children, have used in virtual time."""
+    task.kernel.account()
+    if who == _RUSAGE_SELF:
+        put_rusage(task, pointer, task.used)
+    elif who == _RUSAGE_CHILDREN:
+        put_rusage(task, pointer, task.children_used)
+    else:
+        raise Errno(errno.EINVAL)
+    return 0

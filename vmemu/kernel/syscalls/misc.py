@@ -1,0 +1,89 @@
+"""System calls that fit nowhere else: TLS segments, system information, randomness."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from vmemu.core import lib
+from vmemu.cpu import GDT_ENTRY_TLS_MAX, GDT_ENTRY_TLS_MIN, UserDesc
+from vmemu.errors import Errno
+from vmemu.kernel import uaccess
+from vmemu.kernel.syscalls.table import syscall
+from vmemu.kernel.wait import NSEC_PER_SEC
+
+if TYPE_CHECKING:
+    from vmemu.kernel.task import Task
+
+_RANDOM_FLAGS = 7
+_RANDOM_MAX = 1 << 20
+_ANY_ENTRY = 0xFFFFFFFF
+
+
+def read_user_desc(task: Task, pointer: int) -> tuple[int, UserDesc]:
+    """Read struct user_desc: GDT entry and segment; Errno EINVAL for other entries."""
+    entry, base, limit, flags = uaccess.read_struct(task.mm, pointer, "4I")
+    if entry == _ANY_ENTRY:
+        cpu, context = task.kernel.cpu, task.context
+        for entry in range(GDT_ENTRY_TLS_MIN, GDT_ENTRY_TLS_MAX + 1):
+            if cpu.get_tls(context, entry).empty:
+                break
+        else:
+            raise Errno(errno.ESRCH)
+        uaccess.write_struct(task.mm, pointer, "I", entry)
+    if not GDT_ENTRY_TLS_MIN <= entry <= GDT_ENTRY_TLS_MAX:
+        raise Errno(errno.EINVAL)
+    return entry, UserDesc.decode(base, limit, flags)
+
+
+@syscall(243, "ptr")
+def sys_set_thread_area(task: Task, pointer: int) -> int:
+    """Set a TLS segment; entry -1 takes a free one and says which."""
+    entry, desc = read_user_desc(task, pointer)
+    task.kernel.cpu.set_tls(task.context, entry, desc)
+    return 0
+
+
+@syscall(244, "ptr")
+def sys_get_thread_area(task: Task, pointer: int) -> int:
+    """Read a TLS segment."""
+    entry = uaccess.read_struct(task.mm, pointer, "I")[0]
+    if not GDT_ENTRY_TLS_MIN <= entry <= GDT_ENTRY_TLS_MAX:
+        raise Errno(errno.EINVAL)
+    desc = task.kernel.cpu.get_tls(task.context, entry)
+    uaccess.write_struct(task.mm, pointer, "4I", entry, desc.base, desc.limit, desc.flags)
+    return 0
+
+
+@syscall(311, "ptr", "uint")
+def sys_set_robust_list(task: Task, head: int, length: int) -> int:
+    """Take a list that only futexes would use."""
+    if length != 12:
+        raise Errno(errno.EINVAL)
+    return 0
+
+
+@syscall(116, "ptr")
+def sys_sysinfo(task: Task, pointer: int) -> int:
+    """Memory, swap, uptime and the number of processes; memory in bytes."""
+    m = task.kernel.core.m
+    page = lib.PAGE_SIZE
+    total, used = lib.swap_total(m), lib.swap_used(m)
+    uaccess.write_struct(
+        task.mm, pointer, "i9I2H3I8x",
+        task.kernel.sched.now // NSEC_PER_SEC, 0, 0, 0,
+        m.k.zone.present_pages * page, m.k.zone.free_pages * page, 0, 0,
+        total * page, (total - used) * page, len(task.kernel.tasks), 0, 0, 0, 1,
+    )  # fmt: skip
+    return 0
+
+
+@syscall(355, "ptr", "uint", "hex")
+def sys_getrandom(task: Task, pointer: int, count: int, flags: int) -> int:
+    """Random bytes from the machine's seed, at most 1 MiB at once."""
+    if flags & ~_RANDOM_FLAGS:
+        raise Errno(errno.EINVAL)
+    uaccess.access_ok(pointer, count)
+    count = min(count, _RANDOM_MAX)
+    uaccess.write(task.mm, pointer, task.kernel.random.randbytes(count))
+    return count

@@ -1,0 +1,156 @@
+"""System calls of memory management: thin, the work is in vmemu.mm."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from vmemu import mm as memory
+from vmemu.errors import Errno, VmemuError
+from vmemu.kernel import uaccess
+from vmemu.kernel.file import ZeroFile
+from vmemu.kernel.syscalls.table import syscall
+
+if TYPE_CHECKING:
+    from vmemu.kernel.task import Task
+
+_MAP_ANONYMOUS = 0x20
+_MAP_TYPE = 0xF
+_MAP_PRIVATE = 2
+_MS_ASYNC, _MS_INVALIDATE, _MS_SYNC = 1, 2, 4
+
+
+@syscall(45, "ptr", result="ptr")
+def sys_brk(task: Task, brk: int) -> int:
+    """Move the end of the heap; always returns where it is."""
+    return memory.sys_brk(task.mm, brk)
+
+
+def _mmap(task: Task, addr: int, length: int, prot: int, flags: int, fd: int, pgoff: int) -> int:
+    if not flags & _MAP_ANONYMOUS:
+        file = task.files.get(fd)
+        if not isinstance(file, ZeroFile) or flags & _MAP_TYPE != _MAP_PRIVATE:
+            raise Errno(errno.ENODEV)
+        flags |= _MAP_ANONYMOUS
+    return memory.do_mmap(task.mm, addr, length, prot, flags, pgoff=pgoff)
+
+
+@syscall(90, "ptr", name="old_mmap", result="ptr")
+def sys_old_mmap(task: Task, pointer: int) -> int:
+    """mmap() with its six arguments in memory, the offset in bytes."""
+    addr, length, prot, flags, fd, offset = uaccess.read_struct(task.mm, pointer, "4IiI")
+    if offset & 4095:
+        raise Errno(errno.EINVAL)
+    return _mmap(task, addr, length, prot, flags, fd, offset >> 12)
+
+
+@syscall(192, "ptr", "uint", "prot", "mapfl", "fd", "uint", result="ptr")
+def sys_mmap2(
+    task: Task, addr: int, length: int, prot: int, flags: int, fd: int, pgoff: int
+) -> int:
+    """Map anonymous memory, or /dev/zero privately; other files cannot be mapped yet."""
+    return _mmap(task, addr, length, prot, flags, fd, pgoff)
+
+
+@syscall(91, "ptr", "uint")
+def sys_munmap(task: Task, addr: int, length: int) -> int:
+    """Unmap a range."""
+    memory.do_munmap(task.mm, addr, length)
+    return 0
+
+
+@syscall(125, "ptr", "uint", "prot")
+def sys_mprotect(task: Task, addr: int, length: int, prot: int) -> int:
+    """Change the protection of a range."""
+    memory.do_mprotect(task.mm, addr, length, prot)
+    return 0
+
+
+@syscall(163, "ptr", "uint", "uint", "mremapfl", "ptr", result="ptr")
+def sys_mremap(task: Task, old: int, old_len: int, new_len: int, flags: int, new: int) -> int:
+    """Resize or move a mapping."""
+    return memory.do_mremap(task.mm, old, old_len, new_len, flags, new)
+
+
+@syscall(219, "ptr", "uint", "advice")
+def sys_madvise(task: Task, addr: int, length: int, advice: int) -> int:
+    """Take advice on a range."""
+    memory.do_madvise(task.mm, addr, length, advice)
+    return 0
+
+
+@syscall(150, "ptr", "uint")
+def sys_mlock(task: Task, addr: int, length: int) -> int:
+    """Lock a range into memory."""
+    memory.do_mlock(task.mm, addr, length)
+    return 0
+
+
+@syscall(151, "ptr", "uint")
+def sys_munlock(task: Task, addr: int, length: int) -> int:
+    """Unlock a range."""
+    memory.do_munlock(task.mm, addr, length)
+    return 0
+
+
+@syscall(152, "hex")
+def sys_mlockall(task: Task, flags: int) -> int:
+    """Lock everything."""
+    memory.do_mlockall(task.mm, flags)
+    return 0
+
+
+@syscall(153)
+def sys_munlockall(task: Task) -> int:
+    """Unlock everything."""
+    memory.do_munlockall(task.mm)
+    return 0
+
+
+@syscall(218, "ptr", "uint", "ptr")
+def sys_mincore(task: Task, addr: int, length: int, vec: int) -> int:
+    """Tell which pages are in memory."""
+    memory.do_mincore(task.mm, addr, length, vec)
+    return 0
+
+
+@syscall(144, "ptr", "uint", "hex")
+def sys_msync(task: Task, addr: int, length: int, flags: int) -> int:
+    """There is nothing to write back; only the arguments are checked."""
+    both = _MS_ASYNC | _MS_SYNC
+    if flags & ~(both | _MS_INVALIDATE) or flags & both == both or addr & 4095:
+        raise Errno(errno.EINVAL)
+    end = addr + (length + 4095 & ~4095)
+    if end > 1 << 32:
+        raise Errno(errno.ENOMEM)
+    for vma in task.mm.vmas():
+        if vma.vm_end > addr >= vma.vm_start:
+            addr = int(vma.vm_end)
+    if addr < end:
+        raise Errno(errno.ENOMEM)
+    return 0
+
+
+@syscall(87, "str", "hex")
+def sys_swapon(task: Task, path: int, flags: int) -> int:
+    """Add a swap file of the host."""
+    name = os.fsdecode(uaccess.read_path(task.mm, path))
+    try:
+        task.kernel.vm.swap.swapon(name)
+    except VmemuError as error:
+        task.kernel.log(str(error))
+        raise Errno(errno.EINVAL) from None
+    return 0
+
+
+@syscall(115, "str")
+def sys_swapoff(task: Task, path: int) -> int:
+    """Bring everything in a swap file back and give it up."""
+    name = os.fsdecode(uaccess.read_path(task.mm, path))
+    try:
+        task.kernel.vm.swap.swapoff(name)
+    except VmemuError as error:
+        task.kernel.log(str(error))
+        raise Errno(errno.EINVAL) from None
+    return 0

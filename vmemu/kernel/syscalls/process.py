@@ -1,0 +1,254 @@
+"""System calls of processes: fork, clone, exit, wait."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vmemu.core import lib
+from vmemu.errors import Errno
+from vmemu.kernel import uaccess
+from vmemu.kernel.exit import exit_task
+from vmemu.kernel.signal import SIGRTMIN, Signal
+from vmemu.kernel.syscalls.limits import put_rusage
+from vmemu.kernel.syscalls.misc import read_user_desc
+from vmemu.kernel.syscalls.table import syscall
+from vmemu.kernel.task import Accounting, Task, TaskState
+from vmemu.kernel.wait import Blocking, Wait, WaitStatus
+from vmemu.mm import dup_mmap
+
+if TYPE_CHECKING:
+    from vmemu.mm import Mm
+
+CSIGNAL = 0xFF
+CLONE_VM = 0x100
+CLONE_FILES = 0x400
+CLONE_SIGHAND = 0x800
+CLONE_VFORK = 0x4000
+CLONE_PARENT = 0x8000
+CLONE_THREAD = 0x10000
+CLONE_SETTLS = 0x80000
+CLONE_PARENT_SETTID = 0x100000
+CLONE_CHILD_CLEARTID = 0x200000
+CLONE_CHILD_SETTID = 0x1000000
+
+WNOHANG = 1
+WUNTRACED = 2
+_WAIT_OPTIONS = WNOHANG | WUNTRACED | 8 | 0xE0000000
+
+
+def do_fork(task: Task, flags: int, stack: int = 0) -> Task:
+    """Make a child that goes on where the parent is, with 0 in eax (do_fork, copy_process).
+
+    stack is its esp, 0 = the parent's.  The child runs after everybody who is
+    runnable now.  Raises Errno EAGAIN without a free id, ENOMEM.
+    """
+    kernel = task.kernel
+    pid = kernel.tasks.alloc_pid()
+    if not pid:
+        raise Errno(errno.EAGAIN)
+    mm: Mm
+    if flags & CLONE_VM:
+        task.mm.get()
+        mm = task.mm
+    else:
+        mm = dup_mmap(task.mm)
+    child = Task(
+        kernel,
+        pid,
+        task.parent if flags & CLONE_PARENT else task,
+        kernel.cpu.clone_context(task.context),
+        task.files.share() if flags & CLONE_FILES else task.files.copy(),
+        task.signals.fork(),
+        comm=task.comm,
+        exe=task.exe,
+        pgrp=task.pgrp,
+        session=task.session,
+        nice=task.nice,
+        umask=task.umask,
+        personality=task.personality,
+        limits=task.limits.copy(),
+        start_time=kernel.sched.now,
+        exit_signal=flags & CSIGNAL,
+        memory=mm,
+    )
+    if flags & CLONE_SIGHAND:
+        child.signals.actions = task.signals.actions
+    if flags & CLONE_VM and not flags & CLONE_VFORK:
+        child.signals.stack = replace(child.signals.stack, base=0, size=0)
+    child.start_regs = {"eax": 0} | ({"esp": stack} if stack else {})
+    kernel.tasks.add(child)
+    kernel.sched.enqueue(child)
+    kernel.core.event(lib.EV_fork, pid, 0, 0)
+    return child
+
+
+def _wait_for_vfork(task: Task, child: Task) -> Blocking[int]:
+    """Sleep until the child has its own mm or none (wait_for_completion)."""
+    child.vfork_parent = task
+
+    def done() -> bool:
+        return child.vfork_parent is None
+
+    while not done():
+        what = f"process {child.pid} to execute or exit"
+        yield Wait(what, (child.vfork_wait,), done, interruptible=False)
+    return child.pid
+
+
+@syscall(2)
+def sys_fork(task: Task) -> int:
+    """Copy the process."""
+    return do_fork(task, Signal.SIGCHLD).pid
+
+
+@syscall(190)
+def sys_vfork(task: Task) -> Blocking[int]:
+    """Lend the address space to a child and sleep until it gives it back."""
+    child = do_fork(task, CLONE_VM | CLONE_VFORK | Signal.SIGCHLD)
+    return (yield from _wait_for_vfork(task, child))
+
+
+@syscall(120, "clonefl", "ptr", "ptr", "ptr", "ptr")
+def sys_clone(
+    task: Task, flags: int, stack: int, parent_tid: int, tls: int, child_tid: int
+) -> Blocking[int]:
+    """fork() with what is shared spelled out; threads are not supported: EINVAL."""
+    if flags & CLONE_THREAD or (flags & CLONE_SIGHAND and not flags & CLONE_VM):
+        raise Errno(errno.EINVAL)
+    if flags & CSIGNAL >= SIGRTMIN:
+        raise Errno(errno.EINVAL)
+    segment = read_user_desc(task, tls) if flags & CLONE_SETTLS else None
+    child = do_fork(task, flags, stack)
+    if segment is not None:
+        task.kernel.cpu.set_tls(child.context, *segment)
+    if flags & CLONE_PARENT_SETTID:
+        uaccess.write_struct(task.mm, parent_tid, "I", child.pid)
+    if flags & CLONE_CHILD_SETTID:
+        uaccess.write_struct(child.mm, child_tid, "I", child.pid)
+    if flags & CLONE_CHILD_CLEARTID:
+        child.clear_child_tid = child_tid
+    if flags & CLONE_VFORK:
+        return (yield from _wait_for_vfork(task, child))
+    return child.pid
+
+
+@syscall(1, "int")
+@syscall(252, "int", name="exit_group")
+def sys_exit(task: Task, code: int) -> int:
+    """End the process."""
+    exit_task(task, WaitStatus(code & 0xFF))
+    return 0
+
+
+@syscall(258, "ptr")
+def sys_set_tid_address(task: Task, pointer: int) -> int:
+    """Remember which word to clear when the task ends."""
+    task.clear_child_tid = pointer
+    return task.pid
+
+
+def _matches(task: Task, child: Task, pid: int, options: int) -> bool:
+    """Is this a child that wait4(pid) means (eligible_child)?"""
+    if pid > 0 and child.pid != pid:
+        return False
+    if pid == 0 and child.pgrp != task.pgrp:
+        return False
+    if pid < -1 and child.pgrp != -pid:
+        return False
+    clone = child.exit_signal != Signal.SIGCHLD
+    return bool(options & 0x40000000) or clone == bool(options & 0x80000000)
+
+
+def _find_waitable(task: Task, pid: int, options: int) -> tuple[list[Task], Task | None]:
+    """Give the children meant, and the first of them that has something to report."""
+    meant = [child for child in task.children if _matches(task, child, pid, options)]
+    for child in meant:
+        if child.state is TaskState.ZOMBIE:
+            return meant, child
+        if child.state is TaskState.STOPPED and options & WUNTRACED and child.status is not None:
+            return meant, child
+    return meant, None
+
+
+@syscall(114, "pid", "wstatus", "waitfl", "ptr")
+def sys_wait4(task: Task, pid: int, status: int, options: int, rusage: int) -> Blocking[int]:
+    """Wait until a child ends or stops, and reap it."""
+    if options & ~_WAIT_OPTIONS:
+        raise Errno(errno.EINVAL)
+    while True:
+        meant, child = _find_waitable(task, pid, options)
+        if child is not None:
+            return _report(task, child, status, rusage)
+        if not meant:
+            raise Errno(errno.ECHILD)
+        if options & WNOHANG:
+            return 0
+        what = f"process {pid}" if pid > 0 else "a child"
+        yield Wait(
+            f"{what} to end",
+            (task.child_wait,),
+            lambda: _wakes(task, pid, options),
+        )
+
+
+def _wakes(task: Task, pid: int, options: int) -> bool:
+    meant, child = _find_waitable(task, pid, options)
+    return child is not None or not meant
+
+
+def _report(task: Task, child: Task, status: int, rusage: int) -> int:
+    found = child.status
+    assert found is not None
+    if rusage:
+        total = Accounting()
+        total.add(child.used)
+        total.add(child.children_used)
+        put_rusage(task, rusage, total)
+    if status:
+        uaccess.write_struct(task.mm, status, "I", found.encode())
+    if child.state is TaskState.ZOMBIE:
+        task.kernel.tasks.release(child)
+    else:
+        child.status = None
+    return child.pid
+
+
+@syscall(7, "pid", "wstatus", "waitfl")
+def sys_waitpid(task: Task, pid: int, status: int, options: int) -> Blocking[int]:
+    """wait4() without rusage."""
+    return (yield from sys_wait4(task, pid, status, options, 0))
+
+
+@syscall(158)
+def sys_sched_yield(task: Task) -> int:
+    """Let the others run first."""
+    task.kernel.sched.end_slice()
+    return 0
+
+
+@syscall(34, "int")
+def sys_nice(task: Task, increment: int) -> int:
+    """Change how badly the task would be missed; scheduling does not care."""
+    task.nice = max(-20, min(19, task.nice + increment))
+    return 0
+
+
+@syscall(96, "int", "pid")
+def sys_getpriority(task: Task, which: int, who: int) -> int:
+    """Give 20 - nice, of oneself or one process."""
+    target = task if not who else task.kernel.tasks.get(who)
+    if which != 0 or target is None:
+        raise Errno(errno.EINVAL if which else errno.ESRCH)
+    return 20 - target.nice
+
+
+@syscall(97, "int", "pid", "int")
+def sys_setpriority(task: Task, which: int, who: int, value: int) -> int:
+    """Set the nice value of oneself or one process."""
+    target = task if not who else task.kernel.tasks.get(who)
+    if which != 0 or target is None:
+        raise Errno(errno.EINVAL if which else errno.ESRCH)
+    target.nice = max(-20, min(19, value))
+    return 0

@@ -1,0 +1,266 @@
+"""System calls of signals."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from vmemu.errors import Errno
+from vmemu.kernel import uaccess
+from vmemu.kernel.sigframe import rt_sigreturn, sigreturn
+from vmemu.kernel.signal import (
+    MINSIGSTKSZ,
+    NSIG,
+    SI_TKILL,
+    SI_USER,
+    SIG_DFL,
+    UNBLOCKABLE,
+    AltStack,
+    SaFlags,
+    SigAction,
+    SigInfo,
+    send_signal,
+)
+from vmemu.kernel.syscalls.table import s32, syscall
+from vmemu.kernel.wait import ERESTARTNOHAND, Blocking, Interrupted, Wait
+
+if TYPE_CHECKING:
+    from vmemu.kernel.task import Task
+
+_SIG_BLOCK, _SIG_UNBLOCK, _SIG_SETMASK = range(3)
+_SS_ONSTACK, _SS_DISABLE = 1, 2
+_SIGSET_SIZE = 8
+_LOW = 0xFFFFFFFF
+
+
+def _set_action(task: Task, number: int, new: SigAction) -> None:
+    state = task.signals
+    state.actions[number] = new
+    if state.ignores(number):
+        state.discard(1 << (number - 1))
+    if new.handler == SIG_DFL and not new.flags & SaFlags.NOCLDWAIT:
+        del state.actions[number]
+
+
+def _check_number(number: int, changing: bool) -> None:
+    if not 1 <= number <= NSIG or (changing and UNBLOCKABLE >> (number - 1) & 1):
+        raise Errno(errno.EINVAL)
+
+
+@syscall(67, "sig", "ptr", "ptr")
+def sys_sigaction(task: Task, number: int, new: int, old: int) -> int:
+    """Set a disposition, with a mask of 32 signals."""
+    _check_number(number, bool(new))
+    action = task.signals.action(number)
+    fields = uaccess.read_struct(task.mm, new, "4I") if new else None
+    if old:
+        uaccess.write_struct(
+            task.mm, old, "4I", action.handler, action.mask & _LOW, action.flags, action.restorer
+        )
+    if fields is not None:
+        handler, mask, flags, restorer = fields
+        _set_action(task, number, SigAction(handler, flags, restorer, mask & ~UNBLOCKABLE))
+    return 0
+
+
+@syscall(174, "sig", "ptr", "ptr", "uint")
+def sys_rt_sigaction(task: Task, number: int, new: int, old: int, size: int) -> int:
+    """Set a disposition."""
+    if size != _SIGSET_SIZE:
+        raise Errno(errno.EINVAL)
+    _check_number(number, bool(new))
+    action = task.signals.action(number)
+    fields = uaccess.read_struct(task.mm, new, "3IQ") if new else None
+    if old:
+        uaccess.write_struct(
+            task.mm, old, "3IQ", action.handler, action.flags, action.restorer, action.mask
+        )
+    if fields is not None:
+        handler, flags, restorer, mask = fields
+        _set_action(task, number, SigAction(handler, flags, restorer, mask & ~UNBLOCKABLE))
+    return 0
+
+
+@syscall(48, "sig", "ptr", result="ptr")
+def sys_signal(task: Task, number: int, handler: int) -> int:
+    """Set a handler for one time (SysV)."""
+    _check_number(number, True)
+    old = task.signals.action(number).handler
+    flags = SaFlags.RESETHAND | SaFlags.NODEFER
+    _set_action(task, number, SigAction(handler, flags))
+    return old
+
+
+def _change_mask(task: Task, how: int, mask: int) -> None:
+    state = task.signals
+    if how == _SIG_BLOCK:
+        state.set_blocked(state.blocked | mask)
+    elif how == _SIG_UNBLOCK:
+        state.set_blocked(state.blocked & ~mask)
+    elif how == _SIG_SETMASK:
+        state.set_blocked(mask)
+    else:
+        raise Errno(errno.EINVAL)
+
+
+@syscall(126, "sighow", "ptr", "ptr")
+def sys_sigprocmask(task: Task, how: int, new: int, old: int) -> int:
+    """Change the first 32 bits of the mask."""
+    blocked = task.signals.blocked
+    if new:
+        mask = uaccess.read_struct(task.mm, new, "I")[0]
+        if how == _SIG_SETMASK:
+            mask |= blocked & ~_LOW
+        _change_mask(task, how, mask)
+    if old:
+        uaccess.write_struct(task.mm, old, "I", blocked & _LOW)
+    return 0
+
+
+@syscall(175, "sighow", "ptr", "ptr", "uint")
+def sys_rt_sigprocmask(task: Task, how: int, new: int, old: int, size: int) -> int:
+    """Change the mask."""
+    if size != _SIGSET_SIZE:
+        raise Errno(errno.EINVAL)
+    blocked = task.signals.blocked
+    if new:
+        _change_mask(task, how, uaccess.read_struct(task.mm, new, "Q")[0])
+    if old:
+        uaccess.write_struct(task.mm, old, "Q", blocked)
+    return 0
+
+
+@syscall(73, "ptr")
+def sys_sigpending(task: Task, pointer: int) -> int:
+    """Tell which of the first 32 signals are blocked and pending."""
+    state = task.signals
+    uaccess.write_struct(task.mm, pointer, "I", state.pending_mask() & state.blocked & _LOW)
+    return 0
+
+
+@syscall(176, "ptr", "uint")
+def sys_rt_sigpending(task: Task, pointer: int, size: int) -> int:
+    """Tell which signals are blocked and pending."""
+    if size != _SIGSET_SIZE:
+        raise Errno(errno.EINVAL)
+    state = task.signals
+    uaccess.write_struct(task.mm, pointer, "Q", state.pending_mask() & state.blocked)
+    return 0
+
+
+def _pause() -> Blocking[int]:
+    while True:
+        try:
+            yield Wait("a signal")
+        except Interrupted:
+            raise Interrupted(ERESTARTNOHAND) from None
+
+
+def _suspend(task: Task, mask: int) -> Blocking[int]:
+    state = task.signals
+    state.saved_mask = state.blocked
+    state.set_blocked(mask)
+    return _pause()
+
+
+@syscall(29)
+def sys_pause(task: Task) -> Blocking[int]:
+    """Sleep until a handler has run."""
+    return _pause()
+
+
+@syscall(72, "ptr", "ptr", "hex")
+def sys_sigsuspend(task: Task, history0: int, history1: int, mask: int) -> Blocking[int]:
+    """Sleep under another mask until a handler has run."""
+    return _suspend(task, mask)
+
+
+@syscall(179, "ptr", "uint")
+def sys_rt_sigsuspend(task: Task, pointer: int, size: int) -> Blocking[int]:
+    """Sleep under another mask until a handler has run."""
+    if size != _SIGSET_SIZE:
+        raise Errno(errno.EINVAL)
+    return _suspend(task, uaccess.read_struct(task.mm, pointer, "Q")[0])
+
+
+@syscall(186, "ptr", "ptr")
+def sys_sigaltstack(task: Task, new: int, old: int) -> int:
+    """Set the alternate signal stack, unless it is in use."""
+    state = task.signals
+    on_stack = state.stack.holds(int(task.kernel.cpu.regs.esp))
+    current = state.stack
+    fields = uaccess.read_struct(task.mm, new, "3I") if new else None
+    if fields is not None:
+        if on_stack:
+            raise Errno(errno.EPERM)
+        base, flags, size = fields
+        if flags not in (0, _SS_ONSTACK, _SS_DISABLE):
+            raise Errno(errno.EINVAL)
+        if flags == _SS_DISABLE:
+            state.stack = AltStack()
+        elif size < MINSIGSTKSZ:
+            raise Errno(errno.ENOMEM)
+        else:
+            state.stack = AltStack(base, size)
+    if old:
+        flags = _SS_ONSTACK if on_stack else (0 if current.size else _SS_DISABLE)
+        uaccess.write_struct(task.mm, old, "3I", current.base, flags, current.size)
+    return 0
+
+
+@syscall(119)
+def sys_sigreturn(task: Task) -> int:
+    """Leave a handler."""
+    sigreturn(task)
+    return s32(int(task.kernel.cpu.regs.eax))
+
+
+@syscall(173)
+def sys_rt_sigreturn(task: Task) -> int:
+    """Leave a handler with SA_SIGINFO."""
+    rt_sigreturn(task)
+    return s32(int(task.kernel.cpu.regs.eax))
+
+
+def _kill(task: Task, targets: list[Task], number: int, code: int = SI_USER) -> int:
+    if not 0 <= number <= NSIG:
+        raise Errno(errno.EINVAL)
+    if not targets:
+        raise Errno(errno.ESRCH)
+    if number:
+        uid = task.kernel.options.credentials.uid
+        for target in targets:
+            send_signal(target, SigInfo(number, code, pid=task.pid, uid=uid))
+    return 0
+
+
+@syscall(37, "pid", "sig")
+def sys_kill(task: Task, pid: int, number: int) -> int:
+    """Send a signal to a process, a group (pid < 0, 0 = one's own) or all others (-1)."""
+    tasks = task.kernel.tasks
+    if pid > 0:
+        found = tasks.get(pid)
+        targets = [found] if found is not None else []
+    elif pid == -1:
+        targets = [other for other in tasks if other is not task]
+    else:
+        targets = tasks.group(-pid or task.pgrp)
+    return _kill(task, targets, s32(number))
+
+
+@syscall(238, "pid", "sig")
+def sys_tkill(task: Task, tid: int, number: int) -> int:
+    """Send a signal to one thread."""
+    if tid <= 0:
+        raise Errno(errno.EINVAL)
+    found = task.kernel.tasks.get(tid)
+    return _kill(task, [found] if found is not None else [], s32(number), SI_TKILL)
+
+
+@syscall(270, "pid", "pid", "sig")
+def sys_tgkill(task: Task, tgid: int, tid: int, number: int) -> int:
+    """Send a signal to one thread of a process; they have the same id."""
+    if tgid <= 0 or tid <= 0:
+        raise Errno(errno.EINVAL)
+    found = task.kernel.tasks.get(tid) if tid == tgid else None
+    return _kill(task, [found] if found is not None else [], s32(number), SI_TKILL)

@@ -1,0 +1,219 @@
+"""System calls of time, all virtual.
+
+The machine boots at 00:00 UTC on the day Linux 2.6.7 was released.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from vmemu.errors import Errno
+from vmemu.kernel import uaccess
+from vmemu.kernel.procfs import clock_t
+from vmemu.kernel.signal import SI_KERNEL, SigInfo, Signal, send_signal
+from vmemu.kernel.syscalls.table import s32, syscall
+from vmemu.kernel.wait import (
+    ERESTART_RESTARTBLOCK,
+    ERESTARTNOHAND,
+    NSEC_PER_SEC,
+    Blocking,
+    Interrupted,
+    Wait,
+)
+
+if TYPE_CHECKING:
+    from vmemu.kernel.task import Task
+
+BOOT_TIME = 1087344000
+"""Seconds since the epoch, 2004-06-16 00:00 UTC."""
+_CLOCK_RESOLUTION = 1
+_TIMER_ABSTIME = 1
+_ITIMER_REAL = 0
+
+
+def clock_now(task: Task, clock: int) -> int:
+    """Read a clock in nanoseconds; Errno EINVAL for an unknown one."""
+    now = task.kernel.sched.now
+    if clock in (0, 5):  # REALTIME, REALTIME_COARSE
+        return BOOT_TIME * NSEC_PER_SEC + now
+    if clock in (1, 4, 6, 7):  # MONOTONIC, _RAW, _COARSE, BOOTTIME
+        return now
+    if clock in (2, 3):  # PROCESS_CPUTIME_ID, THREAD_CPUTIME_ID
+        return task.used.utime + task.used.stime
+    raise Errno(errno.EINVAL)
+
+
+@syscall(13, "ptr")
+def sys_time(task: Task, pointer: int) -> int:
+    """Seconds since the epoch."""
+    seconds = clock_now(task, 0) // NSEC_PER_SEC
+    if pointer:
+        uaccess.write_struct(task.mm, pointer, "I", seconds)
+    return seconds
+
+
+@syscall(78, "ptr", "ptr")
+def sys_gettimeofday(task: Task, tv: int, tz: int) -> int:
+    """Seconds and microseconds since the epoch."""
+    seconds, rest = divmod(clock_now(task, 0), NSEC_PER_SEC)
+    if tv:
+        uaccess.write_struct(task.mm, tv, "2I", seconds, rest // 1000)
+    if tz:
+        uaccess.write_struct(task.mm, tz, "2I", 0, 0)
+    return 0
+
+
+@syscall(265, "clock", "ptr")
+def sys_clock_gettime(task: Task, clock: int, pointer: int) -> int:
+    """Read a clock, seconds in 32 bits."""
+    uaccess.write_struct(task.mm, pointer, "2I", *divmod(clock_now(task, clock), NSEC_PER_SEC))
+    return 0
+
+
+@syscall(403, "clock", "ptr")
+def sys_clock_gettime64(task: Task, clock: int, pointer: int) -> int:
+    """Read a clock, seconds in 64 bits."""
+    uaccess.write_struct(task.mm, pointer, "2Q", *divmod(clock_now(task, clock), NSEC_PER_SEC))
+    return 0
+
+
+@syscall(266, "clock", "ptr")
+def sys_clock_getres(task: Task, clock: int, pointer: int) -> int:
+    """Every clock counts nanoseconds."""
+    clock_now(task, clock)
+    if pointer:
+        uaccess.write_struct(task.mm, pointer, "2I", 0, _CLOCK_RESOLUTION)
+    return 0
+
+
+@syscall(406, "clock", "ptr", name="clock_getres_time64")
+def sys_clock_getres_time64(task: Task, clock: int, pointer: int) -> int:
+    """Every clock counts nanoseconds."""
+    clock_now(task, clock)
+    if pointer:
+        uaccess.write_struct(task.mm, pointer, "2Q", 0, _CLOCK_RESOLUTION)
+    return 0
+
+
+@syscall(43, "ptr")
+def sys_times(task: Task, pointer: int) -> int:
+    """CPU times of oneself and reaped children in hundredths of a second."""
+    used, waited = task.used, task.children_used
+    if pointer:
+        fields = (used.utime, used.stime, waited.utime, waited.stime)
+        uaccess.write_struct(task.mm, pointer, "4I", *map(clock_t, fields))
+    return clock_t(task.kernel.sched.now)
+
+
+def _read_timespec(task: Task, pointer: int, wide: bool) -> int:
+    seconds, nanoseconds = uaccess.read_struct(task.mm, pointer, "qq" if wide else "ii")
+    if seconds < 0 or not 0 <= nanoseconds < NSEC_PER_SEC:
+        raise Errno(errno.EINVAL)
+    return seconds * NSEC_PER_SEC + nanoseconds
+
+
+def _sleep(task: Task, deadline: int, remaining: int, wide: bool) -> Blocking[int]:
+    """Sleep until a deadline; the rest goes to the pointer if a signal ends it."""
+    sched = task.kernel.sched
+    while sched.now < deadline:
+        try:
+            yield Wait(f"time {deadline}", deadline=deadline)
+        except Interrupted:
+            left = max(deadline - sched.now, 0)
+            if remaining:
+                layout = "2Q" if wide else "2I"
+                uaccess.write_struct(task.mm, remaining, layout, *divmod(left, NSEC_PER_SEC))
+            task.restart_block = lambda: _sleep(task, deadline, remaining, wide)
+            raise Interrupted(ERESTART_RESTARTBLOCK) from None
+    return 0
+
+
+@syscall(162, "timespec", "ptr")
+def sys_nanosleep(task: Task, request: int, remaining: int) -> Blocking[int]:
+    """Sleep in virtual time."""
+    length = _read_timespec(task, request, wide=False)
+    return (yield from _sleep(task, task.kernel.sched.now + length, remaining, False))
+
+
+def _clock_nanosleep(
+    task: Task, clock: int, flags: int, request: int, remaining: int, wide: bool
+) -> Blocking[int]:
+    now = clock_now(task, clock)
+    if clock not in (0, 1, 7):
+        raise Errno(errno.EINVAL if clock != 2 else errno.EOPNOTSUPP)
+    length = _read_timespec(task, request, wide)
+    if flags & _TIMER_ABSTIME:
+        deadline = task.kernel.sched.now + length - now
+        try:
+            return (yield from _sleep(task, deadline, 0, wide))
+        except Interrupted:
+            raise Interrupted(ERESTARTNOHAND) from None
+    return (yield from _sleep(task, task.kernel.sched.now + length, remaining, wide))
+
+
+@syscall(267, "clock", "int", "timespec", "ptr")
+def sys_clock_nanosleep(
+    task: Task, clock: int, flags: int, request: int, remaining: int
+) -> Blocking[int]:
+    """Sleep for or until a time of a clock."""
+    return (yield from _clock_nanosleep(task, clock, flags, request, remaining, False))
+
+
+@syscall(407, "clock", "int", "ptr", "ptr")
+def sys_clock_nanosleep_time64(
+    task: Task, clock: int, flags: int, request: int, remaining: int
+) -> Blocking[int]:
+    """Sleep for or until a time of a clock, seconds in 64 bits."""
+    return (yield from _clock_nanosleep(task, clock, flags, request, remaining, True))
+
+
+@syscall(0)
+def sys_restart_syscall(task: Task) -> int | Blocking[int]:
+    """Go on with a sleep that a signal without a handler interrupted."""
+    block, task.restart_block = task.restart_block, None
+    if block is None:
+        raise Errno(errno.EINTR)
+    return block()
+
+
+def _set_alarm(task: Task, nanoseconds: int) -> int:
+    """Arrange for SIGALRM; 0 = none.  Returns what was left of the old one."""
+    sched = task.kernel.sched
+    old = task.alarm
+    left = max(old.deadline - sched.now, 1) if old is not None and old.action else 0
+    if old is not None:
+        old.cancel()
+    task.alarm = None
+    if nanoseconds:
+
+        def fire() -> None:
+            task.alarm = None
+            send_signal(task, SigInfo(Signal.SIGALRM, SI_KERNEL))
+
+        task.alarm = sched.timers.add(sched.now + nanoseconds, fire)
+    return left
+
+
+@syscall(27, "uint")
+def sys_alarm(task: Task, seconds: int) -> int:
+    """Send oneself SIGALRM after so many seconds."""
+    left = _set_alarm(task, seconds * NSEC_PER_SEC)
+    return -(-left // NSEC_PER_SEC)
+
+
+@syscall(104, "uint", "ptr", "ptr")
+def sys_setitimer(task: Task, which: int, new: int, old: int) -> int:
+    """ITIMER_REAL without an interval only; EINVAL for the rest."""
+    if which != _ITIMER_REAL:
+        raise Errno(errno.EINVAL)
+    values = (0, 0, 0, 0) if not new else uaccess.read_struct(task.mm, new, "4I")
+    if values[0] or values[1]:
+        raise Errno(errno.EINVAL)
+    if s32(values[2]) < 0 or values[3] >= 1_000_000:
+        raise Errno(errno.EINVAL)
+    left = _set_alarm(task, values[2] * NSEC_PER_SEC + values[3] * 1000)
+    if old:
+        seconds, rest = divmod(left, NSEC_PER_SEC)
+        uaccess.write_struct(task.mm, old, "4I", 0, 0, seconds, rest // 1000)
+    return 0

@@ -1,0 +1,205 @@
+"""Tasks: processes, their ids and their family.
+
+Process 1 is not a task: it stands for an init that adopts orphans and reaps
+them at once, so the first program spawned has the id 100 and the parent 1.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vmemu.errors import KernelBug
+from vmemu.kernel.limits import ResourceLimits
+from vmemu.kernel.wait import Blocking, Wait, WaitQueue, WaitStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from vmemu.cpu import Context
+    from vmemu.kernel.file import FdTable
+    from vmemu.kernel.kernel import Kernel
+    from vmemu.kernel.signal import SignalState
+    from vmemu.kernel.timer import Timer
+    from vmemu.mm import Mm
+
+INIT_PID = 1
+FIRST_PID = 100
+PID_MAX = 0x8000
+TASK_COMM_LEN = 16
+
+
+class TaskState(enum.Enum):
+    """The letter of /proc/PID/stat."""
+
+    RUNNING = "R"
+    SLEEPING = "S"
+    UNINTERRUPTIBLE = "D"
+    STOPPED = "T"
+    ZOMBIE = "Z"
+    DEAD = "X"
+
+
+@dataclass(slots=True)
+class Call:
+    """A system call in progress."""
+
+    number: int
+    args: tuple[int, ...]
+    blocked: Blocking[int] | None = None
+    trace: list[str | None] | None = None
+    """Decoded arguments while tracing; None for those known at the end only."""
+
+
+@dataclass(slots=True)
+class Accounting:
+    """What a task has used: virtual nanoseconds and faults."""
+
+    utime: int = 0
+    stime: int = 0
+    minflt: int = 0
+    majflt: int = 0
+    switches: int = 0
+
+    def add(self, other: Accounting) -> None:
+        """Add a reaped child's use, as RUSAGE_CHILDREN counts it."""
+        self.utime += other.utime
+        self.stime += other.stime
+        self.minflt += other.minflt
+        self.majflt += other.majflt
+        self.switches += other.switches
+
+
+@dataclass(eq=False)
+class Task:
+    """A process (task_struct)."""
+
+    kernel: Kernel
+    pid: int
+    parent: Task | None
+    """None: the parent is init, which is not modelled."""
+    context: Context
+    files: FdTable
+    signals: SignalState
+    comm: str = ""
+    exe: str = ""
+    """Absolute host path of the program."""
+    pgrp: int = 0
+    session: int = 0
+    nice: int = 0
+    umask: int = 0o022
+    personality: int = 0
+    limits: ResourceLimits = field(default_factory=ResourceLimits)
+    start_time: int = 0
+    """Virtual nanoseconds."""
+    exit_signal: int = 17
+    clear_child_tid: int = 0
+    """User address to clear when the task goes; 0 = none."""
+    state: TaskState = TaskState.RUNNING
+    wait: Wait | None = None
+    wake_reason: WakeReason | None = None
+    call: Call | None = None
+    restart: int = 0
+    """ERESTART* while a call that a signal interrupted may have to be made again."""
+    interrupted_call: int = 0
+    """The number of that call."""
+    restart_block: Callable[[], Blocking[int]] | None = None
+    """What restart_syscall() goes on with."""
+    start_regs: dict[str, int] | None = None
+    """Registers to load before the task's first user instruction."""
+    status: WaitStatus | None = None
+    """Set when it exits or stops; cleared when a stop has been reported."""
+    alarm: Timer | None = None
+    used: Accounting = field(default_factory=Accounting)
+    children_used: Accounting = field(default_factory=Accounting)
+    children: list[Task] = field(default_factory=list)
+    child_wait: WaitQueue = field(default_factory=WaitQueue)
+    vfork_parent: Task | None = None
+    """Waits until this task releases the mm they share."""
+    vfork_wait: WaitQueue = field(default_factory=WaitQueue)
+    memory: Mm | None = None
+    """The address space; None once the task has exited."""
+
+    @property
+    def mm(self) -> Mm:
+        """The address space of a task that has not exited (struct mm_struct *)."""
+        if self.memory is None:
+            raise KernelBug(f"process {self.pid} has no address space")
+        return self.memory
+
+    @property
+    def ppid(self) -> int:
+        """The parent's id; 1 for orphans and for what was spawned."""
+        return self.parent.pid if self.parent is not None else INIT_PID
+
+    @property
+    def alive(self) -> bool:
+        """True until the task exits."""
+        return self.state not in (TaskState.ZOMBIE, TaskState.DEAD)
+
+    def set_comm(self, path: str) -> None:
+        """Name the task after its program, cut to 15 bytes (set_task_comm)."""
+        self.comm = (
+            path.rsplit("/", 1)[-1]
+            .encode(errors="surrogateescape")[: TASK_COMM_LEN - 1]
+            .decode(errors="replace")
+        )
+
+    def __repr__(self) -> str:
+        return f"<Task {self.pid} {self.comm!r} {self.state.name.lower()}>"
+
+
+class WakeReason(enum.Enum):
+    """Why a sleeping task runs again."""
+
+    READY = enum.auto()
+    TIMEOUT = enum.auto()
+    SIGNAL = enum.auto()
+
+
+class ProcessTable:
+    """All tasks that are not reaped, by id, in the order of their creation."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[int, Task] = {}
+        self._last = FIRST_PID - 1
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(tuple(self._tasks.values()))
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def alloc_pid(self) -> int:
+        """Give the next free id (alloc_pid); 0 when none is left."""
+        for _ in range(PID_MAX):
+            self._last += 1
+            if self._last >= PID_MAX:
+                self._last = FIRST_PID
+            if self._last not in self._tasks:
+                return self._last
+        return 0
+
+    def add(self, task: Task) -> None:
+        """Enter a new task."""
+        self._tasks[task.pid] = task
+        if task.parent is not None:
+            task.parent.children.append(task)
+
+    def get(self, pid: int) -> Task | None:
+        """Find a task that is not reaped by its id (find_task_by_pid)."""
+        return self._tasks.get(pid)
+
+    def release(self, task: Task) -> None:
+        """Forget a zombie (release_task)."""
+        task.state = TaskState.DEAD
+        del self._tasks[task.pid]
+        if task.parent is not None:
+            task.parent.children.remove(task)
+            task.parent.children_used.add(task.used)
+            task.parent.children_used.add(task.children_used)
+
+    def group(self, pgrp: int) -> list[Task]:
+        """All tasks of a process group."""
+        return [task for task in self if task.pgrp == pgrp]

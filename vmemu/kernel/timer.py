@@ -1,0 +1,49 @@
+"""Timers in virtual time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(order=True, slots=True)
+class Timer:
+    """One deadline and what happens then; equal deadlines fire in order of creation."""
+
+    deadline: int
+    """Virtual nanoseconds since boot."""
+    sequence: int
+    action: Callable[[], None] | None = field(compare=False)
+
+    def cancel(self) -> None:
+        """Never fire."""
+        self.action = None
+
+
+class TimerQueue:
+    """The pending timers, earliest first."""
+
+    def __init__(self) -> None:
+        self._heap: list[Timer] = []
+        self._sequence = 0
+
+    def add(self, deadline: int, action: Callable[[], None]) -> Timer:
+        """Arrange for action() at a virtual time in nanoseconds (add_timer)."""
+        self._sequence += 1
+        timer = Timer(deadline, self._sequence, action)
+        heapq.heappush(self._heap, timer)
+        return timer
+
+    def next_deadline(self) -> int | None:
+        """When the earliest live timer fires, or None."""
+        while self._heap and self._heap[0].action is None:
+            heapq.heappop(self._heap)
+        return self._heap[0].deadline if self._heap else None
+
+    def run(self, now: int) -> None:
+        """Fire everything due (run_timer_softirq)."""
+        while self._heap and self._heap[0].deadline <= now:
+            action = heapq.heappop(self._heap).action
+            if action is not None:
+                action()

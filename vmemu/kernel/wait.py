@@ -1,0 +1,104 @@
+"""Waiting: wait queues, wait conditions, wait statuses.
+
+A system call that must block is a generator.  It yields a `Wait`: the queues
+whose owner will wake it, a predicate, and perhaps a deadline in virtual
+nanoseconds.  The scheduler resumes the generator when the predicate holds or
+the deadline has passed, and throws `Interrupted` into it when a signal came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from vmemu.errors import Errno
+
+if TYPE_CHECKING:
+    from vmemu.kernel.task import Task
+
+T = TypeVar("T")
+
+ERESTARTSYS = 512
+ERESTARTNOHAND = 514
+ERESTART_RESTARTBLOCK = 516
+
+NSEC_PER_SEC = 1_000_000_000
+
+
+class Interrupted(Errno):
+    """A signal ends a sleep; the errno says how the call may be restarted."""
+
+    def __init__(self, errno: int = ERESTARTSYS) -> None:
+        super().__init__(errno)
+
+
+class WaitQueue:
+    """Tasks that wait for one thing, first come first served (wait_queue_head_t)."""
+
+    __slots__ = ("tasks",)
+
+    def __init__(self) -> None:
+        self.tasks: list[Task] = []
+
+    def wake_up(self) -> None:
+        """Let every waiter whose condition holds now run again (wake_up_all)."""
+        for task in tuple(self.tasks):
+            wait = task.wait
+            if wait is not None and wait.ready():
+                task.kernel.sched.wake(task)
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(slots=True)
+class Wait:
+    """One sleep: why, on which queues, until what holds or which time it is."""
+
+    what: str
+    """What is waited for, in words, for the report of a deadlock."""
+    queues: tuple[WaitQueue, ...] = ()
+    ready: Callable[[], bool] = _never
+    deadline: int | None = None
+    """Virtual nanoseconds since boot, or None."""
+    interruptible: bool = True
+
+
+Blocking = Generator[Wait, None, T]
+"""What a blocking function returns: a generator of waits with a result."""
+
+
+def immediately(value: T) -> Blocking[T]:
+    """Block on nothing: what a function returns that need not wait this time."""
+    yield from ()
+    return value
+
+
+@dataclass(slots=True)
+class WaitStatus:
+    """How a task ended or stopped, as wait4() reports it."""
+
+    code: int = 0
+    """Exit code, 0..255, or the signal's number."""
+    signaled: bool = False
+    stopped: bool = False
+
+    def encode(self) -> int:
+        """Give the `int status` of wait4()."""
+        if self.stopped:
+            return self.code << 8 | 0x7F
+        if self.signaled:
+            return self.code
+        return (self.code & 0xFF) << 8
+
+    @property
+    def exit_status(self) -> int:
+        """The status a shell reports: the exit code, or 128 + signal."""
+        return 128 + self.code if self.signaled else self.code & 0xFF
+
+    def __str__(self) -> str:
+        if self.stopped:
+            return f"stopped by signal {self.code}"
+        return f"killed by signal {self.code}" if self.signaled else f"exited with {self.code}"
