@@ -189,6 +189,16 @@ extern const struct rmap_ops rmap_none, rmap_anonmm, rmap_anon_vma;
 void lru_remove(struct vmemu *, struct page *);
 void slab_boot(struct vmemu *, uint32_t cache_line);
 
+/* memory.c, for fault.c: enum fault_result */
+int do_anonymous_page(struct vmemu *, struct mm_struct *,
+		      struct vm_area_struct *, kulong address, int write);
+int do_no_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
+	       kulong address, int write);
+int do_wp_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
+	       kulong address);
+int do_swap_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
+		 kulong address, int write);
+
 /* radix.c */
 int radix_tree_insert(struct vmemu *, struct radix_tree_root *, kulong index,
 		      void *item);

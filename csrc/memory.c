@@ -13,21 +13,6 @@ static int no_memory(struct vmemu *m)
 	return m->in_hook ? FAULT_OUTSIDE : FAULT_OOM;
 }
 
-/* Asks the memory manager to resolve one fault; enum fault_result. */
-int page_fault(struct vmemu *m, struct mm_struct *mm, kulong address,
-	       int access)
-{
-	int ret = py_fault_entry(m, mm, address, access);
-
-	if (ret == FAULT_OUTSIDE)
-		return ret; /* counted when it is asked again */
-	count(m, CNT_pgfault);
-	if (ret == FAULT_MAJOR)
-		count(m, CNT_pgmajfault);
-	event(m, EV_fault, address, (uint32_t)access, (uint32_t)ret);
-	return ret;
-}
-
 static void zap_pte(struct vmemu *m, struct mm_struct *mm, pte_t *slot)
 {
 	pte_t pte = *slot;

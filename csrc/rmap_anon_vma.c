@@ -54,6 +54,11 @@ void anon_vma_unlink(struct vmemu *m, struct vm_area_struct *vma)
 		anon_vma_free(m, a);
 }
 
+static int prepared(struct vm_area_struct *vma)
+{
+	return vma->anon_vma != 0;
+}
+
 static void add_anon(struct vmemu *m, struct page *page,
 		     struct vm_area_struct *vma, kulong address)
 {
@@ -145,6 +150,7 @@ const struct rmap_ops rmap_anon_vma = {
 	.name = "anon_vma",
 	.vma_size = sizeof(struct vm_area_struct),
 	.mm_size = offsetof(struct mm_struct, anonmm),
+	.prepared = prepared,
 	.add_anon = add_anon,
 	.again_anon = again_anon,
 	.remove_anon = remove_anon,

@@ -83,6 +83,12 @@ void anonmm_exit(struct vmemu *m, struct mm_struct *mm)
 	anonmm_put(m, a);
 }
 
+static int prepared(struct vm_area_struct *vma)
+{
+	(void)vma;
+	return 1; /* the mm's object is enough */
+}
+
 static void add_anon(struct vmemu *m, struct page *page,
 		     struct vm_area_struct *vma, kulong address)
 {
@@ -198,6 +204,7 @@ const struct rmap_ops rmap_anonmm = {
 	.name = "anonmm",
 	.vma_size = offsetof(struct vm_area_struct, anon_vma_node),
 	.mm_size = sizeof(struct mm_struct),
+	.prepared = prepared,
 	.add_anon = add_anon,
 	.again_anon = again_anon,
 	.remove_anon = remove_anon,

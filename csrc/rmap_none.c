@@ -6,6 +6,12 @@
  */
 #include "internal.h"
 
+static int prepared(struct vm_area_struct *vma)
+{
+	(void)vma;
+	return 1;
+}
+
 static void add(struct vmemu *m, struct page *page, struct vm_area_struct *vma,
 		kulong address)
 {
@@ -40,6 +46,7 @@ const struct rmap_ops rmap_none = {
 	.name = "none",
 	.vma_size = offsetof(struct vm_area_struct, anon_vma_node),
 	.mm_size = offsetof(struct mm_struct, anonmm),
+	.prepared = prepared,
 	.add_anon = add,
 	.again_anon = add,
 	.remove_anon = remove_anon,

@@ -330,7 +330,8 @@ struct kernel_data { /* the kernel's static data, one guest frame */
 
 /* clang-format off */
 #define VMEMU_COUNTERS(X)                                                      \
-	X(pgfault) X(pgmajfault) X(pgcow) X(pgzero) X(pgalloc) X(pgfree)       \
+	X(pgfault) X(pgmajfault) X(fault_c) X(fault_python) \
+	X(pgcow) X(pgzero) X(pgalloc) X(pgfree)                                \
 	X(pswpin) X(pswpout) X(pgpgin) X(swap_ra) X(swap_ra_hit)               \
 	X(pgactivate) X(pgdeactivate) X(pgscan) X(pgsteal) X(pgrefill)         \
 	X(kswapd_run) X(allocstall) X(oom_kill)                                \
@@ -438,6 +439,8 @@ struct vmemu;
 struct rmap_ops {
 	const char *name;
 	uint32_t vma_size, mm_size; /* bytes of the slab objects */
+	/* Nonzero = vma may get an anonymous page without any decision. */
+	int (*prepared)(struct vm_area_struct *);
 	/* A page becomes mapped (mapcount 0 -> 1) at address in vma. */
 	void (*add_anon)(struct vmemu *, struct page *, struct vm_area_struct *,
 			 kulong address);
@@ -476,6 +479,7 @@ struct vmemu {
 	uint64_t ring_head; /* events ever written */
 
 	struct mm_struct *current_mm;
+	uint32_t fault_in_c;  /* decided faults do not go to Python */
 	uint32_t in_hook;     /* inside the TLB-fill hook */
 	uint32_t memalloc;    /* PF_MEMALLOC depth: may use the whole reserve */
 	uint32_t tlb_stale;   /* flush before user code runs again */
@@ -566,21 +570,17 @@ void vma_file_unlink(struct vmemu *, struct vm_area_struct *);
 kulong get_unmapped_area(struct vmemu *, struct mm_struct *, kulong low,
 			 kulong high, kulong length, int topdown);
 
+/* fault.c: each returns enum fault_result */
+int page_fault(struct vmemu *, struct mm_struct *, kulong address, int access);
+int handle_pte_fault(struct vmemu *, struct mm_struct *,
+		     struct vm_area_struct *, kulong address, int write);
+int vma_permits(struct vm_area_struct *, int access); /* yes or no */
+
 /* memory.c */
-int page_fault(struct vmemu *, struct mm_struct *, kulong address,
-	       int access); /* enum fault_result */
 void zap_page_range(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
 		    kulong start, kulong end);
 int copy_page_range(struct vmemu *, struct mm_struct *dst,
 		    struct mm_struct *src, struct vm_area_struct *);
-int do_anonymous_page(struct vmemu *, struct mm_struct *,
-		      struct vm_area_struct *, kulong address, int write);
-int do_no_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
-	       kulong address, int write);
-int do_wp_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
-	       kulong address);
-int do_swap_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
-		 kulong address, int write);
 int make_pages_present(struct vmemu *, struct mm_struct *, kulong start,
 		       kulong end, int write); /* enum fault_result */
 

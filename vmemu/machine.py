@@ -72,7 +72,9 @@ class Machine:
     map's name, or a :class:`~vmemu.rmap.RmapScheme` subclass.  ``seed`` feeds the guests'
     randomness.  ``slice_blocks``: basic blocks a time slice.  ``page_cluster``: log2 of
     swap readahead in pages.  ``min_free_pages``: pages_min.  ``cache_line``: bytes.
-    ``events``: size of the event ring, 0 for none.  ConfigError for what cannot be.
+    ``events``: size of the event ring, 0 for none.  ``fault_path``: "c" resolves in the core
+    what a vma already decides, "python" asks Python for every fault.
+    ConfigError for what cannot be.
 
     >>> with Machine(ram="16M") as machine:            # doctest: +SKIP
     ...     machine.spawn("guests/hello")
@@ -96,7 +98,10 @@ class Machine:
         min_free_pages: int | None = None,
         cache_line: int = 128,
         events: int = 0,
+        fault_path: str = "c",
     ) -> None:
+        if fault_path not in ("c", "python"):
+            raise ConfigError(f"fault_path must be c or python, not {fault_path!r}")
         if cpus != 1:
             raise ConfigError(f"cpus must be 1, not {cpus}: one CPU is emulated")
         if not 0 <= page_cluster <= 8:
@@ -116,6 +121,7 @@ class Machine:
             )
             stack.callback(self.core.close)
             self.core.m.page_cluster = page_cluster
+            self.core.m.fault_in_c = fault_path == "c"
             self.vm = MemoryManager(
                 self.core,
                 scheme(self.core),

@@ -1,5 +1,8 @@
 """What a page fault means: the decisions; the C core does the work.
 
+Faults that a vma's record already decides never get here: ``page_fault`` in csrc/fault.c
+resolves them, unless the machine was made with ``fault_path="python"``.
+
 After ``do_page_fault`` (arch/i386/mm/fault.c) and ``handle_mm_fault`` (mm/memory.c),
 2.6.7.  Unlike 2.6.7, a write-only mapping may be read, as later kernels allow, and the
 stack may be touched any distance below the stack pointer.
@@ -18,12 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["do_page_fault"]
 
-_ACCESSIBLE = lib.VM_READ | lib.VM_WRITE | lib.VM_EXEC
 _WRITE: int = lib.ACCESS_WRITE
-_VM_WRITE: int = lib.VM_WRITE
 _VM_GROWSDOWN: int = lib.VM_GROWSDOWN
-_NONE: int = lib.PTE_NONE
-_SWAP: int = lib.PTE_SWAP
 _MINOR: int = lib.FAULT_MINOR
 _MAPERR: int = lib.FAULT_MAPERR
 _ACCERR: int = lib.FAULT_ACCERR
@@ -40,30 +39,18 @@ def do_page_fault(vm: MemoryManager, mm: Any, address: int, access: int) -> int:
     vma = lib.find_vma(m, mm, address)
     if not vma:
         return _MAPERR
-    flags = vma.vm_flags
-    write = access == _WRITE
     if vma.vm_start > address:
-        if not flags & _VM_GROWSDOWN:
+        if not vma.vm_flags & _VM_GROWSDOWN:
             return _MAPERR
         result = _expand_stack(vm, mm, vma, address & ~0xFFF)
         if result != _MINOR:
             return result
-    if not flags & (_VM_WRITE if write else _ACCESSIBLE):
+    if not lib.vma_permits(vma, access):
         return _ACCERR
-    kind = lib.pte_kind_at(m, mm, address)
-    if kind == _NONE:
-        if write and not vm.rmap.prepare(mm, vma):
-            return _no_memory(m)
-        if vma.vm_file:
-            return int(lib.do_no_page(m, mm, vma, address, write))
-        return int(lib.do_anonymous_page(m, mm, vma, address, write))
-    if kind == _SWAP:
-        return int(lib.do_swap_page(m, mm, vma, address, write))
-    if write:
-        if not vm.rmap.prepare(mm, vma):
-            return _no_memory(m)
-        return int(lib.do_wp_page(m, mm, vma, address))
-    return _MINOR  # present by now
+    write = access == _WRITE
+    if write and not vm.rmap.prepare(mm, vma):
+        return _no_memory(m)
+    return int(lib.handle_pte_fault(m, mm, vma, address, write))
 
 
 def _no_memory(m: Any) -> int:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["dup_mmap"]
 
 _COPIED = (
-    "start_code end_code start_data end_data start_brk brk start_stack "
-    "arg_start arg_end env_start env_end free_area_cache"
-).split()
+    *("start_code", "end_code", "start_data", "end_data", "start_brk", "brk", "start_stack"),
+    *("arg_start", "arg_end", "env_start", "env_end", "free_area_cache"),
+)
 
 
 def dup_mmap(parent: Mm) -> Mm:

@@ -104,7 +104,6 @@ def do_mmap(
     Errno EINVAL, ENOMEM, EAGAIN (RLIMIT_MEMLOCK), ENODEV for what cannot be mapped yet
     (shared memory, files other than a program's image).
     """
-    vm = mm.vm
     if length == 0 or flags & MAP_TYPE not in (MAP_PRIVATE, 1):
         raise Errno(errno.EINVAL)
     if flags & MAP_TYPE != MAP_PRIVATE or (file is None and not flags & MAP_ANONYMOUS):
@@ -231,7 +230,7 @@ def sys_brk(mm: Mm, brk: int) -> int:
         return brk
     if brk - ptr.start_data > mm.rlimits.data:
         return int(ptr.brk)
-    vma, prev = find_vma_prev(mm, old)
+    vma, _ = find_vma_prev(mm, old)
     if vma is not None and vma.vm_start < new + PAGE_SIZE:
         return int(ptr.brk)
     try:

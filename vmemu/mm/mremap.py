@@ -77,9 +77,9 @@ def _check_area(mm: Mm, vma: Any, old: int, old_length: int, new_length: int) ->
     if vma.vm_flags & lib.VM_DONTEXPAND and new_length > old_length:
         raise Errno(errno.EFAULT)
     grown = (new_length - old_length) >> PAGE_SHIFT
-    if vma.vm_flags & lib.VM_LOCKED:
-        if (mm.ptr.locked_vm + grown) << PAGE_SHIFT > mm.rlimits.memlock:
-            raise Errno(errno.EAGAIN)
+    locked = mm.ptr.locked_vm + grown if vma.vm_flags & lib.VM_LOCKED else 0
+    if locked << PAGE_SHIFT > mm.rlimits.memlock:
+        raise Errno(errno.EAGAIN)
     mm.vm.may_expand(mm, grown)
 
 

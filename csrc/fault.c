@@ -1,0 +1,75 @@
+/*
+ * fault.c - who resolves a fault: the C core when the vma has already decided
+ * it, Python when there is something to decide.
+ *
+ * Python (vmemu/mm/fault.py) is the authority: it answers faults without a vma,
+ * grows stacks, refuses accesses, and gives a vma its first rmap object.  What
+ * is left then, for either side, is handle_pte_fault().
+ */
+#include "internal.h"
+
+/*
+ * Whether vm_flags allow the access.  i386 without NX can execute what it can
+ * read, and read what it can write.
+ */
+int vma_permits(struct vm_area_struct *vma, int access)
+{
+	kulong wanted = access == ACCESS_WRITE ? VM_WRITE :
+						 VM_READ | VM_WRITE | VM_EXEC;
+
+	return (vma->vm_flags & wanted) != 0;
+}
+
+/*
+ * The pte of a permitted access to a vma that is ready for it: make it present,
+ * or writable.
+ */
+int handle_pte_fault(struct vmemu *m, struct mm_struct *mm,
+		     struct vm_area_struct *vma, kulong address, int write)
+{
+	pte_t *slot = pte_lookup(m, mm, address);
+	pte_t pte = slot ? *slot : 0;
+
+	if (!pte)
+		return vma->vm_file ?
+			       do_no_page(m, mm, vma, address, write) :
+			       do_anonymous_page(m, mm, vma, address, write);
+	if (!pte_present(pte))
+		return do_swap_page(m, mm, vma, address, write);
+	if (write && !(pte & _PAGE_RW))
+		return do_wp_page(m, mm, vma, address);
+	return FAULT_MINOR; /* by now */
+}
+
+/* The vma if its record decides the fault, else NULL. */
+static struct vm_area_struct *decided(struct vmemu *m, struct mm_struct *mm,
+				      kulong address, int access)
+{
+	struct vm_area_struct *vma = find_vma(m, mm, address);
+
+	if (!vma || vma->vm_start > address || !vma_permits(vma, access))
+		return NULL;
+	if (access == ACCESS_WRITE && !m->rmap->prepared(vma))
+		return NULL;
+	return vma;
+}
+
+/* Resolves one fault, wherever it comes from. */
+int page_fault(struct vmemu *m, struct mm_struct *mm, kulong address,
+	       int access)
+{
+	struct vm_area_struct *vma =
+		m->fault_in_c ? decided(m, mm, address, access) : NULL;
+	int ret = vma ? handle_pte_fault(m, mm, vma, address,
+					 access == ACCESS_WRITE) :
+			py_fault_entry(m, mm, address, access);
+
+	if (ret == FAULT_OUTSIDE)
+		return ret; /* counted when it is asked again */
+	count(m, vma ? CNT_fault_c : CNT_fault_python);
+	count(m, CNT_pgfault);
+	if (ret == FAULT_MAJOR)
+		count(m, CNT_pgmajfault);
+	event(m, EV_fault, address, (uint32_t)access, (uint32_t)ret);
+	return ret;
+}
