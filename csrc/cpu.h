@@ -178,7 +178,7 @@ struct cpu_state {
 	enum cpu_trap trap;     /* why the engine was stopped */
 	volatile uint32_t stop; /* cpu_request_stop() */
 	uint32_t slice;         /* blocks; 0 = no preemption */
-	uint32_t blocks_left;
+	uint64_t blocks_left;
 	size_t hook_block;     /* 0 = not installed */
 	void *values[NR_REGS]; /* into m->regs */
 };
@@ -200,7 +200,7 @@ void cpu_load_regs(struct vmemu *); /* m->regs -> engine */
 void cpu_forget_exception(struct vmemu *);
 
 /* cpu.c */
+void cpu_new_slice(struct vmemu *);
 int cpu_hooks(struct vmemu *);
-int cpu_boot(struct vmemu *);
 
 #endif

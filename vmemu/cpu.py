@@ -238,9 +238,6 @@ class Cpu:
         """The exception's vector after Trap.EXCEPTION (0 #DE, 6 #UD, 13 #GP, 16 #MF, ...)."""
         return int(self.m.trap_vector)
 
-    def mark_dirty(self) -> None:
-        """Do nothing: changed registers are found by comparison."""
-
     def set_regs(self, **values: int) -> None:
         """Set registers of the running task, by name, modulo 2**32."""
         for name, value in values.items():

@@ -1,0 +1,215 @@
+/*
+ * cpu_tlb.c - the MMU: answers Unicorn's TLB misses from the guest's page
+ * tables, has faults resolved, and keeps cached code true.
+ *
+ * Each fill replaces the whole entry.  Rights are given so that the hook sees
+ * what the hardware would note: no WRITE before the dirty bit is set, no EXEC
+ * before the frame is marked executed.  Once it is, its entries never have
+ * WRITE without EXEC, which is what makes Unicorn watch the stores to it and
+ * drop the blocks they hit.
+ */
+#include "cpu.h"
+
+static bool grant(struct uc_tlb_entry *entry, uint64_t paddr, uint32_t perms)
+{
+	entry->paddr = paddr;
+	entry->perms = perms;
+	return true;
+}
+
+/* Does the present pte answer this access? */
+static bool fill(struct vmemu *m, pte_t *pte, uint32_t access,
+		 struct uc_tlb_entry *entry)
+{
+	struct page *page = m->mem_map + pte_pfn(*pte);
+	uint32_t perms = UC_PROT_READ;
+
+	switch (access) {
+	case ACCESS_WRITE:
+		if (!(*pte & _PAGE_RW))
+			return false;
+		*pte |= _PAGE_ACCESSED | _PAGE_DIRTY;
+		perms |= UC_PROT_WRITE;
+		if (page_executed(page))
+			perms |= UC_PROT_EXEC;
+		break;
+	case ACCESS_FETCH:
+		*pte |= _PAGE_ACCESSED;
+		perms |= UC_PROT_EXEC;
+		if (!page_executed(page)) {
+			page->flags |= PG_arch_1;
+			/* Another entry may let stores through unwatched. */
+			if (page->mapcount > 1)
+				m->tlb_stale = 1;
+		}
+		break;
+	default:
+		*pte |= _PAGE_ACCESSED;
+		if ((*pte & (_PAGE_RW | _PAGE_DIRTY)) ==
+			    (_PAGE_RW | _PAGE_DIRTY) &&
+		    !page_executed(page))
+			perms |= UC_PROT_WRITE;
+	}
+	return grant(entry, *pte & PAGE_MASK, perms);
+}
+
+int cpu_user_byte(struct vmemu *m, kulong address)
+{
+	pte_t *pte;
+
+	if (address >= TASK_SIZE)
+		return -1;
+	pte = pte_lookup(m, m->current_mm, address);
+	if (!pte || !(*pte & _PAGE_PRESENT))
+		return -1;
+	return m->ram[(*pte & PAGE_MASK) + (address & ~PAGE_MASK)];
+}
+
+/* Is the guest at an instruction that makes the CPU read a descriptor? */
+static bool loads_segment(struct vmemu *m)
+{
+	static const char prefixes[] =
+		"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3";
+	static const char opcodes[] =
+		"\x07\x17\x1f\x8e\x9a\xc4\xc5\xca\xcb\xcf\xea\xff";
+	static const char opcodes_0f[] = "\x02\x03\xa1\xa9\xb2\xb4\xb5";
+	uint32_t eip = cpu_note_regs(m);
+	int byte;
+
+	do
+		byte = cpu_user_byte(m, eip++);
+	while (byte > 0 && strchr(prefixes, byte));
+	if (byte == 0x0f) {
+		byte = cpu_user_byte(m, eip);
+		return byte == 0 || (byte > 0 && strchr(opcodes_0f, byte));
+	}
+	return byte > 0 && strchr(opcodes, byte);
+}
+
+/* Kernel addresses: only what the CPU itself needs is there. */
+static bool fill_kernel(struct vmemu *m, uint32_t address, uint32_t access,
+			struct uc_tlb_entry *entry)
+{
+	uint64_t paddr = (address - PAGE_OFFSET) & PAGE_MASK;
+
+	switch (m->cpu->phase) {
+	case CPU_DROP:
+		return paddr < m->ram_size && access == ACCESS_FETCH &&
+		       grant(entry, paddr, UC_PROT_EXEC);
+	case CPU_BOOT:
+		return paddr == GDT_PFN * PAGE_SIZE &&
+		       grant(entry, paddr, UC_PROT_ALL);
+	case CPU_GUEST:
+		if (access != ACCESS_READ || !loads_segment(m))
+			return false;
+		/* fallthrough */
+	case CPU_IDLE:
+		return paddr == GDT_PFN * PAGE_SIZE &&
+		       grant(entry, paddr, UC_PROT_READ);
+	}
+	return false;
+}
+
+/* Stops the engine at the instruction, with result for cpu_run(). */
+static bool refuse(struct vmemu *m, uint32_t address, uint32_t access,
+		   uint32_t result)
+{
+	m->fault_address = address;
+	m->fault_access = access;
+	m->fault_result = result;
+	m->cpu->trap = TRAP_FAULT;
+	return false;
+}
+
+bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
+		  struct uc_tlb_entry *entry, void *user)
+{
+	struct vmemu *m = user;
+	uint32_t page = (uint32_t)vaddr; /* never more exact than that */
+	uint32_t access = (uint32_t)(type - UC_MEM_READ);
+	uint32_t address, result;
+	pte_t *pte;
+	int tries;
+
+	(void)uc;
+	count(m, CNT_tlb_fill);
+	if (unlikely(m->cpu->trap == TRAP_FORBIDDEN))
+		return false;
+	if (unlikely(page >= TASK_SIZE)) {
+		if (fill_kernel(m, page, access, entry))
+			return true;
+		cpu_note_regs(m);
+		address = cpu_fault_address(m, page, &access);
+		return refuse(m, address, access, FAULT_MAPERR);
+	}
+	if (unlikely(m->cpu->phase != CPU_GUEST))
+		return false;
+	for (tries = 0;; tries++) {
+		pte = pte_lookup(m, m->current_mm, page);
+		if (likely(pte && *pte & _PAGE_PRESENT) &&
+		    likely(fill(m, pte, access, entry)))
+			break;
+		cpu_note_regs(m);
+		address = cpu_fault_address(m, page, &access);
+		if (BUG_ON(m, tries == 8))
+			return refuse(m, address, access, FAULT_OOM);
+		m->in_hook = 1;
+		result = (uint32_t)page_fault(m, m->current_mm, address,
+					      (int)access);
+		m->in_hook = 0;
+		if (result > FAULT_MAJOR)
+			return refuse(m, address, access, result);
+		count(m, CNT_fault_hook);
+	}
+	/* The instruction waits until the TLB is flushed or kswapd has run. */
+	if (unlikely(m->tlb_stale || (tries && m->want_kswapd)))
+		return refuse(m, page, access, FAULT_MINOR);
+	return true;
+}
+
+void cpu_flush_tlb(struct vmemu *m)
+{
+	m->tlb_stale = 0;
+	m->cpu->uc.ctl(m->uc, CTL_TLB_FLUSH);
+	count(m, CNT_tlb_flush);
+}
+
+/* ---- cached blocks -------------------------------------------------------- */
+
+/*
+ * Unicorn knows blocks by virtual address, so the frame is shown to it in the
+ * kernel window for that moment; a physical address would silently do nothing.
+ */
+static void remove_blocks(struct vmemu *m, const struct page *page)
+{
+	uint64_t window = kaddr(m, page_address(m, page));
+
+	m->cpu->phase = CPU_DROP;
+	m->cpu->uc.ctl(m->uc, CTL_REMOVE_CACHE, window, window + PAGE_SIZE);
+	m->cpu->phase = CPU_IDLE;
+	m->tlb_stale = 1; /* the window's entries must not stay */
+	count(m, CNT_code_drop);
+}
+
+void cpu_drop_code(struct vmemu *m)
+{
+	struct list_head *head = &m->k->quarantine;
+	kptr at;
+
+	if (m->in_hook)
+		return;
+	if (m->cpu)
+		for (at = head->next; at != kaddr(m, head);
+		     at = HOST(m, list_head, at)->next)
+			remove_blocks(m, ENTRY(m, at, page, lru));
+	release_quarantine(m);
+}
+
+void cpu_code_written(struct vmemu *m, struct page *page)
+{
+	if (!page_executed(page) || BUG_ON(m, m->in_hook))
+		return;
+	if (m->cpu)
+		remove_blocks(m, page);
+	page->flags &= ~(kulong)PG_arch_1;
+}
