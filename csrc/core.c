@@ -9,14 +9,24 @@
 
 int (*py_fault_entry)(struct vmemu *, struct mm_struct *, uint32_t, int);
 int (*py_reclaim_entry)(struct vmemu *, int);
+int (*py_rmap_entry)(struct vmemu *, int, struct page *,
+		     struct vm_area_struct *, uint32_t);
 
 void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *,
 				    uint32_t, int),
-		       int (*reclaim)(struct vmemu *, int))
+		       int (*reclaim)(struct vmemu *, int),
+		       int (*rmap)(struct vmemu *, int, struct page *,
+				   struct vm_area_struct *, uint32_t))
 {
 	py_fault_entry = fault;
 	py_reclaim_entry = reclaim;
+	py_rmap_entry = rmap;
 }
+
+static const struct rmap_ops *const schemes[] = { &rmap_none, &rmap_anonmm,
+						  &rmap_anon_vma,
+						  &rmap_python };
+#define NR_SCHEMES ((int)(sizeof(schemes) / sizeof(*schemes)))
 
 static uint32_t mem_map_frames(uint32_t nr_frames)
 {
@@ -73,16 +83,13 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 			uint32_t cache_line, uint32_t min_free_pages,
 			uint32_t ring_size)
 {
-	static const struct rmap_ops *const schemes[] = { &rmap_none,
-							  &rmap_anonmm,
-							  &rmap_anon_vma };
 	struct vmemu *m = calloc(1, sizeof(*m));
 	uint32_t reserved = vmemu_boot_frames(ram_bytes);
-	size_t i;
+	int i;
 
 	if (!m)
 		return NULL;
-	for (i = 0; i < sizeof(schemes) / sizeof(*schemes); i++)
+	for (i = 0; i < NR_SCHEMES; i++)
 		if (!strcmp(schemes[i]->name, rmap))
 			m->rmap = schemes[i];
 	m->ram = mmap(NULL, ram_bytes, PROT_READ | PROT_WRITE,
@@ -167,9 +174,7 @@ const char *vmemu_cache_name(int id)
 
 const char *vmemu_rmap_name(int i)
 {
-	static const char *const names[] = { "none", "anonmm", "anon_vma" };
-
-	return i >= 0 && i < 3 ? names[i] : NULL;
+	return i >= 0 && i < NR_SCHEMES ? schemes[i]->name : NULL;
 }
 
 void vmemu_event(struct vmemu *m, int type, uint32_t a, uint32_t b, uint32_t c)

@@ -184,7 +184,7 @@ static inline bool page_executed(const struct page *page)
 
 /* ---- between the files --------------------------------------------------- */
 
-extern const struct rmap_ops rmap_none, rmap_anonmm, rmap_anon_vma;
+extern const struct rmap_ops rmap_none, rmap_anonmm, rmap_anon_vma, rmap_python;
 
 void lru_remove(struct vmemu *, struct page *);
 void slab_boot(struct vmemu *, uint32_t cache_line);

@@ -398,6 +398,21 @@ enum pte_kind { PTE_NONE, PTE_PRESENT, PTE_SWAP };
 
 enum swap_result { SWAP_SUCCESS, SWAP_AGAIN, SWAP_FAIL };
 
+/* What a scheme written in Python is asked; see vmemu/rmap/python.py. */
+enum rmap_call {
+	RMAP_ADD,
+	RMAP_REMOVE,
+	RMAP_MOVE,
+	RMAP_CLASH,
+	RMAP_CANDIDATES_REFERENCED, /* how many it put into m->candidates */
+	RMAP_CANDIDATES_UNMAP,
+};
+
+struct candidate {    /* where a page may be mapped */
+	kptr mm, vma; /* vma 0: to be looked up after a hit */
+	kulong address;
+};
+
 enum gfp_bits {
 	GFP_KERNEL = 0,
 	GFP_ZERO = 1,   /* cleared */
@@ -492,6 +507,8 @@ struct vmemu {
 	struct swap_info swap[MAX_SWAPFILES];
 	int file_fd[NR_FILES]; /* host descriptors of mapped files, -1 = free */
 
+	struct candidate *candidates; /* Python's, valid during one walk */
+
 	char bug[256]; /* first inconsistency found by the core, or "" */
 
 	/* CPU, see cpu.c */
@@ -507,13 +524,19 @@ struct vmemu {
 extern "Python" int py_fault(struct vmemu *, struct mm_struct *,
 			     uint32_t address, int access);
 extern "Python" int py_reclaim(struct vmemu *, int gfp);
+extern "Python" int py_rmap(struct vmemu *, int call, struct page *,
+			    struct vm_area_struct *, uint32_t address);
 #else
 extern int (*py_fault_entry)(struct vmemu *, struct mm_struct *, uint32_t, int);
 extern int (*py_reclaim_entry)(struct vmemu *, int);
+extern int (*py_rmap_entry)(struct vmemu *, int, struct page *,
+			    struct vm_area_struct *, uint32_t);
 #endif
 void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *,
 				    uint32_t, int),
-		       int (*reclaim)(struct vmemu *, int));
+		       int (*reclaim)(struct vmemu *, int),
+		       int (*rmap)(struct vmemu *, int, struct page *,
+				   struct vm_area_struct *, uint32_t));
 
 /* core.c */
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,

@@ -1,6 +1,6 @@
 """The C core, seen from Python: one machine's memory, counters and events.
 
-``ffi`` and ``lib`` are re-exported here and only here.  The two callbacks by which C
+``ffi`` and ``lib`` are re-exported here and only here.  The callbacks by which C
 reaches Python find their machine through its handle; an exception in one is kept and
 raised again at the next boundary (:meth:`Core.check_bug`).
 """
@@ -92,6 +92,7 @@ class Core:
             lib.FAULT_MAPERR
         )
         self.on_reclaim: Callable[[int], int] = lambda gfp: 0
+        self.on_rmap: Callable[[int, CData, CData, int], int] = lambda call, page, vma, address: 0
         self.error: BaseException | None = None
 
     def close(self) -> None:
@@ -186,7 +187,7 @@ def _fault_failed(kind: Any, error: BaseException, trace: Any) -> int:
     return failed
 
 
-def _reclaim_failed(kind: Any, error: BaseException, trace: Any) -> int:
+def _failed(kind: Any, error: BaseException, trace: Any) -> int:
     _keep(trace, error)
     return 0
 
@@ -202,9 +203,14 @@ def _py_fault(m: CData, mm: CData, address: int, access: int) -> int:
     return _of(m).on_fault(mm, address, access)
 
 
-@ffi.def_extern(name="py_reclaim", onerror=_reclaim_failed)  # type: ignore[untyped-decorator]
+@ffi.def_extern(name="py_reclaim", onerror=_failed)  # type: ignore[untyped-decorator]
 def _py_reclaim(m: CData, gfp: int) -> int:
     return _of(m).on_reclaim(gfp)
 
 
-lib.vmemu_set_entries(lib.py_fault, lib.py_reclaim)
+@ffi.def_extern(name="py_rmap", onerror=_failed)  # type: ignore[untyped-decorator]
+def _py_rmap(m: CData, call: int, page: CData, vma: CData, address: int) -> int:
+    return _of(m).on_rmap(call, page, vma, address)
+
+
+lib.vmemu_set_entries(lib.py_fault, lib.py_reclaim, lib.py_rmap)

@@ -1,7 +1,7 @@
 """The reverse maps: :func:`scheme_class` by name, :func:`schemes` for all of them.
 
-A scheme of one's own is a subclass of a class here, named by an entry point of the group
-``vmemu.rmap``.
+A scheme of one's own is a subclass of :class:`~vmemu.rmap.python.PythonScheme`, named by an
+entry point of the group ``vmemu.rmap`` or handed to ``Machine(rmap=...)`` as it is.
 """
 
 from __future__ import annotations

@@ -11,7 +11,9 @@ import stat
 import struct
 import tempfile
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmemu.core import PAGE_SIZE, lib
@@ -78,7 +80,7 @@ class SwapAreas:
     def swapon_size(self, size: int, seed: int = 0) -> SwapArea:
         """Swap to an unnamed temporary file of ``size`` bytes."""
         handle, path = tempfile.mkstemp(prefix="vmemu-swap-")
-        os.unlink(path)
+        Path(path).unlink()
         with _closing_on_error(handle):
             make_swap(handle, size, seed)
             return self._add(handle, size // PAGE_SIZE, f"({size >> 10}k temporary)", None)
@@ -90,7 +92,7 @@ class SwapAreas:
         """
         if any(area.path == path for area in self.areas):
             raise ConfigError(f"{path} is already in use as swap")
-        fresh = not os.path.exists(path)
+        fresh = not Path(path).exists()
         if fresh and size is None:
             raise ConfigError(f"swap file {path} does not exist; give a size to create it")
         try:
@@ -112,7 +114,7 @@ class SwapAreas:
                 return self._add(handle, read_header(handle, path), path, priority)
         except BaseException:
             if fresh:
-                os.unlink(path)
+                Path(path).unlink()
             raise
 
     def _add(self, handle: int, pages: int, path: str, priority: int | None) -> SwapArea:
@@ -151,7 +153,7 @@ class SwapAreas:
 
 
 @contextlib.contextmanager
-def _closing_on_error(handle: int):  # type: ignore[no-untyped-def]
+def _closing_on_error(handle: int) -> Iterator[None]:
     try:
         yield
     except BaseException:

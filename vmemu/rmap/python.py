@@ -1,0 +1,156 @@
+"""A reverse map written in Python alone: the base class for schemes of one's own.
+
+The C core walks page tables, counts probes and unmaps; the class says which candidates to
+walk.  :class:`AddressBook` is the example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from vmemu.core import Core, ffi, lib
+from vmemu.rmap.base import RmapScheme
+
+if TYPE_CHECKING:
+    from vmemu.check import Survey
+
+__all__ = ["AddressBook", "Candidate", "PythonScheme"]
+
+
+class Candidate(NamedTuple):
+    """Where a page may be mapped: kptrs of its mm and vma (0: unknown), a user address."""
+
+    mm: int
+    vma: int
+    address: int
+
+
+class PythonScheme(RmapScheme):
+    """Override what the scheme needs; ``page`` is a ``struct page *``, ``vma`` as in the base.
+
+    The hooks of :class:`~vmemu.rmap.base.RmapScheme` tell of vmas and mms, those here of
+    pages.  :meth:`allocate` and :meth:`free` take 32-byte objects from the slab cache
+    ``python_rmap``, so that the scheme's memory is allocated, not modelled.
+    """
+
+    walker: ClassVar[str] = "python"
+    caches: ClassVar[tuple[str, ...]] = ("python_rmap",)
+
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
+        self._buffer: Any = ffi.NULL
+        self._room = 0
+        self._calls: dict[int, Callable[[Any, Any, int], int]] = {
+            lib.RMAP_ADD: self._add,
+            lib.RMAP_REMOVE: self._remove,
+            lib.RMAP_MOVE: lambda page, vma, address: not self.page_moved(page, vma, address),
+            lib.RMAP_CLASH: self.clash,
+            lib.RMAP_CANDIDATES_REFERENCED: self._candidates,
+            lib.RMAP_CANDIDATES_UNMAP: self._candidates,
+        }
+        core.on_rmap = lambda call, page, vma, address: self._calls[call](page, vma, address)
+
+    def page_added(self, page: Any, vma: Any, address: int) -> None:
+        """``page`` is now mapped at ``address`` of ``vma``, first or once more (not by fork)."""
+
+    def page_removed(self, page: Any) -> None:
+        """The last pte of ``page`` has gone."""
+
+    def page_moved(self, page: Any, vma: Any, address: int) -> bool:
+        """mremap moves one pte to ``address``; False = copy the page first."""
+        return True
+
+    def clash(self, page: Any, vma: Any, address: int) -> bool:
+        """At swap-in, a page mapped elsewhere must be copied before it is mapped here."""
+        return False
+
+    def candidates(self, page: Any) -> Iterable[Candidate]:
+        """Where to look for the ptes of ``page``, in the order of the walk."""
+        raise NotImplementedError
+
+    def allocate(self) -> int:
+        """kptr of a 32-byte object of the scheme's own; 0 when memory ran out."""
+        new = lib.kmem_cache_alloc(self.core.m, lib.CACHE_python_rmap, lib.GFP_KERNEL)
+        return self.core.kaddr(new)
+
+    def free(self, kptr: int) -> None:
+        """Give an object back."""
+        where = ffi.cast("void *", self.core.base + kptr)
+        lib.kmem_cache_free(self.core.m, lib.CACHE_python_rmap, where)
+
+    def _add(self, page: Any, vma: Any, address: int) -> int:
+        self.page_added(page, vma, address)
+        return 0
+
+    def _remove(self, page: Any, vma: Any, address: int) -> int:
+        self.page_removed(page)
+        return 0
+
+    def _candidates(self, page: Any, vma: Any, address: int) -> int:
+        found = list(self.candidates(page))
+        if len(found) > self._room:
+            self._room = len(found) * 2
+            self._buffer = ffi.new("struct candidate[]", self._room)
+        for slot, candidate in enumerate(found):
+            self._buffer[slot] = candidate
+        self.core.m.candidates = self._buffer
+        return len(found)
+
+
+class AddressBook(PythonScheme):
+    """The example: each page's addresses are remembered, and every mm is tried at each.
+
+    What it shows is the interface; its law, probes in the number of all mms, is bad.
+    """
+
+    name: ClassVar[str] = "address_book"
+    summary: ClassVar[str] = "an example written in Python: every mm, at the page's addresses"
+
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
+        self._addresses: dict[int, set[int]] = {}  # by frame number
+        self._mms: dict[int, None] = {}
+
+    def mm_init(self, mm: Any) -> bool:
+        """A new address space to look into."""
+        self._mms[self.core.kaddr(mm)] = None
+        return True
+
+    def mm_dup(self, child: Any, parent: Any) -> bool:
+        """Another one."""
+        return self.mm_init(child)
+
+    def mm_exit(self, mm: Any) -> None:
+        """One less."""
+        del self._mms[self.core.kaddr(mm)]
+
+    def page_added(self, page: Any, vma: Any, address: int) -> None:
+        """Remember the address."""
+        self._addresses.setdefault(self._pfn(page), set()).add(address)
+
+    def page_removed(self, page: Any) -> None:
+        """Forget the page."""
+        del self._addresses[self._pfn(page)]
+
+    def page_moved(self, page: Any, vma: Any, address: int) -> bool:
+        """Remember one more address."""
+        self._addresses[self._pfn(page)].add(address)
+        return True
+
+    def candidates(self, page: Any) -> Iterable[Candidate]:
+        """Every mm at every remembered address."""
+        for address in sorted(self._addresses[self._pfn(page)]):
+            for mm in self._mms:
+                yield Candidate(mm, 0, address)
+
+    def check(self, survey: Survey) -> None:
+        """Every mapping's address is remembered."""
+        for pfn, mappings in survey.anon.items():
+            known = self._addresses.get(pfn, set())
+            for mapping in mappings:
+                if mapping.address not in known:
+                    survey.fail(f"page {pfn} at {mapping.address:#x} was never told of")
+
+    def _pfn(self, page: Any) -> int:
+        return int(lib.page_to_pfn(self.core.m, page))
