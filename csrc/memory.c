@@ -224,7 +224,9 @@ int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 		return FAULT_MINOR;
 	}
 	*slot = 0;
-	if (page_executed(old) || m->current_mm != mm)
+	/* In the hook the fill replaces this address's TLB entry; elsewhere the
+	 * CPU may still read the old frame through it. */
+	if (!m->in_hook || page_executed(old))
 		flush_tlb(m);
 	if (!(old->flags & PG_reserved)) {
 		mm->rss--;

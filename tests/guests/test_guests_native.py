@@ -49,6 +49,7 @@ GOOD = [
     ("swap-storm PAGES=33 FORK=1", r"swap-storm: 33 pages, 2 passes, ok, .*"),
     ("cow-verify R=4", r"cow-verify: 4 pages, .*"),
     ("brk R=8", r"brk: 4 pages kept, 4 pages again fresh 00000000"),
+    ("kernel-write R=8", r"kernel-write: 8 pages read as zero, 0 stale, child found 0"),
     ("madvise R=8", r"madvise: 4 of 8 pages read zero, .*"),
     ("mlock R=4", r"mlock: sum .*"),
     ("stack-growth", r"stack-growth: 1024 KB, .*"),
