@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from vmemu.core import lib
+from vmemu.core import ffi, lib
 from vmemu.errors import Errno, ExecError, KernelBug, VmemuError
 from vmemu.fs.inode import Inode
 from vmemu.kernel import oom, strace
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 _RESTARTS = range(ERESTARTSYS, ERESTART_RESTARTBLOCK + 1)
 _SIGRETURNS = (119, 173)
 ENOSYS = 38
+CONGESTION_WAIT_NS = 100_000_000
 
 
 @dataclass
@@ -96,7 +97,10 @@ class Kernel:
         """MARKs so far."""
         self._m = self.core.m
         self._regs = self.core.m.regs
+        self._words = ffi.cast("uint32_t *", ffi.addressof(self._m, "regs"))
+        """The registers in the order of struct cpu_regs."""
         self._faults_seen = (0, 0)
+        self._kswapd_waits = 0
         vm.oom = lambda _vm: oom.out_of_memory(self)
 
     # ---- programs ---------------------------------------------------------
@@ -210,8 +214,23 @@ class Kernel:
         self.core.check_bug()
         what = self._trap(task, trap)
         if self._m.want_kswapd:
-            self.vm.kswapd_if_wanted()
+            self._run_kswapd()
         return what
+
+    def _run_kswapd(self) -> None:
+        """Let kswapd run, unless its last run did not help.
+
+        Then it would only take away what the tasks have just faulted in, again
+        and again: it waits, as blk_congestion_wait(WRITE, HZ/10) makes it, and
+        allocations reclaim for themselves.
+        """
+        if self.sched.now < self._kswapd_waits:
+            self._m.want_kswapd = 0
+            return
+        self.vm.kswapd_if_wanted()
+        zone = self._m.k.zone
+        if zone.free_pages <= zone.pages_high:
+            self._kswapd_waits = self.sched.now + CONGESTION_WAIT_NS
 
     def _switch(self, task: Task) -> None:
         self.account()
@@ -289,12 +308,12 @@ class Kernel:
     # ---- system calls -----------------------------------------------------
 
     def _syscall(self, task: Task) -> str:
-        regs = self._regs
-        number = int(regs.eax)
+        eax, ecx, edx, ebx, _, ebp, esi, edi = ffi.unpack(self._words, 8)
+        number = int(eax)
         self._m.counter[lib.CNT_syscalls] += 1
         self.sched.advance(task, SYSCALL_NS)
         entry = SYSCALLS.get(number)
-        words = (regs.ebx, regs.ecx, regs.edx, regs.esi, regs.edi, regs.ebp)
+        words = (ebx, ecx, edx, esi, edi, ebp)
         if entry is None:
             self._m.counter[lib.CNT_enosys] += 1
             self.unknown_syscalls[number] = self.unknown_syscalls.get(number, 0) + 1
@@ -317,7 +336,7 @@ class Kernel:
             result = -error.errno
         if isinstance(result, int):
             self._finish(task, call, result)
-            return "syscall" if task.alive else "exit"
+            return "exit" if task.memory is None else "syscall"
         call.blocked = result
         return self._go_on(task, call)
 
@@ -325,7 +344,10 @@ class Kernel:
         """Run a call that may block until it ends or sleeps again."""
         generator = call.blocked
         assert generator is not None
-        interrupted = task.wake_reason is WakeReason.SIGNAL
+        # what it waited for counts more than a signal that came with it
+        interrupted = task.wake_reason is WakeReason.SIGNAL and not (
+            task.slept is not None and task.slept.ready()
+        )
         task.wake_reason = None
         try:
             while True:
@@ -345,17 +367,17 @@ class Kernel:
         except Errno as error:
             result = -error.errno
         self._finish(task, call, result)
-        return "syscall" if task.alive else "exit"
+        return "exit" if task.memory is None else "syscall"
 
     def _finish(self, task: Task, call: Call, result: int) -> None:
         """A call ends: its result goes to eax."""
         if task.call is call:
             task.call = None
-        self.core.event(
-            lib.EV_syscall, call.number, result & 0xFFFFFFFF, call.args[0] if call.args else 0
-        )
-        if not task.alive:
-            return
+        if self._m.ring_size:
+            first = call.args[0] if call.args else 0
+            self.core.event(lib.EV_syscall, call.number, result, first)
+        if task.memory is None:
+            return  # it was its last
         if self.strace is not None:
             strace.leave(task, SYSCALLS.get(call.number), call, result)
         self._regs.eax = result & 0xFFFFFFFF

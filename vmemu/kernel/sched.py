@@ -57,8 +57,13 @@ class Scheduler:
         task.used.stime += nanoseconds
 
     def enqueue(self, task: Task) -> None:
-        """A new task may run, behind all others (wake_up_new_task)."""
+        """A task may run, behind all others (wake_up_new_task).
+
+        A task that had the CPU for itself gets a full slice from now on.
+        """
         task.state = TaskState.RUNNING
+        if len(self.queue) == 1:
+            self._slice_end = self.now + self.slice_blocks  # 1 ns a block
         self.queue.append(task)
 
     def remove(self, task: Task) -> None:
@@ -94,21 +99,26 @@ class Scheduler:
         """End a task's sleep; no effect on one that does not sleep (try_to_wake_up)."""
         if task.wait is None:
             return
+        task.slept = task.wait
         self._unwait(task)
         task.wake_reason = reason
         self.enqueue(task)
 
     def pick(self) -> Task | None:
         """Give the task to run now, after all timers due have fired; None = all sleep."""
-        self.timers.run(self.now)
-        if not self.queue:
-            return None
         queue = self.queue
+        if self.timers.pending:
+            self.timers.run(self.now)
+        elif len(queue) == 1:
+            self._owner = queue[0]
+            return self._owner
+        if not queue:
+            return None
         if queue[0] is self._owner and len(queue) > 1 and self.now >= self._slice_end:
             queue.rotate(-1)
         if queue[0] is not self._owner:
             self._owner = queue[0]
-            self._slice_end = self.now + self.slice_blocks  # 1 ns a block
+            self._slice_end = self.now + self.slice_blocks
         return queue[0]
 
     def end_slice(self) -> None:
@@ -126,7 +136,9 @@ class Scheduler:
 
     def update_preemption(self, alone: bool) -> None:
         """Install or remove the slice hook before user code runs."""
-        wanted = len(self.queue) > 1 or self.timers.next_deadline() is not None
+        wanted = len(self.queue) > 1 or (
+            self.timers.pending and self.timers.next_deadline() is not None
+        )
         if wanted and not self._preempting:
             self._cpu.set_preempt(self.slice_blocks)
             self._preempting = True

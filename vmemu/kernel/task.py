@@ -98,6 +98,8 @@ class Task:
     """User address to clear when the task goes; 0 = none."""
     state: TaskState = TaskState.RUNNING
     wait: Wait | None = None
+    slept: Wait | None = None
+    """The wait that ended last."""
     wake_reason: WakeReason | None = None
     call: Call | None = None
     restart: int = 0

@@ -28,6 +28,11 @@ class TimerQueue:
         self._heap: list[Timer] = []
         self._sequence = 0
 
+    @property
+    def pending(self) -> bool:
+        """False when certainly nothing is pending."""
+        return bool(self._heap)
+
     def add(self, deadline: int, action: Callable[[], None]) -> Timer:
         """Arrange for action() at a virtual time in nanoseconds (add_timer)."""
         self._sequence += 1

@@ -11,6 +11,7 @@ from vmemu.kernel.syscalls import (
     mm,
     process,
     signal,
+    stat,
     time,
 )
 from vmemu.kernel.syscalls.table import SYSCALLS, Syscall, s32
@@ -29,5 +30,6 @@ __all__ = [
     "process",
     "s32",
     "signal",
+    "stat",
     "time",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
@@ -17,7 +16,6 @@ from vmemu.kernel.file import (
     O_RDONLY,
     SETTABLE,
     File,
-    FileStat,
     NullFile,
     TextFile,
     ZeroFile,
@@ -28,25 +26,26 @@ if TYPE_CHECKING:
     from vmemu.kernel.task import Task
 
 _DEVICES = {"/dev/null": NullFile, "/dev/zero": ZeroFile}
-_PROC = "/proc/"
+PROC = "/proc/"
 _CWD = "/"
 
 
-def _resolve(task: Task, pointer: int) -> str:
+def resolve(task: Task, pointer: int) -> str:
     """Read a path and normalise it; the working directory is always the root."""
     path = os.fsdecode(uaccess.read_path(task.mm, pointer))
     return os.path.normpath(os.path.join(_CWD, path))  # noqa: PTH118 - a guest's path
 
 
-def _open_file(task: Task, path: str, flags: int) -> File:
+def open_file(task: Task, path: str, flags: int) -> File:
+    """Open what a normalised path names; Errno ENOENT, EACCES, ENOTDIR."""
     device = _DEVICES.get(path)
     if device is not None:
         if flags & O_DIRECTORY:
             raise Errno(errno.ENOTDIR)
         return device(flags & (O_ACCMODE | SETTABLE), path)
-    if not path.startswith(_PROC):
+    if not path.startswith(PROC):
         raise Errno(errno.ENOENT)
-    content = procfs.read_file(task.kernel, task, path.removeprefix(_PROC))
+    content = procfs.read_file(task.kernel, task, path.removeprefix(PROC))
     if flags & O_ACCMODE != O_RDONLY or flags & O_CREAT:
         raise Errno(errno.EACCES)
     if flags & O_DIRECTORY:
@@ -55,7 +54,7 @@ def _open_file(task: Task, path: str, flags: int) -> File:
 
 
 def _open(task: Task, pointer: int, flags: int) -> int:
-    file = _open_file(task, _resolve(task, pointer), flags)
+    file = open_file(task, resolve(task, pointer), flags)
     fd = task.files.alloc(0, task.limits.nofile)
     return task.files.install(fd, file, bool(flags & O_CLOEXEC))
 
@@ -78,89 +77,16 @@ def sys_openat(task: Task, dirfd: int, path: int, flags: int, mode: int) -> int:
     return _open(task, path, flags)
 
 
-def _stat_path(task: Task, pointer: int) -> FileStat:
-    path = _resolve(task, pointer)
-    if path in ("/", "/proc", "/dev"):
-        return FileStat(stat.S_IFDIR | 0o555)
-    if path.startswith(_PROC) and path.endswith("/exe"):
-        procfs.read_link(task.kernel, task, path.removeprefix(_PROC))
-        return FileStat(stat.S_IFREG | 0o755)
-    return _open_file(task, path, O_RDONLY).stat()
-
-
-@syscall(33, "str", "oct")
-def sys_access(task: Task, path: int, mode: int) -> int:
-    """Tell whether a path exists and is not asked to be written (unless a device)."""
-    found = _stat_path(task, path)
-    if mode & 2 and not found.mode & 0o200:
-        raise Errno(errno.EACCES)
-    if mode & 1 and not found.mode & 0o111:
-        raise Errno(errno.EACCES)
-    return 0
-
-
-@syscall(307, "dirfd", "str", "oct")
-def sys_faccessat(task: Task, dirfd: int, path: int, mode: int) -> int:
-    """Like access()."""
-    return sys_access(task, path, mode)
-
-
-def _put_stat64(task: Task, pointer: int, found: FileStat) -> int:
-    ids = task.kernel.options.credentials
-    uaccess.write_struct(
-        task.mm, pointer, "QI5IQIqIQ6IQ",
-        0, 0, found.ino, found.mode, 1, ids.uid, ids.gid, found.rdev, 0,
-        found.size, 4096, (found.size + 511) // 512, 0, 0, 0, 0, 0, 0, found.ino,
-    )  # fmt: skip
-    return 0
-
-
-def _put_stat(task: Task, pointer: int, found: FileStat) -> int:
-    ids = task.kernel.options.credentials
-    uaccess.write_struct(
-        task.mm, pointer, "2I4H12I",
-        0, found.ino, found.mode, 1, ids.uid & 0xFFFF, ids.gid & 0xFFFF, found.rdev,
-        found.size & 0xFFFFFFFF, 4096, (found.size + 511) // 512, 0, 0, 0, 0, 0, 0, 0, 0,
-    )  # fmt: skip
-    return 0
-
-
-@syscall(195, "str", "ptr")
-@syscall(196, "str", "ptr", name="lstat64")
-def sys_stat64(task: Task, path: int, pointer: int) -> int:
-    """Describe what a path names."""
-    return _put_stat64(task, pointer, _stat_path(task, path))
-
-
-@syscall(106, "str", "ptr")
-@syscall(107, "str", "ptr", name="lstat")
-def sys_stat(task: Task, path: int, pointer: int) -> int:
-    """Describe what a path names, with 16-bit ids."""
-    return _put_stat(task, pointer, _stat_path(task, path))
-
-
-@syscall(197, "fd", "ptr")
-def sys_fstat64(task: Task, fd: int, pointer: int) -> int:
-    """Describe an open file."""
-    return _put_stat64(task, pointer, task.files.get(fd).stat())
-
-
-@syscall(108, "fd", "ptr")
-def sys_fstat(task: Task, fd: int, pointer: int) -> int:
-    """Describe an open file, with 16-bit ids."""
-    return _put_stat(task, pointer, task.files.get(fd).stat())
-
-
 @syscall(85, "str", "ptr", "uint")
 def sys_readlink(task: Task, path: int, pointer: int, size: int) -> int:
     """Read a link; all links are in /proc."""
     if not 0 < size < 1 << 31:
         raise Errno(errno.EINVAL)
-    name = _resolve(task, path)
-    if not name.startswith(_PROC):
-        _stat_path(task, path)
+    name = resolve(task, path)
+    if not name.startswith(PROC):
+        open_file(task, name, O_RDONLY)
         raise Errno(errno.EINVAL)
-    target = procfs.read_link(task.kernel, task, name.removeprefix(_PROC))
+    target = procfs.read_link(task.kernel, task, name.removeprefix(PROC))
     data = os.fsencode(target)[:size]
     uaccess.write(task.mm, pointer, data)
     return len(data)

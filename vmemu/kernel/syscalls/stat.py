@@ -1,0 +1,122 @@
+"""System calls that describe files, in the four layouts i386 has known."""
+
+from __future__ import annotations
+
+import errno
+import stat
+from typing import TYPE_CHECKING
+
+from vmemu.errors import Errno
+from vmemu.kernel import procfs, uaccess
+from vmemu.kernel.file import O_RDONLY, FileStat
+from vmemu.kernel.syscalls.file import PROC, open_file, resolve
+from vmemu.kernel.syscalls.table import syscall
+
+if TYPE_CHECKING:
+    from vmemu.kernel.task import Task
+
+_DIRECTORIES = ("/", "/proc", "/dev")
+_AT_EMPTY_PATH = 0x1000
+_STATX_BASIC_STATS = 0x7FF
+
+
+def stat_path(task: Task, pointer: int) -> FileStat:
+    """Describe what a path names; Errno ENOENT and the like."""
+    path = resolve(task, pointer)
+    if path in _DIRECTORIES:
+        return FileStat(stat.S_IFDIR | 0o555)
+    if path.startswith(PROC) and path.endswith("/exe"):
+        procfs.read_link(task.kernel, task, path.removeprefix(PROC))
+        return FileStat(stat.S_IFREG | 0o755)
+    return open_file(task, path, O_RDONLY).stat()
+
+
+def _stat_at(task: Task, dirfd: int, pointer: int, flags: int) -> FileStat:
+    if flags & _AT_EMPTY_PATH and not task.mm.read_cstr(pointer, uaccess.PATH_MAX):
+        return task.files.get(dirfd).stat()
+    return stat_path(task, pointer)
+
+
+def _put_stat64(task: Task, pointer: int, found: FileStat) -> int:
+    ids = task.kernel.options.credentials
+    uaccess.write_struct(
+        task.mm, pointer, "QI5IQIqIQ6IQ",
+        0, 0, found.ino, found.mode, 1, ids.uid, ids.gid, found.rdev, 0,
+        found.size, 4096, (found.size + 511) // 512, 0, 0, 0, 0, 0, 0, found.ino,
+    )  # fmt: skip
+    return 0
+
+
+def _put_stat(task: Task, pointer: int, found: FileStat) -> int:
+    ids = task.kernel.options.credentials
+    uaccess.write_struct(
+        task.mm, pointer, "2I4H12I",
+        0, found.ino, found.mode, 1, ids.uid & 0xFFFF, ids.gid & 0xFFFF, found.rdev,
+        found.size & 0xFFFFFFFF, 4096, (found.size + 511) // 512, 0, 0, 0, 0, 0, 0, 0, 0,
+    )  # fmt: skip
+    return 0
+
+
+@syscall(195, "str", "ptr")
+@syscall(196, "str", "ptr", name="lstat64")
+def sys_stat64(task: Task, path: int, pointer: int) -> int:
+    """Describe what a path names."""
+    return _put_stat64(task, pointer, stat_path(task, path))
+
+
+@syscall(300, "dirfd", "str", "ptr", "hex")
+def sys_fstatat64(task: Task, dirfd: int, path: int, pointer: int, flags: int) -> int:
+    """Describe what a path names, or an open file."""
+    return _put_stat64(task, pointer, _stat_at(task, dirfd, path, flags))
+
+
+@syscall(106, "str", "ptr")
+@syscall(107, "str", "ptr", name="lstat")
+def sys_stat(task: Task, path: int, pointer: int) -> int:
+    """Describe what a path names, with 16-bit ids."""
+    return _put_stat(task, pointer, stat_path(task, path))
+
+
+@syscall(197, "fd", "ptr")
+def sys_fstat64(task: Task, fd: int, pointer: int) -> int:
+    """Describe an open file."""
+    return _put_stat64(task, pointer, task.files.get(fd).stat())
+
+
+@syscall(108, "fd", "ptr")
+def sys_fstat(task: Task, fd: int, pointer: int) -> int:
+    """Describe an open file, with 16-bit ids."""
+    return _put_stat(task, pointer, task.files.get(fd).stat())
+
+
+@syscall(383, "dirfd", "str", "hex", "hex", "ptr")
+def sys_statx(task: Task, dirfd: int, path: int, flags: int, mask: int, pointer: int) -> int:
+    """Describe what a path names, or an open file."""
+    found = _stat_at(task, dirfd, path, flags)
+    ids = task.kernel.options.credentials
+    uaccess.write_struct(
+        task.mm, pointer, "2IQ3I2H4Q64x4I112x",
+        _STATX_BASIC_STATS, 4096, 0, 1, ids.uid, ids.gid, found.mode, 0,
+        found.ino, found.size, (found.size + 511) // 512, 0,
+        found.rdev >> 8, found.rdev & 0xFF, 0, 0,
+    )  # fmt: skip
+    return 0
+
+
+@syscall(33, "str", "oct")
+def sys_access(task: Task, path: int, mode: int) -> int:
+    """Tell whether a path exists and allows what is asked."""
+    if mode & ~7:
+        raise Errno(errno.EINVAL)
+    found = stat_path(task, path)
+    if mode & 2 and not found.mode & 0o200:
+        raise Errno(errno.EACCES)
+    if mode & 1 and not found.mode & 0o111:
+        raise Errno(errno.EACCES)
+    return 0
+
+
+@syscall(307, "dirfd", "str", "oct")
+def sys_faccessat(task: Task, dirfd: int, path: int, mode: int) -> int:
+    """Like access()."""
+    return sys_access(task, path, mode)
