@@ -21,6 +21,7 @@ def slab_stats(core: Core) -> dict[str, dict[str, int]]:
         caches[name] = {
             "objects": cache.nr_active,
             "object_size": cache.objsize,
+            "buffer_size": cache.bufsize,
             "per_slab": cache.num,
             "slabs": cache.nr_slabs,
             "bytes": cache.nr_active * cache.objsize,

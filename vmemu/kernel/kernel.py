@@ -87,6 +87,8 @@ class Kernel:
         """Takes each line of the trace; None = off."""
         self.on_mark: Callable[[Task, str, int, int], int | None] | None = None
         """The lab's answer to a guest's MARK."""
+        self.on_exit: Callable[[Task, WaitStatus], None] | None = None
+        """Called when a task is about to end, while it still has its memory."""
         self.on_check: Callable[[], None] | None = None
         """machine.check(), for a guest's CHECK."""
         self.log: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
