@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from board import CODE, DATA, RW, Board, assemble
+from board import CODE, DATA, DIRTY, RW, Board, assemble
 
 from vmemu.core import lib
 from vmemu.cpu import Trap
@@ -250,6 +250,25 @@ def test_writing_through_another_mapping(board: Board) -> None:
         movl $2, {alias + 1:#x}
         call *%edi; mov %eax, %ecx
         movl $3, {alias + 1:#x}
+        call *%edi
+    """
+    board.asm(source + END)
+    assert (board.regs.ebx, board.regs.ecx, board.regs.eax) == (1, 2, 3)
+
+
+def test_reading_executed_frames_gives_no_write(board: Board) -> None:
+    """The entry a read makes is not watched for good, so it must not let stores through."""
+    alias = DATA + 0x10000
+    board.map(alias, board.map(DATA, prot=RW | DIRTY), prot=RW | DIRTY)
+    board.poke(DATA, assemble("mov $1, %eax; ret"))
+    source = f"""
+        mov ${DATA:#x}, %edi
+        call *%edi; mov %eax, %ebx
+        mov {alias + 16:#x}, %ecx
+        movb $0, {alias + 16:#x}
+        movb $2, {alias + 1:#x}
+        call *%edi; mov %eax, %ecx
+        movb $3, {alias + 1:#x}
         call *%edi
     """
     board.asm(source + END)
