@@ -213,7 +213,7 @@ def test_the_kernel_loads_segments(board: Board) -> None:
     """As sigreturn does; what ring 3 may not load becomes 0 instead of killing the process."""
     board.cpu.set_tls(board.context, 7, UserDesc(DATA, 0xFFFFF))
     board.asm("int $0x80")
-    for wanted, got in [(0x3B, 0x3B), (0x60, 0), (0x7B, 0x7B), (0x33, 0), (0x7B, 0x7B), (0xFFFF, 0)]:
+    for wanted, got in ((0x3B, 0x3B), (0x60, 0), (0x7B, 0x7B), (0x33, 0), (0x3B, 0x3B), (~0, 0)):
         board.go(CODE, gs=wanted)
         assert board.regs.gs == got
     board.go(CODE, cs=0x60, ss=0x68)
