@@ -15,10 +15,10 @@ ROOT = Path(__file__).parents[1]
 def guest_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of built guests: the installed one, else a fresh one if that is out of date."""
     built = ROOT / "vmemu" / "guests_bin"
-    header = ROOT / "guests" / "guest.h"
+    headers = max(path.stat().st_mtime_ns for path in (ROOT / "guests").rglob("*.h"))
     for source in (ROOT / "guests").glob("*.c"):
         program = built / source.stem
-        newest = max(source.stat().st_mtime_ns, header.stat().st_mtime_ns)
+        newest = max(source.stat().st_mtime_ns, headers)
         if not program.exists() or program.stat().st_mtime_ns < newest:
             break
     else:

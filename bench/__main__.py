@@ -1,0 +1,154 @@
+"""``python -m bench``: the table of vmemu, its peers and the host, side by side in one run.
+
+Every round measures each row on each platform before it goes on to the next row, so that
+whatever disturbs the host disturbs all of them.  All of it runs on one CPU of the host,
+because vmemu emulates one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from bench import host, report
+from bench.platforms import GUESTS, Host, NotMeasured, Platform, Vmemu, peers
+from bench.revision import RevisionError, built
+from bench.rows import EMPTY, ROWS, Kind, Row, select
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Time one i386 binary natively and under emulators."
+    )
+    parser.add_argument("--rows", default="*", help="names or shell patterns, by commas")
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
+    parser.add_argument("--rmap", default="anon_vma,anonmm", help="schemes, by commas")
+    parser.add_argument("--compare", metavar="REV", help="run this commit of vmemu beside")
+    parser.add_argument("--no-peers", action="store_true", help="leave out other emulators")
+    parser.add_argument("--cpu", type=int, help="the host CPU to run on (default: the last)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--list", action="store_true", help="list the rows and end")
+    parser.add_argument(
+        "--verbose", action="store_true", help="report progress, and what start-up imports"
+    )
+    args = parser.parse_args(argv)
+    if args.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    try:
+        args.selected = select(args.rows.split(","))
+    except ValueError as error:
+        parser.error(f"{error}; --list shows all")
+    cpus = sorted(os.sched_getaffinity(0))
+    args.cpu = cpus[-1] if args.cpu is None else args.cpu
+    if args.cpu not in cpus:
+        parser.error(f"--cpu must be one of {', '.join(map(str, cpus))}")
+    return args
+
+
+def measure(row: Row, platform: Platform, empty: float, cell: report.Cell) -> None:
+    """Add one round's samples, less what the clock takes."""
+    try:
+        spent = platform.measure(row)
+    except NotMeasured as reason:
+        cell.reason = str(reason)
+        return
+    overhead = empty if row.kind is Kind.GUEST else 0.0
+    cell.samples.extend(max(ns - overhead, 0.0) / row.per for ns in spent)
+
+
+def clock_overhead(platform: Platform) -> float:
+    """What an empty repetition takes, in nanoseconds."""
+    try:
+        return statistics.median(platform.measure(EMPTY))
+    except NotMeasured:
+        return 0.0  # the rows will say why
+
+
+def run_all(
+    rows: Sequence[Row], platforms: Sequence[Platform], rounds: int, verbose: bool
+) -> list[report.Line]:
+    """All rounds of all rows on all platforms."""
+    lines = [report.Line(row, {p.name: report.Cell() for p in platforms}) for row in rows]
+    guests = any(row.kind is Kind.GUEST for row in rows)
+    for turn in range(rounds):
+        empty = {p.name: clock_overhead(p) if guests else 0.0 for p in platforms}
+        for line in lines:
+            if verbose:
+                print(f"round {turn + 1} of {rounds}: {line.row.name}", file=sys.stderr)
+            for platform in platforms:
+                cell = line.cells[platform.name]
+                if not cell.reason:
+                    measure(line.row, platform, empty[platform.name], cell)
+    return lines
+
+
+def import_times() -> str:
+    """The slowest imports of a start-up, cumulative, by ``-X importtime``."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "vmemu", "run", str(GUESTS / "hello")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = []
+    for text in done.stderr.splitlines():
+        _, _, fields = text.partition("import time:")
+        parts = fields.split("|")
+        if len(parts) == 3 and parts[1].strip().isdigit():
+            found.append((int(parts[1]), parts[2].rstrip()))
+    slowest = sorted(found, reverse=True)[:25]
+    return "\n".join(f"{us / 1000:8.1f} ms {name}" for us, name in slowest)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the bench; the exit status."""
+    args = parse(argv)
+    if args.list:
+        for row in ROWS:
+            print(f"{row.name:16} {row.what}")
+        return 0
+    os.sched_setaffinity(0, {args.cpu})
+    with contextlib.ExitStack() as stack:
+        platforms: list[Platform] = [Host("native")]
+        schemes = args.rmap.split(",")
+        platforms += [Vmemu(rmap) for rmap in schemes]
+        if args.compare is not None:
+            try:
+                commit, tree = stack.enter_context(built(args.compare))
+            except RevisionError as error:
+                print(f"bench: {error}", file=sys.stderr)
+                return 2
+            platforms += [Vmemu(rmap, tree, f"@{commit}") for rmap in schemes]
+        if not args.no_peers:
+            platforms += peers()
+        for platform in platforms:
+            stack.callback(platform.close)
+        lines = run_all(args.selected, platforms, args.rounds, args.verbose)
+    order = [platform.name for platform in platforms]
+    derived = report.per_forked_page(lines, order)
+    if derived is not None:
+        lines.append(derived)
+    machine = host.machine()
+    if args.json:
+        settings = {"rounds": args.rounds, "cpu": args.cpu, "compare": args.compare}
+        print(json.dumps(report.as_json(machine, settings, lines, order), indent=1))
+        return 0
+    print(", ".join(f"{name} {value}" for name, value in machine.items() if value))
+    print(report.table(lines, order))
+    for sentence in report.skipped(lines, order):
+        print(f"not measured: {sentence}")
+    if args.verbose:
+        print("\nslowest imports of `vmemu run hello`, with what they import:")
+        print(import_times())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""Where rows run: the host, a user-mode emulator, vmemu under a scheme."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any, Protocol
+
+from bench.rows import Kind, Row
+
+ROOT = Path(__file__).resolve().parents[1]
+GUESTS = ROOT / "vmemu" / "guests_bin"
+NOT_THERE = "it has no such thing"
+TIMEOUT = 300
+"""Seconds that one row may take in one round."""
+
+
+class NotMeasured(Exception):
+    """This platform does not have the row, or it failed; the message says why."""
+
+
+class Platform(Protocol):
+    """Something that executes i386 Linux programs."""
+
+    name: str
+
+    def measure(self, row: Row) -> list[float]:
+        """Nanoseconds of each repetition; NotMeasured."""
+
+    def close(self) -> None:
+        """Stop what was started."""
+
+
+def time_process(command: list[str], rep: int, env: dict[str, str] | None = None) -> list[float]:
+    """Nanoseconds from start to end of a process that has to succeed; NotMeasured."""
+    spent = []
+    for _ in range(rep + 1):
+        start = perf_counter_ns()
+        done = run(command, env)
+        spent.append(perf_counter_ns() - start)
+        if done.returncode or "ring 3" not in done.stdout:
+            raise NotMeasured(last_line(done.stderr) or f"exit status {done.returncode}")
+    return [float(ns) for ns in spent[1:]]  # the first filled caches
+
+
+def run(command: list[str], env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; NotMeasured when it cannot be started or takes too long."""
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+            env=env,
+        )
+    except OSError as error:
+        raise NotMeasured(f"{command[0]}: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise NotMeasured(f"took more than {TIMEOUT} s") from error
+
+
+def last_line(text: str) -> str:
+    """What a failed program said last."""
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+class Host:
+    """The host's own kernel, or an emulator whose command line is `prefix`.
+
+    `bare`: it has a CPU and hardly any system calls.
+    """
+
+    def __init__(self, name: str, *prefix: str, bare: bool = False) -> None:
+        self.name = name
+        self.prefix = prefix
+        self.bare = bare
+
+    def measure(self, row: Row) -> list[float]:
+        """The guest times itself by clock_gettime()."""
+        if row.emulated:
+            raise NotMeasured(NOT_THERE if row.name != "swap" else "it could hang the host")
+        if self.bare and not row.bare and row.name != "empty":
+            raise NotMeasured(NOT_THERE)
+        if row.kind is Kind.STARTUP:
+            return time_process([*self.prefix, str(GUESTS / "hello")], row.rep)
+        command = [str(GUESTS / "bench"), row.guest or row.name, f"N={row.n}", f"REP={row.rep}"]
+        done = run([*self.prefix, *command, "time=1"])
+        if done.returncode:
+            raise NotMeasured(last_line(done.stderr) or f"exit status {done.returncode}")
+        return [float(ns) for ns in re.findall(r"^ns=(\d+)$", done.stdout, re.MULTILINE)]
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+class Vmemu:
+    """vmemu under one scheme, in a process of its own; `tree` is the source tree it is from."""
+
+    def __init__(self, rmap: str, tree: Path = ROOT, suffix: str = "") -> None:
+        self.rmap = rmap
+        self.name = rmap + suffix
+        self.env = os.environ | {"PYTHONPATH": str(tree), "PYTHONSAFEPATH": "1"}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def measure(self, row: Row) -> list[float]:
+        """Ask the worker, or time the command."""
+        if row.kind is Kind.STARTUP:
+            command = [*self.command(), "run", "--rmap", self.rmap, str(GUESTS / "hello")]
+            return time_process(command, row.rep, self.env)
+        request = {
+            "kind": row.kind.value,
+            "row": row.guest or row.name,
+            "n": row.n,
+            "rep": row.rep,
+            "program": str(GUESTS / "bench"),
+            "machine": row.machine,
+        }
+        answer = self._ask(request)
+        if "error" in answer:
+            raise NotMeasured(answer["error"])
+        return [float(ns) for ns in answer["ns"]]
+
+    @staticmethod
+    def command() -> list[str]:
+        """The console script, or the module where it is not installed."""
+        script = Path(sys.executable).with_name("vmemu")
+        return [str(script)] if script.exists() else [sys.executable, "-m", "vmemu"]
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("worker.py")), self.rmap],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=self.env,
+            )
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            pass  # its end is seen below
+        ready, _, _ = select.select([process.stdout], [], [], TIMEOUT)
+        line = process.stdout.readline() if ready else b""
+        if line:
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        self.close()
+        return {"error": "the worker ended" if ready else f"took more than {TIMEOUT} s"}
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
+            self._process = None
+
+
+def peers() -> list[Host]:
+    """Other emulators of user-mode i386 programs: bare Unicorn, and what is installed."""
+    flat = Path(__file__).with_name("flat.py")
+    found = [Host("unicorn", sys.executable, str(flat), bare=True)]
+    for name in ("qemu-i386", "qemu-i386-static"):
+        path = shutil.which(name)
+        if path is not None:
+            found.append(Host("qemu-user", path))
+            break
+    return found

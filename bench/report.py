@@ -1,0 +1,152 @@
+"""From samples to medians, spreads and ratios, and to a table."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.platforms import NOT_THERE
+from bench.rows import Row
+
+
+@dataclass
+class Cell:
+    """One row on one platform: nanoseconds of one operation, of all rounds."""
+
+    samples: list[float] = field(default_factory=list)
+    reason: str = ""
+    """Why there are none."""
+
+    @property
+    def median(self) -> float:
+        """The middle of the samples."""
+        return statistics.median(self.samples)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """Where the middle half of the samples begins and ends."""
+        if len(self.samples) < 2:
+            return self.median, self.median
+        low, _, high = statistics.quantiles(self.samples, method="inclusive")
+        return low, high
+
+
+@dataclass
+class Line:
+    """One row on all platforms."""
+
+    row: Row
+    cells: dict[str, Cell]
+
+    def baseline(self, order: Sequence[str]) -> float | None:
+        """The median that ratios are taken to: the first platform's."""
+        cell = self.cells.get(order[0])
+        return cell.median if cell is not None and cell.samples else None
+
+    def ratio(self, name: str, order: Sequence[str]) -> float | None:
+        """A platform's median in units of the baseline; None without one."""
+        base = self.baseline(order)
+        cell = self.cells[name]
+        return cell.median / base if base and cell.samples and name != order[0] else None
+
+
+def per_forked_page(lines: Iterable[Line], order: Sequence[str]) -> Line | None:
+    """A line made of two: what fork costs more for each of many pages."""
+    by_name = {line.row.name: line for line in lines}
+    few, many = by_name.get("fork-16"), by_name.get("fork-16384")
+    if few is None or many is None:
+        return None
+    pages = many.row.n - few.row.n
+    cells = {}
+    for name in order:
+        low, high = few.cells[name], many.cells[name]
+        if not low.samples or not high.samples:
+            cells[name] = Cell(reason=low.reason or high.reason)
+            continue
+        cells[name] = Cell([(sample - low.median) / pages for sample in high.samples])
+    return Line(Row("fork-page", f"each of {pages} more pages of a fork"), cells)
+
+
+def as_json(
+    machine: dict[str, Any], settings: dict[str, Any], lines: Iterable[Line], order: Sequence[str]
+) -> dict[str, Any]:
+    """Everything that was measured, times in nanoseconds."""
+    rows = {}
+    for line in lines:
+        cells: dict[str, Any] = {}
+        for name in order:
+            cell = line.cells[name]
+            if not cell.samples:
+                cells[name] = {"skipped": cell.reason}
+                continue
+            low, high = cell.quartiles
+            cells[name] = {
+                "median": round(cell.median, 3),
+                "q1": round(low, 3),
+                "q3": round(high, 3),
+                "n": len(cell.samples),
+                "ratio": line.ratio(name, order),
+            }
+        rows[line.row.name] = {"what": line.row.what, "platforms": cells}
+    return {"machine": machine, "settings": settings, "platforms": list(order), "rows": rows}
+
+
+def number(value: float) -> str:
+    """Three significant digits, and no exponent."""
+    if value >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _cell_text(line: Line, name: str, order: Sequence[str]) -> tuple[str, str, str]:
+    """Median, spread and ratio as the table shows them."""
+    cell = line.cells[name]
+    if not cell.samples:
+        return "-", "", ""
+    low, high = cell.quartiles
+    spread = f"±{(high - low) / 2 / cell.median:.0%}" if cell.median > 0 else ""
+    ratio = line.ratio(name, order)
+    return (
+        number(cell.median / line.row.scale),
+        spread,
+        f"×{number(ratio)}" if ratio is not None else "",
+    )
+
+
+def table(lines: Sequence[Line], order: Sequence[str]) -> str:
+    """Medians; behind each ± half the interquartile range and × the ratio to the first column."""
+    grid = [["row", "unit", *(part for name in order for part in (name, "", ""))]]
+    for line in lines:
+        parts = [part for name in order for part in _cell_text(line, name, order)]
+        grid.append([line.row.name, line.row.unit, *parts])
+    # the names head three columns each: they must not widen the first of them
+    widths = [max(len(row[i]) for row in grid[1:]) for i in range(len(grid[0]))]
+    out = []
+    head = [grid[0][0].ljust(widths[0]), grid[0][1].ljust(widths[1])]
+    for i, name in enumerate(order):
+        at = 2 + 3 * i
+        width = sum(widths[at : at + 3]) + 2
+        if len(name) > width:
+            widths[at] += len(name) - width
+            width = len(name)
+        head.append(name.rjust(width))
+    out.append("  ".join(head).rstrip())
+    for row in grid[1:]:
+        cells = [row[0].ljust(widths[0]), row[1].ljust(widths[1])]
+        for i in range(len(order)):
+            at = 2 + 3 * i
+            cells.append(" ".join(row[at + j].rjust(widths[at + j]) for j in range(3)))
+        out.append("  ".join(cells).rstrip())
+    return "\n".join(out)
+
+
+def skipped(lines: Iterable[Line], order: Sequence[str]) -> list[str]:
+    """A sentence for every empty cell, but for those that could not have anything."""
+    return [
+        f"{line.row.name} on {name}: {line.cells[name].reason}"
+        for line in lines
+        for name in order
+        if not line.cells[name].samples and line.cells[name].reason != NOT_THERE
+    ]

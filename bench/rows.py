@@ -1,0 +1,128 @@
+"""What is measured: one row of the table each.
+
+A guest row runs ``bench ROW N= REP= time=1`` (guests/bench.c); a repetition is `per`
+operations, and the table shows the time of one.  A start-up row times a whole process.  A
+micro row is a loop over the C core inside the worker (bench/micro.py); only vmemu has it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+
+class Kind(enum.Enum):
+    """How a row is measured."""
+
+    GUEST = "guest"
+    STARTUP = "startup"
+    MICRO = "micro"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: `n` goes to the guest or the loop, `per` divides the time of a repetition."""
+
+    name: str
+    what: str
+    n: int = 0
+    per: int = 1
+    unit: str = "ns"
+    kind: Kind = Kind.GUEST
+    guest: str = ""
+    """The row's name in the guest, if it is not `name`."""
+    rep: int = 5
+    emulated: bool = False
+    """Only vmemu can do it, or only there it is harmless."""
+    bare: bool = False
+    """It needs hardly any system call: an emulator of the CPU alone can do it."""
+    machine: dict[str, Any] = field(default_factory=dict)
+    """Options of the Machine that differ from the worker's."""
+
+    @property
+    def scale(self) -> float:
+        """Nanoseconds in one unit."""
+        return {"ns": 1.0, "us": 1e3, "ms": 1e6}[self.unit]
+
+
+RAM_PAGES = 4096
+"""Guest RAM of the swap row."""
+
+EMPTY = Row("empty", "what the clock itself takes; subtracted from the guest rows", rep=15)
+
+
+def _micro(name: str, what: str, n: int, **options: Any) -> Row:
+    return Row(
+        f"core-{name}",
+        what,
+        n,
+        per=n,
+        kind=Kind.MICRO,
+        guest=name,
+        rep=9,
+        emulated=True,
+        machine=options,
+    )
+
+
+ROWS: tuple[Row, ...] = (
+    Row("int", "a step of six ALU instructions", 1_000_000, 1_000_000, bare=True),
+    Row("sieve", "primes below 2^20, per number", 256, 256 * 4096, bare=True),
+    Row("chase", "pointer chase over 4 MB, per hop", 1024, 1024 * 64),
+    Row("memcpy", "256 KB by rep movs, per page", 64, 64 * 16, bare=True),
+    Row("touch", "write to a fresh page", 4096, 4096),
+    Row(
+        "touch-python",
+        "the same, every fault decided by Python",
+        4096,
+        4096,
+        guest="touch",
+        machine={"fault_path": "python"},
+    ),
+    Row("touch-map", "map, touch, unmap, per page", 4096, 4096),
+    Row("read-map", "map, read, unmap, per page", 4096, 4096),
+    Row("cow", "write to a page shared by fork", 4096, 4096),
+    Row("mremap", "move a page, tables out of step", 4096, 2 * 4096),
+    Row("mremap-aligned", "move a page, whole tables", 4096, 2 * 4096),
+    Row("mprotect", "change a page's protection", 4096, 2 * 4096),
+    Row("mprotect-write", "take and give write access, write", 4096, 4096),
+    *(
+        Row(f"fork-{n}", f"fork with {n} pages", n, unit="us", guest="fork")
+        for n in (16, 64, 256, 1024, 4096, 16384)
+    ),
+    Row("fork-wait", "fork, exit and wait with 4096 pages", 4096, unit="us"),
+    Row("getpid", "a system call", 1000, 1000),
+    Row("pipe", "two processes, one byte there and back", 200, 200, unit="us"),
+    Row("switch", "a switch among 8 processes", 50, 50 * 8, unit="us"),
+    Row("swapin", "a page back from swap", 1024, 1024, unit="us", emulated=True),
+    Row(
+        "swap",
+        "in order through twice the RAM, per page",
+        2 * RAM_PAGES,
+        2 * RAM_PAGES,
+        unit="us",
+        rep=3,
+        emulated=True,
+        machine={"ram": RAM_PAGES * 4096, "swap": 3 * RAM_PAGES * 4096},
+    ),
+    Row("start-up", "hello, the whole process", unit="ms", kind=Kind.STARTUP, rep=3),
+    _micro("zap", "zap a present pte", 16384),
+    _micro("copy", "fork copies a pte", 16384),
+    _micro("move", "mremap moves a pte", 16384),
+    _micro("protect", "mprotect changes a pte", 16384),
+    _micro("probe", "look for a page in one of 64 mms", 64 * 256),
+    _micro("fault", "a first write, without the CPU", 4096),
+    _micro("fault-python", "the same, through Python", 4096, fault_path="python"),
+)
+
+
+def select(patterns: Sequence[str], rows: Iterable[Row] = ROWS) -> list[Row]:
+    """Rows whose names match a shell pattern, in table order; ValueError for one without any."""
+    rows = list(rows)
+    for pattern in patterns:
+        if not any(fnmatchcase(row.name, pattern) for row in rows):
+            raise ValueError(f"no row is called {pattern!r}")
+    return [row for row in rows if any(fnmatchcase(row.name, p) for p in patterns)]

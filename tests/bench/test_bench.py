@@ -1,0 +1,59 @@
+"""The bench runs and prints what it promises; how fast anything is, is not tested."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def bench(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *args],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_json_has_every_platform_and_its_ratio() -> None:
+    done = bench("--rounds", "1", "--rows", "touch,getpid", "--no-peers", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["platforms"] == ["native", "anon_vma", "anonmm"]
+    assert list(found["rows"]) == ["touch", "getpid"]
+    assert found["machine"]["cpu"]
+    for row in found["rows"].values():
+        native = row["platforms"]["native"]
+        for scheme in ("anon_vma", "anonmm"):
+            cell = row["platforms"][scheme]
+            assert 0 < cell["q1"] <= cell["median"] <= cell["q3"]
+            if "median" in native:  # the host executes i386 programs
+                assert cell["ratio"] == pytest.approx(cell["median"] / native["median"], rel=0.01)
+
+
+def test_every_row_is_listed() -> None:
+    listed = bench("--list").stdout.splitlines()
+    assert {"touch", "fork-4096", "start-up", "core-zap"} <= {line.split()[0] for line in listed}
+
+
+@pytest.mark.parametrize(
+    ("args", "complaint"),
+    [
+        (["--rows", "tuch"], "no row is called 'tuch'"),
+        (["--rounds", "0"], "--rounds must be at least 1"),
+        (["--compare", "no-such-commit"], "no-such-commit"),
+    ],
+)
+def test_bad_argument_is_one_sentence(args: list[str], complaint: str) -> None:
+    done = bench(*args)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
