@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 PATH_MAX = 4096
 UIO_MAXIOV = 1024
 MAX_ARG_STRLEN = 32 * PAGE_SIZE
-MAX_RW_COUNT = 0x7FFFF000
 
 
 def access_ok(address: int, length: int) -> None:

@@ -32,7 +32,6 @@ _F_DUPFD_CLOEXEC = 1030
 
 def _write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
     """Write user memory to a file, piece by piece; a fault after some bytes ends it."""
-    count = min(count, uaccess.MAX_RW_COUNT)
     uaccess.access_ok(buf, count)
     done = 0
     while True:
@@ -53,7 +52,6 @@ def _write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
 
 def _read_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
     """Read from a file into user memory."""
-    count = min(count, uaccess.MAX_RW_COUNT)
     uaccess.access_ok(buf, count)
     if not count:
         return 0

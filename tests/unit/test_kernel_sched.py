@@ -1,0 +1,185 @@
+"""The scheduler, timers and wait queues, without a machine."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from vmemu.kernel.pipe import PIPE_BUF, PIPE_SIZE, Pipe, PipeReader, PipeWriter
+from vmemu.kernel.sched import Scheduler
+from vmemu.kernel.task import Accounting, TaskState, WakeReason
+from vmemu.kernel.timer import TimerQueue
+from vmemu.kernel.wait import Wait, WaitQueue, WaitStatus
+
+
+class FakeCpu:
+    def __init__(self) -> None:
+        self.blocks: list[int] = []
+
+    def set_preempt(self, blocks: int) -> None:
+        self.blocks.append(blocks)
+
+
+def world(tasks: int, slice_blocks: int = 1000) -> tuple[Scheduler, list[Any], FakeCpu]:
+    cpu = FakeCpu()
+    core: Any = SimpleNamespace(m=SimpleNamespace(clock=0))
+    sched = Scheduler(core, cpu, slice_blocks)
+    kernel = SimpleNamespace(sched=sched)
+    made: list[Any] = [
+        SimpleNamespace(
+            kernel=kernel, pid=pid, wait=None, wake_reason=None, slept=None, used=Accounting()
+        )
+        for pid in range(100, 100 + tasks)
+    ]
+    for task in made:
+        sched.enqueue(task)
+    return sched, made, cpu
+
+
+def test_round_robin_by_slices() -> None:
+    sched, (a, b, c), _ = world(3)
+    order = []
+    for _ in range(9):
+        task = sched.pick()
+        assert task is not None
+        order.append(task)
+        sched.advance(task, 500)
+    assert order == [a, a, b, b, c, c, a, a, b]
+    sched.end_slice()
+    assert sched.pick() is c
+
+
+def test_a_task_alone_gets_a_full_slice_when_another_comes() -> None:
+    sched, (a, b), _ = world(2)
+    sched.remove(b)
+    for _ in range(10):
+        assert sched.pick() is a
+        sched.advance(a, 500)
+    sched.enqueue(b)
+    assert sched.pick() is a
+    sched.advance(a, 1000)
+    assert sched.pick() is b
+
+
+def test_sleep_and_wake_in_order() -> None:
+    sched, (a, b, c), _ = world(3)
+    queue = WaitQueue()
+    open_ = False
+    for task in (b, a):
+        sched.sleep(task, Wait("a door", (queue,), lambda: open_))
+    assert sched.pick() is c
+    queue.wake_up()
+    assert list(sched.queue) == [c]
+    open_ = True
+    queue.wake_up()
+    assert list(sched.queue) == [c, b, a]
+    assert not queue.tasks
+    assert b.wake_reason is WakeReason.READY
+    assert b.state is TaskState.RUNNING
+
+
+def test_deadlines_fire_in_order_and_time_jumps() -> None:
+    sched, (a, b), _ = world(2)
+    sched.sleep(a, Wait("time", deadline=9000))
+    sched.sleep(b, Wait("time", deadline=4000))
+    assert sched.pick() is None
+    assert sched.idle()
+    assert (sched.now, sched.pick()) == (4000, b)
+    assert b.wake_reason is WakeReason.TIMEOUT
+    sched.remove(b)
+    assert sched.idle()
+    assert (sched.now, sched.pick()) == (9000, a)
+    sched.remove(a)
+    assert not sched.idle()
+
+
+def test_a_woken_sleeper_has_no_timer_left() -> None:
+    sched, (a,), _ = world(1)
+    queue = WaitQueue()
+    sched.sleep(a, Wait("both", (queue,), lambda: True, 5000))
+    queue.wake_up()
+    assert sched.pick() is a
+    sched.remove(a)
+    assert not sched.idle()
+
+
+def test_the_slice_hook_comes_late_and_stays() -> None:
+    sched, (a, b), cpu = world(2)
+    sched.remove(b)
+    sched.update_preemption(alone=True)
+    assert cpu.blocks == []
+    sched.enqueue(b)
+    sched.update_preemption(alone=False)
+    sched.sleep(b, Wait("ever"))
+    sched.update_preemption(alone=False)
+    assert cpu.blocks == [1000]
+    sched.update_preemption(alone=True)
+    assert cpu.blocks == [1000, 0]
+    sched.timers.add(10, lambda: None)
+    sched.update_preemption(alone=True)
+    assert cpu.blocks == [1000, 0, 1000]
+    assert sched.pick() is a
+
+
+def test_timers() -> None:
+    timers, fired = TimerQueue(), []
+    timers.add(5, lambda: fired.append("b"))
+    first = timers.add(3, lambda: fired.append("never"))
+    timers.add(5, lambda: fired.append("c"))
+    timers.add(4, lambda: fired.append("a"))
+    first.cancel()
+    assert timers.next_deadline() == 4
+    timers.run(4)
+    timers.run(9)
+    assert fired == ["a", "b", "c"]
+    assert timers.next_deadline() is None
+
+
+def finish(generator: Any) -> Any:
+    """Run what must not block."""
+    try:
+        next(generator)
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("blocked")
+
+
+def test_pipe_ends() -> None:
+    pipe = Pipe(1)
+    reader, writer = PipeReader(pipe), PipeWriter(pipe)
+    wait = next(reader.read(10))
+    assert not wait.ready()
+    assert finish(writer.write(b"hello")) == 5
+    assert wait.ready()
+    assert finish(reader.read(3)) == b"hel"
+    assert reader.poll() == 1
+    writer.release()
+    assert finish(reader.read(9)) == b"lo"
+    assert finish(reader.read(9)) == b""
+    assert reader.poll() == 16
+
+
+def test_small_writes_are_whole() -> None:
+    pipe = Pipe(1)
+    reader, writer = PipeReader(pipe), PipeWriter(pipe)
+    finish(writer.write(bytes(PIPE_SIZE - 100)))
+    small = writer.write(b"x" * PIPE_BUF)
+    wait = next(small)
+    assert pipe.room == 100
+    finish(reader.read(200))
+    assert not wait.ready()
+    finish(reader.read(PIPE_BUF))
+    assert wait.ready()
+    assert finish(small) == PIPE_BUF
+    large = writer.write(b"y" * 2 * PIPE_SIZE)
+    next(large)
+    assert pipe.room == 0
+    reader.release()
+    assert finish(large) > 0
+
+
+def test_wait_status() -> None:
+    assert WaitStatus(7).encode() == 0x700
+    assert WaitStatus(11, signaled=True).encode() == 11
+    assert WaitStatus(19, stopped=True).encode() == 0x137F
+    assert WaitStatus(11, signaled=True).exit_status == 139

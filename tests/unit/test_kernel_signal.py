@@ -1,0 +1,308 @@
+"""Signals: frames, handlers, masks, defaults, restarted calls."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+from script import ADDRESS, COUNTER, Script, signed, snippet
+
+from vmemu.kernel.sigframe import SIGCONTEXT_FIELDS, SigContext
+from vmemu.kernel.signal import (
+    SIG_IGN,
+    AltStack,
+    SaFlags,
+    SigAction,
+    SigInfo,
+    Signal,
+    SignalState,
+    mask_of,
+    signal_name,
+)
+
+RT_SIGACTION, RT_SIGPROCMASK, KILL, GETPID, ALARM, PAUSE = 174, 175, 37, 20, 27, 29
+NANOSLEEP, SIGALTSTACK, FORK, WAIT4, EXIT, RT_SIGSUSPEND = 162, 186, 2, 114, 1, 179
+NOWHERE = 0x70000000
+SIGINFO = SaFlags.SIGINFO
+
+
+def action(script: Script, number: int, handler: int | str, flags: int = 0, mask: int = 0) -> int:
+    address = snippet(handler) if isinstance(handler, str) else handler
+    new = script.words(address, flags, 0, mask & 0xFFFFFFFF, mask >> 32)
+    return script.call(RT_SIGACTION, number, new, 0, 8)
+
+
+def kill_self(script: Script, number: int) -> int:
+    return script.call(KILL, 100, number)
+
+
+def test_state() -> None:
+    state = SignalState()
+    state.pending = [SigInfo(Signal.SIGTERM), SigInfo(Signal.SIGINT), SigInfo(Signal.SIGHUP)]
+    state.set_blocked(mask_of([Signal.SIGHUP, Signal.SIGKILL]))
+    assert not state.is_blocked(Signal.SIGKILL)
+    assert [info.signo for info in iter(state.dequeue, None)] == [Signal.SIGINT, Signal.SIGTERM]
+    state.actions = {2: SigAction(SIG_IGN), 3: SigAction(0x1000)}
+    child = state.fork()
+    assert not child.pending
+    assert child.is_blocked(Signal.SIGHUP)
+    child.flush_handlers()
+    assert child.ignores(Signal.SIGINT)
+    assert list(child.actions) == [2]
+    assert state.action(3).handler == 0x1000
+    assert AltStack(0x1000, 0x1000).holds(0x1800)
+    assert not AltStack().holds(0)
+    assert [signal_name(n) for n in (11, 34)] == ["SIGSEGV", "SIGRT_2"]
+
+
+def test_sigcontext_is_88_bytes_in_i386_order() -> None:
+    values = {name: index for index, name in enumerate(SIGCONTEXT_FIELDS)}
+    data = SigContext(values).encode()
+    assert len(data) == 88
+    assert data[56] == SIGCONTEXT_FIELDS.index("eip") == 14
+    assert SigContext.decode(data).values == values
+
+
+@pytest.mark.parametrize("flags", [0, SIGINFO, SaFlags.NODEFER, SIGINFO | SaFlags.NODEFER])
+def test_handler_runs_and_returns(tmp_path: Path, flags: int) -> None:
+    """Both kinds of frame, through the code on the stack."""
+    script = Script()
+    action(script, Signal.SIGUSR1, "count", flags)
+    results = [kill_self(script, Signal.SIGUSR1) for _ in range(3)]
+    script.end()
+    ran = script.run(tmp_path)
+    assert [ran.results[index] for index in results] == [0, 0, 0]
+    assert ran.word(COUNTER) == 3
+    assert ran.status is not None
+    assert ran.status.exit_status == 0
+
+
+@pytest.mark.parametrize("rmap", ["anonmm", "anon_vma"])
+def test_handler_sees_the_fault_and_moves_eip(tmp_path: Path, rmap: str) -> None:
+    script = Script()
+    action(script, Signal.SIGSEGV, "skip", SIGINFO)
+    script.run_code("peek", ecx=NOWHERE + 5)
+    script.run_code("peek", ecx=0xC0000004)
+    script.end()
+    ran = script.run(tmp_path, rmap=rmap)
+    assert ran.word(COUNTER) == 2
+    assert ran.word(ADDRESS) == 0xC0000004
+
+
+def test_exceptions_reach_handlers(tmp_path: Path) -> None:
+    script = Script()
+    for number in (Signal.SIGFPE, Signal.SIGILL, Signal.SIGSEGV):
+        action(script, number, "skip", SIGINFO)
+    for _ in range(3):  # an exception must not spoil the next one
+        script.run_code("divide")
+        script.run_code("undefined")
+        script.run_code("halt")
+    script.end()
+    ran = script.run(tmp_path)
+    assert ran.word(COUNTER) == 9
+
+
+@pytest.mark.parametrize(
+    ("code", "signal"),
+    [("peek", 11), ("divide", 8), ("undefined", 4), ("halt", 11)],
+)
+def test_default_is_death(tmp_path: Path, code: str, signal: int) -> None:
+    script = Script()
+    script.run_code(code, ecx=NOWHERE)
+    script.end()
+    ran = script.run(tmp_path)
+    assert ran.status is not None
+    assert (ran.status.signaled, ran.status.code) == (True, signal)
+    assert ran.status.exit_status == 128 + signal
+
+
+def test_blocked_fault_is_death(tmp_path: Path) -> None:
+    """A handler does not help when the signal of a fault is blocked (force_sig_info)."""
+    script = Script()
+    action(script, Signal.SIGSEGV, "skip", SIGINFO)
+    script.call(RT_SIGPROCMASK, 2, script.words(mask_of([Signal.SIGSEGV]), 0), 0, 8)
+    script.run_code("peek", ecx=NOWHERE)
+    script.end()
+    ran = script.run(tmp_path)
+    assert ran.status is not None
+    assert ran.status.exit_status == 128 + 11
+
+
+def test_mask_holds_back_and_lets_go(tmp_path: Path) -> None:
+    script = Script()
+    action(script, Signal.SIGUSR1, "count")
+    old = script.put(8)
+    usr1 = mask_of([Signal.SIGUSR1])
+    script.call(RT_SIGPROCMASK, 0, script.words(usr1, 0), 0, 8)
+    kill_self(script, Signal.SIGUSR1)
+    kill_self(script, Signal.SIGUSR1)  # pending once only
+    pending = script.put(8)
+    script.call(176, pending, 8)
+    before = script.put(4)
+    writer = script.call(4, 1, COUNTER, 4)  # shows the counter while blocked
+    script.call(RT_SIGPROCMASK, 1, script.words(usr1, 0), old, 8)
+    script.end()
+    ran = script.run(tmp_path)
+    assert ran.results[writer] == 4
+    assert ran.output == bytes(4)
+    assert ran.word(pending) == ran.word(old) == usr1
+    assert ran.word(COUNTER) == 1
+    assert ran.word(before) == 0
+
+
+def test_sigkill_and_sigstop_cannot_be_handled(tmp_path: Path) -> None:
+    script = Script()
+    results = [action(script, number, "count") for number in (9, 19, 0, 65)]
+    script.call(RT_SIGPROCMASK, 2, script.words(0xFFFFFFFF, 0xFFFFFFFF), 0, 8)
+    old = script.put(8)
+    script.call(RT_SIGPROCMASK, 2, 0, old, 8)
+    script.end()
+    ran = script.run(tmp_path)
+    assert [signed(ran.results[index]) for index in results] == [-errno.EINVAL] * 4
+    assert ran.word(old) == 0xFFFFFFFF & ~mask_of([9, 19])
+
+
+def test_alternate_stack(tmp_path: Path) -> None:
+    """A handler on its own stack survives a stack pointer that leads nowhere."""
+    script = Script()
+    stack = script.put(0x900)
+    wrong = script.call(SIGALTSTACK, script.words(stack, 0, 100), 0)
+    right = script.call(SIGALTSTACK, script.words(stack, 0, 0x900), 0)
+    action(script, Signal.SIGUSR1, "count", SIGINFO | SaFlags.ONSTACK)
+    kill_self(script, Signal.SIGUSR1)
+    script.end()
+    ran = script.run(tmp_path)
+    assert signed(ran.results[wrong]) == -errno.ENOMEM
+    assert ran.results[right] == 0
+    assert ran.word(COUNTER) == 1
+    assert ran.bytes(stack, 0x900) != bytes(0x900)
+
+
+def test_frame_that_cannot_be_written(tmp_path: Path) -> None:
+    script = Script()
+    action(script, Signal.SIGUSR1, "count", SaFlags.ONSTACK)
+    script.call(SIGALTSTACK, script.words(NOWHERE, 0, 0x4000), 0)
+    kill_self(script, Signal.SIGUSR1)
+    script.end()
+    ran = script.run(tmp_path)
+    assert ran.status is not None
+    assert ran.status.exit_status == 128 + 11
+
+
+def test_handler_nowhere(tmp_path: Path) -> None:
+    script = Script()
+    action(script, Signal.SIGSEGV, NOWHERE, SaFlags.NODEFER)
+    script.run_code("peek", ecx=NOWHERE)
+    ran = script.run(tmp_path, ram="16M")
+    assert ran.status is not None
+    assert ran.status.exit_status == 128 + 11  # frames until the stack ends
+
+
+def test_reset_hand(tmp_path: Path) -> None:
+    script = Script()
+    action(script, Signal.SIGUSR1, "count", SaFlags.RESETHAND)
+    kill_self(script, Signal.SIGUSR1)
+    kill_self(script, Signal.SIGUSR1)
+    script.end()
+    ran = script.run(tmp_path)
+    assert ran.status is not None
+    assert ran.status.exit_status == 128 + 10
+
+
+def test_sigreturn_with_a_wild_stack(tmp_path: Path) -> None:
+    script = Script()
+    script.call(119)
+    ran = script.run(tmp_path)
+    assert ran.status is not None
+    assert ran.status.signaled
+
+
+@pytest.mark.parametrize(("flags", "result"), [(0, -errno.EINTR), (SaFlags.RESTART, 3)])
+def test_read_is_interrupted_or_restarted(tmp_path: Path, flags: int, result: int) -> None:
+    """A child signals its parent, which sleeps in read(), and later writes."""
+    script = Script()
+    action(script, Signal.SIGUSR1, "count", flags)
+    fds = script.put(8)
+    script.call(42, fds)
+    fork = script.call(FORK)
+    read = script.call(3, 3, script.put(8), 8)
+    script.end()
+    script.if_zero(fork)
+    script.call(NANOSLEEP, script.words(0, 1000_000), 0)
+    kill_self(script, Signal.SIGUSR1)
+    script.call(NANOSLEEP, script.words(0, 1000_000), 0)
+    script.call(4, 4, script.put(b"abc"), 3)
+    script.call(EXIT, 0)
+    ran = script.run(tmp_path)
+    assert signed(ran.results[read]) == result
+    assert ran.word(COUNTER) == 1
+
+
+def test_sleep_goes_on_after_an_ignored_stop(tmp_path: Path) -> None:
+    """SIGSTOP and SIGCONT do not shorten nanosleep() (restart_syscall)."""
+    script = Script()
+    fork = script.call(FORK)
+    sleep = script.call(NANOSLEEP, script.words(0, 50_000_000), 0)
+    clock = script.put(8)
+    script.call(265, 1, clock)
+    script.end()
+    script.if_zero(fork)
+    script.call(KILL, 100, Signal.SIGSTOP)
+    script.call(NANOSLEEP, script.words(0, 10_000_000), 0)
+    script.call(KILL, 100, Signal.SIGCONT)
+    script.call(EXIT, 0)
+    ran = script.run(tmp_path)
+    assert ran.results[sleep] == 0
+    assert 50_000_000 <= ran.word(clock + 4) < 51_000_000
+
+
+def test_alarm_ends_pause_and_a_busy_loop(tmp_path: Path) -> None:
+    script = Script()
+    action(script, Signal.SIGALRM, "count")
+    script.call(ALARM, 1)
+    left = script.call(ALARM, 2)
+    pause = script.call(PAUSE)
+    script.call(104, 0, script.words(0, 0, 0, 500), 0)  # ITIMER_REAL, 500 us
+    script.run_code("spin", ecx=1_000_000)
+    script.end()
+    ran = script.run(tmp_path)
+    assert ran.results[left] == 1
+    assert signed(ran.results[pause]) == -errno.EINTR
+    assert ran.word(COUNTER) == 2
+
+
+def test_sigsuspend(tmp_path: Path) -> None:
+    script = Script()
+    action(script, Signal.SIGUSR1, "count")
+    everything = script.words(0xFFFFFFFF, 0xFFFFFFFF)
+    script.call(RT_SIGPROCMASK, 2, everything, 0, 8)
+    kill_self(script, Signal.SIGUSR1)
+    suspend = script.call(RT_SIGSUSPEND, script.words(0, 0), 8)
+    old = script.put(8)
+    script.call(RT_SIGPROCMASK, 2, 0, old, 8)
+    script.end()
+    ran = script.run(tmp_path)
+    assert signed(ran.results[suspend]) == -errno.EINTR
+    assert ran.word(COUNTER) == 1
+    assert ran.word(old) & mask_of([Signal.SIGUSR1])
+
+
+def test_sigchld_and_ignored_children(tmp_path: Path) -> None:
+    script = Script()
+    action(script, Signal.SIGCHLD, "count")
+    fork = script.call(FORK)
+    status = script.put(4)
+    waited = script.call(WAIT4, -1, status, 0, 0)
+    action(script, Signal.SIGCHLD, SIG_IGN)
+    second = script.call(FORK)
+    none = script.call(WAIT4, -1, 0, 0, 0)
+    script.end()
+    script.if_zero(second)
+    script.if_zero(fork)
+    script.call(EXIT, 3)
+    ran = script.run(tmp_path)
+    assert ran.results[waited] == 101
+    assert ran.word(status) == 3 << 8
+    assert ran.word(COUNTER) == 1
+    assert signed(ran.results[none]) == -errno.ECHILD
