@@ -98,7 +98,9 @@ def build(root: Path, package: Path) -> None:
         mode = sanitizer()
         core = build_core(root, objects / (mode or "core"), mode)
         install([core], package)
-        mirror(build_guests(root, objects / "guests"), package / "guests_bin")
+        programs = build_guests(root, objects / "guests")
+        sources = sorted((root / "guests").glob("*.c"))  # vmemu list reads what they show
+        mirror([*programs, *sources], package / "guests_bin")
 
 
 def build_core(root: Path, objects: Path, mode: str) -> Path:

@@ -1,0 +1,120 @@
+"""``vmemu list``: what there is."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vmemu.cli.options import json_option
+
+if TYPE_CHECKING:
+    from vmemu.lab.scenario import Expectation, Parameter, Scenario
+
+__all__ = ["command"]
+
+_SCHEMES = ("anonmm", "anon_vma", "anon_vma39")
+_KINDS = ("schemes", "scenarios", "guests")
+
+
+@click.command("list", short_help="Show schemes, scenarios, guests.")
+@json_option
+@click.argument("what", required=False, type=click.Choice(_KINDS))
+def command(what: str | None, as_json: bool) -> None:
+    """Show the reverse maps, the scenarios, and the guests that come with vmemu.
+
+    Under each scenario stands what RMAP.md derives for it, in terms of its parameters.
+
+    \b
+    Examples:
+      vmemu list
+      vmemu list scenarios
+      vmemu list --json guests
+    """
+    kinds = (what,) if what else _KINDS
+    collect = {"schemes": _schemes, "scenarios": _scenarios, "guests": _guests}
+    found = {kind: collect[kind]() for kind in kinds}
+    if as_json:
+        click.echo(json.dumps(found[what] if what else found, indent=2))
+        return
+    for i, kind in enumerate(kinds):
+        if len(kinds) > 1:
+            click.echo(("\n" if i else "") + kind)
+        if kind == "scenarios":
+            _show_scenarios()
+        else:
+            _show(found[kind])
+
+
+def _schemes() -> dict[str, str]:
+    from vmemu.rmap import schemes
+
+    return {name: scheme.summary for name, scheme in schemes().items()}
+
+
+def _guests() -> dict[str, str]:
+    from vmemu.lab.guests import guest_summaries
+
+    return guest_summaries()
+
+
+def _scenarios() -> dict[str, dict[str, Any]]:
+    from vmemu.lab.scenarios import SCENARIOS
+
+    return {
+        scenario.name: {
+            "section": scenario.section,
+            "summary": scenario.summary,
+            "guest": scenario.guest,
+            "parameters": {p.name: p.default for p in scenario.parameters},
+            "predictions": {
+                e.figure: {
+                    scheme: formula.text
+                    for scheme in _SCHEMES
+                    if (formula := e.formula(scheme)) is not None
+                }
+                for e in scenario.expectations
+            },
+        }
+        for scenario in SCENARIOS.values()
+    }
+
+
+def _show(summaries: dict[str, str]) -> None:
+    width = max(map(len, summaries))
+    for name, summary in summaries.items():
+        click.echo(f"  {name:<{width}}  {summary}")
+
+
+def _show_scenarios() -> None:
+    from vmemu.lab.scenarios import SCENARIOS
+
+    for scenario in SCENARIOS.values():
+        click.echo(f"  {_title(scenario)}")
+        click.echo(f"      {scenario.summary}")
+        for expectation in scenario.expectations:
+            click.echo(f"      {_prediction(expectation)}")
+
+
+def _title(scenario: Scenario) -> str:
+    return " ".join([scenario.name, *map(_parameter, scenario.parameters), f"({scenario.section})"])
+
+
+def _parameter(parameter: Parameter) -> str:
+    more = "".join(f"|{c}" for c in parameter.choices if c != parameter.default)
+    return f"{parameter.name}={parameter.default}{more}"
+
+
+def _prediction(expectation: Expectation) -> str:
+    by_text: dict[str, list[str]] = {}
+    for scheme in _SCHEMES:
+        formula = expectation.formula(scheme)
+        if formula is not None:
+            by_text.setdefault(formula.text, []).append(scheme)
+    if len(by_text) == 1 and len(next(iter(by_text.values()))) == len(_SCHEMES):
+        values = next(iter(by_text))
+    else:
+        values = ", ".join(f"{'/'.join(names)} {text}" for text, names in by_text.items())
+    why = f"  ({expectation.why})" if expectation.why else ""
+    return f"{expectation.figure}: {values}{why}"

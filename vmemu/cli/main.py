@@ -1,0 +1,132 @@
+"""``vmemu``: the command group, and how everything that goes wrong is told.
+
+Subcommands are imported when they are called: ``vmemu run hello`` shall not wait for what
+it does not need.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import click
+
+from vmemu import __version__
+from vmemu.errors import KernelBug, VmemuError
+
+__all__ = ["cli", "main"]
+
+EX_USAGE = 2
+EX_SOFTWARE = 70
+EX_INTERRUPTED = 130
+EX_PIPE = 141
+
+_COMMANDS = ("run", "compare", "overhead", "list")
+
+
+class _Lazy(click.Group):
+    """A group whose commands live in modules of their own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"vmemu.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(
+                f"there is no command {args[0]!r}: choose one of {', '.join(_COMMANDS)}", ctx
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Lazy, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, message="vmemu %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Run i386 Linux programs on an emulated virtual-memory system whose reverse map can be
+    exchanged, and measure what each reverse map costs.
+
+    \b
+    vmemu run hello
+    vmemu compare fork-server --set N=32
+    vmemu overhead
+    vmemu list
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit.
+
+    Status 2 for what the user can mend, told in one sentence; 70 for a bug of vmemu, with
+    a traceback if ``$VMEMU_DEBUG`` is set; else what the command says.
+    """
+    sys.exit(guarded(lambda: _invoke(argv)))
+
+
+def _invoke(argv: Sequence[str] | None) -> int:
+    status: Any = cli.main(
+        args=list(argv) if argv is not None else None, prog_name="vmemu", standalone_mode=False
+    )
+    return status if isinstance(status, int) else 0
+
+
+def guarded(action: Callable[[], int]) -> int:
+    """Do something and turn what it raises into a message and an exit status."""
+    try:
+        status = action()
+        sys.stdout.flush()
+        return status
+    except click.UsageError as error:
+        return _complain(_sentence(error), EX_USAGE)
+    except click.ClickException as error:
+        return _complain(error.format_message(), EX_USAGE)
+    except VmemuError as error:
+        return _complain(str(error), EX_USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        return _complain("interrupted", EX_INTERRUPTED)
+    except BrokenPipeError:
+        # whoever read our output has gone; let the interpreter's own flush not fail as well
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EX_PIPE
+    except KernelBug as error:
+        _debug()
+        return _complain(f"kernel bug: {error}", EX_SOFTWARE)
+    except Exception as error:
+        _debug()
+        return _complain(
+            f"internal error: {type(error).__name__}: {error} (VMEMU_DEBUG=1 shows where)",
+            EX_SOFTWARE,
+        )
+
+
+def _sentence(error: click.UsageError) -> str:
+    message = error.format_message().rstrip(".").replace("\n", " ")
+    message = message[:1].lower() + message[1:]
+    return f"{message} (see {error.ctx.command_path} --help)" if error.ctx else message
+
+
+def _complain(message: str, status: int) -> int:
+    print(f"vmemu: {message}", file=sys.stderr, flush=True)
+    return status
+
+
+def _debug() -> None:
+    if os.environ.get("VMEMU_DEBUG"):
+        import traceback
+
+        traceback.print_exc()

@@ -1,0 +1,83 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import click
+
+from vmemu.errors import ConfigError
+
+__all__ = ["json_option", "machine_options", "parse_settings", "rmaps_option", "set_option"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MACHINE = (
+    click.option("--ram", metavar="SIZE", help="Guest RAM, such as 512K, 32M, 1G."),
+    click.option(
+        "--swap",
+        metavar="SIZE|PATH[:SIZE]|none",
+        help="Swap: a size for a temporary file, or a swap file, made if absent.",
+    ),
+    click.option("--seed", type=int, metavar="N", help="Seed of the guests' randomness."),
+    click.option(
+        "--page-cluster", type=int, metavar="N", help="Log2 of pages read at once from swap."
+    ),
+    click.option(
+        "--swappiness", type=int, metavar="0-100", help="How readily mapped pages are taken."
+    ),
+    click.option(
+        "--topdown/--bottomup",
+        default=None,
+        help="Place mappings below the stack, or from 0x40000000 up as 2.6.7 did.",
+    ),
+    click.option(
+        "--overcommit",
+        type=int,
+        metavar="0|1|2",
+        help="Guess (0), always (1), or never (2) promise more memory than there is.",
+    ),
+)
+
+
+def machine_options(command: F) -> F:
+    """Add the Machine's settings; those not given are passed as None."""
+    for option in reversed(_MACHINE):
+        command = option(command)
+    return command
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The settings that were given, as keywords for Machine."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+set_option = click.option(
+    "--set",
+    "settings",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Set a parameter; may be repeated.",
+)
+
+rmaps_option = click.option(
+    "--rmap",
+    "rmaps",
+    metavar="SCHEME",
+    multiple=True,
+    help="A reverse map (see vmemu list schemes); may be repeated.  [default: anonmm, anon_vma]",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, str]:
+    """Split ``NAME=VALUE`` texts; ConfigError for one without a name or ``=``."""
+    parsed = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise ConfigError(f"--set takes NAME=VALUE, such as --set R=64, not {text!r}")
+        parsed[name] = value
+    return parsed

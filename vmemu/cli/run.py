@@ -1,0 +1,163 @@
+"""``vmemu run``: one program, as if the shell had started it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vmemu.cli.options import given, machine_options, parse_settings, set_option
+from vmemu.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vmemu.kernel.task import Task
+    from vmemu.kernel.wait import WaitStatus
+    from vmemu.machine import Machine
+
+__all__ = ["command"]
+
+
+@click.command(
+    "run", context_settings={"allow_interspersed_args": False}, short_help="Run a program."
+)
+@click.option("--rmap", metavar="SCHEME", help="The reverse map.  [default: anon_vma]")
+@machine_options
+@set_option
+@click.option("--env", metavar="NAME=VALUE", multiple=True, help="Set an environment variable.")
+@click.option("--stats", is_flag=True, help="Print statistics to stderr afterwards.")
+@click.option("--json", "as_json", is_flag=True, help="The same as one line of JSON on stderr.")
+@click.option("--json-to", type=click.Path(dir_okay=False), help="The same as JSON to a file.")
+@click.option("--strace", is_flag=True, help="Trace system calls and signals on stderr.")
+@click.option("--maps-at-exit", is_flag=True, help="Print /proc/PID/maps to stderr at its exit.")
+@click.option("--unknown-syscalls", is_flag=True, help="Say which unknown system calls it made.")
+@click.option("--check", is_flag=True, help="Check the machine at the program's exit and after.")
+@click.argument("program")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def command(
+    ctx: click.Context,
+    program: str,
+    arguments: tuple[str, ...],
+    settings: tuple[str, ...],
+    env: tuple[str, ...],
+    stats: bool,
+    as_json: bool,
+    json_to: str | None,
+    strace: bool,
+    maps_at_exit: bool,
+    unknown_syscalls: bool,
+    check: bool,
+    **options: Any,
+) -> None:
+    """Run PROGRAM, a static i386 ELF file or the name of a guest that comes with vmemu.
+
+    Its standard input and output are vmemu's own, and vmemu exits with its status, or with
+    128 + N if signal N killed it.  Options of vmemu go before PROGRAM; --set NAME=VALUE is
+    passed on as an argument.  It starts with an empty environment.
+
+    Statistics are of the moment the program ends, while it still has its memory.  They go to
+    stderr, so that they never mix with the program's output.
+
+    \b
+    Examples:
+      vmemu run hello
+      vmemu run --ram 2M --stats swap-storm PAGES=2048
+      vmemu run --rmap anonmm --strace ./a.out one two
+      vmemu run --json-to stats.json --seed 7 fork-server R=8
+    """
+    from vmemu.lab.guests import find_program
+    from vmemu.machine import Machine
+
+    report = _open_report(json_to)
+    environment = dict(_variable(text) for text in env)
+    values = [f"{name}={value}" for name, value in parse_settings(settings).items()]
+    argv = [program, *arguments, *values]
+    with Machine(**given(options)) as machine:
+        observer = _Observer(machine, maps_at_exit, stats or as_json or report is not None, check)
+        if strace:
+            machine.kernel.strace = lambda line: print(line, file=sys.stderr)
+        machine.spawn(find_program(program), argv, environment)
+        with machine.cpu.interruptible():
+            status = machine.run()
+        if check:
+            machine.check()
+        unknown = dict(sorted(machine.kernel.unknown_syscalls.items()))
+    if status.signaled:
+        _say(f"vmemu: {program}: killed by signal {status.code} ({_signal_name(status.code)})")
+    if unknown_syscalls:
+        _say_unknown(unknown)
+    if stats:
+        from vmemu.lab.report import stats_report
+
+        _say(stats_report(observer.stats).rstrip("\n"))
+    facts = {
+        "argv": argv,
+        "exit_status": status.exit_status,
+        "signal": status.code if status.signaled else None,
+        "unknown_syscalls": {str(number): count for number, count in unknown.items()},
+        "stats": observer.stats,
+    }
+    if report is not None:
+        with report:
+            report.write(json.dumps(facts, indent=2) + "\n")
+    if as_json:
+        _say(json.dumps(facts))
+    ctx.exit(status.exit_status)
+
+
+class _Observer:
+    """Looks at the first program when it ends."""
+
+    def __init__(self, machine: Machine, maps: bool, stats: bool, check: bool) -> None:
+        self.machine = machine
+        self.stats: dict[str, Any] = {}
+        self._maps, self._stats, self._check = maps, stats, check
+        if maps or stats or check:
+            machine.kernel.on_exit = self._on_exit
+
+    def _on_exit(self, task: Task, status: WaitStatus) -> None:
+        if task is not self.machine.kernel.first:
+            return
+        if self._check:
+            self.machine.check()
+        if self._maps and task.memory is not None:
+            from vmemu.mm import proc_maps
+
+            _say(proc_maps(task.memory).rstrip("\n"))
+        if self._stats:
+            self.stats = self.machine.stats()
+
+
+def _open_report(path: str | None) -> Any:
+    if path is None:
+        return None
+    try:
+        return Path(path).open("w")
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {(error.strerror or '').lower()}") from None
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise ConfigError(f"--env takes NAME=VALUE, not {text!r}")
+    return name, value
+
+
+def _signal_name(number: int) -> str:
+    return signal.strsignal(number) or "unknown"
+
+
+def _say_unknown(unknown: dict[int, int]) -> None:
+    if not unknown:
+        _say("vmemu: no unknown system calls")
+    for number, count in unknown.items():
+        _say(f"vmemu: unknown system call {number}: {count} times, each -ENOSYS")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

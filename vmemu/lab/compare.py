@@ -1,0 +1,175 @@
+"""Scenarios under several reverse maps, side by side: one table, or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vmemu.errors import ConfigError
+from vmemu.lab.experiment import run_scenario
+from vmemu.lab.table import Cell, format_table
+from vmemu.rmap import scheme_class
+
+if TYPE_CHECKING:
+    from vmemu.lab.experiment import Measurement
+    from vmemu.lab.scenario import Scenario, Value
+
+__all__ = ["DEFAULT_SCHEMES", "Comparison", "Deviation", "check_settings", "compare", "table"]
+
+DEFAULT_SCHEMES = ("anonmm", "anon_vma")
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A figure that is not as RMAP.md derives it."""
+
+    figure: str
+    measured: int
+    predicted: int
+
+    def __str__(self) -> str:
+        return f"{self.figure} {self.measured}, predicted {self.predicted}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One scenario's measurements by scheme, in the order they were asked for."""
+
+    scenario: Scenario
+    params: Mapping[str, Value]
+    measurements: Mapping[str, Measurement]
+
+    @property
+    def same_output(self) -> bool:
+        """Whether the guest wrote the same under every scheme, as it must."""
+        return len({m.output_sha256 for m in self.measurements.values()}) < 2
+
+    def predictions(self, scheme: str) -> dict[str, int]:
+        """What RMAP.md derives for a scheme, by figure; empty when memory was short."""
+        measurement = self.measurements[scheme]
+        if measurement.disturbed:
+            return {}
+        figures = measurement.figures()
+        names = {**{name.replace(".", "_"): n for name, n in figures.items()}, **self.params}
+        return {
+            expectation.figure: formula(names)
+            for expectation in self.scenario.expectations
+            if (formula := expectation.formula(scheme)) is not None
+        }
+
+    def deviations(self, scheme: str) -> list[Deviation]:
+        """Where a measurement is not what was predicted."""
+        figures = self.measurements[scheme].figures()
+        return [
+            Deviation(figure, figures[figure], predicted)
+            for figure, predicted in self.predictions(scheme).items()
+            if figures[figure] != predicted
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """The object ``vmemu compare NAME --json`` prints."""
+        return {
+            "scenario": self.scenario.name,
+            "params": dict(self.params),
+            "schemes": {name: m.as_json() for name, m in self.measurements.items()},
+        }
+
+
+def check_settings(scenarios: Sequence[Scenario], settings: Mapping[str, str]) -> None:
+    """ConfigError unless each setting is a parameter of one of the scenarios at least."""
+    known = {p.name for scenario in scenarios for p in scenario.parameters}
+    for name in settings:
+        if name in known:
+            continue
+        if len(scenarios) > 1:
+            raise ConfigError(f"none of the scenarios has a parameter {name!r}")
+        scenario = scenarios[0]
+        has = ", ".join(p.name for p in scenario.parameters) or "none"
+        raise ConfigError(f"scenario {scenario.name} has no parameter {name!r}, it has {has}")
+
+
+def compare(
+    scenarios: Iterable[Scenario],
+    settings: Mapping[str, str],
+    schemes: Sequence[str] = DEFAULT_SCHEMES,
+    options: Mapping[str, Any] | None = None,
+    progress: Callable[[str], None] = lambda what: None,
+) -> list[Comparison]:
+    """Run scenarios under schemes.
+
+    ``settings`` are parameters as text and apply wherever a scenario has one of that name;
+    ``options`` are the Machine's; ``progress`` is called before each run.  Raises
+    ConfigError for what cannot be run, ScenarioError when a guest fails.
+    """
+    for scheme in schemes:
+        scheme_class(scheme)
+    chosen = [(scenario, scenario.settle(settings)) for scenario in scenarios]
+    results = []
+    for scenario, params in chosen:
+        measurements = {}
+        for scheme in schemes:
+            progress(f"{scenario.name} {scheme}")
+            measurements[scheme] = run_scenario(scenario, params, scheme, options)
+        results.append(Comparison(scenario, params, measurements))
+    return results
+
+
+_HEAD = (
+    "scenario",
+    "parameters",
+    "scheme",
+    "pages",
+    "probes/page",
+    "cmp/page",
+    "ref probes",
+    "ref cmp",
+    "copies",
+    "vmas",
+    "bytes",
+    "rounded",
+    "as predicted",
+)
+
+
+def table(comparisons: Sequence[Comparison]) -> str:
+    """All measurements in one table, a line for each scenario and scheme.
+
+    ``pages`` to ``cmp/page`` are try_to_unmap's, ``ref`` are page_referenced's for each page;
+    ``bytes`` and ``rounded`` are what the scheme's objects take, exactly and by their share
+    of full slabs.
+    """
+    rows = [
+        _row(comparison, scheme) for comparison in comparisons for scheme in comparison.measurements
+    ]
+    return format_table(_HEAD, rows)
+
+
+def _row(comparison: Comparison, scheme: str) -> list[Cell]:
+    measurement = comparison.measurements[scheme]
+    unmap, referenced = measurement.unmap, measurement.referenced
+    exact, rounded = measurement.cost
+    return [
+        comparison.scenario.name,
+        " ".join(f"{name}={value}" for name, value in comparison.params.items()) or None,
+        scheme,
+        unmap.pages or referenced.pages,
+        unmap.probes / unmap.pages if unmap.pages else None,
+        unmap.cmp / unmap.pages if unmap.pages else None,
+        referenced.probes / referenced.pages if referenced.pages else None,
+        referenced.cmp / referenced.pages if referenced.pages else None,
+        measurement.copies,
+        measurement.vmas,
+        round(exact),
+        round(rounded),
+        _verdict(comparison, scheme),
+    ]
+
+
+def _verdict(comparison: Comparison, scheme: str) -> str:
+    if comparison.measurements[scheme].disturbed:
+        return "memory was short"
+    deviations = comparison.deviations(scheme)
+    if deviations:
+        return "no: " + "; ".join(map(str, deviations))
+    return "yes" if comparison.predictions(scheme) else "-"

@@ -1,0 +1,46 @@
+"""The guests that come with vmemu: where they are, what they show."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from vmemu.errors import ConfigError
+
+__all__ = ["GUESTS", "find_program", "guest_path", "guest_summaries"]
+
+GUESTS = Path(__file__).parents[1] / "guests_bin"
+"""The directory of the built programs, each with its source beside it."""
+
+
+def guest_path(name: str) -> str:
+    """Path of a shipped guest; ConfigError when there is none of that name."""
+    path = GUESTS / name
+    if not path.is_file():
+        raise ConfigError(f"there is no guest {name!r} (see vmemu list guests)")
+    return str(path)
+
+
+def find_program(program: str) -> str:
+    """What ``program`` means on a command line: a file, or a shipped guest.
+
+    A guest is named ``hello`` or ``guests/hello``; a file of that name goes first.  What is
+    neither is returned as it stands, for the kernel to complain of.
+    """
+    path = Path(program)
+    if path.is_file():
+        return program
+    directory, _, name = program.rpartition("/")
+    if directory in ("", "guests") and name and (GUESTS / name).is_file():
+        return str(GUESTS / name)
+    return program
+
+
+def guest_summaries() -> dict[str, str]:
+    """What each shipped guest shows, by name: the first sentence of its source."""
+    found = {}
+    for source in sorted(GUESTS.glob("*.c")):
+        comment = re.match(rf"/\*[\s*]*{re.escape(source.stem)}: (.*?)\*/", source.read_text(), re.S)
+        text = re.sub(r"\s*\n\s*\*?\s*", " ", comment[1]).strip() if comment else ""
+        found[source.stem] = re.split(r"(?<=[.?!]) ", text)[0].rstrip(".")
+    return found

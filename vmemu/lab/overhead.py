@@ -1,0 +1,188 @@
+"""What a reverse map's objects weigh: bytes for each vma and each mm, on live guests.
+
+The same guest runs under every scheme and under ``none``, the build without a reverse map
+for anonymous pages.  Slab caches are read before and after it has made K vmas, or M mms; the
+difference, less the difference under ``none``, divided by K or M, is what a scheme costs.
+Object sizes and objects a slab come from the caches of those machines.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vmemu.core import PAGE_SIZE, lib
+from vmemu.errors import VmemuError
+from vmemu.lab.guests import guest_path
+from vmemu.lab.scenario import Parameter
+from vmemu.lab.slabs import SHARED, SlabUse, slab_use
+from vmemu.lab.table import Cell, format_table
+from vmemu.machine import Machine, parse_size
+from vmemu.rmap import scheme_class
+
+__all__ = ["BASELINE", "MODES", "PARAMETERS", "Cost", "Overhead", "measure_overhead", "table"]
+
+BASELINE = "none"
+MODES = {
+    "own": "written, each with an rmap object of its own",
+    "unwritten": "never written",
+    "shared": "parts of one written area",
+}
+PARAMETERS = (
+    Parameter("K", 1024, "vmas", 2, 1 << 15),
+    Parameter("M", 64, "processes", 1, 4096),
+)
+
+Growth = Mapping[str, SlabUse]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Bytes for each object that was added.
+
+    ``exact``: of the objects.  ``rounded``: of their share of full slabs.  ``slabs``: frames
+    that all of them together really took more than without a reverse map.
+    """
+
+    exact: float
+    rounded: float
+    slabs: int
+
+    def as_json(self) -> dict[str, float]:
+        """Its numbers by name, to a ten-thousandth of a byte."""
+        return {
+            "exact": round(self.exact, 4),
+            "rounded": round(self.rounded, 4),
+            "slabs": self.slabs,
+        }
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """One scheme's cost for each vma, by mode, and for each mm; and its caches as they are."""
+
+    scheme: str
+    per_vma: Mapping[str, Cost]
+    per_mm: Cost
+    caches: Mapping[str, SlabUse]
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``vmemu overhead --json`` shows of it."""
+        return {
+            "per_vma": {mode: cost.as_json() for mode, cost in self.per_vma.items()},
+            "per_mm": self.per_mm.as_json(),
+            "objects": {
+                name: {"bytes": cache.size, "per_slab": cache.per_slab}
+                for name, cache in self.caches.items()
+            },
+        }
+
+
+def measure_overhead(
+    schemes: Sequence[str],
+    k: int,
+    m: int,
+    options: Mapping[str, Any] | None = None,
+    progress: Callable[[str], None] = lambda what: None,
+) -> list[Overhead]:
+    """Weigh schemes with ``k`` vmas and ``m`` mms; ``options`` are the Machine's.
+
+    Raises ConfigError for unknown schemes, VmemuError when the guest does not get its memory.
+    """
+    for scheme in schemes:
+        scheme_class(scheme)
+    runs: dict[str, dict[str, Growth]] = {}
+    for scheme in dict.fromkeys((BASELINE, *schemes)):
+        runs[scheme] = {}
+        for mode in MODES:
+            progress(f"{scheme} {mode}")
+            runs[scheme][mode] = _grow_vmas(scheme, mode, k, options or {})
+        progress(f"{scheme} mms")
+        runs[scheme]["mm"] = _grow_mms(scheme, m, options or {})
+    without = runs[BASELINE]
+    return [
+        Overhead(
+            scheme,
+            {mode: _cost(runs[scheme][mode], without[mode], k) for mode in MODES},
+            # what a process's vmas cost is charged to the vmas
+            _cost(_less(runs[scheme]["mm"]), _less(without["mm"]), m),
+            runs[scheme]["mm"],
+        )
+        for scheme in schemes
+    ]
+
+
+def _less(growth: Growth) -> Growth:
+    """Without the caches that grow with vmas."""
+    return {
+        name: use for name, use in growth.items() if name not in ("vm_area_struct", "anon_vma")
+    }
+
+
+def _cost(growth: Growth, without: Growth, count: int) -> Cost:
+    def total(of: Callable[[SlabUse], float]) -> float:
+        return sum(map(of, growth.values())) - sum(map(of, without.values()))
+
+    return Cost(
+        total(lambda use: use.exact) / count,
+        total(lambda use: use.rounded) / count,
+        int(total(lambda use: use.slabs)),
+    )
+
+
+def _grow_vmas(scheme: str, mode: str, k: int, options: Mapping[str, Any]) -> Growth:
+    """Slab growth between the marks of the guest ``overhead``."""
+    return _growth(scheme, ["overhead", f"K={k}", f"mode={mode}"], k, options)
+
+
+def _grow_mms(scheme: str, m: int, options: Mapping[str, Any]) -> Growth:
+    """Slab growth from one process to m more."""
+    return _growth(scheme, ["fork-readers", "R=1", f"N={m}"], m * 12, options)
+
+
+def _growth(scheme: str, argv: list[str], frames: int, options: Mapping[str, Any]) -> Growth:
+    settings: dict[str, Any] = {"swap": None, **options}
+    settings.setdefault("ram", parse_size("32M", "ram") + frames * 2 * PAGE_SIZE)
+    settings["ram"] = min(parse_size(settings["ram"], "ram"), lib.LOWMEM_MAX_MB << 20)
+    readings: dict[str, Growth] = {}
+    errors = io.BytesIO()
+    with Machine(rmap=scheme, **settings) as machine:
+
+        def read(name: str) -> None:
+            machine.check()
+            readings[name] = slab_use(machine.core, machine.vm.rmap)
+
+        machine.kernel.on_mark = lambda task, name, a, b: read(name)
+        machine.spawn(guest_path(argv[0]), argv, stdin=None, stdout=None, stderr=errors)
+        read("spawned")
+        status = machine.run()
+        machine.check()
+    if status.exit_status or "measure" not in readings:
+        said = errors.getvalue().decode(errors="replace").strip() or str(status)
+        raise VmemuError(f"the guest {' '.join(argv)} failed under {scheme}: {said}")
+    before = readings.get("before", readings["spawned"])
+    return {name: use - before[name] for name, use in readings["measure"].items()}
+
+
+def as_json(results: Sequence[Overhead], k: int, m: int) -> dict[str, Any]:
+    """The object ``vmemu overhead --json`` prints."""
+    return {
+        "params": {"K": k, "M": m},
+        "baseline": BASELINE,
+        "schemes": {result.scheme: result.as_json() for result in results},
+    }
+
+
+def table(results: Sequence[Overhead]) -> str:
+    """All costs in one table."""
+    rows: list[list[Cell]] = []
+    for result in results:
+        costs = {f"vma, {MODES[mode]}": cost for mode, cost in result.per_vma.items()}
+        costs["mm"] = result.per_mm
+        rows += [
+            [result.scheme, what, cost.exact, cost.rounded, cost.slabs]
+            for what, cost in costs.items()
+        ]
+    return format_table(("scheme", "for each", "bytes", "slab-rounded", "frames in all"), rows)

@@ -1,0 +1,155 @@
+"""What a scenario is: a guest, its parameters, what the lab does, what must come out."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vmemu.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vmemu.lab.experiment import Visit
+
+__all__ = ["Expectation", "Formula", "Parameter", "Params", "Scenario", "Value", "expect"]
+
+Value = int | str
+Params = Mapping[str, Value]
+
+_MAX = 1 << 17  # keeps every area far below TASK_SIZE
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number between ``least`` and ``most``, or one of ``choices``.
+
+    ``counted``: what it counts, for messages: pages, processes.
+    """
+
+    name: str
+    default: Value
+    counted: str = "pages"
+    least: int = 1
+    most: int = _MAX
+    choices: tuple[str, ...] = ()
+
+    def parse(self, text: str) -> Value:
+        """The value written as ``text``; ConfigError says what it may be."""
+        if self.choices:
+            if text not in self.choices:
+                raise ConfigError(f"{self.name} is {' or '.join(self.choices)}, not {text!r}")
+            return text
+        try:
+            value = int(text)
+        except ValueError:
+            raise ConfigError(
+                f"{self.name} is a whole number of {self.counted}, not {text!r}"
+            ) from None
+        if not self.least <= value <= self.most:
+            raise ConfigError(f"{self.name} must be {self.least} to {self.most}, not {value}")
+        return value
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A figure in terms of parameters and other figures, as Python writes it.
+
+    >>> Formula("R * N * (N + 1) // 2")({"R": 64, "N": 16})
+    8704
+    """
+
+    text: str
+    _code: types.CodeType = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_code", compile(self.text, self.text, "eval"))
+
+    def __call__(self, names: Mapping[str, Value]) -> int:
+        """Its value where names mean ``names``."""
+        return int(eval(self._code, {"__builtins__": {}, "max": max}, dict(names)))
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One figure that RMAP.md derives: formulas by scheme, ``None`` for every other one.
+
+    A scheme without a formula is not predicted.  ``why`` is the derivation in words.
+    """
+
+    figure: str
+    formulas: Mapping[str | None, Formula]
+    why: str = ""
+
+    def formula(self, scheme: str) -> Formula | None:
+        """What is expected under a scheme."""
+        return self.formulas.get(scheme, self.formulas.get(None))
+
+
+def expect(
+    figure: str,
+    everywhere: str | None = None,
+    why: str = "",
+    *,
+    anonmm: str | None = None,
+    anon_vma: str | None = None,
+    anon_vma39: str | None = None,
+) -> Expectation:
+    """An expectation; anon_vma39 is as anon_vma unless it is said, ``none`` has none."""
+    texts = {
+        "anonmm": anonmm or everywhere,
+        "anon_vma": anon_vma or everywhere,
+        "anon_vma39": anon_vma39 or anon_vma or everywhere,
+    }
+    return Expectation(figure, {name: Formula(t) for name, t in texts.items() if t}, why)
+
+
+def nothing(visit: Visit) -> None:
+    """Only look."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One experiment: what runs, what the lab does at the mark, what RMAP.md predicts.
+
+    ``act`` is called when the guest marks ``mark``; the rmap's work is counted from its
+    beginning to its end, or over the whole run if ``whole_run``.  ``frames`` is what the
+    guest needs; unless ``pressure`` the machine gets plenty more.  ``arguments`` are the
+    guest's besides its parameters; ``watch`` names counters to report for the whole run.
+    """
+
+    name: str
+    section: str
+    summary: str
+    guest: str
+    parameters: tuple[Parameter, ...]
+    expectations: tuple[Expectation, ...]
+    act: Callable[[Visit], None] = nothing
+    frames: Formula = Formula("0")
+    mark: str = "measure"
+    arguments: tuple[str, ...] = ()
+    watch: tuple[str, ...] = ()
+    whole_run: bool = False
+    pressure: bool = False
+    ram: str = "32M"
+    swap: str = "64M"
+
+    def settle(self, settings: Mapping[str, str]) -> dict[str, Value]:
+        """Every parameter's value, from ``settings`` or by default.
+
+        Settings of other names are passed over; ConfigError for values that cannot be.
+        """
+        return {
+            parameter.name: parameter.parse(settings[parameter.name])
+            if parameter.name in settings
+            else parameter.default
+            for parameter in self.parameters
+        }
+
+    def argv(self, params: Params) -> list[str]:
+        """The guest's command line."""
+        return [
+            self.guest,
+            *self.arguments,
+            *(f"{name}={value}" for name, value in params.items()),
+        ]

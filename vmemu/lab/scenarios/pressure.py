@@ -1,0 +1,61 @@
+"""One process: memory pressure and the plain cost of what lies in memory."""
+
+from __future__ import annotations
+
+from vmemu.lab.scenario import Formula, Parameter, Scenario, expect
+from vmemu.lab.scenarios.actions import reclaim_caller
+
+SCENARIOS = (
+    Scenario(
+        name="private-pages",
+        section="S1",
+        summary="one process writes PAGES pages, all are paged out",
+        guest="touch",
+        parameters=(Parameter("PAGES", 64),),
+        frames=Formula("PAGES"),
+        act=reclaim_caller,
+        expectations=(
+            expect("unmap.pages", "PAGES"),
+            expect("unmap.probes", "PAGES", "the only candidate is the right one"),
+            expect("unmap.cmp", "0"),
+            expect("copies", "0"),
+            expect("vmas", "1"),
+        ),
+    ),
+    Scenario(
+        name="swap-storm",
+        section="8.2",
+        summary="a working set of four times the RAM, rewritten in and out of order, verified",
+        guest="swap-storm",
+        parameters=(
+            Parameter("PAGES", 2048),
+            Parameter("PASSES", 1, "passes", 1, 100),
+        ),
+        frames=Formula("PAGES"),
+        whole_run=True,
+        pressure=True,
+        ram="2M",
+        watch=("pswpin", "pswpout"),
+        expectations=(
+            expect("unmap.probes", "unmap_pages", "no page is shared"),
+            expect("unmap.cmp", "0"),
+            expect("copies", "0"),
+            expect("vmas", "1"),
+        ),
+    ),
+    Scenario(
+        name="overhead",
+        section="S22",
+        summary="K areas that own, never got, or share their anon_vma; see vmemu overhead",
+        guest="overhead",
+        parameters=(
+            Parameter("K", 1024, "areas", 2, 1 << 15),
+            Parameter("mode", "own", choices=("own", "unwritten", "shared")),
+        ),
+        frames=Formula("K"),
+        expectations=(
+            expect("vmas", "K", "each has different neighbours"),
+            expect("copies", "0"),
+        ),
+    ),
+)
