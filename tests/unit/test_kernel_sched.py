@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from vmemu.kernel.pipe import PIPE_BUF, PIPE_SIZE, Pipe, PipeReader, PipeWriter
-from vmemu.kernel.sched import Scheduler
+from vmemu.kernel.sched import LONE_SLICES, Scheduler
 from vmemu.kernel.task import Accounting, TaskState, WakeReason
 from vmemu.kernel.timer import TimerQueue
 from vmemu.kernel.wait import Wait, WaitQueue, WaitStatus
@@ -106,17 +106,21 @@ def test_a_woken_sleeper_has_no_timer_left() -> None:
 def test_the_slice_hook_comes_late_and_stays() -> None:
     sched, (a, b), cpu = world(2)
     sched.remove(b)
-    sched.update_preemption(alone=True)
+    sched.update_preemption()
     assert cpu.blocks == []
     sched.enqueue(b)
-    sched.update_preemption(alone=False)
+    sched.update_preemption()
     sched.sleep(b, Wait("ever"))
-    sched.update_preemption(alone=False)
+    for _ in range(LONE_SLICES - 1):
+        sched.update_preemption()
+        sched.slice_used()
     assert cpu.blocks == [1000]
-    sched.update_preemption(alone=True)
+    sched.slice_used()
     assert cpu.blocks == [1000, 0]
     sched.timers.add(10, lambda: None)
-    sched.update_preemption(alone=True)
+    sched.update_preemption()
+    for _ in range(LONE_SLICES):
+        sched.slice_used()
     assert cpu.blocks == [1000, 0, 1000]
     assert sched.pick() is a
 

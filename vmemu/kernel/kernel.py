@@ -211,7 +211,7 @@ class Kernel:
             return self._go_on(task, task.call)
         if (task.signals.pending or task.restart) and not deliver_signals(task):
             return "signal"
-        self.sched.update_preemption(len(self.tasks) == 1)
+        self.sched.update_preemption()
         trap = self.cpu.run()
         self.core.check_bug()
         what = self._trap(task, trap)
@@ -264,7 +264,7 @@ class Kernel:
             return self._fault(task)
         if trap == lib.TRAP_PREEMPT:
             task.used.utime += self.sched.slice_blocks  # the CPU moved the clock: 1 ns a block
-            self.sched.end_slice()
+            self.sched.slice_used()
             return "preempt"
         if trap == lib.TRAP_EXCEPTION:
             self.sched.advance(task, FAULT_NS)

@@ -3,9 +3,9 @@
 Time is m->clock, virtual nanoseconds since boot.  It moves by fixed amounts:
 a system call, a fault handled, a time slice used up, and, when every task
 sleeps, a jump to the earliest deadline.  The block hook that ends a slice is
-installed only while somebody could want the CPU: another runnable task, or a
-timer.  It stays installed until one task alone is left, because a change
-makes the CPU translate everything again.
+installed only when somebody could want the CPU: another runnable task, or a
+timer.  It stays until nobody has wanted it for LONE_SLICES slices, because a
+change makes the CPU translate everything again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SYSCALL_NS = 1000
 FAULT_NS = 1000
+LONE_SLICES = 10
 
 
 class Preemptible(Protocol):
@@ -39,6 +40,7 @@ class Scheduler:
         self._cpu = cpu
         self.slice_blocks = slice_blocks
         self._preempting = False
+        self._lone_slices = 0
         self.queue: deque[Task] = deque()
         """Runnable tasks; the first one has the CPU."""
         self.timers = TimerQueue()
@@ -134,14 +136,23 @@ class Scheduler:
         self.timers.run(self.now)
         return True
 
-    def update_preemption(self, alone: bool) -> None:
-        """Install or remove the slice hook before user code runs."""
-        wanted = len(self.queue) > 1 or (
-            self.timers.pending and self.timers.next_deadline() is not None
-        )
-        if wanted and not self._preempting:
+    def update_preemption(self) -> None:
+        """Install the slice hook, if somebody could want the CPU, before user code runs."""
+        if not self._preempting and self._wanted():
             self._cpu.set_preempt(self.slice_blocks)
             self._preempting = True
-        elif not wanted and self._preempting and alone:
+            self._lone_slices = 0
+
+    def slice_used(self) -> None:
+        """The running task has used up its slice; the hook goes when it is no longer needed."""
+        self.end_slice()
+        self._lone_slices = 0 if self._wanted() else self._lone_slices + 1
+        if self._lone_slices == LONE_SLICES:
             self._cpu.set_preempt(0)
             self._preempting = False
+
+    def _wanted(self) -> bool:
+        """Another task or a timer could want the CPU from the one that runs."""
+        return len(self.queue) > 1 or (
+            self.timers.pending and self.timers.next_deadline() is not None
+        )
