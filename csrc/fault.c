@@ -27,17 +27,25 @@ int vma_permits(struct vm_area_struct *vma, int access)
 int handle_pte_fault(struct vmemu *m, struct mm_struct *mm,
 		     struct vm_area_struct *vma, kulong address, int write)
 {
-	pte_t *slot = pte_lookup(m, mm, address);
-	pte_t pte = slot ? *slot : 0;
+	pte_t *slot;
 
-	if (!pte)
+	ptl_lock(m, mm);
+	slot = pte_alloc(m, mm, address);
+	if (!slot) {
+		ptl_unlock(m, mm);
+		return m->in_hook ? FAULT_OUTSIDE : FAULT_OOM;
+	}
+	step(m, STEP_read, slot);
+	/* Each of these gives page_table_lock back. */
+	if (!*slot)
 		return vma->vm_file ?
 			       do_no_page(m, mm, vma, address, write) :
 			       do_anonymous_page(m, mm, vma, address, write);
-	if (!pte_present(pte))
+	if (!pte_present(*slot))
 		return do_swap_page(m, mm, vma, address, write);
-	if (write && !(pte & _PAGE_RW))
+	if (write && !(*slot & _PAGE_RW))
 		return do_wp_page(m, mm, vma, address);
+	ptl_unlock(m, mm);
 	return FAULT_MINOR; /* by now */
 }
 
@@ -54,9 +62,9 @@ static struct vm_area_struct *decided(struct vmemu *m, struct mm_struct *mm,
 	return vma;
 }
 
-/* Resolves one fault, wherever it comes from. */
-int page_fault(struct vmemu *m, struct mm_struct *mm, kulong address,
-	       int access)
+/* Resolves one fault, wherever it comes from; mmap_sem is held, read or write. */
+int page_fault_locked(struct vmemu *m, struct mm_struct *mm, kulong address,
+		      int access)
 {
 	struct vm_area_struct *vma =
 		m->fault_in_c ? decided(m, mm, address, access) : NULL;
@@ -71,5 +79,16 @@ int page_fault(struct vmemu *m, struct mm_struct *mm, kulong address,
 	if (ret == FAULT_MAJOR)
 		count(m, CNT_pgmajfault);
 	event(m, EV_fault, address, (uint32_t)access, (uint32_t)ret);
+	return ret;
+}
+
+int page_fault(struct vmemu *m, struct mm_struct *mm, kulong address,
+	       int access)
+{
+	int ret;
+
+	down_read(m, mm);
+	ret = page_fault_locked(m, mm, address, access);
+	up_read(m, mm);
 	return ret;
 }

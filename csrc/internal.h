@@ -182,6 +182,120 @@ static inline bool page_executed(const struct page *page)
 	return page->flags & PG_arch_1;
 }
 
+/* ---- locks ------------------------------------------------------------------ */
+
+/* The uncommon half of each operation: somebody watches, or the lock is taken. */
+void lock_watched(struct vmemu *, enum lock_class, kptr object, bool taken);
+bool trylock_watched(struct vmemu *, enum lock_class, kptr object, bool taken);
+void unlock_watched(struct vmemu *, enum lock_class, kptr object, bool taken);
+void step_watched(struct vmemu *, enum step_kind, kptr object);
+
+/* A point where another path of the kernel might run. */
+static inline void step(struct vmemu *m, enum step_kind kind,
+			const void *object)
+{
+	m->steps++;
+	if (unlikely(m->watch & WATCH_EXPLORE))
+		step_watched(m, kind, kaddr(m, object));
+}
+
+static inline void lock_acquired(struct vmemu *m, enum lock_class class)
+{
+	struct lock_stat *stat = &m->lock_stat[class];
+
+	stat->acquired++;
+	stat->since = m->steps++;
+}
+
+static inline void lock_bits(struct vmemu *m, enum lock_class class,
+			     uint32_t *word, uint32_t bits)
+{
+	if (unlikely(m->watch | (*word & bits)))
+		lock_watched(m, class, kaddr(m, word), *word & bits);
+	*word |= bits;
+	lock_acquired(m, class);
+}
+
+static inline bool trylock_bits(struct vmemu *m, enum lock_class class,
+				uint32_t *word, uint32_t bits)
+{
+	if (unlikely(m->watch | (*word & bits)) &&
+	    !trylock_watched(m, class, kaddr(m, word), *word & bits))
+		return false;
+	*word |= bits;
+	lock_acquired(m, class);
+	return true;
+}
+
+static inline void unlock_bits(struct vmemu *m, enum lock_class class,
+			       uint32_t *word, uint32_t bits)
+{
+	struct lock_stat *stat = &m->lock_stat[class];
+
+	if (unlikely(m->watch || !(*word & bits)))
+		unlock_watched(m, class, kaddr(m, word), *word & bits);
+	stat->steps_held += m->steps++ - stat->since;
+	*word &= ~bits;
+}
+
+static inline void spin_lock(struct vmemu *m, enum lock_class class,
+			     uint32_t *lock)
+{
+	lock_bits(m, class, lock, 1);
+}
+
+static inline bool spin_trylock(struct vmemu *m, enum lock_class class,
+				uint32_t *lock)
+{
+	return trylock_bits(m, class, lock, 1);
+}
+
+static inline void spin_unlock(struct vmemu *m, enum lock_class class,
+			       uint32_t *lock)
+{
+	unlock_bits(m, class, lock, 1);
+}
+
+static inline void lock_page(struct vmemu *m, struct page *page)
+{
+	lock_bits(m, LOCK_page, &page->flags, PG_locked);
+}
+
+static inline bool trylock_page(struct vmemu *m, struct page *page)
+{
+	return trylock_bits(m, LOCK_page, &page->flags, PG_locked);
+}
+
+static inline void unlock_page(struct vmemu *m, struct page *page)
+{
+	unlock_bits(m, LOCK_page, &page->flags, PG_locked);
+}
+
+static inline void page_map_lock(struct vmemu *m, struct page *page)
+{
+	lock_bits(m, LOCK_page_map, &page->flags, PG_maplock);
+}
+
+static inline void page_map_unlock(struct vmemu *m, struct page *page)
+{
+	unlock_bits(m, LOCK_page_map, &page->flags, PG_maplock);
+}
+
+static inline void ptl_lock(struct vmemu *m, struct mm_struct *mm)
+{
+	spin_lock(m, LOCK_page_table, &mm->page_table_lock);
+}
+
+static inline bool ptl_trylock(struct vmemu *m, struct mm_struct *mm)
+{
+	return spin_trylock(m, LOCK_page_table, &mm->page_table_lock);
+}
+
+static inline void ptl_unlock(struct vmemu *m, struct mm_struct *mm)
+{
+	spin_unlock(m, LOCK_page_table, &mm->page_table_lock);
+}
+
 /* ---- between the files --------------------------------------------------- */
 
 extern const struct rmap_ops rmap_none, rmap_anonmm, rmap_anon_vma, rmap_python;

@@ -36,11 +36,9 @@ static void zap_pte(struct vmemu *m, struct mm_struct *mm, pte_t *slot)
 	free_page_and_swap_cache(m, page);
 }
 
-/* Unmaps [start, end): pages and swap slots nobody else uses are freed. */
-void zap_page_range(struct vmemu *m, struct mm_struct *mm,
-		    struct vm_area_struct *vma, kulong start, kulong end)
+static void zap_range(struct vmemu *m, struct mm_struct *mm, kulong start,
+		      kulong end)
 {
-	(void)vma;
 	while (start < end) {
 		kulong next = (start + PGDIR_SIZE) & ~(PGDIR_SIZE - 1);
 		pte_t *pte = pte_lookup(m, mm, start);
@@ -49,11 +47,38 @@ void zap_page_range(struct vmemu *m, struct mm_struct *mm,
 			next = end;
 		if (pte)
 			for (; start < next; start += PAGE_SIZE, pte++)
-				if (*pte)
+				if (*pte) {
+					step(m, STEP_write, pte);
 					zap_pte(m, mm, pte);
+				}
 		start = next;
 	}
+}
+
+/* Unmaps [start, end): pages and swap slots nobody else uses are freed. */
+void zap_page_range(struct vmemu *m, struct mm_struct *mm,
+		    struct vm_area_struct *vma, kulong start, kulong end)
+{
+	(void)vma;
+	ptl_lock(m, mm);
+	zap_range(m, mm, start, end);
 	flush_tlb(m);
+	ptl_unlock(m, mm);
+}
+
+void unmap_vmas(struct vmemu *m, struct mm_struct *mm, kulong start, kulong end)
+{
+	struct vm_area_struct *vma = find_vma_prev(m, mm, start, NULL);
+
+	ptl_lock(m, mm);
+	while (vma && vma->vm_start < end) {
+		zap_range(m, mm, vma->vm_start > start ? vma->vm_start : start,
+			  vma->vm_end < end ? vma->vm_end : end);
+		vma = vma->vm_next ? HOST(m, vm_area_struct, vma->vm_next) :
+				     NULL;
+	}
+	flush_tlb(m);
+	ptl_unlock(m, mm);
 }
 
 static pte_t copy_pte(struct vmemu *m, struct mm_struct *dst,
@@ -94,13 +119,21 @@ int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 		if (next > end || next < start)
 			next = end;
 		if (pte_lookup(m, src, start)) {
+			ptl_lock(m, dst);
 			to = pte_alloc(m, dst, start);
-			from = pte_lookup(m, src, start);
-			if (!to)
+			if (!to) {
+				ptl_unlock(m, dst);
 				return -1;
+			}
+			ptl_lock(m, src);
+			from = pte_lookup(m, src, start);
 			for (; start < next; start += PAGE_SIZE, from++, to++)
-				if (*from)
+				if (*from) {
+					step(m, STEP_write, from);
 					*to = copy_pte(m, dst, vma, from);
+				}
+			ptl_unlock(m, src);
+			ptl_unlock(m, dst);
 		}
 		start = next;
 	}
@@ -125,25 +158,29 @@ static void map_anon(struct vmemu *m, struct mm_struct *mm,
 int do_anonymous_page(struct vmemu *m, struct mm_struct *mm,
 		      struct vm_area_struct *vma, kulong address, int write)
 {
-	pte_t *slot = pte_alloc(m, mm, address);
+	pte_t *slot = pte_lookup(m, mm, address);
 	struct page *page;
 
-	if (!slot)
-		return no_memory(m);
 	if (!write) {
+		step(m, STEP_write, slot);
 		*slot = mk_pte(m, m->mem_map + ZERO_PAGE_PFN,
 			       vma->vm_page_prot);
+		ptl_unlock(m, mm);
 		return FAULT_MINOR;
 	}
+	ptl_unlock(m, mm);
 	page = alloc_page(m, GFP_ZERO);
 	if (!page)
 		return no_memory(m);
-	slot = pte_lookup(m, mm, address);
-	if (BUG_ON(m, *slot != 0)) {
+	ptl_lock(m, mm);
+	step(m, STEP_write, slot);
+	if (*slot) { /* another thread was faster */
+		ptl_unlock(m, mm);
 		put_page(m, page);
 		return FAULT_MINOR;
 	}
 	map_anon(m, mm, vma, address, slot, page);
+	ptl_unlock(m, mm);
 	count(m, CNT_pgzero);
 	return FAULT_MINOR;
 }
@@ -152,34 +189,34 @@ int do_anonymous_page(struct vmemu *m, struct mm_struct *mm,
 int do_no_page(struct vmemu *m, struct mm_struct *mm,
 	       struct vm_area_struct *vma, kulong address, int write)
 {
+	pte_t *slot = pte_lookup(m, mm, address);
 	int ret = FAULT_MINOR;
-	struct page *page = filemap_nopage(m, vma, address, &ret), *copy = NULL;
-	pte_t *slot;
+	struct page *page, *copy;
 
+	ptl_unlock(m, mm);
+	page = filemap_nopage(m, vma, address, &ret);
 	if (!page)
 		return ret == FAULT_OOM ? no_memory(m) : ret;
 	if (write) {
-		copy = alloc_page(m, GFP_KERNEL);
-		if (!copy) {
-			put_page(m, page);
-			return no_memory(m);
-		}
-		memcpy(page_address(m, copy), page_address(m, page), PAGE_SIZE);
+		copy = make_private_copy(m, page);
 		put_page(m, page);
+		if (!copy)
+			return no_memory(m);
+		page = copy;
 	}
-	slot = pte_alloc(m, mm, address);
-	if (!slot) {
-		put_page(m, copy ? copy : page);
-		return no_memory(m);
-	}
-	if (copy) {
-		map_anon(m, mm, vma, address, slot, copy);
+	ptl_lock(m, mm);
+	step(m, STEP_write, slot);
+	if (*slot) {
+		put_page(m, page);
+	} else if (write) {
+		map_anon(m, mm, vma, address, slot, page);
 		count(m, CNT_pgcow);
-		return ret;
+	} else {
+		*slot = mk_pte(m, page, vma->vm_page_prot & ~(kulong)_PAGE_RW);
+		mm->rss++;
+		page_add_file_rmap(m, page);
 	}
-	*slot = mk_pte(m, page, vma->vm_page_prot & ~(kulong)_PAGE_RW);
-	mm->rss++;
-	page_add_file_rmap(m, page);
+	ptl_unlock(m, mm);
 	return ret;
 }
 
@@ -199,6 +236,18 @@ struct page *make_private_copy(struct vmemu *m, struct page *old)
 	return page;
 }
 
+/* Nobody but this pte needs the page; nobody can come to, while it is locked. */
+static bool may_reuse(struct vmemu *m, struct page *page)
+{
+	bool reuse;
+
+	if (page->flags & PG_reserved || !trylock_page(m, page))
+		return false;
+	reuse = can_share_swap_page(m, page);
+	unlock_page(m, page);
+	return reuse;
+}
+
 /*
  * A write to a present read-only pte: reuse a page nobody else has, or copy
  * (a "COW").
@@ -209,17 +258,26 @@ int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 	pte_t *slot = pte_lookup(m, mm, address), orig = *slot;
 	struct page *old = m->mem_map + pte_pfn(orig), *page;
 
-	if (can_share_swap_page(m, old)) {
+	if (may_reuse(m, old)) {
+		step(m, STEP_write, slot);
 		*slot = orig | _PAGE_RW | _PAGE_DIRTY | _PAGE_ACCESSED;
+		ptl_unlock(m, mm);
 		return FAULT_MINOR;
 	}
-	if (page_executed(old) && m->in_hook)
+	if (page_executed(old) && m->in_hook) {
+		ptl_unlock(m, mm);
 		return FAULT_OUTSIDE; /* cached blocks of the old frame */
+	}
+	get_page(m, old);
+	ptl_unlock(m, mm);
 	page = make_private_copy(m, old);
+	put_page(m, old);
 	if (!page)
 		return no_memory(m);
-	slot = pte_lookup(m, mm, address);
+	ptl_lock(m, mm);
+	step(m, STEP_write, slot);
 	if (*slot != orig) { /* reclaimed or aged meanwhile: fault again */
+		ptl_unlock(m, mm);
 		put_page(m, page);
 		return FAULT_MINOR;
 	}
@@ -237,6 +295,7 @@ int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 		count(m, CNT_pgzero);
 	}
 	map_anon(m, mm, vma, address, slot, page);
+	ptl_unlock(m, mm);
 	event(m, EV_cow, address, pte_pfn(orig), pfn_of(m, page));
 	return FAULT_MINOR;
 }
@@ -247,19 +306,22 @@ static int swap_in_copy(struct vmemu *m, struct mm_struct *mm,
 			struct page *page)
 {
 	struct page *copy = make_private_copy(m, page);
-	pte_t *slot;
+	pte_t *slot = pte_lookup(m, mm, address);
 
 	put_page(m, page);
 	if (!copy)
 		return no_memory(m);
-	slot = pte_lookup(m, mm, address);
+	ptl_lock(m, mm);
+	step(m, STEP_write, slot);
 	if (*slot != orig) {
+		ptl_unlock(m, mm);
 		put_page(m, copy);
 		return FAULT_MINOR;
 	}
 	*slot = 0;
 	map_anon(m, mm, vma, address, slot, copy);
 	swap_free(m, pte_to_swp_entry(orig));
+	ptl_unlock(m, mm);
 	count(m, CNT_rmap_copies);
 	return FAULT_MINOR;
 }
@@ -271,23 +333,32 @@ int do_swap_page(struct vmemu *m, struct mm_struct *mm,
 	pte_t *slot = pte_lookup(m, mm, address), orig = *slot, pte;
 	uint32_t entry = pte_to_swp_entry(orig);
 	struct page *page;
-	int major = 0;
+	int major = 0, ret;
 
+	ptl_unlock(m, mm);
 	page = read_swap_cache(m, entry, !(vma->vm_flags & VM_RAND_READ),
 			       &major);
-	slot = pte_lookup(m, mm, address);
 	if (!page)
 		return *slot == orig ? no_memory(m) : FAULT_MINOR;
+	ret = major ? FAULT_MAJOR : FAULT_MINOR;
+	mark_page_accessed(m, page);
+	lock_page(m, page);
+	ptl_lock(m, mm);
+	step(m, STEP_write, slot);
 	if (*slot != orig) {
+		ptl_unlock(m, mm);
+		unlock_page(m, page);
 		put_page(m, page);
 		return FAULT_MINOR;
 	}
 	if (m->rmap->clash(m, page, vma, address & PAGE_MASK)) {
-		int ret = swap_in_copy(m, mm, vma, address, orig, page);
+		int copied;
 
-		return ret == FAULT_MINOR && major ? FAULT_MAJOR : ret;
+		ptl_unlock(m, mm);
+		unlock_page(m, page);
+		copied = swap_in_copy(m, mm, vma, address, orig, page);
+		return copied == FAULT_MINOR ? ret : copied;
 	}
-	mark_page_accessed(m, page);
 	swap_free(m, entry);
 	if (vm_swap_full(m))
 		remove_exclusive_swap_page(m, page);
@@ -297,16 +368,17 @@ int do_swap_page(struct vmemu *m, struct mm_struct *mm,
 		pte |= _PAGE_RW | _PAGE_DIRTY;
 		write = 0;
 	}
+	unlock_page(m, page);
 	*slot = pte;
 	page_add_anon_rmap(m, page, vma, address);
 	event(m, EV_swapin, address, entry, pfn_of(m, page));
-	if (write) {
-		int ret = do_wp_page(m, mm, vma, address);
+	if (write) { /* gives the lock back */
+		int copied = do_wp_page(m, mm, vma, address);
 
-		if (ret > FAULT_MAJOR)
-			return ret;
+		return copied > FAULT_MAJOR ? copied : ret;
 	}
-	return major ? FAULT_MAJOR : FAULT_MINOR;
+	ptl_unlock(m, mm);
+	return ret;
 }
 
 static bool permits(pte_t pte, int access)
@@ -315,22 +387,37 @@ static bool permits(pte_t pte, int access)
 	       (access != ACCESS_WRITE || pte & _PAGE_RW);
 }
 
-/* Faults in every page of [start, end) that does not permit the access. */
+/* follow_page: does the pte permit the access by now? */
+static bool page_is_present(struct vmemu *m, struct mm_struct *mm,
+			    kulong address, int access)
+{
+	pte_t *pte;
+	bool present;
+
+	ptl_lock(m, mm);
+	pte = pte_lookup(m, mm, address);
+	if (pte)
+		step(m, STEP_read, pte);
+	present = pte && permits(*pte, access);
+	ptl_unlock(m, mm);
+	return present;
+}
+
+/*
+ * Faults in every page of [start, end) that does not permit the access, as
+ * get_user_pages() does; mmap_sem is held.
+ */
 int make_pages_present(struct vmemu *m, struct mm_struct *mm, kulong start,
 		       kulong end, int write)
 {
 	int access = write ? ACCESS_WRITE : ACCESS_READ;
 
-	for (; start < end; start += PAGE_SIZE) {
-		pte_t *pte;
-
-		while (!(pte = pte_lookup(m, mm, start)) ||
-		       !permits(*pte, access)) {
-			int ret = page_fault(m, mm, start, access);
+	for (; start < end; start += PAGE_SIZE)
+		while (!page_is_present(m, mm, start, access)) {
+			int ret = page_fault_locked(m, mm, start, access);
 
 			if (ret > FAULT_MAJOR)
 				return ret;
 		}
-	}
 	return FAULT_MINOR;
 }

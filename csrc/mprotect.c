@@ -9,6 +9,7 @@ void change_protection(struct vmemu *m, struct mm_struct *mm,
 	const pte_t keep = PAGE_MASK | _PAGE_ACCESSED | _PAGE_DIRTY;
 
 	(void)vma;
+	ptl_lock(m, mm);
 	while (start < end) {
 		kulong next = (start + PGDIR_SIZE) & ~(PGDIR_SIZE - 1);
 		pte_t *pte = pte_lookup(m, mm, start);
@@ -18,10 +19,12 @@ void change_protection(struct vmemu *m, struct mm_struct *mm,
 		if (pte)
 			for (; start < next; start += PAGE_SIZE, pte++)
 				if (pte_present(*pte)) {
+					step(m, STEP_write, pte);
 					*pte = (*pte & keep) | prot;
 					count(m, CNT_protect_ptes);
 				}
 		start = next;
 	}
 	flush_tlb(m);
+	ptl_unlock(m, mm);
 }

@@ -3,19 +3,25 @@
 
 /*
  * The scheme cannot move a page that others map: give this mm its own copy at
- * the old address first (anonmm's early COW).  -1 = no memory.
+ * the old address first (anonmm's early COW).  -1 = no memory.  Called with
+ * page_table_lock, which is gone afterwards.
  */
 static int make_page_exclusive(struct vmemu *m, struct mm_struct *mm,
 			       struct vm_area_struct *vma, kulong address)
 {
 	pte_t *slot = pte_lookup(m, mm, address), orig = *slot;
-	struct page *old = m->mem_map + pte_pfn(orig);
-	struct page *page = make_private_copy(m, old);
+	struct page *old = m->mem_map + pte_pfn(orig), *page;
 
+	get_page(m, old);
+	ptl_unlock(m, mm);
+	page = make_private_copy(m, old);
+	put_page(m, old);
 	if (!page)
 		return -1;
-	slot = pte_lookup(m, mm, address);
+	ptl_lock(m, mm);
+	step(m, STEP_write, slot);
 	if (*slot != orig) {
+		ptl_unlock(m, mm);
 		put_page(m, page);
 		return 0;
 	}
@@ -25,6 +31,7 @@ static int make_page_exclusive(struct vmemu *m, struct mm_struct *mm,
 		(pte_t)pfn_of(m, page) << PAGE_SHIFT | _PAGE_DIRTY;
 	page_add_anon_rmap(m, page, vma, address);
 	lru_cache_add_active(m, page);
+	ptl_unlock(m, mm);
 	count(m, CNT_rmap_copies);
 	return 0;
 }
@@ -39,10 +46,13 @@ static int move_one_page(struct vmemu *m, struct mm_struct *mm,
 
 	if (!src || !*src)
 		return 0;
+	ptl_lock(m, mm);
 	dst = pte_alloc(m, mm, new);
-	if (!dst)
+	if (!dst) {
+		ptl_unlock(m, mm);
 		return -1;
-	src = pte_lookup(m, mm, old);
+	}
+	step(m, STEP_write, src);
 	if (pte_present(*src)) {
 		page = m->mem_map + pte_pfn(*src);
 		if (page->flags & PG_anon &&
@@ -52,6 +62,7 @@ static int move_one_page(struct vmemu *m, struct mm_struct *mm,
 	BUG_ON(m, *dst != 0);
 	*dst = *src;
 	*src = 0;
+	ptl_unlock(m, mm);
 	count(m, CNT_mremap_ptes);
 	return 0;
 }

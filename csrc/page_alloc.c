@@ -33,7 +33,10 @@ static struct page *take_frame(struct vmemu *m, uint32_t leave)
 struct page *alloc_page(struct vmemu *m, int gfp)
 {
 	struct zone *zone = &m->k->zone;
-	struct page *page = take_frame(m, zone->pages_low);
+	struct page *page;
+
+	step(m, STEP_alloc, zone);
+	page = take_frame(m, zone->pages_low);
 
 	if (likely(page))
 		goto got;
@@ -76,9 +79,9 @@ static void free_frame(struct vmemu *m, struct page *page)
 	struct zone *zone = &m->k->zone;
 
 	if (BUG_ON(m, page->mapcount != 0) ||
-	    BUG_ON(m,
-		   page->flags & (PG_lru | PG_active | PG_swapcache | PG_anon |
-				  PG_reserved | PG_buddy | PG_slab)))
+	    BUG_ON(m, page->flags & (PG_lru | PG_active | PG_swapcache |
+				     PG_anon | PG_reserved | PG_buddy |
+				     PG_slab | PG_locked | PG_maplock)))
 		return;
 	count(m, CNT_pgfree);
 	if (page_executed(page)) {

@@ -81,21 +81,26 @@ pte_t *pte_offset(struct vmemu *m, struct mm_struct *mm, kulong address)
 	return pte_lookup(m, mm, address);
 }
 
-/* The pte slot, with its table allocated when missing; NULL = no memory. */
+/*
+ * The pte slot, with its table allocated when missing; NULL = no memory.  The
+ * caller holds page_table_lock, which is dropped for the allocation.
+ */
 pte_t *pte_alloc(struct vmemu *m, struct mm_struct *mm, kulong address)
 {
 	pgd_t *pgd = (pgd_t *)host(m, mm->pgd) + pgd_index(address);
 	struct page *page;
 
-	if (!(*pgd & _PAGE_PRESENT)) {
-		page = table_alloc(m);
-		if (!page)
-			return NULL;
-		if (*pgd & _PAGE_PRESENT) /* came while reclaim ran */
-			table_free(m, page);
-		else
-			*pgd = pfn_of(m, page) << PAGE_SHIFT | PGD_TABLE;
-	}
+	if (likely(*pgd & _PAGE_PRESENT))
+		return pte_lookup(m, mm, address);
+	ptl_unlock(m, mm);
+	page = table_alloc(m);
+	ptl_lock(m, mm);
+	if (!page)
+		return NULL;
+	if (*pgd & _PAGE_PRESENT) /* somebody was faster */
+		table_free(m, page);
+	else
+		*pgd = pfn_of(m, page) << PAGE_SHIFT | PGD_TABLE;
 	return pte_lookup(m, mm, address);
 }
 
@@ -121,6 +126,7 @@ void free_pgtables(struct vmemu *m, struct mm_struct *mm, kulong start,
 	uint64_t base = ((uint64_t)start + PGDIR_SIZE - 1) &
 			~(uint64_t)(PGDIR_SIZE - 1);
 
+	ptl_lock(m, mm);
 	for (; base + PGDIR_SIZE <= end; base += PGDIR_SIZE) {
 		kulong i = pgd_index((kulong)base);
 		struct page *page;
@@ -137,6 +143,7 @@ void free_pgtables(struct vmemu *m, struct mm_struct *mm, kulong start,
 		pgd[i] = 0;
 		table_free(m, page);
 	}
+	ptl_unlock(m, mm);
 }
 
 /* The CPU flushes before it runs user code again; once per operation. */

@@ -16,31 +16,38 @@ void page_add_anon_rmap(struct vmemu *m, struct page *page,
 {
 	if (BUG_ON(m, page->flags & PG_reserved))
 		return;
+	page_map_lock(m, page);
 	if (page->mapcount++) {
 		BUG_ON(m, !(page->flags & PG_anon));
 		m->rmap->again_anon(m, page, vma, address & PAGE_MASK);
-		return;
+	} else {
+		page->flags |= PG_anon;
+		m->rmap->add_anon(m, page, vma, address & PAGE_MASK);
+		m->nr_mapped++;
 	}
-	page->flags |= PG_anon;
-	m->rmap->add_anon(m, page, vma, address & PAGE_MASK);
-	m->nr_mapped++;
+	page_map_unlock(m, page);
 }
 
 void page_add_file_rmap(struct vmemu *m, struct page *page)
 {
 	BUG_ON(m, page->flags & PG_anon);
+	page_map_lock(m, page);
 	if (!page->mapcount++)
 		m->nr_mapped++;
+	page_map_unlock(m, page);
 }
 
 /* fork copies a pte: candidates include the child already. */
 void page_dup_rmap(struct vmemu *m, struct page *page)
 {
 	BUG_ON(m, page->mapcount == 0);
+	page_map_lock(m, page);
 	page->mapcount++;
+	page_map_unlock(m, page);
 }
 
-void page_remove_rmap(struct vmemu *m, struct page *page)
+/* One pte less; page_map_lock is held. */
+static void remove_rmap(struct vmemu *m, struct page *page)
 {
 	if (BUG_ON(m, page->mapcount == 0))
 		return;
@@ -52,6 +59,13 @@ void page_remove_rmap(struct vmemu *m, struct page *page)
 		page->flags &= ~(kulong)PG_anon;
 		page->mapping = 0;
 	}
+}
+
+void page_remove_rmap(struct vmemu *m, struct page *page)
+{
+	page_map_lock(m, page);
+	remove_rmap(m, page);
+	page_map_unlock(m, page);
 }
 
 static pte_t *page_check_address(struct vmemu *m, struct page *page,
@@ -72,62 +86,92 @@ int page_referenced_one(struct vmemu *m, struct page *page,
 			struct mm_struct *mm, kulong address,
 			uint32_t *mapcount)
 {
-	pte_t *pte = page_check_address(m, page, mm, address);
+	int referenced = 0;
+	pte_t *pte;
 
-	if (!pte)
+	if (!ptl_trylock(m, mm))
 		return 0;
-	(*mapcount)--;
-	if (!(*pte & _PAGE_ACCESSED))
-		return 0;
-	*pte &= ~(pte_t)_PAGE_ACCESSED;
-	flush_tlb(m); /* or the CPU would not set the bit again */
-	return 1;
+	pte = page_check_address(m, page, mm, address);
+	if (pte) {
+		step(m, STEP_write, pte);
+		(*mapcount)--;
+		if (*pte & _PAGE_ACCESSED) {
+			*pte &= ~(pte_t)_PAGE_ACCESSED;
+			flush_tlb(m); /* or the CPU would not set it again */
+			referenced = 1;
+		}
+	}
+	ptl_unlock(m, mm);
+	return referenced;
 }
 
-/*
- * One candidate of try_to_unmap.  vma may be NULL when the scheme does not know
- * it; it is then looked up, and only after a hit.  SWAP_AGAIN: not mapped here,
- * or unmapped and others remain.
- */
-int try_to_unmap_one(struct vmemu *m, struct page *page, struct mm_struct *mm,
-		     struct vm_area_struct *vma, kulong address)
+/* Whether the pte may go: not locked in memory, not young, nobody else's page. */
+static bool may_unmap(struct vmemu *m, const struct page *page,
+		      const struct vm_area_struct *vma, pte_t *pte)
 {
-	pte_t *pte = page_check_address(m, page, mm, address), old;
-
-	if (!pte)
-		return SWAP_AGAIN;
-	if (!vma) {
-		vma = find_vma(m, mm, address);
-		if (BUG_ON(m, !vma || vma->vm_start > address))
-			return SWAP_FAIL;
-	}
+	step(m, STEP_read, &vma->vm_flags);
 	if (vma->vm_flags & (VM_LOCKED | VM_RESERVED))
-		return SWAP_FAIL;
+		return false;
 	if (*pte & _PAGE_ACCESSED) {
 		*pte &= ~(pte_t)_PAGE_ACCESSED;
 		flush_tlb(m);
-		return SWAP_FAIL;
+		return false;
 	}
 	/* Somebody else holds a reference: a later write would copy the page
 	 * away from under them. */
-	if (page->flags & PG_swapcache &&
-	    page->_count != (int32_t)page->mapcount + 2)
-		return SWAP_FAIL;
-	old = *pte;
+	return !(page->flags & PG_swapcache) ||
+	       page->_count == (int32_t)page->mapcount + 2;
+}
+
+/* Takes the page out of the pte, for an anonymous one leaving its entry. */
+static void clear_pte(struct vmemu *m, struct page *page, struct mm_struct *mm,
+		      pte_t *pte)
+{
+	pte_t old = *pte;
+
+	step(m, STEP_write, pte);
 	*pte = 0;
 	flush_tlb(m);
 	if (old & _PAGE_DIRTY)
 		page->flags |= PG_dirty;
 	if (page->flags & PG_anon) {
-		if (BUG_ON(m, !(page->flags & PG_swapcache)))
-			return SWAP_FAIL;
+		BUG_ON(m, !(page->flags & PG_swapcache));
 		swap_duplicate(m, page->private);
 		*pte = swp_entry_to_pte(page->private);
 	}
 	mm->rss--;
-	page_remove_rmap(m, page);
+	remove_rmap(m, page);
 	put_page(m, page);
-	return page->mapcount ? SWAP_AGAIN : SWAP_SUCCESS;
+}
+
+/*
+ * One candidate of try_to_unmap.  vma may be NULL when the scheme does not know
+ * it; it is then looked up, and only after a hit.  SWAP_AGAIN: not mapped here,
+ * page_table_lock was taken, or unmapped and others remain.
+ */
+int try_to_unmap_one(struct vmemu *m, struct page *page, struct mm_struct *mm,
+		     struct vm_area_struct *vma, kulong address)
+{
+	int ret = SWAP_AGAIN;
+	pte_t *pte;
+
+	if (!ptl_trylock(m, mm))
+		return SWAP_AGAIN;
+	pte = page_check_address(m, page, mm, address);
+	if (pte && !vma) {
+		vma = find_vma(m, mm, address);
+		if (BUG_ON(m, !vma || vma->vm_start > address))
+			pte = NULL;
+	}
+	if (pte) {
+		step(m, STEP_read, pte);
+		if (may_unmap(m, page, vma, pte))
+			clear_pte(m, page, mm, pte);
+		else
+			ret = SWAP_FAIL;
+	}
+	ptl_unlock(m, mm);
+	return ret;
 }
 
 /* ---- file pages: every vma on the file's list, 2.6.6 style ------------------ */
@@ -147,9 +191,11 @@ static int walk_file(struct vmemu *m, struct page *page, enum rmap_walk walk)
 	struct address_space *mapping = HOST(m, address_space, page->mapping);
 	kptr head = kaddr(m, &mapping->i_mmap), k;
 	uint32_t left = page->mapcount;
-	int referenced = 0;
+	int referenced = 0, ret = SWAP_AGAIN;
 
-	for (k = mapping->i_mmap.next; k != head;
+	if (!spin_trylock(m, LOCK_i_mmap, &mapping->i_mmap_lock))
+		return walk == WALK_REFERENCED ? 0 : SWAP_AGAIN;
+	for (k = mapping->i_mmap.next; k != head && ret == SWAP_AGAIN && left;
 	     k = HOST(m, list_head, k)->next) {
 		struct vm_area_struct *vma =
 			ENTRY(m, k, vm_area_struct, shared.list);
@@ -161,16 +207,13 @@ static int walk_file(struct vmemu *m, struct page *page, enum rmap_walk walk)
 		if (walk == WALK_REFERENCED) {
 			referenced += page_referenced_one(m, page, mm, address,
 							  &left);
-			if (!left)
-				break;
 			continue;
 		}
-		if (try_to_unmap_one(m, page, mm, vma, address) == SWAP_FAIL)
-			return SWAP_FAIL;
-		if (!page->mapcount)
-			return SWAP_SUCCESS;
+		ret = try_to_unmap_one(m, page, mm, vma, address);
+		left = page->mapcount;
 	}
-	return walk == WALK_REFERENCED ? referenced : SWAP_AGAIN;
+	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
+	return walk == WALK_REFERENCED ? referenced : ret;
 }
 
 /* How often the page was referenced since the last call; ages its ptes. */
@@ -182,12 +225,15 @@ int page_referenced(struct vmemu *m, struct page *page)
 		page->flags &= ~(kulong)PG_referenced;
 		referenced++;
 	}
-	if (!page->mapcount || !page->mapping)
-		return referenced;
-	if (!(page->flags & PG_anon))
-		return referenced + walk_file(m, page, WALK_REFERENCED);
-	count(m, CNT_referenced_pages);
-	return referenced + m->rmap->referenced(m, page);
+	page_map_lock(m, page);
+	if (page->mapcount && page->flags & PG_anon) {
+		count(m, CNT_referenced_pages);
+		referenced += m->rmap->referenced(m, page);
+	} else if (page->mapcount) {
+		referenced += walk_file(m, page, WALK_REFERENCED);
+	}
+	page_map_unlock(m, page);
+	return referenced;
 }
 
 /* Removes every pte of a page that reclaim holds; enum swap_result. */
@@ -196,14 +242,18 @@ int try_to_unmap(struct vmemu *m, struct page *page)
 	uint64_t before = m->counter[CNT_unmap_probes];
 	int ret;
 
-	if (!(page->flags & PG_anon)) {
-		ret = walk_file(m, page, WALK_UNMAP);
-	} else {
+	page_map_lock(m, page);
+	if (!page->mapcount) {
+		ret = SWAP_SUCCESS;
+	} else if (page->flags & PG_anon) {
 		count(m, CNT_unmap_pages);
 		ret = m->rmap->unmap(m, page);
+	} else {
+		ret = walk_file(m, page, WALK_UNMAP);
 	}
 	if (!page->mapcount)
 		ret = SWAP_SUCCESS;
+	page_map_unlock(m, page);
 	event(m, EV_unmap, pfn_of(m, page),
 	      (uint32_t)(m->counter[CNT_unmap_probes] - before), (uint32_t)ret);
 	return ret;

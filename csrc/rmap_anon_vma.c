@@ -37,20 +37,49 @@ void anon_vma_free(struct vmemu *m, struct anon_vma *a)
 
 void anon_vma_link(struct vmemu *m, struct vm_area_struct *vma)
 {
-	if (vma->anon_vma)
-		list_add(m, &vma->anon_vma_node,
-			 &anon_vma_of(m, vma->anon_vma)->head);
-}
-
-void anon_vma_unlink(struct vmemu *m, struct vm_area_struct *vma)
-{
 	struct anon_vma *a;
 
 	if (!vma->anon_vma)
 		return;
 	a = anon_vma_of(m, vma->anon_vma);
+	spin_lock(m, LOCK_anon_vma, &a->lock);
+	list_add(m, &vma->anon_vma_node, &a->head);
+	spin_unlock(m, LOCK_anon_vma, &a->lock);
+}
+
+/*
+ * The first write fault gives vma its anon_vma, new or a neighbour's.  Threads
+ * fault under mmap_sem for read: page_table_lock decides who was first.
+ */
+int anon_vma_install(struct vmemu *m, struct vm_area_struct *vma,
+		     struct anon_vma *a)
+{
+	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
+	int first;
+
+	ptl_lock(m, mm);
+	first = vma->anon_vma == 0;
+	if (first) {
+		vma->anon_vma = kaddr(m, a);
+		anon_vma_link(m, vma);
+	}
+	ptl_unlock(m, mm);
+	return first;
+}
+
+void anon_vma_unlink(struct vmemu *m, struct vm_area_struct *vma)
+{
+	struct anon_vma *a;
+	bool empty;
+
+	if (!vma->anon_vma)
+		return;
+	a = anon_vma_of(m, vma->anon_vma);
+	spin_lock(m, LOCK_anon_vma, &a->lock);
 	list_del(m, &vma->anon_vma_node);
-	if (list_empty(m, &a->head))
+	empty = list_empty(m, &a->head);
+	spin_unlock(m, LOCK_anon_vma, &a->lock);
+	if (empty)
 		anon_vma_free(m, a);
 }
 
@@ -105,6 +134,7 @@ static int referenced(struct vmemu *m, struct page *page)
 	uint32_t left = page->mapcount;
 	int young = 0;
 
+	spin_lock(m, LOCK_anon_vma, &a->lock);
 	for (k = a->head.next; left && k != head;
 	     k = HOST(m, list_head, k)->next) {
 		struct vm_area_struct *vma =
@@ -120,6 +150,7 @@ static int referenced(struct vmemu *m, struct page *page)
 					     HOST(m, mm_struct, vma->vm_mm),
 					     address, &left);
 	}
+	spin_unlock(m, LOCK_anon_vma, &a->lock);
 	return young;
 }
 
@@ -127,8 +158,10 @@ static int unmap(struct vmemu *m, struct page *page)
 {
 	struct anon_vma *a = anon_vma_of(m, page->mapping);
 	kptr head = kaddr(m, &a->head), k;
+	int ret = SWAP_AGAIN;
 
-	for (k = a->head.next; page->mapcount && k != head;
+	spin_lock(m, LOCK_anon_vma, &a->lock);
+	for (k = a->head.next; k != head && page->mapcount && ret != SWAP_FAIL;
 	     k = HOST(m, list_head, k)->next) {
 		struct vm_area_struct *vma =
 			ENTRY(m, k, vm_area_struct, anon_vma_node);
@@ -139,11 +172,11 @@ static int unmap(struct vmemu *m, struct page *page)
 			continue;
 		}
 		count(m, CNT_unmap_probes);
-		if (try_to_unmap_one(m, page, HOST(m, mm_struct, vma->vm_mm),
-				     vma, address) == SWAP_FAIL)
-			return SWAP_FAIL;
+		ret = try_to_unmap_one(m, page, HOST(m, mm_struct, vma->vm_mm),
+				       vma, address);
 	}
-	return SWAP_AGAIN;
+	spin_unlock(m, LOCK_anon_vma, &a->lock);
+	return ret;
 }
 
 const struct rmap_ops rmap_anon_vma = {

@@ -48,26 +48,37 @@ int anonmm_dup(struct vmemu *m, struct mm_struct *child,
 	a->count = 1;
 	a->mm = kaddr(m, child);
 	a->head = kaddr(m, head);
+	spin_lock(m, LOCK_anonmm, &head->lock);
 	list_add_tail(m, &a->list, &head->list);
 	head->count++;
+	spin_unlock(m, LOCK_anonmm, &head->lock);
 	child->anonmm = kaddr(m, a);
 	return 0;
 }
 
-/* Drops one count; frees what nobody needs any more. */
+/*
+ * Drops one count and frees what nobody needs any more.  Counts are judged
+ * under the lock: two last users may come at once.
+ */
 static void anonmm_put(struct vmemu *m, struct anonmm *a)
 {
 	struct anonmm *head = anonmm_at(m, a->head);
+	bool last_member, last;
 
+	spin_lock(m, LOCK_anonmm, &head->lock);
 	a->count--;
 	BUG_ON(m, a->count < (a == head));
-	if (a != head && a->count == 0) {
+	last_member = a != head && a->count == 0;
+	if (last_member) {
 		BUG_ON(m, a->mm != 0);
 		list_del(m, &a->list);
-		kmem_cache_free(m, CACHE_anonmm, a);
 		head->count--;
 	}
-	if (head->count == 1) {
+	last = head->count == 1;
+	spin_unlock(m, LOCK_anonmm, &head->lock);
+	if (last_member)
+		kmem_cache_free(m, CACHE_anonmm, a);
+	if (last) {
 		BUG_ON(m, head->mm != 0 || !list_empty(m, &head->list));
 		kmem_cache_free(m, CACHE_anonmm, head);
 	}
@@ -77,9 +88,12 @@ static void anonmm_put(struct vmemu *m, struct anonmm *a)
 void anonmm_exit(struct vmemu *m, struct mm_struct *mm)
 {
 	struct anonmm *a = anonmm_at(m, mm->anonmm);
+	struct anonmm *head = anonmm_at(m, a->head);
 
+	spin_lock(m, LOCK_anonmm, &head->lock);
 	mm->anonmm = 0;
 	a->mm = 0;
+	spin_unlock(m, LOCK_anonmm, &head->lock);
 	anonmm_put(m, a);
 }
 
@@ -109,9 +123,18 @@ static void again_anon(struct vmemu *m, struct page *page,
 			  anonmm_at(m, mm->anonmm)->head);
 }
 
+/*
+ * An atomic decrement, unless it might free: then under the lock.  That cannot
+ * be while unmap() holds the lock, since it counts itself too.
+ */
 static void remove_anon(struct vmemu *m, struct page *page)
 {
-	anonmm_put(m, anonmm_at(m, page->mapping));
+	struct anonmm *a = anonmm_at(m, page->mapping);
+
+	if (a->count - 1 > (kaddr(m, a) == a->head))
+		a->count--;
+	else
+		anonmm_put(m, a);
 }
 
 /* An exclusive page takes its new address along; another must be copied. */
@@ -152,10 +175,11 @@ static struct anonmm *next_in_ring(struct vmemu *m, struct anonmm *a)
 static int referenced(struct vmemu *m, struct page *page)
 {
 	struct anonmm *own = anonmm_at(m, page->mapping), *a = own;
-	struct anonmm *found = NULL;
+	struct anonmm *head = anonmm_at(m, own->head), *found = NULL;
 	uint32_t left = page->mapcount;
 	int young = 0;
 
+	spin_lock(m, LOCK_anonmm, &head->lock);
 	do {
 		struct mm_struct *mm = candidate(m, a, CNT_referenced_cmp);
 		uint32_t before = left;
@@ -171,39 +195,46 @@ static int referenced(struct vmemu *m, struct page *page)
 	} while (left && a != own);
 	/* Give a page of an extinct mm to a living one, so that the dead
 	 * anonmm drains. */
-	if (!own->mm && !left && found) {
+	if (own->mm || left || !found)
+		found = NULL;
+	if (found) {
 		page->mapping = kaddr(m, found);
 		found->count++;
 		count(m, CNT_rmap_migrated);
-		anonmm_put(m, own);
 	}
+	spin_unlock(m, LOCK_anonmm, &head->lock);
+	if (found)
+		anonmm_put(m, own);
 	return young;
 }
 
 static int unmap(struct vmemu *m, struct page *page)
 {
 	struct anonmm *own = anonmm_at(m, page->mapping), *a = own;
+	struct anonmm *head = anonmm_at(m, own->head);
+	int ret = SWAP_AGAIN;
 
+	spin_lock(m, LOCK_anonmm, &head->lock);
+	own->count++; /* the last pte's going must not free it under the lock */
 	do {
 		struct mm_struct *mm = candidate(m, a, CNT_unmap_cmp);
 
 		if (mm) {
 			count(m, CNT_unmap_probes);
-			if (try_to_unmap_one(m, page, mm, NULL, page->index) ==
-			    SWAP_FAIL)
-				return SWAP_FAIL;
-			if (!page->mapcount) /* and `own` may be gone */
-				return SWAP_SUCCESS;
+			ret = try_to_unmap_one(m, page, mm, NULL, page->index);
 		}
 		a = next_in_ring(m, a);
-	} while (a != own);
-	return SWAP_AGAIN;
+	} while (ret != SWAP_FAIL && page->mapcount && a != own);
+	spin_unlock(m, LOCK_anonmm, &head->lock);
+	anonmm_put(m, own);
+	return ret;
 }
 
 const struct rmap_ops rmap_anonmm = {
 	.name = "anonmm",
 	.vma_size = offsetof(struct vm_area_struct, anon_vma_node),
 	.mm_size = sizeof(struct mm_struct),
+	.locks_vma_tree = 1,
 	.prepared = prepared,
 	.add_anon = add_anon,
 	.again_anon = again_anon,

@@ -98,6 +98,7 @@ const struct rmap_ops rmap_python = {
 	.name = "python",
 	.vma_size = offsetof(struct vm_area_struct, anon_vma_node),
 	.mm_size = offsetof(struct mm_struct, anonmm),
+	.locks_vma_tree = 1,
 	.prepared = prepared,
 	.add_anon = add_anon,
 	.again_anon = again_anon,

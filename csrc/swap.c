@@ -142,7 +142,7 @@ static uint32_t scan_swap_map(struct vmemu *m, struct swap_info *si)
 }
 
 /* A slot with map count 1, from the area of highest priority; 0 = all full. */
-uint32_t get_swap_page(struct vmemu *m)
+static uint32_t find_slot(struct vmemu *m)
 {
 	uint32_t tried = 0;
 
@@ -167,21 +167,32 @@ uint32_t get_swap_page(struct vmemu *m)
 	}
 }
 
+uint32_t get_swap_page(struct vmemu *m)
+{
+	uint32_t entry;
+
+	spin_lock(m, LOCK_swap, &m->k->swap_lock);
+	entry = find_slot(m);
+	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
+	return entry;
+}
+
 /* One more pte (or the cache) holds the entry.  0, or -1 at the limit. */
 int swap_duplicate(struct vmemu *m, uint32_t entry)
 {
 	uint16_t *map = swap_map(m, swap_of(m, entry), swp_offset(entry));
+	bool bad;
 
-	if (BUG_ON(m, *map == 0 || *map >= SWAP_MAP_MAX))
-		return -1;
-	++*map;
-	return 0;
+	spin_lock(m, LOCK_swap, &m->k->swap_lock);
+	bad = BUG_ON(m, *map == 0 || *map >= SWAP_MAP_MAX);
+	if (!bad)
+		++*map;
+	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
+	return bad ? -1 : 0;
 }
 
-void swap_free(struct vmemu *m, uint32_t entry)
+static void slot_free(struct vmemu *m, struct swap_info *si, uint32_t offset)
 {
-	struct swap_info *si = swap_of(m, entry);
-	uint32_t offset = swp_offset(entry);
 	uint16_t *map = swap_map(m, si, offset);
 
 	if (BUG_ON(m, *map == 0 || *map == SWAP_MAP_BAD) || --*map)
@@ -193,9 +204,21 @@ void swap_free(struct vmemu *m, uint32_t entry)
 		si->highest_bit = offset;
 }
 
+void swap_free(struct vmemu *m, uint32_t entry)
+{
+	spin_lock(m, LOCK_swap, &m->k->swap_lock);
+	slot_free(m, swap_of(m, entry), swp_offset(entry));
+	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
+}
+
 uint32_t swap_count(struct vmemu *m, uint32_t entry)
 {
-	return *swap_map(m, swap_of(m, entry), swp_offset(entry));
+	uint32_t n;
+
+	spin_lock(m, LOCK_swap, &m->k->swap_lock);
+	n = *swap_map(m, swap_of(m, entry), swp_offset(entry));
+	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
+	return n;
 }
 
 uint32_t swap_total(struct vmemu *m)
@@ -222,43 +245,71 @@ uint32_t swap_used(struct vmemu *m)
 
 /* ---- swapoff ------------------------------------------------------------- */
 
-static int unuse_pte(struct vmemu *m, struct mm_struct *mm,
-		     struct vm_area_struct *vma, kulong address)
+/* Maps the page where the entry is; page_table_lock and the page are locked. */
+static void unuse_pte(struct vmemu *m, struct mm_struct *mm,
+		      struct vm_area_struct *vma, kulong address, pte_t *slot,
+		      struct page *page)
 {
-	pte_t *slot = pte_lookup(m, mm, address), orig = *slot;
-	uint32_t entry = pte_to_swp_entry(orig);
-	struct page *page, *copy;
-	int major;
+	uint32_t entry = pte_to_swp_entry(*slot);
 
-	page = read_swap_cache(m, entry, 1, &major);
-	slot = pte_lookup(m, mm, address);
-	if (*slot != orig) {
-		if (page)
-			put_page(m, page);
-		return 0;
-	}
-	if (!page)
-		return -1;
-	if (m->rmap->clash(m, page, vma, address)) {
-		copy = make_private_copy(m, page);
-		put_page(m, page);
-		if (!copy)
-			return -1;
-		slot = pte_lookup(m, mm, address);
-		if (*slot != orig) {
-			put_page(m, copy);
-			return 0;
-		}
-		page = copy;
-		page->flags |= PG_dirty;
-		lru_cache_add_active(m, page);
-		count(m, CNT_rmap_copies);
-	}
 	mm->rss++;
 	*slot = mk_pte(m, page, vma->vm_page_prot) & ~(pte_t)_PAGE_ACCESSED;
 	page_add_anon_rmap(m, page, vma, address);
 	swap_free(m, entry);
+}
+
+/* The page is mapped elsewhere in a way the scheme cannot follow: map a copy. */
+static int unuse_by_copy(struct vmemu *m, struct mm_struct *mm,
+			 struct vm_area_struct *vma, kulong address, pte_t orig,
+			 struct page *page)
+{
+	struct page *copy = make_private_copy(m, page);
+	pte_t *slot = pte_lookup(m, mm, address);
+
+	if (!copy)
+		return -1;
+	ptl_lock(m, mm);
+	step(m, STEP_write, slot);
+	if (*slot == orig) {
+		copy->flags |= PG_dirty;
+		lru_cache_add_active(m, copy);
+		count(m, CNT_rmap_copies);
+		unuse_pte(m, mm, vma, address, slot, copy);
+	} else {
+		put_page(m, copy);
+	}
+	ptl_unlock(m, mm);
 	return 0;
+}
+
+/* One swapped pte; -1 = no memory. */
+static int unuse_one(struct vmemu *m, struct mm_struct *mm,
+		     struct vm_area_struct *vma, kulong address)
+{
+	pte_t *slot = pte_lookup(m, mm, address), orig = *slot;
+	struct page *page;
+	bool clash = false;
+	int major, ret = 0;
+
+	page = read_swap_cache(m, pte_to_swp_entry(orig), 1, &major);
+	if (!page)
+		return *slot == orig ? -1 : 0;
+	lock_page(m, page);
+	ptl_lock(m, mm);
+	step(m, STEP_write, slot);
+	if (*slot == orig) {
+		clash = m->rmap->clash(m, page, vma, address);
+		if (!clash) {
+			get_page(m, page);
+			unuse_pte(m, mm, vma, address, slot, page);
+		}
+	}
+	ptl_unlock(m, mm);
+	unlock_page(m, page);
+	if (clash)
+		ret = unuse_by_copy(m, mm, vma, address, orig, page);
+	put_page(m, page);
+	return ret;
 }
 
 /* Brings back every page of mm that is swapped to the area. */
@@ -281,7 +332,7 @@ int unuse_mm(struct vmemu *m, struct mm_struct *mm, int type)
 			if (*pte && !pte_present(*pte) &&
 			    swp_type(pte_to_swp_entry(*pte)) ==
 				    (uint32_t)type) {
-				if (unuse_pte(m, mm, vma, address))
+				if (unuse_one(m, mm, vma, address))
 					return -1;
 				continue; /* look again: reclaim may have run */
 			}
@@ -306,8 +357,10 @@ void swap_drop_cache(struct vmemu *m, int type)
 		page = lookup_swap_cache(m, entry);
 		if (BUG_ON(m, !page))
 			return;
+		lock_page(m, page);
 		delete_from_swap_cache(m, page);
 		page->flags |= PG_dirty;
+		unlock_page(m, page);
 		put_page(m, page);
 	}
 }

@@ -190,7 +190,10 @@ int remove_exclusive_swap_page(struct vmemu *m, struct page *page)
 
 void free_page_and_swap_cache(struct vmemu *m, struct page *page)
 {
-	remove_exclusive_swap_page(m, page);
+	if (page->flags & PG_swapcache && trylock_page(m, page)) {
+		remove_exclusive_swap_page(m, page);
+		unlock_page(m, page);
+	}
 	put_page(m, page);
 }
 
@@ -206,9 +209,13 @@ void free_swap_and_cache(struct vmemu *m, uint32_t entry)
 	page = lookup_swap_cache(m, entry);
 	if (!page)
 		return;
-	if (page->_count == 2 || vm_swap_full(m)) {
-		delete_from_swap_cache(m, page);
-		page->flags |= PG_dirty;
+	if (trylock_page(m, page)) {
+		if (page->flags & PG_swapcache &&
+		    (page->_count == 2 || vm_swap_full(m))) {
+			delete_from_swap_cache(m, page);
+			page->flags |= PG_dirty;
+		}
+		unlock_page(m, page);
 	}
 	put_page(m, page);
 }

@@ -66,12 +66,25 @@ void vma_copy(struct vmemu *m, struct vm_area_struct *to,
 	memcpy(to, from, m->rmap->vma_size);
 }
 
+static void tree_lock(struct vmemu *m, struct mm_struct *mm)
+{
+	if (m->rmap->locks_vma_tree)
+		ptl_lock(m, mm);
+}
+
+static void tree_unlock(struct vmemu *m, struct mm_struct *mm)
+{
+	if (m->rmap->locks_vma_tree)
+		ptl_unlock(m, mm);
+}
+
 void vma_link(struct vmemu *m, struct mm_struct *mm, struct vm_area_struct *vma)
 {
 	struct vm_area_struct *prev, *next;
 
 	next = find_vma_prev(m, mm, vma->vm_start, &prev);
 	BUG_ON(m, next && next->vm_start < vma->vm_end);
+	tree_lock(m, mm);
 	vma->vm_mm = kaddr(m, mm);
 	vma->vm_next = next ? kaddr(m, next) : 0;
 	if (prev)
@@ -79,8 +92,9 @@ void vma_link(struct vmemu *m, struct mm_struct *mm, struct vm_area_struct *vma)
 	else
 		mm->mmap = kaddr(m, vma);
 	vma_rb_insert(m, mm, vma);
-	vma_file_link(m, vma);
 	mm->map_count++;
+	tree_unlock(m, mm);
+	vma_file_link(m, vma);
 }
 
 void vma_unlink(struct vmemu *m, struct mm_struct *mm,
@@ -88,29 +102,67 @@ void vma_unlink(struct vmemu *m, struct mm_struct *mm,
 {
 	struct vm_area_struct *prev;
 
+	vma_file_unlink(m, vma);
+	tree_lock(m, mm);
 	BUG_ON(m, find_vma_prev(m, mm, vma->vm_start, &prev) != vma);
 	if (prev)
 		prev->vm_next = vma->vm_next;
 	else
 		mm->mmap = vma->vm_next;
 	vma_rb_erase(m, mm, vma);
-	vma_file_unlink(m, vma);
 	if (mm->mmap_cache == kaddr(m, vma))
 		mm->mmap_cache = 0;
 	mm->map_count--;
+	tree_unlock(m, mm);
 }
 
 void vma_file_link(struct vmemu *m, struct vm_area_struct *vma)
 {
-	if (vma->vm_file)
-		list_add_tail(m, &vma->shared.list,
-			      &HOST(m, address_space, vma->vm_file)->i_mmap);
+	struct address_space *mapping;
+
+	if (!vma->vm_file)
+		return;
+	mapping = HOST(m, address_space, vma->vm_file);
+	spin_lock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
+	list_add_tail(m, &vma->shared.list, &mapping->i_mmap);
+	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 }
 
 void vma_file_unlink(struct vmemu *m, struct vm_area_struct *vma)
 {
-	if (vma->vm_file)
-		list_del(m, &vma->shared.list);
+	struct address_space *mapping;
+
+	if (!vma->vm_file)
+		return;
+	mapping = HOST(m, address_space, vma->vm_file);
+	spin_lock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
+	list_del(m, &vma->shared.list);
+	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
+}
+
+/*
+ * A stack grows under mmap_sem for read only: two faults are kept apart by the
+ * anon_vma's lock, or by page_table_lock where there is none.
+ */
+void vma_expand_down(struct vmemu *m, struct vm_area_struct *vma, kulong start)
+{
+	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
+	bool own = !m->rmap->locks_vma_tree;
+	enum lock_class class = own ? LOCK_anon_vma : LOCK_page_table;
+	uint32_t *lock = own ? &HOST(m, anon_vma, vma->anon_vma)->lock :
+			       &mm->page_table_lock;
+
+	spin_lock(m, class, lock);
+	if (start < vma->vm_start) {
+		kulong pages = (vma->vm_start - start) >> PAGE_SHIFT;
+
+		vma->vm_start = start;
+		vma->vm_pgoff -= pages;
+		mm->total_vm += pages;
+		if (vma->vm_flags & VM_LOCKED)
+			mm->locked_vm += pages;
+	}
+	spin_unlock(m, class, lock);
 }
 
 /* The lowest gap of length bytes in [low, high); 0 when there is none. */

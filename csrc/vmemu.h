@@ -85,6 +85,7 @@ enum page_flag_bits {
 	PG_arch_1 = 1 << 10, /* code has been fetched from this frame */
 	PG_reserved = 1 << 11,
 	PG_reclaim = 1 << 17,
+	PG_maplock = 1 << 18,
 	PG_swapcache = 1 << 19,
 	PG_anon = 1 << 20,
 	PG_pgtable = 1 << 24, /* vmemu: a page directory or page table */
@@ -223,6 +224,7 @@ struct mm_struct { /* 524 bytes up to default_kioctx; 528 with anonmm */
 	int32_t map_count; /* vmas */
 	struct rw_semaphore mmap_sem;
 	uint32_t page_table_lock;
+	uint32_t swap_lock;
 	struct list_head mmlist;
 	kulong start_code, end_code, start_data, end_data;
 	kulong start_brk, brk, start_stack;
@@ -305,7 +307,7 @@ struct kmem_cache {
 };
 
 struct zone {
-	uint32_t lock;
+	uint32_t lru_lock;
 	uint32_t free_pages;
 	uint32_t pages_min, pages_low, pages_high;
 	uint32_t present_pages; /* frames not reserved at boot */
@@ -318,6 +320,7 @@ struct zone {
 };
 
 struct kernel_data { /* the kernel's static data, one guest frame */
+	uint32_t swap_lock;
 	struct zone zone;
 	struct kmem_cache caches[NR_CACHES];
 	struct address_space swapper_space;
@@ -449,11 +452,50 @@ struct swap_info {
 	kptr *map_frames; /* guest frames of the swap map, 2048 uint16_t each */
 };
 
+/* Drawn, with the order, in docs/locking.md; the first is the outermost. */
+enum lock_class {
+	LOCK_mmap_sem,   /* mm_struct.mmap_sem */
+	LOCK_page,       /* struct page, PG_locked */
+	LOCK_page_table, /* mm_struct.page_table_lock */
+	LOCK_page_map,   /* struct page, PG_maplock */
+	LOCK_i_mmap,     /* address_space.i_mmap_lock */
+	LOCK_anonmm,     /* anonmm.lock of a bundle's head */
+	LOCK_anon_vma,   /* anon_vma.lock */
+	LOCK_swap,       /* kernel_data.swap_lock */
+	LOCK_lru,        /* zone.lru_lock */
+	NR_LOCK_CLASSES
+};
+
+struct lock_stat {
+	uint64_t acquired;
+	uint64_t failed;     /* trylocks */
+	uint64_t steps_held; /* steps made between lock and unlock */
+	uint64_t since;      /* steps at the last lock */
+};
+
+/* What is about to happen, for whoever watches (m->watch). */
+enum step_kind {
+	STEP_lock,
+	STEP_trylock,
+	STEP_unlock,
+	STEP_read, /* a pte, or vm_flags */
+	STEP_write,
+	STEP_alloc,
+	STEP_wait, /* the lock is taken; return when it may be free */
+};
+
+enum watch_bits {
+	WATCH_LOCKS = 1,   /* the checker wants every lock operation */
+	WATCH_EXPLORE = 2, /* the explorer wants every step */
+};
+
 struct vmemu;
 
 struct rmap_ops {
 	const char *name;
 	uint32_t vma_size, mm_size; /* bytes of the slab objects */
+	/* Nonzero = page_table_lock guards the list and tree of vmas too. */
+	uint32_t locks_vma_tree;
 	/* Nonzero = vma may get an anonymous page without any decision. */
 	int (*prepared)(struct vm_area_struct *);
 	/* A page becomes mapped (mapcount 0 -> 1) at address in vma. */
@@ -494,7 +536,11 @@ struct vmemu {
 	uint64_t ring_head; /* events ever written */
 
 	struct mm_struct *current_mm;
-	uint32_t fault_in_c;  /* decided faults do not go to Python */
+	uint32_t vm_flags_lock; /* 1: page_table_lock too, as before rmap 34 */
+	uint32_t fault_in_c;    /* decided faults do not go to Python */
+	struct lock_stat lock_stat[NR_LOCK_CLASSES];
+	uint64_t steps;       /* lock operations, pte accesses, allocations */
+	uint32_t watch;       /* enum watch_bits */
 	uint32_t in_hook;     /* inside the TLB-fill hook */
 	uint32_t memalloc;    /* PF_MEMALLOC depth: may use the whole reserve */
 	uint32_t tlb_stale;   /* flush before user code runs again */
@@ -524,6 +570,8 @@ struct vmemu {
 extern "Python" int py_fault(struct vmemu *, struct mm_struct *,
 			     uint32_t address, int access);
 extern "Python" int py_reclaim(struct vmemu *, int gfp);
+extern "Python" int py_step(struct vmemu *, int kind, int lock_class,
+			    uint32_t object);
 extern "Python" int py_rmap(struct vmemu *, int call, struct page *,
 			    struct vm_area_struct *, uint32_t address);
 #else
@@ -531,12 +579,14 @@ extern int (*py_fault_entry)(struct vmemu *, struct mm_struct *, uint32_t, int);
 extern int (*py_reclaim_entry)(struct vmemu *, int);
 extern int (*py_rmap_entry)(struct vmemu *, int, struct page *,
 			    struct vm_area_struct *, uint32_t);
+extern int (*py_step_entry)(struct vmemu *, int, int, uint32_t);
 #endif
 void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *,
 				    uint32_t, int),
 		       int (*reclaim)(struct vmemu *, int),
 		       int (*rmap)(struct vmemu *, int, struct page *,
-				   struct vm_area_struct *, uint32_t));
+				   struct vm_area_struct *, uint32_t),
+		       int (*step)(struct vmemu *, int, int, uint32_t));
 
 /* core.c */
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
@@ -551,6 +601,17 @@ const char *vmemu_rmap_name(int i); /* NULL behind the last */
 void vmemu_event(struct vmemu *, int type, uint32_t a, uint32_t b, uint32_t c);
 kptr vmemu_kaddr(struct vmemu *, const void *host); /* 0 for NULL */
 void *vmemu_host(struct vmemu *, kptr);             /* NULL for 0 */
+
+/* lock.c */
+const char *vmemu_lock_name(int lock_class);
+void down_read(struct vmemu *, struct mm_struct *);
+void up_read(struct vmemu *, struct mm_struct *);
+void down_write(struct vmemu *, struct mm_struct *);
+void up_write(struct vmemu *, struct mm_struct *);
+void lock_page_table(struct vmemu *, struct mm_struct *);
+void unlock_page_table(struct vmemu *, struct mm_struct *);
+/* A write of vm_flags, by whatever rule m->vm_flags_lock names. */
+void vma_set_flags(struct vmemu *, struct vm_area_struct *, kulong flags);
 
 /* page_alloc.c */
 struct page *alloc_page(struct vmemu *, int gfp);
@@ -587,6 +648,7 @@ void vma_free(struct vmemu *, struct vm_area_struct *);
 void vma_copy(struct vmemu *, struct vm_area_struct *to,
 	      const struct vm_area_struct *from);
 void vma_link(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
+void vma_expand_down(struct vmemu *, struct vm_area_struct *, kulong start);
 void vma_unlink(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
 void vma_file_link(struct vmemu *, struct vm_area_struct *);
 void vma_file_unlink(struct vmemu *, struct vm_area_struct *);
@@ -595,11 +657,15 @@ kulong get_unmapped_area(struct vmemu *, struct mm_struct *, kulong low,
 
 /* fault.c: each returns enum fault_result */
 int page_fault(struct vmemu *, struct mm_struct *, kulong address, int access);
+int page_fault_locked(struct vmemu *, struct mm_struct *, kulong address,
+		      int access); /* mmap_sem is held */
 int handle_pte_fault(struct vmemu *, struct mm_struct *,
 		     struct vm_area_struct *, kulong address, int write);
 int vma_permits(struct vm_area_struct *, int access); /* yes or no */
 
 /* memory.c */
+/* Every vma's part of [start, end). */
+void unmap_vmas(struct vmemu *, struct mm_struct *, kulong start, kulong end);
 void zap_page_range(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
 		    kulong start, kulong end);
 int copy_page_range(struct vmemu *, struct mm_struct *dst,
@@ -648,6 +714,9 @@ struct anon_vma *anon_vma_alloc(struct vmemu *);
 void anon_vma_free(struct vmemu *, struct anon_vma *);
 void anon_vma_link(struct vmemu *, struct vm_area_struct *); /* at the front */
 void anon_vma_unlink(struct vmemu *, struct vm_area_struct *);
+/* anon_vma_prepare's last step; 0 = another thread was first. */
+int anon_vma_install(struct vmemu *, struct vm_area_struct *,
+		     struct anon_vma *);
 
 /* swap.c, swap_state.c */
 int swap_add(struct vmemu *, int fd, uint32_t pages, int prio); /* type, -1 */

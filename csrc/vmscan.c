@@ -20,22 +20,8 @@ static void add_to_list(struct vmemu *m, struct page *page)
 	}
 }
 
-void lru_cache_add(struct vmemu *m, struct page *page)
-{
-	if (!BUG_ON(m, page->flags & (PG_lru | PG_active)))
-		add_to_list(m, page);
-}
-
-void lru_cache_add_active(struct vmemu *m, struct page *page)
-{
-	if (BUG_ON(m, page->flags & (PG_lru | PG_active)))
-		return;
-	page->flags |= PG_active;
-	add_to_list(m, page);
-}
-
-/* Off its list, PG_active kept. */
-void lru_remove(struct vmemu *m, struct page *page)
+/* Off its list, PG_active kept; lru_lock is held. */
+static void del_from_list(struct vmemu *m, struct page *page)
 {
 	struct zone *zone = &m->k->zone;
 
@@ -47,15 +33,53 @@ void lru_remove(struct vmemu *m, struct page *page)
 		zone->nr_inactive--;
 }
 
+static void lru_lock(struct vmemu *m)
+{
+	spin_lock(m, LOCK_lru, &m->k->zone.lru_lock);
+}
+
+static void lru_unlock(struct vmemu *m)
+{
+	spin_unlock(m, LOCK_lru, &m->k->zone.lru_lock);
+}
+
+void lru_cache_add(struct vmemu *m, struct page *page)
+{
+	if (BUG_ON(m, page->flags & (PG_lru | PG_active)))
+		return;
+	lru_lock(m);
+	add_to_list(m, page);
+	lru_unlock(m);
+}
+
+void lru_cache_add_active(struct vmemu *m, struct page *page)
+{
+	if (BUG_ON(m, page->flags & (PG_lru | PG_active)))
+		return;
+	page->flags |= PG_active;
+	lru_lock(m);
+	add_to_list(m, page);
+	lru_unlock(m);
+}
+
+void lru_remove(struct vmemu *m, struct page *page)
+{
+	lru_lock(m);
+	del_from_list(m, page);
+	lru_unlock(m);
+}
+
 /* inactive,unreferenced -> inactive,referenced -> active,unreferenced */
 void mark_page_accessed(struct vmemu *m, struct page *page)
 {
 	if (!(page->flags & PG_active) && page->flags & PG_referenced &&
 	    page->flags & PG_lru) {
-		lru_remove(m, page);
+		lru_lock(m);
+		del_from_list(m, page);
 		page->flags |= PG_active;
 		page->flags &= ~(kulong)PG_referenced;
 		add_to_list(m, page);
+		lru_unlock(m);
 		count(m, CNT_pgactivate);
 	} else {
 		page->flags |= PG_referenced;
@@ -86,11 +110,9 @@ static enum fate drop_from_cache(struct vmemu *m, struct page *page)
 	return FATE_FREED;
 }
 
-/*
- * One isolated page, for which the caller holds a reference.  FATE_FREED: the
- * caller's is the last one.
- */
-static enum fate shrink_page(struct vmemu *m, struct page *page, bool force)
+/* The page is locked, and the caller holds a reference. */
+static enum fate shrink_locked_page(struct vmemu *m, struct page *page,
+				    bool force)
 {
 	int referenced = page_referenced(m, page);
 
@@ -117,6 +139,37 @@ static enum fate shrink_page(struct vmemu *m, struct page *page, bool force)
 	return drop_from_cache(m, page);
 }
 
+/*
+ * One isolated page, for which the caller holds a reference.  FATE_FREED: the
+ * caller's is the last one.
+ */
+static enum fate shrink_page(struct vmemu *m, struct page *page, bool force)
+{
+	enum fate fate;
+
+	if (!trylock_page(m, page))
+		return FATE_KEEP;
+	fate = shrink_locked_page(m, page, force);
+	unlock_page(m, page);
+	return fate;
+}
+
+/* Takes up to n pages off the cold end of the inactive list, with references. */
+static uint32_t isolate_pages(struct vmemu *m, struct page **batch, uint32_t n)
+{
+	struct zone *zone = &m->k->zone;
+	uint32_t i;
+
+	lru_lock(m);
+	for (i = 0; i < n && zone->nr_inactive; i++) {
+		batch[i] = ENTRY(m, zone->inactive_list.prev, page, lru);
+		del_from_list(m, batch[i]);
+		get_page(m, batch[i]);
+	}
+	lru_unlock(m);
+	return i;
+}
+
 /* Scans up to nr_to_scan pages from the cold end; the number freed. */
 uint32_t shrink_cache(struct vmemu *m, uint32_t nr_to_scan)
 {
@@ -126,39 +179,43 @@ uint32_t shrink_cache(struct vmemu *m, uint32_t nr_to_scan)
 
 	m->memalloc++;
 	while (nr_to_scan && zone->nr_inactive) {
-		for (n = 0; n < SWAP_CLUSTER_MAX && n < nr_to_scan &&
-			    zone->nr_inactive;
-		     n++) {
-			batch[n] =
-				ENTRY(m, zone->inactive_list.prev, page, lru);
-			lru_remove(m, batch[n]);
-			get_page(m, batch[n]);
-		}
+		n = isolate_pages(m, batch,
+				  nr_to_scan < SWAP_CLUSTER_MAX ?
+					  nr_to_scan :
+					  SWAP_CLUSTER_MAX);
 		nr_to_scan -= n;
 		zone->pages_scanned += n;
 		m->counter[CNT_pgscan] += n;
 		for (i = 0; i < n; i++) {
 			struct page *page = batch[i];
+			enum fate fate = shrink_page(m, page, false);
 
-			switch (shrink_page(m, page, false)) {
-			case FATE_FREED:
+			if (fate == FATE_FREED) {
 				freed++;
-				put_page(m, page);
-				continue;
-			case FATE_ACTIVATE:
-				page->flags |= PG_active;
-				count(m, CNT_pgactivate);
-				break;
-			case FATE_KEEP:
-				break;
+			} else {
+				if (fate == FATE_ACTIVATE) {
+					page->flags |= PG_active;
+					count(m, CNT_pgactivate);
+				}
+				lru_lock(m);
+				add_to_list(m, page);
+				lru_unlock(m);
 			}
-			add_to_list(m, page);
 			put_page(m, page);
 		}
 	}
 	m->memalloc--;
 	m->counter[CNT_pgsteal] += freed;
 	return freed;
+}
+
+/* Whether an active page, off its list, goes back there. */
+static bool stays_active(struct vmemu *m, struct page *page, int reclaim_mapped,
+			 bool swap)
+{
+	if (page->mapcount && (!reclaim_mapped || page_referenced(m, page)))
+		return true;
+	return !swap && page->flags & PG_anon;
 }
 
 /* Moves cold pages from the active to the inactive list. */
@@ -172,22 +229,22 @@ void refill_inactive_zone(struct vmemu *m, uint32_t nr_pages,
 	/* Not past the pages that were there at the start. */
 	if (nr_pages > zone->nr_active)
 		nr_pages = zone->nr_active;
-	for (; scanned < nr_pages; scanned++) {
-		struct page *page = ENTRY(m, zone->active_list.prev, page, lru);
-		bool stays;
+	for (; scanned < nr_pages && zone->nr_active; scanned++) {
+		struct page *page;
 
-		lru_remove(m, page);
-		if (page->mapcount)
-			stays = !reclaim_mapped || page_referenced(m, page);
-		else
-			stays = false;
-		if (!swap && page->flags & PG_anon)
-			stays = true;
-		if (!stays) {
+		lru_lock(m);
+		page = ENTRY(m, zone->active_list.prev, page, lru);
+		del_from_list(m, page);
+		get_page(m, page);
+		lru_unlock(m);
+		if (!stays_active(m, page, reclaim_mapped, swap)) {
 			page->flags &= ~(kulong)PG_active;
 			moved++;
 		}
+		lru_lock(m);
 		add_to_list(m, page);
+		lru_unlock(m);
+		put_page(m, page);
 	}
 	zone->pages_scanned += scanned;
 	m->counter[CNT_pgrefill] += scanned;
@@ -201,13 +258,18 @@ int reclaim_page(struct vmemu *m, struct page *page)
 
 	if (!(page->flags & PG_lru))
 		return 0;
-	lru_remove(m, page);
+	lru_lock(m);
+	del_from_list(m, page);
 	get_page(m, page);
+	lru_unlock(m);
 	m->memalloc++;
 	fate = shrink_page(m, page, true);
 	m->memalloc--;
-	if (fate != FATE_FREED)
+	if (fate != FATE_FREED) {
+		lru_lock(m);
 		add_to_list(m, page);
+		lru_unlock(m);
+	}
 	put_page(m, page);
 	return fate == FATE_FREED;
 }

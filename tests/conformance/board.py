@@ -71,7 +71,10 @@ class Board:
     # ---- page tables
 
     def slot(self, address: int, mm: Any = None) -> Any:
-        slot = lib.pte_alloc(self.m, self.mm.ptr if mm is None else mm, address)
+        mm = self.mm.ptr if mm is None else mm
+        lib.lock_page_table(self.m, mm)
+        slot = lib.pte_alloc(self.m, mm, address)
+        lib.unlock_page_table(self.m, mm)
         assert slot != ffi.NULL
         return slot
 

@@ -79,9 +79,5 @@ def _expand_stack(vm: MemoryManager, mm: Any, vma: Any, start: int) -> int:
         if error.errno != errno.ENOMEM:
             raise
         return _MAPERR
-    vma.vm_start = start
-    vma.vm_pgoff -= pages
-    mm.total_vm += pages
-    if locked:
-        mm.locked_vm += pages
+    lib.vma_expand_down(m, vma, start)
     return _MINOR

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.core import PAGE_SHIFT, lib
 from vmemu.errors import Errno
-from vmemu.mm.mm import Mm
+from vmemu.mm.mm import Mm, mmap_sem_write
 
 if TYPE_CHECKING:
     from typing import Any
@@ -20,6 +20,7 @@ _COPIED = (
 )
 
 
+@mmap_sem_write
 def dup_mmap(parent: Mm) -> Mm:
     """The child's mm: every vma and, by ``copy_page_range``, every pte.  Errno ENOMEM.
 

@@ -6,7 +6,7 @@ mincore answers for anonymous memory too, as kernels since 2.6.21 do.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, TASK_SIZE, ffi, lib
 from vmemu.errors import Errno
@@ -17,11 +17,9 @@ from vmemu.mm.consts import (
     MADV_SEQUENTIAL,
     MADV_WILLNEED,
 )
+from vmemu.mm.mm import Mm, mmap_sem_read, mmap_sem_write
 from vmemu.mm.mmap import page_align
 from vmemu.mm.vma import find_vma_prev, split_vma
-
-if TYPE_CHECKING:
-    from vmemu.mm.mm import Mm
 
 __all__ = ["do_madvise", "do_mincore"]
 
@@ -32,6 +30,7 @@ _BEHAVIOR = {
 }
 
 
+@mmap_sem_write
 def do_madvise(mm: Mm, addr: int, length: int, advice: int) -> None:
     """Apply advice to a range (``sys_madvise``).
 
@@ -76,7 +75,7 @@ def _advise(mm: Mm, vma: Any, start: int, end: int, advice: int) -> None:
             split_vma(mm, vma, start, new_below=True)
         if end != vma.vm_end:
             split_vma(mm, vma, end, new_below=False)
-        vma.vm_flags = flags
+        lib.vma_set_flags(m, vma, flags)
 
 
 def _read_ahead(mm: Mm, start: int, end: int) -> None:
@@ -92,6 +91,7 @@ def _read_ahead(mm: Mm, start: int, end: int) -> None:
                 lib.put_page(m, page)
 
 
+@mmap_sem_read
 def do_mincore(mm: Mm, addr: int, length: int, vec: int) -> None:
     """One byte per page at ``vec``: 1 if its page is in memory.  Errno EINVAL, ENOMEM, EFAULT."""
     if addr & 0xFFF:

@@ -7,20 +7,19 @@ after VM_LOCKED is set comes back in make_present.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, TASK_SIZE, lib
 from vmemu.errors import Errno
 from vmemu.mm.consts import MCL_CURRENT, MCL_FUTURE
+from vmemu.mm.mm import Mm, mmap_sem_write
 from vmemu.mm.mmap import page_align
 from vmemu.mm.vma import find_vma_prev, split_vma
-
-if TYPE_CHECKING:
-    from vmemu.mm.mm import Mm
 
 __all__ = ["do_mlock", "do_mlockall", "do_munlock", "do_munlockall"]
 
 
+@mmap_sem_write
 def do_mlock(mm: Mm, addr: int, length: int) -> None:
     """Keep a range in memory (``sys_mlock``); Errno ENOMEM, EINVAL, EAGAIN."""
     start, end = _range(addr, length)
@@ -29,12 +28,14 @@ def do_mlock(mm: Mm, addr: int, length: int) -> None:
     _set_locked(mm, start, end, on=True)
 
 
+@mmap_sem_write
 def do_munlock(mm: Mm, addr: int, length: int) -> None:
     """Let a range be reclaimed again (``sys_munlock``); Errno ENOMEM, EINVAL."""
     start, end = _range(addr, length)
     _set_locked(mm, start, end, on=False)
 
 
+@mmap_sem_write
 def do_mlockall(mm: Mm, flags: int) -> None:
     """Lock what is mapped (MCL_CURRENT), what will be (MCL_FUTURE), or both."""
     if not flags or flags & ~(MCL_CURRENT | MCL_FUTURE):
@@ -46,6 +47,7 @@ def do_mlockall(mm: Mm, flags: int) -> None:
         _set_all(mm, on=True)
 
 
+@mmap_sem_write
 def do_munlockall(mm: Mm) -> None:
     """Undo every lock and MCL_FUTURE."""
     mm.ptr.def_flags = 0
@@ -92,7 +94,7 @@ def _fixup(mm: Mm, vma: Any, start: int, end: int, *, on: bool) -> None:
         split_vma(mm, vma, start, new_below=True)
     if end != vma.vm_end:
         split_vma(mm, vma, end, new_below=False)
-    vma.vm_flags = flags
+    lib.vma_set_flags(mm.core.m, vma, flags)
     pages = (end - start) >> PAGE_SHIFT
     mm.ptr.locked_vm += pages if on else -pages
     if on:

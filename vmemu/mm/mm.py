@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from vmemu.core import PAGE_SHIFT, TASK_SIZE, ffi, lib
 from vmemu.errors import Errno
@@ -14,7 +15,10 @@ from vmemu.mm.consts import RLIM_INFINITY, STACK_LIMIT
 if TYPE_CHECKING:
     from vmemu.mm.manager import MemoryManager
 
-__all__ = ["Mm", "Rlimits"]
+__all__ = ["Mm", "Rlimits", "mmap_sem_read", "mmap_sem_write"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass
@@ -73,9 +77,8 @@ class Mm:
 
     def _exit_mmap(self) -> None:
         m, vm = self.core.m, self.vm
-        lib.flush_tlb(m)
+        lib.unmap_vmas(m, self.ptr, 0, TASK_SIZE)
         for vma in list(self.vmas()):
-            lib.zap_page_range(m, self.ptr, vma, vma.vm_start, vma.vm_end)
             if vma.vm_flags & lib.VM_ACCOUNT:
                 vm.unacct_memory((vma.vm_end - vma.vm_start) >> PAGE_SHIFT)
             vm.rmap.vma_free(vma)
@@ -148,7 +151,44 @@ class Mm:
         self.write(address, (value & 0xFFFFFFFF).to_bytes(4, "little"))
 
     def make_present(self, start: int, end: int, *, write: bool) -> int:
-        """Fault in every page of a range (``make_pages_present``); ``enum fault_result``."""
+        """Fault in every page of a range (``make_pages_present``); ``enum fault_result``.
+
+        mmap_sem is held.
+        """
         result: int = lib.make_pages_present(self.core.m, self.ptr, start, end, write)
         self.core.check_bug()
         return result
+
+
+def mmap_sem_write(
+    body: Callable[Concatenate[Mm, P], T],
+) -> Callable[Concatenate[Mm, P], T]:
+    """Run a function of an mm with its mmap_sem held for write: it changes vmas."""
+
+    @functools.wraps(body)
+    def locked(mm: Mm, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        m, ptr = mm.core.m, mm.ptr
+        lib.down_write(m, ptr)
+        try:
+            return body(mm, *args, **kwargs)
+        finally:
+            lib.up_write(m, ptr)
+
+    return locked
+
+
+def mmap_sem_read(
+    body: Callable[Concatenate[Mm, P], T],
+) -> Callable[Concatenate[Mm, P], T]:
+    """Run a function of an mm with its mmap_sem held for read: vmas stay as they are."""
+
+    @functools.wraps(body)
+    def locked(mm: Mm, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        m, ptr = mm.core.m, mm.ptr
+        lib.down_read(m, ptr)
+        try:
+            return body(mm, *args, **kwargs)
+        finally:
+            lib.up_read(m, ptr)
+
+    return locked

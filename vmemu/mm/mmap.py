@@ -29,17 +29,18 @@ from vmemu.mm.consts import (
     STACK_TOP,
     TASK_UNMAPPED_BASE,
 )
+from vmemu.mm.mm import Mm, mmap_sem_write
 from vmemu.mm.vma import find_vma_prev, new_vma, split_vma, vma_merge
 
 if TYPE_CHECKING:
     from vmemu.fs.inode import Inode
-    from vmemu.mm.mm import Mm
 
 __all__ = [
     "do_brk",
     "do_mmap",
     "do_munmap",
     "get_unmapped_area",
+    "munmap_locked",
     "page_align",
     "setup_stack",
     "sys_brk",
@@ -90,6 +91,7 @@ def get_unmapped_area(mm: Mm, hint: int, length: int) -> int:
     return found
 
 
+@mmap_sem_write
 def do_mmap(
     mm: Mm,
     addr: int,
@@ -129,7 +131,7 @@ def do_mmap(
     if vm_flags & lib.VM_LOCKED and (mm.ptr.locked_vm + pages) << PAGE_SHIFT > mm.rlimits.memlock:
         raise Errno(errno.EAGAIN)
     if flags & MAP_FIXED:
-        do_munmap(mm, addr, length)
+        munmap_locked(mm, addr, length)
     _map_area(mm, addr, length, vm_flags, bool(flags & MAP_NORESERVE), file, pgoff)
     if vm_flags & lib.VM_LOCKED or flags & MAP_POPULATE:
         mm.make_present(addr, addr + length, write=bool(prot & PROT_WRITE))
@@ -162,8 +164,14 @@ def _map_area(
     mm.core.event(lib.EV_mmap, addr, addr + length, vm_flags)
 
 
+@mmap_sem_write
 def do_munmap(mm: Mm, addr: int, length: int) -> None:
-    """Unmap a range (``do_munmap``); Errno EINVAL, or ENOMEM when a split finds no memory."""
+    """Unmap a range (``sys_munmap``); Errno EINVAL, or ENOMEM when a split finds no memory."""
+    munmap_locked(mm, addr, length)
+
+
+def munmap_locked(mm: Mm, addr: int, length: int) -> None:
+    """The same with mmap_sem held for write already (``do_munmap``)."""
     if addr & 0xFFF or addr > TASK_SIZE or length > TASK_SIZE - addr:
         raise Errno(errno.EINVAL)
     length = page_align(length)
@@ -180,6 +188,7 @@ def do_munmap(mm: Mm, addr: int, length: int) -> None:
     if last is not None and last.vm_start < end:
         split_vma(mm, last, end, new_below=True)
         vma, prev = find_vma_prev(mm, addr)
+    lib.unmap_vmas(mm.core.m, mm.ptr, addr, end)
     while vma is not None and vma.vm_start < end:
         nxt = mm.next_vma(vma)
         _unmap_vma(mm, vma)
@@ -198,7 +207,6 @@ def _unmap_vma(mm: Mm, vma: Any) -> None:
         ptr.locked_vm -= pages
     if vma.vm_flags & lib.VM_ACCOUNT:
         mm.vm.unacct_memory(pages)
-    lib.zap_page_range(m, ptr, vma, vma.vm_start, vma.vm_end)
     mm.vm.rmap.vma_free(vma)
     lib.vma_unlink(m, ptr, vma)
     lib.vma_free(m, vma)
@@ -212,6 +220,7 @@ def _free_tables(mm: Mm, start: int, end: int, prev: Any, nxt: Any) -> None:
     lib.free_pgtables(mm.core.m, mm.ptr, low, high)
 
 
+@mmap_sem_write
 def sys_brk(mm: Mm, brk: int) -> int:
     """Move the end of the heap (``sys_brk``); the end as it is afterwards."""
     ptr, vm = mm.ptr, mm.vm
@@ -223,7 +232,7 @@ def sys_brk(mm: Mm, brk: int) -> int:
     if new <= old:
         try:
             if new < old:
-                do_munmap(mm, new, old - new)
+                munmap_locked(mm, new, old - new)
         except Errno:
             return int(ptr.brk)
         ptr.brk = brk
@@ -234,7 +243,7 @@ def sys_brk(mm: Mm, brk: int) -> int:
     if vma is not None and vma.vm_start < new + PAGE_SIZE:
         return int(ptr.brk)
     try:
-        do_brk(mm, old, new - old)
+        _brk(mm, old, new - old)
     except Errno:
         return int(ptr.brk)
     ptr.brk = brk
@@ -242,8 +251,13 @@ def sys_brk(mm: Mm, brk: int) -> int:
     return brk
 
 
+@mmap_sem_write
 def do_brk(mm: Mm, addr: int, length: int) -> None:
     """Anonymous heap or bss memory at a fixed place (``do_brk``); Errno ENOMEM, EAGAIN."""
+    _brk(mm, addr, length)
+
+
+def _brk(mm: Mm, addr: int, length: int) -> None:
     length = page_align(length)
     if length == 0:
         return
@@ -253,7 +267,7 @@ def do_brk(mm: Mm, addr: int, length: int) -> None:
     locked = vm_flags & lib.VM_LOCKED
     if locked and mm.ptr.locked_vm * PAGE_SIZE + length > mm.rlimits.memlock:
         raise Errno(errno.EAGAIN)
-    do_munmap(mm, addr, length)
+    munmap_locked(mm, addr, length)
     if mm.ptr.map_count >= MAX_MAP_COUNT:
         raise Errno(errno.ENOMEM)
     _map_area(mm, addr, length, vm_flags, False, None, 0)
@@ -261,6 +275,7 @@ def do_brk(mm: Mm, addr: int, length: int) -> None:
         mm.make_present(addr, addr + length, write=True)
 
 
+@mmap_sem_write
 def setup_stack(mm: Mm) -> None:
     """The stack's vma, one page below STACK_TOP (``setup_arg_pages``); Errno ENOMEM.
 

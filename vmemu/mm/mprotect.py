@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vmemu.core import PAGE_SHIFT, lib
 from vmemu.errors import Errno
 from vmemu.mm.consts import PROT_EXEC, PROT_GROWSDOWN, PROT_READ, PROT_WRITE
+from vmemu.mm.mm import Mm, mmap_sem_write
 from vmemu.mm.mmap import page_align, prot_to_flags
 from vmemu.mm.vma import find_vma_prev, split_vma, vma_merge
-
-if TYPE_CHECKING:
-    from vmemu.mm.mm import Mm
 
 __all__ = ["do_mprotect"]
 
 _RWX = lib.VM_READ | lib.VM_WRITE | lib.VM_EXEC
 
 
+@mmap_sem_write
 def do_mprotect(mm: Mm, addr: int, length: int, prot: int) -> None:
     """Set PROT_* for a range (``sys_mprotect``).
 
@@ -88,7 +87,6 @@ def _fixup(mm: Mm, vma: Any, prev: Any, start: int, end: int, flags: int) -> Any
             if charged:
                 mm.vm.unacct_memory(pages)
             raise
-    vma.vm_flags = flags
-    vma.vm_page_prot = lib.vm_page_prot(flags)
+    lib.vma_set_flags(mm.core.m, vma, flags)
     lib.change_protection(mm.core.m, mm.ptr, vma, start, end, vma.vm_page_prot)
     return vma

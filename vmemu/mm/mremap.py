@@ -7,20 +7,19 @@ program, and depends on the reverse map.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vmemu.core import PAGE_SHIFT, TASK_SIZE, lib
 from vmemu.errors import Errno
 from vmemu.mm.consts import MAX_MAP_COUNT, MREMAP_FIXED, MREMAP_MAYMOVE
-from vmemu.mm.mmap import do_munmap, get_unmapped_area, page_align
+from vmemu.mm.mm import Mm, mmap_sem_write
+from vmemu.mm.mmap import get_unmapped_area, munmap_locked, page_align
 from vmemu.mm.vma import find_vma_prev, vma_merge
-
-if TYPE_CHECKING:
-    from vmemu.mm.mm import Mm
 
 __all__ = ["do_mremap"]
 
 
+@mmap_sem_write
 def do_mremap(mm: Mm, old: int, old_length: int, new_length: int, flags: int, new: int = 0) -> int:
     """Resize or move a mapping (``do_mremap``); its address.
 
@@ -41,10 +40,10 @@ def do_mremap(mm: Mm, old: int, old_length: int, new_length: int, flags: int, ne
             raise Errno(errno.EINVAL)
         if new < old + old_length and old < new + new_length:
             raise Errno(errno.EINVAL)
-        do_munmap(mm, new, new_length)
+        munmap_locked(mm, new, new_length)
     if old_length >= new_length:
         if old_length > new_length:
-            do_munmap(mm, old + new_length, old_length - new_length)
+            munmap_locked(mm, old + new_length, old_length - new_length)
         if not fixed or new == old:
             return old
         old_length = new_length
@@ -138,11 +137,11 @@ def _move_vma(mm: Mm, vma: Any, old: int, old_length: int, new: int, new_length:
     if flags & lib.VM_LOCKED:
         ptr.locked_vm += pages
     if flags & lib.VM_ACCOUNT:
-        # do_munmap gives back what the new area was never charged for.
+        # munmap gives back what the new area was never charged for.
         vm.committed += (new_length if failed else old_length) >> PAGE_SHIFT
     if failed:
-        do_munmap(mm, new, new_length)
+        munmap_locked(mm, new, new_length)
         raise Errno(errno.ENOMEM)
-    do_munmap(mm, old, old_length)
+    munmap_locked(mm, old, old_length)
     if flags & lib.VM_LOCKED and new_length > old_length:
         mm.make_present(new + old_length, new + new_length, write=bool(flags & lib.VM_WRITE))

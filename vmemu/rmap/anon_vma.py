@@ -34,27 +34,26 @@ class AnonVma(RmapScheme):
         """``anon_vma_prepare``: the neighbour's anon_vma, or a new one."""
         if vma.anon_vma:
             return True
-        adopted = self._find_mergeable(mm, vma) if self.find_mergeable else 0
-        if not adopted:
-            new = lib.anon_vma_alloc(self.core.m)
-            if not new:
-                return False
-            adopted = self.core.kaddr(new)
-        vma.anon_vma = adopted
-        lib.anon_vma_link(self.core.m, vma)
+        m = self.core.m
+        adopted = self._find_mergeable(mm, vma) if self.find_mergeable else None
+        anon_vma = adopted or lib.anon_vma_alloc(m)
+        if not anon_vma:
+            return False
+        if not lib.anon_vma_install(m, vma, anon_vma) and not adopted:
+            lib.anon_vma_free(m, anon_vma)
         return True
 
-    def _find_mergeable(self, mm: Any, vma: Any) -> int:
-        """kptr of the anon_vma of a touching neighbour that mprotect could merge with."""
+    def _find_mergeable(self, mm: Any, vma: Any) -> Any:
+        """The anon_vma of a touching neighbour that mprotect could merge with, or None."""
         core = self.core
         nxt = core.vma(vma.vm_next)
         if nxt is not None and nxt.anon_vma and self._continues(vma, nxt):
-            return int(nxt.anon_vma)
+            return ffi.cast("struct anon_vma *", core.base + nxt.anon_vma)
         lib.find_vma_prev(core.m, mm, vma.vm_start, self._out)
         prev = self._out[0]
         if prev and prev.anon_vma and self._continues(prev, vma):
-            return int(prev.anon_vma)
-        return 0
+            return ffi.cast("struct anon_vma *", core.base + prev.anon_vma)
+        return None
 
     @staticmethod
     def _continues(low: Any, high: Any) -> bool:
