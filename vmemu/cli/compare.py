@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from vmemu.cli.options import (
+    examples,
     given,
     json_option,
     machine_options,
@@ -18,15 +19,22 @@ from vmemu.cli.options import (
 __all__ = ["command"]
 
 
-@click.command("compare", short_help="Run scenarios under the schemes, print one table.")
+@click.command(
+    "compare",
+    epilog=examples(
+        "vmemu compare",
+        "vmemu compare fork-server --set R=64 --set N=16",
+        "vmemu compare mprotect-halves --rmap anon_vma --rmap anon_vma39",
+        "vmemu compare late-subfamily --json",
+    ),
+    short_help="Run scenarios under the schemes, print one table.",
+)
 @rmaps_option
 @set_option
 @machine_options
 @json_option
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
-@click.pass_context
 def command(
-    ctx: click.Context,
     scenarios: tuple[str, ...],
     rmaps: tuple[str, ...],
     settings: tuple[str, ...],
@@ -39,17 +47,10 @@ def command(
     question: page-table walks, and candidates rejected without one, for each page; ref is
     the same for page_referenced.  copies are pages copied only because of the scheme, vmas
     those of the area.  bytes are what the scheme's objects take, rounded their share of full
-    slabs.  The last column holds it all against what RMAP.md derives (vmemu list scenarios).
+    slabs.  The last column holds it all against what is derived for each scheme (vmemu list scenarios).
 
     A --set holds for every scenario that has such a parameter.  With --json, one scenario
     gives an object, several a list.
-
-    \b
-    Examples:
-      vmemu compare
-      vmemu compare fork-server --set R=64 --set N=16
-      vmemu compare mprotect-halves --rmap anon_vma --rmap anon_vma39
-      vmemu compare late-subfamily --json
     """
     from vmemu.cli.progress import Progress
     from vmemu.lab.compare import DEFAULT_SCHEMES, check_settings, compare, table
@@ -71,4 +72,4 @@ def command(
     differing = [result.scenario.name for result in results if not result.same_output]
     if differing:
         click.echo(f"vmemu: guests' output differs by scheme: {', '.join(differing)}", err=True)
-        ctx.exit(1)
+        click.get_current_context().exit(1)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmemu.cli.options import json_option
+from vmemu.cli.options import examples, json_option
 
 if TYPE_CHECKING:
     from vmemu.lab.scenario import Expectation, Parameter, Scenario
@@ -18,24 +19,30 @@ _SCHEMES = ("anonmm", "anon_vma", "anon_vma39")
 _KINDS = ("schemes", "scenarios", "guests")
 
 
-@click.command("list", short_help="Show schemes, scenarios, guests.")
+@click.command(
+    "list",
+    epilog=examples(
+        "vmemu list",
+        "vmemu list scenarios",
+        "vmemu list --json guests",
+    ),
+    short_help="Show schemes, scenarios, guests.",
+)
 @json_option
 @click.argument("what", required=False, type=click.Choice(_KINDS))
 def command(what: str | None, as_json: bool) -> None:
     """Show the reverse maps, the scenarios, and the guests that come with vmemu.
 
-    Under each scenario stands what RMAP.md derives for it, in terms of its parameters.
-
-    \b
-    Examples:
-      vmemu list
-      vmemu list scenarios
-      vmemu list --json guests
+    Under each scenario stands what is derived for it, in terms of its parameters.
     """
     kinds = (what,) if what else _KINDS
-    collect = {"schemes": _schemes, "scenarios": _scenarios, "guests": _guests}
-    found = {kind: collect[kind]() for kind in kinds}
     if as_json:
+        collect: dict[str, Callable[[], Any]] = {
+            "schemes": _schemes,
+            "scenarios": _scenarios,
+            "guests": _guests,
+        }
+        found = {kind: collect[kind]() for kind in kinds}
         click.echo(json.dumps(found[what] if what else found, indent=2))
         return
     for i, kind in enumerate(kinds):
@@ -44,7 +51,7 @@ def command(what: str | None, as_json: bool) -> None:
         if kind == "scenarios":
             _show_scenarios()
         else:
-            _show(found[kind])
+            _show(_schemes() if kind == "schemes" else _guests())
 
 
 def _schemes() -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from vmemu import __version__
+from vmemu.cli.options import examples
 from vmemu.errors import KernelBug, VmemuError
 
 __all__ = ["cli", "main"]
@@ -51,19 +52,21 @@ class _Lazy(click.Group):
 
 
 @click.group(
-    cls=_Lazy, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=_Lazy,
+    epilog=examples(
+        "vmemu run hello",
+        "vmemu compare fork-server --set N=32",
+        "vmemu overhead",
+        "vmemu list",
+    ),
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, message="vmemu %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Run i386 Linux programs on an emulated virtual-memory system whose reverse map can be
     exchanged, and measure what each reverse map costs.
-
-    \b
-    vmemu run hello
-    vmemu compare fork-server --set N=32
-    vmemu overhead
-    vmemu list
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

@@ -9,12 +9,20 @@ import click
 
 from vmemu.errors import ConfigError
 
-__all__ = ["json_option", "machine_options", "parse_settings", "rmaps_option", "set_option"]
+__all__ = [
+    "examples",
+    "given",
+    "json_option",
+    "machine_options",
+    "parse_settings",
+    "rmaps_option",
+    "set_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _MACHINE = (
-    click.option("--ram", metavar="SIZE", help="Guest RAM, such as 512K, 32M, 1G."),
+    click.option("--ram", metavar="SIZE", help="Guest RAM, such as 1M, 32M, 896M."),
     click.option(
         "--swap",
         metavar="SIZE|PATH[:SIZE]|none",
@@ -39,6 +47,11 @@ _MACHINE = (
         help="Guess (0), always (1), or never (2) promise more memory than there is.",
     ),
 )
+
+
+def examples(*commands: str) -> str:
+    """An epilog of examples, a line each."""
+    return "\b\nExamples:\n" + "".join(f"  {command}\n" for command in commands)
 
 
 def machine_options(command: F) -> F:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from vmemu.cli.options import (
+    examples,
     given,
     json_option,
     machine_options,
@@ -20,7 +21,15 @@ from vmemu.errors import ConfigError
 __all__ = ["command"]
 
 
-@click.command("overhead", short_help="Measure bytes for each vma and mm of each scheme.")
+@click.command(
+    "overhead",
+    epilog=examples(
+        "vmemu overhead",
+        "vmemu overhead --set K=8192 --json",
+        "vmemu overhead --rmap anon_vma39",
+    ),
+    short_help="Measure bytes for each vma and mm of each scheme.",
+)
 @rmaps_option
 @set_option
 @machine_options
@@ -35,12 +44,6 @@ def command(
     compared with those of the same run without a reverse map (scheme none).  Bytes are those
     of the objects; slab-rounded, of their share of full slabs; the last column counts the
     frames that all of them took in this run.
-
-    \b
-    Examples:
-      vmemu overhead
-      vmemu overhead --set K=8192 --json
-      vmemu overhead --rmap anon_vma39
     """
     from vmemu.cli.progress import Progress
     from vmemu.lab import overhead
@@ -52,8 +55,7 @@ def command(
         if name not in params:
             raise ConfigError(f"overhead has no parameter {name!r}, it has {', '.join(params)}")
     k, m = (
-        int(p.parse(values[p.name]) if p.name in values else p.default)
-        for p in overhead.PARAMETERS
+        int(p.parse(values[p.name]) if p.name in values else p.default) for p in overhead.PARAMETERS
     )
     schemes = tuple(dict.fromkeys(rmaps)) or DEFAULT_SCHEMES
     runs = len({overhead.BASELINE, *schemes}) * (len(overhead.MODES) + 1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vmemu.cli.options import given, machine_options, parse_settings, set_option
+from vmemu.cli.options import examples, given, machine_options, parse_settings, set_option
 from vmemu.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,7 +22,15 @@ __all__ = ["command"]
 
 
 @click.command(
-    "run", context_settings={"allow_interspersed_args": False}, short_help="Run a program."
+    "run",
+    epilog=examples(
+        "vmemu run hello",
+        "vmemu run --ram 2M --stats swap-storm PAGES=2048",
+        "vmemu run --rmap anonmm --strace ./a.out one two",
+        "vmemu run --json-to stats.json --seed 7 fork-server R=8",
+    ),
+    context_settings={"allow_interspersed_args": False},
+    short_help="Run a program.",
 )
 @click.option("--rmap", metavar="SCHEME", help="The reverse map.  [default: anon_vma]")
 @machine_options
@@ -37,9 +45,7 @@ __all__ = ["command"]
 @click.option("--check", is_flag=True, help="Check the machine at the program's exit and after.")
 @click.argument("program")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@click.pass_context
 def command(
-    ctx: click.Context,
     program: str,
     arguments: tuple[str, ...],
     settings: tuple[str, ...],
@@ -61,13 +67,6 @@ def command(
 
     Statistics are of the moment the program ends, while it still has its memory.  They go to
     stderr, so that they never mix with the program's output.
-
-    \b
-    Examples:
-      vmemu run hello
-      vmemu run --ram 2M --stats swap-storm PAGES=2048
-      vmemu run --rmap anonmm --strace ./a.out one two
-      vmemu run --json-to stats.json --seed 7 fork-server R=8
     """
     from vmemu.lab.guests import find_program
     from vmemu.machine import Machine
@@ -106,7 +105,7 @@ def command(
             report.write(json.dumps(facts, indent=2) + "\n")
     if as_json:
         _say(json.dumps(facts))
-    ctx.exit(status.exit_status)
+    click.get_current_context().exit(status.exit_status)
 
 
 class _Observer:

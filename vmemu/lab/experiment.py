@@ -156,9 +156,7 @@ def run_scenario(
         machine.kernel.log = lambda line: _log(errors, line)
         before = machine.core.counters()
         argv = scenario.argv(params)
-        machine.spawn(
-            guest_path(scenario.guest), argv, stdin=None, stdout=output, stderr=errors
-        )
+        machine.spawn(guest_path(scenario.guest), argv, stdin=None, stdout=output, stderr=errors)
         status = machine.run()
         machine.check()
         _expect_success(scenario, scheme, status, errors, result)
@@ -238,5 +236,6 @@ def _expect_success(
     else:
         what = f"ended without marking {scenario.mark!r}"
     raise ScenarioError(
-        f"scenario {scenario.name} under {scheme}: its guest {what}" + (f" ({said})" if said else "")
+        f"scenario {scenario.name} under {scheme}: its guest {what}"
+        + (f" ({said})" if said else "")
     )

@@ -24,23 +24,32 @@ def guest_path(name: str) -> str:
 def find_program(program: str) -> str:
     """What ``program`` means on a command line: a file, or a shipped guest.
 
-    A guest is named ``hello`` or ``guests/hello``; a file of that name goes first.  What is
-    neither is returned as it stands, for the kernel to complain of.
+    A guest is named ``hello`` or ``guests/hello``; a file of that name goes first.  A path
+    that is neither is returned as it stands, for the kernel to complain of; ConfigError for
+    a mere name.
     """
-    path = Path(program)
-    if path.is_file():
+    if Path(program).is_file():
         return program
-    directory, _, name = program.rpartition("/")
+    directory, slash, name = program.rpartition("/")
     if directory in ("", "guests") and name and (GUESTS / name).is_file():
         return str(GUESTS / name)
-    return program
+    if slash or Path(program).exists():
+        return program
+    import difflib
+
+    guests = [path.name for path in GUESTS.iterdir() if not path.suffix]
+    near = difflib.get_close_matches(program, guests, 1)
+    hint = f"did you mean {near[0]}?" if near else "see vmemu list guests"
+    raise ConfigError(f"there is no file and no guest {program!r} ({hint})")
 
 
 def guest_summaries() -> dict[str, str]:
     """What each shipped guest shows, by name: the first sentence of its source."""
     found = {}
     for source in sorted(GUESTS.glob("*.c")):
-        comment = re.match(rf"/\*[\s*]*{re.escape(source.stem)}: (.*?)\*/", source.read_text(), re.S)
+        comment = re.match(
+            rf"/\*[\s*]*{re.escape(source.stem)}: (.*?)\*/", source.read_text(), re.S
+        )
         text = re.sub(r"\s*\n\s*\*?\s*", " ", comment[1]).strip() if comment else ""
         found[source.stem] = re.split(r"(?<=[.?!]) ", text)[0].rstrip(".")
     return found

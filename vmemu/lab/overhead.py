@@ -11,16 +11,19 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmemu.core import PAGE_SIZE, lib
 from vmemu.errors import VmemuError
 from vmemu.lab.guests import guest_path
 from vmemu.lab.scenario import Parameter
-from vmemu.lab.slabs import SHARED, SlabUse, slab_use
+from vmemu.lab.slabs import SlabUse, slab_use
 from vmemu.lab.table import Cell, format_table
 from vmemu.machine import Machine, parse_size
 from vmemu.rmap import scheme_class
+
+if TYPE_CHECKING:
+    from vmemu.kernel.task import Task
 
 __all__ = ["BASELINE", "MODES", "PARAMETERS", "Cost", "Overhead", "measure_overhead", "table"]
 
@@ -106,19 +109,16 @@ def measure_overhead(
         Overhead(
             scheme,
             {mode: _cost(runs[scheme][mode], without[mode], k) for mode in MODES},
-            # what a process's vmas cost is charged to the vmas
-            _cost(_less(runs[scheme]["mm"]), _less(without["mm"]), m),
+            _cost(_but_vmas(runs[scheme]["mm"]), _but_vmas(without["mm"]), m),
             runs[scheme]["mm"],
         )
         for scheme in schemes
     ]
 
 
-def _less(growth: Growth) -> Growth:
-    """Without the caches that grow with vmas."""
-    return {
-        name: use for name, use in growth.items() if name not in ("vm_area_struct", "anon_vma")
-    }
+def _but_vmas(growth: Growth) -> Growth:
+    """What a child's copies of its parent's areas cost is the vmas' matter, not the mm's."""
+    return {name: use for name, use in growth.items() if name != "vm_area_struct"}
 
 
 def _cost(growth: Growth, without: Growth, count: int) -> Cost:
@@ -133,37 +133,47 @@ def _cost(growth: Growth, without: Growth, count: int) -> Cost:
 
 
 def _grow_vmas(scheme: str, mode: str, k: int, options: Mapping[str, Any]) -> Growth:
-    """Slab growth between the marks of the guest ``overhead``."""
-    return _growth(scheme, ["overhead", f"K={k}", f"mode={mode}"], k, options)
+    """What k vmas add: between two marks of the guest ``overhead``."""
+    readings = _read(scheme, ["overhead", f"K={k}", f"mode={mode}"], k, options)
+    return _difference(readings["measure"], readings["before"])
 
 
 def _grow_mms(scheme: str, m: int, options: Mapping[str, Any]) -> Growth:
-    """Slab growth from one process to m more."""
-    return _growth(scheme, ["fork-readers", "R=1", f"N={m}"], m * 12, options)
+    """What m children add: between a family with one child and one with m more."""
+    one, more = (
+        _read(scheme, ["fork-readers", "R=1", f"N={n}"], n * 12, options)["measure"]
+        for n in (1, 1 + m)
+    )
+    return _difference(more, one)
 
 
-def _growth(scheme: str, argv: list[str], frames: int, options: Mapping[str, Any]) -> Growth:
+def _difference(after: Growth, before: Growth) -> Growth:
+    return {name: use - before[name] for name, use in after.items()}
+
+
+def _read(
+    scheme: str, argv: list[str], frames: int, options: Mapping[str, Any]
+) -> dict[str, Growth]:
+    """Run a guest and read the slab caches at each of its marks."""
     settings: dict[str, Any] = {"swap": None, **options}
-    settings.setdefault("ram", parse_size("32M", "ram") + frames * 2 * PAGE_SIZE)
-    settings["ram"] = min(parse_size(settings["ram"], "ram"), lib.LOWMEM_MAX_MB << 20)
+    ample = parse_size("32M", "ram") + frames * 2 * PAGE_SIZE
+    settings.setdefault("ram", min(ample, lib.LOWMEM_MAX_MB << 20))
     readings: dict[str, Growth] = {}
     errors = io.BytesIO()
     with Machine(rmap=scheme, **settings) as machine:
 
-        def read(name: str) -> None:
+        def read(task: Task, name: str, a: int, b: int) -> None:
             machine.check()
             readings[name] = slab_use(machine.core, machine.vm.rmap)
 
-        machine.kernel.on_mark = lambda task, name, a, b: read(name)
+        machine.kernel.on_mark = read
         machine.spawn(guest_path(argv[0]), argv, stdin=None, stdout=None, stderr=errors)
-        read("spawned")
         status = machine.run()
         machine.check()
     if status.exit_status or "measure" not in readings:
         said = errors.getvalue().decode(errors="replace").strip() or str(status)
         raise VmemuError(f"the guest {' '.join(argv)} failed under {scheme}: {said}")
-    before = readings.get("before", readings["spawned"])
-    return {name: use - before[name] for name, use in readings["measure"].items()}
+    return readings
 
 
 def as_json(results: Sequence[Overhead], k: int, m: int) -> dict[str, Any]:

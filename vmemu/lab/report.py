@@ -13,9 +13,9 @@ __all__ = ["stats_report"]
 def stats_report(stats: Mapping[str, Any]) -> str:
     """What ``Machine.stats()`` returned, as aligned tables with a line of headings each."""
     counters = stats["counters"]
+    ram, virtual = stats["ram_bytes"] >> 10, stats["virtual_ns"] / 1e6
     lines = [
-        f"rmap {stats['rmap']}, {stats['ram_bytes'] >> 10} kB RAM, "
-        f"{stats['virtual_ns'] / 1e6:.3f} ms of virtual time\n",
+        f"rmap {stats['rmap']}, {ram} kB RAM, {virtual:.3f} ms of virtual time\n",
         _line("faults", stats["faults"]),
         _line("unmap", stats["unmap"]),
         _line("referenced", stats["referenced"]),
