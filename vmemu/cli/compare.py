@@ -47,7 +47,8 @@ def command(
     question: page-table walks, and candidates rejected without one, for each page; ref is
     the same for page_referenced.  copies are pages copied only because of the scheme, vmas
     those of the area.  bytes are what the scheme's objects take, rounded their share of full
-    slabs.  The last column holds it all against what is derived for each scheme (vmemu list scenarios).
+    slabs.  The last column holds it all against what is derived for each scheme; vmemu list
+    scenarios shows that.
 
     A --set holds for every scenario that has such a parameter.  With --json, one scenario
     gives an object, several a list.

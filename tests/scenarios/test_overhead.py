@@ -1,0 +1,112 @@
+"""What a vma and an mm cost, and that this is read from the machine, not known beforehand."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vmemu.lab.overhead import measure_overhead
+
+ROOT = Path(__file__).parents[2]
+K, M = 1024, 64
+
+
+def per_slab(size: int) -> int:
+    """Objects of so many bytes in a slab of 2.6.6: a header of 24, a bufctl of 4 for each."""
+    return (4096 - 24) // (size + 4)
+
+
+def rounded(size: int) -> float:
+    return 4096 / per_slab(size)
+
+
+def test_figures() -> None:
+    anonmm, anon_vma, anon_vma39 = measure_overhead(("anonmm", "anon_vma", "anon_vma39"), K, M)
+    assert anonmm.per_mm.exact == 24
+    assert anonmm.per_mm.rounded == pytest.approx(28.2, abs=0.3)
+    assert anonmm.per_mm.rounded == pytest.approx(rounded(24))
+    assert [cost.exact for cost in anonmm.per_vma.values()] == [0, 0, 0]
+    for scheme in (anon_vma, anon_vma39):
+        own, unwritten, shared = (scheme.per_vma[m] for m in ("own", "unwritten", "shared"))
+        assert own.exact == 24
+        assert own.rounded == pytest.approx(27.9, abs=0.3)
+        assert own.rounded == pytest.approx(rounded(84) - rounded(72) + rounded(12))
+        assert unwritten.exact == 12
+        assert shared.exact == pytest.approx(12 + 12 / K)
+        assert scheme.per_mm.exact == 0
+
+
+def test_whole_frames_come_to_the_rounded_figure() -> None:
+    """With many vmas the last, partly filled slab of each cache no longer matters."""
+    (anon_vma,) = measure_overhead(("anon_vma",), 16384, 1)
+    frames = {mode: cost.slabs * 4096 / 16384 for mode, cost in anon_vma.per_vma.items()}
+    # one slab more or less in each of two or three caches
+    assert frames["own"] == pytest.approx(27.9, abs=0.3 + 3 * 4096 / 16384)
+    assert frames["unwritten"] == pytest.approx(11.8, abs=0.3 + 2 * 4096 / 16384)
+
+
+def _rebuild(tree: Path, changes: dict[str, str]) -> None:
+    """Build the package in ``tree`` from a copy of the sources with a changed header."""
+    shutil.copytree(ROOT / "csrc", tree / "csrc")
+    shutil.copytree(
+        ROOT / "vmemu",
+        tree / "vmemu",
+        ignore=shutil.ignore_patterns("_core.*.so", "__pycache__"),
+    )
+    header = tree / "csrc" / "vmemu.h"
+    text = header.read_text()
+    for old, new in changes.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    header.write_text(text)
+    spec = importlib.util.spec_from_file_location("vmemu_build", ROOT / "vmemu" / "_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    build.install([build.build_core(tree, tree / "build", "")], tree / "vmemu")
+
+
+def _overhead_in(tree: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "vmemu", "overhead", "--json"],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(tree)},
+        capture_output=True,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_changed_struct_moves_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three structs grow by different amounts; every figure moves by its own struct's."""
+    monkeypatch.setenv("CFLAGS", "-O1 -g0")  # quicker to build
+    _rebuild(
+        tmp_path,
+        {
+            "kptr anon_vma;\n};": "kptr anon_vma;\n\tuint32_t more[2];\n};",
+            "struct anon_vma { /* 12 bytes */": "struct anon_vma { uint32_t more;",
+            "struct anonmm { /* 24 bytes */": "struct anonmm { uint32_t more[4];",
+        },
+    )
+    schemes = _overhead_in(tmp_path)["schemes"]
+    vma, anon_vma, anonmm = 84 + 8, 12 + 4, 24 + 16
+    assert schemes["anonmm"]["per_mm"]["exact"] == anonmm
+    assert schemes["anonmm"]["per_mm"]["rounded"] == pytest.approx(rounded(anonmm), abs=1e-3)
+    assert schemes["anonmm"]["per_vma"]["own"]["exact"] == 0
+    per_vma = schemes["anon_vma"]["per_vma"]
+    assert per_vma["unwritten"]["exact"] == vma - 72
+    assert per_vma["own"]["exact"] == vma - 72 + anon_vma
+    assert per_vma["shared"]["exact"] == pytest.approx(vma - 72 + anon_vma / K, abs=1e-3)
+    assert per_vma["own"]["rounded"] == pytest.approx(
+        rounded(vma) - rounded(72) + rounded(anon_vma), abs=1e-3
+    )

@@ -1,0 +1,138 @@
+"""Every scenario under every scheme shows what is derived for it, with any parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from vmemu.errors import ConfigError
+from vmemu.lab.compare import Deviation, compare
+from vmemu.lab.experiment import ScenarioError
+from vmemu.lab.scenario import Formula, expect
+from vmemu.lab.scenarios import SCENARIOS, find_scenario
+
+SCHEMES = ("anonmm", "anon_vma39", "anon_vma")
+
+# Besides the defaults: smallest, odd, lopsided.
+SETTINGS = [
+    "private-pages PAGES=1",
+    "swap-storm PAGES=1024 PASSES=2",
+    "overhead K=33 mode=unwritten",
+    "overhead K=34 mode=shared",
+    "fork-server R=1 N=1",
+    "fork-server R=3 N=7",
+    "fork-readers R=5 N=3",
+    "late-subfamily R=7 N=5",
+    "late-subfamily R=3 N=1",
+    "late-subfamily R=3 N=4 GRAND=0",
+    "orphans R=2 N=1",
+    "orphans R=5 N=7",
+    "fork-chain G=1",
+    "fork-chain G=17",
+    "fork-brk R=1",
+    "mremap-exclusive R=1",
+    "mremap-exclusive R=1030",
+    "mremap-shared R=3",
+    "mremap-then-fork R=3",
+    "mremap-swapclash R=5",
+    "merge-arena R=3 WRITTEN=0",
+    "merge-arena R=1",
+    "efault K=2",
+    "efault K=7",
+    "efault K=2 mode=checkerboard",
+    "efault K=3 mode=checkerboard",
+    "efault K=8 mode=checkerboard",
+    "mprotect-halves R=1",
+    "mprotect-stripes K=5 R=1",
+    "mprotect-checkerboard K=1",
+    "mprotect-checkerboard K=9",
+    "cut-vma K=1",
+    "cut-vma K=9",
+    "cut-vma-fork K=7 N=3",
+    "cut-vma-fork K=8 N=1",
+]
+
+
+@pytest.mark.parametrize("command", [*SCENARIOS, *SETTINGS])
+def test_as_derived(command: str) -> None:
+    name, *settings = command.split()
+    (result,) = compare([find_scenario(name)], dict(s.split("=") for s in settings), SCHEMES)
+    for scheme in SCHEMES:
+        assert result.predictions(scheme)
+        assert result.deviations(scheme) == []
+    assert result.same_output
+
+
+def test_every_scenario_tells_schemes_apart_or_is_a_control() -> None:
+    same = {
+        scenario.name
+        for scenario in SCENARIOS.values()
+        if all(len({f.text for f in e.formulas.values()}) == 1 for e in scenario.expectations)
+        and all(set(e.formulas) == set(SCHEMES) for e in scenario.expectations)
+    }
+    assert same == {"private-pages", "swap-storm", "overhead", "fork-brk", "mremap-then-fork"}
+
+
+def test_a_wrong_prediction_is_told() -> None:
+    wrong = dataclasses.replace(
+        find_scenario("private-pages"),
+        expectations=(expect("unmap.probes", "PAGES + 1"), expect("vmas", "1")),
+    )
+    (result,) = compare([wrong], {"PAGES": "5"}, ["anonmm"])
+    assert result.deviations("anonmm") == [Deviation("unmap.probes", 5, 6)]
+
+
+def test_formula_sees_parameters_and_nothing_else() -> None:
+    assert Formula("R * N * (N + 1) // 2")({"R": 64, "N": 16}) == 8704
+    with pytest.raises(NameError):
+        Formula("open('/etc/passwd')")({})
+
+
+def test_without_reverse_map_nothing_can_be_unmapped() -> None:
+    (result,) = compare([find_scenario("private-pages")], {}, ["none"])
+    measurement = result.measurements["none"]
+    assert measurement.unmap.pages == 64
+    assert measurement.unmap.probes == 0
+    assert measurement.cost == (0, 0)
+    assert result.predictions("none") == {}
+
+
+def test_short_memory_is_noticed_and_changes_no_output() -> None:
+    scenario = find_scenario("fork-server")
+    (short,) = compare([scenario], {}, options={"ram": "1M"})
+    (ample,) = compare([scenario], {})
+    for scheme in ("anonmm", "anon_vma"):
+        assert short.measurements[scheme].disturbed
+        assert short.predictions(scheme) == {}
+        assert not ample.measurements[scheme].disturbed
+        assert short.measurements[scheme].output_sha256 == ample.measurements[scheme].output_sha256
+
+
+def test_a_guest_that_dies_is_an_error() -> None:
+    with pytest.raises(ScenarioError, match=r"private-pages under anonmm: its guest .*SIGKILL"):
+        compare(
+            [find_scenario("private-pages")],
+            {"PAGES": "2000"},
+            ["anonmm"],
+            {"ram": "1M", "swap": None, "overcommit": 1},
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "complaint"),
+    [
+        ("fork-server", {"R": "many"}, "R is a whole number of pages, not 'many'"),
+        ("fork-server", {"N": "0"}, "N must be 1 to 4096, not 0"),
+        ("efault", {"mode": "odd"}, "mode is halves or checkerboard, not 'odd'"),
+    ],
+)
+def test_impossible_parameters(name: str, settings: dict[str, str], complaint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compare([find_scenario(name)], settings)
+    assert str(caught.value) == complaint
+
+
+def test_unknown_scenario_suggests_one() -> None:
+    with pytest.raises(ConfigError, match="did you mean late-subfamily"):
+        find_scenario("late-family")
