@@ -1,11 +1,14 @@
 /* core.c - boots a machine: lays out guest RAM, names things, keeps events. */
 #include "internal.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#define HUGE_PAGE ((uint64_t)2 << 20)
 
 int (*py_fault_entry)(struct vmemu *, struct mm_struct *, uint32_t, int);
 int (*py_reclaim_entry)(struct vmemu *, int);
@@ -82,6 +85,34 @@ static void zone_boot(struct vmemu *m, uint32_t reserved, uint32_t min_pages)
 	}
 }
 
+/*
+ * Host memory for guest RAM: huge pages where the host has them, since an
+ * emulated TLB miss costs host TLB misses; and present from the start, or the
+ * host's faults would be taken for the guest's.  NULL when there is none.
+ */
+static uint8_t *ram_map(uint64_t size)
+{
+	uint8_t *map, *ram;
+
+	map = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		return NULL;
+	ram = map + (-(uintptr_t)map & (HUGE_PAGE - 1));
+	if (ram > map)
+		munmap(map, (size_t)(ram - map));
+	munmap(ram + size, (size_t)(map + HUGE_PAGE - ram));
+	madvise(ram, size, MADV_HUGEPAGE);
+	if (!madvise(ram, size, MADV_POPULATE_WRITE))
+		return ram;
+	if (errno == EINVAL) { /* before Linux 5.14 */
+		memset(ram, 0, size);
+		return ram;
+	}
+	munmap(ram, size);
+	return NULL;
+}
+
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 			uint32_t cache_line, uint32_t min_free_pages,
 			uint32_t ring_size)
@@ -95,9 +126,10 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 	for (i = 0; i < NR_SCHEMES; i++)
 		if (!strcmp(schemes[i]->name, rmap))
 			m->rmap = schemes[i];
-	m->ram = mmap(NULL, ram_bytes, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (!m->rmap || m->ram == MAP_FAILED)
+	if (!m->rmap)
+		goto fail;
+	m->ram = ram_map(ram_bytes);
+	if (!m->ram)
 		goto fail;
 	if (ring_size) {
 		m->ring = calloc(ring_size, sizeof(*m->ring));
