@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import enum
+import importlib.machinery
 import os
 import signal
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from unicorn.unicorn_py3.unicorn import uclib
 
 from vmemu._core import ffi, lib
 from vmemu.errors import VmemuError
@@ -45,6 +45,22 @@ GDT_ENTRY_TLS_MIN = 6
 GDT_ENTRY_TLS_MAX = 8
 FXSAVE_SIZE = 512
 """Bytes of an FXSAVE image."""
+
+
+def _unicorn_library() -> Any:
+    """Load the library that the unicorn package brings, as ``ctypes.CDLL``.
+
+    Not through the package: its prototypes and constants, never used here, would take a
+    tenth of vmemu's start-up time.
+    """
+    spec = importlib.machinery.PathFinder.find_spec("unicorn")
+    for package in (spec and spec.submodule_search_locations) or ():
+        path = Path(package) / "lib" / "libunicorn.so.2"
+        if path.exists():
+            return ctypes.CDLL(str(path))
+    from unicorn.unicorn_py3.unicorn import uclib
+
+    return uclib
 
 
 class Trap(enum.IntEnum):
@@ -155,9 +171,10 @@ class Cpu:
     def __init__(self, core: Core) -> None:
         self.core = core
         self.m = core.m
+        library = _unicorn_library()
         functions: list[int | None] = []
         while (name := lib.cpu_uc_function(len(functions))) != ffi.NULL:
-            function = getattr(uclib, ffi.string(name).decode())
+            function = getattr(library, ffi.string(name).decode())
             functions.append(ctypes.cast(function, ctypes.c_void_p).value)
         table = ffi.new("void *[]", [ffi.cast("void *", address) for address in functions])
         error = lib.cpu_init(self.m, table)
