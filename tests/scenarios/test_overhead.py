@@ -94,8 +94,8 @@ def test_a_changed_struct_moves_the_figure(tmp_path: Path, monkeypatch: pytest.M
         tmp_path,
         {
             "kptr anon_vma;\n};": "kptr anon_vma;\n\tuint32_t more[2];\n};",
-            "struct anon_vma { /* 12 bytes */": "struct anon_vma { uint32_t more;",
-            "struct anonmm { /* 24 bytes */": "struct anonmm { uint32_t more[4];",
+            "struct anon_vma {": "struct anon_vma { uint32_t more;",
+            "struct anonmm {": "struct anonmm { uint32_t more[4];",
         },
     )
     schemes = _overhead_in(tmp_path)["schemes"]

@@ -10,7 +10,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -18,7 +18,7 @@ from vmemu import __version__
 from vmemu.cli.options import examples
 from vmemu.errors import KernelBug, VmemuError
 
-__all__ = ["cli", "main"]
+__all__ = ["cli", "guarded", "main"]
 
 EX_USAGE = 2
 EX_SOFTWARE = 70
@@ -82,10 +82,14 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def _invoke(argv: Sequence[str] | None) -> int:
-    status: Any = cli.main(
-        args=list(argv) if argv is not None else None, prog_name="vmemu", standalone_mode=False
-    )
-    return status if isinstance(status, int) else 0
+    # not cli.main(): that has its own ideas of interrupts and closed pipes
+    args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with cli.make_context("vmemu", args) as ctx:
+            cli.invoke(ctx)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    return 0
 
 
 def guarded(action: Callable[[], int]) -> int:
@@ -100,7 +104,7 @@ def guarded(action: Callable[[], int]) -> int:
         return _complain(error.format_message(), EX_USAGE)
     except VmemuError as error:
         return _complain(str(error), EX_USAGE)
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         return _complain("interrupted", EX_INTERRUPTED)
     except BrokenPipeError:
         # whoever read our output has gone; let the interpreter's own flush not fail as well

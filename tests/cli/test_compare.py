@@ -1,0 +1,186 @@
+"""vmemu compare, overhead, list: tables and JSON in the documented form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import Vmemu
+
+from vmemu.cli.progress import Progress
+from vmemu.lab.scenarios import SCENARIOS
+
+Guest = Callable[[str], Path]
+
+
+def shape(value: Any) -> Any:
+    """The keys of nested objects, and types instead of values."""
+    if isinstance(value, dict):
+        return {key: shape(item) for key, item in value.items()}
+    return type(value)
+
+
+def test_json_of_one_scenario(vmemu: Vmemu) -> None:
+    done = vmemu("compare fork-server --set R=4 --set N=3 --json")
+    found = json.loads(done.out)
+    assert done.err == ""
+    assert found["scenario"] == "fork-server"
+    assert found["params"] == {"R": 4, "N": 3}
+    assert list(found["schemes"]) == ["anonmm", "anon_vma"]
+    walk = {"probes": int, "cmp": int, "pages": int}
+    cache = {"objects": int, "exact": int, "rounded": int}
+    assert shape(found["schemes"]["anonmm"]) == {
+        "unmap": walk,
+        "referenced": walk,
+        "copies": int,
+        "vmas": int,
+        "bytes": {
+            "exact": int,
+            "rounded": float,
+            "caches": dict.fromkeys(("vm_area_struct", "mm_struct", "anonmm"), cache),
+        },
+        "output_sha256": str,
+    }
+    assert found["schemes"]["anon_vma"]["unmap"] == {"probes": 4 * 6, "cmp": 0, "pages": 12}
+
+
+def test_output_sha256_is_that_of_the_output(vmemu: Vmemu) -> None:
+    printed = vmemu("run touch PAGES=3")
+    found = json.loads(vmemu("compare private-pages --set PAGES=3 --json").out)
+    digest = hashlib.sha256(printed.out.encode()).hexdigest()
+    assert {s["output_sha256"] for s in found["schemes"].values()} == {digest}
+
+
+def test_json_of_several_scenarios_is_a_list(vmemu: Vmemu) -> None:
+    found = json.loads(vmemu("compare mremap-shared merge-arena --set R=2 --json").out)
+    assert [entry["scenario"] for entry in found] == ["mremap-shared", "merge-arena"]
+    assert [entry["params"]["R"] for entry in found] == [2, 2]
+
+
+def test_table_is_one_and_aligned(vmemu: Vmemu) -> None:
+    done = vmemu("compare mprotect-halves fork-brk --rmap anon_vma --rmap anon_vma39")
+    head, *rows = done.out.splitlines()
+    assert done.err == ""
+    assert head.startswith("scenario ")
+    assert [row.split()[:3] for row in rows] == [
+        ["mprotect-halves", "R=8", "anon_vma"],
+        ["mprotect-halves", "R=8", "anon_vma39"],
+        ["fork-brk", "R=8", "anon_vma"],
+        ["fork-brk", "R=8", "anon_vma39"],
+    ]
+    column = head.index("as predicted")
+    assert {row[column:] for row in rows} == {"yes"}
+    assert all(row[column - 2 : column] == "  " for row in rows)
+
+
+def test_all_scenarios_are_as_predicted(vmemu: Vmemu) -> None:
+    done = vmemu("compare")
+    rows = done.out.splitlines()[1:]
+    assert len(rows) == 2 * len(SCENARIOS)
+    assert all(row.endswith("  yes") for row in rows)
+
+
+def test_a_scheme_named_twice_is_run_once(vmemu: Vmemu) -> None:
+    done = vmemu("compare fork-brk --rmap anonmm --rmap anonmm")
+    assert len(done.out.splitlines()) == 2
+
+
+def test_short_memory_is_said(vmemu: Vmemu) -> None:
+    done = vmemu("compare fork-server --ram 1M")
+    assert all(row.endswith("memory was short") for row in done.out.splitlines()[1:])
+
+
+def test_overhead_table(vmemu: Vmemu) -> None:
+    rows = vmemu("overhead --set K=64 --set M=4").out.splitlines()[1:]
+    assert [row.split()[0] for row in rows] == ["anonmm"] * 4 + ["anon_vma"] * 4
+    assert rows[3].split()[1:4] == ["mm", "24.00", "28.25"]
+    assert rows[4].split()[-3:-1] == ["24.00", "27.89"]
+
+
+def test_overhead_json(vmemu: Vmemu) -> None:
+    found = json.loads(vmemu("overhead --json --set K=64 --set M=4 --rmap anon_vma").out)
+    assert found["params"] == {"K": 64, "M": 4}
+    assert found["baseline"] == "none"
+    cost = found["schemes"]["anon_vma"]["per_vma"]
+    assert cost["own"]["exact"] == 24
+    assert cost["unwritten"]["exact"] == 12
+    assert cost["shared"]["exact"] == 12 + 12 / 64
+    assert found["schemes"]["anon_vma"]["per_mm"]["exact"] == 0
+
+
+def test_list(vmemu: Vmemu, guest_directory: Path) -> None:
+    out = vmemu("list").out
+    for name in SCENARIOS:
+        assert f"\n  {name}" in out
+    found = json.loads(vmemu("list --json").out)
+    assert list(found) == ["schemes", "scenarios", "guests"]
+    assert set(found["schemes"]) >= {"none", "anonmm", "anon_vma39", "anon_vma"}
+    server = found["scenarios"]["fork-server"]
+    assert server["parameters"] == {"R": 64, "N": 16}
+    assert server["predictions"]["unmap.probes"]["anon_vma"] == "R * N * (N + 1) // 2"
+    assert found["guests"]["hello"] == "prints one line and exits with STATUS"
+    assert all(found["guests"].values())
+    assert len(found["guests"]) == sum(1 for p in guest_directory.iterdir() if not p.suffix)
+
+
+@pytest.mark.parametrize("command", ["", "run", "compare", "overhead", "list"])
+def test_help_has_examples(vmemu: Vmemu, command: str) -> None:
+    done = vmemu(*command.split(), "--help")
+    assert done.status == 0
+    assert done.out.startswith(f"Usage: vmemu {command}".rstrip())
+    examples = done.out.partition("Examples:\n")[2].split("\n")
+    assert [line.split()[:1] for line in examples if line.strip()]
+    assert all(line.split()[0] == "vmemu" for line in examples if line.strip())
+    assert max(map(len, done.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", ["run", "compare", "overhead", "list"])
+def test_examples_of_help_work(vmemu: Vmemu, command: str, guest: Guest, tmp_path: Path) -> None:
+    """Every example, except those that take long or name files of the user's."""
+    text = vmemu(command, "--help").out.partition("Examples:\n")[2]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for line in lines:
+        if line in ("vmemu compare", "vmemu overhead --set K=8192 --json") or "a.out" in line:
+            continue
+        done = vmemu(line.removeprefix("vmemu ").replace("stats.json", str(tmp_path / "s.json")))
+        assert done.status == 0
+
+
+def test_version_and_bare_command(vmemu: Vmemu) -> None:
+    assert vmemu("--version").out.startswith("vmemu 0.")
+    with_help = vmemu(*["--help"] * 2)
+    bare = vmemu(*[])
+    assert bare == with_help
+
+
+def test_progress_shows_only_on_a_terminal_and_only_when_it_takes_long(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with Progress(2) as quick:
+        quick._terminal = True
+        quick.step("one")
+        quick.step("two")
+        assert quick._bar is None
+    with Progress(2) as piped:
+        now[0] += 10
+        piped.step("one")
+        assert piped._bar is None
+    assert capfd.readouterr() == ("", "")
+    with Progress(2) as slow:
+        slow._terminal = True
+        now[0] += 10
+        slow.step("one")
+        assert slow._bar is not None
+    assert capfd.readouterr().out == ""
+
+
+def test_the_console_script_is_declared() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"vmemu": "vmemu.cli.main:main"}

@@ -1,0 +1,212 @@
+"""vmemu run: what passes through, what is reported, and where."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command import Vmemu
+
+from vmemu._build import build_guests
+
+ROOT = Path(__file__).parents[2]
+Guest = Callable[[str], Path]
+
+
+@pytest.mark.parametrize("name", ["hello", "guests/hello"])
+def test_a_shipped_guest_by_name(vmemu: Vmemu, name: str) -> None:
+    assert vmemu(f"run {name}") == (0, "Hello from ring 3\n", "")
+
+
+def test_a_program_by_path(
+    vmemu: Vmemu, guest: Guest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = shutil.copy(guest("hello"), tmp_path / "a.out")
+    assert vmemu(f"run {program}").out == "Hello from ring 3\n"
+    monkeypatch.chdir(tmp_path)
+    assert vmemu("run ./a.out").out == vmemu("run a.out").out == "Hello from ring 3\n"
+
+
+def test_a_file_goes_before_a_guest_of_the_same_name(
+    vmemu: Vmemu, guest: Guest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(guest("sleepers"), tmp_path / "hello")
+    (tmp_path / "touch").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert vmemu("run hello N=2 STEP=1").out == "sleepers: 1 2\n"
+    assert vmemu("run touch PAGES=1").status == 0
+
+
+def test_exit_status_and_arguments(vmemu: Vmemu) -> None:
+    assert vmemu("run hello STATUS=42").status == 42
+    assert vmemu("run --set STATUS=7 hello").status == 7
+    done = vmemu("run args --stats -x y=1")  # behind the program nothing is vmemu's
+    assert [line.split(": ")[-1] for line in done.out.splitlines()[:3]] == ["--stats", "-x", "y=1"]
+    assert done.err == ""
+
+
+def test_killed_by_a_signal(vmemu: Vmemu) -> None:
+    done = vmemu("run jump-nowhere")
+    assert done.status == 128 + signal.SIGSEGV
+    assert done.err == "vmemu: jump-nowhere: killed by signal 11 (Segmentation fault)\n"
+
+
+def test_out_of_memory_is_said_and_kills(vmemu: Vmemu) -> None:
+    done = vmemu("run --ram 1M --swap none --overcommit 1 touch PAGES=2000")
+    assert done.status == 128 + signal.SIGKILL
+    assert done.err.splitlines() == [
+        "Out of Memory: Killed process 100 (touch).",
+        "vmemu: touch: killed by signal 9 (Killed)",
+    ]
+
+
+def test_a_fork_bomb_ends(vmemu: Vmemu) -> None:
+    assert vmemu("run --ram 1M --swap 1M --check fork-bomb").status in (0, 128 + signal.SIGKILL)
+
+
+@pytest.mark.parametrize("rmap", ["anonmm", "anon_vma"])
+def test_a_storm_four_times_the_ram(vmemu: Vmemu, rmap: str) -> None:
+    done = vmemu(f"run --rmap {rmap} --ram 2M --json --check swap-storm PAGES=2048 PASSES=1")
+    assert done.status == 0
+    assert ", ok, sum " in done.out
+    assert json.loads(done.err)["stats"]["swap"]["out"] > 2048
+
+
+ECHO = """/* echo: standard input to both outputs; its length is the status. */
+#include "guest.h"
+
+int main(int argc, char **argv)
+{
+	char text[64];
+	long n = read(0, text, sizeof(text));
+
+	(void)argc, (void)argv;
+	write(1, text, n);
+	write(2, text, 3);
+	return n;
+}
+"""
+
+
+def test_standard_streams_and_a_program_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "guests").mkdir()
+    (tmp_path / "guests" / "echo.c").write_text(ECHO)
+    shutil.copy(ROOT / "guests" / "guest.h", tmp_path / "guests")
+    (program,) = build_guests(tmp_path, tmp_path / "built")
+    done = subprocess.run(
+        [sys.executable, "-m", "vmemu", "run", program],
+        input=b"over and out",
+        capture_output=True,
+        check=False,
+    )
+    assert done.stdout == b"over and out"
+    assert done.stderr == b"ove"
+    assert done.returncode == len(b"over and out")
+
+
+def test_environment(vmemu: Vmemu) -> None:
+    plain = vmemu("run --strace vfork-exec /nonexistent").err
+    given = vmemu("run --env COLOUR=red --strace vfork-exec /nonexistent").err
+    assert "COLOUR=red" not in plain
+    assert "COLOUR=red" in given
+
+
+def test_stats(vmemu: Vmemu) -> None:
+    done = vmemu("run --stats --rmap anonmm --ram 4M touch")
+    assert done.out.startswith("touch: 64 pages")
+    assert done.err.startswith("rmap anonmm, 4096 kB RAM, ")
+    caches = {line.split()[0]: line.split()[1:] for line in done.err.splitlines() if line}
+    assert caches["anonmm"][:2] == ["1", "24"]
+    assert caches["vm_area_struct"][1] == "72"
+
+
+def test_json_is_the_last_line_of_stderr(vmemu: Vmemu) -> None:
+    done = vmemu("run --json --stats --strace hello STATUS=3")
+    facts = json.loads(done.err.splitlines()[-1])
+    assert facts["argv"] == ["hello", "STATUS=3"]
+    assert (facts["exit_status"], facts["signal"]) == (3, None)
+    assert facts["stats"]["rmap"] == "anon_vma"
+    assert facts["stats"]["vmas"] > 0  # it still had its memory
+    assert facts["stats"]["faults"]["minor"] >= 1
+
+
+def test_json_to_a_file(vmemu: Vmemu, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    done = vmemu(f"run --json-to {report} hlt")
+    assert done.status == 139
+    facts = json.loads(report.read_text())
+    assert (facts["exit_status"], facts["signal"]) == (139, 11)
+
+
+def test_strace(vmemu: Vmemu) -> None:
+    lines = vmemu("run --strace hello").err.splitlines()
+    assert lines[0].startswith('write(1, "Hello from ring 3\\n", 18)')
+    assert lines[-1] == "+++ exited with 0 +++"
+
+
+def test_maps_at_exit(vmemu: Vmemu) -> None:
+    lines = vmemu("run --maps-at-exit hello").err.splitlines()
+    assert lines[0].split()[0] == "08048000-08049000"
+    assert lines[-1].endswith("[stack]")
+
+
+def test_unknown_system_calls(vmemu: Vmemu) -> None:
+    assert vmemu("run --unknown-syscalls hello").err == "vmemu: no unknown system calls\n"
+
+
+def test_swap_file_is_made_and_used_again(vmemu: Vmemu, tmp_path: Path) -> None:
+    swap = tmp_path / "swap"
+    for _ in range(2):
+        done = vmemu(f"run --ram 1M --swap {swap}:4M --json swap-storm PAGES=400")
+        assert done.status == 0
+        assert json.loads(done.err)["stats"]["swap"]["out"] > 0
+        assert swap.read_bytes()[4086:4096] == b"SWAPSPACE2"
+        assert swap.stat().st_size == 4 << 20
+
+
+def test_interrupt() -> None:
+    """Control-C ends a guest that never traps: it only computes."""
+    program = [sys.executable, "-m", "vmemu", "run", "bench", "int", "N=1000000", "REP=1000000"]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err == "vmemu: interrupted\n"
+
+
+def test_reader_gone() -> None:
+    """``vmemu list | head -0`` ends quietly."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as broken:
+        done = subprocess.run(
+            [sys.executable, "-m", "vmemu", "list"],
+            stdout=broken,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_start_is_light() -> None:
+    """Nothing that hello does not need is imported."""
+    code = (
+        "import sys\n"
+        "from vmemu.cli.main import main\n"
+        "try: main(['run', 'hello'])\n"
+        "except SystemExit: pass\n"
+        "print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    greeting, modules = done.stdout.splitlines()
+    assert greeting == "Hello from ring 3"
+    assert not {"numpy", "rich", "capstone", "matplotlib"} & set(modules.split())
