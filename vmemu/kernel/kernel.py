@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 _RESTARTS = range(ERESTARTSYS, ERESTART_RESTARTBLOCK + 1)
 _SIGRETURNS = (119, 173)
+_TRAP_SYSCALL: int = lib.TRAP_SYSCALL
+_CNT_SYSCALLS: int = lib.CNT_syscalls
 ENOSYS = 38
 CONGESTION_WAIT_NS = 100_000_000
 
@@ -98,6 +100,7 @@ class Kernel:
         self.marks = 0
         """MARKs so far."""
         self._m = self.core.m
+        self._counter = self.core.m.counter
         self._regs = self.core.m.regs
         self._words = ffi.cast("uint32_t *", ffi.addressof(self._m, "regs"))
         """The registers in the order of struct cpu_regs."""
@@ -240,7 +243,7 @@ class Kernel:
         self._m.pid = task.pid
         self.current = task
         task.used.switches += 1
-        self._m.counter[lib.CNT_context_switch] += 1
+        self._counter[lib.CNT_context_switch] += 1
         self.core.event(lib.EV_switch, task.pid, 0, 0)
         if task.start_regs is not None:
             for name, value in task.start_regs.items():
@@ -258,7 +261,7 @@ class Kernel:
         self._faults_seen = seen
 
     def _trap(self, task: Task, trap: int) -> str:
-        if trap == lib.TRAP_SYSCALL:
+        if trap == _TRAP_SYSCALL:
             return self._syscall(task)
         if trap == lib.TRAP_FAULT:
             return self._fault(task)
@@ -312,12 +315,12 @@ class Kernel:
     def _syscall(self, task: Task) -> str:
         eax, ecx, edx, ebx, _, ebp, esi, edi = ffi.unpack(self._words, 8)
         number = int(eax)
-        self._m.counter[lib.CNT_syscalls] += 1
+        self._counter[_CNT_SYSCALLS] += 1
         self.sched.advance(task, SYSCALL_NS)
         entry = SYSCALLS.get(number)
         words = (ebx, ecx, edx, esi, edi, ebp)
         if entry is None:
-            self._m.counter[lib.CNT_enosys] += 1
+            self._counter[lib.CNT_enosys] += 1
             self.unknown_syscalls[number] = self.unknown_syscalls.get(number, 0) + 1
             call = task.call = Call(number, words)
             self._finish(task, call, -ENOSYS)
