@@ -12,12 +12,11 @@ import contextlib
 import json
 import os
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 
 from bench import host, report
-from bench.platforms import GUESTS, Host, NotMeasured, Platform, Vmemu, peers
+from bench.platforms import Host, NotMeasured, Platform, Vmemu, peers
 from bench.revision import RevisionError, built
 from bench.rows import EMPTY, ROWS, Kind, Row, select
 
@@ -89,24 +88,6 @@ def run_all(
     return lines
 
 
-def import_times() -> str:
-    """The slowest imports of a start-up, cumulative, by ``-X importtime``."""
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "vmemu", "run", str(GUESTS / "hello")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    found = []
-    for text in done.stderr.splitlines():
-        _, _, fields = text.partition("import time:")
-        parts = fields.split("|")
-        if len(parts) == 3 and parts[1].strip().isdigit():
-            found.append((int(parts[1]), parts[2].rstrip()))
-    slowest = sorted(found, reverse=True)[:25]
-    return "\n".join(f"{us / 1000:8.1f} ms {name}" for us, name in slowest)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the bench; the exit status."""
     args = parse(argv)
@@ -131,6 +112,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         for platform in platforms:
             stack.callback(platform.close)
         lines = run_all(args.selected, platforms, args.rounds, args.verbose)
+        if args.verbose:
+            first = next(p for p in platforms if isinstance(p, Vmemu))
+            print("slowest imports of `vmemu run hello`, with what they import:", file=sys.stderr)
+            print(first.import_times(), file=sys.stderr)
     order = [platform.name for platform in platforms]
     derived = report.per_forked_page(lines, order)
     if derived is not None:
@@ -144,9 +129,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(report.table(lines, order))
     for sentence in report.skipped(lines, order):
         print(f"not measured: {sentence}")
-    if args.verbose:
-        print("\nslowest imports of `vmemu run hello`, with what they import:")
-        print(import_times())
     return 0
 
 

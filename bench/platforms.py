@@ -9,6 +9,7 @@ import select
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, Protocol
@@ -109,14 +110,19 @@ class Vmemu:
     def __init__(self, rmap: str, tree: Path = ROOT, suffix: str = "") -> None:
         self.rmap = rmap
         self.name = rmap + suffix
-        self.env = os.environ | {"PYTHONPATH": str(tree), "PYTHONSAFEPATH": "1"}
+        self._bytecode = tempfile.TemporaryDirectory(prefix="vmemu-bench-")
+        self.env = os.environ | {
+            "PYTHONPATH": str(tree),
+            "PYTHONSAFEPATH": "1",
+            "PYTHONPYCACHEPREFIX": self._bytecode.name,  # as an installed package has it
+        }
+        self.env.pop("PYTHONDONTWRITEBYTECODE", None)
         self._process: subprocess.Popen[bytes] | None = None
 
     def measure(self, row: Row) -> list[float]:
         """Ask the worker, or time the command."""
         if row.kind is Kind.STARTUP:
-            command = [*self.command(), "run", "--rmap", self.rmap, str(GUESTS / "hello")]
-            return time_process(command, row.rep, self.env)
+            return time_process(self.start_up(), row.rep, self.env)
         request = {
             "kind": row.kind.value,
             "row": row.guest or row.name,
@@ -130,11 +136,19 @@ class Vmemu:
             raise NotMeasured(answer["error"])
         return [float(ns) for ns in answer["ns"]]
 
-    @staticmethod
-    def command() -> list[str]:
-        """The console script, or the module where it is not installed."""
+    def start_up(self, *options: str) -> list[str]:
+        """The command that is timed: the console script, or the module without one."""
         script = Path(sys.executable).with_name("vmemu")
-        return [str(script)] if script.exists() else [sys.executable, "-m", "vmemu"]
+        program = [str(script)] if script.exists() and not options else ["-m", "vmemu"]
+        interpreter = [sys.executable, *options] if program[0] == "-m" else []
+        return [*interpreter, *program, "run", "--rmap", self.rmap, str(GUESTS / "hello")]
+
+    def import_times(self) -> str:
+        """The slowest imports of a start-up, with what they import."""
+        done = run(self.start_up("-X", "importtime"), self.env)
+        times = re.findall(r"import time:\s*\d+ \|\s*(\d+) \| (.*)", done.stderr)
+        slowest = sorted(((int(us), name) for us, name in times), reverse=True)[:25]
+        return "\n".join(f"{us / 1000:8.1f} ms {name}" for us, name in slowest)
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         if self._process is None:
@@ -157,11 +171,15 @@ class Vmemu:
         if line:
             answer: dict[str, Any] = json.loads(line)
             return answer
-        self.close()
+        self._stop()
         return {"error": "the worker ended" if ready else f"took more than {TIMEOUT} s"}
 
     def close(self) -> None:
-        """End the worker."""
+        """End the worker and forget its bytecode."""
+        self._stop()
+        self._bytecode.cleanup()
+
+    def _stop(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
