@@ -199,6 +199,14 @@ class Kernel:
         for task in self.tasks:
             self.tasks.release(task)
 
+    def close(self) -> None:
+        """Give the CPU's contexts back; nothing can run any more.  Guest memory is left alone."""
+        for task in self.tasks:
+            if task.alive:
+                self.cpu.free_context(task.context)
+                task.state = TaskState.DEAD
+        self.sched.queue.clear()
+
     def step(self) -> str:
         """Go on to the next event and name it: syscall, fault, exception, preempt,
         blocked, signal, exit, idle, or stop.  Raises VmemuError on a deadlock.

@@ -83,7 +83,7 @@ def signal_name(number: int) -> str:
         return f"SIGRT_{number - SIGRTMIN}"
 
 
-class SaFlags(enum.IntFlag):
+class SaFlags(enum.IntEnum):
     """sa_flags of i386."""
 
     NOCLDSTOP = 0x00000001
