@@ -20,7 +20,7 @@ _VALUES = [
     0xC0000000, 0xC0000001, SCRATCH, SCRATCH + 4, SCRATCH + 0xFFE, SCRATCH + 0x2000, BASE,
     COUNTER + 32, 0x40000000, 0x50000000, 0x50001000,
 ]  # fmt: skip
-_STEPS = 2000
+_STEPS = 800
 
 
 class _Enough(Exception):
@@ -40,7 +40,7 @@ def _limited(machine: Machine) -> None:
     machine.kernel.step = limited  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(15))
 def test_random_system_calls(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     numbers = [number for number in SYSCALLS if number not in _SKIPPED]
@@ -61,7 +61,7 @@ def test_random_system_calls(tmp_path: Path, seed: int) -> None:
 def test_random_program_files(tmp_path: Path, guest: Callable[[str], Path]) -> None:
     good = guest("hello").read_bytes()
     path = tmp_path / "program"
-    refused = 0
+    messages: list[str] = []
     for seed in range(100):
         rng = random.Random(seed)
         data = bytearray(good)
@@ -79,8 +79,8 @@ def test_random_program_files(tmp_path: Path, guest: Callable[[str], Path]) -> N
                 machine.run()
                 machine.check()
             except ExecError as error:
-                assert "\n" not in str(error)
-                refused += 1
+                messages.append(str(error))
             except _Enough:
                 pass
-    assert 10 < refused < 90
+    assert 10 < len(messages) < 90
+    assert not any("\n" in message for message in messages)
