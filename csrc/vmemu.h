@@ -224,7 +224,6 @@ struct mm_struct { /* 524 bytes up to default_kioctx; 528 with anonmm */
 	int32_t map_count; /* vmas */
 	struct rw_semaphore mmap_sem;
 	uint32_t page_table_lock;
-	uint32_t swap_lock;
 	struct list_head mmlist;
 	kulong start_code, end_code, start_data, end_data;
 	kulong start_brk, brk, start_stack;
@@ -734,7 +733,8 @@ void free_page_and_swap_cache(struct vmemu *, struct page *);
 int remove_exclusive_swap_page(struct vmemu *, struct page *);
 /* swapoff: 0 = every pte of this area in mm is back, -1 = no memory */
 int unuse_mm(struct vmemu *, struct mm_struct *, int type);
-void swap_drop_cache(struct vmemu *, int type);
+/* Slots still in use, which reclaim has given to ptes meanwhile. */
+uint32_t swap_drop_cache(struct vmemu *, int type);
 
 /* vmscan.c */
 void lru_cache_add(struct vmemu *, struct page *);
