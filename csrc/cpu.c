@@ -27,11 +27,21 @@ static void stop_engine(struct vmemu *m, enum cpu_trap trap)
 
 static void on_interrupt(void *uc, uint32_t vector, void *user)
 {
+	static const int eax = REG_EAX;
 	struct vmemu *m = user;
+	const uint32_t *result;
+	uint32_t number;
 
-	(void)uc;
 	if (m->cpu->trap == TRAP_FORBIDDEN)
 		return;
+	if (vector == 0x80 && m->syscalls_in_c) {
+		m->cpu->uc.reg_read(uc, eax, &number);
+		result = syscall_in_c(m, number);
+		if (result) {
+			m->cpu->uc.reg_write(uc, eax, result);
+			return;
+		}
+	}
 	m->trap_vector = vector;
 	stop_engine(m, vector == 0x80 ? TRAP_SYSCALL : TRAP_EXCEPTION);
 }

@@ -100,6 +100,7 @@ struct uc_x86_mmr {
 	X(hook_add, void *uc, size_t *hook, int type, void *callback,          \
 	  void *user, uint64_t begin, uint64_t end, ...)                       \
 	X(hook_del, void *uc, size_t hook)                                     \
+	X(reg_read, void *uc, int reg, void *value)                            \
 	X(reg_write, void *uc, int reg, const void *value)                     \
 	X(reg_read_batch, void *uc, const int *regs, void *const *values,      \
 	  int n)                                                               \

@@ -313,6 +313,9 @@ int do_wp_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
 int do_swap_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
 		 kulong address, int write);
 
+/* syscall.c */
+const uint32_t *syscall_in_c(struct vmemu *, uint32_t number);
+
 /* radix.c */
 int radix_tree_insert(struct vmemu *, struct radix_tree_root *, kulong index,
 		      void *item);

@@ -39,7 +39,8 @@ enum vmemu_layout {
 	SWAP_MAP_MAX = 0x7fff,
 	SWAP_MAP_BAD = 0x8000,
 	SWAPFILE_CLUSTER = 256,
-	NR_FILES = 64, /* mapped host files */
+	SYSCALL_NS = 1000, /* virtual time of a system call */
+	NR_FILES = 64,     /* mapped host files */
 };
 
 /* i386 pte bits; drawn in pgtable.c */
@@ -343,7 +344,7 @@ struct kernel_data { /* the kernel's static data, one guest frame */
 	X(mremap_ptes) X(fork_ptes) X(zap_ptes) X(protect_ptes)                \
 	X(pgtable_alloc) X(pgtable_free)                                       \
 	X(tlb_fill) X(tlb_flush) X(code_drop) X(fault_hook) X(fault_outside)   \
-	X(syscalls) X(context_switch) X(signals) X(enosys)
+	X(syscalls) X(syscall_c) X(context_switch) X(signals) X(enosys)
 /* clang-format on */
 
 #define VMEMU_ENUM(name) CNT_##name,
@@ -436,6 +437,11 @@ enum cpu_trap {
 	TRAP_EXCEPTION, /* trap_vector; eip at the instruction (behind it for int3, into) */
 	TRAP_PREEMPT, /* time slice used up */
 	TRAP_STOP,    /* cpu_request_stop() */
+};
+
+/* What the calls that only read it return; kept by Python. */
+struct task_ids {
+	uint32_t pid, ppid, uid, gid;
 };
 
 struct swap_info {
@@ -555,6 +561,11 @@ struct vmemu {
 	struct candidate *candidates; /* Python's, valid during one walk */
 
 	char bug[256]; /* first inconsistency found by the core, or "" */
+
+	/* system calls, see syscall.c */
+	uint32_t syscalls_in_c; /* the trivial ones need not go to Python */
+	struct task_ids ids;    /* of the running task */
+	uint64_t clock_limit;   /* somebody wants the CPU at this time */
 
 	/* CPU, see cpu.c */
 	void *uc;

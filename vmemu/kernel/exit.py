@@ -77,6 +77,7 @@ def exit_task(task: Task, status: WaitStatus) -> None:
     task.files.exit()
     for child in tuple(task.children):
         _adopt(child)
+    kernel.refresh_ids()
     _exit_notify(task, status)
 
 

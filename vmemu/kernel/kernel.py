@@ -105,6 +105,7 @@ class Kernel:
         self._words = ffi.cast("uint32_t *", ffi.addressof(self._m, "regs"))
         """The registers in the order of struct cpu_regs."""
         self._faults_seen = (0, 0)
+        self._calls_seen = 0
         self._kswapd_waits = 0
         vm.oom = lambda _vm: oom.out_of_memory(self)
 
@@ -186,8 +187,10 @@ class Kernel:
         if first is None:
             raise VmemuError("there is no program to run")
         step = self.step
+        self._m.syscalls_in_c = self.strace is None
         while first.status is None or first.alive:
             step()
+        self._m.syscalls_in_c = False
         self.kill_all()
         return first.status
 
@@ -223,6 +226,7 @@ class Kernel:
         if (task.signals.pending or task.restart) and not deliver_signals(task):
             return "signal"
         self.sched.update_preemption()
+        self.sched.limit_clock()
         trap = self.cpu.run()
         self.core.check_bug()
         what = self._trap(task, trap)
@@ -250,6 +254,7 @@ class Kernel:
         self.cpu.switch(task.context, task.mm)
         self._m.pid = task.pid
         self.current = task
+        self.refresh_ids()
         task.used.switches += 1
         self._counter[lib.CNT_context_switch] += 1
         self.core.event(lib.EV_switch, task.pid, 0, 0)
@@ -258,9 +263,20 @@ class Kernel:
                 setattr(self._regs, name, value)
             task.start_regs = None
 
+    def refresh_ids(self) -> None:
+        """Tell the core who the running task is, for the calls it answers itself."""
+        if self.current is not None:
+            ids, credentials = self._m.ids, self.options.credentials
+            ids.pid, ids.ppid = self.current.pid, self.current.ppid
+            ids.uid, ids.gid = credentials.uid, credentials.gid
+
     def account(self) -> None:
-        """Charge the faults since the last call to the current task."""
+        """Charge the faults and the core's system calls since the last call to the current task."""
         counter = self._m.counter
+        calls = int(counter[lib.CNT_syscall_c])
+        if self.current is not None:
+            self.current.used.stime += (calls - self._calls_seen) * SYSCALL_NS
+        self._calls_seen = calls
         seen = (int(counter[lib.CNT_pgfault]), int(counter[lib.CNT_pgmajfault]))
         if self.current is not None:
             major = seen[1] - self._faults_seen[1]

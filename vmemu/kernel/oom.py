@@ -29,6 +29,7 @@ def badness(task: Task, now: int) -> int:
     """
     if task.memory is None:
         return 0
+    task.kernel.account()
     points = int(task.memory.ptr.total_vm)
     for child in task.children:
         if child.memory is not None and child.memory.ptr != task.memory.ptr:

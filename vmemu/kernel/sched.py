@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from vmemu.core import lib
 from vmemu.kernel.task import Task, TaskState, WakeReason
 from vmemu.kernel.timer import Timer, TimerQueue
 from vmemu.kernel.wait import Wait
@@ -20,9 +21,10 @@ from vmemu.kernel.wait import Wait
 if TYPE_CHECKING:
     from vmemu.core import Core
 
-SYSCALL_NS = 1000
+SYSCALL_NS: int = lib.SYSCALL_NS
 FAULT_NS = 1000
 LONE_SLICES = 10
+_NEVER = (1 << 64) - 1
 
 
 class Preemptible(Protocol):
@@ -142,6 +144,13 @@ class Scheduler:
             self._cpu.set_preempt(self.slice_blocks)
             self._preempting = True
             self._lone_slices = 0
+
+    def limit_clock(self) -> None:
+        """Say until when the running task may go on without a look at the others."""
+        limit = self.timers.next_deadline() if self.timers.pending else None
+        if len(self.queue) > 1:
+            limit = self._slice_end if limit is None else min(limit, self._slice_end)
+        self._m.clock_limit = _NEVER if limit is None else limit
 
     def slice_used(self) -> None:
         """The running task has used up its slice; the hook goes when it is no longer needed."""

@@ -40,6 +40,7 @@ def clock_now(task: Task, clock: int) -> int:
     if clock in (1, 4, 6, 7):  # MONOTONIC, _RAW, _COARSE, BOOTTIME
         return now
     if clock in (2, 3):  # PROCESS_CPUTIME_ID, THREAD_CPUTIME_ID
+        task.kernel.account()
         return task.used.utime + task.used.stime
     raise Errno(errno.EINVAL)
 
@@ -99,6 +100,7 @@ def sys_clock_getres_time64(task: Task, clock: int, pointer: int) -> int:
 @syscall(43, "ptr")
 def sys_times(task: Task, pointer: int) -> int:
     """CPU times of oneself and reaped children in hundredths of a second."""
+    task.kernel.account()
     used, waited = task.used, task.children_used
     if pointer:
         fields = (used.utime, used.stime, waited.utime, waited.stime)
