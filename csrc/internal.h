@@ -204,7 +204,7 @@ static inline void lock_acquired(struct vmemu *m, enum lock_class class)
 	struct lock_stat *stat = &m->lock_stat[class];
 
 	stat->acquired++;
-	stat->since = m->steps++;
+	stat->since = m->steps;
 }
 
 static inline void lock_bits(struct vmemu *m, enum lock_class class,
@@ -234,7 +234,7 @@ static inline void unlock_bits(struct vmemu *m, enum lock_class class,
 
 	if (unlikely(m->watch || !(*word & bits)))
 		unlock_watched(m, class, kaddr(m, word), *word & bits);
-	stat->steps_held += m->steps++ - stat->since;
+	stat->steps_held += m->steps - stat->since;
 	*word &= ~bits;
 }
 
@@ -301,6 +301,8 @@ static inline void ptl_unlock(struct vmemu *m, struct mm_struct *mm)
 extern const struct rmap_ops rmap_none, rmap_anonmm, rmap_anon_vma, rmap_python;
 
 void lru_remove(struct vmemu *, struct page *);
+void release_pages(struct vmemu *, struct page *const *, uint32_t n);
+void free_frame(struct vmemu *, struct page *);
 void slab_boot(struct vmemu *, uint32_t cache_line);
 
 /* memory.c, for fault.c: enum fault_result */
@@ -340,6 +342,7 @@ struct page *filemap_nopage(struct vmemu *, struct vm_area_struct *,
 
 /* swap.c, swap_state.c */
 void free_swap_and_cache(struct vmemu *, uint32_t entry);
+void leave_swap_cache(struct vmemu *, struct page *);
 int add_to_swap(struct vmemu *, struct page *);
 int add_to_swap_cache(struct vmemu *, struct page *, uint32_t entry);
 void delete_from_swap_cache(struct vmemu *, struct page *);

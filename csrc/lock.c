@@ -125,7 +125,7 @@ static void released(struct vmemu *m, struct mm_struct *mm)
 	if (unlikely(m->watch || !mm->mmap_sem.count))
 		unlock_watched(m, LOCK_mmap_sem, kaddr(m, &mm->mmap_sem.count),
 			       mm->mmap_sem.count != 0);
-	stat->steps_held += m->steps++ - stat->since;
+	stat->steps_held += m->steps - stat->since;
 }
 
 void up_read(struct vmemu *m, struct mm_struct *mm)

@@ -13,13 +13,30 @@ static int no_memory(struct vmemu *m)
 	return m->in_hook ? FAULT_OUTSIDE : FAULT_OOM;
 }
 
-static void zap_pte(struct vmemu *m, struct mm_struct *mm, pte_t *slot)
+/* Pages that lost a pte, on their way out: freed together (struct mmu_gather). */
+struct gather {
+	uint32_t n;
+	struct page *pages[64];
+};
+
+static void flush_gather(struct vmemu *m, struct gather *gather)
+{
+	uint32_t i;
+
+	for (i = 0; i < gather->n; i++)
+		if (gather->pages[i]->flags & PG_swapcache)
+			leave_swap_cache(m, gather->pages[i]);
+	release_pages(m, gather->pages, gather->n);
+	gather->n = 0;
+}
+
+static void zap_pte(struct vmemu *m, struct mm_struct *mm, pte_t *slot,
+		    struct gather *gather)
 {
 	pte_t pte = *slot;
 	struct page *page;
 
 	*slot = 0;
-	count(m, CNT_zap_ptes);
 	if (!pte_present(pte)) {
 		free_swap_and_cache(m, pte_to_swp_entry(pte));
 		return;
@@ -33,12 +50,16 @@ static void zap_pte(struct vmemu *m, struct mm_struct *mm, pte_t *slot)
 		mark_page_accessed(m, page);
 	mm->rss--;
 	page_remove_rmap(m, page);
-	free_page_and_swap_cache(m, page);
+	gather->pages[gather->n++] = page;
+	if (gather->n == sizeof(gather->pages) / sizeof(*gather->pages))
+		flush_gather(m, gather);
 }
 
 static void zap_range(struct vmemu *m, struct mm_struct *mm, kulong start,
-		      kulong end)
+		      kulong end, struct gather *gather)
 {
+	uint64_t n = 0;
+
 	while (start < end) {
 		kulong next = (start + PGDIR_SIZE) & ~(PGDIR_SIZE - 1);
 		pte_t *pte = pte_lookup(m, mm, start);
@@ -49,35 +70,42 @@ static void zap_range(struct vmemu *m, struct mm_struct *mm, kulong start,
 			for (; start < next; start += PAGE_SIZE, pte++)
 				if (*pte) {
 					step(m, STEP_write, pte);
-					zap_pte(m, mm, pte);
+					zap_pte(m, mm, pte, gather);
+					n++;
 				}
 		start = next;
 	}
+	m->counter[CNT_zap_ptes] += n;
 }
 
 /* Unmaps [start, end): pages and swap slots nobody else uses are freed. */
 void zap_page_range(struct vmemu *m, struct mm_struct *mm,
 		    struct vm_area_struct *vma, kulong start, kulong end)
 {
+	struct gather gather = { .n = 0 };
+
 	(void)vma;
 	ptl_lock(m, mm);
-	zap_range(m, mm, start, end);
+	zap_range(m, mm, start, end, &gather);
 	flush_tlb(m);
+	flush_gather(m, &gather);
 	ptl_unlock(m, mm);
 }
 
 void unmap_vmas(struct vmemu *m, struct mm_struct *mm, kulong start, kulong end)
 {
 	struct vm_area_struct *vma = find_vma_prev(m, mm, start, NULL);
+	struct gather gather = { .n = 0 };
 
 	ptl_lock(m, mm);
 	while (vma && vma->vm_start < end) {
 		zap_range(m, mm, vma->vm_start > start ? vma->vm_start : start,
-			  vma->vm_end < end ? vma->vm_end : end);
+			  vma->vm_end < end ? vma->vm_end : end, &gather);
 		vma = vma->vm_next ? HOST(m, vm_area_struct, vma->vm_next) :
 				     NULL;
 	}
 	flush_tlb(m);
+	flush_gather(m, &gather);
 	ptl_unlock(m, mm);
 }
 
@@ -87,7 +115,6 @@ static pte_t copy_pte(struct vmemu *m, struct mm_struct *dst,
 	pte_t pte = *src;
 	struct page *page;
 
-	count(m, CNT_fork_ptes);
 	if (!pte_present(pte)) {
 		swap_duplicate(m, pte_to_swp_entry(pte));
 		return pte;
@@ -110,6 +137,7 @@ int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 		    struct mm_struct *src, struct vm_area_struct *vma)
 {
 	kulong start = vma->vm_start, end = vma->vm_end;
+	uint64_t n = 0;
 
 	flush_tlb(m);
 	while (start < end) {
@@ -131,12 +159,14 @@ int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 				if (*from) {
 					step(m, STEP_write, from);
 					*to = copy_pte(m, dst, vma, from);
+					n++;
 				}
 			ptl_unlock(m, src);
 			ptl_unlock(m, dst);
 		}
 		start = next;
 	}
+	m->counter[CNT_fork_ptes] += n;
 	return 0;
 }
 

@@ -36,26 +36,21 @@ static int make_page_exclusive(struct vmemu *m, struct mm_struct *mm,
 	return 0;
 }
 
-/* One pte; -1 = no memory, 1 = look again. */
+/*
+ * One pte, from a slot to an empty one; -1 = no memory, 1 = look again.  As in
+ * 2.6, page_table_lock is taken anew for each.
+ */
 static int move_one_page(struct vmemu *m, struct mm_struct *mm,
-			 struct vm_area_struct *from, kulong old,
-			 struct vm_area_struct *to, kulong new)
+			 struct vm_area_struct *from, kulong old, pte_t *src,
+			 struct vm_area_struct *to, kulong new, pte_t *dst)
 {
-	pte_t *src = pte_lookup(m, mm, old), *dst;
 	struct page *page;
 
-	if (!src || !*src)
-		return 0;
 	ptl_lock(m, mm);
-	dst = pte_alloc(m, mm, new);
-	if (!dst) {
-		ptl_unlock(m, mm);
-		return -1;
-	}
 	step(m, STEP_write, src);
 	if (pte_present(*src)) {
 		page = m->mem_map + pte_pfn(*src);
-		if (page->flags & PG_anon &&
+		if (m->rmap->move_anon && page->flags & PG_anon &&
 		    m->rmap->move_anon(m, page, to, new))
 			return make_page_exclusive(m, mm, from, old) ? -1 : 1;
 	}
@@ -63,8 +58,39 @@ static int move_one_page(struct vmemu *m, struct mm_struct *mm,
 	*dst = *src;
 	*src = 0;
 	ptl_unlock(m, mm);
-	count(m, CNT_mremap_ptes);
 	return 0;
+}
+
+/* A whole page table, when both sides are aligned and nothing is in the way. */
+static bool move_table(struct vmemu *m, struct mm_struct *mm, kulong old,
+		       kulong new)
+{
+	pgd_t *pgd = host(m, mm->pgd);
+	pgd_t *src = &pgd[pgd_index(old)], *dst = &pgd[pgd_index(new)];
+	const pte_t *pte = pte_lookup(m, mm, old);
+	int i;
+
+	/* The explorer wants to see every pte; a scheme may have to. */
+	if (!pte || *dst & _PAGE_PRESENT || m->rmap->move_anon ||
+	    m->watch & WATCH_EXPLORE)
+		return false;
+	ptl_lock(m, mm);
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		m->counter[CNT_mremap_ptes] += pte[i] != 0;
+	*dst = *src;
+	*src = 0;
+	ptl_unlock(m, mm);
+	return true;
+}
+
+/* What of length lies in one page table on both sides. */
+static kulong table_extent(kulong old, kulong new, kulong length)
+{
+	kulong room = PGDIR_SIZE - (old & (PGDIR_SIZE - 1));
+	kulong there = PGDIR_SIZE - (new & (PGDIR_SIZE - 1));
+
+	room = there < room ? there : room;
+	return length < room ? length : room;
 }
 
 kulong move_page_tables(struct vmemu *m, struct mm_struct *mm,
@@ -76,13 +102,39 @@ kulong move_page_tables(struct vmemu *m, struct mm_struct *mm,
 
 	flush_tlb(m);
 	while (done < length) {
-		int ret = move_one_page(m, mm, from, old_address + done, to,
-					new_address + done);
+		kulong old = old_address + done, new = new_address + done;
+		kulong extent = table_extent(old, new, length - done), at = 0;
+		pte_t *src = pte_lookup(m, mm, old), *dst;
+		uint64_t moved = 0;
+		int ret = 0;
 
+		if (!src ||
+		    (extent == PGDIR_SIZE && move_table(m, mm, old, new))) {
+			done += extent;
+			continue;
+		}
+		ptl_lock(m, mm);
+		dst = pte_alloc(m, mm, new);
+		ptl_unlock(m, mm);
+		if (!dst)
+			break;
+		while (at < extent && ret >= 0) {
+			kulong i = at >> PAGE_SHIFT;
+
+			if (src[i]) {
+				ret = move_one_page(m, mm, from, old + at,
+						    src + i, to, new + at,
+						    dst + i);
+				if (ret)
+					continue;
+				moved++;
+			}
+			at += PAGE_SIZE;
+		}
+		m->counter[CNT_mremap_ptes] += moved;
+		done += at;
 		if (ret < 0)
 			break;
-		if (!ret)
-			done += PAGE_SIZE;
 	}
 	return done;
 }

@@ -74,10 +74,12 @@ void get_page(struct vmemu *m, struct page *page)
 	page->_count++;
 }
 
-static void free_frame(struct vmemu *m, struct page *page)
+/* Nobody refers to the page, and no list does. */
+void free_frame(struct vmemu *m, struct page *page)
 {
 	struct zone *zone = &m->k->zone;
 
+	page->flags &= ~(kulong)(PG_pgtable | PG_vmalloc | PG_active);
 	if (BUG_ON(m, page->mapcount != 0) ||
 	    BUG_ON(m, page->flags & (PG_lru | PG_active | PG_swapcache |
 				     PG_anon | PG_reserved | PG_buddy |
@@ -105,7 +107,6 @@ void put_page(struct vmemu *m, struct page *page)
 		return;
 	if (page->flags & PG_lru)
 		lru_remove(m, page);
-	page->flags &= ~(kulong)(PG_pgtable | PG_vmalloc | PG_active);
 	free_frame(m, page);
 }
 

@@ -187,7 +187,6 @@ const struct rmap_ops rmap_anon_vma = {
 	.add_anon = add_anon,
 	.again_anon = again_anon,
 	.remove_anon = remove_anon,
-	.move_anon = nothing,
 	.clash = nothing,
 	.referenced = referenced,
 	.unmap = unmap,

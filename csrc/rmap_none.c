@@ -51,7 +51,6 @@ const struct rmap_ops rmap_none = {
 	.add_anon = add,
 	.again_anon = add,
 	.remove_anon = remove_anon,
-	.move_anon = nothing,
 	.clash = nothing,
 	.referenced = unreferenced,
 	.unmap = fail,

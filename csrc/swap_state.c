@@ -188,13 +188,13 @@ int remove_exclusive_swap_page(struct vmemu *m, struct page *page)
 	return 1;
 }
 
-void free_page_and_swap_cache(struct vmemu *m, struct page *page)
+/* The caller drops its reference next: let the swap cache drop its own too. */
+void leave_swap_cache(struct vmemu *m, struct page *page)
 {
-	if (page->flags & PG_swapcache && trylock_page(m, page)) {
+	if (trylock_page(m, page)) {
 		remove_exclusive_swap_page(m, page);
 		unlock_page(m, page);
 	}
-	put_page(m, page);
 }
 
 /* A pte with this entry goes; so does a cached page that only it kept. */

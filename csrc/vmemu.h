@@ -511,7 +511,8 @@ struct rmap_ops {
 			   struct vm_area_struct *, kulong address);
 	/* The last pte has gone. */
 	void (*remove_anon)(struct vmemu *, struct page *);
-	/* mremap moves one pte; nonzero = the page must be made exclusive first. */
+	/* mremap moves one pte; nonzero = the page must be made exclusive first.
+	 * NULL: nothing to do for any page. */
 	int (*move_anon)(struct vmemu *, struct page *, struct vm_area_struct *,
 			 kulong new_address);
 	/* Nonzero = a page already mapped elsewhere must be copied before it can
@@ -544,7 +545,7 @@ struct vmemu {
 	uint32_t vm_flags_lock; /* 1: page_table_lock too, as before rmap 34 */
 	uint32_t fault_in_c;    /* decided faults do not go to Python */
 	struct lock_stat lock_stat[NR_LOCK_CLASSES];
-	uint64_t steps;       /* lock operations, pte accesses, allocations */
+	uint64_t steps;       /* pte and vm_flags accesses, allocations */
 	uint32_t watch;       /* enum watch_bits */
 	uint32_t in_hook;     /* inside the TLB-fill hook */
 	uint32_t memalloc;    /* PF_MEMALLOC depth: may use the whole reserve */
@@ -740,7 +741,6 @@ uint32_t swap_used(struct vmemu *);
 struct page *lookup_swap_cache(struct vmemu *, uint32_t entry); /* counted */
 struct page *read_swap_cache(struct vmemu *, uint32_t entry, int readahead,
 			     int *major);
-void free_page_and_swap_cache(struct vmemu *, struct page *);
 int remove_exclusive_swap_page(struct vmemu *, struct page *);
 /* swapoff: 0 = every pte of this area in mm is back, -1 = no memory */
 int unuse_mm(struct vmemu *, struct mm_struct *, int type);

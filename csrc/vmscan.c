@@ -69,6 +69,26 @@ void lru_remove(struct vmemu *m, struct page *page)
 	lru_unlock(m);
 }
 
+/* put_page() for many, under one lru_lock. */
+void release_pages(struct vmemu *m, struct page *const *pages, uint32_t n)
+{
+	uint32_t i;
+
+	if (!n)
+		return;
+	lru_lock(m);
+	for (i = 0; i < n; i++) {
+		struct page *page = pages[i];
+
+		if (BUG_ON(m, page->_count <= 0) || --page->_count)
+			continue;
+		if (page->flags & PG_lru)
+			del_from_list(m, page);
+		free_frame(m, page);
+	}
+	lru_unlock(m);
+}
+
 /* inactive,unreferenced -> inactive,referenced -> active,unreferenced */
 void mark_page_accessed(struct vmemu *m, struct page *page)
 {
