@@ -83,6 +83,13 @@ void anon_vma_unlink(struct vmemu *m, struct vm_area_struct *vma)
 		anon_vma_free(m, a);
 }
 
+static void vma_dup(struct vmemu *m, struct vm_area_struct *new,
+		    struct vm_area_struct *old)
+{
+	(void)old; /* vma_copy() took its anon_vma along */
+	anon_vma_link(m, new);
+}
+
 static int prepared(struct vm_area_struct *vma)
 {
 	return vma->anon_vma != 0;
@@ -183,6 +190,8 @@ const struct rmap_ops rmap_anon_vma = {
 	.name = "anon_vma",
 	.vma_size = sizeof(struct vm_area_struct),
 	.mm_size = offsetof(struct mm_struct, anonmm),
+	.vma_dup = vma_dup,
+	.vma_free = anon_vma_unlink,
 	.prepared = prepared,
 	.add_anon = add_anon,
 	.again_anon = again_anon,

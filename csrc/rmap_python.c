@@ -8,6 +8,17 @@
  */
 #include "internal.h"
 
+static void vma_dup(struct vmemu *m, struct vm_area_struct *new,
+		    struct vm_area_struct *old)
+{
+	py_rmap_entry(m, RMAP_VMA_DUP, NULL, new, kaddr(m, old));
+}
+
+static void vma_goes(struct vmemu *m, struct vm_area_struct *vma)
+{
+	py_rmap_entry(m, RMAP_VMA_FREE, NULL, vma, 0);
+}
+
 static int prepared(struct vm_area_struct *vma)
 {
 	(void)vma;
@@ -99,6 +110,8 @@ const struct rmap_ops rmap_python = {
 	.vma_size = offsetof(struct vm_area_struct, anon_vma_node),
 	.mm_size = offsetof(struct mm_struct, anonmm),
 	.locks_vma_tree = 1,
+	.vma_dup = vma_dup,
+	.vma_free = vma_goes,
 	.prepared = prepared,
 	.add_anon = add_anon,
 	.again_anon = again_anon,

@@ -409,12 +409,16 @@ enum rmap_call {
 	RMAP_CLASH,
 	RMAP_CANDIDATES_REFERENCED, /* how many it put into m->candidates */
 	RMAP_CANDIDATES_UNMAP,
+	RMAP_VMA_DUP, /* address = kptr of the parent's vma */
+	RMAP_VMA_FREE,
 };
 
 struct candidate {    /* where a page may be mapped */
 	kptr mm, vma; /* vma 0: to be looked up after a hit */
 	kulong address;
 };
+
+enum overcommit { OVERCOMMIT_GUESS, OVERCOMMIT_ALWAYS, OVERCOMMIT_NEVER };
 
 enum gfp_bits {
 	GFP_KERNEL = 0,
@@ -503,6 +507,10 @@ struct rmap_ops {
 	uint32_t locks_vma_tree;
 	/* Nonzero = vma may get an anonymous page without any decision. */
 	int (*prepared)(struct vm_area_struct *);
+	/* fork copied old to new; vma goes.  NULL: nothing to do. */
+	void (*vma_dup)(struct vmemu *, struct vm_area_struct *new,
+			struct vm_area_struct *old);
+	void (*vma_free)(struct vmemu *, struct vm_area_struct *);
 	/* A page becomes mapped (mapcount 0 -> 1) at address in vma. */
 	void (*add_anon)(struct vmemu *, struct page *, struct vm_area_struct *,
 			 kulong address);
@@ -540,6 +548,10 @@ struct vmemu {
 	struct event *ring;
 	uint32_t ring_size; /* a power of two; 0 = events off */
 	uint64_t ring_head; /* events ever written */
+
+	uint32_t overcommit_memory; /* enum overcommit */
+	uint32_t overcommit_ratio;  /* percent of RAM */
+	int64_t vm_committed;       /* pages promised */
 
 	struct mm_struct *current_mm;
 	uint32_t vm_flags_lock; /* 1: page_table_lock too, as before rmap 34 */
@@ -635,6 +647,11 @@ void release_quarantine(struct vmemu *); /* their blocks have been dropped */
 /* slab.c */
 void *kmem_cache_alloc(struct vmemu *, int id, int gfp);
 void kmem_cache_free(struct vmemu *, int id, void *object);
+
+/* mmap.c: 0, or -1 = no memory */
+int vm_enough_memory(struct vmemu *, uint32_t pages); /* charges them */
+int dup_mmap(struct vmemu *, struct mm_struct *child, struct mm_struct *parent);
+void exit_mmap(struct vmemu *, struct mm_struct *);
 
 /* pgtable.c */
 struct mm_struct *mm_alloc(struct vmemu *);

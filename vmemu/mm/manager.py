@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from vmemu.core import PAGE_SHIFT, Core, ffi, lib
 from vmemu.errors import Errno
-from vmemu.mm import accounting
 from vmemu.mm.fault import do_page_fault
 from vmemu.mm.mm import Mm
 from vmemu.rmap.base import RmapScheme
@@ -35,16 +34,15 @@ class MemoryManager:
         rmap: RmapScheme,
         *,
         swappiness: int = 60,
-        overcommit: int = accounting.OVERCOMMIT_GUESS,
+        overcommit: int = lib.OVERCOMMIT_GUESS,
         overcommit_ratio: int = 50,
         topdown: bool = False,
     ) -> None:
         self.core = core
         self.rmap = rmap
-        self.overcommit = overcommit
-        self.overcommit_ratio = overcommit_ratio
+        core.m.overcommit_memory = overcommit
+        core.m.overcommit_ratio = overcommit_ratio
         self.topdown = topdown
-        self.committed = 0  # pages promised
         self.mms: dict[int, Mm] = {}  # by kptr, in order of creation
         self.inodes: dict[int, Inode] = {}  # by kptr
         self.vma_out: Any = ffi.new("struct vm_area_struct **")
@@ -93,11 +91,27 @@ class MemoryManager:
 
     def acct_memory(self, pages: int) -> None:
         """Promise pages (``security_vm_enough_memory``); Errno ENOMEM."""
-        accounting.charge(self, pages)
+        if lib.vm_enough_memory(self.core.m, pages):
+            raise Errno(errno.ENOMEM)
 
     def unacct_memory(self, pages: int) -> None:
         """Take back a promise (``vm_unacct_memory``)."""
-        self.committed -= pages
+        self.core.m.vm_committed -= pages
+
+    @property
+    def committed(self) -> int:
+        """Pages promised by now."""
+        return int(self.core.m.vm_committed)
+
+    @property
+    def overcommit(self) -> int:
+        """sysctl vm.overcommit_memory."""
+        return int(self.core.m.overcommit_memory)
+
+    @property
+    def overcommit_ratio(self) -> int:
+        """sysctl vm.overcommit_ratio, percent."""
+        return int(self.core.m.overcommit_ratio)
 
     def may_expand(self, mm: Mm, pages: int) -> None:
         """Errno ENOMEM when ``pages`` more would break RLIMIT_AS."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from vmemu.core import PAGE_SHIFT, TASK_SIZE, ffi, lib
+from vmemu.core import ffi, lib
 from vmemu.errors import Errno
 from vmemu.mm.consts import RLIM_INFINITY, STACK_LIMIT
 
@@ -51,7 +52,7 @@ class Mm:
         ptr = lib.mm_alloc(vm.core.m)
         if not ptr:
             raise Errno(errno.ENOMEM)
-        mm = cls(vm, ptr, replace(rlimits) if rlimits else Rlimits())
+        mm = cls(vm, ptr, copy.copy(rlimits) if rlimits else Rlimits())
         vm.mms[mm.kaddr] = mm
         return mm
 
@@ -76,16 +77,8 @@ class Mm:
             self._exit_mmap()
 
     def _exit_mmap(self) -> None:
-        m, vm = self.core.m, self.vm
-        lib.unmap_vmas(m, self.ptr, 0, TASK_SIZE)
-        for vma in list(self.vmas()):
-            if vma.vm_flags & lib.VM_ACCOUNT:
-                vm.unacct_memory((vma.vm_end - vma.vm_start) >> PAGE_SHIFT)
-            vm.rmap.vma_free(vma)
-            lib.vma_unlink(m, self.ptr, vma)
-            lib.vma_free(m, vma)
-        lib.free_pgtables(m, self.ptr, 0, TASK_SIZE)
-        vm.rmap.mm_exit(self.ptr)
+        lib.exit_mmap(self.core.m, self.ptr)
+        self.vm.rmap.mm_exit(self.ptr)
         self.release()
 
     def release(self) -> None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, TASK_SIZE, lib
 from vmemu.errors import Errno
-from vmemu.mm.accounting import OVERCOMMIT_NEVER
 from vmemu.mm.consts import (
     MAP_ANONYMOUS,
     MAP_FIXED,
@@ -144,7 +143,7 @@ def _map_area(
     """Account, merge or make the vma of a range that is free."""
     vm, pages = mm.vm, length >> PAGE_SHIFT
     vm.may_expand(mm, pages)
-    if vm_flags & lib.VM_WRITE and not (noreserve and vm.overcommit != OVERCOMMIT_NEVER):
+    if vm_flags & lib.VM_WRITE and not (noreserve and vm.overcommit != lib.OVERCOMMIT_NEVER):
         vm.acct_memory(pages)
         vm_flags |= lib.VM_ACCOUNT
     kfile = file.kaddr if file is not None else 0

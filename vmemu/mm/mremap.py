@@ -122,7 +122,7 @@ def _copy_vma(mm: Mm, vma: Any, new: int, length: int, pgoff: int) -> tuple[Any,
 
 def _move_vma(mm: Mm, vma: Any, old: int, old_length: int, new: int, new_length: int) -> None:
     """Move page tables to a new vma and unmap the old range (``move_vma``)."""
-    m, ptr, vm = mm.core.m, mm.ptr, mm.vm
+    m, ptr = mm.core.m, mm.ptr
     if ptr.map_count >= MAX_MAP_COUNT - 3:
         raise Errno(errno.ENOMEM)
     flags = vma.vm_flags
@@ -138,7 +138,7 @@ def _move_vma(mm: Mm, vma: Any, old: int, old_length: int, new: int, new_length:
         ptr.locked_vm += pages
     if flags & lib.VM_ACCOUNT:
         # munmap gives back what the new area was never charged for.
-        vm.committed += (new_length if failed else old_length) >> PAGE_SHIFT
+        m.vm_committed += (new_length if failed else old_length) >> PAGE_SHIFT
     if failed:
         munmap_locked(mm, new, new_length)
         raise Errno(errno.ENOMEM)

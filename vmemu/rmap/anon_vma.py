@@ -65,10 +65,6 @@ class AnonVma(RmapScheme):
             and (low.vm_pgoff + pages) & 0xFFFFFFFF == high.vm_pgoff
         )
 
-    def vma_dup(self, new: Any, old: Any) -> None:
-        """The child's area joins the same list, at its front."""
-        lib.anon_vma_link(self.core.m, new)
-
     def vma_split(self, new: Any, old: Any) -> None:
         """The new part joins the list."""
         lib.anon_vma_link(self.core.m, new)

@@ -19,7 +19,8 @@ class RmapScheme:
     """A scheme without any state: every hook does nothing, everything may merge.
 
     All ``vma`` are ``struct vm_area_struct *``, all ``mm`` ``struct mm_struct *``.  Hooks
-    that allocate return False when memory ran out.
+    that allocate return False when memory ran out.  What fork and exit do to each vma is in
+    the C walker (``vma_dup``, ``vma_free`` of ``struct rmap_ops``).
     """
 
     #: What ``--rmap`` calls it.
@@ -50,9 +51,6 @@ class RmapScheme:
     def prepare(self, mm: Any, vma: Any) -> bool:
         """``vma`` is about to get an anonymous page."""
         return True
-
-    def vma_dup(self, new: Any, old: Any) -> None:
-        """fork copied ``old`` of the parent to ``new`` of the child."""
 
     def vma_split(self, new: Any, old: Any) -> None:
         """``new`` is a copy of ``old`` in the same mm (split, or moved by mremap)."""

@@ -48,8 +48,13 @@ class PythonScheme(RmapScheme):
             lib.RMAP_CLASH: self.clash,
             lib.RMAP_CANDIDATES_REFERENCED: self._candidates,
             lib.RMAP_CANDIDATES_UNMAP: self._candidates,
+            lib.RMAP_VMA_DUP: self._vma_dup,
+            lib.RMAP_VMA_FREE: self._vma_free,
         }
         core.on_rmap = lambda call, page, vma, address: self._calls[call](page, vma, address)
+
+    def vma_dup(self, new: Any, old: Any) -> None:
+        """fork copied ``old`` of the parent to ``new`` of the child."""
 
     def page_added(self, page: Any, vma: Any, address: int) -> None:
         """``page`` is now mapped at ``address`` of ``vma``, first or once more (not by fork)."""
@@ -85,6 +90,14 @@ class PythonScheme(RmapScheme):
 
     def _remove(self, page: Any, vma: Any, address: int) -> int:
         self.page_removed(page)
+        return 0
+
+    def _vma_dup(self, page: Any, vma: Any, old: int) -> int:
+        self.vma_dup(vma, self.core.vma(old))
+        return 0
+
+    def _vma_free(self, page: Any, vma: Any, address: int) -> int:
+        self.vma_free(vma)
         return 0
 
     def _candidates(self, page: Any, vma: Any, address: int) -> int:
