@@ -64,6 +64,13 @@ def test_as_derived(command: str) -> None:
     assert result.same_output
 
 
+def test_as_derived_wherever_mappings_lie_and_swap_is_read() -> None:
+    options = {"topdown": True, "page_cluster": 0, "seed": 9, "swappiness": 100}
+    for result in compare(SCENARIOS.values(), {}, options=options):
+        for scheme in result.measurements:
+            assert result.deviations(scheme) == [], result.scenario.name
+
+
 def test_every_scenario_tells_schemes_apart_or_is_a_control() -> None:
     same = {
         scenario.name

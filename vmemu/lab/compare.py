@@ -128,6 +128,7 @@ _HEAD = (
     "vmas",
     "bytes",
     "rounded",
+    "besides",
     "as predicted",
 )
 
@@ -162,6 +163,7 @@ def _row(comparison: Comparison, scheme: str) -> list[Cell]:
         measurement.vmas,
         round(exact),
         round(rounded),
+        " ".join(f"{name}={n}" for name, n in measurement.extra.items()) or None,
         _verdict(comparison, scheme),
     ]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import signal
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from vmemu.lab.scenario import Params, Scenario
     from vmemu.mm.mm import Mm
 
-__all__ = ["Measurement", "ScenarioError", "Visit", "Walk", "run_scenario"]
+__all__ = ["Measurement", "ScenarioError", "Visit", "Walk", "run_scenario", "run_to_end"]
 
 _COUNTS = ("probes", "cmp", "pages")
 
@@ -157,8 +158,7 @@ def run_scenario(
         before = machine.core.counters()
         argv = scenario.argv(params)
         machine.spawn(guest_path(scenario.guest), argv, stdin=None, stdout=output, stderr=errors)
-        status = machine.run()
-        machine.check()
+        status = run_to_end(machine)
         _expect_success(scenario, scheme, status, errors, result)
         after = machine.core.counters()
         if scenario.whole_run:
@@ -169,6 +169,15 @@ def run_scenario(
         result.disturbed = not scenario.pressure and after["pgscan"] != before["pgscan"]
     result.output_sha256 = hashlib.sha256(output.getvalue()).hexdigest()
     return result
+
+
+def run_to_end(machine: Machine) -> WaitStatus:
+    """Run what was spawned, then check the machine; in the main thread ^C ends it."""
+    main = threading.current_thread() is threading.main_thread()
+    with machine.cpu.interruptible() if main else nullcontext():
+        status = machine.run()
+    machine.check()
+    return status
 
 
 def machine_options(
@@ -196,8 +205,8 @@ def _on_mark(
     b: int,
 ) -> None:
     machine.check()
-    if name == "result":
-        result.extra["errno"] = a
+    if name in scenario.tells:
+        result.extra[scenario.tells[name]] = a
     if name != scenario.mark or result.visited:
         return
     visit = Visit(machine, task, a, a + b)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmemu.core import PAGE_SIZE, lib
 from vmemu.errors import VmemuError
+from vmemu.lab.experiment import run_to_end
 from vmemu.lab.guests import guest_path
 from vmemu.lab.scenario import Parameter
 from vmemu.lab.slabs import SlabUse, slab_use
@@ -168,8 +169,7 @@ def _read(
 
         machine.kernel.on_mark = read
         machine.spawn(guest_path(argv[0]), argv, stdin=None, stdout=None, stderr=errors)
-        status = machine.run()
-        machine.check()
+        status = run_to_end(machine)
     if status.exit_status or "measure" not in readings:
         said = errors.getvalue().decode(errors="replace").strip() or str(status)
         raise VmemuError(f"the guest {' '.join(argv)} failed under {scheme}: {said}")

@@ -67,7 +67,7 @@ class Formula:
 
     def __call__(self, names: Mapping[str, Value]) -> int:
         """Its value where names mean ``names``."""
-        return int(eval(self._code, {"__builtins__": {}, "max": max}, dict(names)))
+        return int(eval(self._code, {"__builtins__": {}}, dict(names)))
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,8 @@ class Scenario:
     ``act`` is called when the guest marks ``mark``; the rmap's work is counted from its
     beginning to its end, or over the whole run if ``whole_run``.  ``frames`` is what the
     guest needs; unless ``pressure`` the machine gets plenty more.  ``arguments`` are the
-    guest's besides its parameters; ``watch`` names counters to report for the whole run.
+    guest's besides its parameters.  Reported besides what every scenario reports: ``watch``,
+    counters over the whole run; ``tells``, the first argument of other marks, by mark.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Scenario:
     mark: str = "measure"
     arguments: tuple[str, ...] = ()
     watch: tuple[str, ...] = ()
+    tells: Mapping[str, str] = field(default_factory=dict)
     whole_run: bool = False
     pressure: bool = False
     ram: str = "32M"

@@ -126,6 +126,7 @@ SCENARIOS = (
             Parameter("mode", "halves", choices=("halves", "checkerboard")),
         ),
         frames=Formula("K"),
+        tells={"result": "errno"},
         expectations=(
             expect(
                 "errno",
