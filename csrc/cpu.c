@@ -225,6 +225,7 @@ int cpu_run(struct vmemu *m)
 		cpu->stop = 0;
 		return TRAP_STOP;
 	}
+	lockdep_path_ends(m, "the way back to user mode");
 	cpu_load_regs(m);
 	for (;;) {
 		if (m->nr_quarantine)

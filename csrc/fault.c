@@ -66,11 +66,14 @@ static struct vm_area_struct *decided(struct vmemu *m, struct mm_struct *mm,
 int page_fault_locked(struct vmemu *m, struct mm_struct *mm, kulong address,
 		      int access)
 {
-	struct vm_area_struct *vma =
-		m->fault_in_c ? decided(m, mm, address, access) : NULL;
-	int ret = vma ? handle_pte_fault(m, mm, vma, address,
-					 access == ACCESS_WRITE) :
-			py_fault_entry(m, mm, address, access);
+	struct vm_area_struct *vma;
+	int ret;
+
+	might_sleep(m, "resolving a fault");
+	vma = m->fault_in_c ? decided(m, mm, address, access) : NULL;
+	ret = vma ? handle_pte_fault(m, mm, vma, address,
+				     access == ACCESS_WRITE) :
+		    py_fault_entry(m, mm, address, access);
 
 	if (ret == FAULT_OUTSIDE)
 		return ret; /* counted when it is asked again */
@@ -85,10 +88,13 @@ int page_fault_locked(struct vmemu *m, struct mm_struct *mm, kulong address,
 int page_fault(struct vmemu *m, struct mm_struct *mm, kulong address,
 	       int access)
 {
+	uint32_t held = m->held->nr;
 	int ret;
 
 	down_read(m, mm);
 	ret = page_fault_locked(m, mm, address, access);
 	up_read(m, mm);
+	if (unlikely(m->held->nr > held))
+		lockdep_path_ends(m, "a page fault");
 	return ret;
 }

@@ -43,7 +43,7 @@ static inline void event(struct vmemu *m, int type, uint32_t a, uint32_t b,
 /* Records the first inconsistency; Python raises it at the next boundary. */
 void vmemu_bug(struct vmemu *, const char *file, int line, const char *format,
 	       ...) __attribute__((format(printf, 4, 5)));
-#define BUG(m, ...) vmemu_bug(m, __FILE__, __LINE__, __VA_ARGS__)
+#define BUG(m, ...) vmemu_bug(m, __FILE_NAME__, __LINE__, __VA_ARGS__)
 #define BUG_ON(m, condition)                                                   \
 	(unlikely(condition) ? (BUG(m, "%s", #condition), 1) : 0)
 
@@ -185,10 +185,27 @@ static inline bool page_executed(const struct page *page)
 /* ---- locks ------------------------------------------------------------------ */
 
 /* The uncommon half of each operation: somebody watches, or the lock is taken. */
-void lock_watched(struct vmemu *, enum lock_class, kptr object, bool taken);
-bool trylock_watched(struct vmemu *, enum lock_class, kptr object, bool taken);
-void unlock_watched(struct vmemu *, enum lock_class, kptr object, bool taken);
+void lock_watched(struct vmemu *, enum lock_class, kptr object);
+bool trylock_watched(struct vmemu *, enum lock_class, kptr object);
+void unlock_watched(struct vmemu *, enum lock_class, kptr object);
 void step_watched(struct vmemu *, enum step_kind, kptr object);
+
+/* lockdep.c */
+void lockdep_acquire(struct vmemu *, enum lock_class, kptr object,
+		     uint32_t mode); /* about to wait for it */
+void lockdep_acquired(struct vmemu *, enum lock_class, kptr object,
+		      uint32_t mode);
+void lockdep_release(struct vmemu *, enum lock_class, kptr object,
+		     uint32_t mode);
+void lockdep_sleeps(struct vmemu *, const char *why, const char *file,
+		    int line);
+
+/* The caller may have to wait for memory, for I/O, or for another task. */
+#define might_sleep(m, why)                                                    \
+	do {                                                                   \
+		if (unlikely((m)->watch & WATCH_LOCKS))                        \
+			lockdep_sleeps(m, why, __FILE_NAME__, __LINE__);       \
+	} while (0)
 
 /* A point where another path of the kernel might run. */
 static inline void step(struct vmemu *m, enum step_kind kind,
@@ -199,19 +216,25 @@ static inline void step(struct vmemu *m, enum step_kind kind,
 		step_watched(m, kind, kaddr(m, object));
 }
 
+/* steps_held is the sum of the steps at unlocks less that of those at locks. */
 static inline void lock_acquired(struct vmemu *m, enum lock_class class)
 {
 	struct lock_stat *stat = &m->lock_stat[class];
 
 	stat->acquired++;
-	stat->since = m->steps;
+	stat->steps_held -= m->steps;
+}
+
+static inline void lock_released(struct vmemu *m, enum lock_class class)
+{
+	m->lock_stat[class].steps_held += m->steps;
 }
 
 static inline void lock_bits(struct vmemu *m, enum lock_class class,
 			     uint32_t *word, uint32_t bits)
 {
 	if (unlikely(m->watch | (*word & bits)))
-		lock_watched(m, class, kaddr(m, word), *word & bits);
+		lock_watched(m, class, kaddr(m, word));
 	*word |= bits;
 	lock_acquired(m, class);
 }
@@ -220,7 +243,7 @@ static inline bool trylock_bits(struct vmemu *m, enum lock_class class,
 				uint32_t *word, uint32_t bits)
 {
 	if (unlikely(m->watch | (*word & bits)) &&
-	    !trylock_watched(m, class, kaddr(m, word), *word & bits))
+	    !trylock_watched(m, class, kaddr(m, word)))
 		return false;
 	*word |= bits;
 	lock_acquired(m, class);
@@ -230,11 +253,9 @@ static inline bool trylock_bits(struct vmemu *m, enum lock_class class,
 static inline void unlock_bits(struct vmemu *m, enum lock_class class,
 			       uint32_t *word, uint32_t bits)
 {
-	struct lock_stat *stat = &m->lock_stat[class];
-
 	if (unlikely(m->watch || !(*word & bits)))
-		unlock_watched(m, class, kaddr(m, word), *word & bits);
-	stat->steps_held += m->steps - stat->since;
+		unlock_watched(m, class, kaddr(m, word));
+	lock_released(m, class);
 	*word &= ~bits;
 }
 

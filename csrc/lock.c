@@ -5,36 +5,40 @@
  * One path runs at a time, so in an ordinary run a lock is never found taken: if
  * it is, the path has taken it itself, a self-deadlock.  Under the explorer
  * (WATCH_EXPLORE) every step may let another path run, and a taken lock makes
- * its taker wait.  Under the checker (WATCH_LOCKS) Python sees each operation.
+ * its taker wait.  Under WATCH_LOCKS lockdep.c checks each operation.
  */
 #include "internal.h"
 
 const char *vmemu_lock_name(int lock_class)
 {
 	static const char *const names[NR_LOCK_CLASSES] = {
-		"mmap_sem",      "page_lock",   "page_table_lock",
-		"page_map_lock", "i_mmap_lock", "anonmm_lock",
-		"anon_vma_lock", "swap_lock",   "lru_lock"
+		"mmap_sem",        "page_lock",     "i_mmap_lock",
+		"page_table_lock", "page_map_lock", "anonmm_lock",
+		"anon_vma_lock",   "swap_lock",     "lru_lock"
 	};
 	return lock_class >= 0 && lock_class < NR_LOCK_CLASSES ?
 		       names[lock_class] :
 		       NULL;
 }
 
-static bool bits_set(struct vmemu *m, enum lock_class class, kptr object)
+/* The bit of its word that says a lock is taken. */
+static uint32_t lock_bit(enum lock_class class)
 {
-	uint32_t word = *(uint32_t *)host(m, object);
-
 	switch (class) {
 	case LOCK_mmap_sem:
-		return word != 0;
+		return ~0u;
 	case LOCK_page:
-		return word & PG_locked;
+		return PG_locked;
 	case LOCK_page_map:
-		return word & PG_maplock;
+		return PG_maplock;
 	default:
-		return word & 1;
+		return 1;
 	}
+}
+
+static bool lock_taken(struct vmemu *m, enum lock_class class, kptr object)
+{
+	return *(uint32_t *)host(m, object) & lock_bit(class);
 }
 
 static void wait_for(struct vmemu *m, enum lock_class class, kptr object)
@@ -44,40 +48,43 @@ static void wait_for(struct vmemu *m, enum lock_class class, kptr object)
 		    vmemu_lock_name(class), object);
 		return;
 	}
-	while (bits_set(m, class, object) && !m->bug[0])
+	while (lock_taken(m, class, object) && !m->bug[0])
 		if (py_step_entry(m, STEP_wait, class, object))
 			return;
 }
 
-void lock_watched(struct vmemu *m, enum lock_class class, kptr object,
-		  bool taken)
+void lock_watched(struct vmemu *m, enum lock_class class, kptr object)
 {
-	if (m->watch) {
+	if (m->watch & WATCH_EXPLORE)
 		py_step_entry(m, STEP_lock, class, object);
-		taken = bits_set(m, class, object);
-	}
-	if (taken)
+	if (m->watch & WATCH_LOCKS)
+		lockdep_acquire(m, class, object, 0);
+	if (lock_taken(m, class, object))
 		wait_for(m, class, object);
+	if (m->watch & WATCH_LOCKS)
+		lockdep_acquired(m, class, object, 0);
 }
 
-bool trylock_watched(struct vmemu *m, enum lock_class class, kptr object,
-		     bool taken)
+bool trylock_watched(struct vmemu *m, enum lock_class class, kptr object)
 {
-	if (m->watch) {
+	if (m->watch & WATCH_EXPLORE)
 		py_step_entry(m, STEP_trylock, class, object);
-		taken = bits_set(m, class, object);
-	}
-	if (taken)
+	if (lock_taken(m, class, object)) {
 		m->lock_stat[class].failed++;
-	return !taken;
+		return false;
+	}
+	if (m->watch & WATCH_LOCKS)
+		lockdep_acquired(m, class, object, HELD_TRY);
+	return true;
 }
 
-void unlock_watched(struct vmemu *m, enum lock_class class, kptr object,
-		    bool taken)
+void unlock_watched(struct vmemu *m, enum lock_class class, kptr object)
 {
-	if (m->watch)
+	if (m->watch & WATCH_EXPLORE)
 		py_step_entry(m, STEP_unlock, class, object);
-	if (!taken)
+	if (m->watch & WATCH_LOCKS)
+		lockdep_release(m, class, object, 0);
+	if (!lock_taken(m, class, object))
 		BUG(m, "unlock of %s at %#x, which nobody holds",
 		    vmemu_lock_name(class), object);
 }
@@ -89,54 +96,68 @@ void step_watched(struct vmemu *m, enum step_kind kind, kptr object)
 
 /* ---- mmap_sem: count is the number of readers, or -1 for the writer --------- */
 
-void down_read(struct vmemu *m, struct mm_struct *mm)
+static void read_watched(struct vmemu *m, struct mm_struct *mm, kptr object)
 {
-	uint32_t *count = (uint32_t *)&mm->mmap_sem.count;
-
-	if (unlikely(m->watch))
-		py_step_entry(m, STEP_lock, LOCK_mmap_sem, kaddr(m, count) | 1);
-	while (unlikely(mm->mmap_sem.count < 0)) {
+	if (m->watch & WATCH_EXPLORE)
+		py_step_entry(m, STEP_lock, LOCK_mmap_sem, object | 1);
+	if (m->watch & WATCH_LOCKS)
+		lockdep_acquire(m, LOCK_mmap_sem, object, HELD_READ);
+	while (mm->mmap_sem.count < 0) {
 		if (!(m->watch & WATCH_EXPLORE)) {
 			BUG(m, "self-deadlock: mmap_sem is held for write");
-			return;
+			break;
 		}
-		if (m->bug[0] || py_step_entry(m, STEP_wait, LOCK_mmap_sem,
-					       kaddr(m, count) | 1))
+		if (m->bug[0] ||
+		    py_step_entry(m, STEP_wait, LOCK_mmap_sem, object | 1))
 			break;
 	}
+	if (m->watch & WATCH_LOCKS)
+		lockdep_acquired(m, LOCK_mmap_sem, object, HELD_READ);
+}
+
+void down_read(struct vmemu *m, struct mm_struct *mm)
+{
+	if (unlikely(m->watch || mm->mmap_sem.count < 0))
+		read_watched(m, mm, kaddr(m, &mm->mmap_sem.count));
 	mm->mmap_sem.count++;
 	lock_acquired(m, LOCK_mmap_sem);
 }
 
 void down_write(struct vmemu *m, struct mm_struct *mm)
 {
-	uint32_t *count = (uint32_t *)&mm->mmap_sem.count;
-
-	if (unlikely(m->watch || *count))
-		lock_watched(m, LOCK_mmap_sem, kaddr(m, count), *count != 0);
+	if (unlikely(m->watch || mm->mmap_sem.count))
+		lock_watched(m, LOCK_mmap_sem, kaddr(m, &mm->mmap_sem.count));
 	mm->mmap_sem.count = -1;
 	lock_acquired(m, LOCK_mmap_sem);
 }
 
-static void released(struct vmemu *m, struct mm_struct *mm)
+static void released(struct vmemu *m, struct mm_struct *mm, uint32_t mode)
 {
-	struct lock_stat *stat = &m->lock_stat[LOCK_mmap_sem];
+	kptr object = kaddr(m, &mm->mmap_sem.count);
 
-	if (unlikely(m->watch || !mm->mmap_sem.count))
-		unlock_watched(m, LOCK_mmap_sem, kaddr(m, &mm->mmap_sem.count),
-			       mm->mmap_sem.count != 0);
-	stat->steps_held += m->steps - stat->since;
+	if (m->watch & WATCH_EXPLORE)
+		py_step_entry(m, STEP_unlock, LOCK_mmap_sem, object);
+	if (m->watch & WATCH_LOCKS)
+		lockdep_release(m, LOCK_mmap_sem, object, mode);
+	if (mode == HELD_READ ? mm->mmap_sem.count <= 0 :
+				mm->mmap_sem.count != -1)
+		BUG(m, "unlock of mmap_sem, which nobody holds for %s",
+		    mode == HELD_READ ? "read" : "write");
 }
 
 void up_read(struct vmemu *m, struct mm_struct *mm)
 {
-	released(m, mm);
+	if (unlikely(m->watch || mm->mmap_sem.count <= 0))
+		released(m, mm, HELD_READ);
+	lock_released(m, LOCK_mmap_sem);
 	mm->mmap_sem.count--;
 }
 
 void up_write(struct vmemu *m, struct mm_struct *mm)
 {
-	released(m, mm);
+	if (unlikely(m->watch || mm->mmap_sem.count != -1))
+		released(m, mm, 0);
+	lock_released(m, LOCK_mmap_sem);
 	mm->mmap_sem.count = 0;
 }
 
@@ -150,6 +171,27 @@ void lock_page_table(struct vmemu *m, struct mm_struct *mm)
 void unlock_page_table(struct vmemu *m, struct mm_struct *mm)
 {
 	ptl_unlock(m, mm);
+}
+
+void take_lock(struct vmemu *m, int lock_class, kptr word)
+{
+	enum lock_class class = (enum lock_class)lock_class;
+
+	lock_bits(m, class, host(m, word), lock_bit(class));
+}
+
+int try_lock(struct vmemu *m, int lock_class, kptr word)
+{
+	enum lock_class class = (enum lock_class)lock_class;
+
+	return trylock_bits(m, class, host(m, word), lock_bit(class));
+}
+
+void drop_lock(struct vmemu *m, int lock_class, kptr word)
+{
+	enum lock_class class = (enum lock_class)lock_class;
+
+	unlock_bits(m, class, host(m, word), lock_bit(class));
 }
 
 /*

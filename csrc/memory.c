@@ -153,6 +153,9 @@ int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 				ptl_unlock(m, dst);
 				return -1;
 			}
+			/* Nobody waits for src with dst held the other way
+			 * round: only reclaim knows the child yet. */
+			lockdep_nest(m);
 			ptl_lock(m, src);
 			from = pte_lookup(m, src, start);
 			for (; start < next; start += PAGE_SIZE, from++, to++)

@@ -36,6 +36,8 @@ struct page *alloc_page(struct vmemu *m, int gfp)
 	struct page *page;
 
 	step(m, STEP_alloc, zone);
+	if (!(gfp & GFP_ATOMIC))
+		might_sleep(m, "allocating a page");
 	page = take_frame(m, zone->pages_low);
 
 	if (likely(page))

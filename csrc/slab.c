@@ -84,6 +84,8 @@ void *kmem_cache_alloc(struct vmemu *m, int id, int gfp)
 	struct slab *s;
 	void *object;
 
+	if (!(gfp & GFP_ATOMIC))
+		might_sleep(m, "allocating an object");
 	if (list_empty(m, &c->slabs_partial)) {
 		if (!slab_grow(m, c, gfp))
 			return NULL;

@@ -70,6 +70,7 @@ int swap_writepage(struct vmemu *m, struct page *page)
 	const struct swap_info *si = &m->swap[swp_type(page->private)];
 	off_t at = (off_t)swp_offset(page->private) << PAGE_SHIFT;
 
+	might_sleep(m, "writing to swap");
 	if (pwrite(si->fd, page_address(m, page), PAGE_SIZE, at) != PAGE_SIZE) {
 		BUG(m, "swap file cannot be written, errno %d", errno);
 		return -1;

@@ -465,9 +465,9 @@ struct swap_info {
 enum lock_class {
 	LOCK_mmap_sem,   /* mm_struct.mmap_sem */
 	LOCK_page,       /* struct page, PG_locked */
+	LOCK_i_mmap,     /* address_space.i_mmap_lock */
 	LOCK_page_table, /* mm_struct.page_table_lock */
 	LOCK_page_map,   /* struct page, PG_maplock */
-	LOCK_i_mmap,     /* address_space.i_mmap_lock */
 	LOCK_anonmm,     /* anonmm.lock of a bundle's head */
 	LOCK_anon_vma,   /* anon_vma.lock */
 	LOCK_swap,       /* kernel_data.swap_lock */
@@ -477,9 +477,31 @@ enum lock_class {
 
 struct lock_stat {
 	uint64_t acquired;
-	uint64_t failed;     /* trylocks */
-	uint64_t steps_held; /* steps made between lock and unlock */
-	uint64_t since;      /* steps at the last lock */
+	uint64_t failed; /* trylocks */
+	uint64_t
+		steps_held; /* steps made between lock and unlock; only while no
+			      * lock of the class is held */
+};
+
+enum held_mode {
+	HELD_READ = 1, /* mmap_sem for read */
+	HELD_TRY = 2,  /* by a trylock: it has not waited */
+};
+
+struct held_lock {
+	uint32_t class; /* enum lock_class */
+	uint32_t mode;  /* enum held_mode */
+	kptr object;    /* the lock's word */
+};
+
+enum { MAX_HELD_LOCKS = 16 };
+
+/* What one path of the kernel holds, for the checker; in order of taking. */
+struct held_locks {
+	uint32_t nr;
+	uint32_t nest; /* the next lock may stand inside another of its class */
+	kptr newborn; /* fork's child, which only the path that makes it changes */
+	struct held_lock lock[MAX_HELD_LOCKS];
 };
 
 /* What is about to happen, for whoever watches (m->watch). */
@@ -494,8 +516,8 @@ enum step_kind {
 };
 
 enum watch_bits {
-	WATCH_LOCKS = 1,   /* the checker wants every lock operation */
-	WATCH_EXPLORE = 2, /* the explorer wants every step */
+	WATCH_LOCKS = 1,   /* lockdep.c checks every lock operation */
+	WATCH_EXPLORE = 2, /* the explorer wants every step: py_step */
 };
 
 struct vmemu;
@@ -557,8 +579,12 @@ struct vmemu {
 	uint32_t vm_flags_lock; /* 1: page_table_lock too, as before rmap 34 */
 	uint32_t fault_in_c;    /* decided faults do not go to Python */
 	struct lock_stat lock_stat[NR_LOCK_CLASSES];
-	uint64_t steps;       /* pte and vm_flags accesses, allocations */
-	uint32_t watch;       /* enum watch_bits */
+	uint64_t steps;          /* pte and vm_flags accesses, allocations */
+	uint32_t watch;          /* enum watch_bits */
+	struct held_locks *held; /* the running path's; &m->path by default */
+	struct held_locks path;
+	/* Learned: how often a class was waited for inside another. */
+	uint64_t lock_order[NR_LOCK_CLASSES][NR_LOCK_CLASSES];
 	uint32_t in_hook;     /* inside the TLB-fill hook */
 	uint32_t memalloc;    /* PF_MEMALLOC depth: may use the whole reserve */
 	uint32_t tlb_stale;   /* flush before user code runs again */
@@ -573,7 +599,7 @@ struct vmemu {
 
 	struct candidate *candidates; /* Python's, valid during one walk */
 
-	char bug[256]; /* first inconsistency found by the core, or "" */
+	char bug[512]; /* first inconsistency found by the core, or "" */
 
 	/* system calls, see syscall.c */
 	uint32_t syscalls_in_c; /* the trivial ones need not go to Python */
@@ -633,8 +659,19 @@ void down_write(struct vmemu *, struct mm_struct *);
 void up_write(struct vmemu *, struct mm_struct *);
 void lock_page_table(struct vmemu *, struct mm_struct *);
 void unlock_page_table(struct vmemu *, struct mm_struct *);
+/* Any lock but mmap_sem, by the address of its word, for tests and the lab. */
+void take_lock(struct vmemu *, int lock_class, kptr word);
+int try_lock(struct vmemu *, int lock_class, kptr word);
+void drop_lock(struct vmemu *, int lock_class, kptr word);
 /* A write of vm_flags, by whatever rule m->vm_flags_lock names. */
 void vma_set_flags(struct vmemu *, struct vm_area_struct *, kulong flags);
+
+/* lockdep.c: what is checked under WATCH_LOCKS; see docs/locking.md */
+/* Documented: may `inner` be waited for while `outer` is held? */
+int lock_order_allows(int outer, int inner);
+int lock_sleeps(int lock_class);   /* its holder may sleep */
+void lockdep_nest(struct vmemu *); /* see struct held_locks */
+void lockdep_path_ends(struct vmemu *, const char *path); /* holds nothing */
 
 /* page_alloc.c */
 struct page *alloc_page(struct vmemu *, int gfp);

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+
+os.environ.setdefault("VMEMU_LOCK_CHECKS", "1")  # every machine of every test
 
 
 @pytest.fixture(scope="session")

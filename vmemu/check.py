@@ -59,6 +59,7 @@ def check_machine(vm: MemoryManager) -> None:
 
     Call it between operations, with nothing in flight.
     """
+    lib.lockdep_path_ends(vm.core.m, b"what preceded check()")
     vm.core.check_bug()
     survey = Survey(vm, pages=mem_map(vm.core))
     survey.mapcount = np.zeros(len(survey.pages), dtype=np.int64)

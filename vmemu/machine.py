@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Machine", "Page", "Vma", "parse_size"]
 
+VM_FLAGS_LOCKS = ("mmap_sem", "page_table_lock")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -73,7 +74,11 @@ class Machine:
     randomness.  ``slice_blocks``: basic blocks a time slice.  ``page_cluster``: log2 of
     swap readahead in pages.  ``min_free_pages``: pages_min.  ``cache_line``: bytes.
     ``events``: size of the event ring, 0 for none.  ``fault_path``: "c" resolves in the core
-    what a vma already decides, "python" asks Python for every fault.
+    what a vma already decides, "python" asks Python for every fault.  ``vm_flags_lock``:
+    "mmap_sem" alone guards vm_flags, as after rmap 34, or "page_table_lock" as well, as
+    before.  ``lock_checks``: hold every lock operation and guarded write against
+    docs/locking.md, KernelBug at the first violation; by default what the environment's
+    VMEMU_LOCK_CHECKS says, else off.
     ConfigError for what cannot be.
 
     >>> with Machine(ram="16M") as machine:            # doctest: +SKIP
@@ -99,9 +104,15 @@ class Machine:
         cache_line: int = 128,
         events: int = 0,
         fault_path: str = "c",
+        vm_flags_lock: str = "mmap_sem",
+        lock_checks: bool | None = None,
     ) -> None:
         if fault_path not in ("c", "python"):
             raise ConfigError(f"fault_path must be c or python, not {fault_path!r}")
+        if vm_flags_lock not in VM_FLAGS_LOCKS:
+            raise ConfigError(
+                f"vm_flags_lock must be {' or '.join(VM_FLAGS_LOCKS)}, not {vm_flags_lock!r}"
+            )
         if cpus != 1:
             raise ConfigError(f"cpus must be 1, not {cpus}: one CPU is emulated")
         if not 0 <= page_cluster <= 8:
@@ -122,6 +133,11 @@ class Machine:
             stack.callback(self.core.close)
             self.core.m.page_cluster = page_cluster
             self.core.m.fault_in_c = fault_path == "c"
+            self.core.m.vm_flags_lock = vm_flags_lock == "page_table_lock"
+            if lock_checks is None:
+                lock_checks = os.environ.get("VMEMU_LOCK_CHECKS", "") not in ("", "0")
+            if lock_checks:
+                self.core.m.watch |= lib.WATCH_LOCKS
             self.vm = MemoryManager(
                 self.core,
                 scheme(self.core),

@@ -91,22 +91,30 @@ def _read_ahead(mm: Mm, start: int, end: int) -> None:
                 lib.put_page(m, page)
 
 
-@mmap_sem_read
 def do_mincore(mm: Mm, addr: int, length: int, vec: int) -> None:
-    """One byte per page at ``vec``: 1 if its page is in memory.  Errno EINVAL, ENOMEM, EFAULT."""
+    """One byte per page at ``vec``: 1 if its page is in memory.  Errno EINVAL, ENOMEM, EFAULT.
+
+    The bytes are stored without mmap_sem, which a fault on ``vec`` takes itself; 2.6.7 kept
+    it, and hung when a writer came in between (CVE-2006-4814).
+    """
     if addr & 0xFFF:
         raise Errno(errno.EINVAL)
     if addr > TASK_SIZE or length > TASK_SIZE - addr:
         raise Errno(errno.ENOMEM)
-    m, end = mm.core.m, addr + page_align(length)
-    at = addr
+    at, end = addr, addr + page_align(length)
     while at < end:
-        vma, _ = find_vma_prev(mm, at)
-        if vma is None or vma.vm_start > at:
-            raise Errno(errno.ENOMEM)
-        stop = min(vma.vm_end, end)
-        resident = bytes(
-            lib.pte_kind_at(m, mm.ptr, a) == lib.PTE_PRESENT for a in range(at, stop, PAGE_SIZE)
-        )
+        resident = _resident(mm, at, end)
         mm.write(vec + ((at - addr) >> PAGE_SHIFT), resident)
-        at = stop
+        at += len(resident) << PAGE_SHIFT
+
+
+@mmap_sem_read
+def _resident(mm: Mm, start: int, end: int) -> bytes:
+    """What mincore says of [start, end) as far as one vma goes; Errno ENOMEM without one."""
+    vma, _ = find_vma_prev(mm, start)
+    if vma is None or vma.vm_start > start:
+        raise Errno(errno.ENOMEM)
+    m, stop = mm.core.m, min(vma.vm_end, end)
+    return bytes(
+        lib.pte_kind_at(m, mm.ptr, a) == lib.PTE_PRESENT for a in range(start, stop, PAGE_SIZE)
+    )
