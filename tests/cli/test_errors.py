@@ -18,6 +18,13 @@ from vmemu.errors import KernelBug
 Guest = Callable[[str], Path]
 
 
+def _with_segment_at(program: bytes, vaddr: int) -> bytes:
+    """The program with its second segment moved, against all sense, to another address."""
+    phoff = int.from_bytes(program[28:32], "little")
+    at = phoff + 32 + 8
+    return program[:at] + vaddr.to_bytes(4, "little") + program[at + 4 :]
+
+
 @pytest.fixture
 def files(tmp_path: Path, guest: Guest) -> Path:
     """A directory of files that are not what they should be."""
@@ -26,10 +33,13 @@ def files(tmp_path: Path, guest: Guest) -> Path:
         "text": b"#!/bin/sh\n",
         "empty": b"",
         "truncated": hello[:60],
+        "cut": hello[:4200],
         "elf64": hello[:4] + b"\2" + hello[5:],
         "bigendian": hello[:5] + b"\2" + hello[6:],
         "sparc": hello[:18] + b"\2\0" + hello[20:],
     }
+    program["overlap"] = _with_segment_at(hello, 0x08048000)
+    program["kernel"] = _with_segment_at(hello, 0xC0000000)
     for name, data in program.items():
         path = tmp_path / name
         path.write_bytes(data)
@@ -49,6 +59,9 @@ CASES = [
     ("run {}/text", "{}/text is not an ELF file"),
     ("run {}/empty", "{}/empty is not an ELF file"),
     ("run {}/truncated", "{}/truncated is truncated within its program headers"),
+    ("run {}/cut", "{}/cut: segment 1 at .* beyond the end of the file, which is truncated"),
+    ("run {}/overlap", "{}/overlap: segments 0 and 1 overlap"),
+    ("run {}/kernel", "{}/kernel: segment 1 at .* reaches beyond the user's address space"),
     ("run {}/elf64", "{}/elf64 is a 64-bit ELF file; vmemu runs 32-bit i386 programs"),
     ("run {}/bigendian", "{}/bigendian is not a 32-bit little-endian ELF file"),
     ("run {}/sparc", "{}/sparc is not an i386 program (machine .*)"),

@@ -89,7 +89,7 @@ def _scenarios() -> dict[str, dict[str, Any]]:
 
 
 def _show(summaries: dict[str, str]) -> None:
-    width = max(map(len, summaries))
+    width = max(map(len, summaries), default=0)
     for name, summary in summaries.items():
         click.echo(f"  {name:<{width}}  {summary}")
 

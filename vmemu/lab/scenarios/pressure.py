@@ -23,6 +23,22 @@ SCENARIOS = (
         ),
     ),
     Scenario(
+        name="zero-page",
+        section="S23",
+        summary="one process only reads PAGES fresh pages: there is nothing to map back",
+        guest="touch",
+        parameters=(Parameter("PAGES", 64),),
+        frames=Formula("PAGES"),
+        mark="read",
+        act=reclaim_caller,
+        expectations=(
+            expect("unmap.pages", "0", "the zero page is reserved"),
+            expect("objects.anonmm", anonmm="1"),
+            expect("objects.anon_vma", anon_vma="1", why="the stack's"),
+            expect("vmas", "1"),
+        ),
+    ),
+    Scenario(
         name="swap-storm",
         section="8.2",
         summary="a working set of four times the RAM, rewritten in and out of order, verified",
