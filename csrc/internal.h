@@ -42,7 +42,7 @@ static inline void event(struct vmemu *m, int type, uint32_t a, uint32_t b,
 
 /* Records the first inconsistency; Python raises it at the next boundary. */
 void vmemu_bug(struct vmemu *, const char *file, int line, const char *format,
-	       ...) __attribute__((format(printf, 4, 5)));
+	       ...) __attribute__((cold, format(printf, 4, 5)));
 #define BUG(m, ...) vmemu_bug(m, __FILE_NAME__, __LINE__, __VA_ARGS__)
 #define BUG_ON(m, condition)                                                   \
 	(unlikely(condition) ? (BUG(m, "%s", #condition), 1) : 0)
@@ -302,6 +302,24 @@ static inline void page_map_unlock(struct vmemu *m, struct page *page)
 	unlock_bits(m, LOCK_page_map, &page->flags, PG_maplock);
 }
 
+/*
+ * The same around a few stores, without a step in between: unless somebody
+ * watches, taking the lock is only counted.
+ */
+static inline void page_map_lock_short(struct vmemu *m, struct page *page)
+{
+	if (unlikely(m->watch || page->flags & PG_maplock))
+		page_map_lock(m, page);
+	else
+		m->lock_stat[LOCK_page_map].acquired++;
+}
+
+static inline void page_map_unlock_short(struct vmemu *m, struct page *page)
+{
+	if (unlikely(page->flags & PG_maplock))
+		page_map_unlock(m, page);
+}
+
 static inline void ptl_lock(struct vmemu *m, struct mm_struct *mm)
 {
 	spin_lock(m, LOCK_page_table, &mm->page_table_lock);
@@ -323,7 +341,8 @@ extern const struct rmap_ops rmap_none, rmap_anonmm, rmap_anon_vma, rmap_python;
 
 void lru_remove(struct vmemu *, struct page *);
 void release_pages(struct vmemu *, struct page *const *, uint32_t n);
-void free_frame(struct vmemu *, struct page *);
+bool free_frame(struct vmemu *, struct page *);
+void frames_freed(struct vmemu *, uint32_t freed, uint32_t quarantined);
 void slab_boot(struct vmemu *, uint32_t cache_line);
 
 /* memory.c, for fault.c: enum fault_result */

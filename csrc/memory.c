@@ -16,6 +16,7 @@ static int no_memory(struct vmemu *m)
 /* Pages that lost a pte, on their way out: freed together (struct mmu_gather). */
 struct gather {
 	uint32_t n;
+	uint32_t rss; /* that the mm has lost */
 	struct page *pages[64];
 };
 
@@ -30,8 +31,7 @@ static void flush_gather(struct vmemu *m, struct gather *gather)
 	gather->n = 0;
 }
 
-static void zap_pte(struct vmemu *m, struct mm_struct *mm, pte_t *slot,
-		    struct gather *gather)
+static void zap_pte(struct vmemu *m, pte_t *slot, struct gather *gather)
 {
 	pte_t pte = *slot;
 	struct page *page;
@@ -48,7 +48,7 @@ static void zap_pte(struct vmemu *m, struct mm_struct *mm, pte_t *slot,
 		page->flags |= PG_dirty;
 	if (pte & _PAGE_ACCESSED && !(page->flags & PG_anon))
 		mark_page_accessed(m, page);
-	mm->rss--;
+	gather->rss++;
 	page_remove_rmap(m, page);
 	gather->pages[gather->n++] = page;
 	if (gather->n == sizeof(gather->pages) / sizeof(*gather->pages))
@@ -70,7 +70,7 @@ static void zap_range(struct vmemu *m, struct mm_struct *mm, kulong start,
 			for (; start < next; start += PAGE_SIZE, pte++)
 				if (*pte) {
 					step(m, STEP_write, pte);
-					zap_pte(m, mm, pte, gather);
+					zap_pte(m, pte, gather);
 					n++;
 				}
 		start = next;
@@ -89,6 +89,7 @@ void zap_page_range(struct vmemu *m, struct mm_struct *mm,
 	zap_range(m, mm, start, end, &gather);
 	flush_tlb(m);
 	flush_gather(m, &gather);
+	mm->rss -= gather.rss;
 	ptl_unlock(m, mm);
 }
 
@@ -106,6 +107,7 @@ void unmap_vmas(struct vmemu *m, struct mm_struct *mm, kulong start, kulong end)
 	}
 	flush_tlb(m);
 	flush_gather(m, &gather);
+	mm->rss -= gather.rss;
 	ptl_unlock(m, mm);
 }
 

@@ -76,31 +76,39 @@ void get_page(struct vmemu *m, struct page *page)
 	page->_count++;
 }
 
-/* Nobody refers to the page, and no list does. */
-void free_frame(struct vmemu *m, struct page *page)
+/*
+ * Nobody refers to the page, and no list does.  False: it is in quarantine, not
+ * free yet; the caller counts.
+ */
+bool free_frame(struct vmemu *m, struct page *page)
 {
-	struct zone *zone = &m->k->zone;
-
-	page->flags &= ~(kulong)(PG_pgtable | PG_vmalloc | PG_active);
-	if (BUG_ON(m, page->mapcount != 0) ||
-	    BUG_ON(m, page->flags & (PG_lru | PG_active | PG_swapcache |
-				     PG_anon | PG_reserved | PG_buddy |
-				     PG_slab | PG_locked | PG_maplock)))
-		return;
-	count(m, CNT_pgfree);
+	if (BUG_ON(m, page->mapcount != 0 ||
+			      page->flags & (PG_lru | PG_swapcache | PG_anon |
+					     PG_reserved | PG_buddy | PG_slab |
+					     PG_locked | PG_maplock)))
+		return false;
 	if (page_executed(page)) {
 		page->flags = PG_arch_1;
 		list_add_tail(m, &page->lru, &m->k->quarantine);
 		m->nr_quarantine++;
-		return;
+		return false;
 	}
 	page->flags = PG_buddy;
-	list_add(m, &page->lru, &zone->free_list);
-	zone->free_pages++;
+	list_add(m, &page->lru, &m->k->zone.free_list);
+	return true;
+}
+
+/* The frames of a batch that nobody refers to. */
+void frames_freed(struct vmemu *m, uint32_t freed, uint32_t quarantined)
+{
+	m->k->zone.free_pages += freed;
+	m->counter[CNT_pgfree] += freed + quarantined;
 }
 
 void put_page(struct vmemu *m, struct page *page)
 {
+	bool freed;
+
 	if (page->flags & PG_reserved)
 		return;
 	if (BUG_ON(m, page->_count <= 0))
@@ -109,7 +117,8 @@ void put_page(struct vmemu *m, struct page *page)
 		return;
 	if (page->flags & PG_lru)
 		lru_remove(m, page);
-	free_frame(m, page);
+	freed = free_frame(m, page);
+	frames_freed(m, freed, !freed);
 }
 
 void release_quarantine(struct vmemu *m)

@@ -16,7 +16,7 @@ void page_add_anon_rmap(struct vmemu *m, struct page *page,
 {
 	if (BUG_ON(m, page->flags & PG_reserved))
 		return;
-	page_map_lock(m, page);
+	page_map_lock_short(m, page);
 	if (page->mapcount++) {
 		BUG_ON(m, !(page->flags & PG_anon));
 		m->rmap->again_anon(m, page, vma, address & PAGE_MASK);
@@ -25,25 +25,25 @@ void page_add_anon_rmap(struct vmemu *m, struct page *page,
 		m->rmap->add_anon(m, page, vma, address & PAGE_MASK);
 		m->nr_mapped++;
 	}
-	page_map_unlock(m, page);
+	page_map_unlock_short(m, page);
 }
 
 void page_add_file_rmap(struct vmemu *m, struct page *page)
 {
 	BUG_ON(m, page->flags & PG_anon);
-	page_map_lock(m, page);
+	page_map_lock_short(m, page);
 	if (!page->mapcount++)
 		m->nr_mapped++;
-	page_map_unlock(m, page);
+	page_map_unlock_short(m, page);
 }
 
 /* fork copies a pte: candidates include the child already. */
 void page_dup_rmap(struct vmemu *m, struct page *page)
 {
 	BUG_ON(m, page->mapcount == 0);
-	page_map_lock(m, page);
+	page_map_lock_short(m, page);
 	page->mapcount++;
-	page_map_unlock(m, page);
+	page_map_unlock_short(m, page);
 }
 
 /* One pte less; page_map_lock is held. */
@@ -55,7 +55,8 @@ static void remove_rmap(struct vmemu *m, struct page *page)
 		return;
 	m->nr_mapped--;
 	if (page->flags & PG_anon) {
-		m->rmap->remove_anon(m, page);
+		if (m->rmap->remove_anon)
+			m->rmap->remove_anon(m, page);
 		page->flags &= ~(kulong)PG_anon;
 		page->mapping = 0;
 	}
@@ -63,9 +64,9 @@ static void remove_rmap(struct vmemu *m, struct page *page)
 
 void page_remove_rmap(struct vmemu *m, struct page *page)
 {
-	page_map_lock(m, page);
+	page_map_lock_short(m, page);
 	remove_rmap(m, page);
-	page_map_unlock(m, page);
+	page_map_unlock_short(m, page);
 }
 
 static pte_t *page_check_address(struct vmemu *m, struct page *page,

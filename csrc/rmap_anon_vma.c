@@ -110,11 +110,6 @@ static void again_anon(struct vmemu *m, struct page *page,
 	BUG_ON(m, page->index != vma_pgoff(vma, address));
 }
 
-static void remove_anon(struct vmemu *m, struct page *page)
-{
-	(void)m, (void)page;
-}
-
 static int nothing(struct vmemu *m, struct page *page,
 		   struct vm_area_struct *vma, kulong address)
 {
@@ -195,7 +190,6 @@ const struct rmap_ops rmap_anon_vma = {
 	.prepared = prepared,
 	.add_anon = add_anon,
 	.again_anon = again_anon,
-	.remove_anon = remove_anon,
 	.clash = nothing,
 	.referenced = referenced,
 	.unmap = unmap,

@@ -18,11 +18,6 @@ static void add(struct vmemu *m, struct page *page, struct vm_area_struct *vma,
 	(void)m, (void)page, (void)vma, (void)address;
 }
 
-static void remove_anon(struct vmemu *m, struct page *page)
-{
-	(void)m, (void)page;
-}
-
 static int nothing(struct vmemu *m, struct page *page,
 		   struct vm_area_struct *vma, kulong address)
 {
@@ -50,7 +45,6 @@ const struct rmap_ops rmap_none = {
 	.prepared = prepared,
 	.add_anon = add,
 	.again_anon = add,
-	.remove_anon = remove_anon,
 	.clash = nothing,
 	.referenced = unreferenced,
 	.unmap = fail,

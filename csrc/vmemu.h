@@ -539,7 +539,7 @@ struct rmap_ops {
 	/* The same page gets another pte: only asserts. */
 	void (*again_anon)(struct vmemu *, struct page *,
 			   struct vm_area_struct *, kulong address);
-	/* The last pte has gone. */
+	/* The last pte has gone.  NULL: nothing to do. */
 	void (*remove_anon)(struct vmemu *, struct page *);
 	/* mremap moves one pte; nonzero = the page must be made exclusive first.
 	 * NULL: nothing to do for any page. */

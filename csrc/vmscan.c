@@ -72,7 +72,7 @@ void lru_remove(struct vmemu *m, struct page *page)
 /* put_page() for many, under one lru_lock. */
 void release_pages(struct vmemu *m, struct page *const *pages, uint32_t n)
 {
-	uint32_t i;
+	uint32_t i, freed = 0, quarantined = 0;
 
 	if (!n)
 		return;
@@ -84,9 +84,13 @@ void release_pages(struct vmemu *m, struct page *const *pages, uint32_t n)
 			continue;
 		if (page->flags & PG_lru)
 			del_from_list(m, page);
-		free_frame(m, page);
+		if (free_frame(m, page))
+			freed++;
+		else
+			quarantined++;
 	}
 	lru_unlock(m);
+	frames_freed(m, freed, quarantined);
 }
 
 /* inactive,unreferenced -> inactive,referenced -> active,unreferenced */
