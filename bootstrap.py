@@ -94,6 +94,8 @@ def install() -> None:
     say("installing the packages")
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input"]
     run([*pip, "--editable", ".[test]"], "the installation with pip failed", cwd=ROOT)
+    # Start-up is short only with bytecode, which the user's settings may forbid to write.
+    run([str(PYTHON), "-m", "compileall", "-q", str(ROOT / "vmemu")], "vmemu does not compile")
     STAMP.write_text(stamp)
 
 
