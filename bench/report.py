@@ -51,6 +51,13 @@ class Line:
         cell = self.cells[name]
         return cell.median / base if base and cell.samples and name != order[0] else None
 
+    def change(self, name: str, old: str) -> float | None:
+        """A platform's median in units of another's; None without either."""
+        new, before = self.cells[name], self.cells[old]
+        if not new.samples or not before.samples or not before.median:
+            return None
+        return new.median / before.median
+
 
 def per_forked_page(lines: Iterable[Line], order: Sequence[str]) -> Line | None:
     """A line made of two: what fork costs more for each of many pages."""
@@ -73,7 +80,7 @@ def as_json(
     machine: dict[str, Any], settings: dict[str, Any], lines: Iterable[Line], order: Sequence[str]
 ) -> dict[str, Any]:
     """Everything that was measured, times in nanoseconds."""
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for line in lines:
         cells: dict[str, Any] = {}
         for name in order:
@@ -84,12 +91,16 @@ def as_json(
             low, high = cell.quartiles
             cells[name] = {
                 "median": round(cell.median, 3),
+                "min": round(min(cell.samples), 3),
                 "q1": round(low, 3),
                 "q3": round(high, 3),
                 "n": len(cell.samples),
                 "ratio": line.ratio(name, order),
             }
         rows[line.row.name] = {"what": line.row.what, "platforms": cells}
+        changes = {name: line.change(name, old) for name, old in older(order)}
+        if changes:
+            rows[line.row.name]["change"] = changes
     return {"machine": machine, "settings": settings, "platforms": list(order), "rows": rows}
 
 
@@ -116,7 +127,11 @@ def _cell_text(line: Line, name: str, order: Sequence[str]) -> tuple[str, str, s
 
 
 def table(lines: Sequence[Line], order: Sequence[str]) -> str:
-    """Medians; behind each ± half the interquartile range and × the ratio to the first column."""
+    """Medians; behind each ± half the interquartile range and × the ratio to the first column.
+
+    A platform NAME that runs beside NAME@COMMIT gets a column at the end: its median in
+    units of the older one's.
+    """
     grid = [["row", "unit", *(part for name in order for part in (name, "", ""))]]
     for line in lines:
         parts = [part for name in order for part in _cell_text(line, name, order)]
@@ -132,14 +147,24 @@ def table(lines: Sequence[Line], order: Sequence[str]) -> str:
             widths[at] += len(name) - width
             width = len(name)
         head.append(name.rjust(width))
+    pairs = older(order)
+    head += [f"{name}:{old.partition('@')[2]}" for name, old in pairs]
     out.append("  ".join(head).rstrip())
-    for row in grid[1:]:
+    for line, row in zip(lines, grid[1:], strict=True):
         cells = [row[0].ljust(widths[0]), row[1].ljust(widths[1])]
         for i in range(len(order)):
             at = 2 + 3 * i
             cells.append(" ".join(row[at + j].rjust(widths[at + j]) for j in range(3)))
+        for at, (name, old) in enumerate(pairs, len(head) - len(pairs)):
+            change = line.change(name, old)
+            cells.append(("-" if change is None else f"{change:.2f}").rjust(len(head[at])))
         out.append("  ".join(cells).rstrip())
     return "\n".join(out)
+
+
+def older(order: Sequence[str]) -> list[tuple[str, str]]:
+    """The platforms that run beside an older commit of themselves."""
+    return [(old.partition("@")[0], old) for old in order if "@" in old]
 
 
 def skipped(lines: Iterable[Line], order: Sequence[str]) -> list[str]:
