@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -152,6 +153,7 @@ class Machine:
             self.kernel = Kernel(
                 self.vm, self.cpu, KernelOptions(slice_blocks=slice_blocks, seed=seed)
             )
+            stack.callback(self.kernel.close)
             self.kernel.on_check = self.check
             self._stack = stack.pop_all()
 
@@ -167,8 +169,12 @@ class Machine:
         path, colon, size_text = swap.rpartition(":")
         if colon and not Path(swap).exists():
             areas.swapon(path, parse_size(size_text, "swap size"))
-        else:
+        elif Path(swap).exists() or "/" in swap:
             areas.swapon(swap, 64 << 20)
+        else:  # a mistyped size must not become a file's name
+            raise ConfigError(
+                f"swap must be a size such as 64M, a swap file, or PATH:SIZE, not {swap!r}"
+            )
 
     def __enter__(self) -> Self:
         """The machine itself."""
@@ -203,8 +209,13 @@ class Machine:
         )
 
     def run(self) -> WaitStatus:
-        """Run until the first program has ended; its wait status."""
-        return self.kernel.run()
+        """Run until the first program has ended; its wait status.
+
+        In the main thread a host signal such as SIGINT ends even a guest that only computes.
+        """
+        main = threading.current_thread() is threading.main_thread()
+        with self.cpu.interruptible() if main else contextlib.nullcontext():
+            return self.kernel.run()
 
     def step(self) -> list[Event]:
         """Run to the next event; the events written (none: nothing is left to run)."""

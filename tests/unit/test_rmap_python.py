@@ -7,8 +7,9 @@ import io
 import pytest
 
 from vmemu.check import check_machine
-from vmemu.errors import KernelBug
+from vmemu.errors import ConfigError, KernelBug
 from vmemu.machine import Machine
+from vmemu.rmap import scheme_class
 from vmemu.rmap.python import AddressBook
 
 SMALL = {"ram": "1M", "swap": "16M"}
@@ -59,3 +60,21 @@ def test_a_scheme_that_forgets_moves_is_caught(guest):
         machine.spawn(guest("mremap-exclusive"), ["mremap-exclusive"], stdout=io.BytesIO())
         with pytest.raises(KernelBug, match="was never told of"):
             machine.run()
+
+
+def test_a_scheme_is_found_by_its_module_and_class():
+    assert scheme_class("vmemu.rmap.python:AddressBook") is AddressBook
+
+
+@pytest.mark.parametrize("name", ["no.such:Thing", "vmemu.rmap:Thing", "vmemu.rmap:schemes", ":"])
+def test_what_is_no_scheme_is_refused(name):
+    with pytest.raises(ConfigError, match=r"cannot load|not a subclass"):
+        scheme_class(name)
+
+
+@pytest.mark.parametrize("swap", ["64X", "big", "64M:"])
+def test_a_mistyped_swap_size_makes_no_file(swap, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError):
+        Machine(ram="1M", swap=swap)
+    assert list(tmp_path.iterdir()) == []

@@ -80,8 +80,7 @@ def command(
         if strace:
             machine.kernel.strace = lambda line: print(line, file=sys.stderr)
         machine.spawn(find_program(program), argv, environment)
-        with machine.cpu.interruptible():
-            status = machine.run()
+        status = machine.run()
         if check:
             machine.check()
         unknown = dict(sorted(machine.kernel.unknown_syscalls.items()))

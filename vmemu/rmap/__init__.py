@@ -27,11 +27,26 @@ def schemes() -> dict[str, type[RmapScheme]]:
 
 
 def scheme_class(name: str) -> type[RmapScheme]:
-    """The scheme called ``name``; ConfigError names those there are."""
+    """The scheme called ``name``, or the class at ``module:Class``; ConfigError if none is."""
     for scheme in _BUILTIN:
         if scheme.name == name:
             return scheme
+    if ":" in name:
+        return _load(name)
     known = schemes()
     if name not in known:
         raise ConfigError(f"unknown rmap scheme {name!r}: choose one of {', '.join(known)}")
     return known[name]
+
+
+def _load(name: str) -> type[RmapScheme]:
+    from importlib import import_module
+
+    module, _, attribute = name.partition(":")
+    try:
+        scheme = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"cannot load the rmap scheme {name!r}: {error}") from None
+    if not (isinstance(scheme, type) and issubclass(scheme, RmapScheme)):
+        raise ConfigError(f"{name!r} is not a subclass of vmemu.rmap.RmapScheme")
+    return scheme
