@@ -282,6 +282,15 @@ static int unuse_by_copy(struct vmemu *m, struct mm_struct *mm,
 	return 0;
 }
 
+/* No pte refers to the slot any more: the page gives it up.  It is locked. */
+static void drop_last_slot(struct vmemu *m, struct page *page)
+{
+	if (!(page->flags & PG_swapcache) || swap_count(m, page->private) != 1)
+		return;
+	delete_from_swap_cache(m, page);
+	page->flags |= PG_dirty;
+}
+
 /* One swapped pte; -1 = no memory. */
 static int unuse_one(struct vmemu *m, struct mm_struct *mm,
 		     struct vm_area_struct *vma, kulong address)
@@ -302,6 +311,7 @@ static int unuse_one(struct vmemu *m, struct mm_struct *mm,
 		if (!clash) {
 			get_page(m, page);
 			unuse_pte(m, mm, vma, address, slot, page);
+			drop_last_slot(m, page);
 		}
 	}
 	ptl_unlock(m, mm);
@@ -342,8 +352,12 @@ int unuse_mm(struct vmemu *m, struct mm_struct *mm, int type)
 	return 0;
 }
 
-/* After every unuse_mm: only the cache still holds slots of the area. */
-void swap_drop_cache(struct vmemu *m, int type)
+/*
+ * After an unuse_mm of every mm: the cached pages give up slots that no pte
+ * refers to.  Reclaim may have put a shared page back meanwhile; returns the
+ * slots still in use.
+ */
+uint32_t swap_drop_cache(struct vmemu *m, int type)
 {
 	struct swap_info *si = &m->swap[type];
 	uint32_t offset;
@@ -355,12 +369,12 @@ void swap_drop_cache(struct vmemu *m, int type)
 		if (!*swap_map(m, si, offset))
 			continue;
 		page = lookup_swap_cache(m, entry);
-		if (BUG_ON(m, !page))
-			return;
+		if (!page)
+			continue;
 		lock_page(m, page);
-		delete_from_swap_cache(m, page);
-		page->flags |= PG_dirty;
+		drop_last_slot(m, page);
 		unlock_page(m, page);
 		put_page(m, page);
 	}
+	return si->inuse;
 }

@@ -74,7 +74,8 @@ def _expand_stack(vm: MemoryManager, mm: Any, vma: Any, start: int) -> int:
     ):
         return _MAPERR
     try:
-        vm.acct_memory(pages)
+        if vma.vm_flags & lib.VM_ACCOUNT:
+            vm.acct_memory(pages)
     except Errno as error:
         if error.errno != errno.ENOMEM:
             raise

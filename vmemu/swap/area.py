@@ -28,6 +28,7 @@ _MAGIC = b"SWAPSPACE2"
 _HEADER = struct.Struct("<III16s16s")  # version, last_page, nr_badpages, uuid, label
 _HEADER_AT = 1024
 _LARGEST = 1 << 24  # pages; 24 bits of offset in a pte
+_ATTEMPTS = 4  # of swapoff, while reclaim undoes as much as it does
 
 
 @dataclass(frozen=True)
@@ -140,13 +141,22 @@ class SwapAreas:
         m = self.vm.core.m
         info = m.swap[area.kind]
         info.writeok = 0
-        for mm in list(self.vm.mms.values()):
-            failed = lib.unuse_mm(m, mm.ptr, area.kind)
+        slots, attempts = info.inuse, _ATTEMPTS
+        while info.inuse and attempts:
+            for mm in list(self.vm.mms.values()):
+                failed = lib.unuse_mm(m, mm.ptr, area.kind)
+                self.vm.core.check_bug()
+                if failed:
+                    info.writeok = 1
+                    raise Errno(errno.ENOMEM)
+            # Reclaim may have sent shared pages back to the slots they still had.
+            left = lib.swap_drop_cache(m, area.kind)
             self.vm.core.check_bug()
-            if failed:
-                info.writeok = 1
-                raise Errno(errno.ENOMEM)
-        lib.swap_drop_cache(m, area.kind)
+            attempts = _ATTEMPTS if left < slots else attempts - 1
+            slots = left
+        if info.inuse:
+            info.writeok = 1
+            raise Errno(errno.ENOMEM)
         lib.swap_remove(m, area.kind)
         self.areas.remove(area)
         self.vm.core.check_bug()
