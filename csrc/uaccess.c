@@ -41,42 +41,37 @@ static kulong chunk_at(kulong address, kulong n)
 	return n < room ? n : room;
 }
 
-int64_t copy_from_user(struct vmemu *m, struct mm_struct *mm, void *to,
-		       kulong from, kulong n)
+/* Copies until a page cannot be had; a write goes from the buffer to the user. */
+static kulong copy_user(struct vmemu *m, struct mm_struct *mm, kulong user,
+			uint8_t *buffer, kulong n, int access)
 {
 	kulong done = 0;
 
-	while (done < n) {
-		kulong chunk = chunk_at(from + done, n - done);
-		uint8_t *p = from + done < from ?
-				     NULL :
-				     user_page(m, mm, from + done, ACCESS_READ);
+	while (done < n && user + done >= user) {
+		kulong chunk = chunk_at(user + done, n - done);
+		uint8_t *p = user_page(m, mm, user + done, access);
 
 		if (!p)
 			break;
-		memcpy((uint8_t *)to + done, p, chunk);
+		if (access == ACCESS_WRITE)
+			memcpy(p, buffer + done, chunk);
+		else
+			memcpy(buffer + done, p, chunk);
 		done += chunk;
 	}
 	return done;
 }
 
+int64_t copy_from_user(struct vmemu *m, struct mm_struct *mm, void *to,
+		       kulong from, kulong n)
+{
+	return copy_user(m, mm, from, to, n, ACCESS_READ);
+}
+
 int64_t copy_to_user(struct vmemu *m, struct mm_struct *mm, kulong to,
 		     const void *from, kulong n)
 {
-	kulong done = 0;
-
-	while (done < n) {
-		kulong chunk = chunk_at(to + done, n - done);
-		uint8_t *p = to + done < to ?
-				     NULL :
-				     user_page(m, mm, to + done, ACCESS_WRITE);
-
-		if (!p)
-			break;
-		memcpy(p, (const uint8_t *)from + done, chunk);
-		done += chunk;
-	}
-	return done;
+	return copy_user(m, mm, to, (uint8_t *)from, n, ACCESS_WRITE);
 }
 
 /* Length without the NUL; n when there is none within n bytes; -1 = EFAULT. */

@@ -153,35 +153,25 @@ class Mm:
         return result
 
 
-def mmap_sem_write(
-    body: Callable[Concatenate[Mm, P], T],
-) -> Callable[Concatenate[Mm, P], T]:
-    """Run a function of an mm with its mmap_sem held for write: it changes vmas."""
+def _holding(
+    down: Callable[[Any, Any], None], up: Callable[[Any, Any], None]
+) -> Callable[[Callable[Concatenate[Mm, P], T]], Callable[Concatenate[Mm, P], T]]:
+    def decorate(body: Callable[Concatenate[Mm, P], T]) -> Callable[Concatenate[Mm, P], T]:
+        @functools.wraps(body)
+        def locked(mm: Mm, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            m, ptr = mm.core.m, mm.ptr
+            down(m, ptr)
+            try:
+                return body(mm, *args, **kwargs)
+            finally:
+                up(m, ptr)
 
-    @functools.wraps(body)
-    def locked(mm: Mm, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        m, ptr = mm.core.m, mm.ptr
-        lib.down_write(m, ptr)
-        try:
-            return body(mm, *args, **kwargs)
-        finally:
-            lib.up_write(m, ptr)
+        return locked
 
-    return locked
+    return decorate
 
 
-def mmap_sem_read(
-    body: Callable[Concatenate[Mm, P], T],
-) -> Callable[Concatenate[Mm, P], T]:
-    """Run a function of an mm with its mmap_sem held for read: vmas stay as they are."""
-
-    @functools.wraps(body)
-    def locked(mm: Mm, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        m, ptr = mm.core.m, mm.ptr
-        lib.down_read(m, ptr)
-        try:
-            return body(mm, *args, **kwargs)
-        finally:
-            lib.up_read(m, ptr)
-
-    return locked
+#: Decorates a function of an mm that changes vmas: it runs with mmap_sem held for write.
+mmap_sem_write = _holding(lib.down_write, lib.up_write)
+#: Decorates one that only looks at vmas: it runs with mmap_sem held for read.
+mmap_sem_read = _holding(lib.down_read, lib.up_read)
