@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -56,7 +57,13 @@ def test_exit_status_and_arguments(vmemu: Vmemu) -> None:
 def test_killed_by_a_signal(vmemu: Vmemu) -> None:
     done = vmemu("run jump-nowhere")
     assert done.status == 128 + signal.SIGSEGV
-    assert done.err == "vmemu: jump-nowhere: killed by signal 11 (Segmentation fault)\n"
+    where = "at 0x00000010: not mapped"
+    assert done.err == f"vmemu: jump-nowhere: killed by signal 11 (Segmentation fault) {where}\n"
+
+
+def test_the_instruction_that_crashed_is_shown(vmemu: Vmemu) -> None:
+    assert re.search(r"\) at 0x0804[0-9a-f]{4}: hlt$", vmemu("run hlt").err.strip())
+    assert re.search(r"\) at 0x0804[0-9a-f]{4}: mov byte ptr ", vmemu("run write-code").err)
 
 
 def test_out_of_memory_is_said_and_kills(vmemu: Vmemu) -> None:

@@ -85,7 +85,8 @@ def command(
             machine.check()
         unknown = dict(sorted(machine.kernel.unknown_syscalls.items()))
     if status.signaled:
-        _say(f"vmemu: {program}: killed by signal {status.code} ({_signal_name(status.code)})")
+        name = _signal_name(status.code)
+        _say(f"vmemu: {program}: killed by signal {status.code} ({name}){observer.crash}")
     if unknown_syscalls:
         _say_unknown(unknown)
     if stats:
@@ -114,12 +115,18 @@ class _Observer:
         self.machine = machine
         self.stats: dict[str, Any] = {}
         self._maps, self._stats, self._check = maps, stats, check
-        if maps or stats or check:
-            machine.kernel.on_exit = self._on_exit
+        self.crash = ""
+        machine.kernel.on_exit = self._on_exit
 
     def _on_exit(self, task: Task, status: WaitStatus) -> None:
-        if task is not self.machine.kernel.first:
+        kernel = self.machine.kernel
+        if task is not kernel.first:
             return
+        if status.signaled and task is kernel.current and task.memory is not None:
+            from vmemu.kernel.crash import CRASHES, faulting_instruction
+
+            if status.code in CRASHES:
+                self.crash = f" at {faulting_instruction(task)}"
         if self._check:
             self.machine.check()
         if self._maps and task.memory is not None:

@@ -1,0 +1,42 @@
+"""Where a program was when a signal of its own doing killed it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmemu.errors import Errno
+from vmemu.kernel.signal import Signal
+
+if TYPE_CHECKING:
+    from vmemu.kernel.task import Task
+
+__all__ = ["CRASHES", "faulting_instruction"]
+
+#: The signals that an instruction raises.
+CRASHES = frozenset({Signal.SIGSEGV, Signal.SIGBUS, Signal.SIGFPE, Signal.SIGILL, Signal.SIGTRAP})
+_LONGEST = 15  # bytes an x86 instruction may have
+
+
+def faulting_instruction(task: Task) -> str:
+    """``0x08049012: mov dword ptr [eax], edx``: the running task's next instruction.
+
+    Its bytes are read as the program could read them; "not mapped" stands for those it
+    could not.  The task must still have its memory.
+    """
+    eip = int(task.kernel.cpu.regs.eip)
+    code = b""
+    for at in range(_LONGEST):
+        try:
+            code += task.mm.read((eip + at) & 0xFFFFFFFF, 1)
+        except Errno:
+            break
+    return f"0x{eip:08x}: {_disassemble(code, eip) if code else 'not mapped'}"
+
+
+def _disassemble(code: bytes, eip: int) -> str:
+    import capstone
+
+    engine = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_32)
+    for instruction in engine.disasm(code, eip, 1):
+        return f"{instruction.mnemonic} {instruction.op_str}".rstrip()
+    return f"no instruction ({code[:4].hex(' ')})"
