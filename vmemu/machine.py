@@ -19,7 +19,6 @@ from vmemu.mm.mm import Mm
 from vmemu.rmap import RmapScheme, scheme_class
 
 if TYPE_CHECKING:
-    from vmemu.core import Event
     from vmemu.kernel.stdio import Stream
     from vmemu.kernel.task import Task
     from vmemu.kernel.wait import WaitStatus
@@ -217,11 +216,17 @@ class Machine:
         with self.cpu.interruptible() if main else contextlib.nullcontext():
             return self.kernel.run()
 
-    def step(self) -> list[Event]:
-        """Run to the next event; the events written (none: nothing is left to run)."""
-        since = self.core.m.ring_head
-        self.kernel.step()
-        return list(self.core.events(since))
+    def step(self) -> str | None:
+        """Run to the next event and name it; None once the first program has ended.
+
+        syscall, fault (a signal follows), exception, preempt, blocked, signal, exit, idle
+        or stop: whatever gives the kernel the CPU.  Faults that are resolved on the way are
+        in the event ring (``core.events()``), if the machine has one.
+        """
+        first = self.kernel.first
+        if first is None or not first.alive:
+            return None
+        return self.kernel.step()
 
     @property
     def processes(self) -> list[Task]:
