@@ -207,6 +207,13 @@ void lockdep_sleeps(struct vmemu *, const char *why, const char *file,
 			lockdep_sleeps(m, why, __FILE_NAME__, __LINE__);       \
 	} while (0)
 
+/* The writes that follow need what owner.c says: __func__ is the writer. */
+#define owned(m, field, object)                                                \
+	do {                                                                   \
+		if (unlikely((m)->watch & WATCH_LOCKS))                        \
+			assert_owner(m, OWNED_##field, object, __func__);      \
+	} while (0)
+
 /* A point where another path of the kernel might run. */
 static inline void step(struct vmemu *m, enum step_kind kind,
 			const void *object)
@@ -343,6 +350,13 @@ void lru_remove(struct vmemu *, struct page *);
 void release_pages(struct vmemu *, struct page *const *, uint32_t n);
 bool free_frame(struct vmemu *, struct page *);
 void frames_freed(struct vmemu *, uint32_t freed, uint32_t quarantined);
+/* vma.c: out of the list and tree, all at once; the first */
+struct vm_area_struct *detach_vmas(struct vmemu *, struct mm_struct *);
+
+/* lockdep.c */
+const char *held_names(struct vmemu *, char *text, size_t size);
+#define HELD_NAMES(m) held_names(m, (char[384]){ 0 }, 384)
+
 void slab_boot(struct vmemu *, uint32_t cache_line);
 
 /* memory.c, for fault.c: enum fault_result */

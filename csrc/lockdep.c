@@ -54,7 +54,7 @@ static const char *mode_name(const struct held_lock *lock)
 }
 
 /* "page_lock 0xc0012340, mmap_sem 0xc0123458 for read", the innermost first. */
-static const char *held_names(struct vmemu *m, char *text, size_t size)
+const char *held_names(struct vmemu *m, char *text, size_t size)
 {
 	const struct held_locks *held = m->held;
 	size_t n = 0;
@@ -69,8 +69,6 @@ static const char *held_names(struct vmemu *m, char *text, size_t size)
 				      mode_name(&held->lock[i]));
 	return text;
 }
-
-#define HELD_NAMES(m) held_names(m, (char[384]){ 0 }, 384)
 
 /* ---- lock and unlock --------------------------------------------------------- */
 

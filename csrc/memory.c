@@ -60,6 +60,7 @@ static void zap_range(struct vmemu *m, struct mm_struct *mm, kulong start,
 {
 	uint64_t n = 0;
 
+	owned(m, page_table, mm);
 	while (start < end) {
 		kulong next = (start + PGDIR_SIZE) & ~(PGDIR_SIZE - 1);
 		pte_t *pte = pte_lookup(m, mm, start);
@@ -159,6 +160,8 @@ int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 			 * round: only reclaim knows the child yet. */
 			lockdep_nest(m);
 			ptl_lock(m, src);
+			owned(m, page_table, src);
+			owned(m, page_table, dst);
 			from = pte_lookup(m, src, start);
 			for (; start < next; start += PAGE_SIZE, from++, to++)
 				if (*from) {
@@ -181,6 +184,7 @@ static void map_anon(struct vmemu *m, struct mm_struct *mm,
 {
 	pte_t pte = mk_pte(m, page, vma->vm_page_prot);
 
+	owned(m, page_table, mm);
 	if (vma->vm_flags & VM_WRITE)
 		pte |= _PAGE_RW;
 	*slot = pte | _PAGE_DIRTY;
@@ -198,6 +202,7 @@ int do_anonymous_page(struct vmemu *m, struct mm_struct *mm,
 
 	if (!write) {
 		step(m, STEP_write, slot);
+		owned(m, page_table, mm);
 		*slot = mk_pte(m, m->mem_map + ZERO_PAGE_PFN,
 			       vma->vm_page_prot);
 		ptl_unlock(m, mm);
@@ -247,6 +252,7 @@ int do_no_page(struct vmemu *m, struct mm_struct *mm,
 		map_anon(m, mm, vma, address, slot, page);
 		count(m, CNT_pgcow);
 	} else {
+		owned(m, page_table, mm);
 		*slot = mk_pte(m, page, vma->vm_page_prot & ~(kulong)_PAGE_RW);
 		mm->rss++;
 		page_add_file_rmap(m, page);
@@ -295,6 +301,7 @@ int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 
 	if (may_reuse(m, old)) {
 		step(m, STEP_write, slot);
+		owned(m, page_table, mm);
 		*slot = orig | _PAGE_RW | _PAGE_DIRTY | _PAGE_ACCESSED;
 		ptl_unlock(m, mm);
 		return FAULT_MINOR;
@@ -316,6 +323,7 @@ int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 		put_page(m, page);
 		return FAULT_MINOR;
 	}
+	owned(m, page_table, mm);
 	*slot = 0;
 	/* In the hook the fill replaces this address's TLB entry; elsewhere the
 	 * CPU may still read the old frame through it. */
@@ -394,6 +402,7 @@ int do_swap_page(struct vmemu *m, struct mm_struct *mm,
 		copied = swap_in_copy(m, mm, vma, address, orig, page);
 		return copied == FAULT_MINOR ? ret : copied;
 	}
+	owned(m, page_table, mm);
 	swap_free(m, entry);
 	if (vm_swap_full(m))
 		remove_exclusive_swap_page(m, page);

@@ -57,7 +57,7 @@ static int dup_vma(struct vmemu *m, struct mm_struct *child,
 	vma_copy(m, new, vma);
 	new->vm_flags &= ~(kulong)VM_LOCKED;
 	vma_link(m, child, new);
-	child->total_vm += vma_pages(new);
+	mm_account(m, child, (int32_t)vma_pages(new), 0);
 	/* The scheme knows the child before its first pte is there. */
 	if (m->rmap->vma_dup)
 		m->rmap->vma_dup(m, new, vma);
@@ -85,28 +85,29 @@ int dup_mmap(struct vmemu *m, struct mm_struct *child, struct mm_struct *parent)
 {
 	kptr k;
 
+	m->held->newborn = kaddr(m, child);
 	copy_layout(child, parent);
 	for (k = parent->mmap; k; k = HOST(m, vm_area_struct, k)->vm_next) {
 		struct vm_area_struct *vma = HOST(m, vm_area_struct, k);
 
 		if (!(vma->vm_flags & VM_DONTCOPY) &&
 		    dup_vma(m, child, parent, vma))
-			return -1;
+			break;
 	}
-	return 0;
+	m->held->newborn = 0;
+	return k ? -1 : 0;
 }
 
 /* Nobody uses the mm any more: its pages, vmas and page tables go. */
 void exit_mmap(struct vmemu *m, struct mm_struct *mm)
 {
-	kptr k;
+	struct vm_area_struct *vma, *next;
 
 	unmap_vmas(m, mm, 0, TASK_SIZE);
 	free_pgtables(m, mm, 0, TASK_SIZE);
-	for (k = mm->mmap; k;) {
-		struct vm_area_struct *vma = HOST(m, vm_area_struct, k);
-
-		k = vma->vm_next;
+	for (vma = detach_vmas(m, mm); vma; vma = next) {
+		next = vma->vm_next ? HOST(m, vm_area_struct, vma->vm_next) :
+				      NULL;
 		if (vma->vm_flags & VM_ACCOUNT)
 			m->vm_committed -= vma_pages(vma);
 		if (m->rmap->vma_free)
@@ -114,7 +115,5 @@ void exit_mmap(struct vmemu *m, struct mm_struct *mm)
 		vma_file_unlink(m, vma);
 		vma_free(m, vma);
 	}
-	mm->mmap = mm->mm_rb = mm->mmap_cache = 0;
-	mm->map_count = 0;
 	mm->total_vm = mm->locked_vm = 0;
 }

@@ -10,6 +10,7 @@ void change_protection(struct vmemu *m, struct mm_struct *mm,
 
 	(void)vma;
 	ptl_lock(m, mm);
+	owned(m, page_table, mm);
 	while (start < end) {
 		kulong next = (start + PGDIR_SIZE) & ~(PGDIR_SIZE - 1);
 		pte_t *pte = pte_lookup(m, mm, start);

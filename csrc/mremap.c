@@ -25,6 +25,7 @@ static int make_page_exclusive(struct vmemu *m, struct mm_struct *mm,
 		put_page(m, page);
 		return 0;
 	}
+	owned(m, page_table, mm);
 	page_remove_rmap(m, old);
 	put_page(m, old);
 	*slot = (orig & ~(pte_t)PAGE_MASK) |
@@ -55,6 +56,7 @@ static int move_one_page(struct vmemu *m, struct mm_struct *mm,
 			return make_page_exclusive(m, mm, from, old) ? -1 : 1;
 	}
 	BUG_ON(m, *dst != 0);
+	owned(m, page_table, mm);
 	*dst = *src;
 	*src = 0;
 	ptl_unlock(m, mm);
@@ -75,6 +77,7 @@ static bool move_table(struct vmemu *m, struct mm_struct *mm, kulong old,
 	    m->watch & WATCH_EXPLORE)
 		return false;
 	ptl_lock(m, mm);
+	owned(m, page_table, mm);
 	for (i = 0; i < PTRS_PER_PTE; i++)
 		m->counter[CNT_mremap_ptes] += pte[i] != 0;
 	*dst = *src;

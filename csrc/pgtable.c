@@ -97,6 +97,7 @@ pte_t *pte_alloc(struct vmemu *m, struct mm_struct *mm, kulong address)
 	ptl_lock(m, mm);
 	if (!page)
 		return NULL;
+	owned(m, page_table, mm);
 	if (*pgd & _PAGE_PRESENT) /* somebody was faster */
 		table_free(m, page);
 	else
@@ -127,6 +128,7 @@ void free_pgtables(struct vmemu *m, struct mm_struct *mm, kulong start,
 			~(uint64_t)(PGDIR_SIZE - 1);
 
 	ptl_lock(m, mm);
+	owned(m, page_table, mm);
 	for (; base + PGDIR_SIZE <= end; base += PGDIR_SIZE) {
 		kulong i = pgd_index((kulong)base);
 		struct page *page;

@@ -17,6 +17,7 @@ void page_add_anon_rmap(struct vmemu *m, struct page *page,
 	if (BUG_ON(m, page->flags & PG_reserved))
 		return;
 	page_map_lock_short(m, page);
+	owned(m, mapcount, page);
 	if (page->mapcount++) {
 		BUG_ON(m, !(page->flags & PG_anon));
 		m->rmap->again_anon(m, page, vma, address & PAGE_MASK);
@@ -32,6 +33,7 @@ void page_add_file_rmap(struct vmemu *m, struct page *page)
 {
 	BUG_ON(m, page->flags & PG_anon);
 	page_map_lock_short(m, page);
+	owned(m, mapcount, page);
 	if (!page->mapcount++)
 		m->nr_mapped++;
 	page_map_unlock_short(m, page);
@@ -42,6 +44,7 @@ void page_dup_rmap(struct vmemu *m, struct page *page)
 {
 	BUG_ON(m, page->mapcount == 0);
 	page_map_lock_short(m, page);
+	owned(m, mapcount, page);
 	page->mapcount++;
 	page_map_unlock_short(m, page);
 }
@@ -51,6 +54,7 @@ static void remove_rmap(struct vmemu *m, struct page *page)
 {
 	if (BUG_ON(m, page->mapcount == 0))
 		return;
+	owned(m, mapcount, page);
 	if (--page->mapcount)
 		return;
 	m->nr_mapped--;
@@ -97,6 +101,7 @@ int page_referenced_one(struct vmemu *m, struct page *page,
 		step(m, STEP_write, pte);
 		(*mapcount)--;
 		if (*pte & _PAGE_ACCESSED) {
+			owned(m, page_table, mm);
 			*pte &= ~(pte_t)_PAGE_ACCESSED;
 			flush_tlb(m); /* or the CPU would not set it again */
 			referenced = 1;
@@ -131,6 +136,7 @@ static void clear_pte(struct vmemu *m, struct page *page, struct mm_struct *mm,
 	pte_t old = *pte;
 
 	step(m, STEP_write, pte);
+	owned(m, page_table, mm);
 	*pte = 0;
 	flush_tlb(m);
 	if (old & _PAGE_DIRTY)

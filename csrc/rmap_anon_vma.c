@@ -35,6 +35,14 @@ void anon_vma_free(struct vmemu *m, struct anon_vma *a)
 	kmem_cache_free(m, CACHE_anon_vma, a);
 }
 
+static void list_vma(struct vmemu *m, struct vm_area_struct *vma)
+{
+	struct anon_vma *a = anon_vma_of(m, vma->anon_vma);
+
+	owned(m, anon_vma_list, a);
+	list_add(m, &vma->anon_vma_node, &a->head);
+}
+
 void anon_vma_link(struct vmemu *m, struct vm_area_struct *vma)
 {
 	struct anon_vma *a;
@@ -43,8 +51,18 @@ void anon_vma_link(struct vmemu *m, struct vm_area_struct *vma)
 		return;
 	a = anon_vma_of(m, vma->anon_vma);
 	spin_lock(m, LOCK_anon_vma, &a->lock);
-	list_add(m, &vma->anon_vma_node, &a->head);
+	list_vma(m, vma);
 	spin_unlock(m, LOCK_anon_vma, &a->lock);
+}
+
+void anon_vma_merge(struct vmemu *m, struct vm_area_struct *into,
+		    const struct vm_area_struct *other)
+{
+	if (into->anon_vma || !other->anon_vma)
+		return;
+	owned(m, anon_vma, into);
+	into->anon_vma = other->anon_vma;
+	anon_vma_link(m, into);
 }
 
 /*
@@ -60,6 +78,7 @@ int anon_vma_install(struct vmemu *m, struct vm_area_struct *vma,
 	ptl_lock(m, mm);
 	first = vma->anon_vma == 0;
 	if (first) {
+		owned(m, anon_vma, vma);
 		vma->anon_vma = kaddr(m, a);
 		anon_vma_link(m, vma);
 	}
@@ -76,6 +95,7 @@ void anon_vma_unlink(struct vmemu *m, struct vm_area_struct *vma)
 		return;
 	a = anon_vma_of(m, vma->anon_vma);
 	spin_lock(m, LOCK_anon_vma, &a->lock);
+	owned(m, anon_vma_list, a);
 	list_del(m, &vma->anon_vma_node);
 	empty = list_empty(m, &a->head);
 	spin_unlock(m, LOCK_anon_vma, &a->lock);
@@ -88,6 +108,15 @@ static void vma_dup(struct vmemu *m, struct vm_area_struct *new,
 {
 	(void)old; /* vma_copy() took its anon_vma along */
 	anon_vma_link(m, new);
+}
+
+/* vma_adjust() holds the lock already. */
+static void vma_split(struct vmemu *m, struct vm_area_struct *new,
+		      struct vm_area_struct *old)
+{
+	(void)old;
+	if (new->anon_vma)
+		list_vma(m, new);
 }
 
 static int prepared(struct vm_area_struct *vma)
@@ -187,6 +216,7 @@ const struct rmap_ops rmap_anon_vma = {
 	.mm_size = offsetof(struct mm_struct, anonmm),
 	.vma_dup = vma_dup,
 	.vma_free = anon_vma_unlink,
+	.vma_split = vma_split,
 	.prepared = prepared,
 	.add_anon = add_anon,
 	.again_anon = again_anon,

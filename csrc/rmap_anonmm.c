@@ -49,6 +49,7 @@ int anonmm_dup(struct vmemu *m, struct mm_struct *child,
 	a->mm = kaddr(m, child);
 	a->head = kaddr(m, head);
 	spin_lock(m, LOCK_anonmm, &head->lock);
+	owned(m, anonmm_ring, head);
 	list_add_tail(m, &a->list, &head->list);
 	head->count++;
 	spin_unlock(m, LOCK_anonmm, &head->lock);
@@ -71,6 +72,7 @@ static void anonmm_put(struct vmemu *m, struct anonmm *a)
 	last_member = a != head && a->count == 0;
 	if (last_member) {
 		BUG_ON(m, a->mm != 0);
+		owned(m, anonmm_ring, head);
 		list_del(m, &a->list);
 		head->count--;
 	}
@@ -91,6 +93,7 @@ void anonmm_exit(struct vmemu *m, struct mm_struct *mm)
 	struct anonmm *head = anonmm_at(m, a->head);
 
 	spin_lock(m, LOCK_anonmm, &head->lock);
+	owned(m, anonmm_ring, head);
 	mm->anonmm = 0;
 	a->mm = 0;
 	spin_unlock(m, LOCK_anonmm, &head->lock);
@@ -141,12 +144,18 @@ static void remove_anon(struct vmemu *m, struct page *page)
 static int move_anon(struct vmemu *m, struct page *page,
 		     struct vm_area_struct *vma, kulong address)
 {
+	bool alone;
+
 	(void)vma;
-	if (page->mapcount != 1)
-		return -1;
-	page->index = address;
-	count(m, CNT_rmap_index_rewrites);
-	return 0;
+	page_map_lock_short(m, page);
+	alone = page->mapcount == 1;
+	if (alone) {
+		owned(m, mapcount, page);
+		page->index = address;
+		count(m, CNT_rmap_index_rewrites);
+	}
+	page_map_unlock_short(m, page);
+	return alone ? 0 : -1;
 }
 
 static int clash(struct vmemu *m, struct page *page, struct vm_area_struct *vma,
@@ -198,6 +207,7 @@ static int referenced(struct vmemu *m, struct page *page)
 	if (own->mm || left || !found)
 		found = NULL;
 	if (found) {
+		owned(m, mapcount, page);
 		page->mapping = kaddr(m, found);
 		found->count++;
 		count(m, CNT_rmap_migrated);

@@ -14,6 +14,12 @@ static void vma_dup(struct vmemu *m, struct vm_area_struct *new,
 	py_rmap_entry(m, RMAP_VMA_DUP, NULL, new, kaddr(m, old));
 }
 
+static void vma_split(struct vmemu *m, struct vm_area_struct *new,
+		      struct vm_area_struct *old)
+{
+	py_rmap_entry(m, RMAP_VMA_SPLIT, NULL, new, kaddr(m, old));
+}
+
 static void vma_goes(struct vmemu *m, struct vm_area_struct *vma)
 {
 	py_rmap_entry(m, RMAP_VMA_FREE, NULL, vma, 0);
@@ -112,6 +118,7 @@ const struct rmap_ops rmap_python = {
 	.locks_vma_tree = 1,
 	.vma_dup = vma_dup,
 	.vma_free = vma_goes,
+	.vma_split = vma_split,
 	.prepared = prepared,
 	.add_anon = add_anon,
 	.again_anon = again_anon,

@@ -411,6 +411,7 @@ enum rmap_call {
 	RMAP_CANDIDATES_UNMAP,
 	RMAP_VMA_DUP, /* address = kptr of the parent's vma */
 	RMAP_VMA_FREE,
+	RMAP_VMA_SPLIT, /* address = kptr of the other part */
 };
 
 struct candidate {    /* where a page may be mapped */
@@ -515,6 +516,23 @@ enum step_kind {
 	STEP_wait, /* the lock is taken; return when it may be free */
 };
 
+/* What a lock guards; each rule stands once, in owner.c. */
+enum owned_field {
+	OWNED_vm_flags,      /* of a struct vm_area_struct */
+	OWNED_vma_range,     /* the same */
+	OWNED_vma_list,      /* of a struct mm_struct */
+	OWNED_mm_sizes,      /* the same */
+	OWNED_page_table,    /* the same */
+	OWNED_anon_vma,      /* of a struct vm_area_struct */
+	OWNED_anon_vma_list, /* of a struct anon_vma */
+	OWNED_anonmm_ring,   /* of a head, struct anonmm */
+	OWNED_i_mmap,        /* of a struct address_space */
+	OWNED_mapcount,      /* of a struct page */
+	OWNED_lru,           /* of the struct zone */
+	OWNED_swap_map,      /* of a struct kernel_data */
+	NR_OWNED
+};
+
 enum watch_bits {
 	WATCH_LOCKS = 1,   /* lockdep.c checks every lock operation */
 	WATCH_EXPLORE = 2, /* the explorer wants every step: py_step */
@@ -533,6 +551,9 @@ struct rmap_ops {
 	void (*vma_dup)(struct vmemu *, struct vm_area_struct *new,
 			struct vm_area_struct *old);
 	void (*vma_free)(struct vmemu *, struct vm_area_struct *);
+	/* new is a part cut off old; with vma_adjust()'s locks.  Or NULL. */
+	void (*vma_split)(struct vmemu *, struct vm_area_struct *new,
+			  struct vm_area_struct *old);
 	/* A page becomes mapped (mapcount 0 -> 1) at address in vma. */
 	void (*add_anon)(struct vmemu *, struct page *, struct vm_area_struct *,
 			 kulong address);
@@ -673,6 +694,13 @@ int lock_sleeps(int lock_class);   /* its holder may sleep */
 void lockdep_nest(struct vmemu *); /* see struct held_locks */
 void lockdep_path_ends(struct vmemu *, const char *path); /* holds nothing */
 
+/* owner.c */
+const char *owned_field_name(int field); /* "mm_struct.rss, ptes" */
+const char *owned_field_rule(int field); /* "page_table_lock" */
+/* object: what enum owned_field says; the writer is a function's name. */
+void assert_owner(struct vmemu *, int field, const void *object,
+		  const char *writer);
+
 /* page_alloc.c */
 struct page *alloc_page(struct vmemu *, int gfp);
 void get_page(struct vmemu *, struct page *);
@@ -713,6 +741,16 @@ void vma_free(struct vmemu *, struct vm_area_struct *);
 void vma_copy(struct vmemu *, struct vm_area_struct *to,
 	      const struct vm_area_struct *from);
 void vma_link(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
+/*
+ * New ends for vma, whose offset follows.  insert, a copy of it, becomes the
+ * part cut off; else the vma behind gives or takes what lies between, and is
+ * unlinked (then empty) when nothing is left of it.
+ */
+void vma_adjust(struct vmemu *, struct vm_area_struct *, kulong start,
+		kulong end, struct vm_area_struct *insert);
+/* Pages more, or less, in total_vm and locked_vm. */
+void mm_account(struct vmemu *, struct mm_struct *, int32_t total,
+		int32_t locked);
 void vma_expand_down(struct vmemu *, struct vm_area_struct *, kulong start);
 void vma_unlink(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
 void vma_file_link(struct vmemu *, struct vm_area_struct *);
@@ -779,6 +817,9 @@ struct anon_vma *anon_vma_alloc(struct vmemu *);
 void anon_vma_free(struct vmemu *, struct anon_vma *);
 void anon_vma_link(struct vmemu *, struct vm_area_struct *); /* at the front */
 void anon_vma_unlink(struct vmemu *, struct vm_area_struct *);
+/* A vma without anon_vma takes its neighbour's, mmap_sem held for write. */
+void anon_vma_merge(struct vmemu *, struct vm_area_struct *into,
+		    const struct vm_area_struct *other);
 /* anon_vma_prepare's last step; 0 = another thread was first. */
 int anon_vma_install(struct vmemu *, struct vm_area_struct *,
 		     struct anon_vma *);

@@ -10,6 +10,7 @@ static void add_to_list(struct vmemu *m, struct page *page)
 {
 	struct zone *zone = &m->k->zone;
 
+	owned(m, lru, zone);
 	page->flags |= PG_lru;
 	if (page->flags & PG_active) {
 		list_add(m, &page->lru, &zone->active_list);
@@ -25,6 +26,7 @@ static void del_from_list(struct vmemu *m, struct page *page)
 {
 	struct zone *zone = &m->k->zone;
 
+	owned(m, lru, zone);
 	list_del(m, &page->lru);
 	page->flags &= ~(kulong)PG_lru;
 	if (page->flags & PG_active)

@@ -96,6 +96,6 @@ def _fixup(mm: Mm, vma: Any, start: int, end: int, *, on: bool) -> None:
         split_vma(mm, vma, end, new_below=False)
     lib.vma_set_flags(mm.core.m, vma, flags)
     pages = (end - start) >> PAGE_SHIFT
-    mm.ptr.locked_vm += pages if on else -pages
+    lib.mm_account(mm.core.m, mm.ptr, 0, pages if on else -pages)
     if on:
         mm.make_present(start, end, write=bool(flags & lib.VM_WRITE))

@@ -100,6 +100,11 @@ class Mm:
         """The vma behind this one (the first for None), or None."""
         return self.core.vma(vma.vm_next if vma is not None else self.ptr.mmap)
 
+    def account(self, pages: int, vm_flags: int) -> None:
+        """So many pages more (or less) belong to areas with these flags."""
+        locked = pages if vm_flags & lib.VM_LOCKED else 0
+        lib.mm_account(self.core.m, self.ptr, pages, locked)
+
     # ---- its memory
 
     def read(self, address: int, n: int) -> bytes:

@@ -157,9 +157,7 @@ def _map_area(
             if vm_flags & lib.VM_ACCOUNT:
                 vm.unacct_memory(pages)
             raise
-    mm.ptr.total_vm += pages
-    if vm_flags & lib.VM_LOCKED:
-        mm.ptr.locked_vm += pages
+    mm.account(pages, vm_flags)
     mm.core.event(lib.EV_mmap, addr, addr + length, vm_flags)
 
 
@@ -201,9 +199,7 @@ def munmap_locked(mm: Mm, addr: int, length: int) -> None:
 def _unmap_vma(mm: Mm, vma: Any) -> None:
     m, ptr = mm.core.m, mm.ptr
     pages = (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
-    ptr.total_vm -= pages
-    if vma.vm_flags & lib.VM_LOCKED:
-        ptr.locked_vm -= pages
+    mm.account(-pages, vma.vm_flags)
     if vma.vm_flags & lib.VM_ACCOUNT:
         mm.vm.unacct_memory(pages)
     mm.vm.rmap.vma_free(vma)
@@ -283,4 +279,4 @@ def setup_stack(mm: Mm) -> None:
     flags = _DATA_FLAGS | lib.VM_GROWSDOWN | lib.VM_ACCOUNT
     mm.vm.acct_memory(1)
     new_vma(mm, STACK_TOP - PAGE_SIZE, STACK_TOP, flags)
-    mm.ptr.total_vm += 1
+    mm.account(1, flags)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from typing import Any
 
-from vmemu.core import PAGE_SHIFT, TASK_SIZE, lib
+from vmemu.core import PAGE_SHIFT, TASK_SIZE, ffi, lib
 from vmemu.errors import Errno
 from vmemu.mm.consts import MAX_MAP_COUNT, MREMAP_FIXED, MREMAP_MAYMOVE
 from vmemu.mm.mm import Mm, mmap_sem_write
@@ -90,10 +90,9 @@ def _grow(mm: Mm, vma: Any, old: int, new_length: int) -> bool:
         return False
     end, pages = old + new_length, (old + new_length - vma.vm_end) >> PAGE_SHIFT
     before = vma.vm_end
-    vma.vm_end = end
-    mm.ptr.total_vm += pages
+    lib.vma_adjust(mm.core.m, vma, vma.vm_start, end, ffi.NULL)
+    mm.account(pages, vma.vm_flags)
     if vma.vm_flags & lib.VM_LOCKED:
-        mm.ptr.locked_vm += pages
         mm.make_present(before, end, write=bool(vma.vm_flags & lib.VM_WRITE))
     return True
 
@@ -133,9 +132,7 @@ def _move_vma(mm: Mm, vma: Any, old: int, old_length: int, new: int, new_length:
     if failed:  # no memory on the way: bring back what went
         lib.move_page_tables(m, ptr, target, new, vma, old, moved)
     pages = new_length >> PAGE_SHIFT
-    ptr.total_vm += pages
-    if flags & lib.VM_LOCKED:
-        ptr.locked_vm += pages
+    mm.account(pages, flags)
     if flags & lib.VM_ACCOUNT:
         # munmap gives back what the new area was never charged for.
         m.vm_committed += (new_length if failed else old_length) >> PAGE_SHIFT

@@ -21,7 +21,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from vmemu.core import PAGE_SHIFT, lib
+from vmemu.core import PAGE_SHIFT, ffi, lib
 from vmemu.errors import Errno
 from vmemu.mm.consts import MAX_MAP_COUNT
 
@@ -60,24 +60,17 @@ def split_vma(mm: Mm, vma: Any, address: int, *, new_below: bool) -> Any:
 
     ``vma`` keeps the upper part if ``new_below``, else the lower one.
     """
-    m, rmap = mm.core.m, mm.vm.rmap
+    m = mm.core.m
     if mm.ptr.map_count >= MAX_MAP_COUNT:
         raise Errno(errno.ENOMEM)
     new = lib.vma_alloc(m)
     if not new:
         raise Errno(errno.ENOMEM)
     lib.vma_copy(m, new, vma)
-    pages = (address - vma.vm_start) >> PAGE_SHIFT
     if new_below:
-        new.vm_end = address
-        vma.vm_start = address
-        vma.vm_pgoff = (vma.vm_pgoff + pages) & _MASK
+        lib.vma_adjust(m, vma, address, vma.vm_end, new)
     else:
-        new.vm_start = address
-        new.vm_pgoff = (vma.vm_pgoff + pages) & _MASK
-        vma.vm_end = address
-    lib.vma_link(m, mm.ptr, new)
-    rmap.vma_split(new, vma)
+        lib.vma_adjust(m, vma, vma.vm_start, address, new)
     return new
 
 
@@ -146,36 +139,24 @@ def vma_merge(
         return None
     if prev is not None and start < prev.vm_end:  # case 4
         rmap.vma_absorb(nxt, prev)
-        prev.vm_end = start
-        _slide_start(nxt, start)
+        lib.vma_adjust(mm.core.m, prev, prev.vm_start, start, ffi.NULL)
         return nxt
     if area.vm_start == nxt.vm_start:  # case 3
-        _slide_start(nxt, start)
+        lib.vma_adjust(mm.core.m, nxt, start, nxt.vm_end, ffi.NULL)
         return nxt
     _extend_up(mm, area, nxt.vm_end)  # case 8
     return area
 
 
-def _slide_start(vma: Any, start: int) -> None:
-    """Move the lower end of ``vma``; its offset follows."""
-    vma.vm_pgoff = (vma.vm_pgoff - ((vma.vm_start - start) >> PAGE_SHIFT)) & _MASK
-    vma.vm_start = start
-
-
 def _extend_up(mm: Mm, vma: Any, end: int) -> None:
     """Let ``vma`` reach up to ``end``, over any vma that stands there."""
+    m, rmap = mm.core.m, mm.vm.rmap
     while (nxt := mm.next_vma(vma)) is not None and nxt.vm_start < end:
-        mm.vm.rmap.vma_absorb(vma, nxt)
+        rmap.vma_absorb(vma, nxt)
         if nxt.vm_end > end:  # case 5: only its head
-            _slide_start(nxt, end)
             break
-        _remove(mm, nxt)
-    vma.vm_end = end
-
-
-def _remove(mm: Mm, vma: Any) -> None:
-    """Drop a vma whose range another has taken over."""
-    m = mm.core.m
-    mm.vm.rmap.vma_free(vma)
-    lib.vma_unlink(m, mm.ptr, vma)
-    lib.vma_free(m, vma)
+        lib.vma_adjust(m, vma, vma.vm_start, nxt.vm_end, ffi.NULL)
+        rmap.vma_free(nxt)
+        lib.vma_free(m, nxt)
+    if vma.vm_end < end:
+        lib.vma_adjust(m, vma, vma.vm_start, end, ffi.NULL)

@@ -66,14 +66,12 @@ class AnonVma(RmapScheme):
         )
 
     def vma_split(self, new: Any, old: Any) -> None:
-        """The new part joins the list."""
+        """The moved area joins the list."""
         lib.anon_vma_link(self.core.m, new)
 
     def vma_absorb(self, into: Any, other: Any) -> None:
         """``__anon_vma_merge``: an area without anon_vma takes the other's."""
-        if other.anon_vma and not into.anon_vma:
-            into.anon_vma = other.anon_vma
-            lib.anon_vma_link(self.core.m, into)
+        lib.anon_vma_merge(self.core.m, into, other)
 
     def vma_free(self, vma: Any) -> None:
         """``anon_vma_unlink``: the last one off the list frees the object."""

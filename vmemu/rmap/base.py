@@ -53,7 +53,11 @@ class RmapScheme:
         return True
 
     def vma_split(self, new: Any, old: Any) -> None:
-        """``new`` is a copy of ``old`` in the same mm (split, or moved by mremap)."""
+        """``new`` is a copy of ``old`` in the same mm, moved by mremap.
+
+        For a part that is cut off, the C walker's ``vma_split`` is called instead, with the
+        locks of ``vma_adjust`` held.
+        """
 
     def vma_absorb(self, into: Any, other: Any) -> None:
         """``into`` takes over pages of its neighbour ``other``, all or some."""

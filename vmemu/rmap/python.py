@@ -50,11 +50,15 @@ class PythonScheme(RmapScheme):
             lib.RMAP_CANDIDATES_UNMAP: self._candidates,
             lib.RMAP_VMA_DUP: self._vma_dup,
             lib.RMAP_VMA_FREE: self._vma_free,
+            lib.RMAP_VMA_SPLIT: self._vma_split,
         }
         core.on_rmap = lambda call, page, vma, address: self._calls[call](page, vma, address)
 
     def vma_dup(self, new: Any, old: Any) -> None:
         """fork copied ``old`` of the parent to ``new`` of the child."""
+
+    def vma_split(self, new: Any, old: Any) -> None:
+        """``new`` is a copy of ``old`` in the same mm: a part cut off, or moved by mremap."""
 
     def page_added(self, page: Any, vma: Any, address: int) -> None:
         """``page`` is now mapped at ``address`` of ``vma``, first or once more (not by fork)."""
@@ -75,8 +79,11 @@ class PythonScheme(RmapScheme):
         raise NotImplementedError
 
     def allocate(self) -> int:
-        """kptr of a 32-byte object of the scheme's own; 0 when memory ran out."""
-        new = lib.kmem_cache_alloc(self.core.m, lib.CACHE_python_rmap, lib.GFP_KERNEL)
+        """kptr of a 32-byte object of the scheme's own; 0 when memory ran out.
+
+        Hooks run with spinlocks held, so it does not wait for memory.
+        """
+        new = lib.kmem_cache_alloc(self.core.m, lib.CACHE_python_rmap, lib.GFP_ATOMIC)
         return self.core.kaddr(new)
 
     def free(self, kptr: int) -> None:
@@ -94,6 +101,10 @@ class PythonScheme(RmapScheme):
 
     def _vma_dup(self, page: Any, vma: Any, old: int) -> int:
         self.vma_dup(vma, self.core.vma(old))
+        return 0
+
+    def _vma_split(self, page: Any, vma: Any, old: int) -> int:
+        self.vma_split(vma, self.core.vma(old))
         return 0
 
     def _vma_free(self, page: Any, vma: Any, address: int) -> int:
