@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vmemu.core import CACHES, PAGE_SIZE, lib
+from vmemu.core import CACHES, LOCKS, PAGE_SIZE, lib
 
 if TYPE_CHECKING:
     from vmemu.core import Core
     from vmemu.machine import Machine
 
-__all__ = ["machine_stats", "slab_stats"]
+__all__ = ["lock_order", "lock_stats", "machine_stats", "slab_stats"]
 
 
 def slab_stats(core: Core) -> dict[str, dict[str, int]]:
@@ -28,6 +28,35 @@ def slab_stats(core: Core) -> dict[str, dict[str, int]]:
             "slab_bytes": cache.nr_slabs * PAGE_SIZE,
         }
     return caches
+
+
+def lock_stats(core: Core) -> dict[str, dict[str, int]]:
+    """Every lock class: how often it was acquired, how many trylocks failed, steps held.
+
+    A step is an access to a pte or to vm_flags, or an allocation; the sum is exact while
+    nobody holds a lock of the class.
+    """
+    return {
+        name: {
+            "acquired": core.m.lock_stat[i].acquired,
+            "failed": core.m.lock_stat[i].failed,
+            "steps_held": core.m.lock_stat[i].steps_held,
+        }
+        for i, name in enumerate(LOCKS)
+    }
+
+
+def lock_order(core: Core) -> dict[tuple[str, str], int]:
+    """What the lock checker learned: how often a class was waited for inside another.
+
+    By (outer, inner); empty without ``lock_checks``.
+    """
+    return {
+        (outer, inner): times
+        for i, outer in enumerate(LOCKS)
+        for j, inner in enumerate(LOCKS)
+        if (times := core.m.lock_order[i][j])
+    }
 
 
 def machine_stats(machine: Machine) -> dict[str, Any]:
@@ -59,6 +88,7 @@ def machine_stats(machine: Machine) -> dict[str, Any]:
         "mms": m.k.caches[lib.CACHE_mm_struct].nr_active,
         "frames": page_kinds(core),
         "slabs": slab_stats(core),
+        "locks": lock_stats(core),
         "counters": counters,
     }
 

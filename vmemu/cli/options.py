@@ -41,6 +41,11 @@ _MACHINE = (
         help="Place mappings below the stack, or from 0x40000000 up as 2.6.7 did.",
     ),
     click.option(
+        "--vm-flags-lock",
+        metavar="page_table_lock|mmap_sem",
+        help="What guards vm_flags: both, as before rmap 34, or mmap_sem alone.",
+    ),
+    click.option(
         "--overcommit",
         type=int,
         metavar="0|1|2",

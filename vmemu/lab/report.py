@@ -43,6 +43,11 @@ def stats_report(stats: Mapping[str, Any]) -> str:
                 if cache["objects"]
             ],
         ),
+        "\n",
+        format_table(
+            ("lock", "acquired", "trylocks failed", "steps held"),
+            [(name, *lock.values()) for name, lock in stats["locks"].items()],
+        ),
     ]
     return "".join(lines)
 
