@@ -175,7 +175,7 @@ void cpu_forget_exception(struct vmemu *m)
 
 /* ---- contexts ------------------------------------------------------------ */
 
-struct cpu_context *cpu_context_new(struct vmemu *m)
+static struct cpu_context *context_alloc(struct vmemu *m)
 {
 	struct cpu_context *context = calloc(1, sizeof(*context));
 
@@ -185,7 +185,15 @@ struct cpu_context *cpu_context_new(struct vmemu *m)
 		free(context);
 		return NULL;
 	}
-	cpu_context_reset(m, context);
+	return context;
+}
+
+struct cpu_context *cpu_context_new(struct vmemu *m)
+{
+	struct cpu_context *context = context_alloc(m);
+
+	if (context)
+		cpu_context_reset(m, context);
 	return context;
 }
 
@@ -225,16 +233,18 @@ void cpu_context_reset(struct vmemu *m, struct cpu_context *context)
 
 struct cpu_context *cpu_context_clone(struct vmemu *m, struct cpu_context *from)
 {
-	struct cpu_context *context = cpu_context_new(m);
+	struct cpu_context *context = context_alloc(m);
+	bool running = from == m->cpu->current;
 
 	if (!context)
 		return NULL;
 	save_current(m);
-	m->cpu->uc.context_restore(m->uc, from->saved);
+	if (!running)
+		m->cpu->uc.context_restore(m->uc, from->saved);
 	m->cpu->uc.context_save(m->uc, context->saved);
 	context->regs = from->regs;
 	memcpy(context->tls, from->tls, sizeof(context->tls));
-	if (m->cpu->current)
+	if (m->cpu->current && !running)
 		load_context(m, m->cpu->current);
 	return context;
 }

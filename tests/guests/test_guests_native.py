@@ -27,6 +27,7 @@ GOOD = [
     ("late-subfamily R=4 N=3", r"late-subfamily: 4 pages, 3 children, .*"),
     ("late-subfamily R=4 N=1 GRAND=0", r"late-subfamily: 4 pages, 1 children, .*"),
     ("orphans R=4 N=3", r"orphans: 4 pages, 3 children, .*"),
+    ("crowd N=3 K=4", r"crowd: 4 pages, 3 children"),
     ("fork-chain G=10", r"fork-chain: 10 generations, .*"),
     ("mremap-exclusive R=4", r"mremap-exclusive: 4 pages, .*"),
     ("mremap-shared R=4", r"mremap-shared: 4 pages, .*"),

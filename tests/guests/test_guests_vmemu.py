@@ -28,6 +28,7 @@ TIGHT = [
     "fork-readers R=200 N=5",
     "late-subfamily R=200 N=3",
     "orphans R=200 N=3",
+    "crowd N=6 K=30",
     "fork-chain G=150",
     "mremap-exclusive R=200",
     "mremap-shared R=150",

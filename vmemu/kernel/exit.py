@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heappush
 from typing import TYPE_CHECKING
 
 from vmemu.core import lib
@@ -75,7 +76,7 @@ def exit_task(task: Task, status: WaitStatus) -> None:
     _clear_child_tid(task)
     exit_mm(task)
     task.files.exit()
-    for child in tuple(task.children):
+    for child in tuple(task.children.values()):
         _adopt(child)
     kernel.refresh_ids()
     _exit_notify(task, status)
@@ -92,7 +93,7 @@ def _clear_child_tid(task: Task) -> None:
 def _adopt(child: Task) -> None:
     """Init becomes the parent; it reaps at once (reparent_to_init)."""
     assert child.parent is not None
-    child.parent.children.remove(child)
+    del child.parent.children[child.pid]
     child.parent = None
     if child.state is TaskState.ZOMBIE:
         child.kernel.tasks.release(child)
@@ -111,6 +112,7 @@ def _exit_notify(task: Task, status: WaitStatus) -> None:
             send_signal(parent, _child_info(task, status))
         parent.child_wait.wake_up()
         return
+    heappush(parent.zombies, (task.birth, task))
     if task.exit_signal:
         notify_parent(task, _child_info(task, status))
     else:

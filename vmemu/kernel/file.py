@@ -159,6 +159,8 @@ class FdTable:
 
     entries: dict[int, Descriptor] = field(default_factory=dict)
     users: int = 1
+    first_free: int = 0
+    """No number below it is free (next_fd)."""
 
     def get(self, fd: int) -> File:
         """Find an open file (fget); Errno EBADF."""
@@ -173,9 +175,11 @@ class FdTable:
 
     def alloc(self, lowest: int, limit: int) -> int:
         """Give the lowest free number (get_unused_fd); Errno EMFILE."""
-        fd = lowest
+        fd = max(lowest, self.first_free)
         while fd in self.entries:
             fd += 1
+        if lowest <= self.first_free:
+            self.first_free = fd
         if fd >= limit:
             raise Errno(errno.EMFILE)
         return fd
@@ -193,6 +197,7 @@ class FdTable:
         """Drop a descriptor; Errno EBADF."""
         file = self.get(fd)
         del self.entries[fd]
+        self.first_free = min(self.first_free, fd)
         self._put(file)
 
     def _put(self, file: File) -> None:
@@ -209,7 +214,10 @@ class FdTable:
         """Give a child its own table of the same files (copy_files)."""
         for entry in self.entries.values():
             entry.file.count += 1
-        return FdTable({fd: Descriptor(d.file, d.cloexec) for fd, d in self.entries.items()})
+        return FdTable(
+            {fd: Descriptor(d.file, d.cloexec) for fd, d in self.entries.items()},
+            first_free=self.first_free,
+        )
 
     def close_on_exec(self) -> None:
         """Close what is marked so (flush_old_files)."""

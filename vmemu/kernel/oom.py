@@ -31,7 +31,7 @@ def badness(task: Task, now: int) -> int:
         return 0
     task.kernel.account()
     points = int(task.memory.ptr.total_vm)
-    for child in task.children:
+    for child in task.children.values():
         if child.memory is not None and child.memory.ptr != task.memory.ptr:
             points += int(child.memory.ptr.total_vm) // 2 + 1
     cpu_time = (task.used.utime + task.used.stime) // NSEC_PER_SEC >> 3

@@ -84,7 +84,7 @@ class Scheduler:
         task.wait = wait
         task.wake_reason = None
         for queue in wait.queues:
-            queue.tasks.append(task)
+            queue.tasks[task.pid] = task
         if wait.deadline is not None:
             self._sleep_timers[task.pid] = self.timers.add(
                 wait.deadline, lambda: self.wake(task, WakeReason.TIMEOUT)
@@ -93,7 +93,7 @@ class Scheduler:
     def _unwait(self, task: Task) -> None:
         assert task.wait is not None
         for queue in task.wait.queues:
-            queue.tasks.remove(task)
+            queue.tasks.pop(task.pid, None)  # a wait may name a queue twice
         timer = self._sleep_timers.pop(task.pid, None)
         if timer is not None:
             timer.cancel()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from heapq import heapify, heappop
 from typing import TYPE_CHECKING
 
 from vmemu.errors import KernelBug
@@ -115,7 +116,12 @@ class Task:
     alarm: Timer | None = None
     used: Accounting = field(default_factory=Accounting)
     children_used: Accounting = field(default_factory=Accounting)
-    children: list[Task] = field(default_factory=list)
+    children: dict[int, Task] = field(default_factory=dict)
+    """By id, oldest first."""
+    zombies: list[tuple[int, Task]] = field(default_factory=list)
+    """A heap of the children that ended, by birth; those reaped may still be in it."""
+    birth: int = 0
+    """How many tasks there had been before."""
     child_wait: WaitQueue = field(default_factory=WaitQueue)
     vfork_parent: Task | None = None
     """Waits until this task releases the mm they share."""
@@ -134,6 +140,22 @@ class Task:
     def ppid(self) -> int:
         """The parent's id; 1 for orphans and for what was spawned."""
         return self.parent.pid if self.parent is not None else INIT_PID
+
+    def oldest_zombie(self) -> Task | None:
+        """The first of its children that has ended and is not reaped."""
+        zombies = self.zombies
+        while zombies:
+            child = zombies[0][1]
+            if child.state is TaskState.ZOMBIE and child.parent is self:
+                return child
+            heappop(zombies)
+        return None
+
+    def forget_reaped(self) -> None:
+        """Take those that were reaped out of turn from the heap when they are most of it."""
+        if len(self.zombies) > 2 * len(self.children) + 16:
+            self.zombies = [entry for entry in self.zombies if entry[1].state is TaskState.ZOMBIE]
+            heapify(self.zombies)
 
     @property
     def alive(self) -> bool:
@@ -166,6 +188,7 @@ class ProcessTable:
     def __init__(self) -> None:
         self._tasks: dict[int, Task] = {}
         self._last = FIRST_PID - 1
+        self._births = 0
 
     def __iter__(self) -> Iterator[Task]:
         return iter(tuple(self._tasks.values()))
@@ -186,8 +209,10 @@ class ProcessTable:
     def add(self, task: Task) -> None:
         """Enter a new task."""
         self._tasks[task.pid] = task
+        task.birth = self._births
+        self._births += 1
         if task.parent is not None:
-            task.parent.children.append(task)
+            task.parent.children[task.pid] = task
 
     def get(self, pid: int) -> Task | None:
         """Find a task that is not reaped by its id (find_task_by_pid)."""
@@ -198,7 +223,8 @@ class ProcessTable:
         task.state = TaskState.DEAD
         del self._tasks[task.pid]
         if task.parent is not None:
-            task.parent.children.remove(task)
+            del task.parent.children[task.pid]
+            task.parent.forget_reaped()
             task.parent.children_used.add(task.used)
             task.parent.children_used.add(task.children_used)
 

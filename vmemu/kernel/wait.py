@@ -39,11 +39,12 @@ class WaitQueue:
     __slots__ = ("tasks",)
 
     def __init__(self) -> None:
-        self.tasks: list[Task] = []
+        self.tasks: dict[int, Task] = {}
+        """By id, in the order of their coming."""
 
     def wake_up(self) -> None:
         """Let every waiter whose condition holds now run again (wake_up_all)."""
-        for task in tuple(self.tasks):
+        for task in tuple(self.tasks.values()):
             wait = task.wait
             if wait is not None and wait.ready():
                 task.kernel.sched.wake(task)

@@ -119,7 +119,7 @@ class Visit:
 
     def children(self) -> list[Task]:
         """Living children of the caller, oldest first."""
-        return [child for child in self.task.children if child.alive]
+        return [child for child in self.task.children.values() if child.alive]
 
     def age(self, mm: Mm) -> None:
         """Ask once for each page of the area whether it was referenced (page_referenced)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import errno
 import functools
 from collections.abc import Callable, Iterator
@@ -31,6 +30,10 @@ class Rlimits:
     memlock: int = RLIM_INFINITY
     data: int = RLIM_INFINITY
 
+    def copy(self) -> Rlimits:
+        """A child's own."""
+        return Rlimits(self.as_, self.stack, self.memlock, self.data)
+
 
 class Mm:
     """Handle of a ``struct mm_struct``; everything but the limits is in guest RAM.
@@ -52,7 +55,7 @@ class Mm:
         ptr = lib.mm_alloc(vm.core.m)
         if not ptr:
             raise Errno(errno.ENOMEM)
-        mm = cls(vm, ptr, copy.copy(rlimits) if rlimits else Rlimits())
+        mm = cls(vm, ptr, rlimits.copy() if rlimits else Rlimits())
         vm.mms[mm.kaddr] = mm
         return mm
 

@@ -19,6 +19,8 @@ from vmemu.kernel.wait import Blocking, Wait, WaitStatus
 from vmemu.mm import dup_mmap
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from vmemu.mm import Mm
 
 CSIGNAL = 0xFF
@@ -161,14 +163,28 @@ def _matches(task: Task, child: Task, pid: int, options: int) -> bool:
     return bool(options & 0x40000000) or clone == bool(options & 0x80000000)
 
 
-def _find_waitable(task: Task, pid: int, options: int) -> tuple[list[Task], Task | None]:
-    """Give the children meant, and the first of them that has something to report."""
-    meant = [child for child in task.children if _matches(task, child, pid, options)]
-    for child in meant:
+def _find_waitable(task: Task, pid: int, options: int) -> tuple[bool, Task | None]:
+    """Say whether any child is meant, and give the oldest that has something to report."""
+    children: Iterable[Task] = task.children.values()
+    if pid > 0:
+        only = task.children.get(pid)
+        children = () if only is None else (only,)
+    elif pid == -1 and not options & ~WNOHANG:
+        # the usual case must not take longer the more children there are
+        oldest = task.oldest_zombie()
+        if oldest is None:
+            return any(_matches(task, child, pid, options) for child in children), None
+        if _matches(task, oldest, pid, options):
+            return True, oldest
+    meant = False
+    for child in children:
+        if not _matches(task, child, pid, options):
+            continue
+        meant = True
         if child.state is TaskState.ZOMBIE:
-            return meant, child
+            return True, child
         if child.state is TaskState.STOPPED and options & WUNTRACED and child.status is not None:
-            return meant, child
+            return True, child
     return meant, None
 
 
