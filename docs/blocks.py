@@ -1,0 +1,163 @@
+"""Fenced blocks of the documentation: finding them, running them, holding them to their output.
+
+What can run:
+
+    ```console          ```python
+    $ vmemu list        print("any code; the blocks of one file share their names")
+    its output          ```
+    ```                 ```text
+                        its output
+                        ```
+
+In an expected output ``...`` stands for any text, as in doctest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+GENERATED = re.compile(r"^<!-- figures: (\w+) -->$")
+END = "<!-- end -->"
+_FENCE = re.compile(r"^```(\w*)$")
+
+
+def pages() -> list[Path]:
+    """The pages whose examples and tables are held against runs: counts, not times."""
+    names = ("README.md", "docs/model.md", "docs/schemes.md", "docs/fidelity.md")
+    return [ROOT / name for name in names]
+
+
+@dataclass
+class Block:
+    """One fenced block; ``line`` is that of the opening fence, ``text`` what is between."""
+
+    path: Path
+    line: int
+    language: str
+    text: list[str]
+
+    @property
+    def where(self) -> str:
+        """File and line, for messages."""
+        return f"{self.path.relative_to(ROOT)}:{self.line}"
+
+
+def blocks(path: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    found: list[Block] = []
+    inside: Block | None = None
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        fence = _FENCE.match(line)
+        if inside is None:
+            if fence:
+                inside = Block(path, number, fence[1], [])
+        elif line == "```":
+            found.append(inside)
+            inside = None
+        else:
+            inside.text.append(line)
+    if inside is not None:
+        raise ValueError(f"{inside.where}: the block is not closed")
+    return found
+
+
+@dataclass
+class Example:
+    """Something to run: a command line or Python code, and the lines it shall print.
+
+    ``first`` is the line number of the expected output's first line.
+    """
+
+    block: Block
+    source: str
+    first: int
+    expected: list[str] = field(default_factory=list)
+
+    def holds(self, printed: str) -> bool:
+        """Whether this is the expected output."""
+        expected = "".join(line + "\n" for line in self.expected)
+        return doctest.OutputChecker().check_output(expected, printed, doctest.ELLIPSIS)
+
+    @property
+    def elliptic(self) -> bool:
+        """Whether part of the output is left open."""
+        return any("..." in line for line in self.expected)
+
+
+def examples(path: Path) -> list[Example]:
+    """What can run in a page, in order."""
+    found: list[Example] = []
+    previous: Block | None = None
+    for block in blocks(path):
+        if block.language == "console":
+            found += _commands(block)
+        elif block.language == "python":
+            found.append(Example(block, "\n".join(block.text) + "\n", 0))
+        elif block.language == "text" and previous is not None:
+            adjacent = block.line == previous.line + len(previous.text) + 2
+            if previous.language == "python" and adjacent:
+                found[-1].expected, found[-1].first = block.text, block.line + 1
+        previous = block
+    return found
+
+
+def _commands(block: Block) -> Iterator[Example]:
+    example: Example | None = None
+    for offset, line in enumerate(block.text, 1):
+        if line.startswith("$ "):
+            if example is not None:
+                yield example
+            example = Example(block, line[2:], block.line + offset + 1)
+        elif example is None:
+            raise ValueError(f"{block.where}: a console block begins with a command")
+        else:
+            example.expected.append(line)
+    if example is not None:
+        yield example
+
+
+class Runner:
+    """Runs the examples of one page; names of its Python blocks live as long as it does."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, Any] = {"__name__": "__docs__"}
+
+    def run(self, example: Example) -> str:
+        """What it prints."""
+        if example.block.language == "console":
+            return run_command(example.source)
+        out = io.StringIO()
+        code = compile(example.source, example.block.where, "exec")
+        with contextlib.redirect_stdout(out):
+            exec(code, self._names)
+        return out.getvalue()
+
+
+def run_command(command: str) -> str:
+    """What a command line of the documentation prints, on both streams."""
+    words = shlex.split(command)
+    if words[0] == "vmemu":
+        words[:1] = [sys.executable, "-m", "vmemu"]
+    elif words[0] == "python":
+        words[0] = sys.executable
+    done = subprocess.run(
+        words,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.stdout

@@ -1,0 +1,114 @@
+"""The tables of the documentation whose figures are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from vmemu.core import PAGE_SIZE, ffi
+from vmemu.lab.compare import Comparison, compare
+from vmemu.lab.scenario import Formula
+from vmemu.lab.scenarios import SCENARIOS
+from vmemu.machine import Machine
+
+SCHEMES = ("anonmm", "anon_vma39", "anon_vma")
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[object]], numbers: str) -> list[str]:
+    """A table; ``numbers`` has an r for each column aligned to the right, else an l."""
+    rule = ["---:" if letter == "r" else "---" for letter in numbers]
+    lines = [head, rule, *rows]
+    return ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines]
+
+
+def predictions() -> list[str]:
+    """What is derived for each scenario, and in bold what was measured (`vmemu compare`)."""
+    rows = []
+    for result in compare(SCENARIOS.values(), {}, SCHEMES):
+        rows += _scenario_rows(result)
+    return markdown(("scenario", "counted", "anonmm", "anon_vma", "because"), rows, "lllll")
+
+
+def _scenario_rows(result: Comparison) -> list[list[str]]:
+    params = " ".join(f"{name}={value}" for name, value in result.params.items())
+    title = f"{result.scenario.section} `{result.scenario.name}` {params}".strip()
+    rows = []
+    for expectation in result.scenario.expectations:
+        figure, why = expectation.figure, expectation.why
+        anonmm, rmap39, rmap40 = (
+            _cell(result, scheme, figure, expectation.formula(scheme)) for scheme in SCHEMES
+        )
+        if anonmm == rmap39 == rmap40 and not why and figure != "unmap.probes":
+            continue  # the same for all and no surprise
+        if rmap39 != rmap40:
+            rmap40 += f"; rmap 39: {rmap39}"
+        rows.append([title, f"`{figure}`", anonmm, rmap40, why])
+        title = ""
+    return rows
+
+
+def _cell(result: Comparison, scheme: str, figure: str, formula: Formula | None) -> str:
+    """``formula`` **measured**, and what was derived if that is something else."""
+    if formula is None:
+        return "-"
+    measured = result.measurements[scheme].figures()[figure]
+    derived = result.predictions(scheme)[figure]
+    if formula.text == str(measured):
+        return f"**{measured}**"
+    wrong = "" if derived == measured else f", derived {derived}"
+    return f"`{formula.text}` **{measured}**{wrong}"
+
+
+def caches() -> list[str]:
+    """Objects of each slab cache under three schemes (`machine.stats()["slabs"]`)."""
+    found = {}
+    for scheme in ("none", "anonmm", "anon_vma"):
+        with Machine(ram="2M", swap=None, rmap=scheme) as machine:
+            found[scheme] = machine.stats()["slabs"]
+    rows = []
+    for name in found["none"]:
+        by_scheme = [found[scheme][name] for scheme in found]
+        sizes = {cache["object_size"] for cache in by_scheme}
+        for cache, scheme in zip(by_scheme, found, strict=True):
+            if len(sizes) == 1 and scheme != "none":
+                continue
+            rows.append(
+                (
+                    f"`{name}`" + (f" under {scheme}" if len(sizes) > 1 else ""),
+                    cache["object_size"],
+                    cache["buffer_size"],
+                    cache["per_slab"],
+                    f"{PAGE_SIZE / cache['per_slab']:.1f}",
+                )
+            )
+    head = ("cache", "object, bytes", "aligned", "objects a slab", "bytes of a slab for each")
+    return markdown(head, rows, "lrrrr")
+
+
+_PAGE_FIELDS = {
+    "flags": "PG_* bits: on which list, what for, locked",
+    "_count": "references: one for each pte, one of a cache, one of a slab or table; 0 = free",
+    "mapcount": "ptes that map the frame, no other references",
+    "private": "the swap entry, while the page is in the swap cache",
+    "mapping": "what finds its ptes: the file's address_space, or with PG_anon the rmap's object",
+    "index": "where it belongs: page offset in file or area; under anonmm the user address",
+    "lru": "links of the free list or an LRU list",
+}
+
+
+def page() -> list[str]:
+    """The fields of struct page (`csrc/vmemu.h`)."""
+    fields = ffi.typeof("struct page").fields
+    assert fields is not None
+    rows = [
+        (f"`{name}`", item.offset, ffi.sizeof(item.type), _PAGE_FIELDS[name])
+        for name, item in fields
+    ]
+    return markdown(("field", "offset", "bytes", "holds"), rows, "lrrl")
+
+
+TABLES: dict[str, Callable[[], list[str]]] = {
+    "predictions": predictions,
+    "caches": caches,
+    "page": page,
+}
+"""What stands between ``<!-- figures: NAME -->`` and ``<!-- end -->``."""

@@ -1,0 +1,92 @@
+"""What the documentation shows is what happens: every example is run, every table measured."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "docs"))
+
+import blocks  # noqa: E402
+import tables  # noqa: E402
+
+PAGES = blocks.pages()
+COMMAND = re.compile(r"`(vmemu|python) [^`]+`")
+NUMBER = re.compile(r"\**[\d.,]+\**")
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_examples_print_what_is_shown(path: Path) -> None:
+    runner = blocks.Runner()
+    for example in blocks.examples(path):
+        printed = runner.run(example)
+        where = f"{name(path)}:{example.first or example.block.line}"
+        assert example.holds(printed), f"{where}: {example.source} prints\n{printed}"
+
+
+def generated(path: Path) -> dict[str, list[str]]:
+    """The measured tables of a page, by name."""
+    found: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    for line in path.read_text().splitlines():
+        if marker := blocks.GENERATED.match(line):
+            current = found[marker[1]] = []
+        elif line == blocks.END:
+            current = None
+        elif current is not None:
+            current.append(line)
+    return found
+
+
+@pytest.mark.parametrize("table", tables.TABLES)
+def test_tables_show_what_is_measured(table: str) -> None:
+    shown = [found[table] for path in PAGES if table in (found := generated(path))]
+    assert shown, f"no page has the table {table}"
+    for lines in shown:
+        assert lines == tables.TABLES[table](), "run `python docs/figures.py`"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_every_figure_names_the_command_that_prints_it(path: Path) -> None:
+    """A table with figures is measured, or a command stands beside it; output has its command."""
+    text = path.read_text()
+    for block in blocks.blocks(path):
+        assert block.language, f"{block.where}: a block without a language"
+    for part in re.split(r"^## ", text, flags=re.M):
+        handmade = re.sub(r"<!-- figures: .*?<!-- end -->", "", part, flags=re.S)
+        cells = [
+            cell.strip()
+            for line in handmade.splitlines()
+            if line.startswith("|")
+            for cell in line.split("|")
+        ]
+        if any(NUMBER.fullmatch(cell) for cell in cells):
+            title = part.splitlines()[0]
+            assert COMMAND.search(part), f"{name(path)}: figures of {title!r} name no command"
+
+
+@pytest.mark.parametrize("picture", ["probes.svg"])
+def test_pictures_show_what_is_measured(picture: str) -> None:
+    import figures
+
+    path = ROOT / "docs" / picture
+    measure, _ = figures.PICTURES[path]
+    data: dict[str, Any] = figures.shown(path)
+    assert data == figures.plain(measure()), "run `python docs/figures.py`"
+
+
+def test_the_map_of_frames_is_of_one_machine() -> None:
+    import figures
+
+    kinds = figures.shown(ROOT / "docs" / "frames.svg")["kinds"]
+    assert len(kinds) == 512
+    assert set(kinds) <= set(range(len(figures.KINDS)))
