@@ -6,6 +6,7 @@ program, and depends on the reverse map.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from typing import Any
 
@@ -137,8 +138,10 @@ def _move_vma(mm: Mm, vma: Any, old: int, old_length: int, new: int, new_length:
         # munmap gives back what the new area was never charged for.
         m.vm_committed += (new_length if failed else old_length) >> PAGE_SHIFT
     if failed:
-        munmap_locked(mm, new, new_length)
+        with contextlib.suppress(Errno):
+            munmap_locked(mm, new, new_length)
         raise Errno(errno.ENOMEM)
-    munmap_locked(mm, old, old_length)
+    with contextlib.suppress(Errno):  # no memory to split it: it stays, empty
+        munmap_locked(mm, old, old_length)
     if flags & lib.VM_LOCKED and new_length > old_length:
         mm.make_present(new + old_length, new + new_length, write=bool(flags & lib.VM_WRITE))

@@ -1,0 +1,74 @@
+"""What remains of calls that run out of memory half-way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from errno import ENOMEM
+
+import pytest
+from memory import BASE, PAGE, RW, SCHEMES, Memory, R, errno_of
+
+from vmemu.core import lib
+from vmemu.mm import do_mprotect, do_mremap, do_munmap, dup_mmap
+
+
+@pytest.fixture(params=SCHEMES)
+def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
+    memory = Memory(request.param)
+    yield memory
+    memory.close()
+
+
+def test_mremap_that_cannot_split_the_old_area() -> None:
+    """The pages have moved when the old area cannot be cut: it stays, empty, as in Linux."""
+    memory = Memory("anonmm")
+    mm = memory.process()
+    memory.map(mm, 0, 9)
+    memory.fill(mm, 4, 1, seed=1)
+    memory.map(mm, 15, 1)  # the new area merges with this one, so needs no vma of its own
+    with memory.starved(lib.CACHE_vm_area_struct):
+        new = do_mremap(mm, BASE + 4 * PAGE, PAGE, PAGE, 3, BASE + 16 * PAGE)
+        assert new == BASE + 16 * PAGE
+        assert mm.read(new, PAGE) == memory.contents(4, 1)
+        assert memory.areas(mm) == [(0, 9, RW), (15, 2, RW)]
+    memory.check()
+    assert mm.read(BASE + 4 * PAGE, PAGE) == bytes(PAGE)
+    mm.put()
+    memory.check()
+    memory.close()
+
+
+def test_calls_that_must_split(memory: Memory) -> None:
+    mm = memory.process()
+    memory.map(mm, 0, 9)
+    memory.fill(mm, 0, 9)
+    with memory.starved(lib.CACHE_vm_area_struct):
+        assert errno_of(do_munmap, mm, BASE + 3 * PAGE, PAGE) == ENOMEM
+        assert errno_of(do_mprotect, mm, BASE + 3 * PAGE, PAGE, R) == ENOMEM
+        assert errno_of(do_mremap, mm, BASE + 3 * PAGE, PAGE, PAGE, 3, BASE + 32 * PAGE) == ENOMEM
+        assert memory.areas(mm) == [(0, 9, RW)]
+        memory.verify(mm, 0, 9)
+        do_munmap(mm, BASE, 9 * PAGE)
+    memory.check()
+
+
+@pytest.mark.parametrize("left", range(6))
+def test_fork_that_stops_anywhere(memory: Memory, left: int) -> None:
+    """Whatever a fork had got hold of comes back."""
+    mm = memory.process()
+    for n in range(4):
+        memory.map(mm, n * 1024, 2)
+        memory.fill(mm, n * 1024, 2)
+    with memory.starved(lib.CACHE_vm_area_struct, lib.CACHE_mm_struct, lib.CACHE_anonmm) as taken:
+        for _ in range(left):
+            lib.put_page(memory.m, taken.pop())
+        assert errno_of(dup_mmap, mm) == ENOMEM
+        assert memory.free == left
+    memory.check()
+    assert len(memory.vm.mms) == 1
+    for n in range(4):
+        memory.verify(mm, n * 1024, 2)
+    child = dup_mmap(mm)
+    child.put()
+    mm.put()
+    memory.check()
