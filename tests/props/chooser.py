@@ -1,0 +1,319 @@
+"""Which random operation comes next."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from vmemu.mm.consts import (
+    MADV_DONTNEED,
+    MADV_WILLNEED,
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_GROWSDOWN,
+    MAP_LOCKED,
+    MAP_NORESERVE,
+    MAP_POPULATE,
+    MAP_PRIVATE,
+    MREMAP_FIXED,
+    MREMAP_MAYMOVE,
+)
+
+from .frame import Operation
+from .model import LOCKED, PAGE, TASK_PAGES, WRITE, Space
+from .world import HEAP, World
+
+LOW = 0x40000  # where mappings go by themselves
+SEAM = 0x403F0  # where two page tables meet
+TOP = TASK_PAGES - 160  # just below the stack's end
+PROTS = (0, 1, 1, 2, 3, 3, 3, 3, 3, 5, 7)
+
+
+class Chooser:
+    """Chooses operations that are likely to do something, from what the model holds."""
+
+    def __init__(self, rng: random.Random, world: World) -> None:
+        self.rng = rng
+        self.world = world
+        self.serial = 0
+        self.pid = 0  # one process is busy for a while, lest the TLB be always empty
+        weights: dict[Callable[[int, Space], Operation], int] = {
+            self.mmap: 60,
+            self.munmap: 22,
+            self.mprotect: 50,
+            self.mremap: 60,
+            self.brk: 25,
+            self.madvise: 20,
+            self.mincore: 12,
+            self.lock: 20,
+            self.unlock: 20,
+            self.read: 120,
+            self.write: 180,
+            self.user_read: 130,
+            self.user_write: 180,
+            self.fetch: 15,
+            self.fault: 30,
+            self.fork: 20,
+            self.exit: 9,
+            self.reclaim: 40,
+            self.swap: 8,
+        }
+        self.kinds = list(weights)
+        self.weights = list(weights.values())
+
+    def next(self) -> Operation:
+        """One more operation."""
+        world, rng = self.world, self.rng
+        self.serial += 1
+        if not world.processes:
+            return ("spawn",)
+        pid = self.pid
+        if pid not in world.processes or rng.random() < 0.08:
+            pid = self.pid = rng.choice(tuple(world.processes))
+        relief = self._relief(pid)
+        if relief is not None:
+            return relief
+        kind = rng.choices(self.kinds, self.weights)[0]
+        return kind(pid, world.processes[pid].space)
+
+    def _relief(self, pid: int) -> Operation | None:
+        """What must happen now, lest memory or patience run out."""
+        world, rng = self.world, self.rng
+        spaces = {other: process.space for other, process in world.processes.items()}
+        budget = world.config.budget
+        used = sum(len(space.touched) for space in spaces.values())
+        room = sum(pages for pages, on in zip(world.config.swap, world.swap_on, strict=True) if on)
+        if budget is not None:
+            if used > budget:
+                largest = max(spaces, key=lambda other: len(spaces[other].touched))
+                if rng.random() < 0.5:
+                    return ("exit", largest)
+                touched = sorted(spaces[largest].touched)
+                page = rng.choice(touched)
+                return ("munmap", largest, page * PAGE, 64 * PAGE)
+            if room < min(budget, sum(world.config.swap)) and used > 100 + room // 2:
+                return ("swapon", world.swap_on.index(False))
+        if sum(space.locked() for space in spaces.values()) > world.config.locked:
+            return ("munlockall", max(spaces, key=lambda other: spaces[other].locked()))
+        if len(spaces[pid].attr) > 4000:
+            return ("exec", pid)
+        return None
+
+    # ---- places
+
+    def page(self, space: Space) -> int:
+        """A page, most often one that is mapped."""
+        rng = self.rng
+        if space.attr and rng.random() < 0.85:
+            pages = space.attr
+            if space.touched and rng.random() < 0.6:
+                return rng.choice(tuple(space.touched))
+            return rng.choice(tuple(pages))
+        return self.anywhere()
+
+    def anywhere(self) -> int:
+        """A page in one of the places where things happen."""
+        rng = self.rng
+        start, size = rng.choice(((LOW, 160), (LOW, 160), (SEAM, 32), (TOP, 160)))
+        return start + rng.randrange(size)
+
+    def length(self) -> int:
+        """Bytes, mostly a few pages, seldom not whole ones."""
+        rng = self.rng
+        pages = min(int(rng.expovariate(0.12)) + 1, 72)
+        ragged = rng.randrange(PAGE) if rng.random() < 0.1 else 0
+        return pages * PAGE - ragged
+
+    def run(self, space: Space) -> tuple[int, int]:
+        """Pages [start, end) that look alike: a vma, or a piece of one."""
+        rng = self.rng
+        page = self.page(space)
+        attr = space.attr.get(page)
+        start, end = page, page + 1
+        if attr is not None:
+            while end < page + 64 and space.attr.get(end) == attr:
+                end += 1
+            while start > page - 64 and space.attr.get(start - 1) == attr:
+                start -= 1
+            if rng.random() < 0.5:
+                start = rng.randrange(start, end)
+            if rng.random() < 0.5:
+                end = rng.randrange(start, end) + 1
+        return start, end
+
+    def address(self, space: Space) -> int:
+        """A byte."""
+        return self.page(space) * PAGE + self.rng.randrange(PAGE)
+
+    def cached(self, space: Space) -> int:
+        """A page, often one that the TLB believes to know."""
+        tlb = self.world.tlb
+        if tlb.entries and self.rng.random() < 0.5:
+            return self.rng.choice(tuple(tlb.entries))
+        return self.page(space)
+
+    def may_lock(self, space: Space, pages: int) -> bool:
+        """Whether so many more pages may be locked."""
+        locked = sum(process.space.locked() for process in self.world.processes.values())
+        return locked + pages <= self.world.config.locked
+
+    # ---- operations
+
+    def mmap(self, pid: int, space: Space) -> Operation:
+        rng = self.rng
+        flags = MAP_PRIVATE | MAP_ANONYMOUS
+        address, length, prot = 0, self.length(), rng.choice(PROTS)
+        place = rng.random()
+        if place < 0.45:
+            flags |= MAP_FIXED
+            address = self.anywhere() * PAGE
+        elif place < 0.7:
+            address = self.page(space) * PAGE + rng.choice((0, 0, 0, PAGE, length, 17))
+        if rng.random() < 0.08:
+            flags |= MAP_POPULATE
+        if rng.random() < 0.04 and self.may_lock(space, length // PAGE):
+            flags |= MAP_LOCKED
+        if rng.random() < 0.1:
+            flags |= MAP_NORESERVE
+        if rng.random() < 0.06:
+            flags |= MAP_GROWSDOWN | MAP_FIXED
+            address = (TOP + 60 + rng.randrange(80)) * PAGE
+            length = min(length, 16 * PAGE)
+        if rng.random() < 0.02:
+            address += rng.choice((1, PAGE // 2, TASK_PAGES * PAGE - 3 * PAGE))
+        elif rng.random() < 0.01:
+            length = rng.choice((0, 1500 * PAGE, TASK_PAGES * PAGE + 1))
+            flags &= ~(MAP_FIXED | MAP_LOCKED | MAP_POPULATE | MAP_GROWSDOWN)
+        if space.lock_future and not self.may_lock(space, length // PAGE):
+            return ("munlockall", pid)
+        return ("mmap", pid, address & 0xFFFFFFFF, length, prot, flags)
+
+    def munmap(self, pid: int, space: Space) -> Operation:
+        start, end = self.run(space)
+        length = self.length() if self.rng.random() < 0.5 else (end - start) * PAGE
+        ragged = self.rng.choice((0,) * 30 + (1, 4095))
+        return ("munmap", pid, start * PAGE + ragged, length)
+
+    def mprotect(self, pid: int, space: Space) -> Operation:
+        start, end = self.run(space)
+        length = self.length() if self.rng.random() < 0.2 else (end - start) * PAGE
+        prot = self.rng.choice(PROTS)
+        return ("mprotect", pid, start * PAGE + self.rng.choice((0,) * 50 + (1,)), length, prot)
+
+    def mremap(self, pid: int, space: Space) -> Operation:
+        rng = self.rng
+        start, end = self.run(space)
+        count = end - start
+        pages = count
+        if rng.random() < 0.5:
+            pages = max(1, count + rng.randrange(-8, 12))
+        flags = rng.choice((0, MREMAP_MAYMOVE, MREMAP_MAYMOVE, MREMAP_MAYMOVE | MREMAP_FIXED))
+        if rng.random() < 0.5:
+            flags = MREMAP_MAYMOVE | MREMAP_FIXED
+        new = self.anywhere() if rng.random() < 0.6 else self.page(space)
+        if rng.random() < 0.02:
+            flags = rng.choice((MREMAP_FIXED, 8, 3))
+        if space.attr.get(start, 0) & LOCKED and not self.may_lock(space, pages - count):
+            pages = count
+        ragged = rng.choice((0,) * 60 + (1,))
+        return (
+            "mremap",
+            pid,
+            start * PAGE + ragged,
+            count * PAGE,
+            pages * PAGE - (rng.randrange(PAGE) if rng.random() < 0.1 else 0),
+            flags,
+            new * PAGE if flags & MREMAP_FIXED else 0,
+        )
+
+    def brk(self, pid: int, space: Space) -> Operation:
+        rng = self.rng
+        brk = space.brk + rng.choice((-1, 1, 1)) * rng.randrange(12 * PAGE)
+        brk = min(brk, HEAP + 100 * PAGE)
+        if rng.random() < 0.3:
+            brk &= ~(PAGE - 1)
+        if space.lock_future and not self.may_lock(space, 12):
+            return ("munlockall", pid)
+        return ("brk", pid, max(brk, HEAP - (PAGE if rng.random() < 0.02 else 0)))
+
+    def madvise(self, pid: int, space: Space) -> Operation:
+        start, end = self.run(space)
+        length = self.length() if self.rng.random() < 0.3 else (end - start) * PAGE
+        advice = self.rng.choice((0, 1, 2, MADV_WILLNEED, MADV_WILLNEED) + (MADV_DONTNEED,) * 5)
+        if self.rng.random() < 0.02:
+            advice = 77
+        return ("madvise", pid, start * PAGE, length, advice)
+
+    def mincore(self, pid: int, space: Space) -> Operation:
+        start, end = self.run(space)
+        length = self.length() if self.rng.random() < 0.3 else (end - start) * PAGE
+        return ("mincore", pid, start * PAGE, length, self.address(space))
+
+    def lock(self, pid: int, space: Space) -> Operation:
+        start, end = self.run(space)
+        end = min(end, start + 12)
+        if not self.may_lock(space, end - start):
+            return self.unlock(pid, space)
+        if self.rng.random() < 0.1 and self.may_lock(space, len(space.attr)):
+            return ("mlockall", pid, self.rng.choice((1, 2, 3)))
+        if self.rng.random() < 0.02:
+            return ("mlockall", pid, self.rng.choice((0, 4)))
+        return ("mlock", pid, start * PAGE + self.rng.choice((0, 1, 4095)), (end - start) * PAGE)
+
+    def unlock(self, pid: int, space: Space) -> Operation:
+        start, end = self.run(space)
+        if self.rng.random() < 0.1:
+            return ("munlockall", pid)
+        return ("munlock", pid, start * PAGE, (end - start) * PAGE)
+
+    def read(self, pid: int, space: Space) -> Operation:
+        return ("read", pid, self.address(space), self.rng.choice((1, 4, 100, PAGE, 3 * PAGE)))
+
+    def write(self, pid: int, space: Space) -> Operation:
+        n = self.rng.choice((1, 4, 64, PAGE, 3 * PAGE, 8 * PAGE, 30 * PAGE))
+        return ("write", pid, self.address(space), n, self.serial)
+
+    def user_read(self, pid: int, space: Space) -> Operation:
+        return ("user_read", pid, self.cached(space) * PAGE + self.rng.randrange(PAGE), 64)
+
+    def user_write(self, pid: int, space: Space) -> Operation:
+        page = self.cached(space)
+        if not space.attr.get(page, WRITE) & WRITE:
+            page = self.page(space)
+        n = self.rng.choice((4, PAGE))
+        return ("user_write", pid, page * PAGE + self.rng.randrange(PAGE), n, self.serial)
+
+    def fetch(self, pid: int, space: Space) -> Operation:
+        return ("fetch", pid, self.address(space))
+
+    def fault(self, pid: int, space: Space) -> Operation:
+        return ("fault", pid, self.address(space), self.rng.randrange(2))
+
+    def fork(self, pid: int, space: Space) -> Operation:
+        if self.rng.random() < 0.15:
+            return ("spawn",)
+        return ("fork", pid)
+
+    def exit(self, pid: int, space: Space) -> Operation:
+        return ("exec" if self.rng.random() < 0.3 else "exit", pid)
+
+    def reclaim(self, pid: int, space: Space) -> Operation:
+        rng = self.rng
+        what = rng.random()
+        if what < 0.5:
+            start, end = self.run(space)
+            return ("reclaim_range", pid, start * PAGE, (end - start) * PAGE)
+        if what < 0.7:
+            return ("reclaim", rng.randrange(400))
+        if what < 0.9:
+            return ("direct_reclaim", rng.choice((1, 32, 200)))
+        return ("kswapd",)
+
+    def swap(self, pid: int, space: Space) -> Operation:
+        areas = self.world.swap_on
+        if not areas:
+            return ("kswapd",)
+        area = self.rng.randrange(len(areas))
+        if not areas[area]:
+            return ("swapon", area)
+        return ("swapoff", area)

@@ -1,0 +1,35 @@
+"""The machines that random operations run on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .frame import Config
+
+SCHEMES = ("anonmm", "anon_vma", "anon_vma39", "none")
+
+# With a budget running out of memory is an error; without one it is part of the game.
+MACHINES = {
+    "roomy": Config("", ram=2 << 20, swap=(1024, 512), budget=480),
+    "small": Config("", ram=1 << 20, swap=(1200, 600), budget=500, locked=16),
+    "no-readahead": Config(
+        "",
+        ram=1500 << 10,
+        swap=(700, 700, 700),
+        budget=600,
+        page_cluster=0,
+        swappiness=100,
+        topdown=True,
+    ),
+    "tight": Config("", ram=1 << 20, swap=(300, 100), budget=None, overcommit=0),
+    "no-swap": Config("", ram=2 << 20, swap=(), budget=None, overcommit=1),
+    "strict": Config("", ram=2 << 20, swap=(600,), budget=None, overcommit=2, topdown=True),
+}
+
+
+def machine(scheme: str, name: str) -> Config:
+    """A machine under one scheme; "none" cannot swap, and gets more memory instead."""
+    config = replace(MACHINES[name], scheme=scheme)
+    if scheme == "none" and config.budget is not None:
+        config = replace(config, ram=4 << 20, swap=())
+    return config
