@@ -3,6 +3,8 @@
 Every round measures each row on each platform before it goes on to the next row, so that
 whatever disturbs the host disturbs all of them.  All of it runs on one CPU of the host,
 because vmemu emulates one.
+
+``python -m bench scale`` is about growth instead: see bench/scale.py.
 """
 
 from __future__ import annotations
@@ -90,6 +92,11 @@ def run_all(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the bench; the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["scale"]:
+        from bench import scale
+
+        return scale.main(argv[1:])
     args = parse(argv)
     if args.list:
         for row in ROWS:
