@@ -1,7 +1,7 @@
 """machine.check(): recompute from the page tables alone what everything else claims.
 
-Every inconsistency found is named; none may be left.  The invariants are those of RMAP.md
-section 8.2, plus the bookkeeping of frames, LRU lists, slabs and swap maps.
+Every inconsistency found is named; none may be left: of page tables and map counts, of
+each scheme's own objects, of frames, LRU lists, slabs and swap maps.
 """
 
 from __future__ import annotations

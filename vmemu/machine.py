@@ -81,8 +81,9 @@ class Machine:
     VMEMU_LOCK_CHECKS says, else off.
     ConfigError for what cannot be.
 
+    >>> from vmemu.lab.guests import guest_path
     >>> with Machine(ram="16M") as machine:            # doctest: +SKIP
-    ...     machine.spawn("guests/hello")
+    ...     machine.spawn(guest_path("hello"))
     ...     status = machine.run()
     """
 

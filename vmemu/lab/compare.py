@@ -22,7 +22,7 @@ DEFAULT_SCHEMES = ("anonmm", "anon_vma")
 
 @dataclass(frozen=True)
 class Deviation:
-    """A figure that is not as RMAP.md derives it."""
+    """A figure that is not as docs/schemes.md derives it."""
 
     figure: str
     measured: int
@@ -46,7 +46,7 @@ class Comparison:
         return len({m.output_sha256 for m in self.measurements.values()}) < 2
 
     def predictions(self, scheme: str) -> dict[str, int]:
-        """What RMAP.md derives for a scheme, by figure; empty when memory was short."""
+        """What docs/schemes.md derives for a scheme, by figure; empty when memory was short."""
         measurement = self.measurements[scheme]
         if measurement.disturbed:
             return {}

@@ -34,7 +34,7 @@ class ScenarioError(VmemuError):
 
 @dataclass(frozen=True)
 class Walk:
-    """What one kind of rmap walk did (RMAP.md 8.0): ``pages`` asked for, ``probes``, ``cmp``."""
+    """What one kind of rmap walk did (docs/schemes.md): pages, probes, ``cmp``."""
 
     probes: int = 0
     cmp: int = 0

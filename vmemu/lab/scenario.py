@@ -72,7 +72,7 @@ class Formula:
 
 @dataclass(frozen=True)
 class Expectation:
-    """One figure that RMAP.md derives: formulas by scheme, ``None`` for every other one.
+    """One figure that docs/schemes.md derives: formulas by scheme, ``None`` for every other one.
 
     A scheme without a formula is not predicted.  ``why`` is the derivation in words.
     """
@@ -110,7 +110,7 @@ def nothing(visit: Visit) -> None:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One experiment: what runs, what the lab does at the mark, what RMAP.md predicts.
+    """One experiment: what runs, what the lab does at the mark, what docs/schemes.md predicts.
 
     ``act`` is called when the guest marks ``mark``; the rmap's work is counted from its
     beginning to its end, or over the whole run if ``whole_run``.  ``frames`` is what the
@@ -141,12 +141,16 @@ class Scenario:
 
         Settings of other names are passed over; ConfigError for values that cannot be.
         """
-        return {
-            parameter.name: parameter.parse(settings[parameter.name])
-            if parameter.name in settings
-            else parameter.default
-            for parameter in self.parameters
-        }
+        settled = {}
+        for parameter in self.parameters:
+            try:
+                given = settings.get(parameter.name)
+                settled[parameter.name] = (
+                    parameter.default if given is None else parameter.parse(given)
+                )
+            except ConfigError as error:
+                raise ConfigError(f"{self.name}: {error}") from None
+        return settled
 
     def argv(self, params: Params) -> list[str]:
         """The guest's command line."""

@@ -1,4 +1,4 @@
-"""Which scenarios there are: :data:`SCENARIOS` by name, in the order of RMAP.md 8.1."""
+"""Which scenarios there are: :data:`SCENARIOS` by name, in the order of docs/schemes.md."""
 
 from __future__ import annotations
 

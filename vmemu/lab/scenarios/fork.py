@@ -1,6 +1,6 @@
 """Families: what forked processes share, and who pays for finding a page in them.
 
-The closed forms are those of RMAP.md 8.0: for a page of a family of N + 1 processes,
+The closed forms are those of docs/schemes.md: for a page of a family of N + 1 processes,
 anonmm begins with the mm that first mapped it and goes on in fork order; anon_vma's list
 has the newest process first.
 """
