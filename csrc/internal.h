@@ -402,7 +402,19 @@ int add_to_swap_cache(struct vmemu *, struct page *, uint32_t entry);
 void delete_from_swap_cache(struct vmemu *, struct page *);
 bool can_share_swap_page(struct vmemu *, struct page *);
 bool vm_swap_full(struct vmemu *);
-int swap_writepage(struct vmemu *, struct page *);
+void swap_writepage(struct vmemu *, struct page *);
+
+/* swap_io.c */
+#define SWAP_RUN_MAX 64
+struct swap_reads { /* by slot */
+	uint32_t n;
+	struct page *pages[SWAP_RUN_MAX];
+};
+void swap_write(struct vmemu *, struct page *, uint32_t entry);
+void swap_write_flush(struct vmemu *);
+void swap_read(struct vmemu *, struct swap_reads *, struct page *);
+void swap_read_check(struct vmemu *, struct swap_reads *);
+void swap_read_flush(struct vmemu *, struct swap_reads *);
 uint16_t *swap_map(struct vmemu *, struct swap_info *, uint32_t offset);
 
 #endif

@@ -36,6 +36,8 @@ struct page *alloc_page(struct vmemu *m, int gfp)
 	struct page *page;
 
 	step(m, STEP_alloc, zone);
+	if (unlikely(m->swap_writes.n))
+		swap_write_flush(m);
 	if (!(gfp & GFP_ATOMIC))
 		might_sleep(m, "allocating a page");
 	page = take_frame(m, zone->pages_low);

@@ -83,6 +83,7 @@ void swap_remove(struct vmemu *m, int type)
 	struct swap_info *si = &m->swap[type];
 
 	BUG_ON(m, si->inuse != 0);
+	swap_write_flush(m);
 	close(si->fd);
 	si->fd = -1;
 	free_map(m, si);

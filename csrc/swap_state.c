@@ -7,9 +7,6 @@
  */
 #include "internal.h"
 
-#include <errno.h>
-#include <unistd.h>
-
 /* Attaches a frame to an entry whose map already counts the cache. */
 int add_to_swap_cache(struct vmemu *m, struct page *page, uint32_t entry)
 {
@@ -65,28 +62,23 @@ struct page *lookup_swap_cache(struct vmemu *m, uint32_t entry)
 	return page;
 }
 
-int swap_writepage(struct vmemu *m, struct page *page)
+void swap_writepage(struct vmemu *m, struct page *page)
 {
-	const struct swap_info *si = &m->swap[swp_type(page->private)];
-	off_t at = (off_t)swp_offset(page->private) << PAGE_SHIFT;
-
 	might_sleep(m, "writing to swap");
-	if (pwrite(si->fd, page_address(m, page), PAGE_SIZE, at) != PAGE_SIZE) {
-		BUG(m, "swap file cannot be written, errno %d", errno);
-		return -1;
-	}
+	swap_write(m, page, page->private);
 	page->flags &= ~(kulong)PG_dirty;
 	count(m, CNT_pswpout);
 	event(m, EV_swapout, pfn_of(m, page), page->private, 0);
-	return 0;
 }
 
 /* A frame with the slot's contents, in the cache and counted; NULL = memory. */
-static struct page *read_one(struct vmemu *m, uint32_t entry)
+static struct page *read_one(struct vmemu *m, uint32_t entry,
+			     struct swap_reads *reads)
 {
-	const struct swap_info *si = &m->swap[swp_type(entry)];
-	struct page *page = alloc_page(m, GFP_KERNEL), *raced;
+	struct page *page, *raced;
 
+	swap_read_check(m, reads);
+	page = alloc_page(m, GFP_KERNEL);
 	if (!page)
 		return NULL;
 	raced = lookup_swap_cache(m, entry); /* reclaim may have put it there */
@@ -100,9 +92,7 @@ static struct page *read_one(struct vmemu *m, uint32_t entry)
 		put_page(m, page);
 		return NULL;
 	}
-	if (pread(si->fd, page_address(m, page), PAGE_SIZE,
-		  (off_t)swp_offset(entry) << PAGE_SHIFT) != PAGE_SIZE)
-		BUG(m, "swap file cannot be read, errno %d", errno);
+	swap_read(m, reads, page);
 	page->flags |= PG_uptodate;
 	count(m, CNT_pswpin);
 	lru_cache_add_active(m, page);
@@ -110,7 +100,8 @@ static struct page *read_one(struct vmemu *m, uint32_t entry)
 }
 
 /* The used slots around an entry, an aligned block of 2^page_cluster. */
-static void swapin_readahead(struct vmemu *m, uint32_t entry)
+static void swapin_readahead(struct vmemu *m, uint32_t entry,
+			     struct swap_reads *reads)
 {
 	struct swap_info *si = &m->swap[swp_type(entry)];
 	uint32_t target = swp_offset(entry);
@@ -130,7 +121,7 @@ static void swapin_readahead(struct vmemu *m, uint32_t entry)
 			break;
 		page = lookup_swap_cache(m, near);
 		if (!page) {
-			page = read_one(m, near);
+			page = read_one(m, near, reads);
 			if (!page)
 				break;
 			page->flags |= PG_reclaim; /* vmemu: read ahead */
@@ -145,6 +136,7 @@ struct page *read_swap_cache(struct vmemu *m, uint32_t entry, int readahead,
 			     int *major)
 {
 	struct page *page = lookup_swap_cache(m, entry);
+	struct swap_reads reads;
 
 	*major = 0;
 	if (page) {
@@ -154,12 +146,14 @@ struct page *read_swap_cache(struct vmemu *m, uint32_t entry, int readahead,
 		}
 		return page;
 	}
-	page = read_one(m, entry);
+	reads.n = 0;
+	page = read_one(m, entry, &reads);
 	if (!page)
 		return NULL;
 	*major = 1;
 	if (readahead && m->page_cluster)
-		swapin_readahead(m, entry);
+		swapin_readahead(m, entry, &reads);
+	swap_read_flush(m, &reads);
 	return page;
 }
 

@@ -449,6 +449,11 @@ struct task_ids {
 	uint32_t pid, ppid, uid, gid;
 };
 
+struct swap_run { /* of neighbouring slots */
+	uint32_t entry; /* the first one's */
+	uint32_t n;
+};
+
 struct swap_info {
 	int fd; /* -1 = slot unused */
 	int prio;
@@ -617,6 +622,9 @@ struct vmemu {
 
 	struct swap_info swap[MAX_SWAPFILES];
 	int file_fd[NR_FILES]; /* host descriptors of mapped files, -1 = free */
+
+	struct swap_run swap_writes; /* not yet sent, see swap_io.c */
+	struct page *swap_write_pages[SWAP_CLUSTER_MAX];
 
 	struct candidate *candidates; /* Python's, valid during one walk */
 

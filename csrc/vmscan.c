@@ -159,8 +159,7 @@ static enum fate shrink_locked_page(struct vmemu *m, struct page *page,
 	if (page->flags & PG_dirty && page->flags & PG_swapcache) {
 		if (referenced && !force)
 			return FATE_KEEP;
-		if (swap_writepage(m, page))
-			return FATE_ACTIVATE;
+		swap_writepage(m, page);
 	}
 	return drop_from_cache(m, page);
 }
@@ -230,6 +229,7 @@ uint32_t shrink_cache(struct vmemu *m, uint32_t nr_to_scan)
 			put_page(m, page);
 		}
 	}
+	swap_write_flush(m);
 	m->memalloc--;
 	m->counter[CNT_pgsteal] += freed;
 	return freed;
@@ -277,8 +277,7 @@ void refill_inactive_zone(struct vmemu *m, uint32_t nr_pages,
 	m->counter[CNT_pgdeactivate] += moved;
 }
 
-/* Evicts one page now, recently used or not: 1 when its frame is free. */
-int reclaim_page(struct vmemu *m, struct page *page)
+static int evict_page(struct vmemu *m, struct page *page)
 {
 	enum fate fate;
 
@@ -300,6 +299,15 @@ int reclaim_page(struct vmemu *m, struct page *page)
 	return fate == FATE_FREED;
 }
 
+/* Evicts one page now, recently used or not: 1 when its frame is free. */
+int reclaim_page(struct vmemu *m, struct page *page)
+{
+	int freed = evict_page(m, page);
+
+	swap_write_flush(m);
+	return freed;
+}
+
 /* Evicts the present pages of a range of mm: how many of its ptes went. */
 int pageout_range(struct vmemu *m, struct mm_struct *mm, kulong start,
 		  kulong end)
@@ -311,9 +319,10 @@ int pageout_range(struct vmemu *m, struct mm_struct *mm, kulong start,
 
 		if (!pte || !pte_present(*pte))
 			continue;
-		reclaim_page(m, m->mem_map + pte_pfn(*pte));
+		evict_page(m, m->mem_map + pte_pfn(*pte));
 		pte = pte_lookup(m, mm, start);
 		gone += !pte_present(*pte);
 	}
+	swap_write_flush(m);
 	return gone;
 }
