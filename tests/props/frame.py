@@ -19,7 +19,7 @@ from vmemu.check import check_machine
 from vmemu.core import Core, lib
 from vmemu.errors import Errno
 from vmemu.mm import MemoryManager, Mm
-from vmemu.rmap import scheme_class
+from vmemu.rmap import RmapScheme, scheme_class
 
 from .model import EXEC, GROWSDOWN, LOCKED, PAGE, PROT, READ, WRITE, Space
 from .soft_tlb import SoftTlb
@@ -47,7 +47,7 @@ class Config:
     out of memory is an error.  Without one it is tolerated.
     """
 
-    scheme: str
+    scheme: str | type[RmapScheme]
     ram: int = 2 << 20
     swap: tuple[int, ...] = (1024, 512)
     budget: int | None = 480
@@ -57,6 +57,7 @@ class Config:
     swappiness: int = 60
     topdown: bool = False
     processes: int = 6
+    fault_in_c: bool = True
 
 
 def page_up(n: int) -> int:
@@ -79,10 +80,13 @@ class Frame:
     """
 
     def __init__(self, config: Config) -> None:
-        scheme = scheme_class(config.scheme)
+        scheme = config.scheme
+        if isinstance(scheme, str):
+            scheme = scheme_class(scheme)
         self.config = config
         self.core = Core(config.ram, scheme.walker)
         self.core.m.page_cluster = config.page_cluster
+        self.core.m.fault_in_c = config.fault_in_c
         self.vm = MemoryManager(
             self.core,
             scheme(self.core),

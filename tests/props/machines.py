@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vmemu.rmap import RmapScheme
+
 from .frame import Config
 
 SCHEMES = ("anonmm", "anon_vma", "anon_vma39", "none")
@@ -20,14 +22,15 @@ MACHINES = {
         page_cluster=0,
         swappiness=100,
         topdown=True,
+        fault_in_c=False,
     ),
     "tight": Config("", ram=1 << 20, swap=(300, 100), budget=None, overcommit=0),
-    "no-swap": Config("", ram=2 << 20, swap=(), budget=None, overcommit=1),
+    "no-swap": Config("", ram=2 << 20, swap=(), budget=None, overcommit=1, fault_in_c=False),
     "strict": Config("", ram=2 << 20, swap=(600,), budget=None, overcommit=2, topdown=True),
 }
 
 
-def machine(scheme: str, name: str) -> Config:
+def machine(scheme: str | type[RmapScheme], name: str) -> Config:
     """A machine under one scheme; "none" cannot swap, and gets more memory instead."""
     config = replace(MACHINES[name], scheme=scheme)
     if scheme == "none" and config.budget is not None:

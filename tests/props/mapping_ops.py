@@ -189,7 +189,9 @@ class MappingOps(AccessOps):
             space.unmap(start + pages, start + count)
             return
         cramped = pages > count and not flags & MREMAP_MAYMOVE
-        if error and not self.verdict(error, EFAULT, *([ENOMEM] if cramped else [])):
+        beyond = start + count > TASK_PAGES
+        also = [ENOMEM] * cramped + [EINVAL] * beyond
+        if error and not self.verdict(error, EFAULT, *also):
             # What was to give way may have gone already.
             gone = [*range(start + pages, start + count)]
             if fixed:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pytest
 
+from vmemu.rmap.python import AddressBook
+
 from .driver import Failed, perform, run, shrink
 from .frame import Config, Operation
 from .machines import MACHINES, SCHEMES, machine
@@ -31,6 +33,10 @@ def test_random_operations(scheme: str, name: str) -> None:
         assert world.final["pswpout"] > 100
         assert world.final["pswpin"] > 100
         assert world.results["swapoff", "done"]
+
+
+def test_a_scheme_written_in_python() -> None:
+    run(machine(AddressBook, "small"), seed=2004, count=OPERATIONS // 4)
 
 
 def test_a_failure_is_told_with_a_short_list(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,13 +122,17 @@ class MemoryMachine(RuleBasedStateMachine):
         self.apply("swapon" if on else "swapoff", area)
 
 
+EXAMPLES = os.environ.get("VMEMU_EXAMPLES")  # more than usual, and others every time
+
+
 @pytest.mark.parametrize("scheme", ["anonmm", "anon_vma"])
 def test_operations_chosen_by_hypothesis(scheme: str) -> None:
     machine = type("Machine", (MemoryMachine,), {"scheme": scheme})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=int(os.environ.get("VMEMU_EXAMPLES", "40")),
+            max_examples=int(EXAMPLES or 40),
+            derandomize=EXAMPLES is None,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
