@@ -66,6 +66,8 @@ int swap_add(struct vmemu *m, int fd, uint32_t pages, int prio)
 		si->map_frames[si->nr_map_frames++] =
 			kaddr(m, page_address(m, page));
 	}
+	spin_lock(m, LOCK_swap, &m->k->swap_lock);
+	owned(m, swap_map, m->k);
 	*swap_map(m, si, 0) = SWAP_MAP_BAD;
 	si->fd = fd;
 	si->prio = prio;
@@ -74,18 +76,32 @@ int swap_add(struct vmemu *m, int fd, uint32_t pages, int prio)
 	si->lowest_bit = si->cluster_next = 1;
 	si->highest_bit = pages - 1;
 	si->writeok = 1;
+	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
 	return type;
+}
+
+/* Whether slots of the area may be handed out: not during swapoff. */
+void swap_set_writeok(struct vmemu *m, int type, int writeok)
+{
+	spin_lock(m, LOCK_swap, &m->k->swap_lock);
+	owned(m, swap_map, m->k);
+	m->swap[type].writeok = (uint32_t)writeok;
+	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
 }
 
 /* swapoff's last step: nothing is in use any more. */
 void swap_remove(struct vmemu *m, int type)
 {
 	struct swap_info *si = &m->swap[type];
+	int fd = si->fd;
 
-	BUG_ON(m, si->inuse != 0);
 	swap_write_flush(m);
-	close(si->fd);
+	spin_lock(m, LOCK_swap, &m->k->swap_lock);
+	owned(m, swap_map, m->k);
+	BUG_ON(m, si->inuse != 0);
 	si->fd = -1;
+	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
+	close(fd);
 	free_map(m, si);
 }
 
@@ -323,8 +339,7 @@ static int unuse_one(struct vmemu *m, struct mm_struct *mm,
 	return ret;
 }
 
-/* Brings back every page of mm that is swapped to the area. */
-int unuse_mm(struct vmemu *m, struct mm_struct *mm, int type)
+static int unuse_vmas(struct vmemu *m, struct mm_struct *mm, int type)
 {
 	kptr k;
 
@@ -351,6 +366,17 @@ int unuse_mm(struct vmemu *m, struct mm_struct *mm, int type)
 		}
 	}
 	return 0;
+}
+
+/* Brings back every page of mm that is swapped to the area. */
+int unuse_mm(struct vmemu *m, struct mm_struct *mm, int type)
+{
+	int ret;
+
+	down_read(m, mm);
+	ret = unuse_vmas(m, mm, type);
+	up_read(m, mm);
+	return ret;
 }
 
 /*

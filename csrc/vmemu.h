@@ -834,6 +834,7 @@ int anon_vma_install(struct vmemu *, struct vm_area_struct *,
 
 /* swap.c, swap_state.c */
 int swap_add(struct vmemu *, int fd, uint32_t pages, int prio); /* type, -1 */
+void swap_set_writeok(struct vmemu *, int type, int writeok);
 void swap_remove(struct vmemu *, int type); /* nothing in use */
 uint32_t get_swap_page(struct vmemu *);     /* entry; 0 = full */
 int swap_duplicate(struct vmemu *, uint32_t entry);

@@ -140,14 +140,14 @@ class SwapAreas:
             raise Errno(errno.EINVAL)
         m = self.vm.core.m
         info = m.swap[area.kind]
-        info.writeok = 0
+        lib.swap_set_writeok(m, area.kind, 0)
         slots, attempts = info.inuse, _ATTEMPTS
         while info.inuse and attempts:
             for mm in list(self.vm.mms.values()):
                 failed = lib.unuse_mm(m, mm.ptr, area.kind)
                 self.vm.core.check_bug()
                 if failed:
-                    info.writeok = 1
+                    lib.swap_set_writeok(m, area.kind, 1)
                     raise Errno(errno.ENOMEM)
             # Reclaim may have sent shared pages back to the slots they still had.
             left = lib.swap_drop_cache(m, area.kind)
@@ -155,7 +155,7 @@ class SwapAreas:
             attempts = _ATTEMPTS if left < slots else attempts - 1
             slots = left
         if info.inuse:
-            info.writeok = 1
+            lib.swap_set_writeok(m, area.kind, 1)
             raise Errno(errno.ENOMEM)
         lib.swap_remove(m, area.kind)
         self.areas.remove(area)
