@@ -206,6 +206,7 @@ void vma_set_flags(struct vmemu *m, struct vm_area_struct *vma, kulong flags)
 		ptl_lock(m, mm);
 	step(m, STEP_write, &vma->vm_flags);
 	owned(m, vm_flags, vma);
+	count(m, CNT_vm_flags_writes);
 	vma->vm_flags = flags;
 	vma->vm_page_prot = vm_page_prot(flags);
 	if (m->vm_flags_lock)

@@ -50,11 +50,15 @@ def command(
     slabs.  The last column holds it all against what is derived for each scheme; vmemu list
     scenarios shows that.
 
+    vm-flags-locking also runs before and after rmap 34: named alone or among others it prints
+    a second table, how often page_table_lock was acquired for each system call.
+
     A --set holds for every scenario that has such a parameter.  With --json, one scenario
     gives an object, several a list.
     """
     from vmemu.cli.progress import Progress
     from vmemu.lab.compare import DEFAULT_SCHEMES, check_settings, compare, table
+    from vmemu.lab.locks import locks_table
     from vmemu.lab.scenarios import SCENARIOS, find_scenario
 
     chosen = [find_scenario(name) for name in scenarios or SCENARIOS]
@@ -70,6 +74,9 @@ def command(
         click.echo(json.dumps(objects[0] if len(objects) == 1 else objects, indent=2))
     else:
         click.echo(table(results), nl=False)
+        for result in results:
+            if result.both_ways and scenarios:
+                click.echo("\n" + locks_table(result.both_ways), nl=False)
     differing = [result.scenario.name for result in results if not result.same_output]
     if differing:
         click.echo(f"vmemu: guests' output differs by scheme: {', '.join(differing)}", err=True)

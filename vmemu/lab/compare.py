@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from vmemu.errors import ConfigError
 from vmemu.lab.experiment import run_scenario
+from vmemu.lab.locks import run_both_ways
 from vmemu.lab.table import Cell, format_table
 from vmemu.rmap import scheme_class
 
 if TYPE_CHECKING:
     from vmemu.lab.experiment import Measurement
+    from vmemu.lab.locks import BothWays
     from vmemu.lab.scenario import Scenario, Value
 
 __all__ = ["DEFAULT_SCHEMES", "Comparison", "Deviation", "check_settings", "compare", "table"]
@@ -39,11 +41,13 @@ class Comparison:
     scenario: Scenario
     params: Mapping[str, Value]
     measurements: Mapping[str, Measurement]
+    both_ways: Sequence[BothWays] = ()
 
     @property
     def same_output(self) -> bool:
         """Whether the guest wrote the same under every scheme, as it must."""
-        return len({m.output_sha256 for m in self.measurements.values()}) < 2
+        outputs = {m.output_sha256 for m in self.measurements.values()}
+        return len(outputs) < 2 and all(ways.same_output for ways in self.both_ways)
 
     def predictions(self, scheme: str) -> dict[str, int]:
         """What docs/schemes.md derives for a scheme, by figure; empty when memory was short."""
@@ -73,6 +77,11 @@ class Comparison:
             "scenario": self.scenario.name,
             "params": dict(self.params),
             "schemes": {name: m.as_json() for name, m in self.measurements.items()},
+            **(
+                {"rmap34": {ways.scheme: ways.as_json() for ways in self.both_ways}}
+                if self.both_ways
+                else {}
+            ),
         }
 
 
@@ -108,10 +117,13 @@ def compare(
     results = []
     for scenario, params in chosen:
         measurements = {}
+        both_ways = []
         for scheme in schemes:
             progress(f"{scenario.name} {scheme}")
             measurements[scheme] = run_scenario(scenario, params, scheme, options)
-        results.append(Comparison(scenario, params, measurements))
+            if scenario.phases:
+                both_ways.append(run_both_ways(scenario, params, scheme, options))
+        results.append(Comparison(scenario, params, measurements, both_ways))
     return results
 
 
@@ -171,7 +183,12 @@ def _row(comparison: Comparison, scheme: str) -> list[Cell]:
 def _verdict(comparison: Comparison, scheme: str) -> str:
     if comparison.measurements[scheme].disturbed:
         return "memory was short"
-    deviations = comparison.deviations(scheme)
+    deviations = [str(deviation) for deviation in comparison.deviations(scheme)]
+    deviations += [
+        "locks are not as rmap 34 says"
+        for ways in comparison.both_ways
+        if ways.scheme == scheme and not ways.exact
+    ]
     if deviations:
-        return "no: " + "; ".join(map(str, deviations))
+        return "no: " + "; ".join(deviations)
     return "yes" if comparison.predictions(scheme) else "-"

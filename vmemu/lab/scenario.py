@@ -116,7 +116,10 @@ class Scenario:
     beginning to its end, or over the whole run if ``whole_run``.  ``frames`` is what the
     guest needs; unless ``pressure`` the machine gets plenty more.  ``arguments`` are the
     guest's besides its parameters.  Reported besides what every scenario reports: ``watch``,
-    counters over the whole run; ``tells``, the first argument of other marks, by mark.
+    counters over the whole run; ``tells``, the first argument of other marks, by mark;
+    ``phases``, marks whose first argument is the number of calls, or of pages written, up to
+    the next: the locks these take before and after rmap 34 (:mod:`vmemu.lab.locks`), in a
+    machine of ``least_frames``, so that memory is reclaimed meanwhile.
     """
 
     name: str
@@ -133,6 +136,8 @@ class Scenario:
     tells: Mapping[str, str] = field(default_factory=dict)
     whole_run: bool = False
     pressure: bool = False
+    phases: tuple[str, ...] = ()
+    least_frames: Formula = Formula("256")
     ram: str = "32M"
     swap: str = "64M"
 

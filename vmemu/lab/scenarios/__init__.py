@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmemu.errors import ConfigError
 from vmemu.lab.scenario import Scenario
-from vmemu.lab.scenarios import fork, mprotect, mremap, pressure
+from vmemu.lab.scenarios import fork, locking, mprotect, mremap, pressure
 
 __all__ = ["SCENARIOS", "find_scenario"]
 
@@ -15,6 +15,7 @@ SCENARIOS: dict[str, Scenario] = {
         *fork.SCENARIOS,
         *mremap.SCENARIOS,
         *mprotect.SCENARIOS,
+        *locking.SCENARIOS,
     )
 }
 
