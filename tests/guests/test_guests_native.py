@@ -53,6 +53,7 @@ GOOD = [
     ("kernel-write R=8", r"kernel-write: 8 pages read as zero, 0 stale, child found 0"),
     ("madvise R=8", r"madvise: 4 of 8 pages read zero, .*"),
     ("mlock R=4", r"mlock: sum .*"),
+    ("vm-flags N=3 H=5", r"vm-flags: 3 areas, sum .*"),
     ("stack-growth", r"stack-growth: 1024 KB, .*"),
     ("signal-recovery", r"signal-recovery: child exit: signal 17 code 1, ok"),
     ("pipes N=5 KB=70", r"pipes: 5 rounds gave 11, 71680 bytes, .*, broken pipe 32 signal 13"),

@@ -51,6 +51,7 @@ TIGHT = [
     "brk R=300",
     "madvise R=300",
     "mlock R=64",
+    "vm-flags R=2 H=200",
     "kernel-write R=150",
     "stack-growth KB=1500",
     "fork-bomb LIMIT=20 R=10",

@@ -47,6 +47,8 @@ SETTINGS = [
     "mprotect-stripes K=5 R=1",
     "mprotect-checkerboard K=1",
     "mprotect-checkerboard K=9",
+    "vm-flags-locking N=1 V=1 H=1",
+    "vm-flags-locking N=3 V=5 R=2",
     "cut-vma K=1",
     "cut-vma K=9",
     "cut-vma-fork K=7 N=3",
