@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import stat
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vmemu.errors import Errno
 from vmemu.kernel.wait import Blocking, WaitQueue, immediately
@@ -145,9 +146,8 @@ class ZeroFile(NullFile):
         return FileStat(stat.S_IFCHR | 0o666, rdev=0x105)
 
 
-@dataclass(slots=True)
-class Descriptor:
-    """One entry of a descriptor table."""
+class Descriptor(NamedTuple):
+    """One entry of a descriptor table; tables that fork made share it."""
 
     file: File
     cloexec: bool = False
@@ -214,10 +214,11 @@ class FdTable:
         """Give a child its own table of the same files (copy_files)."""
         for entry in self.entries.values():
             entry.file.count += 1
-        return FdTable(
-            {fd: Descriptor(d.file, d.cloexec) for fd, d in self.entries.items()},
-            first_free=self.first_free,
-        )
+        return FdTable(dict(self.entries), first_free=self.first_free)
+
+    def set_cloexec(self, fd: int, cloexec: bool) -> None:
+        """Say whether execve closes a descriptor (F_SETFD); Errno EBADF."""
+        self.entries[fd] = Descriptor(self.get(fd), cloexec)
 
     def close_on_exec(self) -> None:
         """Close what is marked so (flush_old_files)."""
@@ -228,5 +229,6 @@ class FdTable:
         """A task is done with the table; the last one closes everything (exit_files)."""
         self.users -= 1
         if not self.users:
-            for fd in sorted(self.entries):
-                self.close(fd)
+            entries, self.entries = self.entries, {}
+            for fd in sorted(entries):
+                self._put(entries[fd].file)

@@ -179,7 +179,8 @@ class SignalState:
 
     def ignores(self, number: int) -> bool:
         """True when delivering the signal would do nothing (sig_ignored, sans mask)."""
-        handler = self.action(number).handler
+        found = self.actions.get(number)
+        handler = found.handler if found is not None else SIG_DFL
         return handler == SIG_IGN or (
             handler == SIG_DFL and bool(IGNORED_BY_DEFAULT >> (number - 1) & 1)
         )

@@ -152,7 +152,7 @@ def sys_dup3(task: Task, old: int, new: int, flags: int) -> int:
     if flags & ~O_CLOEXEC or old == new:
         raise Errno(errno.EINVAL)
     sys_dup2(task, old, new)
-    task.files.descriptor(new).cloexec = bool(flags)
+    task.files.set_cloexec(new, bool(flags))
     return new
 
 
@@ -206,7 +206,7 @@ def sys_fcntl(task: Task, fd: int, command: int, argument: int) -> int:
     if command == _F_GETFD:
         return int(entry.cloexec)
     if command == _F_SETFD:
-        entry.cloexec = bool(argument & 1)
+        task.files.set_cloexec(fd, bool(argument & 1))
         return 0
     if command == _F_GETFL:
         return entry.file.flags & (O_ACCMODE | SETTABLE)
