@@ -71,10 +71,49 @@ void lru_remove(struct vmemu *m, struct page *page)
 	lru_unlock(m);
 }
 
+/* Its last reference goes, and nothing is left to do but to free the frame. */
+static bool goes_plainly(const struct page *page, kulong active)
+{
+	const kulong known = (kulong)~(PG_referenced | PG_uptodate | PG_dirty |
+				       PG_reclaim);
+
+	return page->_count == 1 && page->mapcount == 0 &&
+	       (page->flags & known) == (PG_lru | active);
+}
+
+/*
+ * Pages that became old together are freed together, and mostly stand in the
+ * LRU list as they are to stand on the free list, the first one last: such a
+ * run, up to n pages, changes lists as a whole.  Returns its length.
+ */
+static uint32_t release_run(struct vmemu *m, struct page *const *pages,
+			    uint32_t n)
+{
+	struct zone *zone = &m->k->zone;
+	kulong active = pages[0]->flags & PG_active;
+	uint32_t i = 0;
+
+	if (!goes_plainly(pages[0], active))
+		return 0;
+	owned(m, lru, zone);
+	do {
+		pages[i]->_count = 0;
+		pages[i]->flags = PG_buddy;
+		i++;
+	} while (i < n && pages[i - 1]->lru.prev == kaddr(m, &pages[i]->lru) &&
+		 goes_plainly(pages[i], active));
+	if (active)
+		zone->nr_active -= i;
+	else
+		zone->nr_inactive -= i;
+	list_move_run(m, &pages[i - 1]->lru, &pages[0]->lru, &zone->free_list);
+	return i;
+}
+
 /* put_page() for many, under one lru_lock. */
 void release_pages(struct vmemu *m, struct page *const *pages, uint32_t n)
 {
-	uint32_t i, freed = 0, quarantined = 0;
+	uint32_t i, run, freed = 0, quarantined = 0;
 
 	if (!n)
 		return;
@@ -82,6 +121,12 @@ void release_pages(struct vmemu *m, struct page *const *pages, uint32_t n)
 	for (i = 0; i < n; i++) {
 		struct page *page = pages[i];
 
+		run = release_run(m, pages + i, n - i);
+		if (run) {
+			freed += run;
+			i += run - 1;
+			continue;
+		}
 		if (BUG_ON(m, page->_count <= 0) || --page->_count)
 			continue;
 		if (page->flags & PG_lru)
