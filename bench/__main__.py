@@ -33,6 +33,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rmap", default="anon_vma,anonmm", help="schemes, by commas")
     parser.add_argument("--compare", metavar="REV", help="run this commit of vmemu beside")
     parser.add_argument("--no-peers", action="store_true", help="leave out other emulators")
+    parser.add_argument(
+        "--qiling", metavar="PYTHON", help="an interpreter that has Qiling (qiling==1.4.6)"
+    )
     parser.add_argument("--cpu", type=int, help="the host CPU to run on (default: the last)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--list", action="store_true", help="list the rows and end")
@@ -115,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return 2
             platforms += [Vmemu(rmap, tree, f"@{commit}") for rmap in schemes]
         if not args.no_peers:
-            platforms += peers()
+            platforms += peers(args.qiling)
         for platform in platforms:
             stack.callback(platform.close)
         lines = run_all(args.selected, platforms, args.rounds, args.verbose)

@@ -189,7 +189,23 @@ class Vmemu:
             self._process = None
 
 
-def peers() -> list[Host]:
+class Qiling(Host):
+    """Qiling, in the virtual environment whose interpreter is given: its start-up only.
+
+    Its clock cannot time the rows, and it lacks system calls that they need.
+    """
+
+    def __init__(self, python: str) -> None:
+        super().__init__("qiling", python, str(Path(__file__).with_name("qiling_run.py")))
+
+    def measure(self, row: Row) -> list[float]:
+        """A whole process."""
+        if row.kind is not Kind.STARTUP:
+            raise NotMeasured(NOT_THERE)
+        return super().measure(row)
+
+
+def peers(qiling: str | None = None) -> list[Host]:
     """Other emulators of user-mode i386 programs: bare Unicorn, and what is installed."""
     flat = Path(__file__).with_name("flat.py")
     found = [Host("unicorn", sys.executable, str(flat), bare=True)]
@@ -198,4 +214,6 @@ def peers() -> list[Host]:
         if path is not None:
             found.append(Host("qemu-user", path))
             break
+    if qiling is not None:
+        found.append(Qiling(qiling))
     return found
