@@ -114,7 +114,17 @@ def _resident(mm: Mm, start: int, end: int) -> bytes:
     vma, _ = find_vma_prev(mm, start)
     if vma is None or vma.vm_start > start:
         raise Errno(errno.ENOMEM)
-    m, stop = mm.core.m, min(vma.vm_end, end)
-    return bytes(
-        lib.pte_kind_at(m, mm.ptr, a) == lib.PTE_PRESENT for a in range(start, stop, PAGE_SIZE)
-    )
+    stop = min(vma.vm_end, end)
+    return bytes(_page_resident(mm, address) for address in range(start, stop, PAGE_SIZE))
+
+
+def _page_resident(mm: Mm, address: int) -> bool:
+    """Whether touching the page needs no I/O: it is mapped, or in the swap cache."""
+    m = mm.core.m
+    kind = lib.pte_kind_at(m, mm.ptr, address)
+    if kind != lib.PTE_SWAP:
+        return bool(kind == lib.PTE_PRESENT)
+    page = lib.lookup_swap_cache(m, lib.pte_value(m, mm.ptr, address))
+    if page:
+        lib.put_page(m, page)
+    return bool(page)
