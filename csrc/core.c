@@ -12,7 +12,7 @@
 
 int (*py_fault_entry)(struct vmemu *, struct mm_struct *, uint32_t, int);
 int (*py_reclaim_entry)(struct vmemu *, int);
-int (*py_step_entry)(struct vmemu *, int, int, uint32_t);
+int (*py_switch_entry)(struct vmemu *, int);
 int (*py_rmap_entry)(struct vmemu *, int, struct page *,
 		     struct vm_area_struct *, uint32_t);
 
@@ -21,12 +21,12 @@ void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *,
 		       int (*reclaim)(struct vmemu *, int),
 		       int (*rmap)(struct vmemu *, int, struct page *,
 				   struct vm_area_struct *, uint32_t),
-		       int (*step)(struct vmemu *, int, int, uint32_t))
+		       int (*switch_to)(struct vmemu *, int))
 {
 	py_fault_entry = fault;
 	py_reclaim_entry = reclaim;
 	py_rmap_entry = rmap;
-	py_step_entry = step;
+	py_switch_entry = switch_to;
 }
 
 static const struct rmap_ops *const schemes[] = { &rmap_none, &rmap_anonmm,

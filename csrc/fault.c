@@ -57,6 +57,8 @@ static struct vm_area_struct *decided(struct vmemu *m, struct mm_struct *mm,
 
 	if (!vma || vma->vm_start > address || !vma_permits(vma, access))
 		return NULL;
+	if (access == ACCESS_WRITE)
+		shared(m, STEP_read, &vma->anon_vma);
 	if (access == ACCESS_WRITE && !m->rmap->prepared(vma))
 		return NULL;
 	return vma;

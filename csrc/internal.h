@@ -235,6 +235,46 @@ static inline void step(struct vmemu *m, enum step_kind kind,
 		step_watched(m, kind, kaddr(m, object));
 }
 
+/*
+ * An access to something shared that no lock guards, where another path might
+ * run as well; of no interest to anybody but the explorer.
+ */
+static inline void shared(struct vmemu *m, enum step_kind kind,
+			  const void *object)
+{
+	if (unlikely(m->watch & WATCH_EXPLORE))
+		step_watched(m, kind, kaddr(m, object));
+}
+
+/* A shared access that is part of the step in progress. */
+static inline void touch(struct vmemu *m, enum step_kind kind,
+			 const void *object)
+{
+	if (unlikely(m->watch & WATCH_EXPLORE))
+		explore_touch(m, kind, kaddr(m, object));
+}
+
+/* A store to a pte that comes some steps after the one that announced it. */
+static inline void set_pte(struct vmemu *m, pte_t *slot, pte_t pte)
+{
+	touch(m, STEP_write, slot);
+	*slot = pte;
+}
+
+/* The explorer hears of rss where it decides whether a walker looks at mm. */
+static inline void rss_add(struct vmemu *m, struct mm_struct *mm, int n)
+{
+	if (!mm->rss || !(mm->rss + (kulong)n))
+		touch(m, STEP_write, &mm->rss);
+	mm->rss += (kulong)n;
+}
+
+static inline bool has_pages(struct vmemu *m, const struct mm_struct *mm)
+{
+	touch(m, STEP_read, &mm->rss);
+	return mm->rss != 0;
+}
+
 /* steps_held is the sum of the steps at unlocks less that of those at locks. */
 static inline void lock_acquired(struct vmemu *m, enum lock_class class)
 {
@@ -361,6 +401,7 @@ extern const struct rmap_ops rmap_none, rmap_anonmm, rmap_anon_vma, rmap_python;
 void lru_remove(struct vmemu *, struct page *);
 void release_pages(struct vmemu *, struct page *const *, uint32_t n);
 bool free_frame(struct vmemu *, struct page *);
+void free_page(struct vmemu *, struct page *);
 void frames_freed(struct vmemu *, uint32_t freed, uint32_t quarantined);
 /* vma.c: out of the list and tree, all at once; the first */
 struct vm_area_struct *detach_vmas(struct vmemu *, struct mm_struct *);
@@ -411,7 +452,7 @@ void free_swap_and_cache(struct vmemu *, uint32_t entry);
 void leave_swap_cache(struct vmemu *, struct page *);
 int add_to_swap(struct vmemu *, struct page *);
 int add_to_swap_cache(struct vmemu *, struct page *, uint32_t entry);
-void delete_from_swap_cache(struct vmemu *, struct page *);
+bool delete_from_swap_cache(struct vmemu *, struct page *, int32_t users);
 bool can_share_swap_page(struct vmemu *, struct page *);
 bool vm_swap_full(struct vmemu *);
 void swap_writepage(struct vmemu *, struct page *);

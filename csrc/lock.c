@@ -4,8 +4,8 @@
  *
  * One path runs at a time, so in an ordinary run a lock is never found taken: if
  * it is, the path has taken it itself, a self-deadlock.  Under the explorer
- * (WATCH_EXPLORE) every step may let another path run, and a taken lock makes
- * its taker wait.  Under WATCH_LOCKS lockdep.c checks each operation.
+ * (WATCH_EXPLORE) every step may let another path run, and it returns from a
+ * lock's step when the lock is free.  Under WATCH_LOCKS lockdep.c checks each operation.
  */
 #include "internal.h"
 
@@ -41,26 +41,15 @@ static bool lock_taken(struct vmemu *m, enum lock_class class, kptr object)
 	return *(uint32_t *)host(m, object) & lock_bit(class);
 }
 
-static void wait_for(struct vmemu *m, enum lock_class class, kptr object)
-{
-	if (!(m->watch & WATCH_EXPLORE)) {
-		BUG(m, "self-deadlock: %s at %#x is taken already",
-		    vmemu_lock_name(class), object);
-		return;
-	}
-	while (lock_taken(m, class, object) && !m->bug[0])
-		if (py_step_entry(m, STEP_wait, class, object))
-			return;
-}
-
 void lock_watched(struct vmemu *m, enum lock_class class, kptr object)
 {
 	if (m->watch & WATCH_EXPLORE)
-		py_step_entry(m, STEP_lock, class, object);
+		explore_step(m, STEP_lock, class, object);
 	if (m->watch & WATCH_LOCKS)
 		lockdep_acquire(m, class, object, 0);
 	if (lock_taken(m, class, object))
-		wait_for(m, class, object);
+		BUG(m, "self-deadlock: %s at %#x is taken already",
+		    vmemu_lock_name(class), object);
 	if (m->watch & WATCH_LOCKS)
 		lockdep_acquired(m, class, object, 0);
 }
@@ -68,7 +57,7 @@ void lock_watched(struct vmemu *m, enum lock_class class, kptr object)
 bool trylock_watched(struct vmemu *m, enum lock_class class, kptr object)
 {
 	if (m->watch & WATCH_EXPLORE)
-		py_step_entry(m, STEP_trylock, class, object);
+		explore_step(m, STEP_trylock, class, object);
 	if (lock_taken(m, class, object)) {
 		m->lock_stat[class].failed++;
 		return false;
@@ -81,7 +70,7 @@ bool trylock_watched(struct vmemu *m, enum lock_class class, kptr object)
 void unlock_watched(struct vmemu *m, enum lock_class class, kptr object)
 {
 	if (m->watch & WATCH_EXPLORE)
-		py_step_entry(m, STEP_unlock, class, object);
+		explore_step(m, STEP_unlock, class, object);
 	if (m->watch & WATCH_LOCKS)
 		lockdep_release(m, class, object, 0);
 	if (!lock_taken(m, class, object))
@@ -91,7 +80,7 @@ void unlock_watched(struct vmemu *m, enum lock_class class, kptr object)
 
 void step_watched(struct vmemu *m, enum step_kind kind, kptr object)
 {
-	py_step_entry(m, kind, -1, object);
+	explore_step(m, kind, -1, object);
 }
 
 /* ---- mmap_sem: count is the number of readers, or -1 for the writer --------- */
@@ -99,18 +88,11 @@ void step_watched(struct vmemu *m, enum step_kind kind, kptr object)
 static void read_watched(struct vmemu *m, struct mm_struct *mm, kptr object)
 {
 	if (m->watch & WATCH_EXPLORE)
-		py_step_entry(m, STEP_lock, LOCK_mmap_sem, object | 1);
+		explore_step(m, STEP_lock, LOCK_mmap_sem, object | 1);
 	if (m->watch & WATCH_LOCKS)
 		lockdep_acquire(m, LOCK_mmap_sem, object, HELD_READ);
-	while (mm->mmap_sem.count < 0) {
-		if (!(m->watch & WATCH_EXPLORE)) {
-			BUG(m, "self-deadlock: mmap_sem is held for write");
-			break;
-		}
-		if (m->bug[0] ||
-		    py_step_entry(m, STEP_wait, LOCK_mmap_sem, object | 1))
-			break;
-	}
+	if (mm->mmap_sem.count < 0)
+		BUG(m, "self-deadlock: mmap_sem is held for write");
 	if (m->watch & WATCH_LOCKS)
 		lockdep_acquired(m, LOCK_mmap_sem, object, HELD_READ);
 }
@@ -136,7 +118,8 @@ static void released(struct vmemu *m, struct mm_struct *mm, uint32_t mode)
 	kptr object = kaddr(m, &mm->mmap_sem.count);
 
 	if (m->watch & WATCH_EXPLORE)
-		py_step_entry(m, STEP_unlock, LOCK_mmap_sem, object);
+		explore_step(m, STEP_unlock, LOCK_mmap_sem,
+			     object | (mode == HELD_READ));
 	if (m->watch & WATCH_LOCKS)
 		lockdep_release(m, LOCK_mmap_sem, object, mode);
 	if (mode == HELD_READ ? mm->mmap_sem.count <= 0 :

@@ -24,9 +24,11 @@ static void flush_gather(struct vmemu *m, struct gather *gather)
 {
 	uint32_t i;
 
-	for (i = 0; i < gather->n; i++)
+	for (i = 0; i < gather->n; i++) {
+		shared(m, STEP_read, &gather->pages[i]->flags);
 		if (gather->pages[i]->flags & PG_swapcache)
 			leave_swap_cache(m, gather->pages[i]);
+	}
 	release_pages(m, gather->pages, gather->n);
 	gather->n = 0;
 }
@@ -44,6 +46,7 @@ static void zap_pte(struct vmemu *m, pte_t *slot, struct gather *gather)
 	page = m->mem_map + pte_pfn(pte);
 	if (page->flags & PG_reserved)
 		return;
+	touch(m, STEP_write, &page->flags);
 	if (pte & _PAGE_DIRTY)
 		page->flags |= PG_dirty;
 	if (pte & _PAGE_ACCESSED && !(page->flags & PG_anon))
@@ -90,7 +93,7 @@ void zap_page_range(struct vmemu *m, struct mm_struct *mm,
 	zap_range(m, mm, start, end, &gather);
 	flush_tlb(m);
 	flush_gather(m, &gather);
-	mm->rss -= gather.rss;
+	rss_add(m, mm, -(int)gather.rss);
 	ptl_unlock(m, mm);
 }
 
@@ -108,7 +111,7 @@ void unmap_vmas(struct vmemu *m, struct mm_struct *mm, kulong start, kulong end)
 	}
 	flush_tlb(m);
 	flush_gather(m, &gather);
-	mm->rss -= gather.rss;
+	rss_add(m, mm, -(int)gather.rss);
 	ptl_unlock(m, mm);
 }
 
@@ -119,7 +122,7 @@ static pte_t copy_pte(struct vmemu *m, struct mm_struct *dst,
 	struct page *page;
 
 	if (!pte_present(pte)) {
-		swap_duplicate(m, pte_to_swp_entry(pte));
+		BUG_ON(m, swap_duplicate(m, pte_to_swp_entry(pte)));
 		return pte;
 	}
 	page = m->mem_map + pte_pfn(pte);
@@ -131,7 +134,7 @@ static pte_t copy_pte(struct vmemu *m, struct mm_struct *dst,
 		pte &= ~(pte_t)_PAGE_DIRTY;
 	get_page(m, page);
 	page_dup_rmap(m, page);
-	dst->rss++;
+	rss_add(m, dst, 1);
 	return pte & ~(pte_t)_PAGE_ACCESSED;
 }
 
@@ -166,7 +169,8 @@ int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 			for (; start < next; start += PAGE_SIZE, from++, to++)
 				if (*from) {
 					step(m, STEP_write, from);
-					*to = copy_pte(m, dst, vma, from);
+					set_pte(m, to,
+						copy_pte(m, dst, vma, from));
 					n++;
 				}
 			ptl_unlock(m, src);
@@ -187,8 +191,8 @@ static void map_anon(struct vmemu *m, struct mm_struct *mm,
 	owned(m, page_table, mm);
 	if (vma->vm_flags & VM_WRITE)
 		pte |= _PAGE_RW;
-	*slot = pte | _PAGE_DIRTY;
-	mm->rss++;
+	set_pte(m, slot, pte | _PAGE_DIRTY);
+	rss_add(m, mm, 1);
 	page_add_anon_rmap(m, page, vma, address);
 	lru_cache_add_active(m, page);
 }
@@ -254,7 +258,7 @@ int do_no_page(struct vmemu *m, struct mm_struct *mm,
 	} else {
 		owned(m, page_table, mm);
 		*slot = mk_pte(m, page, vma->vm_page_prot & ~(kulong)_PAGE_RW);
-		mm->rss++;
+		rss_add(m, mm, 1);
 		page_add_file_rmap(m, page);
 	}
 	ptl_unlock(m, mm);
@@ -271,8 +275,10 @@ struct page *make_private_copy(struct vmemu *m, struct page *old)
 
 	get_page(m, old);
 	page = alloc_page(m, GFP_KERNEL);
-	if (page)
+	if (page) {
+		shared(m, STEP_read, page_address(m, old));
 		memcpy(page_address(m, page), page_address(m, old), PAGE_SIZE);
+	}
 	put_page(m, old);
 	return page;
 }
@@ -330,7 +336,7 @@ int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 	if (!m->in_hook || page_executed(old))
 		flush_tlb(m);
 	if (!(old->flags & PG_reserved)) {
-		mm->rss--;
+		rss_add(m, mm, -1);
 		page_remove_rmap(m, old);
 		put_page(m, old);
 		count(m, CNT_pgcow);
@@ -381,8 +387,10 @@ int do_swap_page(struct vmemu *m, struct mm_struct *mm,
 	ptl_unlock(m, mm);
 	page = read_swap_cache(m, entry, !(vma->vm_flags & VM_RAND_READ),
 			       &major);
-	if (!page)
+	if (!page) {
+		shared(m, STEP_read, slot);
 		return *slot == orig ? no_memory(m) : FAULT_MINOR;
+	}
 	ret = major ? FAULT_MAJOR : FAULT_MINOR;
 	mark_page_accessed(m, page);
 	lock_page(m, page);
@@ -406,14 +414,14 @@ int do_swap_page(struct vmemu *m, struct mm_struct *mm,
 	swap_free(m, entry);
 	if (vm_swap_full(m))
 		remove_exclusive_swap_page(m, page);
-	mm->rss++;
+	rss_add(m, mm, 1);
 	pte = mk_pte(m, page, vma->vm_page_prot);
 	if (write && can_share_swap_page(m, page)) {
 		pte |= _PAGE_RW | _PAGE_DIRTY;
 		write = 0;
 	}
 	unlock_page(m, page);
-	*slot = pte;
+	set_pte(m, slot, pte);
 	page_add_anon_rmap(m, page, vma, address);
 	event(m, EV_swapin, address, entry, pfn_of(m, page));
 	if (write) { /* gives the lock back */
@@ -431,20 +439,24 @@ static bool permits(pte_t pte, int access)
 	       (access != ACCESS_WRITE || pte & _PAGE_RW);
 }
 
-/* follow_page: does the pte permit the access by now? */
-static bool page_is_present(struct vmemu *m, struct mm_struct *mm,
-			    kulong address, int access)
+/* follow_page: the page, if the pte permits the access by now; else NULL. */
+static struct page *follow_page(struct vmemu *m, struct mm_struct *mm,
+				kulong address, int access, bool get)
 {
+	struct page *page = NULL;
 	pte_t *pte;
-	bool present;
 
 	ptl_lock(m, mm);
 	pte = pte_lookup(m, mm, address);
 	if (pte)
 		step(m, STEP_read, pte);
-	present = pte && permits(*pte, access);
+	if (pte && permits(*pte, access)) {
+		page = m->mem_map + pte_pfn(*pte);
+		if (get)
+			get_page(m, page);
+	}
 	ptl_unlock(m, mm);
-	return present;
+	return page;
 }
 
 /*
@@ -457,11 +469,23 @@ int make_pages_present(struct vmemu *m, struct mm_struct *mm, kulong start,
 	int access = write ? ACCESS_WRITE : ACCESS_READ;
 
 	for (; start < end; start += PAGE_SIZE)
-		while (!page_is_present(m, mm, start, access)) {
+		while (!follow_page(m, mm, start, access, false)) {
 			int ret = page_fault_locked(m, mm, start, access);
 
 			if (ret > FAULT_MAJOR)
 				return ret;
 		}
 	return FAULT_MINOR;
+}
+
+struct page *get_user_page(struct vmemu *m, struct mm_struct *mm,
+			   kulong address, int write)
+{
+	int access = write ? ACCESS_WRITE : ACCESS_READ;
+	struct page *page;
+
+	while (!(page = follow_page(m, mm, address, access, true)))
+		if (page_fault_locked(m, mm, address, access) > FAULT_MAJOR)
+			return NULL;
+	return page;
 }

@@ -28,8 +28,9 @@ static int make_page_exclusive(struct vmemu *m, struct mm_struct *mm,
 	owned(m, page_table, mm);
 	page_remove_rmap(m, old);
 	put_page(m, old);
-	*slot = (orig & ~(pte_t)PAGE_MASK) |
-		(pte_t)pfn_of(m, page) << PAGE_SHIFT | _PAGE_DIRTY;
+	set_pte(m, slot,
+		(orig & ~(pte_t)PAGE_MASK) |
+			(pte_t)pfn_of(m, page) << PAGE_SHIFT | _PAGE_DIRTY);
 	page_add_anon_rmap(m, page, vma, address);
 	lru_cache_add_active(m, page);
 	ptl_unlock(m, mm);
@@ -37,30 +38,40 @@ static int make_page_exclusive(struct vmemu *m, struct mm_struct *mm,
 	return 0;
 }
 
+enum moved { MOVED, MOVE_NOTHING, MOVE_AGAIN, MOVE_NO_MEMORY };
+
 /*
- * One pte, from a slot to an empty one; -1 = no memory, 1 = look again.  As in
- * 2.6, page_table_lock is taken anew for each.
+ * One pte, from a slot to an empty one.  As in 2.6, page_table_lock is taken
+ * anew for each, and before the pte is looked at: while reclaim replaces a pte
+ * by a swap entry, it is 0 for a moment.
  */
-static int move_one_page(struct vmemu *m, struct mm_struct *mm,
-			 struct vm_area_struct *from, kulong old, pte_t *src,
-			 struct vm_area_struct *to, kulong new, pte_t *dst)
+static enum moved move_one_page(struct vmemu *m, struct mm_struct *mm,
+				struct vm_area_struct *from, kulong old,
+				pte_t *src, struct vm_area_struct *to,
+				kulong new, pte_t *dst)
 {
 	struct page *page;
 
 	ptl_lock(m, mm);
 	step(m, STEP_write, src);
+	if (!*src) {
+		ptl_unlock(m, mm);
+		return MOVE_NOTHING;
+	}
 	if (pte_present(*src)) {
 		page = m->mem_map + pte_pfn(*src);
 		if (m->rmap->move_anon && page->flags & PG_anon &&
 		    m->rmap->move_anon(m, page, to, new))
-			return make_page_exclusive(m, mm, from, old) ? -1 : 1;
+			return make_page_exclusive(m, mm, from, old) ?
+				       MOVE_NO_MEMORY :
+				       MOVE_AGAIN;
 	}
 	BUG_ON(m, *dst != 0);
 	owned(m, page_table, mm);
-	*dst = *src;
-	*src = 0;
+	set_pte(m, dst, *src);
+	set_pte(m, src, 0);
 	ptl_unlock(m, mm);
-	return 0;
+	return MOVED;
 }
 
 /* A whole page table, when both sides are aligned and nothing is in the way. */
@@ -109,7 +120,7 @@ kulong move_page_tables(struct vmemu *m, struct mm_struct *mm,
 		kulong extent = table_extent(old, new, length - done), at = 0;
 		pte_t *src = pte_lookup(m, mm, old), *dst;
 		uint64_t moved = 0;
-		int ret = 0;
+		enum moved ret = MOVED;
 
 		if (!src ||
 		    (extent == PGDIR_SIZE && move_table(m, mm, old, new))) {
@@ -121,22 +132,18 @@ kulong move_page_tables(struct vmemu *m, struct mm_struct *mm,
 		ptl_unlock(m, mm);
 		if (!dst)
 			break;
-		while (at < extent && ret >= 0) {
-			kulong i = at >> PAGE_SHIFT;
+		while (at < extent && ret != MOVE_NO_MEMORY) {
+			kulong slot = at >> PAGE_SHIFT;
 
-			if (src[i]) {
-				ret = move_one_page(m, mm, from, old + at,
-						    src + i, to, new + at,
-						    dst + i);
-				if (ret)
-					continue;
-				moved++;
-			}
-			at += PAGE_SIZE;
+			ret = move_one_page(m, mm, from, old + at, src + slot,
+					    to, new + at, dst + slot);
+			if (ret <= MOVE_NOTHING)
+				at += PAGE_SIZE;
+			moved += ret == MOVED;
 		}
 		m->counter[CNT_mremap_ptes] += moved;
 		done += at;
-		if (ret < 0)
+		if (ret == MOVE_NO_MEMORY)
 			break;
 	}
 	return done;

@@ -35,11 +35,12 @@ struct page *alloc_page(struct vmemu *m, int gfp)
 	struct zone *zone = &m->k->zone;
 	struct page *page;
 
-	step(m, STEP_alloc, zone);
 	if (unlikely(m->swap_writes.n))
 		swap_write_flush(m);
-	if (!(gfp & GFP_ATOMIC))
+	if (!(gfp & GFP_ATOMIC)) { /* else: inside a radix tree's lock */
+		step(m, STEP_alloc, zone);
 		might_sleep(m, "allocating a page");
+	}
 	page = take_frame(m, zone->pages_low);
 
 	if (likely(page))
@@ -74,7 +75,7 @@ got:
 
 void get_page(struct vmemu *m, struct page *page)
 {
-	(void)m;
+	touch(m, STEP_add, &page->_count);
 	page->_count++;
 }
 
@@ -107,20 +108,34 @@ void frames_freed(struct vmemu *m, uint32_t freed, uint32_t quarantined)
 	m->counter[CNT_pgfree] += freed + quarantined;
 }
 
+static void last_reference_gone(struct vmemu *m, struct page *page)
+{
+	bool freed = free_frame(m, page);
+
+	frames_freed(m, freed, !freed);
+}
+
 void put_page(struct vmemu *m, struct page *page)
 {
-	bool freed;
-
 	if (page->flags & PG_reserved)
 		return;
+	shared(m, STEP_write, &page->_count);
 	if (BUG_ON(m, page->_count <= 0))
 		return;
 	if (--page->_count)
 		return;
 	if (page->flags & PG_lru)
 		lru_remove(m, page);
-	freed = free_frame(m, page);
-	frames_freed(m, freed, !freed);
+	last_reference_gone(m, page);
+}
+
+/* Drops the only reference, of a page that nobody else can come by. */
+void free_page(struct vmemu *m, struct page *page)
+{
+	if (BUG_ON(m, page->_count != 1))
+		return;
+	page->_count = 0;
+	last_reference_gone(m, page);
 }
 
 void release_quarantine(struct vmemu *m)

@@ -29,7 +29,7 @@ static void table_free(struct vmemu *m, struct page *page)
 	BUG_ON(m, !(page->flags & PG_pgtable));
 	m->nr_pagetable--;
 	count(m, CNT_pgtable_free);
-	put_page(m, page);
+	free_page(m, page);
 }
 
 /* A new mm with an empty page directory; NULL when memory ran out. */
@@ -102,6 +102,7 @@ pte_t *pte_alloc(struct vmemu *m, struct mm_struct *mm, kulong address)
 		table_free(m, page);
 	else
 		*pgd = pfn_of(m, page) << PAGE_SHIFT | PGD_TABLE;
+	touch(m, STEP_write, mm);
 	return pte_lookup(m, mm, address);
 }
 

@@ -18,6 +18,8 @@ void page_add_anon_rmap(struct vmemu *m, struct page *page,
 		return;
 	page_map_lock_short(m, page);
 	owned(m, mapcount, page);
+	touch(m, STEP_write, &page->mapcount);
+	touch(m, STEP_write, &page->flags);
 	if (page->mapcount++) {
 		BUG_ON(m, !(page->flags & PG_anon));
 		m->rmap->again_anon(m, page, vma, address & PAGE_MASK);
@@ -45,6 +47,7 @@ void page_dup_rmap(struct vmemu *m, struct page *page)
 	BUG_ON(m, page->mapcount == 0);
 	page_map_lock_short(m, page);
 	owned(m, mapcount, page);
+	touch(m, STEP_write, &page->mapcount);
 	page->mapcount++;
 	page_map_unlock_short(m, page);
 }
@@ -55,9 +58,11 @@ static void remove_rmap(struct vmemu *m, struct page *page)
 	if (BUG_ON(m, page->mapcount == 0))
 		return;
 	owned(m, mapcount, page);
+	touch(m, STEP_write, &page->mapcount);
 	if (--page->mapcount)
 		return;
 	m->nr_mapped--;
+	touch(m, STEP_write, &page->flags);
 	if (page->flags & PG_anon) {
 		if (m->rmap->remove_anon)
 			m->rmap->remove_anon(m, page);
@@ -111,18 +116,41 @@ int page_referenced_one(struct vmemu *m, struct page *page,
 	return referenced;
 }
 
+/* The flags of an area whose page reclaim wants, mmap_sem not held. */
+static bool is_locked(struct vmemu *m, const struct vm_area_struct *vma)
+{
+	step(m, STEP_read, &vma->vm_flags);
+	return vma->vm_flags & (VM_LOCKED | VM_RESERVED);
+}
+
+/* Mutation d: a bit lock in vm_flags, as proposed in 2004 and 2010. */
+static void mark_vma(struct vmemu *m, struct vm_area_struct *vma, bool on)
+{
+	kulong flags;
+
+	if (!(m->mutations & MUTATE_d) || !vma)
+		return;
+	shared(m, STEP_read, &vma->vm_flags);
+	flags = vma->vm_flags;
+	shared(m, STEP_write, &vma->vm_flags);
+	vma->vm_flags = on ? flags | VM_LOCK_RMAP : flags & ~VM_LOCK_RMAP;
+}
+
 /* Whether the pte may go: not locked in memory, not young, nobody else's page. */
 static bool may_unmap(struct vmemu *m, const struct page *page,
 		      const struct vm_area_struct *vma, pte_t *pte)
 {
-	step(m, STEP_read, &vma->vm_flags);
-	if (vma->vm_flags & (VM_LOCKED | VM_RESERVED))
+	if (likely(!(m->mutations & MUTATE_b)) && is_locked(m, vma))
 		return false;
+	shared(m, STEP_write, pte);
 	if (*pte & _PAGE_ACCESSED) {
 		*pte &= ~(pte_t)_PAGE_ACCESSED;
 		flush_tlb(m);
 		return false;
 	}
+	if (unlikely(m->mutations & MUTATE_f))
+		return true;
+	shared(m, STEP_read, &page->_count);
 	/* Somebody else holds a reference: a later write would copy the page
 	 * away from under them. */
 	return !(page->flags & PG_swapcache) ||
@@ -133,20 +161,22 @@ static bool may_unmap(struct vmemu *m, const struct page *page,
 static void clear_pte(struct vmemu *m, struct page *page, struct mm_struct *mm,
 		      pte_t *pte)
 {
-	pte_t old = *pte;
+	pte_t old;
 
 	step(m, STEP_write, pte);
 	owned(m, page_table, mm);
+	old = *pte;
 	*pte = 0;
 	flush_tlb(m);
+	touch(m, STEP_write, &page->flags);
 	if (old & _PAGE_DIRTY)
 		page->flags |= PG_dirty;
 	if (page->flags & PG_anon) {
 		BUG_ON(m, !(page->flags & PG_swapcache));
-		swap_duplicate(m, page->private);
-		*pte = swp_entry_to_pte(page->private);
+		BUG_ON(m, swap_duplicate(m, page->private));
+		set_pte(m, pte, swp_entry_to_pte(page->private));
 	}
-	mm->rss--;
+	rss_add(m, mm, -1);
 	remove_rmap(m, page);
 	put_page(m, page);
 }
@@ -162,6 +192,12 @@ int try_to_unmap_one(struct vmemu *m, struct page *page, struct mm_struct *mm,
 	int ret = SWAP_AGAIN;
 	pte_t *pte;
 
+	if (unlikely(m->mutations & MUTATE_b)) {
+		if (!vma)
+			vma = find_vma_prev(m, mm, address, NULL);
+		if (vma && is_locked(m, vma))
+			return SWAP_FAIL;
+	}
 	if (!ptl_trylock(m, mm))
 		return SWAP_AGAIN;
 	pte = page_check_address(m, page, mm, address);
@@ -172,10 +208,12 @@ int try_to_unmap_one(struct vmemu *m, struct page *page, struct mm_struct *mm,
 	}
 	if (pte) {
 		step(m, STEP_read, pte);
+		mark_vma(m, vma, true);
 		if (may_unmap(m, page, vma, pte))
 			clear_pte(m, page, mm, pte);
 		else
 			ret = SWAP_FAIL;
+		mark_vma(m, vma, false);
 	}
 	ptl_unlock(m, mm);
 	return ret;
@@ -209,7 +247,7 @@ static int walk_file(struct vmemu *m, struct page *page, enum rmap_walk walk)
 		struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
 		kulong address;
 
-		if (!mm->rss || !file_address(page, vma, &address))
+		if (!has_pages(m, mm) || !file_address(page, vma, &address))
 			continue;
 		if (walk == WALK_REFERENCED) {
 			referenced += page_referenced_one(m, page, mm, address,
@@ -228,6 +266,7 @@ int page_referenced(struct vmemu *m, struct page *page)
 {
 	int referenced = 0;
 
+	shared(m, STEP_write, &page->flags);
 	if (page->flags & PG_referenced) {
 		page->flags &= ~(kulong)PG_referenced;
 		referenced++;

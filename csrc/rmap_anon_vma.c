@@ -77,8 +77,10 @@ int anon_vma_install(struct vmemu *m, struct vm_area_struct *vma,
 
 	ptl_lock(m, mm);
 	first = vma->anon_vma == 0;
+	touch(m, STEP_read, &vma->anon_vma);
 	if (first) {
 		owned(m, anon_vma, vma);
+		touch(m, STEP_write, &vma->anon_vma);
 		vma->anon_vma = kaddr(m, a);
 		anon_vma_link(m, vma);
 	}
@@ -152,7 +154,7 @@ static bool vma_address(struct vmemu *m, const struct page *page,
 {
 	*address =
 		vma->vm_start + ((page->index - vma->vm_pgoff) << PAGE_SHIFT);
-	return HOST(m, mm_struct, vma->vm_mm)->rss &&
+	return has_pages(m, HOST(m, mm_struct, vma->vm_mm)) &&
 	       page->index >= vma->vm_pgoff &&
 	       page->index - vma->vm_pgoff < (vma->vm_end - vma->vm_start) >>
 		       PAGE_SHIFT;

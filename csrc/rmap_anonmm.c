@@ -113,6 +113,7 @@ static void add_anon(struct vmemu *m, struct page *page,
 
 	page->mapping = mm->anonmm;
 	page->index = address;
+	touch(m, STEP_add, &anonmm_at(m, mm->anonmm)->count);
 	anonmm_at(m, mm->anonmm)->count++;
 }
 
@@ -134,6 +135,7 @@ static void remove_anon(struct vmemu *m, struct page *page)
 {
 	struct anonmm *a = anonmm_at(m, page->mapping);
 
+	touch(m, STEP_write, &a->count);
 	if (a->count - 1 > (kaddr(m, a) == a->head))
 		a->count--;
 	else
@@ -151,6 +153,7 @@ static int move_anon(struct vmemu *m, struct page *page,
 	alone = page->mapcount == 1;
 	if (alone) {
 		owned(m, mapcount, page);
+		touch(m, STEP_write, &page->mapcount); /* and index */
 		page->index = address;
 		count(m, CNT_rmap_index_rewrites);
 	}
@@ -161,7 +164,8 @@ static int move_anon(struct vmemu *m, struct page *page,
 static int clash(struct vmemu *m, struct page *page, struct vm_area_struct *vma,
 		 kulong address)
 {
-	(void)m, (void)vma;
+	(void)vma;
+	shared(m, STEP_read, &page->mapcount);
 	return page->mapcount && page->index != address;
 }
 
@@ -170,7 +174,7 @@ static struct mm_struct *candidate(struct vmemu *m, struct anonmm *a, int cmp)
 {
 	struct mm_struct *mm = a->mm ? HOST(m, mm_struct, a->mm) : NULL;
 
-	if (mm && mm->rss)
+	if (mm && has_pages(m, mm))
 		return mm;
 	count(m, cmp);
 	return NULL;

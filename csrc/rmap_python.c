@@ -68,7 +68,7 @@ static struct mm_struct *living(struct vmemu *m, const struct candidate *c,
 {
 	struct mm_struct *mm = HOST(m, mm_struct, c->mm);
 
-	if (mm->rss)
+	if (has_pages(m, mm))
 		return mm;
 	count(m, cmp);
 	return NULL;

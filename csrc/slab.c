@@ -129,5 +129,5 @@ void kmem_cache_free(struct vmemu *m, int id, void *object)
 	c->nr_slabs--;
 	page->flags &= ~(kulong)PG_slab;
 	page->lru.next = page->lru.prev = 0;
-	put_page(m, page);
+	free_page(m, page);
 }

@@ -85,6 +85,7 @@ void swap_set_writeok(struct vmemu *m, int type, int writeok)
 {
 	spin_lock(m, LOCK_swap, &m->k->swap_lock);
 	owned(m, swap_map, m->k);
+	touch(m, STEP_write, &m->k->swap_lock);
 	m->swap[type].writeok = (uint32_t)writeok;
 	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
 }
@@ -98,9 +99,12 @@ void swap_remove(struct vmemu *m, int type)
 	swap_write_flush(m);
 	spin_lock(m, LOCK_swap, &m->k->swap_lock);
 	owned(m, swap_map, m->k);
+	touch(m, STEP_write, &m->k->swap_lock);
 	BUG_ON(m, si->inuse != 0);
 	si->fd = -1;
 	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
+	if (m->explorer) /* the next run wants file and map again */
+		return;
 	close(fd);
 	free_map(m, si);
 }
@@ -189,43 +193,52 @@ uint32_t get_swap_page(struct vmemu *m)
 	uint32_t entry;
 
 	spin_lock(m, LOCK_swap, &m->k->swap_lock);
+	touch(m, STEP_add, &m->k->swap_lock); /* any free slot will do */
 	entry = find_slot(m);
 	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
 	return entry;
 }
 
-/* One more pte (or the cache) holds the entry.  0, or -1 at the limit. */
+/* One more pte (or the cache) holds the entry.  0, or -1 if the slot is free. */
 int swap_duplicate(struct vmemu *m, uint32_t entry)
 {
 	uint16_t *map = swap_map(m, swap_of(m, entry), swp_offset(entry));
-	bool bad;
+	bool free;
 
 	spin_lock(m, LOCK_swap, &m->k->swap_lock);
-	bad = BUG_ON(m, *map == 0 || *map >= SWAP_MAP_MAX);
-	if (!bad)
+	touch(m, STEP_add, map);
+	free = *map == 0 || BUG_ON(m, *map >= SWAP_MAP_MAX);
+	if (!free)
 		++*map;
 	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
-	return bad ? -1 : 0;
+	return free ? -1 : 0;
 }
 
-static void slot_free(struct vmemu *m, struct swap_info *si, uint32_t offset)
+/* How many users of the slot are left. */
+static uint32_t slot_free(struct vmemu *m, struct swap_info *si,
+			  uint32_t offset)
 {
 	uint16_t *map = swap_map(m, si, offset);
 
+	touch(m, STEP_write, map);
 	if (BUG_ON(m, *map == 0 || *map == SWAP_MAP_BAD) || --*map)
-		return;
+		return *map;
 	si->inuse--;
 	if (offset < si->lowest_bit)
 		si->lowest_bit = offset;
 	if (offset > si->highest_bit)
 		si->highest_bit = offset;
+	return 0;
 }
 
-void swap_free(struct vmemu *m, uint32_t entry)
+uint32_t swap_free(struct vmemu *m, uint32_t entry)
 {
+	uint32_t left;
+
 	spin_lock(m, LOCK_swap, &m->k->swap_lock);
-	slot_free(m, swap_of(m, entry), swp_offset(entry));
+	left = slot_free(m, swap_of(m, entry), swp_offset(entry));
 	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
+	return left;
 }
 
 uint32_t swap_count(struct vmemu *m, uint32_t entry)
@@ -233,6 +246,7 @@ uint32_t swap_count(struct vmemu *m, uint32_t entry)
 	uint32_t n;
 
 	spin_lock(m, LOCK_swap, &m->k->swap_lock);
+	touch(m, STEP_read, swap_map(m, swap_of(m, entry), swp_offset(entry)));
 	n = *swap_map(m, swap_of(m, entry), swp_offset(entry));
 	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
 	return n;
@@ -269,29 +283,43 @@ static void unuse_pte(struct vmemu *m, struct mm_struct *mm,
 {
 	uint32_t entry = pte_to_swp_entry(*slot);
 
-	mm->rss++;
-	*slot = mk_pte(m, page, vma->vm_page_prot) & ~(pte_t)_PAGE_ACCESSED;
+	touch(m, STEP_read, &vma->vm_flags);
+	rss_add(m, mm, 1);
+	set_pte(m, slot,
+		mk_pte(m, page, vma->vm_page_prot) & ~(pte_t)_PAGE_ACCESSED);
 	page_add_anon_rmap(m, page, vma, address);
 	swap_free(m, entry);
 }
 
+/* The vma, if the address still has that pte; page_table_lock is held. */
+static struct vm_area_struct *still_there(struct vmemu *m, struct mm_struct *mm,
+					  kulong address, pte_t orig)
+{
+	pte_t *slot = pte_lookup(m, mm, address);
+
+	if (!slot)
+		return NULL;
+	step(m, STEP_write, slot);
+	return *slot == orig ? find_vma_prev(m, mm, address, NULL) : NULL;
+}
+
 /* The page is mapped elsewhere in a way the scheme cannot follow: map a copy. */
-static int unuse_by_copy(struct vmemu *m, struct mm_struct *mm,
-			 struct vm_area_struct *vma, kulong address, pte_t orig,
-			 struct page *page)
+static int unuse_by_copy(struct vmemu *m, struct mm_struct *mm, kulong address,
+			 pte_t orig, struct page *page)
 {
 	struct page *copy = make_private_copy(m, page);
-	pte_t *slot = pte_lookup(m, mm, address);
+	struct vm_area_struct *vma;
 
 	if (!copy)
 		return -1;
 	ptl_lock(m, mm);
-	step(m, STEP_write, slot);
-	if (*slot == orig) {
+	vma = still_there(m, mm, address, orig);
+	if (vma) {
 		copy->flags |= PG_dirty;
 		lru_cache_add_active(m, copy);
 		count(m, CNT_rmap_copies);
-		unuse_pte(m, mm, vma, address, slot, copy);
+		unuse_pte(m, mm, vma, address, pte_lookup(m, mm, address),
+			  copy);
 	} else {
 		put_page(m, copy);
 	}
@@ -304,78 +332,98 @@ static void drop_last_slot(struct vmemu *m, struct page *page)
 {
 	if (!(page->flags & PG_swapcache) || swap_count(m, page->private) != 1)
 		return;
-	delete_from_swap_cache(m, page);
+	delete_from_swap_cache(m, page, 0);
 	page->flags |= PG_dirty;
 }
 
 /* One swapped pte; -1 = no memory. */
-static int unuse_one(struct vmemu *m, struct mm_struct *mm,
-		     struct vm_area_struct *vma, kulong address)
+static int unuse_one(struct vmemu *m, struct mm_struct *mm, kulong address,
+		     pte_t orig)
 {
-	pte_t *slot = pte_lookup(m, mm, address), orig = *slot;
+	struct vm_area_struct *vma;
 	struct page *page;
 	bool clash = false;
 	int major, ret = 0;
 
 	page = read_swap_cache(m, pte_to_swp_entry(orig), 1, &major);
-	if (!page)
-		return *slot == orig ? -1 : 0;
+	if (!page) {
+		ptl_lock(m, mm);
+		ret = still_there(m, mm, address, orig) ? -1 : 0;
+		ptl_unlock(m, mm);
+		return ret;
+	}
 	lock_page(m, page);
 	ptl_lock(m, mm);
-	step(m, STEP_write, slot);
-	if (*slot == orig) {
+	vma = still_there(m, mm, address, orig);
+	if (vma) {
 		clash = m->rmap->clash(m, page, vma, address);
 		if (!clash) {
 			get_page(m, page);
-			unuse_pte(m, mm, vma, address, slot, page);
+			unuse_pte(m, mm, vma, address,
+				  pte_lookup(m, mm, address), page);
 			drop_last_slot(m, page);
 		}
 	}
 	ptl_unlock(m, mm);
 	unlock_page(m, page);
 	if (clash)
-		ret = unuse_by_copy(m, mm, vma, address, orig, page);
+		ret = unuse_by_copy(m, mm, address, orig, page);
 	put_page(m, page);
 	return ret;
 }
 
-static int unuse_vmas(struct vmemu *m, struct mm_struct *mm, int type)
+/* The first pte from *address on that is swapped to the area, or 0. */
+static pte_t next_swapped(struct vmemu *m, struct mm_struct *mm, int type,
+			  kulong *address)
 {
-	kptr k;
+	struct vm_area_struct *vma = find_vma_prev(m, mm, *address, NULL);
+	kulong at = *address;
 
-	for (k = mm->mmap; k; k = HOST(m, vm_area_struct, k)->vm_next) {
-		struct vm_area_struct *vma = HOST(m, vm_area_struct, k);
-		kulong address = vma->vm_start;
-
-		while (address < vma->vm_end) {
-			pte_t *pte = pte_lookup(m, mm, address);
+	for (; vma; vma = vma->vm_next ? HOST(m, vm_area_struct, vma->vm_next) :
+					 NULL) {
+		if (at < vma->vm_start)
+			at = vma->vm_start;
+		while (at < vma->vm_end) {
+			const pte_t *pte = pte_lookup(m, mm, at);
 
 			if (!pte) {
-				address = (address + PGDIR_SIZE) &
-					  ~(PGDIR_SIZE - 1);
+				at = (at + PGDIR_SIZE) & ~(PGDIR_SIZE - 1);
 				continue;
 			}
 			if (*pte && !pte_present(*pte) &&
 			    swp_type(pte_to_swp_entry(*pte)) ==
 				    (uint32_t)type) {
-				if (unuse_one(m, mm, vma, address))
-					return -1;
-				continue; /* look again: reclaim may have run */
+				*address = at;
+				return *pte;
 			}
-			address += PAGE_SIZE;
+			at += PAGE_SIZE;
 		}
 	}
 	return 0;
 }
 
-/* Brings back every page of mm that is swapped to the area. */
+/*
+ * Brings back every page of mm that is swapped to the area.  The vmas are
+ * guarded by page_table_lock, or by mmap_sem since rmap 39 took it out of them.
+ */
 int unuse_mm(struct vmemu *m, struct mm_struct *mm, int type)
 {
-	int ret;
+	bool use_sem = !m->rmap->locks_vma_tree;
+	kulong address = 0;
+	int ret = 0;
+	pte_t pte;
 
-	down_read(m, mm);
-	ret = unuse_vmas(m, mm, type);
-	up_read(m, mm);
+	if (use_sem)
+		down_read(m, mm);
+	do {
+		ptl_lock(m, mm);
+		pte = next_swapped(m, mm, type, &address);
+		ptl_unlock(m, mm);
+		if (pte)
+			ret = unuse_one(m, mm, address, pte);
+	} while (pte && !ret); /* looks again: reclaim may have run */
+	if (use_sem)
+		up_read(m, mm);
 	return ret;
 }
 

@@ -56,6 +56,8 @@ void swap_write(struct vmemu *m, struct page *page, uint32_t entry)
 	if (!run->n)
 		run->entry = entry;
 	m->swap_write_pages[run->n++] = page;
+	if (m->watch & WATCH_EXPLORE) /* part of this step, not of another */
+		swap_write_flush(m);
 }
 
 /*

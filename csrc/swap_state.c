@@ -7,13 +7,23 @@
  */
 #include "internal.h"
 
-/* Attaches a frame to an entry whose map already counts the cache. */
-int add_to_swap_cache(struct vmemu *m, struct page *page, uint32_t entry)
+/* What stands for the cache's slot of an entry, to the explorer. */
+static const void *cache_slot(struct vmemu *m, uint32_t entry)
+{
+	return (uint8_t *)swap_map(m, &m->swap[swp_type(entry)],
+				   swp_offset(entry)) +
+	       1;
+}
+
+/* Puts a frame into the cache, whose share of the slot is counted: 0, -1 = no memory. */
+static int attach(struct vmemu *m, struct page *page, uint32_t entry)
 {
 	struct address_space *space = &m->k->swapper_space;
 
+	touch(m, STEP_write, cache_slot(m, entry));
 	if (radix_tree_insert(m, &space->page_tree, entry >> 1, page))
 		return -1;
+	touch(m, STEP_write, &page->flags);
 	page->flags |= PG_swapcache;
 	page->private = entry;
 	get_page(m, page);
@@ -21,20 +31,70 @@ int add_to_swap_cache(struct vmemu *m, struct page *page, uint32_t entry)
 	return 0;
 }
 
-/* Drops the cache's reference on the page and on its slot. */
-void delete_from_swap_cache(struct vmemu *m, struct page *page)
+int add_to_swap_cache(struct vmemu *m, struct page *page, uint32_t entry)
+{
+	shared(m, STEP_write, cache_slot(m, entry));
+	return attach(m, page, entry);
+}
+
+enum entered { ENTERED, RACED, UNUSED, NO_MEMORY };
+
+/*
+ * Puts a frame into the cache for a slot that ptes use, and counts that.  2.6
+ * counted first and backed out when somebody else had entered a page meanwhile;
+ * here both happen under swap_lock.
+ */
+static enum entered enter_swap_cache(struct vmemu *m, struct page *page,
+				     uint32_t entry)
+{
+	uint16_t *map =
+		swap_map(m, &m->swap[swp_type(entry)], swp_offset(entry));
+	struct page *other;
+	enum entered ret;
+
+	spin_lock(m, LOCK_swap, &m->k->swap_lock);
+	touch(m, STEP_write, map);
+	other = radix_tree_lookup(m, &m->k->swapper_space.page_tree,
+				  entry >> 1);
+	touch(m, STEP_read, cache_slot(m, entry));
+	if (other)
+		ret = RACED;
+	else if (!*map)
+		ret = UNUSED;
+	else if (attach(m, page, entry))
+		ret = NO_MEMORY;
+	else
+		ret = ENTERED;
+	if (ret == ENTERED)
+		++*map;
+	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
+	return ret;
+}
+
+/*
+ * Drops the cache's reference on the page and on its slot, if no more than
+ * `users` hold one on the page, or whoever does (0).  The page is locked, and
+ * nobody can find it in the cache between the look and the deed.
+ */
+bool delete_from_swap_cache(struct vmemu *m, struct page *page, int32_t users)
 {
 	struct address_space *space = &m->k->swapper_space;
 	uint32_t entry = page->private;
 
 	if (BUG_ON(m, !(page->flags & PG_swapcache)))
-		return;
+		return false;
+	shared(m, STEP_write, cache_slot(m, entry));
+	touch(m, STEP_read, &page->_count);
+	if (users && page->_count > users)
+		return false;
+	touch(m, STEP_write, &page->flags);
 	radix_tree_delete(m, &space->page_tree, entry >> 1);
 	space->nrpages--;
 	page->flags &= ~(kulong)(PG_swapcache | PG_reclaim);
 	page->private = 0;
 	swap_free(m, entry);
 	put_page(m, page);
+	return true;
 }
 
 /* Gives an anonymous page a slot: 1, or 0 when swap is full or no memory. */
@@ -54,9 +114,10 @@ int add_to_swap(struct vmemu *m, struct page *page)
 
 struct page *lookup_swap_cache(struct vmemu *m, uint32_t entry)
 {
-	struct page *page = radix_tree_lookup(m, &m->k->swapper_space.page_tree,
-					      entry >> 1);
+	struct page *page;
 
+	shared(m, STEP_read, cache_slot(m, entry));
+	page = radix_tree_lookup(m, &m->k->swapper_space.page_tree, entry >> 1);
 	if (page)
 		get_page(m, page);
 	return page;
@@ -64,6 +125,8 @@ struct page *lookup_swap_cache(struct vmemu *m, uint32_t entry)
 
 void swap_writepage(struct vmemu *m, struct page *page)
 {
+	shared(m, STEP_read, page_address(m, page));
+	touch(m, STEP_write, &page->flags);
 	might_sleep(m, "writing to swap");
 	swap_write(m, page, page->private);
 	page->flags &= ~(kulong)PG_dirty;
@@ -75,22 +138,23 @@ void swap_writepage(struct vmemu *m, struct page *page)
 static struct page *read_one(struct vmemu *m, uint32_t entry,
 			     struct swap_reads *reads)
 {
-	struct page *page, *raced;
+	struct page *page, *raced = NULL;
+	enum entered result;
 
 	swap_read_check(m, reads);
 	page = alloc_page(m, GFP_KERNEL);
 	if (!page)
 		return NULL;
-	raced = lookup_swap_cache(m, entry); /* reclaim may have put it there */
-	if (raced || !swap_count(m, entry)) {
+	/* Reclaim or another fault may have put it there, or its last user may
+	 * have gone. */
+	do {
+		result = enter_swap_cache(m, page, entry);
+		if (result == RACED)
+			raced = lookup_swap_cache(m, entry);
+	} while (result == RACED && !raced);
+	if (result != ENTERED) {
 		put_page(m, page);
 		return raced;
-	}
-	swap_duplicate(m, entry);
-	if (add_to_swap_cache(m, page, entry)) {
-		swap_free(m, entry);
-		put_page(m, page);
-		return NULL;
 	}
 	swap_read(m, reads, page);
 	page->flags |= PG_uptodate;
@@ -167,6 +231,7 @@ bool can_share_swap_page(struct vmemu *m, struct page *page)
 {
 	if (page->flags & PG_reserved)
 		return false;
+	shared(m, STEP_read, &page->_count);
 	if (page->flags & PG_swapcache)
 		return page->_count == 2 && swap_count(m, page->private) == 1;
 	return page->_count == 1;
@@ -175,10 +240,13 @@ bool can_share_swap_page(struct vmemu *m, struct page *page)
 /* The caller's is the only reference besides the cache's: leave the cache. */
 int remove_exclusive_swap_page(struct vmemu *m, struct page *page)
 {
-	if (!(page->flags & PG_swapcache) || page->_count != 2 ||
-	    swap_count(m, page->private) != 1)
+	if (!(page->flags & PG_swapcache))
 		return 0;
-	delete_from_swap_cache(m, page);
+	shared(m, STEP_read, &page->_count);
+	if (page->_count != 2 || swap_count(m, page->private) != 1 ||
+	    !delete_from_swap_cache(m, page, 2))
+		return 0;
+	touch(m, STEP_write, &page->flags);
 	page->flags |= PG_dirty;
 	return 1;
 }
@@ -196,18 +264,16 @@ void leave_swap_cache(struct vmemu *m, struct page *page)
 void free_swap_and_cache(struct vmemu *m, uint32_t entry)
 {
 	struct page *page;
-	uint32_t left = swap_count(m, entry) - 1;
 
-	swap_free(m, entry);
-	if (left != 1)
+	if (swap_free(m, entry) != 1)
 		return;
 	page = lookup_swap_cache(m, entry);
 	if (!page)
 		return;
 	if (trylock_page(m, page)) {
 		if (page->flags & PG_swapcache &&
-		    (page->_count == 2 || vm_swap_full(m))) {
-			delete_from_swap_cache(m, page);
+		    delete_from_swap_cache(m, page, vm_swap_full(m) ? 0 : 2)) {
+			touch(m, STEP_write, &page->flags);
 			page->flags |= PG_dirty;
 		}
 		unlock_page(m, page);

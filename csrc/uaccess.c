@@ -16,6 +16,8 @@ static uint8_t *user_page(struct vmemu *m, struct mm_struct *mm, kulong address,
 		pte_t *pte = pte_lookup(m, mm, address);
 		struct page *page;
 
+		/* As the CPU does it: no lock, all in one step. */
+		shared(m, STEP_write, pte ? pte : (void *)mm);
 		if (!pte || !(*pte & _PAGE_PRESENT) ||
 		    (access == ACCESS_WRITE && !(*pte & _PAGE_RW))) {
 			if (page_fault(m, mm, address, access) > FAULT_MAJOR)
@@ -24,6 +26,8 @@ static uint8_t *user_page(struct vmemu *m, struct mm_struct *mm, kulong address,
 		}
 		*pte |= _PAGE_ACCESSED;
 		page = m->mem_map + pte_pfn(*pte);
+		touch(m, access == ACCESS_WRITE ? STEP_write : STEP_read,
+		      page_address(m, page));
 		if (access == ACCESS_WRITE) {
 			*pte |= _PAGE_DIRTY;
 			if (page_executed(page))
@@ -72,6 +76,15 @@ int64_t copy_to_user(struct vmemu *m, struct mm_struct *mm, kulong to,
 		     const void *from, kulong n)
 {
 	return copy_user(m, mm, to, (uint8_t *)from, n, ACCESS_WRITE);
+}
+
+void device_write(struct vmemu *m, struct page *page, kulong offset,
+		  uint8_t byte)
+{
+	shared(m, STEP_write, page_address(m, page));
+	((uint8_t *)page_address(m, page))[offset] = byte;
+	touch(m, STEP_write, &page->flags);
+	page->flags |= PG_dirty;
 }
 
 /* Length without the NUL; n when there is none within n bytes; -1 = EFAULT. */

@@ -73,6 +73,7 @@ enum vm_flag_bits {
 	VM_DONTEXPAND = 0x00040000,
 	VM_RESERVED = 0x00080000,
 	VM_ACCOUNT = 0x00100000,
+	VM_LOCK_RMAP = 0x01000000, /* of a mutation only */
 };
 
 enum page_flag_bits {
@@ -515,10 +516,11 @@ enum step_kind {
 	STEP_lock,
 	STEP_trylock,
 	STEP_unlock,
-	STEP_read, /* a pte, or vm_flags */
+	STEP_read, /* something shared that no lock held here guards */
 	STEP_write,
 	STEP_alloc,
-	STEP_wait, /* the lock is taken; return when it may be free */
+	STEP_add,   /* a change that commutes with others of its kind */
+	STEP_start, /* a path's first */
 };
 
 /* What a lock guards; each rule stands once, in owner.c. */
@@ -540,10 +542,49 @@ enum owned_field {
 
 enum watch_bits {
 	WATCH_LOCKS = 1,   /* lockdep.c checks every lock operation */
-	WATCH_EXPLORE = 2, /* the explorer wants every step: py_step */
+	WATCH_EXPLORE = 2, /* explore.c wants every step */
+};
+
+/* Near misses of the locking of vm_flags, switched on one by one: RMAP.md 4. */
+enum mutation_bits {
+	MUTATE_a = 1 << 0, /* make_pages_present before VM_LOCKED is stored */
+	MUTATE_b = 1 << 1, /* reclaim tests VM_LOCKED before page_table_lock */
+	MUTATE_d = 1 << 3, /* reclaim changes vm_flags, without mmap_sem */
+	MUTATE_f = 1 << 5, /* try_to_unmap does not look at page_count */
+	MUTATE_g = 1 << 6, /* change_protection before vm_page_prot is stored */
+	MUTATE_h = 1 << 7, /* page_table_lock is held over get_user_pages */
+};
+
+enum explore_limits { EXPLORE_PATHS = 8, EXPLORE_STEPS = 4096 };
+
+enum explore_mode {
+	EXPLORE_REDUCED, /* one order of each set of equivalent ones */
+	EXPLORE_ALL,     /* every order, with so many preemptions at most */
+	EXPLORE_RANDOM,
+};
+
+struct explore_options {
+	uint32_t mode;        /* enum explore_mode */
+	uint32_t preemptions; /* of EXPLORE_ALL */
+	uint64_t seed;        /* of EXPLORE_RANDOM */
+};
+
+enum explore_outcome {
+	EXPLORE_ENDED,
+	EXPLORE_DEADLOCK,
+	EXPLORE_ENDLESS,  /* EXPLORE_STEPS were not enough */
+	EXPLORE_DIVERGED, /* a prescribed choice was not possible */
+};
+
+struct explore_step {
+	uint8_t task, kind;     /* enum step_kind */
+	int8_t lock_class;      /* -1: none */
+	kptr object;            /* its low bit: mmap_sem for read */
+	uint32_t before, after; /* the object's word */
 };
 
 struct vmemu;
+struct explorer;
 
 struct rmap_ops {
 	const char *name;
@@ -605,9 +646,11 @@ struct vmemu {
 	uint32_t vm_flags_lock; /* 1: page_table_lock too, as before rmap 34 */
 	uint32_t fault_in_c;    /* decided faults do not go to Python */
 	struct lock_stat lock_stat[NR_LOCK_CLASSES];
-	uint64_t steps;          /* pte and vm_flags accesses, allocations */
-	uint32_t watch;          /* enum watch_bits */
-	struct held_locks *held; /* the running path's; &m->path by default */
+	uint64_t steps;            /* pte and vm_flags accesses, allocations */
+	uint32_t watch;            /* enum watch_bits */
+	uint32_t mutations;        /* enum mutation_bits */
+	struct explorer *explorer; /* while there is a snapshot, else NULL */
+	struct held_locks *held;   /* the running path's; &m->path by default */
 	struct held_locks path;
 	/* Learned: how often a class was waited for inside another. */
 	uint64_t lock_order[NR_LOCK_CLASSES][NR_LOCK_CLASSES];
@@ -648,23 +691,22 @@ struct vmemu {
 extern "Python" int py_fault(struct vmemu *, struct mm_struct *,
 			     uint32_t address, int access);
 extern "Python" int py_reclaim(struct vmemu *, int gfp);
-extern "Python" int py_step(struct vmemu *, int kind, int lock_class,
-			    uint32_t object);
 extern "Python" int py_rmap(struct vmemu *, int call, struct page *,
 			    struct vm_area_struct *, uint32_t address);
+extern "Python" int py_switch(struct vmemu *, int path);
 #else
 extern int (*py_fault_entry)(struct vmemu *, struct mm_struct *, uint32_t, int);
 extern int (*py_reclaim_entry)(struct vmemu *, int);
 extern int (*py_rmap_entry)(struct vmemu *, int, struct page *,
 			    struct vm_area_struct *, uint32_t);
-extern int (*py_step_entry)(struct vmemu *, int, int, uint32_t);
+extern int (*py_switch_entry)(struct vmemu *, int);
 #endif
 void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *,
 				    uint32_t, int),
 		       int (*reclaim)(struct vmemu *, int),
 		       int (*rmap)(struct vmemu *, int, struct page *,
 				   struct vm_area_struct *, uint32_t),
-		       int (*step)(struct vmemu *, int, int, uint32_t));
+		       int (*switch_to)(struct vmemu *, int));
 
 /* core.c */
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
@@ -708,6 +750,23 @@ const char *owned_field_rule(int field); /* "page_table_lock" */
 /* object: what enum owned_field says; the writer is a function's name. */
 void assert_owner(struct vmemu *, int field, const void *object,
 		  const char *writer);
+/* explore.c: a snapshot, and runs of several paths that begin there */
+bool explore_begin(struct vmemu *, uint32_t nr_paths,
+		   const struct explore_options *);
+void explore_end(struct vmemu *);
+void explore_start(struct vmemu *);
+void explore_stop(struct vmemu *);
+int explore_choose(struct vmemu *); /* path, or -1 */
+void explore_exit(struct vmemu *);
+void explore_prescribe(struct vmemu *, const uint8_t *paths, uint32_t n);
+int explore_advance(struct vmemu *); /* 0: explored */
+int explore_outcome(struct vmemu *); /* enum explore_outcome */
+int explore_redundant(struct vmemu *);
+const struct explore_step *explore_steps(struct vmemu *, uint32_t *n);
+struct explore_step explore_pending(struct vmemu *, int path);
+uint64_t explore_digest(struct vmemu *);
+void explore_step(struct vmemu *, enum step_kind, int lock_class, kptr object);
+void explore_touch(struct vmemu *, enum step_kind, kptr object);
 
 /* page_alloc.c */
 struct page *alloc_page(struct vmemu *, int gfp);
@@ -783,6 +842,11 @@ int copy_page_range(struct vmemu *, struct mm_struct *dst,
 		    struct mm_struct *src, struct vm_area_struct *);
 int make_pages_present(struct vmemu *, struct mm_struct *, kulong start,
 		       kulong end, int write); /* enum fault_result */
+/* With a reference; NULL = the access is not possible.  mmap_sem is held. */
+struct page *get_user_page(struct vmemu *, struct mm_struct *, kulong address,
+			   int write);
+/* What a device does to a page it was given that way, set_page_dirty included. */
+void device_write(struct vmemu *, struct page *, kulong offset, uint8_t);
 
 /* mprotect.c, mremap.c */
 void change_protection(struct vmemu *, struct mm_struct *,
@@ -838,7 +902,7 @@ void swap_set_writeok(struct vmemu *, int type, int writeok);
 void swap_remove(struct vmemu *, int type); /* nothing in use */
 uint32_t get_swap_page(struct vmemu *);     /* entry; 0 = full */
 int swap_duplicate(struct vmemu *, uint32_t entry);
-void swap_free(struct vmemu *, uint32_t entry);
+uint32_t swap_free(struct vmemu *, uint32_t entry); /* users left */
 uint32_t swap_count(struct vmemu *, uint32_t entry);
 uint32_t swap_total(struct vmemu *); /* pages */
 uint32_t swap_used(struct vmemu *);

@@ -6,11 +6,21 @@
  */
 #include "internal.h"
 
+/* The order of a list matters only to who takes pages from its end. */
+static void touch_lru(struct vmemu *m, const struct page *page)
+{
+	touch(m, STEP_write, &page->lru);
+	touch(m, STEP_add,
+	      page->flags & PG_active ? &m->k->zone.active_list :
+					&m->k->zone.inactive_list);
+}
+
 static void add_to_list(struct vmemu *m, struct page *page)
 {
 	struct zone *zone = &m->k->zone;
 
 	owned(m, lru, zone);
+	touch_lru(m, page);
 	page->flags |= PG_lru;
 	if (page->flags & PG_active) {
 		list_add(m, &page->lru, &zone->active_list);
@@ -27,6 +37,7 @@ static void del_from_list(struct vmemu *m, struct page *page)
 	struct zone *zone = &m->k->zone;
 
 	owned(m, lru, zone);
+	touch_lru(m, page);
 	list_del(m, &page->lru);
 	page->flags &= ~(kulong)PG_lru;
 	if (page->flags & PG_active)
@@ -74,8 +85,8 @@ void lru_remove(struct vmemu *m, struct page *page)
 /* Its last reference goes, and nothing is left to do but to free the frame. */
 static bool goes_plainly(const struct page *page, kulong active)
 {
-	const kulong known = (kulong)~(PG_referenced | PG_uptodate | PG_dirty |
-				       PG_reclaim);
+	const kulong known =
+		(kulong) ~(PG_referenced | PG_uptodate | PG_dirty | PG_reclaim);
 
 	return page->_count == 1 && page->mapcount == 0 &&
 	       (page->flags & known) == (PG_lru | active);
@@ -97,6 +108,8 @@ static uint32_t release_run(struct vmemu *m, struct page *const *pages,
 		return 0;
 	owned(m, lru, zone);
 	do {
+		touch(m, STEP_write, &pages[i]->_count);
+		touch_lru(m, pages[i]);
 		pages[i]->_count = 0;
 		pages[i]->flags = PG_buddy;
 		i++;
@@ -121,6 +134,7 @@ void release_pages(struct vmemu *m, struct page *const *pages, uint32_t n)
 	for (i = 0; i < n; i++) {
 		struct page *page = pages[i];
 
+		touch(m, STEP_write, &page->_count);
 		run = release_run(m, pages + i, n - i);
 		if (run) {
 			freed += run;
@@ -143,6 +157,8 @@ void release_pages(struct vmemu *m, struct page *const *pages, uint32_t n)
 /* inactive,unreferenced -> inactive,referenced -> active,unreferenced */
 void mark_page_accessed(struct vmemu *m, struct page *page)
 {
+	shared(m, STEP_write, &page->flags);
+	touch(m, STEP_read, &page->lru);
 	if (!(page->flags & PG_active) && page->flags & PG_referenced &&
 	    page->flags & PG_lru) {
 		lru_lock(m);
@@ -159,6 +175,7 @@ void mark_page_accessed(struct vmemu *m, struct page *page)
 
 static bool mapping_inuse(struct vmemu *m, const struct page *page)
 {
+	shared(m, STEP_read, &page->mapcount);
 	if (page->mapcount || page->flags & PG_swapcache)
 		return true;
 	return page->mapping &&
@@ -170,11 +187,13 @@ enum fate { FATE_FREED, FATE_KEEP, FATE_ACTIVATE };
 /* The page is ours alone and clean: drops the cache's reference. */
 static enum fate drop_from_cache(struct vmemu *m, struct page *page)
 {
+	shared(m, STEP_read, &page->_count);
 	if (page->_count != 2)
 		return FATE_KEEP;
 	if (page->flags & PG_swapcache)
-		delete_from_swap_cache(m, page);
-	else if (page->mapping)
+		return delete_from_swap_cache(m, page, 2) ? FATE_FREED :
+							    FATE_KEEP;
+	if (page->mapping)
 		remove_from_page_cache(m, page);
 	else
 		return FATE_KEEP;
@@ -189,9 +208,11 @@ static enum fate shrink_locked_page(struct vmemu *m, struct page *page,
 
 	if (referenced && !force && mapping_inuse(m, page))
 		return FATE_ACTIVATE;
+	shared(m, STEP_read, &page->flags);
 	if (page->flags & PG_anon && !(page->flags & PG_swapcache) &&
 	    !add_to_swap(m, page))
 		return FATE_ACTIVATE;
+	shared(m, STEP_read, &page->mapcount);
 	if (page->mapcount)
 		switch (try_to_unmap(m, page)) {
 		case SWAP_FAIL:
@@ -199,8 +220,10 @@ static enum fate shrink_locked_page(struct vmemu *m, struct page *page,
 		case SWAP_AGAIN:
 			return FATE_KEEP;
 		}
+	shared(m, STEP_read, &page->_count);
 	if (page->_count == 1) /* its last user went while we held it */
 		return FATE_FREED;
+	shared(m, STEP_write, &page->flags);
 	if (page->flags & PG_dirty && page->flags & PG_swapcache) {
 		if (referenced && !force)
 			return FATE_KEEP;
@@ -224,18 +247,39 @@ static enum fate shrink_page(struct vmemu *m, struct page *page, bool force)
 	return fate;
 }
 
+/*
+ * Takes the page at the cold end of a list, with a reference; NULL: there is
+ * none.  One without references is being freed by another path, which waits for
+ * lru_lock to take it off.  lru_lock is held.
+ */
+static struct page *isolate_tail(struct vmemu *m, struct list_head *list,
+				 uint32_t nr)
+{
+	touch(m, STEP_write, list);
+	while (nr--) {
+		struct page *page = ENTRY(m, list->prev, page, lru);
+
+		touch(m, STEP_read, &page->_count);
+		del_from_list(m, page);
+		if (likely(page->_count)) {
+			get_page(m, page);
+			return page;
+		}
+		add_to_list(m, page);
+	}
+	return NULL;
+}
+
 /* Takes up to n pages off the cold end of the inactive list, with references. */
 static uint32_t isolate_pages(struct vmemu *m, struct page **batch, uint32_t n)
 {
 	struct zone *zone = &m->k->zone;
-	uint32_t i;
+	uint32_t i = 0;
 
 	lru_lock(m);
-	for (i = 0; i < n && zone->nr_inactive; i++) {
-		batch[i] = ENTRY(m, zone->inactive_list.prev, page, lru);
-		del_from_list(m, batch[i]);
-		get_page(m, batch[i]);
-	}
+	while (i < n && (batch[i] = isolate_tail(m, &zone->inactive_list,
+						 zone->nr_inactive)))
+		i++;
 	lru_unlock(m);
 	return i;
 }
@@ -248,11 +292,14 @@ uint32_t shrink_cache(struct vmemu *m, uint32_t nr_to_scan)
 	uint32_t freed = 0, n, i;
 
 	m->memalloc++;
+	touch(m, STEP_read, &zone->inactive_list);
 	while (nr_to_scan && zone->nr_inactive) {
 		n = isolate_pages(m, batch,
 				  nr_to_scan < SWAP_CLUSTER_MAX ?
 					  nr_to_scan :
 					  SWAP_CLUSTER_MAX);
+		if (!n)
+			break;
 		nr_to_scan -= n;
 		zone->pages_scanned += n;
 		m->counter[CNT_pgscan] += n;
@@ -297,17 +344,18 @@ void refill_inactive_zone(struct vmemu *m, uint32_t nr_pages,
 	uint32_t moved = 0, scanned = 0;
 	bool swap = swap_total(m) != 0;
 
+	touch(m, STEP_read, &zone->active_list);
 	/* Not past the pages that were there at the start. */
 	if (nr_pages > zone->nr_active)
 		nr_pages = zone->nr_active;
-	for (; scanned < nr_pages && zone->nr_active; scanned++) {
+	for (; scanned < nr_pages; scanned++) {
 		struct page *page;
 
 		lru_lock(m);
-		page = ENTRY(m, zone->active_list.prev, page, lru);
-		del_from_list(m, page);
-		get_page(m, page);
+		page = isolate_tail(m, &zone->active_list, zone->nr_active);
 		lru_unlock(m);
+		if (!page)
+			break;
 		if (!stays_active(m, page, reclaim_mapped, swap)) {
 			page->flags &= ~(kulong)PG_active;
 			moved++;
@@ -326,9 +374,13 @@ static int evict_page(struct vmemu *m, struct page *page)
 {
 	enum fate fate;
 
-	if (!(page->flags & PG_lru))
-		return 0;
 	lru_lock(m);
+	touch(m, STEP_read, &page->_count);
+	touch(m, STEP_read, &page->lru);
+	if (!(page->flags & PG_lru) || !page->_count) {
+		lru_unlock(m);
+		return 0;
+	}
 	del_from_list(m, page);
 	get_page(m, page);
 	lru_unlock(m);
@@ -362,7 +414,10 @@ int pageout_range(struct vmemu *m, struct mm_struct *mm, kulong start,
 	for (; start < end; start += PAGE_SIZE) {
 		pte_t *pte = pte_lookup(m, mm, start);
 
-		if (!pte || !pte_present(*pte))
+		if (!pte)
+			continue;
+		shared(m, STEP_read, pte);
+		if (!pte_present(*pte))
 			continue;
 		evict_page(m, m->mem_map + pte_pfn(*pte));
 		pte = pte_lookup(m, mm, start);

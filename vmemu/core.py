@@ -94,7 +94,7 @@ class Core:
         )
         self.on_reclaim: Callable[[int], int] = lambda gfp: 0
         self.on_rmap: Callable[[int, CData, CData, int], int] = lambda call, page, vma, address: 0
-        self.on_step: Callable[[int, int, int], int] = lambda kind, lock_class, address: 0
+        self.on_switch: Callable[[int], None] = lambda path: None
         self.error: BaseException | None = None
 
     def close(self) -> None:
@@ -194,11 +194,6 @@ def _failed(kind: Any, error: BaseException, trace: Any) -> int:
     return 0
 
 
-def _step_failed(kind: Any, error: BaseException, trace: Any) -> int:
-    _keep(trace, error)
-    return 1  # nobody waits any longer
-
-
 def _keep(trace: Any, error: BaseException) -> None:
     core = _of(trace.tb_frame.f_locals["m"])
     if core.error is None:
@@ -220,9 +215,10 @@ def _py_rmap(m: CData, call: int, page: CData, vma: CData, address: int) -> int:
     return _of(m).on_rmap(call, page, vma, address)
 
 
-@ffi.def_extern(name="py_step", onerror=_step_failed)  # type: ignore[untyped-decorator]
-def _py_step(m: CData, kind: int, lock_class: int, address: int) -> int:
-    return _of(m).on_step(kind, lock_class, address)
+@ffi.def_extern(name="py_switch", onerror=_failed)  # type: ignore[untyped-decorator]
+def _py_switch(m: CData, path: int) -> int:
+    _of(m).on_switch(path)
+    return 0
 
 
-lib.vmemu_set_entries(lib.py_fault, lib.py_reclaim, lib.py_rmap, lib.py_step)
+lib.vmemu_set_entries(lib.py_fault, lib.py_reclaim, lib.py_rmap, lib.py_switch)

@@ -116,7 +116,19 @@ CASES = [
     ("overhead --rmap x", "unknown rmap scheme 'x': .*"),
     ("overhead --ram 1M", "the guest overhead K=1024 mode=own failed under none: .*"),
     ("list everything", "invalid value for .*'everything' is not one of .*"),
-    ("explode", "there is no command 'explode': choose one of run, compare, overhead, list .*"),
+    ("explode", "there is no command 'explode': choose one of run, compare, overhead, explore, .*"),
+    ("explore", "missing SCENARIO; --list shows them .*"),
+    ("explore nothing", "unknown exploration 'nothing': choose one of mlock-vs-unmap, .*"),
+    ("explore munlock --set PAGE=1", "munlock has no parameter PAGE (PAGES)"),
+    ("explore munlock --set PAGES=two", "--set PAGES takes a number, not 'two'"),
+    ("explore munlock --mutate c", "mutation c needs nonlinear mappings .*"),
+    ("explore munlock --mutate e", "mutation e is no mutation: .*"),
+    ("explore munlock --mutate x", "there is no mutation 'x': choose from a, b, d, f, g, h"),
+    ("explore munlock --rmap x", "unknown rmap scheme 'x': .*"),
+    ("explore munlock --vm-flags-lock x", "vm-flags-lock must be mmap_sem or page_table_lock, .*"),
+    ("explore munlock --random 9 --preemptions 1", "--random cannot be combined .*"),
+    ("explore --replay {}/absent", "cannot read {}/absent: No such file or directory"),
+    ("explore --replay {}/text", "{}/text is not a schedule: it is not JSON"),
 ]
 
 

@@ -25,7 +25,7 @@ EX_SOFTWARE = 70
 EX_INTERRUPTED = 130
 EX_PIPE = 141
 
-_COMMANDS = ("run", "compare", "overhead", "list")
+_COMMANDS = ("run", "compare", "overhead", "explore", "list")
 
 
 class _Lazy(click.Group):
@@ -57,6 +57,7 @@ class _Lazy(click.Group):
         "vmemu run hello",
         "vmemu compare fork-server --set N=32",
         "vmemu overhead",
+        "vmemu explore mlock-vs-unmap",
         "vmemu list",
     ),
     invoke_without_command=True,

@@ -94,8 +94,16 @@ def _fixup(mm: Mm, vma: Any, start: int, end: int, *, on: bool) -> None:
         split_vma(mm, vma, start, new_below=True)
     if end != vma.vm_end:
         split_vma(mm, vma, end, new_below=False)
-    lib.vma_set_flags(mm.core.m, vma, flags)
+    m, write = mm.core.m, bool(flags & lib.VM_WRITE)
+    if on and m.mutations & lib.MUTATE_a:
+        mm.make_present(start, end, write=write)
+    lib.vma_set_flags(m, vma, flags)
     pages = (end - start) >> PAGE_SHIFT
-    lib.mm_account(mm.core.m, mm.ptr, 0, pages if on else -pages)
-    if on:
-        mm.make_present(start, end, write=bool(flags & lib.VM_WRITE))
+    lib.mm_account(m, mm.ptr, 0, pages if on else -pages)
+    if on and not m.mutations & lib.MUTATE_a:
+        holds_lock = bool(m.mutations & lib.MUTATE_h)
+        if holds_lock:
+            lib.lock_page_table(m, mm.ptr)
+        mm.make_present(start, end, write=write)
+        if holds_lock:
+            lib.unlock_page_table(m, mm.ptr)

@@ -87,6 +87,11 @@ def _fixup(mm: Mm, vma: Any, prev: Any, start: int, end: int, flags: int) -> Any
             if charged:
                 mm.vm.unacct_memory(pages)
             raise
-    lib.vma_set_flags(mm.core.m, vma, flags)
-    lib.change_protection(mm.core.m, mm.ptr, vma, start, end, vma.vm_page_prot)
+    m, prot = mm.core.m, lib.vm_page_prot(flags)
+    too_early = bool(m.mutations & lib.MUTATE_g)
+    if too_early:
+        lib.change_protection(m, mm.ptr, vma, start, end, prot)
+    lib.vma_set_flags(m, vma, flags)
+    if not too_early:  # what was mapped with the old protection meanwhile is put right
+        lib.change_protection(m, mm.ptr, vma, start, end, prot)
     return vma

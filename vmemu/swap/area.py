@@ -21,6 +21,7 @@ from vmemu.errors import ConfigError, Errno
 
 if TYPE_CHECKING:
     from vmemu.mm.manager import MemoryManager
+    from vmemu.mm.mm import Mm
 
 __all__ = ["SwapArea", "SwapAreas", "make_swap", "read_header"]
 
@@ -118,6 +119,10 @@ class SwapAreas:
                 Path(path).unlink()
             raise
 
+    def swapon_descriptor(self, handle: int, path: str) -> SwapArea:
+        """Swap to an open file with mkswap's header, which the machine then owns."""
+        return self._add(handle, read_header(handle, path), path, None)
+
     def _add(self, handle: int, pages: int, path: str, priority: int | None) -> SwapArea:
         if priority is None:
             priority = self._next_priority
@@ -144,9 +149,7 @@ class SwapAreas:
         slots, attempts = info.inuse, _ATTEMPTS
         while info.inuse and attempts:
             for mm in list(self.vm.mms.values()):
-                failed = lib.unuse_mm(m, mm.ptr, area.kind)
-                self.vm.core.check_bug()
-                if failed:
+                if self._unuse(mm, area.kind):
                     lib.swap_set_writeok(m, area.kind, 1)
                     raise Errno(errno.ENOMEM)
             # Reclaim may have sent shared pages back to the slots they still had.
@@ -160,6 +163,16 @@ class SwapAreas:
         lib.swap_remove(m, area.kind)
         self.areas.remove(area)
         self.vm.core.check_bug()
+
+    def _unuse(self, mm: Mm, kind: int) -> int:
+        """Bring back one mm's pages, unless it is dying anyway; nonzero = no memory."""
+        if self.vm.mms.get(mm.kaddr) is not mm or not mm.ptr.mm_users:
+            return 0
+        mm.get()
+        failed: int = lib.unuse_mm(self.vm.core.m, mm.ptr, kind)
+        mm.put()
+        self.vm.core.check_bug()
+        return failed
 
 
 @contextlib.contextmanager

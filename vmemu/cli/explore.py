@@ -1,0 +1,186 @@
+"""``vmemu explore``: kernel paths in every order that matters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vmemu.cli.options import examples, json_option, parse_settings, set_option
+from vmemu.errors import ConfigError
+
+__all__ = ["command"]
+
+
+@click.command(
+    "explore",
+    epilog=examples(
+        "vmemu explore --list",
+        "vmemu explore mlock-vs-unmap",
+        "vmemu explore mlock-vs-unmap --vm-flags-lock page_table_lock",
+        "vmemu explore mlock-vs-unmap --mutate b --save b.json",
+        "vmemu explore --replay b.json --full",
+        "vmemu explore exit-vs-reclaim --set PAGES=3 --random 100000 --seed 1",
+    ),
+    short_help="Run kernel paths in every order that matters.",
+)
+@click.option("--list", "list_them", is_flag=True, help="Show the scenarios and the mutations.")
+@click.option(
+    "--rmap",
+    "rmaps",
+    metavar="SCHEME",
+    multiple=True,
+    help="A reverse map; may be repeated.  [default: every one that can swap]",
+)
+@click.option(
+    "--vm-flags-lock",
+    metavar="mmap_sem|page_table_lock",
+    default="mmap_sem",
+    help="What guards vm_flags: as after rmap 34, or as before.  [default: mmap_sem]",
+)
+@set_option
+@click.option("--mutate", metavar="LETTERS", default="", help="Break the kernel so; see --list.")
+@click.option(
+    "--preemptions",
+    type=click.IntRange(0, 254),
+    metavar="N",
+    help="Every order with at most N preemptions, without reduction.",
+)
+@click.option("--no-reduction", is_flag=True, help="Every order; they are soon too many.")
+@click.option(
+    "--random", "runs", type=click.IntRange(1), metavar="N", help="N orders drawn at random."
+)
+@click.option("--seed", type=int, default=0, metavar="N", help="Of --random.  [default: 0]")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="Stop after N runs, explored or not."
+)
+@click.option("--save", metavar="FILE", help="Write the first counterexample's schedule.")
+@click.option("--replay", "replayed", metavar="FILE", help="Run a saved schedule again.")
+@click.option("--full", is_flag=True, help="Show every step of a counterexample.")
+@json_option
+@click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
+@click.pass_context
+def command(ctx: click.Context, /, scenarios: tuple[str, ...], **options: Any) -> None:
+    """Run two or more paths of the kernel (system calls, faults, reclaim, swapoff) against each
+    other in every order that matters, and see that a property holds.
+
+    The paths are the memory manager's own code, which may switch at every lock operation, at
+    every access to something shared and at every allocation.  Orders that differ only in steps
+    that have nothing to do with each other count as one (dynamic partial-order reduction).
+
+    A counterexample is shown as a table, a column for each path; --save keeps it, --replay runs
+    it again.  Exit status: 0 no violation, 1 a violation, 2 bad usage.
+    """
+    if options["list_them"]:
+        _list(as_json=options["as_json"])
+        return
+    if options["replayed"] is not None:
+        found = _replay(scenarios, options)
+    elif not scenarios:
+        raise click.UsageError("missing SCENARIO; --list shows them", ctx)
+    else:
+        found = _explore(scenarios, options)
+    if found:
+        ctx.exit(1)
+
+
+def _explore(scenarios: tuple[str, ...], options: dict[str, Any]) -> bool:
+    """Whether a violation was found."""
+    from vmemu.explore import runner
+    from vmemu.explore.catalogue import default_schemes, find_scenario
+    from vmemu.explore.explorer import Mode
+    from vmemu.explore.scenario import Settings
+
+    chosen = [find_scenario(name) for name in scenarios]
+    values = _numbers(options["settings"])
+    mode, preemptions, limit = Mode.REDUCED, 255, options["limit"] or 0
+    if options["runs"] is not None:
+        mode, limit = Mode.RANDOM, options["runs"]
+    if options["no_reduction"] or options["preemptions"] is not None:
+        if mode is Mode.RANDOM:
+            raise ConfigError("--random cannot be combined with --preemptions or --no-reduction")
+        mode = Mode.ALL
+        preemptions = 255 if options["preemptions"] is None else options["preemptions"]
+    reports = []
+    for scenario in chosen:
+        for rmap in dict.fromkeys(options["rmaps"]) or default_schemes():
+            settings = Settings(rmap, options["vm_flags_lock"], options["mutate"], values)
+            report = runner.explore(
+                scenario,
+                settings,
+                mode,
+                preemptions=preemptions,
+                seed=options["seed"] & 0xFFFFFFFFFFFFFFFF,
+                limit=limit,
+            )
+            reports.append(report)
+            if not options["as_json"]:
+                click.echo("\n".join(runner.text(report, full=options["full"])))
+    if options["as_json"]:
+        _print_json([runner.as_json(report) for report in reports])
+    broken = [report for report in reports if report.violation is not None]
+    if broken and options["save"]:
+        runner.schedule(broken[0]).save(options["save"])
+    return bool(broken)
+
+
+def _replay(scenarios: tuple[str, ...], options: dict[str, Any]) -> bool:
+    """Whether the violation occurs again."""
+    from vmemu.explore import runner
+    from vmemu.explore.schedule import Schedule
+
+    if scenarios:
+        raise ConfigError("--replay takes scenario and settings from its file")
+    report = runner.replay(Schedule.load(options["replayed"]))
+    if options["as_json"]:
+        _print_json([runner.as_json(report)])
+    else:
+        click.echo("\n".join(runner.text(report, full=options["full"])))
+    if report.violation is not None and options["save"]:
+        runner.schedule(report).save(options["save"])
+    return report.violation is not None
+
+
+def _numbers(settings: tuple[str, ...]) -> dict[str, int]:
+    values = {}
+    for name, text in parse_settings(settings).items():
+        if not text.isdecimal():
+            raise ConfigError(f"--set {name} takes a number, not {text!r}")
+        values[name] = int(text)
+    return values
+
+
+def _print_json(objects: list[dict[str, Any]]) -> None:
+    import json
+
+    click.echo(json.dumps(objects[0] if len(objects) == 1 else objects, indent=2))
+
+
+def _list(*, as_json: bool) -> None:
+    from vmemu.explore.catalogue import SCENARIOS
+    from vmemu.explore.mutation import MUTATIONS
+
+    if as_json:
+        _print_json(
+            [
+                {
+                    "scenarios": {
+                        name: {
+                            "summary": scenario.summary(),
+                            "paths": scenario.path_names(),
+                            "parameters": scenario.parameters,
+                        }
+                        for name, scenario in SCENARIOS.items()
+                    },
+                    "mutations": MUTATIONS,
+                }
+            ]
+        )
+        return
+    for name, scenario in SCENARIOS.items():
+        values = "".join(f" {key}={value}" for key, value in scenario.parameters.items())
+        click.echo(f"{name}{values}: {', '.join(scenario.path_names())}")
+        click.echo(f"    {scenario.summary()}")
+    click.echo("\nmutations (--mutate)")
+    for letter, what in MUTATIONS.items():
+        click.echo(f"  {letter}  {what}")
