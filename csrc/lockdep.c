@@ -20,10 +20,10 @@ static const uint32_t inside[NR_LOCK_CLASSES] = {
 	[LOCK_mmap_sem] = L(page) | L(i_mmap),
 	[LOCK_page] = L(page_table),
 	[LOCK_i_mmap] = L(page_table),
-	[LOCK_page_table] = L(page_map),
+	[LOCK_page_table] = L(page_map) | L(lru),
 	[LOCK_page_map] = L(anonmm) | L(anon_vma),
-	[LOCK_anonmm] = L(swap) | L(lru),
-	[LOCK_anon_vma] = L(swap) | L(lru),
+	[LOCK_anonmm] = L(swap),
+	[LOCK_anon_vma] = L(swap),
 #undef L
 };
 
