@@ -34,7 +34,7 @@ _FENCE = re.compile(r"^```(\w*)$")
 
 def pages() -> list[Path]:
     """The pages whose examples and tables are held against runs: counts, not times."""
-    names = ("README.md", "docs/model.md", "docs/schemes.md", "docs/fidelity.md")
+    names = ("README.md", "docs/model.md", "docs/schemes.md", "docs/locking.md", "docs/fidelity.md")
     return [ROOT / name for name in names]
 
 

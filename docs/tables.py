@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from vmemu.core import PAGE_SIZE, ffi
+from vmemu import stats
+from vmemu.core import LOCKS, PAGE_SIZE, ffi, lib
 from vmemu.lab.compare import Comparison, compare
+from vmemu.lab.guests import guest_path
 from vmemu.lab.scenario import Formula
 from vmemu.lab.scenarios import SCENARIOS
 from vmemu.machine import Machine
@@ -106,9 +108,58 @@ def page() -> list[str]:
     return markdown(("field", "offset", "bytes", "holds"), rows, "lrrl")
 
 
+_BUSY = (
+    "swap-storm PAGES=300 FORK=1",
+    "cut-vma K=16 N=2",
+    "mremap-shared R=16",
+    "mprotect-stripes",
+    "vm-flags H=300",
+    "orphans",
+    "stack-growth KB=300",
+    "fork-server",
+    "madvise",
+)
+
+
+def lock_order() -> list[str]:
+    """Which lock classes were waited for inside which (`csrc/lockdep.c` learns them)."""
+    met: dict[tuple[str, str], list[str]] = {}
+    for scheme in ("anonmm", "anon_vma"):
+        for command in _BUSY:
+            guest, *parameters = command.split()
+            with Machine(ram="1M", rmap=scheme, lock_checks=True) as machine:
+                machine.spawn(guest_path(guest), [guest, *parameters], stdout=None)
+                machine.run()
+                for edge in stats.lock_order(machine.core):
+                    if scheme not in met.setdefault(edge, []):
+                        met[edge].append(scheme)
+    rows = []
+    for outer in LOCKS:
+        inner = [
+            f"`{name}`" + (f" ({met[outer, name][0]})" if len(met[outer, name]) == 1 else "")
+            for name in LOCKS
+            if (outer, name) in met
+        ]
+        rows.append((f"`{outer}`", ", ".join(inner) or "-"))
+    return markdown(("inside", "were waited for"), rows, "ll")
+
+
+def owners() -> list[str]:
+    """What each lock guards (`csrc/owner.c`)."""
+    rows = []
+    for i in range(lib.NR_OWNED):
+        field, rule = (
+            ffi.string(name(i)).decode() for name in (lib.owned_field_name, lib.owned_field_rule)
+        )
+        rows.append((field, rule))
+    return markdown(("field", "needs"), rows, "ll")
+
+
 TABLES: dict[str, Callable[[], list[str]]] = {
     "predictions": predictions,
     "caches": caches,
     "page": page,
+    "lock_order": lock_order,
+    "owners": owners,
 }
 """What stands between ``<!-- figures: NAME -->`` and ``<!-- end -->``."""

@@ -139,7 +139,7 @@ def test_a_guest_that_dies_is_an_error() -> None:
 def test_impossible_parameters(name: str, settings: dict[str, str], complaint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         compare([find_scenario(name)], settings)
-    assert str(caught.value) == complaint
+    assert str(caught.value) == f"{name}: {complaint}"
 
 
 def test_unknown_scenario_suggests_one() -> None:

@@ -163,6 +163,40 @@ def test_the_order_has_no_circle() -> None:
         assert not (lib.lock_order_allows(outer, inner) and lib.lock_order_allows(inner, outer))
 
 
+def _drawn() -> set[tuple[str, str]]:
+    """The order of docs/locking.md: (outer, inner), as its indentation draws it."""
+    text = DOCS.read_text().split("## The order")[1].split("```text\n")[1].split("```")[0]
+    edges: set[tuple[str, str]] = set()
+    above: list[str] = []
+    for line in text.splitlines():
+        name = line.split()[0]
+        depth = (len(line) - len(line.lstrip())) // 2
+        above[depth:] = [name]
+        if depth:
+            edges.add((above[depth - 1], name))
+    return edges
+
+
+def test_the_drawing_is_the_order_that_is_checked() -> None:
+    inside = _drawn()
+    assert {name for edge in inside for name in edge} == set(LOCKS)
+    for _ in LOCKS:  # what is inside of what is inside
+        inside |= {(a, d) for a, b in inside for c, d in inside if b == c}
+    checked = {
+        (LOCKS[outer], LOCKS[inner])
+        for outer, inner in itertools.product(range(len(LOCKS)), repeat=2)
+        if lib.lock_order_allows(outer, inner)
+    }
+    assert inside == checked
+
+
+def test_every_lock_is_described() -> None:
+    table = DOCS.read_text().split("## The locks")[1].split("##")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.M) == LOCKS
+    sleeping = re.findall(r"^\| `(\w+)` \|.*(?:semaphore|may sleep)", table, re.M)
+    assert sleeping == [name for i, name in enumerate(LOCKS) if lib.lock_sleeps(i)]
+
+
 # ---- holders --------------------------------------------------------------------------
 
 
@@ -363,6 +397,24 @@ def test_the_kernel_keeps_its_own_order(rmap: str, vm_flags_lock: str) -> None:
     assert all(
         lib.lock_order_allows(LOCKS.index(outer), LOCKS.index(inner)) for outer, inner in learned
     )
+
+
+@pytest.mark.parametrize(("rmap", "inner"), [("anonmm", 3), ("anon_vma", 6)])
+def test_an_area_of_a_written_file_is_cut_under_both_locks(
+    guest: Any, rmap: str, inner: int
+) -> None:
+    def cut(task: Any, name: str, a: int, b: int) -> None:
+        data = next(v for v in task.mm.vmas() if v.vm_file and v.vm_flags & lib.VM_WRITE)
+        middle = data.vm_start + (8 << 12)
+        do_mprotect(task.mm, middle, 1 << 12, PROT_READ)
+        do_mprotect(task.mm, middle, 1 << 12, PROT_READ | PROT_WRITE)
+
+    with Machine(rmap=rmap, lock_checks=True) as machine:
+        machine.kernel.on_mark = cut
+        machine.spawn(guest("mremap-data"), ["mremap-data"], stdout=io.BytesIO())
+        assert str(machine.run()) == "exited with 0"
+        machine.check()
+        assert lock_order(machine.core)["i_mmap_lock", LOCKS[inner]] >= 2
 
 
 def test_checks_are_off_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
