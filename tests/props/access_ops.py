@@ -131,5 +131,9 @@ class AccessOps(Frame):
         if not ok:
             mapped = before is not None or page in process.space.attr
             wanted = lib.FAULT_ACCERR if mapped else lib.FAULT_MAPERR
+            if process.space.access(page, write=write) is Access.BEHIND:
+                wanted = lib.FAULT_SIGBUS
+                if fault == lib.FAULT_OOM and self.short_of_memory():
+                    return False
         self.expect(f"fault result at {address:#x}", fault, wanted)
         return ok

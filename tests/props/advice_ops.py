@@ -98,7 +98,8 @@ class AdviceOps(MappingOps):
             if page in actual and page not in process.space.attr:
                 process.space.grow(page)
         for address in range(vector, vector + n):
-            if process.space.attr.get(address // PAGE, 0) & WRITE:
+            page = address // PAGE
+            if process.space.attr.get(page, 0) & WRITE and process.space.backed(page):
                 error, found = self.call(process.mm.read, address, 1)
                 if error:
                     self.expect("errno", bool(error), self.short_of_memory())
@@ -137,7 +138,7 @@ class AdviceOps(MappingOps):
             else:
                 self._partly(process, pages, lambda attr: attr & ~LOCKED)
             return
-        dark = any(not space.attr[page] & PROT for page in pages)
+        dark = any(not space.attr[page] & PROT or not space.backed(page) for page in pages)
         if hole < end or dark:
             allowed = [ENOMEM, EAGAIN] if hole < end or dark else [0]
             self.verdict(error, *allowed, *([0] if hole == end else []))

@@ -20,7 +20,7 @@ from vmemu.mm.consts import (
 )
 
 from .frame import Operation
-from .model import LOCKED, PAGE, TASK_PAGES, WRITE, Space
+from .model import FILE_PAGES, LOCKED, PAGE, TASK_PAGES, WRITE, Space
 from .world import HEAP, World
 
 LOW = 0x40000  # where mappings go by themselves
@@ -186,6 +186,9 @@ class Chooser:
             flags &= ~(MAP_FIXED | MAP_LOCKED | MAP_POPULATE | MAP_GROWSDOWN)
         if space.lock_future and not self.may_lock(space, length // PAGE):
             return ("munlockall", pid)
+        if rng.random() < 0.25 and not flags & MAP_GROWSDOWN:
+            file = rng.randrange(FILE_PAGES)
+            return ("mmap", pid, address & 0xFFFFFFFF, length, prot, flags & ~MAP_ANONYMOUS, file)
         return ("mmap", pid, address & 0xFFFFFFFF, length, prot, flags)
 
     def munmap(self, pid: int, space: Space) -> Operation:

@@ -13,15 +13,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from errno import ENOMEM, errorcode
+from pathlib import Path
 from typing import Any
 
 from vmemu.check import check_machine
 from vmemu.core import Core, lib
 from vmemu.errors import Errno
+from vmemu.fs.inode import Inode
 from vmemu.mm import MemoryManager, Mm
 from vmemu.rmap import RmapScheme, scheme_class
 
-from .model import EXEC, GROWSDOWN, LOCKED, PAGE, PROT, READ, WRITE, Space
+from .model import EXEC, FILE, GROWSDOWN, LOCKED, PAGE, PROT, READ, WRITE, Space
 from .soft_tlb import SoftTlb
 
 Operation = tuple[Any, ...]
@@ -96,6 +98,9 @@ class Frame:
         )
         self.tlb = SoftTlb(self.vm)
         self._directory = tempfile.TemporaryDirectory(prefix="vmemu-props-")
+        path = Path(self._directory.name) / "file"
+        path.write_bytes(FILE)
+        self.inode = Inode(self.vm, str(path))
         self.swap_on = [False] * len(config.swap)
         self.processes: dict[int, Process] = {}
         self.next_pid = 1
@@ -217,10 +222,18 @@ class Frame:
             if attr & PROT and page in process.space.touched:
                 self.op_read(pid, page * PAGE, PAGE)
 
-    def resync(self, process: Process, pages: Iterable[int], attr: int | None = None) -> None:
+    def resync(
+        self,
+        process: Process,
+        pages: Iterable[int],
+        attr: int | None = None,
+        shift: int | None = None,
+        moved: int = 0,
+    ) -> None:
         """Take over which pages are gone, or new and empty, after a call that found no memory.
 
-        ``attr`` is what new ones must look like; without it there may be none.
+        ``attr`` is what new ones must look like; without it there may be none.  They show
+        the file, ``shift`` pages on, as they did before they ``moved``.
         """
         space, actual = process.space, self.actual(process.mm)
         for page in pages:
@@ -229,4 +242,4 @@ class Frame:
                 continue
             kind = lib.pte_kind_at(self.core.m, process.mm.ptr, page * PAGE)
             if attr is not None and kind == lib.PTE_NONE and actual[page] == attr:
-                space.map(page, page + 1, attr)
+                space.map(page, page + 1, attr, None if shift is None else page - moved + shift)

@@ -37,12 +37,21 @@ class MappingOps(AccessOps):
 
     # ---- mmap, munmap
 
-    def op_mmap(self, pid: int, address: int, length: int, prot: int, flags: int) -> None:
-        """Map memory at a hint, at a fixed place, or anywhere."""
+    def op_mmap(
+        self,
+        pid: int,
+        address: int,
+        length: int,
+        prot: int,
+        flags: int,
+        file: int | None = None,
+    ) -> None:
+        """Map memory, or the file from page ``file`` on: at a hint, at a fixed place, anywhere."""
         if not (process := self.process(pid)):
             return
         space = process.space
-        error, found = self.call(do_mmap, process.mm, address, length, prot, flags)
+        backing = (None, 0) if file is None else (self.inode, file)
+        error, found = self.call(do_mmap, process.mm, address, length, prot, flags, *backing)
         pages = page_up(length)
         fixed = flags & MAP_FIXED
         wanted = 0
@@ -51,7 +60,7 @@ class MappingOps(AccessOps):
             return
         if not pages:
             wanted = EINVAL
-        elif flags & MAP_TYPE != MAP_PRIVATE or not flags & MAP_ANONYMOUS:
+        elif flags & MAP_TYPE != MAP_PRIVATE or (file is None and not flags & MAP_ANONYMOUS):
             wanted = ENODEV
         elif fixed and address % PAGE:
             wanted = EINVAL
@@ -74,7 +83,7 @@ class MappingOps(AccessOps):
         attr |= LOCKED if flags & MAP_LOCKED or space.lock_future else 0
         attr |= GROWSDOWN if flags & MAP_GROWSDOWN else 0
         start = found // PAGE
-        space.map(start, start + pages, attr)
+        space.map(start, start + pages, attr, file)
         if flags & MAP_POPULATE or attr & LOCKED:
             self._populated(process, range(start, start + pages))
 
@@ -94,7 +103,7 @@ class MappingOps(AccessOps):
     def _populated(self, process: Process, pages: Iterable[int]) -> None:
         """Pages that were brought in, as far as they can be accessed and memory allows."""
         for page in pages:
-            if process.space.attr[page] & PROT:
+            if process.space.attr[page] & PROT and process.space.backed(page):
                 process.space.touched.add(page)
                 if self._present(process, page):
                     process.space.touch(page)
@@ -179,9 +188,10 @@ class MappingOps(AccessOps):
         ):
             self.verdict(error, EINVAL)
             return
-        attr = space.attr.get(start)
+        look = space.look(start)
+        attr, shift = look
         uniform = attr is not None and all(
-            space.attr.get(page) == attr for page in range(start, start + min(count, pages))
+            space.look(page) == look for page in range(start, start + min(count, pages))
         )
         if not error and not uniform and count >= pages and not fixed:
             # 2.6.7 shrinks whatever is there, or nothing.
@@ -198,7 +208,7 @@ class MappingOps(AccessOps):
                 gone += range(target, target + pages)
             elif error == ENOMEM:
                 gone += self.actual(process.mm).keys() - space.attr.keys()
-            self.resync(process, gone, attr if error == ENOMEM else None)
+            self.resync(process, gone, attr if error == ENOMEM else None, shift, target - start)
             if uniform and error == EFAULT:
                 self.results["mremap", "EFAULT within equal pages"] += 1
             return
@@ -222,9 +232,10 @@ class MappingOps(AccessOps):
             space.move(start, kept, found // PAGE)
             self.results["mremap", "moved"] += 1
             if start in self.actual(process.mm) and self.short_of_memory():
-                self.resync(process, range(start, start + kept), attr)
+                self.resync(process, range(start, start + kept), attr, shift)
         begin = found // PAGE
-        space.map(begin + kept, begin + pages, attr)
+        file = None if shift is None else start + kept + shift
+        space.map(begin + kept, begin + pages, attr, file)
         if attr & LOCKED:
             self._populated(process, range(begin + kept, begin + pages))
 

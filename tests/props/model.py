@@ -2,12 +2,14 @@
 
 Nothing here knows of frames, page tables, swap or reverse maps.  A page is a virtual page
 number; its attributes are PROT_* bits plus LOCKED and GROWSDOWN; its contents are 4096
-bytes, or absent while they are all zero.  All page ranges are half open.
+bytes, or absent until it is written.  Before that it shows zeroes, or a page of the one file
+that can be mapped.  All page ranges are half open.
 """
 
 from __future__ import annotations
 
 import enum
+import random
 from dataclasses import dataclass, field
 
 PAGE = 4096
@@ -15,6 +17,8 @@ READ, WRITE, EXEC = 1, 2, 4
 PROT = READ | WRITE | EXEC
 LOCKED, GROWSDOWN = 0x10, 0x20
 ZEROES = bytes(PAGE)
+FILE = random.Random(1991).randbytes(24 * PAGE - 1000)  # what the file holds
+FILE_PAGES = 24
 TASK_PAGES = 0xC0000
 
 
@@ -23,6 +27,7 @@ class Access(enum.Enum):
 
     ALLOWED = "allowed"
     DENIED = "denied"
+    BEHIND = "mapped behind the end of the file"
     UNMAPPED = "unmapped"
     GROWS = "grows the area above"
     MAY_GROW = "may grow it, depending on where it ends or on its rights"
@@ -34,6 +39,7 @@ class Space:
 
     attr: dict[int, int] = field(default_factory=dict)
     data: dict[int, bytes] = field(default_factory=dict)
+    file: dict[int, int] = field(default_factory=dict)  # the file's page that is mapped there
     touched: set[int] = field(default_factory=set)  # may have a pte; all others have none
     pinned: set[int] = field(default_factory=set)  # locked and seen present: must stay so
     brk: int = 0
@@ -45,6 +51,7 @@ class Space:
         return Space(
             attr={page: attr & ~LOCKED for page, attr in self.attr.items()},
             data=dict(self.data),
+            file=dict(self.file),
             touched=set(self.touched),
             brk=self.brk,
             stack_limit=self.stack_limit,
@@ -52,19 +59,22 @@ class Space:
 
     # ---- changing what is mapped
 
-    def map(self, start: int, end: int, attr: int) -> None:
-        """Fresh pages, instead of whatever was there."""
+    def map(self, start: int, end: int, attr: int, file: int | None = None) -> None:
+        """Fresh pages, instead of whatever was there; ``file``: the file's from there on."""
         self.unmap(start, end)
         self.attr.update(dict.fromkeys(range(start, end), attr))
+        if file is not None:
+            self.file.update((page, file + page - start) for page in range(start, end))
 
     def unmap(self, start: int, end: int) -> None:
         """Forget pages."""
         for page in range(start, end):
             if self.attr.pop(page, None) is not None:
                 self.clear(page)
+                self.file.pop(page, None)
 
     def clear(self, page: int) -> None:
-        """The page reads zeroes again, and has no pte."""
+        """The page shows zeroes or the file again, and has no pte."""
         self.data.pop(page, None)
         self.touched.discard(page)
         self.pinned.discard(page)
@@ -91,6 +101,7 @@ class Space:
             (
                 self.attr.get(page),
                 self.data.get(page),
+                self.file.get(page),
                 page in self.touched,
                 page in self.pinned,
             )
@@ -98,9 +109,9 @@ class Space:
         ]
         self.unmap(old, old + count)
         self.unmap(new, new + count)
-        for page, (attr, data, touched, pinned) in enumerate(moved, new):
+        for page, (attr, data, file, touched, pinned) in enumerate(moved, new):
             assert attr is not None
-            self.attr[page] = attr
+            self.map(page, page + 1, attr, file)
             if data is not None:
                 self.data[page] = data
             if touched:
@@ -127,8 +138,9 @@ class Space:
         """What becomes of an access."""
         attr = self.attr.get(page)
         if attr is not None:
-            allowed = attr & (WRITE if write else PROT)
-            return Access.ALLOWED if allowed else Access.DENIED
+            if not attr & (WRITE if write else PROT):
+                return Access.DENIED
+            return Access.ALLOWED if self.backed(page) else Access.BEHIND
         above = min((other for other in self.attr if other > page), default=None)
         if above is None or not self.attr[above] & GROWSDOWN:
             return Access.UNMAPPED
@@ -141,6 +153,26 @@ class Space:
         denied = not self.attr[above] & (WRITE if write else PROT)
         return Access.MAY_GROW if denied or top - page > self.stack_limit else Access.GROWS
 
+    def backed(self, page: int) -> bool:
+        """Whether there is anything to show: a page behind the end of the file has nothing.
+
+        One that was written keeps what it got, which it could only get before a move.
+        """
+        return page in self.data or self.file.get(page, 0) < FILE_PAGES
+
+    def look(self, page: int) -> tuple[int | None, int | None]:
+        """What pages of one vma have in common."""
+        file = self.file.get(page)
+        return self.attr.get(page), None if file is None else file - page
+
+    def contents(self, page: int) -> bytes:
+        """All of a mapped page."""
+        data = self.data.get(page)
+        if data is None and page in self.file:
+            at = self.file[page] * PAGE
+            data = FILE[at : at + PAGE].ljust(PAGE, b"\0")
+        return ZEROES if data is None else data
+
     def grow(self, page: int) -> None:
         """Extend the area above down to ``page``."""
         above = min(other for other in self.attr if other > page)
@@ -149,7 +181,7 @@ class Space:
     def read(self, address: int, n: int) -> bytes:
         """The contents of mapped pages."""
         first, last = address // PAGE, (address + n - 1) // PAGE
-        pages = b"".join(self.data.get(page, ZEROES) for page in range(first, last + 1))
+        pages = b"".join(map(self.contents, range(first, last + 1)))
         return pages[address % PAGE :][:n]
 
     def write(self, address: int, data: bytes) -> None:
@@ -157,7 +189,7 @@ class Space:
         while data:
             page, offset = divmod(address, PAGE)
             piece = data[: PAGE - offset]
-            old = self.data.get(page, ZEROES)
+            old = self.contents(page)
             self.data[page] = old[:offset] + piece + old[offset + len(piece) :]
             address += len(piece)
             data = data[len(piece) :]
