@@ -19,12 +19,11 @@ class RevisionError(Exception):
 
 def git(*args: str) -> str:
     """Standard output of a git command in this tree; RevisionError."""
-    done = subprocess.run(
-        ["git", "--no-optional-locks", "-C", str(ROOT), *args],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["git", "--no-optional-locks", "-C", str(ROOT), *args]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise RevisionError("git is not installed") from None
     if done.returncode:
         raise RevisionError(done.stderr.strip())
     return done.stdout.strip()
@@ -34,7 +33,7 @@ def describe() -> str:
     """The commit of this tree, with a + when files differ from it; "" outside git."""
     try:
         return git("describe", "--always", "--dirty=+")
-    except (RevisionError, OSError):
+    except RevisionError:
         return ""
 
 
@@ -44,7 +43,7 @@ def built(revision: str) -> Iterator[tuple[str, Path]]:
     try:
         commit = git("rev-parse", "--verify", "--short", f"{revision}^{{commit}}")
     except RevisionError as error:
-        raise RevisionError(f"git knows no commit {revision!r}") from error
+        raise RevisionError(f"cannot compare with commit {revision!r}: {error}") from error
     with tempfile.TemporaryDirectory(prefix="vmemu-bench-") as directory:
         tree = Path(directory) / "tree"
         git("worktree", "add", "--detach", str(tree), commit)
