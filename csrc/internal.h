@@ -235,6 +235,14 @@ static inline void step(struct vmemu *m, enum step_kind kind,
 		step_watched(m, kind, kaddr(m, object));
 }
 
+/* One pte of many: the loop tests once for the explorer and adds up the steps. */
+static inline void step_of_many(struct vmemu *m, bool explored,
+				const pte_t *pte)
+{
+	if (unlikely(explored))
+		step_watched(m, STEP_write, kaddr(m, pte));
+}
+
 /*
  * An access to something shared that no lock guards, where another path might
  * run as well; of no interest to anybody but the explorer.

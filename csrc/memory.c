@@ -61,6 +61,7 @@ static void zap_pte(struct vmemu *m, pte_t *slot, struct gather *gather)
 static void zap_range(struct vmemu *m, struct mm_struct *mm, kulong start,
 		      kulong end, struct gather *gather)
 {
+	const bool explored = m->watch & WATCH_EXPLORE;
 	uint64_t n = 0;
 
 	owned(m, page_table, mm);
@@ -73,12 +74,13 @@ static void zap_range(struct vmemu *m, struct mm_struct *mm, kulong start,
 		if (pte)
 			for (; start < next; start += PAGE_SIZE, pte++)
 				if (*pte) {
-					step(m, STEP_write, pte);
+					step_of_many(m, explored, pte);
 					zap_pte(m, pte, gather);
 					n++;
 				}
 		start = next;
 	}
+	m->steps += n;
 	m->counter[CNT_zap_ptes] += n;
 }
 
@@ -143,12 +145,14 @@ int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 		    struct mm_struct *src, struct vm_area_struct *vma)
 {
 	kulong start = vma->vm_start, end = vma->vm_end;
-	uint64_t n = 0;
+	const bool explored = m->watch & WATCH_EXPLORE;
+	uint64_t total = 0;
 
 	flush_tlb(m);
 	while (start < end) {
 		kulong next = (start + PGDIR_SIZE) & ~(PGDIR_SIZE - 1);
 		pte_t *from, *to;
+		uint64_t n = 0;
 
 		if (next > end || next < start)
 			next = end;
@@ -168,17 +172,19 @@ int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 			from = pte_lookup(m, src, start);
 			for (; start < next; start += PAGE_SIZE, from++, to++)
 				if (*from) {
-					step(m, STEP_write, from);
+					step_of_many(m, explored, from);
 					set_pte(m, to,
 						copy_pte(m, dst, vma, from));
 					n++;
 				}
+			m->steps += n;
+			total += n;
 			ptl_unlock(m, src);
 			ptl_unlock(m, dst);
 		}
 		start = next;
 	}
-	m->counter[CNT_fork_ptes] += n;
+	m->counter[CNT_fork_ptes] += total;
 	return 0;
 }
 

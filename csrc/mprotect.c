@@ -7,6 +7,8 @@ void change_protection(struct vmemu *m, struct mm_struct *mm,
 		       kulong prot)
 {
 	const pte_t keep = PAGE_MASK | _PAGE_ACCESSED | _PAGE_DIRTY;
+	const bool explored = m->watch & WATCH_EXPLORE;
+	uint64_t n = 0;
 
 	(void)vma;
 	ptl_lock(m, mm);
@@ -20,12 +22,14 @@ void change_protection(struct vmemu *m, struct mm_struct *mm,
 		if (pte)
 			for (; start < next; start += PAGE_SIZE, pte++)
 				if (pte_present(*pte)) {
-					step(m, STEP_write, pte);
+					step_of_many(m, explored, pte);
 					*pte = (*pte & keep) | prot;
-					count(m, CNT_protect_ptes);
+					n++;
 				}
 		start = next;
 	}
+	m->steps += n;
+	m->counter[CNT_protect_ptes] += n;
 	flush_tlb(m);
 	ptl_unlock(m, mm);
 }
