@@ -17,7 +17,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 
-from bench import host, report
+from bench import host, report, targets
 from bench.platforms import Host, NotMeasured, Platform, Vmemu, peers
 from bench.revision import RevisionError, built
 from bench.rows import EMPTY, ROWS, Kind, Row, select
@@ -38,6 +38,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--cpu", type=int, help="the host CPU to run on (default: the last)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument(
+        "--targets", action="store_true", help="print what is promised and kept, as Markdown"
+    )
     parser.add_argument("--list", action="store_true", help="list the rows and end")
     parser.add_argument(
         "--verbose", action="store_true", help="report progress, and what start-up imports"
@@ -45,6 +48,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.rounds < 1:
         parser.error("--rounds must be at least 1")
+    if args.targets and args.rows == "*":
+        args.rows = ",".join(target.row for target in targets.TARGETS)
     try:
         args.selected = select(args.rows.split(","))
     except ValueError as error:
@@ -136,6 +141,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(report.as_json(machine, settings, lines, order), indent=1))
         return 0
     print(", ".join(f"{name} {value}" for name, value in machine.items() if value))
+    if args.targets:
+        print(targets.markdown(lines, [name for name in order if name in schemes]))
+        return 0
     print(report.table(lines, order))
     for sentence in report.skipped(lines, order):
         print(f"not measured: {sentence}")

@@ -9,6 +9,9 @@ import pytest
 pytest.importorskip("bench.scale", reason="the bench is not beside the tests")
 from bench import scale
 from bench.growth import LOOPS
+from bench.report import Cell, Line
+from bench.rows import ROWS
+from bench.targets import TARGETS, Target
 
 SMALL = tuple(
     scale.Growth(g.name, g.what, g.unit, g.sizes[:2], g.operations, g.schemes)
@@ -52,3 +55,23 @@ def test_a_wrong_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_all_loops_are_growths() -> None:
     assert set(LOOPS) == {growth.name for growth in scale.GROWTHS}
+
+
+def test_a_promise_is_kept_broken_or_unknown() -> None:
+    rows = {row.name: row for row in ROWS}
+
+    def verdict(target: Target, **medians: float) -> bool | None:
+        cells = {name: Cell([ns]) for name, ns in medians.items()}
+        return target.measured(Line(rows[target.row], cells), "anon_vma")[1]
+
+    touch, getpid = Target("touch", 0.35), Target("getpid", 1.0, value=1000)
+    assert verdict(touch, anon_vma=3, native=10) is True
+    assert verdict(touch, anon_vma=4, native=10) is False
+    assert verdict(touch, anon_vma=4) is None
+    assert verdict(getpid, anon_vma=900, native=1000) is True
+    assert verdict(getpid, anon_vma=900, native=800) is False
+    assert verdict(getpid, anon_vma=1100) is False
+
+
+def test_promises_are_about_rows() -> None:
+    assert {target.row for target in TARGETS} <= {row.name for row in ROWS}
