@@ -44,7 +44,7 @@ def plot_growths(scale: Scale, directory: Path) -> Iterator[Path]:
         low, high = axes.get_ylim()
         axes.set_ylim(low / 1.6, high * 1.6)
         axes.set_xlabel(growth.what)
-        axes.set_ylabel("ns an operation")
+        axes.set_ylabel("CPU ns an operation")
         axes.grid(True, which="major", alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -234,7 +234,7 @@ def table(scale: Scale) -> str:
                 ]
             )
         widths = [max(len(row[i]) for row in grid) for i in range(len(head))]
-        out.append(f"{growth.what}, ns an operation")
+        out.append(f"{growth.what}, CPU ns an operation")
         for row in grid:
             left = [row[i].ljust(widths[i]) for i in (0, 1)]
             right = [row[i].rjust(widths[i]) for i in range(2, len(row) - 1)]
@@ -280,7 +280,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench scale", description=__doc__)
     names = [growth.name for growth in GROWTHS]
     parser.add_argument("--only", default=",".join(names), help="growths, by commas")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds (default 5)")
     parser.add_argument("--rmap", default="anon_vma,anonmm", help="schemes, by commas")
     parser.add_argument("--plot", metavar="DIRECTORY", help="write a plot of each growth there")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
