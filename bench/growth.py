@@ -2,8 +2,8 @@
 
 ``growth.py NAME SIZE SCHEME`` prints a line of JSON: nanoseconds of one operation by name,
 and what host memory the process took.  It is CPU time that is taken: the question is how
-much work there is, not who else runs on the host.  Each run is a process of its own, so that its peak
-memory is its own and none inherits another's caches.
+much work there is, not who else runs on the host.  Each run is a process of its own, so that
+its peak memory is its own and none inherits another's caches.
 """
 
 from __future__ import annotations
@@ -93,13 +93,13 @@ def vmas(size: int, rmap: str) -> tuple[Costs, int]:
         costs = {
             "find": each(lambda at: lib.find_vma(m, mm.ptr, at)),
             "mmap": each(lambda at: do_mmap(mm, at + gap, PAGE_SIZE, 0, FIXED)),
-            "munmap": each(lambda at: do_munmap(mm, at, PAGE_SIZE)),
             "mprotect": each(
                 lambda at: (
                     lib.find_vma(m, mm.ptr, at).vm_start == at
                     and do_mprotect(mm, at, PAGE_SIZE, READ)
                 )
             ),
+            "munmap": each(lambda at: do_munmap(mm, at, PAGE_SIZE)),
             "mmap anywhere": each(
                 lambda at: found.append(do_mmap(mm, 0, 2 * PAGE_SIZE, 7, PRIVATE))
             ),

@@ -72,8 +72,8 @@ GROWTHS = (
         (
             Operation("find", "log n, and the cache misses of a tree"),
             Operation("mmap", "log n"),
-            Operation("munmap", "log n"),
             Operation("mprotect", "log n"),
+            Operation("munmap", "log n"),
             Operation("mmap anywhere", "log n behind the last, n once it has to search"),
             Operation("fork, a vma", "log n"),
             Operation("exit, a vma", "constant"),
