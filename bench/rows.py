@@ -82,6 +82,14 @@ ROWS: tuple[Row, ...] = (
         guest="touch",
         machine={"fault_path": "python"},
     ),
+    Row(
+        "touch-checked",
+        "the same, every lock and guarded write checked",
+        4096,
+        4096,
+        guest="touch",
+        machine={"lock_checks": True},
+    ),
     Row("touch-map", "map, touch, unmap, per page", 4096, 4096),
     Row("read-map", "map, read, unmap, per page", 4096, 4096),
     Row("cow", "write to a page shared by fork", 4096, 4096),
@@ -92,6 +100,14 @@ ROWS: tuple[Row, ...] = (
     *(
         Row(f"fork-{n}", f"fork with {n} pages", n, unit="us", guest="fork")
         for n in (16, 64, 256, 1024, 4096, 16384)
+    ),
+    Row(
+        "fork-checked",
+        "fork with 4096 pages, every lock and guarded write checked",
+        4096,
+        unit="us",
+        guest="fork",
+        machine={"lock_checks": True},
     ),
     Row("fork-wait", "fork, exit and wait with 4096 pages", 4096, unit="us"),
     Row("getpid", "a system call", 1000, 1000),

@@ -85,6 +85,21 @@ def test_all_scenarios_are_as_predicted(vmemu: Vmemu) -> None:
     assert all(row.endswith("  yes") for row in rows)
 
 
+def test_locks_before_and_after_rmap_34(vmemu: Vmemu) -> None:
+    done = vmemu("compare vm-flags-locking --rmap anonmm --set N=3 --set V=2 --set H=9")
+    first, second = done.out.split("\n\n")
+    assert first.splitlines()[1].endswith("  yes")
+    rows = {line.split()[1]: line.split()[2:] for line in second.splitlines()[1:]}
+    assert rows["mlock"][:1] + rows["mlock"][3:5] == ["3", "6", "6"]
+    assert all(line.endswith("  the same") for line in second.splitlines()[1:])
+    shown = json.loads(vmemu("compare vm-flags-locking --rmap anonmm --json").out)
+    phase = shown["rmap34"]["anonmm"]["phases"]["munlock"]
+    assert phase["page_table_locks_saved"] == phase["vm_flags_writes"] == 16
+    refused = vmemu("compare vm-flags-locking --vm-flags-lock mmap_sem")
+    assert refused.status == 2
+    assert "runs with both values of vm_flags_lock" in refused.err
+
+
 def test_a_scheme_named_twice_is_run_once(vmemu: Vmemu) -> None:
     done = vmemu("compare fork-brk --rmap anonmm --rmap anonmm")
     assert len(done.out.splitlines()) == 2

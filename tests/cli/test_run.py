@@ -133,6 +133,25 @@ def test_stats(vmemu: Vmemu) -> None:
     caches = {line.split()[0]: line.split()[1:] for line in done.err.splitlines() if line}
     assert caches["anonmm"][:2] == ["1", "24"]
     assert caches["vm_area_struct"][1] == "72"
+    assert caches["lock"] == ["acquired", "trylocks", "failed", "steps", "held"]
+    acquired, failed, held = map(int, caches["page_table_lock"])
+    assert acquired > 64  # at least once for each page
+    assert held > 64
+    assert failed == 0
+
+
+def test_vm_flags_lock(vmemu: Vmemu) -> None:
+    acquired = {}
+    for lock in ("page_table_lock", "mmap_sem"):
+        done = vmemu(f"run --json --vm-flags-lock {lock} vm-flags")
+        stats = json.loads(done.err)["stats"]
+        acquired[lock] = stats["locks"]["page_table_lock"]["acquired"]
+    saved = stats["counters"]["vm_flags_writes"]
+    assert saved > 0
+    assert acquired["page_table_lock"] - acquired["mmap_sem"] == saved
+    refused = vmemu("run --vm-flags-lock both hello")
+    assert refused.status == 2
+    assert "vm_flags_lock must be mmap_sem or page_table_lock, not 'both'" in refused.err
 
 
 def test_json_is_the_last_line_of_stderr(vmemu: Vmemu) -> None:
