@@ -133,6 +133,27 @@ def fault(machine: Machine, pages: int, rep: int) -> list[float]:
     return spent
 
 
+def explore(machine: Machine, pages: int, rep: int) -> list[float]:
+    """All interleavings of `vmemu explore mlock-vs-unmap`, per complete one.
+
+    It has a machine of its own; the worker's only names the scheme.
+    """
+    from vmemu.explore import Explorer, Settings
+    from vmemu.explore.catalogue import find_scenario
+
+    settings = Settings(rmap=machine.vm.rmap.name, values={"PAGES": pages})
+    spent: list[float] = []
+    for _ in range(rep):
+        with Explorer(find_scenario("mlock-vs-unmap")(settings)) as explorer:
+            start = perf_counter_ns()
+            report = explorer.explore()
+            took = perf_counter_ns() - start
+        assert report.complete
+        assert report.violation is None
+        spent.append(took / report.interleavings)
+    return spent
+
+
 LOOPS: dict[str, Callable[[Machine, int, int], list[float]]] = {
     "zap": zap,
     "copy": copy,
@@ -141,4 +162,5 @@ LOOPS: dict[str, Callable[[Machine, int, int], list[float]]] = {
     "probe": probe,
     "fault": fault,
     "fault-python": fault,
+    "explore": explore,
 }

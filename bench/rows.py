@@ -131,6 +131,15 @@ ROWS: tuple[Row, ...] = (
     _micro("protect", "mprotect changes a pte", 16384),
     _micro("probe", "look for a page in one of 64 mms", 64 * 256),
     _micro("fault", "a first write, without the CPU", 4096),
+    Row(
+        "explore",
+        "explore: an order of mlock and reclaim, 2 pages",
+        2,
+        unit="us",
+        kind=Kind.MICRO,
+        guest="explore",
+        emulated=True,
+    ),
     _micro("fault-python", "the same, through Python", 4096, fault_path="python"),
 )
 

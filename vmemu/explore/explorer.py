@@ -143,13 +143,22 @@ class Explorer:
             if problems:
                 report.violation = self._violation(problems)
                 break
-            more = endless or lib.explore_advance(m)
+            more = endless or self.advance()
         report.interleavings, report.redundant = runs - redundant, redundant
         report.outcomes = len(self.outcomes)
         report.longest, report.complete = longest, not more
         return report
 
+    def advance(self) -> bool:
+        """Prescribe the next run; False when there is nothing left that matters."""
+        return bool(lib.explore_advance(self.m))
+
     # ---- one run
+
+    @property
+    def last_results(self) -> list[Any]:
+        """What the paths returned in the last run; an Errno as a negative number."""
+        return list(self._results)
 
     def prescribe(self, choices: bytes) -> None:
         """Let the next run follow these paths, step by step."""

@@ -84,8 +84,8 @@ class Scenario:
     name: ClassVar[str] = ""
     #: Parameters of ``--set`` with their defaults.
     parameters: ClassVar[dict[str, int]] = {}
-    #: Schemes under which there is something to explore; empty = every one.
-    schemes: ClassVar[tuple[str, ...]] = ()
+    #: The scheme to use instead of the settings' one.
+    scheme: ClassVar[type[RmapScheme] | None] = None
 
     def __init__(self, settings: Settings) -> None:
         unknown = settings.values.keys() - self.parameters.keys()
@@ -101,7 +101,7 @@ class Scenario:
         self.values = self.parameters | settings.values
         self.results: dict[str, Any] = {}
         self.names: dict[int, str] = {}  # of mms, by kptr
-        scheme = scheme_class(settings.rmap)
+        scheme = self.scheme or scheme_class(settings.rmap)
         self.core = Core(FRAMES * PAGE_SIZE, scheme.walker)
         try:
             self._boot(scheme)
@@ -196,12 +196,19 @@ class Scenario:
     # ---- for checks
 
     def absent(self, mm: Mm, start: int, pages: int) -> list[int]:
-        """Addresses of the pages of a range that are not in memory."""
-        return [
-            at
-            for at in range(start, start + pages * PAGE_SIZE, PAGE_SIZE)
-            if lib.pte_kind_at(self.m, mm.ptr, at) != lib.PTE_PRESENT
-        ]
+        """Addresses of the pages of a range that are not in memory.
+
+        In a path, each look is a step of its own: others may come before and after.
+        """
+        m = self.m
+        found = []
+        for at in range(start, start + pages * PAGE_SIZE, PAGE_SIZE):
+            if m.watch & lib.WATCH_EXPLORE:
+                pte = self.core.kaddr(lib.pte_offset(m, mm.ptr, at))
+                lib.explore_step(m, lib.STEP_read, -1, pte)
+            if lib.pte_kind_at(m, mm.ptr, at) != lib.PTE_PRESENT:
+                found.append(at)
+        return found
 
     def contents(self, mm: Mm, start: int, pages: int) -> Iterator[int | None]:
         """The first byte of each page of a range, wherever it is; None where there is none.
