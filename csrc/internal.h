@@ -236,10 +236,9 @@ static inline void step(struct vmemu *m, enum step_kind kind,
 }
 
 /* One pte of many: the loop tests once for the explorer and adds up the steps. */
-static inline void step_of_many(struct vmemu *m, bool explored,
-				const pte_t *pte)
+static inline void step_of_many(struct vmemu *m, bool told, const pte_t *pte)
 {
-	if (unlikely(explored))
+	if (unlikely(told))
 		step_watched(m, STEP_write, kaddr(m, pte));
 }
 
@@ -254,6 +253,12 @@ static inline void shared(struct vmemu *m, enum step_kind kind,
 		step_watched(m, kind, kaddr(m, object));
 }
 
+/* For loops, which need not ask for each page whether to tell the explorer. */
+static inline bool explored(const struct vmemu *m)
+{
+	return unlikely(m->watch & WATCH_EXPLORE);
+}
+
 /* A shared access that is part of the step in progress. */
 static inline void touch(struct vmemu *m, enum step_kind kind,
 			 const void *object)
@@ -262,19 +267,26 @@ static inline void touch(struct vmemu *m, enum step_kind kind,
 		explore_touch(m, kind, kaddr(m, object));
 }
 
-/* A store to a pte that comes some steps after the one that announced it. */
+/* A store to a pte that does not belong to the step that looked at it. */
 static inline void set_pte(struct vmemu *m, pte_t *slot, pte_t pte)
 {
-	touch(m, STEP_write, slot);
+	shared(m, STEP_write, slot);
 	*slot = pte;
 }
 
 /* The explorer hears of rss where it decides whether a walker looks at mm. */
-static inline void rss_add(struct vmemu *m, struct mm_struct *mm, int n)
+static inline void rss_inc(struct vmemu *m, struct mm_struct *mm)
 {
-	if (!mm->rss || !(mm->rss + (kulong)n))
+	if (unlikely(!mm->rss))
 		touch(m, STEP_write, &mm->rss);
-	mm->rss += (kulong)n;
+	mm->rss++;
+}
+
+static inline void rss_sub(struct vmemu *m, struct mm_struct *mm, kulong n)
+{
+	if (n == mm->rss)
+		touch(m, STEP_write, &mm->rss);
+	mm->rss -= n;
 }
 
 static inline bool has_pages(struct vmemu *m, const struct mm_struct *mm)

@@ -22,10 +22,12 @@ struct gather {
 
 static void flush_gather(struct vmemu *m, struct gather *gather)
 {
+	bool told = explored(m);
 	uint32_t i;
 
 	for (i = 0; i < gather->n; i++) {
-		shared(m, STEP_read, &gather->pages[i]->flags);
+		if (told)
+			shared(m, STEP_read, &gather->pages[i]->flags);
 		if (gather->pages[i]->flags & PG_swapcache)
 			leave_swap_cache(m, gather->pages[i]);
 	}
@@ -61,7 +63,7 @@ static void zap_pte(struct vmemu *m, pte_t *slot, struct gather *gather)
 static void zap_range(struct vmemu *m, struct mm_struct *mm, kulong start,
 		      kulong end, struct gather *gather)
 {
-	const bool explored = m->watch & WATCH_EXPLORE;
+	const bool told = explored(m);
 	uint64_t n = 0;
 
 	owned(m, page_table, mm);
@@ -74,7 +76,7 @@ static void zap_range(struct vmemu *m, struct mm_struct *mm, kulong start,
 		if (pte)
 			for (; start < next; start += PAGE_SIZE, pte++)
 				if (*pte) {
-					step_of_many(m, explored, pte);
+					step_of_many(m, told, pte);
 					zap_pte(m, pte, gather);
 					n++;
 				}
@@ -95,7 +97,7 @@ void zap_page_range(struct vmemu *m, struct mm_struct *mm,
 	zap_range(m, mm, start, end, &gather);
 	flush_tlb(m);
 	flush_gather(m, &gather);
-	rss_add(m, mm, -(int)gather.rss);
+	rss_sub(m, mm, gather.rss);
 	ptl_unlock(m, mm);
 }
 
@@ -113,7 +115,7 @@ void unmap_vmas(struct vmemu *m, struct mm_struct *mm, kulong start, kulong end)
 	}
 	flush_tlb(m);
 	flush_gather(m, &gather);
-	rss_add(m, mm, -(int)gather.rss);
+	rss_sub(m, mm, gather.rss);
 	ptl_unlock(m, mm);
 }
 
@@ -136,7 +138,7 @@ static pte_t copy_pte(struct vmemu *m, struct mm_struct *dst,
 		pte &= ~(pte_t)_PAGE_DIRTY;
 	get_page(m, page);
 	page_dup_rmap(m, page);
-	rss_add(m, dst, 1);
+	rss_inc(m, dst);
 	return pte & ~(pte_t)_PAGE_ACCESSED;
 }
 
@@ -145,7 +147,7 @@ int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 		    struct mm_struct *src, struct vm_area_struct *vma)
 {
 	kulong start = vma->vm_start, end = vma->vm_end;
-	const bool explored = m->watch & WATCH_EXPLORE;
+	const bool told = explored(m);
 	uint64_t total = 0;
 
 	flush_tlb(m);
@@ -172,9 +174,10 @@ int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 			from = pte_lookup(m, src, start);
 			for (; start < next; start += PAGE_SIZE, from++, to++)
 				if (*from) {
-					step_of_many(m, explored, from);
-					set_pte(m, to,
-						copy_pte(m, dst, vma, from));
+					step_of_many(m, told, from);
+					*to = copy_pte(m, dst, vma, from);
+					if (told)
+						touch(m, STEP_write, to);
 					n++;
 				}
 			m->steps += n;
@@ -198,7 +201,7 @@ static void map_anon(struct vmemu *m, struct mm_struct *mm,
 	if (vma->vm_flags & VM_WRITE)
 		pte |= _PAGE_RW;
 	set_pte(m, slot, pte | _PAGE_DIRTY);
-	rss_add(m, mm, 1);
+	rss_inc(m, mm);
 	page_add_anon_rmap(m, page, vma, address);
 	lru_cache_add_active(m, page);
 }
@@ -264,7 +267,7 @@ int do_no_page(struct vmemu *m, struct mm_struct *mm,
 	} else {
 		owned(m, page_table, mm);
 		*slot = mk_pte(m, page, vma->vm_page_prot & ~(kulong)_PAGE_RW);
-		rss_add(m, mm, 1);
+		rss_inc(m, mm);
 		page_add_file_rmap(m, page);
 	}
 	ptl_unlock(m, mm);
@@ -342,7 +345,7 @@ int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 	if (!m->in_hook || page_executed(old))
 		flush_tlb(m);
 	if (!(old->flags & PG_reserved)) {
-		rss_add(m, mm, -1);
+		rss_sub(m, mm, 1);
 		page_remove_rmap(m, old);
 		put_page(m, old);
 		count(m, CNT_pgcow);
@@ -420,7 +423,7 @@ int do_swap_page(struct vmemu *m, struct mm_struct *mm,
 	swap_free(m, entry);
 	if (vm_swap_full(m))
 		remove_exclusive_swap_page(m, page);
-	rss_add(m, mm, 1);
+	rss_inc(m, mm);
 	pte = mk_pte(m, page, vma->vm_page_prot);
 	if (write && can_share_swap_page(m, page)) {
 		pte |= _PAGE_RW | _PAGE_DIRTY;

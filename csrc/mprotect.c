@@ -7,7 +7,7 @@ void change_protection(struct vmemu *m, struct mm_struct *mm,
 		       kulong prot)
 {
 	const pte_t keep = PAGE_MASK | _PAGE_ACCESSED | _PAGE_DIRTY;
-	const bool explored = m->watch & WATCH_EXPLORE;
+	const bool told = explored(m);
 	uint64_t n = 0;
 
 	(void)vma;
@@ -22,7 +22,7 @@ void change_protection(struct vmemu *m, struct mm_struct *mm,
 		if (pte)
 			for (; start < next; start += PAGE_SIZE, pte++)
 				if (pte_present(*pte)) {
-					step_of_many(m, explored, pte);
+					step_of_many(m, told, pte);
 					*pte = (*pte & keep) | prot;
 					n++;
 				}

@@ -176,7 +176,7 @@ static void clear_pte(struct vmemu *m, struct page *page, struct mm_struct *mm,
 		BUG_ON(m, swap_duplicate(m, page->private));
 		set_pte(m, pte, swp_entry_to_pte(page->private));
 	}
-	rss_add(m, mm, -1);
+	rss_sub(m, mm, 1);
 	remove_rmap(m, page);
 	put_page(m, page);
 }

@@ -283,8 +283,8 @@ static void unuse_pte(struct vmemu *m, struct mm_struct *mm,
 {
 	uint32_t entry = pte_to_swp_entry(*slot);
 
-	touch(m, STEP_read, &vma->vm_flags);
-	rss_add(m, mm, 1);
+	shared(m, STEP_read, &vma->vm_flags);
+	rss_inc(m, mm);
 	set_pte(m, slot,
 		mk_pte(m, page, vma->vm_page_prot) & ~(pte_t)_PAGE_ACCESSED);
 	page_add_anon_rmap(m, page, vma, address);

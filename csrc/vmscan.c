@@ -102,14 +102,17 @@ static uint32_t release_run(struct vmemu *m, struct page *const *pages,
 {
 	struct zone *zone = &m->k->zone;
 	kulong active = pages[0]->flags & PG_active;
+	bool told = explored(m);
 	uint32_t i = 0;
 
 	if (!goes_plainly(pages[0], active))
 		return 0;
 	owned(m, lru, zone);
 	do {
-		touch(m, STEP_write, &pages[i]->_count);
-		touch_lru(m, pages[i]);
+		if (told) {
+			touch(m, STEP_write, &pages[i]->_count);
+			touch_lru(m, pages[i]);
+		}
 		pages[i]->_count = 0;
 		pages[i]->flags = PG_buddy;
 		i++;

@@ -177,8 +177,9 @@ def _value(name: str, word: int) -> str:
 
 
 def rows(names: Names, steps: Sequence[Step], *, full: bool = False) -> Iterator[tuple[int, str]]:
-    """``(path, text)`` of each step; unless ``full``, of those on what several paths touch.
+    """``(path, text)`` of each step; unless ``full``, of those that matter.
 
+    These are the ones on what several paths touch, on ptes and on vm_flags.
     Of locks inside which nothing else happens, only what they guard is shown then.
     """
     users: dict[tuple[int, int], set[int]] = {}
@@ -186,8 +187,10 @@ def rows(names: Names, steps: Sequence[Step], *, full: bool = False) -> Iterator
         users.setdefault(step.what, set()).add(step.path)
     for step in steps:
         hidden = step.kind in (lib.STEP_start, lib.STEP_alloc) or step.lock in _LEAVES
-        if full or (not hidden and len(users[step.what]) > 1):
-            yield step.path, names.step(step)
+        told = names.step(step)
+        telling = "pte 0x" in told or "vm_flags" in told
+        if full or (not hidden and (telling or len(users[step.what]) > 1)):
+            yield step.path, told
 
 
 def waits(
