@@ -68,8 +68,7 @@ void swap_write(struct vmemu *m, struct page *page, uint32_t entry)
 static bool may_gather(const struct vmemu *m)
 {
 	return !(m->watch & WATCH_EXPLORE) &&
-	       (m->in_hook ||
-		m->k->zone.free_pages > m->k->zone.pages_low + 8);
+	       (m->in_hook || m->k->zone.free_pages > m->k->zone.pages_low + 8);
 }
 
 void swap_read_flush(struct vmemu *m, struct swap_reads *reads)

@@ -450,7 +450,7 @@ struct task_ids {
 	uint32_t pid, ppid, uid, gid;
 };
 
-struct swap_run { /* of neighbouring slots */
+struct swap_run {       /* of neighbouring slots */
 	uint32_t entry; /* the first one's */
 	uint32_t n;
 };
