@@ -1,4 +1,4 @@
-"""The near misses of RMAP.md section 4, as switches of the real code.
+"""The near misses of docs/locking.md, as switches of the real code.
 
 Most are bits that csrc tests; a, g and h are tested where Python makes the step.
 """

@@ -55,7 +55,7 @@ class Settings:
     """What a scenario is run with.
 
     ``vm_flags_lock``: ``mmap_sem`` as after rmap 34, or ``page_table_lock`` (too) as before.
-    ``mutations``: letters of RMAP.md section 4.  ``values``: the scenario's parameters that
+    ``mutations``: letters of docs/locking.md.  ``values``: the scenario's parameters that
     are not at their default.
     """
 
