@@ -26,6 +26,8 @@ from .world import HEAP, World
 LOW = 0x40000  # where mappings go by themselves
 SEAM = 0x403F0  # where two page tables meet
 TOP = TASK_PAGES - 160  # just below the stack's end
+WIDE = 0x50000  # whole page tables, which mremap may move as they are
+TABLE = 1024  # pages
 PROTS = (0, 1, 1, 2, 3, 3, 3, 3, 3, 5, 7)
 
 
@@ -37,6 +39,8 @@ class Chooser:
         self.world = world
         self.serial = 0
         self.pid = 0  # one process is busy for a while, lest the TLB be always empty
+        self.downgrades = (self.munmap, self.mprotect, self.mremap, self.fork, self.reclaim)
+        self.accesses = 0  # still to come, through a TLB that should have been flushed
         weights: dict[Callable[[int, Space], Operation], int] = {
             self.mmap: 60,
             self.munmap: 22,
@@ -57,6 +61,7 @@ class Chooser:
             self.exit: 9,
             self.reclaim: 40,
             self.swap: 8,
+            self.wide: 5,
         }
         self.kinds = list(weights)
         self.weights = list(weights.values())
@@ -73,7 +78,12 @@ class Chooser:
         relief = self._relief(pid)
         if relief is not None:
             return relief
-        kind = rng.choices(self.kinds, self.weights)[0]
+        if self.accesses and world.tlb.entries:
+            self.accesses -= 1
+            kind = rng.choice((self.user_read, self.user_write, self.user_write))
+        else:
+            kind = rng.choices(self.kinds, self.weights)[0]
+            self.accesses = rng.choice((0, 0, 3)) if kind in self.downgrades else 0
         return kind(pid, world.processes[pid].space)
 
     def _relief(self, pid: int) -> Operation | None:
@@ -141,6 +151,16 @@ class Chooser:
                 end = rng.randrange(start, end) + 1
         return start, end
 
+    def stretch(self, space: Space) -> tuple[int, int]:
+        """Mapped pages, whatever they look like: areas that may become one."""
+        start = self.page(space)
+        end = start + 1
+        while start - 1 in space.attr and end - start < 24:
+            start -= 1
+        while end in space.attr and end - start < 48:
+            end += 1
+        return start, end
+
     def address(self, space: Space) -> int:
         """A byte."""
         return self.page(space) * PAGE + self.rng.randrange(PAGE)
@@ -201,6 +221,9 @@ class Chooser:
         start, end = self.run(space)
         length = self.length() if self.rng.random() < 0.2 else (end - start) * PAGE
         prot = self.rng.choice(PROTS)
+        if self.rng.random() < 0.35:
+            start, end = self.stretch(space)
+            length, prot = (end - start) * PAGE, self.rng.choice((3, 3, 3, 7))
         return ("mprotect", pid, start * PAGE + self.rng.choice((0,) * 50 + (1,)), length, prot)
 
     def mremap(self, pid: int, space: Space) -> Operation:
@@ -311,6 +334,23 @@ class Chooser:
         if what < 0.9:
             return ("direct_reclaim", rng.choice((1, 32, 200)))
         return ("kswapd",)
+
+    def wide(self, pid: int, space: Space) -> Operation:
+        """Map, move or unmap as much as page tables hold."""
+        rng = self.rng
+        tables = [WIDE + n * TABLE for n in range(4)]
+        there = [table for table in tables if table in space.attr]
+        table = rng.choice(there or tables)
+        length = rng.choice((1, 1, 2)) * TABLE * PAGE
+        if space.lock_future:
+            return ("munlockall", pid)
+        if not there:
+            fixed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE
+            return ("mmap", pid, table * PAGE, length, 3, fixed)
+        if rng.random() < 0.3:
+            return ("munmap", pid, table * PAGE, length)
+        flags = MREMAP_MAYMOVE | MREMAP_FIXED
+        return ("mremap", pid, table * PAGE, length, length, flags, rng.choice(tables) * PAGE)
 
     def swap(self, pid: int, space: Space) -> Operation:
         areas = self.world.swap_on

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import re
 import time
@@ -12,6 +13,8 @@ from collections.abc import Callable, Sequence
 from .chooser import Chooser
 from .frame import Config, Operation
 from .world import World
+
+SHRINK = float(os.environ.get("VMEMU_SHRINK", "60"))  # seconds
 
 
 class Failed(AssertionError):
@@ -42,7 +45,7 @@ def kind(error: BaseException) -> tuple[type[BaseException], str]:
 
 
 def shrink(
-    config: Config, operations: Sequence[Operation], error: Exception, seconds: float = 60
+    config: Config, operations: Sequence[Operation], error: Exception, seconds: float = SHRINK
 ) -> list[Operation]:
     """Leave out what is not needed for the same kind of failure."""
     kept = list(operations)
