@@ -309,6 +309,7 @@ static inline void lock_released(struct vmemu *m, enum lock_class class)
 	m->lock_stat[class].steps_held += m->steps;
 }
 
+/* Sleeping locks, which may be found taken: reclaim meets a page in use. */
 static inline void lock_bits(struct vmemu *m, enum lock_class class,
 			     uint32_t *word, uint32_t bits)
 {
@@ -338,22 +339,52 @@ static inline void unlock_bits(struct vmemu *m, enum lock_class class,
 	*word &= ~bits;
 }
 
-static inline void spin_lock(struct vmemu *m, enum lock_class class,
-			     uint32_t *lock)
+/*
+ * Spinlocks.  While nobody watches one path runs, and none sleeps with a
+ * spinlock, so it never finds one taken: all that is left of it is the count.
+ */
+static inline void spin_lock_bit(struct vmemu *m, enum lock_class class,
+				 uint32_t *word, uint32_t bit)
 {
-	lock_bits(m, class, lock, 1);
+	if (unlikely(m->watch)) {
+		lock_watched(m, class, kaddr(m, word));
+		*word |= bit;
+	}
+	lock_acquired(m, class);
 }
 
 static inline bool spin_trylock(struct vmemu *m, enum lock_class class,
 				uint32_t *lock)
 {
-	return trylock_bits(m, class, lock, 1);
+	if (unlikely(m->watch)) {
+		if (!trylock_watched(m, class, kaddr(m, lock)))
+			return false;
+		*lock |= 1;
+	}
+	lock_acquired(m, class);
+	return true;
+}
+
+static inline void spin_unlock_bit(struct vmemu *m, enum lock_class class,
+				   uint32_t *word, uint32_t bit)
+{
+	if (unlikely(m->watch)) {
+		unlock_watched(m, class, kaddr(m, word));
+		*word &= ~bit;
+	}
+	lock_released(m, class);
+}
+
+static inline void spin_lock(struct vmemu *m, enum lock_class class,
+			     uint32_t *lock)
+{
+	spin_lock_bit(m, class, lock, 1);
 }
 
 static inline void spin_unlock(struct vmemu *m, enum lock_class class,
 			       uint32_t *lock)
 {
-	unlock_bits(m, class, lock, 1);
+	spin_unlock_bit(m, class, lock, 1);
 }
 
 static inline void lock_page(struct vmemu *m, struct page *page)
@@ -373,21 +404,18 @@ static inline void unlock_page(struct vmemu *m, struct page *page)
 
 static inline void page_map_lock(struct vmemu *m, struct page *page)
 {
-	lock_bits(m, LOCK_page_map, &page->flags, PG_maplock);
+	spin_lock_bit(m, LOCK_page_map, &page->flags, PG_maplock);
 }
 
 static inline void page_map_unlock(struct vmemu *m, struct page *page)
 {
-	unlock_bits(m, LOCK_page_map, &page->flags, PG_maplock);
+	spin_unlock_bit(m, LOCK_page_map, &page->flags, PG_maplock);
 }
 
-/*
- * The same around a few stores, without a step in between: unless somebody
- * watches, taking the lock is only counted.
- */
+/* The same around a few stores, without a step in between. */
 static inline void page_map_lock_short(struct vmemu *m, struct page *page)
 {
-	if (unlikely(m->watch || page->flags & PG_maplock))
+	if (unlikely(m->watch))
 		page_map_lock(m, page);
 	else
 		m->lock_stat[LOCK_page_map].acquired++;
@@ -395,7 +423,7 @@ static inline void page_map_lock_short(struct vmemu *m, struct page *page)
 
 static inline void page_map_unlock_short(struct vmemu *m, struct page *page)
 {
-	if (unlikely(page->flags & PG_maplock))
+	if (unlikely(m->watch))
 		page_map_unlock(m, page);
 }
 

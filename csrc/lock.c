@@ -2,10 +2,11 @@
  * lock.c - the kernel's locks as objects: taken, counted and, when somebody
  * watches, checked and explored.
  *
- * One path runs at a time, so in an ordinary run a lock is never found taken: if
- * it is, the path has taken it itself, a self-deadlock.  Under the explorer
- * (WATCH_EXPLORE) every step may let another path run, and it returns from a
- * lock's step when the lock is free.  Under WATCH_LOCKS lockdep.c checks each operation.
+ * One path runs at a time, so in an ordinary run nobody waits: spinlocks are
+ * only counted, and a semaphore found taken is the path's own, a self-deadlock.
+ * Under the explorer (WATCH_EXPLORE) every step may let another path run, and it
+ * returns from a lock's step when the lock is free.  Under WATCH_LOCKS lockdep.c
+ * checks each operation.
  */
 #include "internal.h"
 
