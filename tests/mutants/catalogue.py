@@ -1,0 +1,493 @@
+"""The mutants: one wrong line each, and the test that must notice.
+
+``old`` must stand in the file exactly ``times`` times.  ``test`` is what is run, one pytest
+node or several; it passes without the mutation.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+RANDOM = "tests/props/test_random.py::test_random_operations"
+REGRESSIONS = "tests/props/test_regressions.py"
+MERGES = "tests/unit/test_vma_merge.py"
+SWAPOFF = "tests/unit/test_swap_area.py -k swapoff"
+TLB = "tests/unit/test_tlb_contract.py::test_a_downgrade_makes_the_tlb_stale"
+TIGHT = "tests/guests/test_guests_vmemu.py"
+SCENARIOS = "tests/scenarios/test_scenarios.py::test_as_derived"
+
+
+class Mutant(NamedTuple):
+    """A textual change to one file."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+    times: int = 1
+
+
+# Those that had to be caught from the start.
+REQUIRED = [
+    Mutant(
+        "anonmm: mremap leaves page->index as it was",
+        "csrc/rmap_anonmm.c",
+        "\t\tpage->index = address;",
+        "\t\t(void)address;",
+        f"{RANDOM}[anonmm-roomy]",
+    ),
+    Mutant(
+        "anon_vma: a split forgets to link the new half",
+        "csrc/rmap_anon_vma.c",
+        "\tif (new->anon_vma)\n\t\tlist_vma(m, new);",
+        "\t(void)m, (void)new;",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "anonmm: no copy at swap-in when addresses clash",
+        "csrc/rmap_anonmm.c",
+        "return page->mapcount && page->index != address;",
+        "return page->mapcount && address == 1;",
+        REGRESSIONS,
+    ),
+    Mutant(
+        "try_to_unmap leaves the TLB flush out",
+        "csrc/rmap.c",
+        "\t*pte = 0;\n\tflush_tlb(m);",
+        "\t*pte = 0;",
+        f"{TLB}[anon_vma-try_to_unmap]",
+    ),
+    Mutant(
+        "reclaim flushes no TLB at all",
+        "csrc/rmap.c",
+        "flush_tlb(m)",
+        "(void)m",
+        f"{TIGHT} -k swap-storm",
+        times=3,
+    ),
+    Mutant(
+        "blocks of a recycled code frame are not dropped",
+        "csrc/cpu_tlb.c",
+        "\t\t\tremove_blocks(m, ENTRY(m, at, page, lru));\n",
+        "\t\t\tcontinue;\n",
+        "tests/unit/test_recycled_code.py",
+    ),
+]
+
+RMAP = [
+    Mutant(
+        "anonmm: unmap stops after the page's own mm",
+        "csrc/rmap_anonmm.c",
+        "while (ret != SWAP_FAIL && page->mapcount && a != own);",
+        "while (false);",
+        SCENARIOS,
+    ),
+    Mutant(
+        "anonmm: a dead mm stays in its anonmm",
+        "csrc/rmap_anonmm.c",
+        "\tmm->anonmm = 0;\n\ta->mm = 0;",
+        "\tmm->anonmm = 0;",
+        f"{RANDOM}[anonmm-roomy]",
+    ),
+    Mutant(
+        "anonmm: pages are not counted",
+        "csrc/rmap_anonmm.c",
+        "\tanonmm_at(m, mm->anonmm)->count++;",
+        "",
+        f"{RANDOM}[anonmm-roomy]",
+    ),
+    Mutant(
+        "anonmm: shared pages move without a copy",
+        "csrc/rmap_anonmm.c",
+        "alone = page->mapcount == 1;",
+        "alone = true;",
+        f"{RANDOM}[anonmm-roomy]",
+    ),
+    Mutant(
+        "anonmm: a page migrates before all its ptes were found",
+        "csrc/rmap_anonmm.c",
+        "if (own->mm || left || !found)",
+        "if (!found)",
+        SCENARIOS,
+    ),
+    Mutant(
+        "anon_vma: the list is in fork order",
+        "csrc/rmap_anon_vma.c",
+        "\tlist_add(m, &vma->anon_vma_node, &a->head);",
+        "\tlist_add_tail(m, &vma->anon_vma_node, &a->head);",
+        SCENARIOS,
+    ),
+    Mutant(
+        "anon_vma: a forked vma is not linked",
+        "csrc/rmap_anon_vma.c",
+        "\tanon_vma_link(m, new);",
+        "\t(void)m, (void)new;",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "anon_vma: vmas with different ones may merge",
+        "vmemu/rmap/anon_vma.py",
+        "return other is None or not (",
+        "return other is None or True or not (",
+        MERGES,
+    ),
+    Mutant(
+        "anon_vma: an empty one is not freed",
+        "csrc/rmap_anon_vma.c",
+        "\tif (empty)\n\t\tanon_vma_free(m, a);",
+        "\t(void)empty;",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "anon_vma: an area takes over pages, but not their anon_vma",
+        "csrc/rmap_anon_vma.c",
+        "\tinto->anon_vma = other->anon_vma;\n\tanon_vma_link(m, into);",
+        "\t(void)m;",
+        MERGES,
+    ),
+    Mutant(
+        "anon_vma: no neighbour's is adopted",
+        "vmemu/rmap/anon_vma.py",
+        "if self.find_mergeable else None",
+        "if False else None",
+        SCENARIOS,
+    ),
+    Mutant(
+        "try_to_unmap takes locked pages",
+        "csrc/rmap.c",
+        "return vma->vm_flags & (VM_LOCKED | VM_RESERVED);",
+        "return vma->vm_flags & VM_RESERVED;",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "try_to_unmap drops the dirty bit",
+        "csrc/rmap.c",
+        "\tif (old & _PAGE_DIRTY)\n\t\tpage->flags |= PG_dirty;",
+        "\t(void)old;",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "try_to_unmap does not count the swap entry",
+        "csrc/rmap.c",
+        "BUG_ON(m, swap_duplicate(m, page->private));",
+        "",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "try_to_unmap forgets rss",
+        "csrc/rmap.c",
+        "\trss_sub(m, mm, 1);",
+        "",
+        f"{RANDOM}[anonmm-roomy]",
+    ),
+    Mutant(
+        "fork does not raise mapcount",
+        "csrc/rmap.c",
+        "\tpage->mapcount++;\n\tpage_map_unlock_short(m, page);",
+        "\tpage_map_unlock_short(m, page);",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+]
+
+PAGES = [
+    Mutant(
+        "fork leaves the parent's ptes writable",
+        "csrc/memory.c",
+        "*src = pte &= ~(pte_t)_PAGE_RW;",
+        "pte &= ~(pte_t)_PAGE_RW;",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "fork does not flush",
+        "csrc/memory.c",
+        "\tflush_tlb(m);\n\twhile (start < end) {\n\t\tkulong next = (start + PGDIR_SIZE) & "
+        "~(PGDIR_SIZE - 1);\n\t\tpte_t *from, *to;",
+        "\twhile (start < end) {\n\t\tkulong next = (start + PGDIR_SIZE) & "
+        "~(PGDIR_SIZE - 1);\n\t\tpte_t *from, *to;",
+        f"{TLB}[anon_vma-fork]",
+    ),
+    Mutant(
+        "fork does not count swap entries",
+        "csrc/memory.c",
+        "BUG_ON(m, swap_duplicate(m, pte_to_swp_entry(pte)));",
+        "",
+        f"{RANDOM}[anonmm-roomy]",
+    ),
+    Mutant(
+        "munmap does not flush",
+        "csrc/memory.c",
+        "\tflush_tlb(m);\n\tflush_gather(m, &gather);",
+        "\tflush_gather(m, &gather);",
+        f"{RANDOM}[anon_vma-roomy]",
+        times=2,
+    ),
+    Mutant(
+        "the zero page is mapped writable",
+        "csrc/memory.c",
+        "ZERO_PAGE_PFN,\n\t\t\t       vma->vm_page_prot);",
+        "ZERO_PAGE_PFN,\n\t\t\t       vma->vm_page_prot | _PAGE_RW);",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "a fresh page is not cleared",
+        "csrc/memory.c",
+        "page = alloc_page(m, GFP_ZERO);",
+        "page = alloc_page(m, GFP_KERNEL);",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "a copy on write copies nothing",
+        "csrc/memory.c",
+        "\t\tmemcpy(page_address(m, page), page_address(m, old), PAGE_SIZE);",
+        "\t\t(void)old;",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "a copy on write does not flush",
+        "csrc/memory.c",
+        "\tif (!m->in_hook || page_executed(old))\n\t\tflush_tlb(m);\n",
+        "",
+        f"{TLB}[anon_vma-copy on write]",
+    ),
+    Mutant(
+        "swap-in keeps the slot's count",
+        "csrc/memory.c",
+        "\tswap_free(m, entry);\n\tif (vm_swap_full(m))",
+        "\tif (vm_swap_full(m))",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "a shared slot's page is written in place",
+        "csrc/swap_state.c",
+        "return page->_count == 2 && swap_count(m, page->private) == 1;",
+        "return page->_count == 2;",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "mprotect does not flush",
+        "csrc/mprotect.c",
+        "\tflush_tlb(m);\n",
+        "",
+        f"{TLB}[anon_vma-mprotect]",
+    ),
+    Mutant(
+        "mprotect loses the dirty bit",
+        "csrc/mprotect.c",
+        "PAGE_MASK | _PAGE_ACCESSED | _PAGE_DIRTY;",
+        "PAGE_MASK | _PAGE_ACCESSED;",
+        f"{RANDOM}[anon_vma-small]",
+    ),
+    Mutant(
+        "mprotect leaves pages writable",
+        "csrc/mprotect.c",
+        "PAGE_MASK | _PAGE_ACCESSED | _PAGE_DIRTY;",
+        "PAGE_MASK | _PAGE_ACCESSED | _PAGE_DIRTY | _PAGE_RW;",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "mremap does not flush",
+        "csrc/mremap.c",
+        "\tkulong done = 0;\n\n\tflush_tlb(m);",
+        "\tkulong done = 0;",
+        f"{TLB}[anon_vma-mremap]",
+    ),
+    Mutant(
+        "mremap leaves the old pte",
+        "csrc/mremap.c",
+        "\tset_pte(m, src, 0);",
+        "",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "unused page tables are not freed",
+        "csrc/pgtable.c",
+        "\t\tif (!(pgd[i] & _PAGE_PRESENT))\n\t\t\tcontinue;",
+        "\t\tcontinue;",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "an executed frame is free at once",
+        "csrc/page_alloc.c",
+        "\tif (page_executed(page)) {\n\t\tpage->flags = PG_arch_1;",
+        "\tif (false) {\n\t\tpage->flags = PG_arch_1;",
+        "tests/unit/test_recycled_code.py",
+    ),
+    Mutant(
+        "the kernel writes to code and drops no block",
+        "csrc/cpu_tlb.c",
+        "\tif (m->cpu)\n\t\tremove_blocks(m, page);\n\tpage->flags",
+        "\tpage->flags",
+        "tests/conformance/test_unicorn_code.py",
+    ),
+    Mutant(
+        "a store through the TLB does not set the dirty bit",
+        "csrc/cpu_tlb.c",
+        "\t\t*pte |= _PAGE_ACCESSED | _PAGE_DIRTY;",
+        "\t\t*pte |= _PAGE_ACCESSED;",
+        "tests/conformance/test_unicorn_tlb.py",
+    ),
+    Mutant(
+        "a TLB entry filled by a load lets stores through",
+        "csrc/cpu_tlb.c",
+        "\t\tif ((*pte & (_PAGE_RW | _PAGE_DIRTY)) ==\n\t\t\t    (_PAGE_RW | _PAGE_DIRTY) &&",
+        "\t\tif (*pte & _PAGE_RW &&",
+        "tests/conformance/test_unicorn_tlb.py",
+    ),
+]
+
+SWAP = [
+    Mutant(
+        "swapoff gives slots up that ptes still hold",
+        "csrc/swap.c",
+        "if (!(page->flags & PG_swapcache) || swap_count(m, page->private) != 1)",
+        "if (!(page->flags & PG_swapcache))",
+        SWAPOFF,
+    ),
+    Mutant(
+        "swapoff skips the last page of an area",
+        "csrc/swap.c",
+        "while (at < vma->vm_end) {",
+        "while (at + PAGE_SIZE < vma->vm_end) {",
+        SWAPOFF,
+    ),
+    Mutant(
+        "swapoff does not look again",
+        "vmemu/swap/area.py",
+        "attempts = _ATTEMPTS if left < slots else attempts - 1",
+        "attempts = 0",
+        SWAPOFF,
+    ),
+    Mutant(
+        "swapoff keeps the count of the entry it replaces",
+        "csrc/swap.c",
+        "page_add_anon_rmap(m, page, vma, address);\n\tswap_free(m, entry);",
+        "page_add_anon_rmap(m, page, vma, address);\n\t(void)entry;",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "a slot is handed out twice",
+        "csrc/swap.c",
+        "\t*swap_map(m, si, offset) = 1;\n\tsi->inuse++;",
+        "\tsi->inuse++;",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "pages go out to the slot next door",
+        "csrc/swap_io.c",
+        "off_t at = (off_t)swp_offset(entry) << PAGE_SHIFT;",
+        "off_t at = (off_t)(swp_offset(entry) + write) << PAGE_SHIFT;",
+        f"{TIGHT} -k 'swap-storm and anonmm'",
+    ),
+    Mutant(
+        "a frame is given away while its old contents wait to be written",
+        "csrc/page_alloc.c",
+        "\tif (unlikely(m->swap_writes.n))\n\t\tswap_write_flush(m);\n",
+        "",
+        f"{TIGHT} -k 'swap-storm and anonmm'",
+    ),
+]
+
+AREAS = [
+    Mutant(
+        "a split forgets vm_pgoff",
+        "csrc/vma.c",
+        "\t\tvma->vm_pgoff += (start - vma->vm_start) >> PAGE_SHIFT;",
+        "\t\t(void)m;",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "growing down forgets vm_pgoff",
+        "csrc/vma.c",
+        "\t\tvma->vm_pgoff -= (vma->vm_start - start) >> PAGE_SHIFT;",
+        "\t\t(void)m;",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "find_vma trusts a vma that is gone",
+        "csrc/vma.c",
+        "\tif (mm->mmap_cache == kaddr(m, vma))\n\t\tmm->mmap_cache = 0;\n",
+        "",
+        REGRESSIONS,
+    ),
+    Mutant(
+        "brk shrinks without unmapping",
+        "vmemu/mm/mmap.py",
+        "            if new < old:\n                munmap_locked(mm, new, old - new)",
+        "            pass",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "munmap keeps the promise",
+        "vmemu/mm/mmap.py",
+        "        mm.vm.unacct_memory(pages)\n    mm.vm.rmap.vma_free(vma)",
+        "        pass\n    mm.vm.rmap.vma_free(vma)",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "mprotect forgets what lies behind the first area",
+        "vmemu/mm/mprotect.py",
+        "        start = max(stop, prev.vm_end)\n        if start >= end:\n            break",
+        "        start = max(stop, prev.vm_end)\n        break",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "areas merge whatever their rights",
+        "vmemu/mm/vma.py",
+        "if low.vm_flags != high_flags or low.vm_file != high_file:",
+        "if low.vm_file != high_file:",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "offsets do not matter to merging",
+        "vmemu/mm/vma.py",
+        "    return joined == high_pgoff & _MASK",
+        "    return True",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "MREMAP_FIXED does not unmap what is there",
+        "vmemu/mm/mremap.py",
+        "        munmap_locked(mm, new, new_length)\n    if old_length >= new_length:",
+        "    if old_length >= new_length:",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "mremap loses pages when it cannot split",
+        "vmemu/mm/mremap.py",
+        "    with contextlib.suppress(Errno):  # no memory to split it: it stays, empty\n"
+        "        munmap_locked(mm, old, old_length)",
+        "    munmap_locked(mm, old, old_length)",
+        "tests/unit/test_mm_no_memory.py",
+    ),
+    Mutant(
+        "MADV_DONTNEED throws locked pages away",
+        "vmemu/mm/madvise.py",
+        "if vma.vm_flags & (lib.VM_LOCKED | lib.VM_RESERVED):",
+        "if vma.vm_flags & lib.VM_RESERVED:",
+        "tests/unit/test_madvise.py",
+    ),
+    Mutant(
+        "mlock brings nothing in",
+        "vmemu/mm/mlock.py",
+        "if on and not m.mutations & lib.MUTATE_a:",
+        "if False:",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "fork inherits locks",
+        "csrc/mmap.c",
+        "\tnew->vm_flags &= ~(kulong)VM_LOCKED;\n",
+        "",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "a growing stack is charged without being accounted",
+        "vmemu/mm/fault.py",
+        "if vma.vm_flags & lib.VM_ACCOUNT:",
+        "if True:",
+        REGRESSIONS,
+    ),
+]
+
+MUTANTS = [*REQUIRED, *RMAP, *PAGES, *SWAP, *AREAS]
