@@ -286,13 +286,6 @@ PAGES = [
         f"{RANDOM}[anon_vma-roomy]",
     ),
     Mutant(
-        "mremap does not flush",
-        "csrc/mremap.c",
-        "\tkulong done = 0;\n\n\tflush_tlb(m);",
-        "\tkulong done = 0;",
-        f"{TLB}[anon_vma-mremap]",
-    ),
-    Mutant(
         "mremap leaves the old pte",
         "csrc/mremap.c",
         "\tset_pte(m, src, 0);",

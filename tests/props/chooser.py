@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable
 
 from vmemu.mm.consts import (
@@ -41,6 +42,8 @@ class Chooser:
         self.pid = 0  # one process is busy for a while, lest the TLB be always empty
         self.downgrades = (self.munmap, self.mprotect, self.mremap, self.fork, self.reclaim)
         self.accesses = 0  # still to come, through a TLB that should have been flushed
+        self.changed = range(0)  # pages that the last operation was about
+        self.queue: deque[Operation] = deque()
         weights: dict[Callable[[int, Space], Operation], int] = {
             self.mmap: 60,
             self.munmap: 22,
@@ -62,6 +65,7 @@ class Chooser:
             self.reclaim: 40,
             self.swap: 8,
             self.wide: 5,
+            self.patchwork: 20,
         }
         self.kinds = list(weights)
         self.weights = list(weights.values())
@@ -78,13 +82,20 @@ class Chooser:
         relief = self._relief(pid)
         if relief is not None:
             return relief
+        if self.queue:
+            return self.queue.popleft()
+        space = world.processes[pid].space
         if self.accesses and world.tlb.entries:
             self.accesses -= 1
-            kind = rng.choice((self.user_read, self.user_write, self.user_write))
-        else:
-            kind = rng.choices(self.kinds, self.weights)[0]
-            self.accesses = rng.choice((0, 0, 3)) if kind in self.downgrades else 0
-        return kind(pid, world.processes[pid].space)
+            return rng.choice((self.user_read, self.user_write, self.user_write))(pid, space)
+        kind = rng.choices(self.kinds, self.weights)[0]
+        operation = kind(pid, space)
+        self.accesses = rng.choice((0, 3)) if kind in self.downgrades else 0
+        self.changed = range(0)
+        if len(operation) > 3 and operation[1] == pid:
+            start = operation[2] // PAGE
+            self.changed = range(start, start + min(operation[3] // PAGE, 64))
+        return operation
 
     def _relief(self, pid: int) -> Operation | None:
         """What must happen now, lest memory or patience run out."""
@@ -113,12 +124,14 @@ class Chooser:
 
     def page(self, space: Space) -> int:
         """A page, most often one that is mapped."""
-        rng = self.rng
-        if space.attr and rng.random() < 0.85:
-            pages = space.attr
-            if space.touched and rng.random() < 0.6:
-                return rng.choice(tuple(space.touched))
-            return rng.choice(tuple(pages))
+        rng, where = self.rng, self.rng.random()
+        known = self.world.tlb.entries
+        if known and where < 0.25 and self.world.tlb.mm is self.world.processes[self.pid].mm:
+            return rng.choice(tuple(known))
+        if space.touched and where < 0.6:
+            return rng.choice(tuple(space.touched))
+        if space.attr and where < 0.87:
+            return rng.choice(tuple(space.attr))
         return self.anywhere()
 
     def anywhere(self) -> int:
@@ -167,9 +180,11 @@ class Chooser:
 
     def cached(self, space: Space) -> int:
         """A page, often one that the TLB believes to know."""
-        tlb = self.world.tlb
-        if tlb.entries and self.rng.random() < 0.5:
-            return self.rng.choice(tuple(tlb.entries))
+        known = self.world.tlb.entries
+        if self.accesses and (changed := [page for page in self.changed if page in known]):
+            return self.rng.choice(changed)
+        if known and self.rng.random() < 0.5:
+            return self.rng.choice(tuple(known))
         return self.page(space)
 
     def may_lock(self, space: Space, pages: int) -> bool:
@@ -351,6 +366,33 @@ class Chooser:
             return ("munmap", pid, table * PAGE, length)
         flags = MREMAP_MAYMOVE | MREMAP_FIXED
         return ("mremap", pid, table * PAGE, length, length, flags, rng.choice(tables) * PAGE)
+
+    def patchwork(self, pid: int, space: Space) -> Operation:
+        """One area, cut, patched and written in places, then made whole again."""
+        rng = self.rng
+        start, pages = self.anywhere() * PAGE, rng.randrange(4, 16)
+        fixed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
+        for _ in range(rng.randrange(2, 6)):
+            first = rng.randrange(pages)
+            at, length = start + first * PAGE, rng.randrange(1, pages - first + 1) * PAGE
+            self.queue.append(
+                rng.choice(
+                    (
+                        ("mprotect", pid, at, length, rng.choice((0, 1, 7))),
+                        ("mprotect", pid, at, length, 3),
+                        ("munmap", pid, at, length),
+                        ("mmap", pid, at, length, 3, fixed),
+                        ("write", pid, at, min(length, 2 * PAGE), self.serial),
+                        ("user_write", pid, at, 8, self.serial),
+                        ("reclaim_range", pid, start, pages * PAGE),
+                    )
+                )
+            )
+        self.queue.append(("mprotect", pid, start, pages * PAGE, 3))
+        if space.lock_future:
+            self.queue.clear()
+            return ("munlockall", pid)
+        return ("mmap", pid, start, pages * PAGE, 3, fixed)
 
     def swap(self, pid: int, space: Space) -> Operation:
         areas = self.world.swap_on

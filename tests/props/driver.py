@@ -71,7 +71,7 @@ def run(
     seed: int,
     count: int,
     *,
-    every: int = 80,
+    every: int = 60,
     progress: Callable[[int, World], None] | None = None,
 ) -> World:
     """Perform ``count`` random operations; Failed, with a short list to repeat, or the world."""
@@ -85,7 +85,7 @@ def run(
             done.append(operation)
             world.apply(operation)
             if n % every == 0:
-                world.check()
+                world.check(contents=n % (every * 3) == 0)
             if progress is not None and n % 1000 == 0:
                 progress(n, world)
         world.check()

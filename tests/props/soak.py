@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--rmap", action="append", choices=SCHEMES, help="default: all")
     parser.add_argument("--machine", action="append", choices=list(MACHINES), help="default: all")
     parser.add_argument("--seed", type=int, default=1, help="of the first machine")
-    parser.add_argument("--every", type=int, default=80, help="operations between checks")
+    parser.add_argument("--every", type=int, default=60, help="operations between checks")
     options = parser.parse_args()
     for scheme in options.rmap or SCHEMES:
         if not soak(scheme, options):

@@ -22,9 +22,12 @@ def write(pid: int, address: int, pages: int) -> Operation:
     return ("write", pid, address, pages * PAGE, address // PAGE)
 
 
-def demand(config: Config, operations: list[Operation]) -> None:
-    """All of it goes right, with everything checked after every operation."""
-    error = perform(config, operations)
+def demand(config: Config, operations: list[Operation], *, check_at_end: bool = False) -> None:
+    """All of it goes right; everything is checked at the end, or after every operation.
+
+    A check reads everything, which brings it in.
+    """
+    error = perform(config, operations, len(operations) if check_at_end else 1)
     if error is not None:
         raise error
 
@@ -48,14 +51,53 @@ def test_swapoff_while_reclaim_sends_shared_pages_back(scheme: str) -> None:
         Config(scheme, ram=1 << 20, swap=(600, 600), budget=600),
         [
             ("swapoff", 1),
-            mmap(1, LOW, 60),
-            write(1, LOW, 60),
+            mmap(1, LOW + 320 * PAGE, 60),
+            write(1, LOW + 320 * PAGE, 60),
             ("fork", 1),
-            mmap(2, LOW + 64 * PAGE, 300),
-            write(2, LOW + 64 * PAGE, 300),
-            ("reclaim_range", 1, LOW, 60 * PAGE),
-            ("reclaim_range", 2, LOW, 364 * PAGE),
+            mmap(2, LOW, 300),
+            write(2, LOW, 300),
+            ("reclaim_range", 1, LOW, 380 * PAGE),
+            ("reclaim_range", 2, LOW, 380 * PAGE),
             ("swapon", 1),
             ("swapoff", 0),
         ],
+    )
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_swapped_page_moved_by_one_of_two_processes(scheme: str) -> None:
+    """It is read at the old address first, then at the new one; and the other way round."""
+    for order in ([1, 2], [2, 1]):
+        new = {1: LOW, 2: LOW + 64 * PAGE}
+        demand(
+            Config(scheme),
+            [
+                mmap(1, LOW, 8),
+                write(1, LOW, 8),
+                ("fork", 1),
+                ("reclaim_range", 1, LOW, 8 * PAGE),
+                ("reclaim_range", 2, LOW, 8 * PAGE),
+                ("mremap", 2, LOW, 8 * PAGE, 8 * PAGE, 3, LOW + 64 * PAGE),
+                *[("read", pid, new[pid], 8 * PAGE) for pid in order],
+                *[write(pid, new[pid] + PAGE, 2) for pid in order],
+            ],
+            check_at_end=True,
+        )
+
+
+def test_a_vma_of_another_process_is_not_found() -> None:
+    """The vma that was found last is gone, and its memory is another process's vma."""
+    demand(
+        Config("anon_vma"),
+        [
+            ("spawn",),
+            mmap(1, LOW + 32 * PAGE, 8),  # its vma keeps the slab where it is
+            mmap(1, LOW, 8),
+            write(1, LOW, 8),
+            ("munmap", 1, LOW, 8 * PAGE),
+            mmap(2, LOW, 8),
+            ("read", 1, LOW, PAGE),
+            ("user_write", 1, LOW, 64, 1),
+        ],
+        check_at_end=True,
     )

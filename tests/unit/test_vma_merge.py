@@ -114,6 +114,20 @@ def test_case_8_it_is_extended_over_the_next(memory: Memory, written: bool) -> N
         memory.verify(mm, 4, 2)
 
 
+@pytest.mark.parametrize("written", [0, 4])
+def test_the_gap_between_a_written_and_an_unwritten_area(memory: Memory, written: int) -> None:
+    """One area takes over the other's pages, and what finds them."""
+    mm = memory.process()
+    memory.map(mm, 0, 2)
+    memory.map(mm, 4, 2)
+    memory.fill(mm, written, 2)
+    memory.map(mm, 2, 2)
+    assert memory.areas(mm) == [(0, 6, RW)]
+    memory.check()
+    memory.fill(mm, 2, 2)
+    memory.verify(mm, written, 2)
+
+
 def test_areas_with_other_rights_do_not_merge(memory: Memory) -> None:
     mm = lay_out(memory, "ww..ww")
     memory.map(mm, 2, 2, R)
