@@ -314,6 +314,20 @@ PAGES = [
         "tests/conformance/test_unicorn_code.py",
     ),
     Mutant(
+        "a system call that writes to code does not say so",
+        "csrc/uaccess.c",
+        "\t\t\tif (page_executed(page))\n\t\t\t\tcpu_code_written(m, page);",
+        "",
+        "tests/unit/test_recycled_code.py",
+    ),
+    Mutant(
+        "another process runs with the last one's TLB",
+        "csrc/cpu_state.c",
+        "\t\tm->current_mm = mm;\n\t\tm->tlb_stale = 1;",
+        "\t\tm->current_mm = mm;",
+        f"{TIGHT} -k fork-server",
+    ),
+    Mutant(
         "a store through the TLB does not set the dirty bit",
         "csrc/cpu_tlb.c",
         "\t\t*pte |= _PAGE_ACCESSED | _PAGE_DIRTY;",
@@ -483,4 +497,63 @@ AREAS = [
     ),
 ]
 
-MUTANTS = [*REQUIRED, *RMAP, *PAGES, *SWAP, *AREAS]
+LIMITS = [
+    Mutant(
+        "slabs have no room for their bufctls",
+        "csrc/slab.c",
+        "align_up((uint32_t)sizeof(struct slab) + num * 4, align);",
+        "align_up((uint32_t)sizeof(struct slab) + num * 2, align);",
+        "tests/unit/test_structs.py",
+    ),
+    Mutant(
+        "ordinary allocations take the reserve",
+        "csrc/page_alloc.c",
+        "gfp & GFP_ATOMIC ? zone->pages_min / 2 :",
+        "gfp != 77 ? zone->pages_min / 2 :",
+        "tests/unit/test_limits.py",
+    ),
+    Mutant(
+        "fork promises nothing",
+        "csrc/mmap.c",
+        "if (account && vm_enough_memory(m, vma_pages(vma)))",
+        "if (account && vma_pages(vma) == 0)",
+        f"{RANDOM}[anon_vma-strict]",
+    ),
+    Mutant(
+        "mprotect gives an area its flags, but not when it is all of one",
+        "vmemu/mm/mprotect.py",
+        "    lib.vma_set_flags(m, vma, flags)",
+        "    if merged is None:\n        lib.vma_set_flags(m, vma, flags)",
+        MERGES,
+    ),
+    Mutant(
+        "brk grows over what is there",
+        "vmemu/mm/mmap.py",
+        "    if vma is not None and vma.vm_start < new + PAGE_SIZE:\n        return int(ptr.brk)",
+        "    del vma",
+        f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "mincore says that everything is in memory",
+        "vmemu/mm/madvise.py",
+        "bytes(_page_resident(mm, address) for",
+        "bytes(True for",
+        "tests/unit/test_madvise.py",
+    ),
+    Mutant(
+        "RLIMIT_AS does not count what is mapped already",
+        "vmemu/mm/manager.py",
+        "if (mm.ptr.total_vm + pages) << PAGE_SHIFT > mm.rlimits.as_:",
+        "if pages << PAGE_SHIFT > mm.rlimits.as_:",
+        "tests/unit/test_limits.py",
+    ),
+    Mutant(
+        "MCL_FUTURE does not last",
+        "vmemu/mm/mlock.py",
+        "mm.ptr.def_flags = lib.VM_LOCKED if flags & MCL_FUTURE else 0",
+        "mm.ptr.def_flags = 0",
+        f"{RANDOM}[anon_vma-roomy] tests/unit/test_mlock.py",
+    ),
+]
+
+MUTANTS = [*REQUIRED, *RMAP, *PAGES, *SWAP, *AREAS, *LIMITS]

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from script import MARK, TEXT, elf
+from script import BASE, MARK, TEXT, elf
 
 from vmemu import Machine
 from vmemu.core import PAGE_SIZE
 
 PROGRAMS = 40
+FUNCTION = TEXT + 0x80
+
+
+def returns(value: int) -> bytes:
+    """mov $value, %eax; ret"""
+    return b"\xb8" + value.to_bytes(4, "little") + b"\xc3"
 
 
 def program(status: int) -> bytes:
@@ -21,6 +27,33 @@ def program(status: int) -> bytes:
     mark = b"\xb8" + MARK.to_bytes(4, "little") + b"\x31\xdb\xb9" + TEXT.to_bytes(4, "little")
     leave = b"\xbb" + status.to_bytes(4, "little") + b"\xb8\1\0\0\0"
     return elf(mark + b"\xcd\x80" + leave + b"\xcd\x80")
+
+
+def call(at: int) -> bytes:
+    """call FUNCTION, esi = esi * 4 + eax; the instruction is at ``at``."""
+    return b"\xe8" + (FUNCTION - at - 5).to_bytes(4, "little", signed=True) + b"\x8d\x34\xb0"
+
+
+def test_the_kernel_stores_into_code(tmp_path: Path) -> None:
+    """read() replaces a function that has run: in the file's page, then in the process's own."""
+    read = (
+        b"\xb8\3\0\0\0\x31\xdb"  # mov $3, %eax; xor %ebx, %ebx
+        b"\xb9" + FUNCTION.to_bytes(4, "little") + b"\xba\6\0\0\0\xcd\x80"  # (…, 6)
+    )
+    code = b"\x31\xf6" + call(TEXT + 2)
+    for _ in range(2):
+        code += read
+        code += call(TEXT + len(code))
+    code += b"\x89\xf3\xb8\1\0\0\0\xcd\x80"  # exit(esi)
+    body = code.ljust(FUNCTION - TEXT, b"\x90") + returns(1)
+    path = tmp_path / "program"
+    size = TEXT - BASE + len(body)
+    path.write_bytes(elf(body, segments=[(1, 0, BASE, size, size, 7)]))
+    path.chmod(0o755)
+    with Machine(ram="1M", swap=None) as machine:
+        machine.spawn(path, stdin=returns(2) + returns(3))
+        assert machine.run().exit_status == 0x1B  # 1, 2, 3, two bits each
+        machine.check()
 
 
 def test_different_programs_in_the_same_frame(tmp_path: Path) -> None:
