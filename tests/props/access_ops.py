@@ -33,7 +33,13 @@ class AccessOps(Frame):
             if access is not Access.ALLOWED:
                 return n
             space.touch(page)
+            if self.config.budget is None and not self._present(process, page):
+                space.pinned.discard(page)  # it was not reached, for want of memory
         return len(pages)
+
+    def _present(self, process: Process, page: int) -> bool:
+        kind: int = lib.pte_kind_at(self.core.m, process.mm.ptr, page * PAGE)
+        return kind == lib.PTE_PRESENT
 
     def op_read(self, pid: int, address: int, n: int) -> None:
         """Copy from user memory, as a system call does."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from errno import EFAULT, EINVAL, ENODEV, ENOMEM
 
-from vmemu.core import lib
 from vmemu.mm import (
     do_mmap,
     do_mprotect,
@@ -109,10 +108,6 @@ class MappingOps(AccessOps):
                     process.space.touch(page)
                 elif process.space.attr[page] & LOCKED and not self.short_of_memory():
                     raise Difference(f"{self.now}: page {page:#x} has not been brought in")
-
-    def _present(self, process: Process, page: int) -> bool:
-        kind: int = lib.pte_kind_at(self.core.m, process.mm.ptr, page * PAGE)
-        return kind == lib.PTE_PRESENT
 
     def op_munmap(self, pid: int, address: int, length: int) -> None:
         """Unmap a range, holes and all."""
