@@ -58,7 +58,7 @@ def test_what_else_differs_is_told() -> None:
     result.phases[0] = dataclasses.replace(phase, after=after)
     assert result.phases[0].differences() == ["pgscan 0 before, 7 after"]
     assert not result.exact
-    assert "pgscan 0 before, 7 after" in locks_table([result])
+    assert "pgscan 0 before, 7 after" in locks_table([result]).text()
 
 
 def test_an_acquisition_too_many_is_told() -> None:

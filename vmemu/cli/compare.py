@@ -57,7 +57,7 @@ def command(
     gives an object, several a list.
     """
     from vmemu.cli.progress import Progress
-    from vmemu.lab.compare import DEFAULT_SCHEMES, check_settings, compare, table
+    from vmemu.lab.compare import DEFAULT_SCHEMES, check_settings, compare, comparison_table
     from vmemu.lab.locks import locks_table
     from vmemu.lab.scenarios import SCENARIOS, find_scenario
 
@@ -73,10 +73,10 @@ def command(
         objects = [result.as_json() for result in results]
         click.echo(json.dumps(objects[0] if len(objects) == 1 else objects, indent=2))
     else:
-        click.echo(table(results), nl=False)
+        click.echo(comparison_table(results).text(), nl=False)
         for result in results:
             if result.both_ways and scenarios:
-                click.echo("\n" + locks_table(result.both_ways), nl=False)
+                click.echo("\n" + locks_table(result.both_ways).text(), nl=False)
     differing = [result.scenario.name for result in results if not result.same_output]
     if differing:
         click.echo(f"vmemu: guests' output differs by scheme: {', '.join(differing)}", err=True)

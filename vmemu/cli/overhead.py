@@ -64,4 +64,4 @@ def command(
     if as_json:
         click.echo(json.dumps(overhead.as_json(results, k, m), indent=2))
     else:
-        click.echo(overhead.table(results), nl=False)
+        click.echo(overhead.overhead_table(results).text(), nl=False)

@@ -90,9 +90,9 @@ def command(
     if unknown_syscalls:
         _say_unknown(unknown)
     if stats:
-        from vmemu.lab.report import stats_report
+        from vmemu.lab.statistics import stats_text
 
-        _say(stats_report(observer.stats).rstrip("\n"))
+        _say(stats_text(observer.stats).rstrip("\n"))
     facts = {
         "argv": argv,
         "exit_status": status.exit_status,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vmemu.errors import ConfigError
 from vmemu.lab.experiment import run_scenario
 from vmemu.lab.locks import run_both_ways
-from vmemu.lab.table import Cell, format_table
+from vmemu.lab.table import Cell, Table
 from vmemu.rmap import scheme_class
 
 if TYPE_CHECKING:
@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from vmemu.lab.locks import BothWays
     from vmemu.lab.scenario import Scenario, Value
 
-__all__ = ["DEFAULT_SCHEMES", "Comparison", "Deviation", "check_settings", "compare", "table"]
+__all__ = [
+    "DEFAULT_SCHEMES",
+    "Comparison",
+    "Deviation",
+    "check_settings",
+    "compare",
+    "comparison_table",
+]
 
 DEFAULT_SCHEMES = ("anonmm", "anon_vma")
 
@@ -145,7 +152,7 @@ _HEAD = (
 )
 
 
-def table(comparisons: Sequence[Comparison]) -> str:
+def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     """All measurements in one table, a line for each scenario and scheme.
 
     ``pages`` to ``cmp/page`` are try_to_unmap's, ``ref`` are page_referenced's for each page;
@@ -155,7 +162,7 @@ def table(comparisons: Sequence[Comparison]) -> str:
     rows = [
         _row(comparison, scheme) for comparison in comparisons for scheme in comparison.measurements
     ]
-    return format_table(_HEAD, rows)
+    return Table(_HEAD, rows)
 
 
 def _row(comparison: Comparison, scheme: str) -> list[Cell]:

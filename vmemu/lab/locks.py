@@ -18,7 +18,7 @@ from vmemu.core import PAGE_SIZE
 from vmemu.errors import ConfigError
 from vmemu.lab.experiment import ScenarioError, machine_options, run_to_end
 from vmemu.lab.guests import guest_path
-from vmemu.lab.table import Cell, format_table
+from vmemu.lab.table import Cell, Table
 from vmemu.machine import VM_FLAGS_LOCKS, Machine
 from vmemu.stats import lock_stats
 
@@ -187,7 +187,7 @@ def run_both_ways(
     return result
 
 
-def locks_table(results: Sequence[BothWays]) -> str:
+def locks_table(results: Sequence[BothWays]) -> Table:
     """Acquisitions of page_table_lock each time, before and after; and what else differs.
 
     ``saved`` and ``vm_flags writes`` of the whole phase; then what reclaim did meanwhile.
@@ -208,7 +208,7 @@ def locks_table(results: Sequence[BothWays]) -> str:
         for phase in result.phases
     ]
     head = ("scheme", "phase", "times", "before", "after", "saved", "vm_flags writes")
-    return format_table((*head, *_RECLAIM, "all else"), rows)
+    return Table((*head, *_RECLAIM, "all else"), rows)
 
 
 def _verdict(result: BothWays, phase: Phase) -> str:

@@ -19,14 +19,22 @@ from vmemu.lab.experiment import run_to_end
 from vmemu.lab.guests import guest_path
 from vmemu.lab.scenario import Parameter
 from vmemu.lab.slabs import SlabUse, slab_use
-from vmemu.lab.table import Cell, format_table
+from vmemu.lab.table import Cell, Table
 from vmemu.machine import Machine, parse_size
 from vmemu.rmap import scheme_class
 
 if TYPE_CHECKING:
     from vmemu.kernel.task import Task
 
-__all__ = ["BASELINE", "MODES", "PARAMETERS", "Cost", "Overhead", "measure_overhead", "table"]
+__all__ = [
+    "BASELINE",
+    "MODES",
+    "PARAMETERS",
+    "Cost",
+    "Overhead",
+    "measure_overhead",
+    "overhead_table",
+]
 
 BASELINE = "none"
 MODES = {
@@ -185,7 +193,7 @@ def as_json(results: Sequence[Overhead], k: int, m: int) -> dict[str, Any]:
     }
 
 
-def table(results: Sequence[Overhead]) -> str:
+def overhead_table(results: Sequence[Overhead]) -> Table:
     """All costs in one table."""
     rows: list[list[Cell]] = []
     for result in results:
@@ -195,4 +203,4 @@ def table(results: Sequence[Overhead]) -> str:
             [result.scheme, what, cost.exact, cost.rounded, cost.slabs]
             for what, cost in costs.items()
         ]
-    return format_table(("scheme", "for each", "bytes", "slab-rounded", "frames in all"), rows)
+    return Table(("scheme", "for each", "bytes", "slab-rounded", "frames in all"), rows)
