@@ -187,6 +187,10 @@ def test_deadlock_is_told_and_survived() -> None:
             "deadlock: one waits for page_table_lock of two, held by other",
             "deadlock: other waits for page_table_lock of one, held by one",
         ]
+        assert [row.text for row in report.violation.rows()] == [
+            "lock page_table_lock of one",
+            "lock page_table_lock of two",
+        ]
     assert outcomes(Stores, Mode.ALL)[1] == 70
 
 

@@ -17,7 +17,7 @@ from vmemu.core import ffi, lib
 from vmemu.errors import ConfigError, Errno, KernelBug
 from vmemu.explore import mutation
 from vmemu.explore.outcome import outcome
-from vmemu.explore.timeline import Names, Step, rows, waits
+from vmemu.explore.timeline import Names, Row, Step, Wait, rows, waits
 
 if TYPE_CHECKING:
     from vmemu.explore.scenario import Scenario, Settings
@@ -43,10 +43,13 @@ class Violation:
     problems: list[str]
     choices: bytes
     """The path of each step."""
-    timeline: list[tuple[int, str]]
-    """Path and text of each step on what more than one path touches."""
-    full: list[tuple[int, str]]
-    """The same of every step."""
+    steps: list[Row]
+    waiting: list[Wait]
+    """Of a deadlock."""
+
+    def rows(self, *, full: bool = False) -> list[Row]:
+        """The steps that matter, or all of them."""
+        return [row for row in self.steps if full or row.matters]
 
 
 @dataclass
@@ -251,24 +254,26 @@ class Explorer:
         names = Names(self.scenario, self._at_first)
         steps = self._steps()
         choices = bytes(step.path for step in steps)
-        return Violation(
-            problems, choices, list(rows(names, steps)), list(rows(names, steps, full=True))
-        )
+        deadlock = lib.explore_outcome(self.m) == lib.EXPLORE_DEADLOCK
+        waiting = self._waiting() if deadlock else {}
+        told = rows(names, steps, waiting)
+        return Violation(problems, choices, told, waits(names, steps, waiting))
 
     def _steps(self) -> list[Step]:
         n = ffi.new("uint32_t *")
         raw = lib.explore_steps(self.m, n)
         return [_step(s) for s in ffi.unpack(raw, n[0])]
 
-    def _deadlock(self) -> list[str]:
+    def _waiting(self) -> dict[int, Step]:
+        """The step that each path of a deadlock cannot make."""
         pending = [_step(lib.explore_pending(self.m, i)) for i in range(len(self.names))]
-        waiting = {step.path: step for step in pending if step.object}
-        names = Names(self.scenario, self._at_first)
-        return waits(names, self.names, self._steps(), waiting)
+        return {step.path: step for step in pending if step.object}
 
     def _unfinished(self, ended: int) -> list[str]:
         if ended == lib.EXPLORE_DEADLOCK:
-            return self._deadlock()
+            names = Names(self.scenario, self._at_first)
+            waiting = waits(names, self._steps(), self._waiting())
+            return [wait.told(self.names) for wait in waiting]
         if ended == lib.EXPLORE_ENDLESS:
             return [f"a run did not end within {lib.EXPLORE_STEPS} steps"]
         return ["the schedule does not fit: a path could not make the step it prescribes"]

@@ -84,11 +84,11 @@ def text(report: Report, *, full: bool = False) -> list[str]:
         return lines
     lines += [f"  VIOLATION: {problem}" for problem in violation.problems]
     lines.append("")
-    shown = violation.full if full else violation.timeline
+    shown = violation.rows(full=full)
     lines += ["  " + line for line in table(report.paths, shown)]
-    if len(shown) < len(violation.full):
+    if len(shown) < len(violation.steps):
         lines.append(
-            f"  ({len(violation.full) - len(shown)} steps on what only one path touches "
+            f"  ({len(violation.steps) - len(shown)} steps on what only one path touches "
             "are left out; --full shows them)"
         )
     return lines
@@ -120,6 +120,8 @@ def as_json(report: Report) -> dict[str, Any]:
         and {
             "problems": violation.problems,
             "choices": "".join(map(str, violation.choices)),
-            "steps": [{"path": report.paths[path], "step": step} for path, step in violation.full],
+            "steps": [
+                {"path": report.paths[row.path], "step": row.text} for row in violation.steps
+            ],
         },
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu.core import LOCKS, PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, ffi, lib
@@ -11,7 +13,7 @@ from vmemu.frames import user_ptes
 if TYPE_CHECKING:
     from vmemu.explore.scenario import Scenario
 
-__all__ = ["Names", "Step", "rows", "table", "waits"]
+__all__ = ["LEAF_LOCKS", "Access", "Names", "Row", "Step", "Wait", "rows", "table", "waits"]
 
 _PAGE_FIELDS = {
     ffi.offsetof("struct page", field): field for field in ("flags", "_count", "mapcount", "lru")
@@ -26,6 +28,8 @@ _VM_FLAGS = {
     " marked": lib.VM_LOCK_RMAP,
 }
 _LEAVES = (lib.LOCK_swap, lib.LOCK_lru)
+LEAF_LOCKS = tuple(LOCKS[lock] for lock in _LEAVES)
+"""Classes inside which nothing else happens; a reduced run does not tell of their release."""
 _TAKEN = {"mmap_sem": 0xFFFFFFFF, "page_lock": lib.PG_locked, "page_map_lock": lib.PG_maplock}
 
 
@@ -48,6 +52,65 @@ class Step(NamedTuple):
     def failed(self) -> bool:
         """Whether it is a trylock that found the lock taken."""
         return self.kind == lib.STEP_trylock and bool(self.before & _TAKEN.get(LOCKS[self.lock], 1))
+
+
+class Access(enum.Enum):
+    """What a step does to the thing it is about."""
+
+    LOCK = enum.auto()
+    """Takes it, tried or waited for."""
+    FAIL = enum.auto()
+    """Tries to take it, and finds it taken."""
+    UNLOCK = enum.auto()
+    READ = enum.auto()
+    WRITE = enum.auto()
+    """Stores to it, be it what was there before."""
+    ADD = enum.auto()
+    """Changes it in a way that commutes with others of its kind."""
+    NONE = enum.auto()
+    """It is about nothing that another path could touch."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One step of a run as it is told.
+
+    ``number``: its place among all steps, from 0.  ``what``: equal for steps on one thing.
+    ``thing``: its name; "" for none.  ``lock``: the lock's class; "" when it is no lock.
+    ``changed``: the thing held another word afterwards.  ``matters``: it is on what several
+    paths touch, on a pte or on vm_flags; of locks inside which nothing else happens, only
+    what they guard counts as such.
+    """
+
+    number: int
+    path: int
+    text: str
+    access: Access
+    what: tuple[int, int]
+    thing: str
+    lock: str
+    changed: bool
+    matters: bool
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What a path of a deadlock waits for.
+
+    ``holder``: the path that has the lock, since the step of number ``since``; None: nobody.
+    """
+
+    path: int
+    lock: str
+    holder: int | None
+    since: int | None
+
+    def told(self, paths: Sequence[str]) -> str:
+        """A sentence, by the paths' names."""
+        if self.holder == self.path:
+            return f"self-deadlock: {paths[self.path]} waits for {self.lock}, which it holds"
+        owner = paths[self.holder] if self.holder is not None else "nobody"
+        return f"deadlock: {paths[self.path]} waits for {self.lock}, held by {owner}"
 
 
 class Names:
@@ -144,6 +207,10 @@ class Names:
             return f"{name} of {self.page(pfn)}"
         return name
 
+    def about(self, step: Step) -> str:
+        """The lock or the thing of a step."""
+        return self.lock(step) if step.lock >= 0 else self.thing(step.object)
+
     def step(self, step: Step) -> str:
         """What a step does, and to what."""
         if step.kind == lib.STEP_start:
@@ -176,50 +243,62 @@ def _value(name: str, word: int) -> str:
     return ""
 
 
-def rows(names: Names, steps: Sequence[Step], *, full: bool = False) -> Iterator[tuple[int, str]]:
-    """``(path, text)`` of each step; unless ``full``, of those that matter.
-
-    These are the ones on what several paths touch, on ptes and on vm_flags.
-    Of locks inside which nothing else happens, only what they guard is shown then.
-    """
+def rows(names: Names, steps: Sequence[Step], waiting: Mapping[int, Step]) -> list[Row]:
+    """Every step of a run, told by these names; ``waiting``: those that could not be made."""
     users: dict[tuple[int, int], set[int]] = {}
-    for step in steps:
+    for step in (*steps, *waiting.values()):
         users.setdefault(step.what, set()).add(step.path)
-    for step in steps:
-        hidden = step.kind in (lib.STEP_start, lib.STEP_alloc) or step.lock in _LEAVES
-        told = names.step(step)
-        telling = "pte 0x" in told or "vm_flags" in told
-        if full or (not hidden and (telling or len(users[step.what]) > 1)):
-            yield step.path, told
-
-
-def waits(
-    names: Names, paths: Sequence[str], steps: Sequence[Step], waiting: dict[int, Step]
-) -> list[str]:
-    """A sentence for each path of a deadlock: what it waits for, and who holds that."""
-    holder: dict[tuple[int, int], int] = {}
-    for step in steps:
-        if step.kind == lib.STEP_unlock:
-            holder.pop(step.what, None)
-        elif step.lock >= 0 and not step.failed:
-            holder[step.what] = step.path
     told = []
-    for path, step in waiting.items():
-        by = holder.get(step.what)
-        if by == path:
-            told.append(
-                f"self-deadlock: {paths[path]} waits for {names.lock(step)}, which it holds"
-            )
-        else:
-            owner = paths[by] if by is not None else "nobody"
-            told.append(f"deadlock: {paths[path]} waits for {names.lock(step)}, held by {owner}")
+    for number, step in enumerate(steps):
+        text, access = names.step(step), _access(step)
+        hidden = access is Access.NONE or step.lock in _LEAVES
+        telling = "pte 0x" in text or "vm_flags" in text
+        row = Row(
+            number,
+            step.path,
+            text,
+            access,
+            step.what,
+            "" if access is Access.NONE else names.about(step),
+            LOCKS[step.lock] if step.lock >= 0 else "",
+            step.lock < 0 and step.before != step.after,
+            not hidden and (telling or len(users[step.what]) > 1),
+        )
+        told.append(row)
     return told
 
 
-def table(paths: Sequence[str], lines: Sequence[tuple[int, str]]) -> list[str]:
+def _access(step: Step) -> Access:
+    if step.kind in (lib.STEP_start, lib.STEP_alloc):
+        return Access.NONE
+    if step.kind == lib.STEP_unlock:
+        return Access.UNLOCK
+    if step.lock >= 0:
+        return Access.FAIL if step.failed else Access.LOCK
+    if step.kind == lib.STEP_add:
+        return Access.ADD
+    read = step.kind == lib.STEP_read and step.before == step.after
+    return Access.READ if read else Access.WRITE
+
+
+def waits(names: Names, steps: Sequence[Step], waiting: Mapping[int, Step]) -> list[Wait]:
+    """What each path of a deadlock waits for; ``waiting``: the step it cannot make."""
+    holder: dict[tuple[int, int], tuple[int, int]] = {}
+    for number, step in enumerate(steps):
+        if step.kind == lib.STEP_unlock:
+            holder.pop(step.what, None)
+        elif step.lock >= 0 and not step.failed:
+            holder[step.what] = step.path, number
+    return [
+        Wait(path, names.lock(step), *holder.get(step.what, (None, None)))
+        for path, step in waiting.items()
+    ]
+
+
+def table(paths: Sequence[str], lines: Sequence[Row]) -> list[str]:
     """The rows in columns, numbered, under the paths' names."""
     width = [
-        max([len(name), *(len(text) for path, text in lines if path == i)])
+        max([len(name), *(len(row.text) for row in lines if row.path == i)])
         for i, name in enumerate(paths)
     ]
     digits = max(len(str(len(lines))), 2)
@@ -229,6 +308,7 @@ def table(paths: Sequence[str], lines: Sequence[tuple[int, str]]) -> list[str]:
         return f"{mark:>{digits}}  " + "  ".join(padded).rstrip()
 
     told = [line("", paths), line("", ["-" * n for n in width])]
-    for number, (path, text) in enumerate(lines, 1):
-        told.append(line(str(number), [text if i == path else "" for i in range(len(paths))]))
+    for number, row in enumerate(lines, 1):
+        cells = [row.text if i == row.path else "" for i in range(len(paths))]
+        told.append(line(str(number), cells))
     return [text.rstrip() for text in told]
