@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vmemu.cli.options import examples, json_option, parse_settings, set_option
+from vmemu.cli.reporting import command_line, open_report, report_option
 from vmemu.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vmemu.explore.explorer import Report
 
 __all__ = ["command"]
 
@@ -20,6 +24,7 @@ __all__ = ["command"]
         "vmemu explore mlock-vs-unmap --vm-flags-lock page_table_lock",
         "vmemu explore mlock-vs-unmap --mutate b --save b.json",
         "vmemu explore --replay b.json --full",
+        "vmemu explore mlock-vs-unmap --mutate b --report b.html",
         "vmemu explore exit-vs-reclaim --set PAGES=3 --random 100000 --seed 1",
     ),
     short_help="Run kernel paths in every order that matters.",
@@ -58,6 +63,7 @@ __all__ = ["command"]
 @click.option("--replay", "replayed", metavar="FILE", help="Run a saved schedule again.")
 @click.option("--full", is_flag=True, help="Show every step of a counterexample.")
 @json_option
+@report_option
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
 @click.pass_context
 def command(ctx: click.Context, /, scenarios: tuple[str, ...], **options: Any) -> None:
@@ -69,23 +75,26 @@ def command(ctx: click.Context, /, scenarios: tuple[str, ...], **options: Any) -
     that have nothing to do with each other count as one (dynamic partial-order reduction).
 
     A counterexample is shown as a table, a column for each path; --save keeps it, --replay runs
-    it again.  Exit status: 0 no violation, 1 a violation, 2 bad usage.
+    it again, --report draws it.  Exit status: 0 no violation, 1 a violation, 2 bad usage.
     """
     if options["list_them"]:
         _list(as_json=options["as_json"])
         return
-    if options["replayed"] is not None:
-        found = _replay(scenarios, options)
-    elif not scenarios:
+    if options["replayed"] is None and not scenarios:
         raise click.UsageError("missing SCENARIO; --list shows them", ctx)
-    else:
-        found = _explore(scenarios, options)
-    if found:
+    file = open_report(options["report_path"])
+    replayed = options["replayed"] is not None
+    reports = (_replay if replayed else _explore)(scenarios, options)
+    if file is not None:
+        from vmemu.report.explorations import explorations_page
+
+        full, saved = options["full"], options["save"] or options["replayed"]
+        file.write(explorations_page(reports, command_line(), full=full, saved=saved))
+    if any(report.violation is not None for report in reports):
         ctx.exit(1)
 
 
-def _explore(scenarios: tuple[str, ...], options: dict[str, Any]) -> bool:
-    """Whether a violation was found."""
+def _explore(scenarios: tuple[str, ...], options: dict[str, Any]) -> list[Report]:
     from vmemu.explore import runner
     from vmemu.explore.catalogue import default_schemes, find_scenario
     from vmemu.explore.explorer import Mode
@@ -121,11 +130,10 @@ def _explore(scenarios: tuple[str, ...], options: dict[str, Any]) -> bool:
     broken = [report for report in reports if report.violation is not None]
     if broken and options["save"]:
         runner.schedule(broken[0]).save(options["save"])
-    return bool(broken)
+    return reports
 
 
-def _replay(scenarios: tuple[str, ...], options: dict[str, Any]) -> bool:
-    """Whether the violation occurs again."""
+def _replay(scenarios: tuple[str, ...], options: dict[str, Any]) -> list[Report]:
     from vmemu.explore import runner
     from vmemu.explore.schedule import Schedule
 
@@ -138,7 +146,7 @@ def _replay(scenarios: tuple[str, ...], options: dict[str, Any]) -> bool:
         click.echo("\n".join(runner.text(report, full=options["full"])))
     if report.violation is not None and options["save"]:
         runner.schedule(report).save(options["save"])
-    return report.violation is not None
+    return [report]
 
 
 def _numbers(settings: tuple[str, ...]) -> dict[str, int]:

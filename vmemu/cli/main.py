@@ -86,7 +86,7 @@ def _invoke(argv: Sequence[str] | None) -> int:
     # not cli.main(): that has its own ideas of interrupts and closed pipes
     args = list(sys.argv[1:] if argv is None else argv)
     try:
-        with cli.make_context("vmemu", args) as ctx:
+        with cli.make_context("vmemu", args, obj=tuple(args)) as ctx:
             cli.invoke(ctx)
     except click.exceptions.Exit as end:
         return end.exit_code

@@ -62,6 +62,8 @@ class Report:
     values: dict[str, int]
     """The scenario's parameters, all of them."""
     mode: Mode
+    seed: int
+    """Of Mode.RANDOM."""
     interleavings: int = 0
     redundant: int = 0
     """Runs that turned out, on the way, to repeat another."""
@@ -89,7 +91,7 @@ class Explorer:
         seed: int = 0,
     ) -> None:
         self.scenario = scenario
-        self.mode = mode
+        self.mode, self.seed = mode, seed
         self.core, self.m = scenario.core, scenario.m
         names = scenario.path_names()
         if not 1 < len(names) <= lib.EXPLORE_PATHS:
@@ -130,7 +132,8 @@ class Explorer:
     def explore(self, limit: int = 0) -> Report:
         """Run until there is nothing new, a violation, or ``limit`` runs (0: no limit)."""
         scenario = self.scenario
-        report = Report(scenario.name, self.names, scenario.settings, scenario.values, self.mode)
+        settings, values = scenario.settings, scenario.values
+        report = Report(scenario.name, self.names, settings, values, self.mode, self.seed)
         m, run, judge = self.m, self.run, self.judge
         endless = self.mode is Mode.RANDOM
         runs = redundant = longest = 0

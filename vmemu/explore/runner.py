@@ -11,7 +11,7 @@ from vmemu.explore.scenario import Scenario, Settings
 from vmemu.explore.schedule import Schedule
 from vmemu.explore.timeline import table
 
-__all__ = ["as_json", "explore", "replay", "schedule", "text"]
+__all__ = ["as_json", "explore", "heading", "replay", "schedule", "text", "vm_flags_locks"]
 
 _PLAIN_RUNS = 4000  # that looking for a plainer counterexample may take
 
@@ -68,13 +68,25 @@ def schedule(report: Report) -> Schedule:
     )
 
 
+def heading(report: Report, *, mutations: bool = True) -> str:
+    """What was run, in one line."""
+    settings = report.settings
+    values = "".join(f" {name}={value}" for name, value in report.values.items())
+    mutated = "".join(f", mutation {letter}" for letter in settings.mutations if mutations)
+    under = f"vm_flags under {vm_flags_locks(settings)}"
+    return f"{report.scenario}{values}, {settings.rmap}, {under}{mutated}"
+
+
+def vm_flags_locks(settings: Settings) -> str:
+    """The locks that guard vm_flags."""
+    both = settings.vm_flags_lock != "mmap_sem"
+    return "mmap_sem and page_table_lock" if both else "mmap_sem"
+
+
 def text(report: Report, *, full: bool = False) -> list[str]:
     """A report in lines."""
-    settings, violation = report.settings, report.violation
-    values = "".join(f" {name}={value}" for name, value in report.values.items())
-    lock = "mmap_sem and page_table_lock" if settings.vm_flags_lock != "mmap_sem" else "mmap_sem"
-    mutated = "".join(f", mutation {letter}" for letter in settings.mutations)
-    lines = [f"{report.scenario}{values}, {settings.rmap}, vm_flags under {lock}{mutated}"]
+    violation = report.violation
+    lines = [heading(report)]
     runs = f"  {report.interleavings:,} interleavings of {', '.join(report.paths)}"
     if report.redundant:
         runs += f" (and {report.redundant:,} that repeated one)"

@@ -1,0 +1,138 @@
+"""vmemu explore --report: counterexamples drawn."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from command import Vmemu
+from markup import SVG, cells, classed, listing, parsed, words
+
+from vmemu.report import timeline
+
+B = "explore mlock-vs-unmap --mutate b --rmap anonmm"
+
+
+def test_a_counterexample_is_drawn(vmemu: Vmemu, tmp_path: Path) -> None:
+    path = tmp_path / "b.html"
+    done = vmemu(f"{B} --report {path}")
+    root = parsed(path)
+    (picture,) = root.iter(f"{SVG}svg")
+    printed = [line.strip() for line in done.out.splitlines() if re.match(r" +\d+  ", line)]
+    marks = classed(picture, "mark")
+    assert len(printed) > 30
+    assert [f"{words(m)[0]} {words(m)[1]}" for m in marks] == [
+        re.sub(r"^(\d+) +", r"\1 ", line) for line in printed
+    ]
+    lanes = classed(picture, "lane")
+    assert [words(lane) for lane in lanes] == [["mlock"], ["reclaim"]]
+    problem = "the page at 0x40001000 is locked and not in memory"
+    assert problem in words(classed(picture, "verdict")[0])
+    assert f"VIOLATION: {problem}" in done.out
+    (fatal,) = (mark for mark in marks if "fatal" in mark[-1].get("class", ""))
+    assert words(fatal)[1] == "pte 0x40001000: empty → swap slot 2"
+    assert done.out.split("\n\n")[1].splitlines()[:-1] == [
+        f"  {line}".rstrip() for line in "".join(listing(root, "The same")).splitlines()
+    ]
+
+
+def test_what_one_path_read_and_another_changed_is_joined(vmemu: Vmemu, tmp_path: Path) -> None:
+    """The lines of mutation b: reclaim's look at vm_flags, mlock's at the page it loses."""
+    path = tmp_path / "b.html"
+    vmemu(f"{B} --report {path}")
+    (picture,) = parsed(path).iter(f"{SVG}svg")
+    row = {float(m[0].get("y", "0")) - 3.5: words(m) for m in classed(picture, "mark")}
+    joined = []
+    for link in picture:
+        if link.get("class") == "link outdates":
+            heights = re.fullmatch(r"M\S+ ([\d.]+)H.* ([\d.]+)H[\d.]+", link.get("d", ""))
+            assert heights
+            joined.append([row[float(height)][1] for height in heights.groups()])
+    assert joined == [
+        [
+            "read vm_flags at 0x40000000: rw",
+            "vm_flags at 0x40000000: rw → rw locked",
+        ],
+        [
+            "read pte 0x40001000: present rw",
+            "write pte 0x40001000: present rw",
+        ],
+    ]
+
+
+def test_every_line_of_text_stays_clear_of_the_others(vmemu: Vmemu, tmp_path: Path) -> None:
+    path = tmp_path / "k.html"
+    vmemu(f"explore mlockall-fork --mutate b --rmap anonmm --full --report {path}")
+    (picture,) = parsed(path).iter(f"{SVG}svg")
+    width = float(picture.get("width", "0"))
+    boxes = []
+    for text in picture.iter(f"{SVG}text"):
+        kind = text.get("class", "")
+        if kind in ("number", "held", "title"):
+            continue
+        size = timeline.CHAR * len("".join(text.itertext()))
+        x, y = float(text.get("x", "0")), float(text.get("y", "0"))
+        boxes.append((x, y, x + size))
+        assert x + size <= width
+    for i, (x, y, end) in enumerate(boxes):
+        for other, below, until in boxes[:i]:
+            assert abs(y - below) >= 12 or end <= other or until <= x
+
+
+def test_a_deadlock_shows_who_waits_for_what(vmemu: Vmemu, tmp_path: Path) -> None:
+    path = tmp_path / "h.html"
+    assert vmemu(f"explore mlock-vs-unmap --mutate h --rmap anonmm --report {path}").status == 1
+    (picture,) = parsed(path).iter(f"{SVG}svg")
+    (waits,) = classed(picture, "wait-mark")
+    assert words(waits) == ["waits for page_table_lock"]
+    assert len([e for e in picture if e.get("class") == "link awaits"]) == 1
+    assert len([e for e in picture if e.get("class") == "link refused"]) == 1
+    problem = "self-deadlock: mlock waits for page_table_lock, which it holds"
+    assert words(classed(picture, "verdict")[0])[1] == problem
+
+
+def test_a_lane_for_each_of_three_paths(vmemu: Vmemu, tmp_path: Path) -> None:
+    path = tmp_path / "k.html"
+    vmemu(f"explore mlockall-fork --mutate b --rmap anonmm --report {path}")
+    (picture,) = parsed(path).iter(f"{SVG}svg")
+    assert [words(lane)[0] for lane in classed(picture, "lane")] == ["mlockall", "fork", "reclaim"]
+
+
+def test_replayed_in_full(vmemu: Vmemu, tmp_path: Path) -> None:
+    """What the report says repeats it does, from the schedule inside the report as well."""
+    found, again = tmp_path / "found.html", tmp_path / "again.html"
+    vmemu(f"explore munlock --mutate d --rmap anonmm --report {found}")
+    root = parsed(found)
+    command = listing(root, "This command").strip().split()
+    assert command[:3] == ["vmemu", "explore", "--replay"]
+    (schedule,) = ("".join(e[1].itertext()) for e in root.iter("details"))
+    file = tmp_path / command[3]
+    file.write_text(schedule)
+    done = vmemu(f"explore --replay {file} --full --report {again}")
+    assert done.status == 1
+    (picture,) = parsed(again).iter(f"{SVG}svg")
+    assert len(classed(picture, "mark")) == len(json.loads(schedule)["choices"])
+    assert "VM_LOCKED is still set" in words(classed(picture, "verdict")[0])
+
+
+def test_no_violation_is_said_for_each_scenario_and_scheme(vmemu: Vmemu, tmp_path: Path) -> None:
+    path = tmp_path / "ok.html"
+    command = "explore munlock gup-vs-reclaim --rmap anonmm --rmap anon_vma"
+    assert vmemu(f"{command} --report {path}").status == 0
+    root = parsed(path)
+    (overview,) = classed(root, "figures")
+    rows = cells(overview)[1:]
+    assert [row[:2] for row in rows] == [
+        [scenario, scheme]
+        for scenario in ("munlock", "gup-vs-reclaim")
+        for scheme in ("anonmm", "anon_vma")
+    ]
+    assert {tuple(row[-2:]) for row in rows} == {("all that matter", "none")}
+    assert "Not locked, not lost." in path.read_text()
+    assert not list(root.iter(f"{SVG}svg"))
+
+
+def test_the_explorer_knows_nothing_of_reports() -> None:
+    for path in (Path(timeline.__file__).parents[1] / "explore").glob("*.py"):
+        assert "vmemu.report" not in path.read_text()
