@@ -15,6 +15,7 @@ from vmemu.cli.options import (
     rmaps_option,
     set_option,
 )
+from vmemu.cli.reporting import command_line, open_report, report_option
 
 __all__ = ["command"]
 
@@ -33,12 +34,14 @@ __all__ = ["command"]
 @set_option
 @machine_options
 @json_option
+@report_option
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
 def command(
     scenarios: tuple[str, ...],
     rmaps: tuple[str, ...],
     settings: tuple[str, ...],
     as_json: bool,
+    report_path: str | None,
     **options: Any,
 ) -> None:
     """Run each SCENARIO (default: all) under each reverse map and print one table.
@@ -61,6 +64,7 @@ def command(
     from vmemu.lab.locks import locks_table
     from vmemu.lab.scenarios import SCENARIOS, find_scenario
 
+    file = open_report(report_path)
     chosen = [find_scenario(name) for name in scenarios or SCENARIOS]
     schemes = tuple(dict.fromkeys(rmaps)) or DEFAULT_SCHEMES
     values = parse_settings(settings)
@@ -77,6 +81,10 @@ def command(
         for result in results:
             if result.both_ways and scenarios:
                 click.echo("\n" + locks_table(result.both_ways).text(), nl=False)
+    if file is not None:
+        from vmemu.report.comparisons import comparisons_page
+
+        file.write(comparisons_page(results, command_line(), given(options)))
     differing = [result.scenario.name for result in results if not result.same_output]
     if differing:
         click.echo(f"vmemu: guests' output differs by scheme: {', '.join(differing)}", err=True)

@@ -16,6 +16,7 @@ from vmemu.cli.options import (
     rmaps_option,
     set_option,
 )
+from vmemu.cli.reporting import command_line, open_report, report_option
 from vmemu.errors import ConfigError
 
 __all__ = ["command"]
@@ -34,8 +35,13 @@ __all__ = ["command"]
 @set_option
 @machine_options
 @json_option
+@report_option
 def command(
-    rmaps: tuple[str, ...], settings: tuple[str, ...], as_json: bool, **options: Any
+    rmaps: tuple[str, ...],
+    settings: tuple[str, ...],
+    as_json: bool,
+    report_path: str | None,
+    **options: Any,
 ) -> None:
     """Measure on live guests what each scheme adds to a vma and to an mm.
 
@@ -49,6 +55,7 @@ def command(
     from vmemu.lab import overhead
     from vmemu.lab.compare import DEFAULT_SCHEMES
 
+    file = open_report(report_path)
     values = parse_settings(settings)
     params = {p.name: p for p in overhead.PARAMETERS}
     for name in values:
@@ -65,3 +72,7 @@ def command(
         click.echo(json.dumps(overhead.as_json(results, k, m), indent=2))
     else:
         click.echo(overhead.overhead_table(results).text(), nl=False)
+    if file is not None:
+        from vmemu.report.overheads import overheads_page
+
+        file.write(overheads_page(results, k, m, command_line(), given(options)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vmemu.cli.options import examples, given, machine_options, parse_settings, set_option
+from vmemu.cli.reporting import command_line, open_report, report_option
 from vmemu.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = ["command"]
         "vmemu run --ram 2M --stats swap-storm PAGES=2048",
         "vmemu run --rmap anonmm --strace ./a.out one two",
         "vmemu run --json-to stats.json --seed 7 fork-server R=8",
+        "vmemu run --ram 2M --report storm.html swap-storm PAGES=2048",
     ),
     context_settings={"allow_interspersed_args": False},
     short_help="Run a program.",
@@ -39,6 +41,7 @@ __all__ = ["command"]
 @click.option("--stats", is_flag=True, help="Print statistics to stderr afterwards.")
 @click.option("--json", "as_json", is_flag=True, help="The same as one line of JSON on stderr.")
 @click.option("--json-to", type=click.Path(dir_okay=False), help="The same as JSON to a file.")
+@report_option
 @click.option("--strace", is_flag=True, help="Trace system calls and signals on stderr.")
 @click.option("--maps-at-exit", is_flag=True, help="Print /proc/PID/maps to stderr at its exit.")
 @click.option("--unknown-syscalls", is_flag=True, help="Say which unknown system calls it made.")
@@ -53,6 +56,7 @@ def command(
     stats: bool,
     as_json: bool,
     json_to: str | None,
+    report_path: str | None,
     strace: bool,
     maps_at_exit: bool,
     unknown_syscalls: bool,
@@ -71,12 +75,14 @@ def command(
     from vmemu.lab.guests import find_program
     from vmemu.machine import Machine
 
-    report = _open_report(json_to)
+    page = open_report(report_path)
+    facts_file = _open_facts(json_to)
     environment = dict(_variable(text) for text in env)
     values = [f"{name}={value}" for name, value in parse_settings(settings).items()]
     argv = [program, *arguments, *values]
     with Machine(**given(options)) as machine:
-        observer = _Observer(machine, maps_at_exit, stats or as_json or report is not None, check)
+        wanted = stats or as_json or facts_file is not None or page is not None
+        observer = _Observer(machine, maps_at_exit, wanted, check)
         if strace:
             machine.kernel.strace = lambda line: print(line, file=sys.stderr)
         machine.spawn(find_program(program), argv, environment)
@@ -100,9 +106,13 @@ def command(
         "unknown_syscalls": {str(number): count for number, count in unknown.items()},
         "stats": observer.stats,
     }
-    if report is not None:
-        with report:
-            report.write(json.dumps(facts, indent=2) + "\n")
+    if facts_file is not None:
+        with facts_file:
+            facts_file.write(json.dumps(facts, indent=2) + "\n")
+    if page is not None:
+        from vmemu.report.program import program_page
+
+        page.write(program_page(facts, command_line(), given(options)))
     if as_json:
         _say(json.dumps(facts))
     click.get_current_context().exit(status.exit_status)
@@ -137,7 +147,7 @@ class _Observer:
             self.stats = self.machine.stats()
 
 
-def _open_report(path: str | None) -> Any:
+def _open_facts(path: str | None) -> Any:
     if path is None:
         return None
     try:
