@@ -1,4 +1,4 @@
-"""Growth curves as SVG files, by matplotlib (the extra ``plot``)."""
+"""Growth curves as SVG files, by matplotlib (the extra ``report``)."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
 Rewrites the tables between ``<!-- figures: NAME -->`` and ``<!-- end -->``, the output below
 each command and each Python block (unless part of it is left open by ``...``), and the
-pictures, which need matplotlib (the extra ``plot``).  ``--check`` changes nothing and says
-what is out of date; the tests do that.  A picture keeps its figures inside, so they can be
-checked without drawing it.
+pictures, which need matplotlib and jinja2 (the extra ``report``).  ``--check`` changes
+nothing and says what is out of date; the tests do that.  A plot keeps its figures inside, so
+they can be checked without drawing it; a counterexample is drawn and compared.
 """
 
 from __future__ import annotations
@@ -22,14 +22,18 @@ from blocks import END, GENERATED, ROOT, Runner, examples, pages
 from tables import TABLES
 
 from vmemu.core import lib
+from vmemu.explore import Settings, runner
+from vmemu.explore.catalogue import find_scenario as find_exploration
 from vmemu.frames import mem_map
 from vmemu.lab.compare import compare
 from vmemu.lab.guests import guest_path
 from vmemu.lab.scenarios import find_scenario
 from vmemu.machine import Machine
+from vmemu.report.explorations import drawing
 
 PROBES = ROOT / "docs" / "probes.svg"
 FRAMES = ROOT / "docs" / "frames.svg"
+COUNTEREXAMPLE = ROOT / "docs" / "counterexample.svg"
 CHILDREN = (1, 2, 4, 8, 16, 24, 32, 48, 64)
 PAGES = 16
 KINDS = ("reserved", "page tables", "slabs", "swap map", "file", "anonymous", "swap cache", "free")
@@ -77,6 +81,12 @@ def frames() -> dict[str, Any]:
         machine.spawn(guest_path("swap-storm"), argv, stdout=None)
         machine.run()
     return {"kinds": kinds}
+
+
+def counterexample() -> str:
+    """`vmemu explore mlock-vs-unmap --rmap anonmm --mutate b --set PAGES=1 --report b.html`"""
+    settings = Settings("anonmm", mutations="b", values={"PAGES": 1})
+    return drawing(runner.explore(find_exploration("mlock-vs-unmap"), settings))
 
 
 # ---- drawing
@@ -193,6 +203,11 @@ def refresh_pictures(check: bool) -> list[str]:
         stale.append(f"{path.relative_to(ROOT)} shows other figures")
         if not check:
             draw(data)
+    drawn = counterexample()
+    if not COUNTEREXAMPLE.exists() or COUNTEREXAMPLE.read_text() != drawn:
+        stale.append(f"{COUNTEREXAMPLE.relative_to(ROOT)} shows another run")
+        if not check:
+            COUNTEREXAMPLE.write_text(drawn)
     return stale
 
 

@@ -126,6 +126,7 @@ CASES = [
     ("explore munlock --mutate x", "there is no mutation 'x': choose from a, b, d, f, g, h"),
     ("explore munlock --rmap x", "unknown rmap scheme 'x': .*"),
     ("explore munlock --vm-flags-lock x", "vm-flags-lock must be mmap_sem or page_table_lock, .*"),
+    ("explore --list --report {}/x.html", "--list runs nothing that a report could show"),
     ("explore munlock --random 9 --preemptions 1", "--random cannot be combined .*"),
     ("explore --replay {}/absent", "cannot read {}/absent: No such file or directory"),
     ("explore --replay {}/text", "{}/text is not a schedule: it is not JSON"),

@@ -9,7 +9,10 @@ from pathlib import Path
 from command import Vmemu
 from markup import SVG, cells, classed, listing, parsed, words
 
+from vmemu.explore.timeline import Access, Row
 from vmemu.report import timeline
+from vmemu.report.conflicts import Kind, conflicts
+from vmemu.report.spans import spans
 
 B = "explore mlock-vs-unmap --mutate b --rmap anonmm"
 
@@ -136,3 +139,46 @@ def test_no_violation_is_said_for_each_scenario_and_scheme(vmemu: Vmemu, tmp_pat
 def test_the_explorer_knows_nothing_of_reports() -> None:
     for path in (Path(timeline.__file__).parents[1] / "explore").glob("*.py"):
         assert "vmemu.report" not in path.read_text()
+
+
+def row(number: int, path: int, access: Access, what: int = 0, lock: str = "") -> Row:
+    return Row(number, path, "", access, (0, what), "thing", lock, False, number != 1)
+
+
+def test_a_line_leads_to_the_first_step_that_depends() -> None:
+    W, R, A = Access.WRITE, Access.READ, Access.ADD
+    steps = [(0, W), (1, R), (1, R), (2, A), (0, A), (0, R), (1, W)]
+    found = [
+        (c.earlier, c.later, c.kind)
+        for c in conflicts([row(i, path, access) for i, (path, access) in enumerate(steps)])
+    ]
+    assert found == [
+        (0, 1, Kind.SEES),  # and not again in 2
+        (2, 3, Kind.OUTDATES),
+        (0, 3, Kind.OVERWRITES),
+        (2, 4, Kind.OUTDATES),  # and none from 3: additions do not mind each other
+        (3, 5, Kind.SEES),
+        (5, 6, Kind.OUTDATES),  # the last step of path 0
+        (3, 6, Kind.OVERWRITES),  # and of path 2
+    ]
+    assert not list(conflicts([row(0, 0, W, what=1), row(1, 1, R, what=2)]))
+
+
+def test_locks_are_held_from_taking_to_giving_back() -> None:
+    """Row 1 is not shown, so what it begins starts between rows 0 and 1 of those shown."""
+    L, U = Access.LOCK, Access.UNLOCK
+    steps = [
+        row(0, 0, L, 1, "mmap_sem"),
+        row(1, 0, L, 2, "page_table_lock"),
+        row(2, 0, Access.READ, 3),
+        row(3, 0, U, 2, "page_table_lock"),
+        row(4, 1, L, 2, "page_table_lock"),
+        row(5, 0, U, 1, "mmap_sem"),
+        row(6, 0, L, 4, "lru_lock"),
+    ]
+    found = spans(steps, [step for step in steps if step.matters])
+    assert [(s.path, s.lock, s.begin, s.end, s.released, s.track) for s in found] == [
+        (0, "mmap_sem", 0, 4, True, 0),
+        (0, "page_table_lock", 0.5, 2, True, 1),
+        (1, "page_table_lock", 3, 5.5, False, 0),
+    ]

@@ -84,6 +84,13 @@ def test_pictures_show_what_is_measured(picture: str) -> None:
     assert data == figures.plain(measure()), "run `python docs/figures.py`"
 
 
+def test_the_counterexample_is_the_one_that_is_found() -> None:
+    import figures
+
+    shown = figures.COUNTEREXAMPLE.read_text()
+    assert shown == figures.counterexample(), "run `python docs/figures.py`"
+
+
 def test_the_map_of_frames_is_of_one_machine() -> None:
     import figures
 

@@ -78,6 +78,8 @@ def command(ctx: click.Context, /, scenarios: tuple[str, ...], **options: Any) -
     it again, --report draws it.  Exit status: 0 no violation, 1 a violation, 2 bad usage.
     """
     if options["list_them"]:
+        if options["report_path"] is not None:
+            raise ConfigError("--list runs nothing that a report could show")
         _list(as_json=options["as_json"])
         return
     if options["replayed"] is None and not scenarios:

@@ -21,7 +21,9 @@ MARKS = {
     "none": "starts, or allocates",
     "fatal": "last store to what the property is about",
 }
-LINKS = {kind.name.lower(): kind.value for kind in Kind} | {"awaits": "waits for its holder"}
+LINKS = {kind.name.lower(): kind.value for kind in Kind} | {
+    "awaits": "waits for what was taken there"
+}
 
 INDENT = 22
 SPACE = 20

@@ -157,7 +157,8 @@ class _Drawing:
                    if self.entries[entry][0] == span.path != link.gutter]  # fmt: skip
         for text in (span.name, span.lock):
             half = len(text) * SMALL_CHAR / 2 + 3
-            places = [top + half + n for n in range(int(bottom - top - 2 * half) + 1)]
+            room = int(bottom - top - 2 * half)
+            places = [top + half + n for n in range(0, room + 1, max(1, room // 200))]
             free = [y for y in places if all(abs(y - at) > half + 2 for at in crossed)]
             if free:
                 middle = (top + bottom) / 2
