@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -36,6 +35,8 @@ def command_line() -> str:
 
     A report is then the same wherever it is made.
     """
+    import shlex
+
     typed: Sequence[str] = click.get_current_context().obj or ()
     words = list(typed)
     for i, word in enumerate(words):
