@@ -161,6 +161,8 @@ struct cpu_context {
 	uint64_t tls[GDT_ENTRY_TLS_ENTRIES]; /* descriptors */
 };
 
+enum { TLB_PATIENCE = 4096, TLB_PATIENCE_MAX = 1 << 20 };
+
 /* Who may be let through the TLB-fill hook besides the guest. */
 enum cpu_phase {
 	CPU_IDLE,  /* no guest code runs */
@@ -181,6 +183,8 @@ struct cpu_state {
 	uint32_t slice;         /* blocks; 0 = no preemption */
 	uint64_t blocks_left;
 	size_t hook_block;     /* 0 = not installed */
+	uint32_t tlb_misses;   /* since the TLB was last flushed */
+	uint32_t tlb_grow_at;  /* it is made to grow at so many */
 	void *values[NR_REGS]; /* into m->regs */
 };
 

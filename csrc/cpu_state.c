@@ -352,6 +352,7 @@ int cpu_init(struct vmemu *m, void *const *functions)
 	if (!cpu)
 		return -1;
 	m->cpu = cpu;
+	m->tlb_patience = cpu->tlb_grow_at = TLB_PATIENCE;
 	memcpy(&cpu->uc, functions, sizeof(cpu->uc));
 	for (i = 0; i < NR_REGS; i++)
 		cpu->values[i] = (uint32_t *)&m->regs + i;

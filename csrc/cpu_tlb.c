@@ -121,6 +121,29 @@ static bool refuse(struct vmemu *m, uint32_t address, uint32_t access,
 	return false;
 }
 
+static void empty_tlb(struct vmemu *m, uint32_t grow_at)
+{
+	m->cpu->uc.ctl(m->uc, CTL_TLB_FLUSH);
+	m->cpu->tlb_misses = 0;
+	m->cpu->tlb_grow_at = grow_at;
+}
+
+/*
+ * Unicorn's TLB has 256 entries at first and changes its size only when it is
+ * flushed: it doubles when most of it was in use, and shrinks, by the host's
+ * clock, to what was used lately.  A program that needs no flush would be left
+ * with what the one before it used.  So many misses are answered by a flush;
+ * the entry now asked for is set behind it.  Each time more are awaited, or a
+ * large TLB would be emptied before it is full.
+ */
+static void grow_tlb(struct vmemu *m)
+{
+	uint32_t at = m->cpu->tlb_grow_at;
+
+	empty_tlb(m, at < TLB_PATIENCE_MAX ? 2 * at : at);
+	count(m, CNT_tlb_grow);
+}
+
 bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 		  struct uc_tlb_entry *entry, void *user)
 {
@@ -164,13 +187,15 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 	/* The instruction waits until the TLB is flushed or kswapd has run. */
 	if (unlikely(m->tlb_stale || (tries && m->want_kswapd)))
 		return refuse(m, page, access, FAULT_MINOR);
+	if (unlikely(++m->cpu->tlb_misses >= m->cpu->tlb_grow_at))
+		grow_tlb(m);
 	return true;
 }
 
 void cpu_flush_tlb(struct vmemu *m)
 {
 	m->tlb_stale = 0;
-	m->cpu->uc.ctl(m->uc, CTL_TLB_FLUSH);
+	empty_tlb(m, m->tlb_patience);
 	count(m, CNT_tlb_flush);
 }
 

@@ -344,7 +344,7 @@ struct kernel_data { /* the kernel's static data, one guest frame */
 	X(rmap_copies) X(rmap_migrated) X(rmap_index_rewrites)                 \
 	X(mremap_ptes) X(fork_ptes) X(zap_ptes) X(protect_ptes) X(vm_flags_writes) \
 	X(pgtable_alloc) X(pgtable_free)                                       \
-	X(tlb_fill) X(tlb_flush) X(code_drop) X(fault_hook) X(fault_outside)   \
+	X(tlb_fill) X(tlb_flush) X(tlb_grow) X(code_drop) X(fault_hook) X(fault_outside)   \
 	X(syscalls) X(syscall_c) X(context_switch) X(signals) X(enosys)
 /* clang-format on */
 
@@ -654,10 +654,11 @@ struct vmemu {
 	struct held_locks path;
 	/* Learned: how often a class was waited for inside another. */
 	uint64_t lock_order[NR_LOCK_CLASSES][NR_LOCK_CLASSES];
-	uint32_t in_hook;     /* inside the TLB-fill hook */
-	uint32_t memalloc;    /* PF_MEMALLOC depth: may use the whole reserve */
-	uint32_t tlb_stale;   /* flush before user code runs again */
-	uint32_t want_kswapd; /* free pages fell below pages_low */
+	uint32_t in_hook;   /* inside the TLB-fill hook */
+	uint32_t memalloc;  /* PF_MEMALLOC depth: may use the whole reserve */
+	uint32_t tlb_stale; /* flush before user code runs again */
+	uint32_t tlb_patience; /* misses without a flush until the TLB grows */
+	uint32_t want_kswapd;  /* free pages fell below pages_low */
 	uint32_t nr_quarantine;
 	uint32_t nr_pagecache; /* pages of files */
 	uint32_t nr_mapped;    /* frames with mapcount > 0 */

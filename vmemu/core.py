@@ -48,6 +48,9 @@ LOCKS = _names(lib.vmemu_lock_name)
 CACHES = _names(lib.vmemu_cache_name)
 RMAPS = _names(lib.vmemu_rmap_name)
 
+HOST_COUNTERS = ("tlb_fill", "tlb_grow")
+"""Counters that are not the guest's: the size of Unicorn's TLB follows the host's clock."""
+
 
 class Core:
     """Owner of a ``struct vmemu``.
@@ -125,8 +128,11 @@ class Core:
     # ---- counters and events
 
     def counters(self) -> dict[str, int]:
-        """Every counter of the core by name."""
-        return dict(zip(COUNTERS, ffi.unpack(self.m.counter, len(COUNTERS)), strict=True))
+        """The counters of the core by name, but for HOST_COUNTERS."""
+        counters = dict(zip(COUNTERS, ffi.unpack(self.m.counter, len(COUNTERS)), strict=True))
+        for name in HOST_COUNTERS:
+            del counters[name]
+        return counters
 
     def count(self, counter: int, n: int = 1) -> None:
         """Add to one counter (``lib.CNT_*``)."""

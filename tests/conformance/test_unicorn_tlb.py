@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from board import (
     ACCERR,
@@ -23,10 +25,21 @@ from board import (
     assemble,
 )
 
-from vmemu.core import lib
+from vmemu.core import ffi, lib
 from vmemu.cpu import Trap
 
 END = "; int $0x80"
+SWEEP = f"""
+        mov $100, %ecx
+    again:
+        mov ${DATA:#x}, %eax
+    page:
+        incl (%eax)
+        add $0x1000, %eax
+        cmp ${DATA + 200 * 0x1000:#x}, %eax
+        jne page
+        loop again{END}"""
+"""A hundred passes over 200 pages."""
 
 
 def test_demand_zero(board: Board) -> None:
@@ -318,3 +331,75 @@ def test_protnone_is_not_present(board: Board) -> None:
     board.on_fault = lambda mm, address, access: ACCERR
     assert board.asm(f"mov {DATA:#x}, %eax") is Trap.FAULT
     assert not board.pte(DATA) & PRESENT
+
+
+def shrunk(board: Board) -> Board:
+    """Unicorn makes a TLB of which little was used smaller, a tenth of a second later."""
+    for _ in range(3):
+        board.asm(f"nop{END}")
+        time.sleep(0.11)
+        board.flush()
+    return board
+
+
+def test_the_tlb_shrinks_by_the_clock_of_the_host(board: Board) -> None:
+    """So tlb_fill is no counter of the guest's."""
+    board.m.tlb_patience = 1 << 20
+    board.asm(SWEEP)
+    before = board.counter("tlb_fill")
+    board.go(CODE)
+    at_first = board.counter("tlb_fill") - before
+    shrunk(board).asm(SWEEP)
+    before = board.counter("tlb_fill")
+    board.go(CODE)
+    assert at_first < 200
+    assert board.counter("tlb_fill") - before > 50 * 200
+
+
+def test_many_misses_make_the_tlb_grow(board: Board) -> None:
+    shrunk(board).asm(SWEEP)
+    assert board.counter("tlb_grow") > 0
+    before = board.counter("tlb_fill")
+    board.go(CODE)
+    assert board.counter("tlb_fill") - before < 200
+    assert board.peek32(DATA) == board.peek32(DATA + 199 * 0x1000) == 200
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        "incl (%eax)",
+        "lock; incl (%eax)",
+        "lock; cmpxchg8b (%eax)",
+        "pushal",
+        "call next; next:",
+        "fxsave -0x100(%eax)",
+        "movups %xmm0, (%eax)",
+        "mov $64, %ecx; mov %eax, %edi; mov %edx, %esi; rep movsl",
+        "mov $64, %ecx; mov %eax, %esi; mov %edx, %edi; repe cmpsb",
+        "enter $64, $3; leave",
+        "xchg %eax, (%edx)",
+    ],
+)
+def test_a_flush_inside_the_hook_loses_nothing(board: Board, instruction: str) -> None:
+    """Growing may happen at any miss: also at the second page that an instruction needs."""
+    eax, edx = DATA + 0x1FFD if instruction[0] != "f" else DATA + 0x2010, DATA + 0x6FFE
+    left = []
+    for patience in (1 << 20, 0):
+        for page in range(DATA, DATA + 0x9000, 0x1000):
+            board.poke(page, bytes(i * 7 & 0xFF for i in range(0x1000)))
+        board.m.tlb_patience = patience
+        board.flush()
+        grown = board.counter("tlb_grow")
+        trap = board.asm(instruction + END, eax=eax, edx=edx, ebp=DATA + 0x4100, esp=DATA + 0x400C)
+        assert trap is Trap.SYSCALL
+        assert (board.counter("tlb_grow") - grown > 1) == (patience == 0)
+        regs = bytes(ffi.buffer(ffi.addressof(board.m, "regs")))
+        left.append((board.peek(DATA, 0x9000), regs))
+    assert left[0] == left[1]
+
+
+def test_statistics_leave_out_what_the_host_decides(board: Board) -> None:
+    names = board.core.counters()
+    assert "tlb_flush" in names
+    assert not {"tlb_fill", "tlb_grow"} & names.keys()
