@@ -60,6 +60,7 @@ class Config:
     topdown: bool = False
     processes: int = 6
     fault_in_c: bool = True
+    lock_checks: bool = False
 
 
 def page_up(n: int) -> int:
@@ -89,6 +90,8 @@ class Frame:
         self.core = Core(config.ram, scheme.walker)
         self.core.m.page_cluster = config.page_cluster
         self.core.m.fault_in_c = config.fault_in_c
+        if config.lock_checks:
+            self.core.m.watch |= lib.WATCH_LOCKS
         self.vm = MemoryManager(
             self.core,
             scheme(self.core),

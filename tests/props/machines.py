@@ -12,7 +12,7 @@ SCHEMES = ("anonmm", "anon_vma", "anon_vma39", "none")
 
 # With a budget running out of memory is an error; without one it is part of the game.
 MACHINES = {
-    "roomy": Config("", ram=2 << 20, swap=(1024, 512), budget=480),
+    "roomy": Config("", ram=2 << 20, swap=(1024, 512), budget=480, lock_checks=True),
     "small": Config("", ram=1 << 20, swap=(1200, 600), budget=500, locked=16),
     "no-readahead": Config(
         "",
@@ -24,7 +24,7 @@ MACHINES = {
         topdown=True,
         fault_in_c=False,
     ),
-    "tight": Config("", ram=1 << 20, swap=(300, 100), budget=None, overcommit=0),
+    "tight": Config("", ram=1 << 20, swap=(300, 100), budget=None, overcommit=0, lock_checks=True),
     "no-swap": Config("", ram=2 << 20, swap=(), budget=None, overcommit=1, fault_in_c=False),
     "strict": Config("", ram=2 << 20, swap=(600,), budget=None, overcommit=2, topdown=True),
 }
