@@ -442,6 +442,60 @@ static inline void ptl_unlock(struct vmemu *m, struct mm_struct *mm)
 	spin_unlock(m, LOCK_page_table, &mm->page_table_lock);
 }
 
+/* ---- one pte of a page -------------------------------------------------------- */
+
+/*
+ * Loops over many ptes are compiled twice: `watched` is false where nobody
+ * watches, and then the caller counts the page_map_locks.
+ */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+/* The anonymous page of a present pte, or NULL. */
+static inline struct page *anon_page(struct vmemu *m, pte_t pte)
+{
+	struct page *page = m->mem_map + pte_pfn(pte);
+
+	return pte_present(pte) && page->flags & PG_anon ? page : NULL;
+}
+
+/* fork copies a pte: candidates include the child already. */
+static ALWAYS_INLINE void page_dup(struct vmemu *m, struct page *page,
+				   const bool watched)
+{
+	if (watched) {
+		touch(m, STEP_add, &page->_count);
+		page_map_lock(m, page);
+		owned(m, mapcount, page);
+		touch(m, STEP_write, &page->mapcount);
+	}
+	page->_count++;
+	BUG_ON(m, !page->mapcount++);
+	if (watched)
+		page_map_unlock(m, page);
+}
+
+/* One pte less, with page_map_lock; was it the last? */
+static ALWAYS_INLINE bool drop_mapcount(struct vmemu *m, struct page *page,
+					const bool watched)
+{
+	if (BUG_ON(m, page->mapcount == 0))
+		return false;
+	if (watched) {
+		owned(m, mapcount, page);
+		touch(m, STEP_write, &page->mapcount);
+	}
+	return !--page->mapcount;
+}
+
+/* Nothing maps the anonymous page any more. */
+static ALWAYS_INLINE void forget_anon(struct vmemu *m, struct page *page)
+{
+	if (m->rmap->remove_anon)
+		m->rmap->remove_anon(m, page);
+	page->flags &= ~(kulong)PG_anon;
+	page->mapping = 0;
+}
+
 /* ---- between the files --------------------------------------------------- */
 
 extern const struct rmap_ops rmap_none, rmap_anonmm, rmap_anon_vma, rmap_python;

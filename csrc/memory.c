@@ -1,5 +1,5 @@
 /*
- * memory.c - zap and copy of page-table ranges, and the primitives of a fault.
+ * memory.c - fork's copy of page-table ranges, and the primitives of a fault.
  *
  * After mm/memory.c of 2.6.7.  Which primitive a fault needs, and whether it is
  * allowed at all, is decided in vmemu/mm/fault.py.  Any allocation may reclaim
@@ -13,114 +13,9 @@ static int no_memory(struct vmemu *m)
 	return m->in_hook ? FAULT_OUTSIDE : FAULT_OOM;
 }
 
-/* Pages that lost a pte, on their way out: freed together (struct mmu_gather). */
-struct gather {
-	uint32_t n;
-	uint32_t rss; /* that the mm has lost */
-	struct page *pages[64];
-};
-
-static void flush_gather(struct vmemu *m, struct gather *gather)
-{
-	bool told = explored(m);
-	uint32_t i;
-
-	for (i = 0; i < gather->n; i++) {
-		if (told)
-			shared(m, STEP_read, &gather->pages[i]->flags);
-		if (gather->pages[i]->flags & PG_swapcache)
-			leave_swap_cache(m, gather->pages[i]);
-	}
-	release_pages(m, gather->pages, gather->n);
-	gather->n = 0;
-}
-
-static void zap_pte(struct vmemu *m, pte_t *slot, struct gather *gather)
-{
-	pte_t pte = *slot;
-	struct page *page;
-
-	*slot = 0;
-	if (!pte_present(pte)) {
-		free_swap_and_cache(m, pte_to_swp_entry(pte));
-		return;
-	}
-	page = m->mem_map + pte_pfn(pte);
-	if (page->flags & PG_reserved)
-		return;
-	touch(m, STEP_write, &page->flags);
-	if (pte & _PAGE_DIRTY)
-		page->flags |= PG_dirty;
-	if (pte & _PAGE_ACCESSED && !(page->flags & PG_anon))
-		mark_page_accessed(m, page);
-	gather->rss++;
-	page_remove_rmap(m, page);
-	gather->pages[gather->n++] = page;
-	if (gather->n == sizeof(gather->pages) / sizeof(*gather->pages))
-		flush_gather(m, gather);
-}
-
-static void zap_range(struct vmemu *m, struct mm_struct *mm, kulong start,
-		      kulong end, struct gather *gather)
-{
-	const bool told = explored(m);
-	uint64_t n = 0;
-
-	owned(m, page_table, mm);
-	while (start < end) {
-		kulong next = (start + PGDIR_SIZE) & ~(PGDIR_SIZE - 1);
-		pte_t *pte = pte_lookup(m, mm, start);
-
-		if (next > end)
-			next = end;
-		if (pte)
-			for (; start < next; start += PAGE_SIZE, pte++)
-				if (*pte) {
-					step_of_many(m, told, pte);
-					zap_pte(m, pte, gather);
-					n++;
-				}
-		start = next;
-	}
-	m->steps += n;
-	m->counter[CNT_zap_ptes] += n;
-}
-
-/* Unmaps [start, end): pages and swap slots nobody else uses are freed. */
-void zap_page_range(struct vmemu *m, struct mm_struct *mm,
-		    struct vm_area_struct *vma, kulong start, kulong end)
-{
-	struct gather gather = { .n = 0 };
-
-	(void)vma;
-	ptl_lock(m, mm);
-	zap_range(m, mm, start, end, &gather);
-	flush_tlb(m);
-	flush_gather(m, &gather);
-	rss_sub(m, mm, gather.rss);
-	ptl_unlock(m, mm);
-}
-
-void unmap_vmas(struct vmemu *m, struct mm_struct *mm, kulong start, kulong end)
-{
-	struct vm_area_struct *vma = find_vma_prev(m, mm, start, NULL);
-	struct gather gather = { .n = 0 };
-
-	ptl_lock(m, mm);
-	while (vma && vma->vm_start < end) {
-		zap_range(m, mm, vma->vm_start > start ? vma->vm_start : start,
-			  vma->vm_end < end ? vma->vm_end : end, &gather);
-		vma = vma->vm_next ? HOST(m, vm_area_struct, vma->vm_next) :
-				     NULL;
-	}
-	flush_tlb(m);
-	flush_gather(m, &gather);
-	rss_sub(m, mm, gather.rss);
-	ptl_unlock(m, mm);
-}
-
-static pte_t copy_pte(struct vmemu *m, struct mm_struct *dst,
-		      const struct vm_area_struct *vma, pte_t *src)
+static ALWAYS_INLINE pte_t copy_pte(struct vmemu *m, struct mm_struct *dst,
+				    pte_t *src, kulong vm_flags, kulong *rss,
+				    const bool watched)
 {
 	pte_t pte = *src;
 	struct page *page;
@@ -132,14 +27,41 @@ static pte_t copy_pte(struct vmemu *m, struct mm_struct *dst,
 	page = m->mem_map + pte_pfn(pte);
 	if (page->flags & PG_reserved)
 		return pte;
-	if (is_cow_mapping(vma))
+	if ((vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE)
 		*src = pte &= ~(pte_t)_PAGE_RW;
-	if (vma->vm_flags & VM_SHARED)
+	if (vm_flags & VM_SHARED)
 		pte &= ~(pte_t)_PAGE_DIRTY;
-	get_page(m, page);
-	page_dup_rmap(m, page);
-	rss_inc(m, dst);
+	page_dup(m, page, watched);
+	if (watched)
+		rss_inc(m, dst);
+	else
+		++*rss;
 	return pte & ~(pte_t)_PAGE_ACCESSED;
+}
+
+/* The ptes of one page table; see zap.c on the two compilations. */
+static ALWAYS_INLINE void copy_ptes(struct vmemu *m, struct mm_struct *dst,
+				    pte_t *to, pte_t *from, uint32_t nr,
+				    kulong vm_flags, const bool watched)
+{
+	kulong rss = 0;
+	uint32_t i, n = 0;
+
+	for (i = 0; i < nr; i++)
+		if (from[i]) {
+			if (watched)
+				shared(m, STEP_write, &from[i]);
+			to[i] = copy_pte(m, dst, &from[i], vm_flags, &rss,
+					 watched);
+			if (watched)
+				touch(m, STEP_write, &to[i]);
+			n++;
+		}
+	dst->rss += rss;
+	if (!watched)
+		m->lock_stat[LOCK_page_map].acquired += rss;
+	m->steps += n;
+	m->counter[CNT_fork_ptes] += n;
 }
 
 /* fork: dst gets src's ptes of one vma, write-protected; -1 = no memory. */
@@ -147,17 +69,16 @@ int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 		    struct mm_struct *src, struct vm_area_struct *vma)
 {
 	kulong start = vma->vm_start, end = vma->vm_end;
-	const bool told = explored(m);
-	uint64_t total = 0;
 
 	flush_tlb(m);
 	while (start < end) {
 		kulong next = (start + PGDIR_SIZE) & ~(PGDIR_SIZE - 1);
 		pte_t *from, *to;
-		uint64_t n = 0;
+		uint32_t nr;
 
 		if (next > end || next < start)
 			next = end;
+		nr = (next - start) >> PAGE_SHIFT;
 		if (pte_lookup(m, src, start)) {
 			ptl_lock(m, dst);
 			to = pte_alloc(m, dst, start);
@@ -172,22 +93,17 @@ int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 			owned(m, page_table, src);
 			owned(m, page_table, dst);
 			from = pte_lookup(m, src, start);
-			for (; start < next; start += PAGE_SIZE, from++, to++)
-				if (*from) {
-					step_of_many(m, told, from);
-					*to = copy_pte(m, dst, vma, from);
-					if (told)
-						touch(m, STEP_write, to);
-					n++;
-				}
-			m->steps += n;
-			total += n;
+			if (unlikely(m->watch))
+				copy_ptes(m, dst, to, from, nr, vma->vm_flags,
+					  true);
+			else
+				copy_ptes(m, dst, to, from, nr, vma->vm_flags,
+					  false);
 			ptl_unlock(m, src);
 			ptl_unlock(m, dst);
 		}
 		start = next;
 	}
-	m->counter[CNT_fork_ptes] += total;
 	return 0;
 }
 

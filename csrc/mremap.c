@@ -38,40 +38,67 @@ static int make_page_exclusive(struct vmemu *m, struct mm_struct *mm,
 	return 0;
 }
 
-enum moved { MOVED, MOVE_NOTHING, MOVE_AGAIN, MOVE_NO_MEMORY };
-
 /*
  * One pte, from a slot to an empty one.  As in 2.6, page_table_lock is taken
  * anew for each, and before the pte is looked at: while reclaim replaces a pte
- * by a swap entry, it is 0 for a moment.
+ * by a swap entry, it is 0 for a moment.  False: its page has to be made
+ * exclusive first, and the lock is taken.
  */
-static enum moved move_one_page(struct vmemu *m, struct mm_struct *mm,
-				struct vm_area_struct *from, kulong old,
-				pte_t *src, struct vm_area_struct *to,
-				kulong new, pte_t *dst)
+static bool move_pte(struct vmemu *m, struct mm_struct *mm, pte_t *src,
+		     struct vm_area_struct *to, kulong address, pte_t *dst)
 {
-	struct page *page;
-
 	ptl_lock(m, mm);
 	step(m, STEP_write, src);
-	if (!*src) {
-		ptl_unlock(m, mm);
-		return MOVE_NOTHING;
+	if (*src) {
+		if (m->rmap->move_anon &&
+		    !m->rmap->move_anon(m, src, 1, to, address))
+			return false;
+		BUG_ON(m, *dst != 0);
+		owned(m, page_table, mm);
+		set_pte(m, dst, *src);
+		set_pte(m, src, 0);
+		count(m, CNT_mremap_ptes);
 	}
-	if (pte_present(*src)) {
-		page = m->mem_map + pte_pfn(*src);
-		if (m->rmap->move_anon && page->flags & PG_anon &&
-		    m->rmap->move_anon(m, page, to, new))
-			return make_page_exclusive(m, mm, from, old) ?
-				       MOVE_NO_MEMORY :
-				       MOVE_AGAIN;
-	}
-	BUG_ON(m, *dst != 0);
-	owned(m, page_table, mm);
-	set_pte(m, dst, *src);
-	set_pte(m, src, 0);
 	ptl_unlock(m, mm);
-	return MOVED;
+	return true;
+}
+
+/*
+ * So many ptes of one page table, as if move_pte() had moved each; when nobody
+ * watches, all together.  Returns how many: behind them is, if there are more,
+ * one whose page has to be made exclusive, and page_table_lock is taken.
+ */
+static uint32_t move_ptes(struct vmemu *m, struct mm_struct *mm, pte_t *src,
+			  struct vm_area_struct *to, kulong address, pte_t *dst,
+			  uint32_t nr)
+{
+	struct lock_stat *stat = &m->lock_stat[LOCK_page_table];
+	uint32_t i, n = 0, moved = 0;
+
+	if (m->watch) {
+		while (n < nr && move_pte(m, mm, src + n, to,
+					  address + (n << PAGE_SHIFT), dst + n))
+			n++;
+		return n;
+	}
+	n = m->rmap->move_anon ? m->rmap->move_anon(m, src, nr, to, address) :
+				 nr;
+	for (i = 0; i < n; i++)
+		if (src[i]) {
+			BUG_ON(m, dst[i] != 0);
+			dst[i] = src[i];
+			src[i] = 0;
+			moved++;
+		}
+	m->counter[CNT_mremap_ptes] += moved;
+	m->steps += n;
+	stat->acquired += n;
+	stat->steps_held += n;
+	if (n < nr) {
+		ptl_lock(m, mm);
+		step(m, STEP_write, src + n);
+	}
+	return n;
 }
 
 /* A whole page table, when both sides are aligned and nothing is in the way. */
@@ -117,10 +144,9 @@ kulong move_page_tables(struct vmemu *m, struct mm_struct *mm,
 	flush_tlb(m);
 	while (done < length) {
 		kulong old = old_address + done, new = new_address + done;
-		kulong extent = table_extent(old, new, length - done), at = 0;
+		kulong extent = table_extent(old, new, length - done);
 		pte_t *src = pte_lookup(m, mm, old), *dst;
-		uint64_t moved = 0;
-		enum moved ret = MOVED;
+		uint32_t nr, n;
 
 		if (!src ||
 		    (extent == PGDIR_SIZE && move_table(m, mm, old, new))) {
@@ -132,18 +158,11 @@ kulong move_page_tables(struct vmemu *m, struct mm_struct *mm,
 		ptl_unlock(m, mm);
 		if (!dst)
 			break;
-		while (at < extent && ret != MOVE_NO_MEMORY) {
-			kulong slot = at >> PAGE_SHIFT;
-
-			ret = move_one_page(m, mm, from, old + at, src + slot,
-					    to, new + at, dst + slot);
-			if (ret <= MOVE_NOTHING)
-				at += PAGE_SIZE;
-			moved += ret == MOVED;
-		}
-		m->counter[CNT_mremap_ptes] += moved;
-		done += at;
-		if (ret == MOVE_NO_MEMORY)
+		nr = extent >> PAGE_SHIFT;
+		n = move_ptes(m, mm, src, to, new, dst, nr);
+		done += n << PAGE_SHIFT;
+		if (n < nr &&
+		    make_page_exclusive(m, mm, from, old + (n << PAGE_SHIFT)))
 			break;
 	}
 	return done;

@@ -41,33 +41,19 @@ void page_add_file_rmap(struct vmemu *m, struct page *page)
 	page_map_unlock_short(m, page);
 }
 
-/* fork copies a pte: candidates include the child already. */
-void page_dup_rmap(struct vmemu *m, struct page *page)
-{
-	BUG_ON(m, page->mapcount == 0);
-	page_map_lock_short(m, page);
-	owned(m, mapcount, page);
-	touch(m, STEP_write, &page->mapcount);
-	page->mapcount++;
-	page_map_unlock_short(m, page);
-}
-
 /* One pte less; page_map_lock is held. */
 static void remove_rmap(struct vmemu *m, struct page *page)
 {
-	if (BUG_ON(m, page->mapcount == 0))
-		return;
-	owned(m, mapcount, page);
-	touch(m, STEP_write, &page->mapcount);
-	if (--page->mapcount)
+	kptr mapping = page->mapping;
+
+	if (!drop_mapcount(m, page, true))
 		return;
 	m->nr_mapped--;
 	touch(m, STEP_write, &page->flags);
 	if (page->flags & PG_anon) {
-		if (m->rmap->remove_anon)
-			m->rmap->remove_anon(m, page);
-		page->flags &= ~(kulong)PG_anon;
-		page->mapping = 0;
+		forget_anon(m, page);
+		if (m->rmap->put_anon)
+			m->rmap->put_anon(m, mapping, 1);
 	}
 }
 

@@ -58,17 +58,17 @@ int anonmm_dup(struct vmemu *m, struct mm_struct *child,
 }
 
 /*
- * Drops one count and frees what nobody needs any more.  Counts are judged
+ * Drops counts and frees what nobody needs any more.  Counts are judged
  * under the lock: two last users may come at once.
  */
-static void anonmm_put(struct vmemu *m, struct anonmm *a)
+static void anonmm_put(struct vmemu *m, struct anonmm *a, int32_t counts)
 {
 	struct anonmm *head = anonmm_at(m, a->head);
 	bool last_member, last;
 
 	spin_lock(m, LOCK_anonmm, &head->lock);
-	a->count--;
-	BUG_ON(m, a->count < (a == head));
+	BUG_ON(m, a->count < counts + (a == head));
+	a->count -= counts;
 	last_member = a != head && a->count == 0;
 	if (last_member) {
 		BUG_ON(m, a->mm != 0);
@@ -97,7 +97,7 @@ void anonmm_exit(struct vmemu *m, struct mm_struct *mm)
 	mm->anonmm = 0;
 	a->mm = 0;
 	spin_unlock(m, LOCK_anonmm, &head->lock);
-	anonmm_put(m, a);
+	anonmm_put(m, a, 1);
 }
 
 static int prepared(struct vm_area_struct *vma)
@@ -131,34 +131,49 @@ static void again_anon(struct vmemu *m, struct page *page,
  * An atomic decrement, unless it might free: then under the lock.  That cannot
  * be while unmap() holds the lock, since it counts itself too.
  */
-static void remove_anon(struct vmemu *m, struct page *page)
+static void put_anon(struct vmemu *m, kptr mapping, int32_t pages)
 {
-	struct anonmm *a = anonmm_at(m, page->mapping);
+	struct anonmm *a = anonmm_at(m, mapping);
 
 	touch(m, STEP_write, &a->count);
-	if (a->count - 1 > (kaddr(m, a) == a->head))
-		a->count--;
+	if (a->count - pages > (mapping == a->head))
+		a->count -= pages;
 	else
-		anonmm_put(m, a);
+		anonmm_put(m, a, pages);
 }
 
 /* An exclusive page takes its new address along; another must be copied. */
-static int move_anon(struct vmemu *m, struct page *page,
-		     struct vm_area_struct *vma, kulong address)
+static uint32_t move_anon(struct vmemu *m, const pte_t *pte, uint32_t nr,
+			  struct vm_area_struct *vma, kulong address)
 {
-	bool alone;
+	const bool watched = m->watch;
+	uint32_t i, locked = 0, rewritten = 0;
 
 	(void)vma;
-	page_map_lock_short(m, page);
-	alone = page->mapcount == 1;
-	if (alone) {
-		owned(m, mapcount, page);
-		touch(m, STEP_write, &page->mapcount); /* and index */
-		page->index = address;
-		count(m, CNT_rmap_index_rewrites);
+	for (i = 0; i < nr && rewritten == locked; i++, address += PAGE_SIZE) {
+		struct page *page = anon_page(m, pte[i]);
+
+		if (!page)
+			continue;
+		locked++;
+		if (watched)
+			page_map_lock(m, page);
+		if (page->mapcount == 1) {
+			if (watched) {
+				owned(m, mapcount, page);
+				/* and index */
+				touch(m, STEP_write, &page->mapcount);
+			}
+			page->index = address;
+			rewritten++;
+		}
+		if (watched)
+			page_map_unlock(m, page);
 	}
-	page_map_unlock_short(m, page);
-	return alone ? 0 : -1;
+	m->counter[CNT_rmap_index_rewrites] += rewritten;
+	if (!watched)
+		m->lock_stat[LOCK_page_map].acquired += locked;
+	return i - (locked - rewritten);
 }
 
 static int clash(struct vmemu *m, struct page *page, struct vm_area_struct *vma,
@@ -218,7 +233,7 @@ static int referenced(struct vmemu *m, struct page *page)
 	}
 	spin_unlock(m, LOCK_anonmm, &head->lock);
 	if (found)
-		anonmm_put(m, own);
+		anonmm_put(m, own, 1);
 	return young;
 }
 
@@ -240,7 +255,7 @@ static int unmap(struct vmemu *m, struct page *page)
 		a = next_in_ring(m, a);
 	} while (ret != SWAP_FAIL && page->mapcount && a != own);
 	spin_unlock(m, LOCK_anonmm, &head->lock);
-	anonmm_put(m, own);
+	anonmm_put(m, own, 1);
 	return ret;
 }
 
@@ -252,7 +267,7 @@ const struct rmap_ops rmap_anonmm = {
 	.prepared = prepared,
 	.add_anon = add_anon,
 	.again_anon = again_anon,
-	.remove_anon = remove_anon,
+	.put_anon = put_anon,
 	.move_anon = move_anon,
 	.clash = clash,
 	.referenced = referenced,

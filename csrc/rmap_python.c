@@ -50,10 +50,18 @@ static void remove_anon(struct vmemu *m, struct page *page)
 	py_rmap_entry(m, RMAP_REMOVE, page, NULL, 0);
 }
 
-static int move_anon(struct vmemu *m, struct page *page,
-		     struct vm_area_struct *vma, kulong address)
+static uint32_t move_anon(struct vmemu *m, const pte_t *pte, uint32_t nr,
+			  struct vm_area_struct *vma, kulong address)
 {
-	return py_rmap_entry(m, RMAP_MOVE, page, vma, address);
+	uint32_t i;
+
+	for (i = 0; i < nr; i++, address += PAGE_SIZE) {
+		struct page *page = anon_page(m, pte[i]);
+
+		if (page && py_rmap_entry(m, RMAP_MOVE, page, vma, address))
+			break;
+	}
+	return i;
 }
 
 static int clash(struct vmemu *m, struct page *page, struct vm_area_struct *vma,

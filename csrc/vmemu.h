@@ -606,12 +606,15 @@ struct rmap_ops {
 	/* The same page gets another pte: only asserts. */
 	void (*again_anon)(struct vmemu *, struct page *,
 			   struct vm_area_struct *, kulong address);
-	/* The last pte has gone.  NULL: nothing to do. */
+	/* The page's last pte has gone.  NULL: nothing to do. */
 	void (*remove_anon)(struct vmemu *, struct page *);
-	/* mremap moves one pte; nonzero = the page must be made exclusive first.
+	/* So it has for so many pages that pointed at mapping.  Or NULL. */
+	void (*put_anon)(struct vmemu *, kptr mapping, int32_t pages);
+	/* mremap moves so many ptes to address and on; called before.  Returns
+	 * how many may go: the next one's page must be made exclusive first.
 	 * NULL: nothing to do for any page. */
-	int (*move_anon)(struct vmemu *, struct page *, struct vm_area_struct *,
-			 kulong new_address);
+	uint32_t (*move_anon)(struct vmemu *, const pte_t *, uint32_t nr,
+			      struct vm_area_struct *, kulong address);
 	/* Nonzero = a page already mapped elsewhere must be copied before it can
 	 * be mapped here (swap-in). */
 	int (*clash)(struct vmemu *, struct page *, struct vm_area_struct *,
@@ -878,7 +881,6 @@ void remove_from_page_cache(struct vmemu *, struct page *);
 void page_add_anon_rmap(struct vmemu *, struct page *, struct vm_area_struct *,
 			kulong address);
 void page_add_file_rmap(struct vmemu *, struct page *);
-void page_dup_rmap(struct vmemu *, struct page *);
 void page_remove_rmap(struct vmemu *, struct page *);
 int page_referenced(struct vmemu *, struct page *);
 int try_to_unmap(struct vmemu *, struct page *); /* enum swap_result */

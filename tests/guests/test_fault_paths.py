@@ -1,7 +1,8 @@
-"""Who resolves a decided fault, the C core or Python, cannot be seen in anything but who did.
+"""Who resolves a decided fault, the C core or Python, cannot be seen in anything but who did;
+nor can whether locks are checked.
 
-The same guest runs twice, once with each ``fault_path``.  Output, exit status, every counter
-and every event (name, arguments, pid and virtual time) have to be the same.
+The same guest runs three times.  Output, exit status, every counter, the locks' too, and every
+event (name, arguments, pid and virtual time) have to be the same.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -29,11 +30,17 @@ from vmemu.mm import (
     do_munmap,
     dup_mmap,
 )
+from vmemu.stats import lock_stats
 
 Guest = Callable[[str], Path]
 
 WHO = frozenset({"fault_c", "fault_python"})
 """The counters that say who it was: the only ones that may differ, their sum may not."""
+
+WATCHED = "c, watched"
+"""Loops over many ptes have another form for when locks are checked."""
+
+PATHS = ("c", "python", WATCHED)
 
 EVENTS = 1 << 16
 
@@ -55,27 +62,36 @@ def observe(machine: Machine) -> tuple[dict[str, int], bytes]:
     counters["faults"] = sum(counters.pop(name) for name in WHO)
     counters["clock"] = machine.core.m.clock
     counters["events"] = machine.core.m.ring_head
+    counters["steps"] = machine.core.m.steps
+    for lock, stat in lock_stats(machine.core).items():
+        counters |= {f"{lock} {name}": value for name, value in stat.items()}
     ring = ffi.buffer(machine.core.m.ring, EVENTS * ffi.sizeof("struct event"))
     return counters, bytes(ring)
 
 
+def how(path: str) -> dict[str, Any]:
+    """The options of a machine."""
+    return {"fault_path": path.partition(",")[0], "lock_checks": path == WATCHED}
+
+
 def run(program: Path, args: tuple[str, ...], scheme: str, ram: str, path: str) -> Seen:
-    """One run; the fault path is all that differs."""
+    """One run; the path is all that differs."""
     stdout, stderr = io.BytesIO(), io.BytesIO()
-    with Machine(ram=ram, swap="16M", rmap=scheme, fault_path=path, events=EVENTS) as machine:
+    with Machine(ram=ram, swap="16M", rmap=scheme, events=EVENTS, **how(path)) as machine:
         machine.spawn(program, [program.name, *args], stdin=b"", stdout=stdout, stderr=stderr)
         status = machine.run()
         taken = machine.core.counters()
-        assert path == "c" or taken["fault_c"] == 0
+        assert path != "python" or taken["fault_c"] == 0
         counters, events = observe(machine)
     return Seen(stdout.getvalue(), stderr.getvalue(), str(status), counters, events)
 
 
-def compare(in_c: Seen, in_python: Seen) -> None:
+def compare(in_c: Seen, *others: Seen) -> None:
     """Fail at the first difference, the most telling first."""
-    assert in_c[:3] == in_python[:3]
-    assert in_c.counters == in_python.counters
-    assert in_c.events == in_python.events
+    for other in others:
+        assert in_c[:3] == other[:3]
+        assert in_c.counters == other.counters
+        assert in_c.events == other.events
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -84,7 +100,7 @@ def compare(in_c: Seen, in_python: Seen) -> None:
 )
 def test_same_run_with_ample_ram(guest: Guest, command: str, scheme: str) -> None:
     program, args = split(guest, command)
-    compare(*(run(program, args, scheme, "8M", path) for path in ("c", "python")))
+    compare(*(run(program, args, scheme, "8M", path) for path in PATHS))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -92,7 +108,7 @@ def test_same_run_with_ample_ram(guest: Guest, command: str, scheme: str) -> Non
 def test_same_run_in_little_ram(guest: Guest, command: str, scheme: str) -> None:
     program, args = split(guest, command)
     ram = "512K" if command in TIGHT else "300K"
-    compare(*(run(program, args, scheme, ram, path) for path in ("c", "python")))
+    compare(*(run(program, args, scheme, ram, path) for path in PATHS))
 
 
 def test_the_core_takes_what_is_decided(guest: Guest) -> None:
@@ -201,7 +217,7 @@ class Play:
 
 def play(operations: list[tuple[object, ...]], scheme: str, path: str) -> tuple[object, ...]:
     """All operations; what each gave, and what is left behind."""
-    with Machine(ram="600K", swap="4M", rmap=scheme, fault_path=path, events=EVENTS) as machine:
+    with Machine(ram="600K", swap="4M", rmap=scheme, events=EVENTS, **how(path)) as machine:
         machine.vm.oom = None
         players = Play(machine)
         for operation in operations:
@@ -214,4 +230,5 @@ def play(operations: list[tuple[object, ...]], scheme: str, path: str) -> tuple[
 @settings(max_examples=150, deadline=None)
 @given(operations=OPERATIONS)
 def test_same_effect_of_any_operations(scheme: str, operations: list[tuple[object, ...]]) -> None:
-    assert play(operations, scheme, "c") == play(operations, scheme, "python")
+    in_c, *others = (play(operations, scheme, path) for path in PATHS)
+    assert others == [in_c, in_c]
