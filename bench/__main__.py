@@ -16,10 +16,12 @@ import os
 import statistics
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from bench import host, report, targets
+from bench.errors import BenchError
 from bench.platforms import Host, NotMeasured, Platform, Vmemu, peers
-from bench.revision import RevisionError, built
+from bench.revision import built
 from bench.rows import EMPTY, ROWS, Kind, Row, select
 
 
@@ -35,6 +37,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-peers", action="store_true", help="leave out other emulators")
     parser.add_argument(
         "--qiling", metavar="PYTHON", help="an interpreter that has Qiling (qiling==1.4.6)"
+    )
+    parser.add_argument(
+        "--native-swap",
+        metavar="FILE_OR_DIRECTORY",
+        type=Path,
+        help="swap natively as well, in a memory group, to a new file on a disk (root)",
     )
     parser.add_argument("--cpu", type=int, help="the host CPU to run on (default: the last)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -54,6 +62,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         args.selected = select(args.rows.split(","))
     except ValueError as error:
         parser.error(f"{error}; --list shows all")
+    if args.native_swap and not any(row.swaps for row in args.selected):
+        parser.error("--native-swap needs a row that swaps: swap, swap-cpu, swapin, swapin-cpu")
     cpus = sorted(os.sched_getaffinity(0))
     args.cpu = cpus[-1] if args.cpu is None else args.cpu
     if args.cpu not in cpus:
@@ -98,6 +108,46 @@ def run_all(
     return lines
 
 
+def known_schemes(names: Sequence[str]) -> Sequence[str]:
+    """The same names, if each is a scheme's; BenchError."""
+    from vmemu.errors import ConfigError
+    from vmemu.rmap import scheme_class
+
+    for name in names:
+        try:
+            scheme_class(name)
+        except ConfigError as error:
+            raise BenchError(str(error)) from None
+    return names
+
+
+def run_bench(args: argparse.Namespace) -> tuple[list[Platform], list[report.Line]]:
+    """Everything that was asked for: where it ran and what it took; BenchError."""
+    schemes = known_schemes(args.rmap.split(","))
+    with contextlib.ExitStack() as stack:
+        platforms: list[Platform] = [Host("native")]
+        directory = None
+        if args.native_swap:
+            from bench.swap import native_swap
+
+            native = stack.enter_context(native_swap(args.native_swap))
+            platforms, directory = [native], native.swap.path.parent
+        platforms += [Vmemu(rmap, directory=directory) for rmap in schemes]
+        if args.compare is not None:
+            commit, tree = stack.enter_context(built(args.compare))
+            platforms += [Vmemu(rmap, tree, f"@{commit}", directory) for rmap in schemes]
+        if not args.no_peers:
+            platforms += peers(args.qiling)
+        for platform in platforms:
+            stack.callback(platform.close)
+        lines = run_all(args.selected, platforms, args.rounds, args.verbose)
+        if args.verbose:
+            first = next(p for p in platforms if isinstance(p, Vmemu))
+            print("slowest imports of `vmemu run hello`, with what they import:", file=sys.stderr)
+            print(first.import_times(), file=sys.stderr)
+    return platforms, lines
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the bench; the exit status."""
     argv = sys.argv[1:] if argv is None else argv
@@ -111,38 +161,29 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{row.name:16} {row.what}")
         return 0
     os.sched_setaffinity(0, {args.cpu})
-    with contextlib.ExitStack() as stack:
-        platforms: list[Platform] = [Host("native")]
-        schemes = args.rmap.split(",")
-        platforms += [Vmemu(rmap) for rmap in schemes]
-        if args.compare is not None:
-            try:
-                commit, tree = stack.enter_context(built(args.compare))
-            except RevisionError as error:
-                print(f"bench: {error}", file=sys.stderr)
-                return 2
-            platforms += [Vmemu(rmap, tree, f"@{commit}") for rmap in schemes]
-        if not args.no_peers:
-            platforms += peers(args.qiling)
-        for platform in platforms:
-            stack.callback(platform.close)
-        lines = run_all(args.selected, platforms, args.rounds, args.verbose)
-        if args.verbose:
-            first = next(p for p in platforms if isinstance(p, Vmemu))
-            print("slowest imports of `vmemu run hello`, with what they import:", file=sys.stderr)
-            print(first.import_times(), file=sys.stderr)
+    try:
+        platforms, lines = run_bench(args)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
     order = [platform.name for platform in platforms]
     derived = report.per_forked_page(lines, order)
     if derived is not None:
         lines.append(derived)
     machine = host.machine()
+    swap = getattr(platforms[0], "swap", None)
     if args.json:
         settings = {"rounds": args.rounds, "cpu": args.cpu, "compare": args.compare}
+        settings["native_swap"] = swap and swap.as_json()
         print(json.dumps(report.as_json(machine, settings, lines, order), indent=1))
         return 0
     print(", ".join(f"{name} {value}" for name, value in machine.items() if value))
+    if swap is not None:
+        print(swap)
     if args.targets:
-        print(targets.markdown(lines, [name for name in order if name in schemes]))
+        print(targets.markdown(lines, [name for name in order if name in args.rmap.split(",")]))
         return 0
     print(report.table(lines, order))
     for sentence in report.skipped(lines, order):

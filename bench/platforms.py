@@ -19,6 +19,7 @@ from bench.rows import Kind, Row
 ROOT = Path(__file__).resolve().parents[1]
 GUESTS = ROOT / "vmemu" / "guests_bin"
 NOT_THERE = "it has no such thing"
+NOT_ASKED = "only with --native-swap"
 TIMEOUT = 300
 """Seconds that one row may take in one round."""
 
@@ -69,6 +70,20 @@ def run(command: list[str], env: dict[str, str] | None = None) -> subprocess.Com
         raise NotMeasured(f"took more than {TIMEOUT} s") from error
 
 
+def guest_command(row: Row) -> list[str]:
+    """The guest and its arguments, such that it times itself."""
+    size = [f"N={row.n}", f"REP={row.rep}", f"time={2 if row.cpu else 1}"]
+    return [str(GUESTS / "bench"), row.guest or row.name, *size]
+
+
+def guest_times(output: str) -> list[float]:
+    """Nanoseconds of each repetition, as the guest printed them."""
+    return [
+        int(seconds) * 1e9 + int(ns)
+        for seconds, ns in re.findall(r"^s=(\d+) ns=(\d+)$", output, re.MULTILINE)
+    ]
+
+
 def last_line(text: str) -> str:
     """What a failed program said last."""
     lines = text.strip().splitlines()
@@ -88,26 +103,32 @@ class Host:
 
     def measure(self, row: Row) -> list[float]:
         """The guest times itself by clock_gettime()."""
-        if row.emulated:
-            raise NotMeasured(NOT_THERE if row.name != "swap" else "it could hang the host")
+        if row.kind is Kind.MICRO:
+            raise NotMeasured(NOT_THERE)
+        if row.swaps:
+            raise NotMeasured(NOT_THERE if self.prefix else NOT_ASKED)
         if self.bare and not row.bare and row.name != "empty":
             raise NotMeasured(NOT_THERE)
         if row.kind is Kind.STARTUP:
             return time_process([*self.prefix, str(GUESTS / "hello")], row.rep)
-        command = [str(GUESTS / "bench"), row.guest or row.name, f"N={row.n}", f"REP={row.rep}"]
-        done = run([*self.prefix, *command, "time=1"])
+        done = run([*self.prefix, *guest_command(row)])
         if done.returncode:
             raise NotMeasured(last_line(done.stderr) or f"exit status {done.returncode}")
-        return [float(ns) for ns in re.findall(r"^ns=(\d+)$", done.stdout, re.MULTILINE)]
+        return guest_times(done.stdout)
 
     def close(self) -> None:
         """Nothing runs."""
 
 
 class Vmemu:
-    """vmemu under one scheme, in a process of its own; `tree` is the source tree it is from."""
+    """vmemu under one scheme, in a process of its own; `tree` is the source tree it is from.
 
-    def __init__(self, rmap: str, tree: Path = ROOT, suffix: str = "") -> None:
+    Its swap is a temporary file in `directory`, or where temporary files are.
+    """
+
+    def __init__(
+        self, rmap: str, tree: Path = ROOT, suffix: str = "", directory: Path | None = None
+    ) -> None:
         self.rmap = rmap
         self.name = rmap + suffix
         self._bytecode = tempfile.TemporaryDirectory(prefix="vmemu-bench-")
@@ -117,6 +138,8 @@ class Vmemu:
             "PYTHONPYCACHEPREFIX": self._bytecode.name,  # as an installed package has it
         }
         self.env.pop("PYTHONDONTWRITEBYTECODE", None)
+        if directory is not None:
+            self.env["TMPDIR"] = str(directory)
         self._process: subprocess.Popen[bytes] | None = None
 
     def measure(self, row: Row) -> list[float]:
@@ -130,6 +153,7 @@ class Vmemu:
             "rep": row.rep,
             "program": str(GUESTS / "bench"),
             "machine": row.machine,
+            "cpu": row.cpu,
         }
         answer = self._ask(request)
         if "error" in answer:

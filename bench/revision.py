@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.errors import BenchError
 from bench.platforms import ROOT
 
 
-class RevisionError(Exception):
+class RevisionError(BenchError):
     """The commit cannot be checked out or built."""
 
 
