@@ -1,22 +1,23 @@
-"""Loops over the C core, called in-process: nanoseconds a repetition.
+"""Workloads of the C core, called in-process: what a core-* row and bench/test_micro.py time.
 
-One call into C handles all pages, so what cffi and Python add disappears in the quotient.
+One call into C handles all items, so what cffi and Python add disappears in the quotient.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import contextmanager
-from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+import ctypes
+import functools
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
-from vmemu.core import PAGE_SIZE, lib
-from vmemu.mm import do_mmap, do_mprotect, do_mremap, do_munmap, dup_mmap
+from vmemu.core import PAGE_SIZE, ffi, lib
+from vmemu.mm import do_mmap, do_mprotect, do_mremap, dup_mmap
 from vmemu.mm.mm import Mm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from vmemu.machine import Machine
 
 PROT_READ, PROT_RW = 1, 3
@@ -24,143 +25,238 @@ MAP_PRIVATE_ANONYMOUS = 0x22
 MREMAP_MAYMOVE_FIXED = 3
 AREA = 0x40000000
 FAMILY = 64
+BATCH = 64
+"""Frames; as many as the core frees at a time when it zaps (struct gather)."""
 
 
-@contextmanager
-def area(machine: Machine, pages: int) -> Iterator[Mm]:
-    """An address space with one written area at AREA."""
-    mm = Mm.create(machine.vm)
-    do_mmap(mm, AREA, pages * PAGE_SIZE, PROT_RW, MAP_PRIVATE_ANONYMOUS)
-    mm.make_present(AREA, AREA + pages * PAGE_SIZE, write=True)
-    try:
-        yield mm
-    finally:
-        mm.put()
+class Workload:
+    """`n` items; between entering and leaving, before(), timed() and after() repeat in turn.
 
-
-def timed(call: Callable[[], Any]) -> int:
-    """Nanoseconds of one call."""
-    start = perf_counter_ns()
-    call()
-    return perf_counter_ns() - start
-
-
-def zap(machine: Machine, pages: int, rep: int) -> list[float]:
-    """zap_page_range() of resident pages that nobody shares: their frames are freed."""
-    m, end = machine.core.m, AREA + pages * PAGE_SIZE
-    spent: list[float] = []
-    with area(machine, pages) as mm:
-        vma = lib.find_vma(m, mm.ptr, AREA)
-        for _ in range(rep):
-            mm.make_present(AREA, end, write=True)
-            spent.append(timed(lambda: lib.zap_page_range(m, mm.ptr, vma, AREA, end)))
-    return spent
-
-
-def copy(machine: Machine, pages: int, rep: int) -> list[float]:
-    """dup_mmap() of one area; the ptes are most of it."""
-    spent: list[float] = []
-    with area(machine, pages) as mm:
-        for _ in range(rep):
-            start = perf_counter_ns()
-            child = dup_mmap(mm)
-            spent.append(perf_counter_ns() - start)
-            child.put()
-    return spent
-
-
-def move(machine: Machine, pages: int, rep: int) -> list[float]:
-    """do_mremap() to an address that is not aligned like the old one."""
-    length = pages * PAGE_SIZE
-    spent: list[float] = []
-    old, new = AREA, AREA + length + 17 * PAGE_SIZE
-    with area(machine, pages) as mm:
-        for _ in range(rep):
-            start = perf_counter_ns()
-            do_mremap(mm, old, length, length, MREMAP_MAYMOVE_FIXED, new)
-            spent.append(perf_counter_ns() - start)
-            old, new = new, old
-        do_munmap(mm, old, length)
-    return spent
-
-
-def protect(machine: Machine, pages: int, rep: int) -> list[float]:
-    """do_mprotect() of one whole vma, forth and back in turn."""
-    length = pages * PAGE_SIZE
-    spent: list[float] = []
-    with area(machine, pages) as mm:
-        for i in range(rep):
-            start = perf_counter_ns()
-            do_mprotect(mm, AREA, length, PROT_RW if i & 1 else PROT_READ)
-            spent.append(perf_counter_ns() - start)
-    return spent
-
-
-def probe(machine: Machine, probes: int, rep: int) -> list[float]:
-    """page_referenced() of pages that a family of 64 processes shares.
-
-    The time is scaled from the probes that the scheme made to `probes`.
+    Only timed() is timed.
     """
-    m, core = machine.core.m, machine.core
-    pages = probes // FAMILY
-    spent: list[float] = []
-    with area(machine, pages) as mm:
-        family = [dup_mmap(mm) for _ in range(FAMILY - 1)]
-        pfns = [lib.pte_value(m, mm.ptr, AREA + i * PAGE_SIZE) >> 12 for i in range(pages)]
-        frames = [core.page(pfn) for pfn in pfns]
-        for _ in range(rep):
-            before = core.counters()["referenced_probes"]
-            start = perf_counter_ns()
-            for frame in frames:
-                lib.page_referenced(m, frame)
-            took = perf_counter_ns() - start
-            made = core.counters()["referenced_probes"] - before
-            spent.append(took * probes / made if made else 0.0)
-        for member in family:
-            member.put()
-    return spent
+
+    def __init__(self, machine: Machine, n: int) -> None:
+        self.machine = machine
+        self.core, self.m = machine.core, machine.core.m
+        self.n = n
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        pass
+
+    def before(self) -> None:
+        """Make what timed() needs."""
+
+    def timed(self) -> None:
+        """Do it."""
+        raise NotImplementedError
+
+    def items(self) -> int:
+        """How many the last timed() did."""
+        return self.n
+
+    def after(self) -> None:
+        """Take back what timed() did, if before() would mind."""
 
 
-def fault(machine: Machine, pages: int, rep: int) -> list[float]:
+class Area(Workload):
+    """An address space with one written area of n pages at AREA."""
+
+    def __enter__(self) -> Self:
+        self.length = self.n * PAGE_SIZE
+        self.mm = Mm.create(self.machine.vm)
+        do_mmap(self.mm, AREA, self.length, PROT_RW, MAP_PRIVATE_ANONYMOUS)
+        self.write()
+        self.vma = lib.find_vma(self.m, self.mm.ptr, AREA)
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self.mm.put()
+
+    def write(self) -> None:
+        """Have every page there."""
+        self.mm.make_present(AREA, AREA + self.length, write=True)
+
+    def zap(self) -> None:
+        """Have none."""
+        lib.zap_page_range(self.m, self.mm.ptr, self.vma, AREA, AREA + self.length)
+
+
+class Zap(Area):
+    """zap_page_range() of resident pages that nobody shares: their frames are freed."""
+
+    def before(self) -> None:
+        self.write()
+
+    def timed(self) -> None:
+        self.zap()
+
+
+class Fault(Area):
     """page_fault() for first writes, as the TLB-fill hook calls it."""
-    m, end = machine.core.m, AREA + pages * PAGE_SIZE
-    spent: list[float] = []
-    with area(machine, pages) as mm:
-        vma = lib.find_vma(m, mm.ptr, AREA)
-        for _ in range(rep):
-            lib.zap_page_range(m, mm.ptr, vma, AREA, end)
-            spent.append(timed(lambda: mm.make_present(AREA, end, write=True)))
-    return spent
+
+    def before(self) -> None:
+        self.zap()
+
+    def timed(self) -> None:
+        self.write()
 
 
-def explore(machine: Machine, pages: int, rep: int) -> list[float]:
-    """All interleavings of `vmemu explore mlock-vs-unmap`, per complete one.
+class Copy(Area):
+    """dup_mmap() of one area; the ptes are most of it."""
+
+    def timed(self) -> None:
+        self.child = dup_mmap(self.mm)
+
+    def after(self) -> None:
+        self.child.put()
+
+
+class Move(Area):
+    """do_mremap() to an address that is not aligned like the old one, there and back in turn."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.old, self.new = AREA, AREA + self.length + 17 * PAGE_SIZE
+        return self
+
+    def timed(self) -> None:
+        do_mremap(self.mm, self.old, self.length, self.length, MREMAP_MAYMOVE_FIXED, self.new)
+
+    def after(self) -> None:
+        self.old, self.new = self.new, self.old
+
+
+class Protect(Area):
+    """do_mprotect() of one whole vma, forth and back in turn."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.prot, self.other = PROT_READ, PROT_RW
+        return self
+
+    def timed(self) -> None:
+        do_mprotect(self.mm, AREA, self.length, self.prot)
+
+    def after(self) -> None:
+        self.prot, self.other = self.other, self.prot
+
+
+class Probe(Area):
+    """page_referenced() of pages that a family of 64 processes shares; n is about the probes.
+
+    An item is a probe that the scheme made.
+    """
+
+    def __init__(self, machine: Machine, n: int) -> None:
+        super().__init__(machine, n // FAMILY)
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.family = [dup_mmap(self.mm) for _ in range(FAMILY - 1)]
+        ends = range(AREA, AREA + self.length, PAGE_SIZE)
+        ptes = [lib.pte_value(self.m, self.mm.ptr, address) for address in ends]
+        self.frames = [self.core.page(pte >> 12) for pte in ptes]
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        for member in self.family:
+            member.put()
+        super().__exit__(*ended)
+
+    def before(self) -> None:
+        self.probes = self.core.counters()["referenced_probes"]
+
+    def timed(self) -> None:
+        for frame in self.frames:
+            lib.page_referenced(self.m, frame)
+
+    def items(self) -> int:
+        return self.core.counters()["referenced_probes"] - self.probes
+
+
+class Frame(Workload):
+    """alloc_page() and put_page(), one by one: the same frame again and again."""
+
+    batch = 1
+
+    def __enter__(self) -> Self:
+        names = ("alloc_page", "put_page", "release_pages")
+        self.pointers = [_address(self.m), *(_address(ffi.addressof(lib, name)) for name in names)]
+        self.loop = _frames_loop()
+        return self
+
+    def timed(self) -> None:
+        self.done = self.loop(*self.pointers, self.n, self.batch)
+
+    def items(self) -> int:
+        return self.done
+
+
+class Frames(Frame):
+    """alloc_page() of 64 frames, then release_pages(), as zapping frees them."""
+
+    batch = BATCH
+
+
+class Explore(Workload):
+    """All interleavings of `vmemu explore mlock-vs-unmap` with n pages; an item is a complete one.
 
     It has a machine of its own; the worker's only names the scheme.
     """
-    from vmemu.explore import Explorer, Settings
-    from vmemu.explore.catalogue import find_scenario
 
-    settings = Settings(rmap=machine.vm.rmap.name, values={"PAGES": pages})
-    spent: list[float] = []
-    for _ in range(rep):
-        with Explorer(find_scenario("mlock-vs-unmap")(settings)) as explorer:
-            start = perf_counter_ns()
-            report = explorer.explore()
-            took = perf_counter_ns() - start
-        assert report.complete
-        assert report.violation is None
-        spent.append(took / report.interleavings)
-    return spent
+    def before(self) -> None:
+        from vmemu.explore import Explorer, Settings
+        from vmemu.explore.catalogue import find_scenario
+
+        settings = Settings(rmap=self.machine.vm.rmap.name, values={"PAGES": self.n})
+        self.explorer = Explorer(find_scenario("mlock-vs-unmap")(settings))
+
+    def timed(self) -> None:
+        self.report = self.explorer.explore()
+
+    def items(self) -> int:
+        assert self.report.complete
+        assert self.report.violation is None
+        return self.report.interleavings
+
+    def after(self) -> None:
+        self.explorer.close()
 
 
-LOOPS: dict[str, Callable[[Machine, int, int], list[float]]] = {
-    "zap": zap,
-    "copy": copy,
-    "move": move,
-    "protect": protect,
-    "probe": probe,
-    "fault": fault,
-    "fault-python": fault,
-    "explore": explore,
+@functools.cache
+def _frames_loop() -> Any:
+    """The function of frames.c, compiled."""
+    with tempfile.TemporaryDirectory(prefix="vmemu-bench-") as directory:
+        library = Path(directory) / "frames.so"
+        compiler = os.environ.get("CC", "gcc")
+        source = str(Path(__file__).with_name("frames.c"))
+        subprocess.run(
+            [compiler, "-O2", "-shared", "-fPIC", "-o", str(library), source],
+            check=True,
+            capture_output=True,
+        )
+        loop = ctypes.CDLL(str(library)).frames
+    loop.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_uint] * 2
+    loop.restype = ctypes.c_uint
+    return loop
+
+
+def _address(pointer: Any) -> int:
+    return int(ffi.cast("uintptr_t", pointer))
+
+
+WORKLOADS: dict[str, type[Workload]] = {
+    "zap": Zap,
+    "copy": Copy,
+    "move": Move,
+    "protect": Protect,
+    "probe": Probe,
+    "fault": Fault,
+    "fault-python": Fault,
+    "frame": Frame,
+    "frames": Frames,
+    "explore": Explore,
 }

@@ -2,7 +2,8 @@
 
 A guest row runs ``bench ROW N= REP= time=1`` (guests/bench.c); a repetition is `per`
 operations, and the table shows the time of one.  A start-up row times a whole process.  A
-micro row is a loop over the C core inside the worker (bench/micro.py); only vmemu has it.
+micro row is a workload of the C core inside the worker (bench/micro.py), already divided by what
+it did; only vmemu has it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True)
 class Row:
-    """One row: `n` goes to the guest or the loop, `per` divides the time of a repetition."""
+    """One row: `n` goes to the guest or the workload, `per` divides the time of a repetition."""
 
     name: str
     what: str
@@ -63,7 +64,6 @@ def _micro(name: str, what: str, n: int, **options: Any) -> Row:
         f"core-{name}",
         what,
         n,
-        per=n,
         kind=Kind.MICRO,
         guest=name,
         rep=9,
@@ -138,6 +138,8 @@ ROWS: tuple[Row, ...] = (
     _micro("protect", "mprotect changes a pte", 16384),
     _micro("probe", "look for a page in one of 64 mms", 64 * 256),
     _micro("fault", "a first write, without the CPU", 4096),
+    _micro("frame", "allocate and free a frame, one by one", 16384),
+    _micro("frames", "allocate and free a frame, 64 at a time", 16384),
     Row(
         "explore",
         "explore: an order of mlock and reclaim, 2 pages",

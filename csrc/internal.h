@@ -501,7 +501,6 @@ static ALWAYS_INLINE void forget_anon(struct vmemu *m, struct page *page)
 extern const struct rmap_ops rmap_none, rmap_anonmm, rmap_anon_vma, rmap_python;
 
 void lru_remove(struct vmemu *, struct page *);
-void release_pages(struct vmemu *, struct page *const *, uint32_t n);
 bool free_frame(struct vmemu *, struct page *);
 void free_page(struct vmemu *, struct page *);
 void frames_freed(struct vmemu *, uint32_t freed, uint32_t quarantined);

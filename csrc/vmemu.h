@@ -919,6 +919,7 @@ int unuse_mm(struct vmemu *, struct mm_struct *, int type);
 uint32_t swap_drop_cache(struct vmemu *, int type);
 
 /* vmscan.c */
+void release_pages(struct vmemu *, struct page *const *, uint32_t n);
 void lru_cache_add(struct vmemu *, struct page *);
 void lru_cache_add_active(struct vmemu *, struct page *);
 void mark_page_accessed(struct vmemu *, struct page *);
