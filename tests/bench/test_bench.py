@@ -44,6 +44,20 @@ def test_every_row_is_listed() -> None:
     assert {"touch", "fork-4096", "start-up", "core-zap"} <= {line.split()[0] for line in listed}
 
 
+def test_a_peer_is_there_when_it_is_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    platforms = pytest.importorskip("bench.platforms", reason="the bench is not beside the tests")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert [peer.name for peer in platforms.peers()] == ["unicorn"]
+    for name in ("qemu-i386-static", "qemu-i386"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+        (_, qemu) = platforms.peers()
+        assert (qemu.name, qemu.prefix) == ("qemu-user", (str(tmp_path / name),))
+    assert [peer.name for peer in platforms.peers("python")] == ["unicorn", "qemu-user", "qiling"]
+
+
 @pytest.mark.parametrize(
     ("args", "complaint"),
     [
