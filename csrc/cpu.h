@@ -161,7 +161,7 @@ struct cpu_context {
 	uint64_t tls[GDT_ENTRY_TLS_ENTRIES]; /* descriptors */
 };
 
-enum { TLB_PATIENCE = 4096, TLB_PATIENCE_MAX = 1 << 20 };
+enum { TLB_PATIENCE = 16384, TLB_PATIENCE_MAX = 1 << 20 };
 
 /* Who may be let through the TLB-fill hook besides the guest. */
 enum cpu_phase {

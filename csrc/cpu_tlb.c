@@ -133,8 +133,9 @@ static void empty_tlb(struct vmemu *m, uint32_t grow_at)
  * flushed: it doubles when most of it was in use, and shrinks, by the host's
  * clock, to what was used lately.  A program that needs no flush would be left
  * with what the one before it used.  So many misses are answered by a flush;
- * the entry now asked for is set behind it.  Each time more are awaited, or a
- * large TLB would be emptied before it is full.
+ * the entry now asked for is set behind it.  It takes the time of a thousand
+ * misses, for Unicorn's new tables are not in any cache: hence the patience,
+ * and each time more of it, or a large TLB would be emptied before it is full.
  */
 static void grow_tlb(struct vmemu *m)
 {

@@ -93,9 +93,9 @@ int page_fault(struct vmemu *m, struct mm_struct *mm, kulong address,
 	uint32_t held = m->held->nr;
 	int ret;
 
-	down_read(m, mm);
+	mmap_read_lock(m, mm);
 	ret = page_fault_locked(m, mm, address, access);
-	up_read(m, mm);
+	mmap_read_unlock(m, mm);
 	if (unlikely(m->held->nr > held))
 		lockdep_path_ends(m, "a page fault");
 	return ret;

@@ -375,6 +375,26 @@ static inline void spin_unlock_bit(struct vmemu *m, enum lock_class class,
 	lock_released(m, class);
 }
 
+/* The same where it is known how many steps there are while it is held. */
+static inline void spin_lock_short(struct vmemu *m, enum lock_class class,
+				   uint32_t *word, uint32_t bit)
+{
+	if (unlikely(m->watch))
+		spin_lock_bit(m, class, word, bit);
+	else
+		m->lock_stat[class].acquired++;
+}
+
+static inline void spin_unlock_short(struct vmemu *m, enum lock_class class,
+				     uint32_t *word, uint32_t bit,
+				     uint32_t steps)
+{
+	if (unlikely(m->watch))
+		spin_unlock_bit(m, class, word, bit);
+	else if (steps)
+		m->lock_stat[class].steps_held += steps;
+}
+
 static inline void spin_lock(struct vmemu *m, enum lock_class class,
 			     uint32_t *lock)
 {
@@ -412,19 +432,14 @@ static inline void page_map_unlock(struct vmemu *m, struct page *page)
 	spin_unlock_bit(m, LOCK_page_map, &page->flags, PG_maplock);
 }
 
-/* The same around a few stores, without a step in between. */
 static inline void page_map_lock_short(struct vmemu *m, struct page *page)
 {
-	if (unlikely(m->watch))
-		page_map_lock(m, page);
-	else
-		m->lock_stat[LOCK_page_map].acquired++;
+	spin_lock_short(m, LOCK_page_map, &page->flags, PG_maplock);
 }
 
 static inline void page_map_unlock_short(struct vmemu *m, struct page *page)
 {
-	if (unlikely(m->watch))
-		page_map_unlock(m, page);
+	spin_unlock_short(m, LOCK_page_map, &page->flags, PG_maplock, 0);
 }
 
 static inline void ptl_lock(struct vmemu *m, struct mm_struct *mm)
@@ -440,6 +455,45 @@ static inline bool ptl_trylock(struct vmemu *m, struct mm_struct *mm)
 static inline void ptl_unlock(struct vmemu *m, struct mm_struct *mm)
 {
 	spin_unlock(m, LOCK_page_table, &mm->page_table_lock);
+}
+
+static inline void ptl_lock_short(struct vmemu *m, struct mm_struct *mm)
+{
+	spin_lock_short(m, LOCK_page_table, &mm->page_table_lock, 1);
+}
+
+static inline bool ptl_trylock_short(struct vmemu *m, struct mm_struct *mm)
+{
+	if (unlikely(m->watch))
+		return ptl_trylock(m, mm);
+	m->lock_stat[LOCK_page_table].acquired++;
+	return true;
+}
+
+static inline void ptl_unlock_short(struct vmemu *m, struct mm_struct *mm,
+				    uint32_t steps)
+{
+	spin_unlock_short(m, LOCK_page_table, &mm->page_table_lock, 1, steps);
+}
+
+/* mmap_sem for read: see lock.c. */
+void read_watched(struct vmemu *, struct mm_struct *);
+void read_released(struct vmemu *, struct mm_struct *);
+
+static inline void mmap_read_lock(struct vmemu *m, struct mm_struct *mm)
+{
+	if (unlikely(m->watch || mm->mmap_sem.count < 0))
+		read_watched(m, mm);
+	mm->mmap_sem.count++;
+	lock_acquired(m, LOCK_mmap_sem);
+}
+
+static inline void mmap_read_unlock(struct vmemu *m, struct mm_struct *mm)
+{
+	if (unlikely(m->watch || mm->mmap_sem.count <= 0))
+		read_released(m, mm);
+	lock_released(m, LOCK_mmap_sem);
+	mm->mmap_sem.count--;
 }
 
 /* ---- one pte of a page -------------------------------------------------------- */

@@ -86,8 +86,10 @@ void step_watched(struct vmemu *m, enum step_kind kind, kptr object)
 
 /* ---- mmap_sem: count is the number of readers, or -1 for the writer --------- */
 
-static void read_watched(struct vmemu *m, struct mm_struct *mm, kptr object)
+void read_watched(struct vmemu *m, struct mm_struct *mm)
 {
+	kptr object = kaddr(m, &mm->mmap_sem.count);
+
 	if (m->watch & WATCH_EXPLORE)
 		explore_step(m, STEP_lock, LOCK_mmap_sem, object | 1);
 	if (m->watch & WATCH_LOCKS)
@@ -100,10 +102,7 @@ static void read_watched(struct vmemu *m, struct mm_struct *mm, kptr object)
 
 void down_read(struct vmemu *m, struct mm_struct *mm)
 {
-	if (unlikely(m->watch || mm->mmap_sem.count < 0))
-		read_watched(m, mm, kaddr(m, &mm->mmap_sem.count));
-	mm->mmap_sem.count++;
-	lock_acquired(m, LOCK_mmap_sem);
+	mmap_read_lock(m, mm);
 }
 
 void down_write(struct vmemu *m, struct mm_struct *mm)
@@ -129,12 +128,14 @@ static void released(struct vmemu *m, struct mm_struct *mm, uint32_t mode)
 		    mode == HELD_READ ? "read" : "write");
 }
 
+void read_released(struct vmemu *m, struct mm_struct *mm)
+{
+	released(m, mm, HELD_READ);
+}
+
 void up_read(struct vmemu *m, struct mm_struct *mm)
 {
-	if (unlikely(m->watch || mm->mmap_sem.count <= 0))
-		released(m, mm, HELD_READ);
-	lock_released(m, LOCK_mmap_sem);
-	mm->mmap_sem.count--;
+	mmap_read_unlock(m, mm);
 }
 
 void up_write(struct vmemu *m, struct mm_struct *mm)

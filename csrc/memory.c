@@ -141,15 +141,15 @@ int do_anonymous_page(struct vmemu *m, struct mm_struct *mm,
 	page = alloc_page(m, GFP_ZERO);
 	if (!page)
 		return no_memory(m);
-	ptl_lock(m, mm);
+	ptl_lock_short(m, mm);
 	step(m, STEP_write, slot);
 	if (*slot) { /* another thread was faster */
-		ptl_unlock(m, mm);
+		ptl_unlock_short(m, mm, 1);
 		put_page(m, page);
 		return FAULT_MINOR;
 	}
 	map_anon(m, mm, vma, address, slot, page);
-	ptl_unlock(m, mm);
+	ptl_unlock_short(m, mm, 1);
 	count(m, CNT_pgzero);
 	return FAULT_MINOR;
 }

@@ -85,7 +85,7 @@ int page_referenced_one(struct vmemu *m, struct page *page,
 	int referenced = 0;
 	pte_t *pte;
 
-	if (!ptl_trylock(m, mm))
+	if (!ptl_trylock_short(m, mm))
 		return 0;
 	pte = page_check_address(m, page, mm, address);
 	if (pte) {
@@ -98,7 +98,7 @@ int page_referenced_one(struct vmemu *m, struct page *page,
 			referenced = 1;
 		}
 	}
-	ptl_unlock(m, mm);
+	ptl_unlock_short(m, mm, pte != NULL);
 	return referenced;
 }
 

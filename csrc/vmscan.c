@@ -9,6 +9,8 @@
 /* The order of a list matters only to who takes pages from its end. */
 static void touch_lru(struct vmemu *m, const struct page *page)
 {
+	if (!explored(m))
+		return;
 	touch(m, STEP_write, &page->lru);
 	touch(m, STEP_add,
 	      page->flags & PG_active ? &m->k->zone.active_list :
@@ -56,13 +58,24 @@ static void lru_unlock(struct vmemu *m)
 	spin_unlock(m, LOCK_lru, &m->k->zone.lru_lock);
 }
 
+/* Around one page. */
+static void lru_lock_short(struct vmemu *m)
+{
+	spin_lock_short(m, LOCK_lru, &m->k->zone.lru_lock, 1);
+}
+
+static void lru_unlock_short(struct vmemu *m)
+{
+	spin_unlock_short(m, LOCK_lru, &m->k->zone.lru_lock, 1, 0);
+}
+
 void lru_cache_add(struct vmemu *m, struct page *page)
 {
 	if (BUG_ON(m, page->flags & (PG_lru | PG_active)))
 		return;
-	lru_lock(m);
+	lru_lock_short(m);
 	add_to_list(m, page);
-	lru_unlock(m);
+	lru_unlock_short(m);
 }
 
 void lru_cache_add_active(struct vmemu *m, struct page *page)
@@ -70,16 +83,16 @@ void lru_cache_add_active(struct vmemu *m, struct page *page)
 	if (BUG_ON(m, page->flags & (PG_lru | PG_active)))
 		return;
 	page->flags |= PG_active;
-	lru_lock(m);
+	lru_lock_short(m);
 	add_to_list(m, page);
-	lru_unlock(m);
+	lru_unlock_short(m);
 }
 
 void lru_remove(struct vmemu *m, struct page *page)
 {
-	lru_lock(m);
+	lru_lock_short(m);
 	del_from_list(m, page);
-	lru_unlock(m);
+	lru_unlock_short(m);
 }
 
 /* Its last reference goes, and nothing is left to do but to free the frame. */

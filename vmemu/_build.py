@@ -29,6 +29,7 @@ HEADER = "csrc/vmemu.h"
 CORE_FLAGS = (
     "-std=gnu11",
     "-O3",
+    "-fno-tree-slp-vectorize",
     "-g",
     "-fPIC",
     "-fno-strict-aliasing",  # guest memory is read as whatever type lies there

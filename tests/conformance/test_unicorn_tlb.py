@@ -357,6 +357,7 @@ def test_the_tlb_shrinks_by_the_clock_of_the_host(board: Board) -> None:
 
 
 def test_many_misses_make_the_tlb_grow(board: Board) -> None:
+    board.m.tlb_patience = 1000
     shrunk(board).asm(SWEEP)
     assert board.counter("tlb_grow") > 0
     before = board.counter("tlb_fill")
