@@ -81,7 +81,7 @@ static void zone_boot(struct vmemu *m, uint32_t reserved, uint32_t min_pages)
 	}
 	for (; pfn < m->nr_frames; pfn++) {
 		m->mem_map[pfn].flags = PG_buddy;
-		list_add_tail(m, &m->mem_map[pfn].lru, &zone->free_list);
+		list_add(m, &m->mem_map[pfn].lru, &zone->free_list);
 	}
 }
 

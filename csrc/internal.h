@@ -89,16 +89,16 @@ static inline void list_del(struct vmemu *m, struct list_head *node)
 	node->next = node->prev = 0;
 }
 
-/* The nodes from first to last, neighbours already, to the front of a list. */
+/* The nodes from first to last, neighbours already, to the end of a list. */
 static inline void list_move_run(struct vmemu *m, struct list_head *first,
 				 struct list_head *last, struct list_head *head)
 {
 	HOST(m, list_head, first->prev)->next = last->next;
 	HOST(m, list_head, last->next)->prev = first->prev;
-	HOST(m, list_head, head->next)->prev = kaddr(m, last);
-	last->next = head->next;
-	head->next = kaddr(m, first);
-	first->prev = kaddr(m, head);
+	HOST(m, list_head, head->prev)->next = kaddr(m, first);
+	first->prev = head->prev;
+	head->prev = kaddr(m, last);
+	last->next = kaddr(m, head);
 }
 
 /* ---- frames ---------------------------------------------------------------- */

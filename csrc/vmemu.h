@@ -311,8 +311,8 @@ struct zone {
 	uint32_t lru_lock;
 	uint32_t free_pages;
 	uint32_t pages_min, pages_low, pages_high;
-	uint32_t present_pages; /* frames not reserved at boot */
-	struct list_head free_list;
+	uint32_t present_pages;     /* frames not reserved at boot */
+	struct list_head free_list; /* frames are taken from its end */
 	struct list_head active_list, inactive_list;
 	uint32_t nr_active, nr_inactive;
 	uint32_t nr_scan_active, nr_scan_inactive;

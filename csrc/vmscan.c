@@ -107,8 +107,9 @@ static bool goes_plainly(const struct page *page, kulong active)
 
 /*
  * Pages that became old together are freed together, and mostly stand in the
- * LRU list as they are to stand on the free list, the first one last: such a
- * run, up to n pages, changes lists as a whole.  Returns its length.
+ * LRU list as they are to stand on the free list, the first one last and so the
+ * first to be allocated: such a run, up to n pages, changes lists as a whole.
+ * Returns its length.
  */
 static uint32_t release_run(struct vmemu *m, struct page *const *pages,
 			    uint32_t n)
