@@ -86,6 +86,22 @@ static bool loads_segment(struct vmemu *m)
 	return byte > 0 && strchr(opcodes, byte);
 }
 
+/*
+ * The hook is told the page; registers and instruction say the rest, which
+ * takes longer than it takes the core to resolve a decided fault.  How that is
+ * done does not depend on it for a store, so there it waits until somebody
+ * wants to know.
+ */
+void cpu_exact_fault(struct vmemu *m)
+{
+	if (!m->fault_inexact)
+		return;
+	m->fault_inexact = 0;
+	cpu_note_regs(m);
+	m->fault_address =
+		cpu_fault_address(m, m->fault_address, &m->fault_access);
+}
+
 /* Kernel addresses: only what the CPU itself needs is there. */
 static bool fill_kernel(struct vmemu *m, uint32_t address, uint32_t access,
 			struct uc_tlb_entry *entry)
@@ -111,11 +127,9 @@ static bool fill_kernel(struct vmemu *m, uint32_t address, uint32_t access,
 }
 
 /* Stops the engine at the instruction, with result for cpu_run(). */
-static bool refuse(struct vmemu *m, uint32_t address, uint32_t access,
-		   uint32_t result)
+static bool refuse(struct vmemu *m, uint32_t result)
 {
-	m->fault_address = address;
-	m->fault_access = access;
+	cpu_exact_fault(m);
 	m->fault_result = result;
 	m->cpu->trap = TRAP_FAULT;
 	return false;
@@ -151,7 +165,7 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 	struct vmemu *m = user;
 	uint32_t page = (uint32_t)vaddr; /* never more exact than that */
 	uint32_t access = (uint32_t)(type - UC_MEM_READ);
-	uint32_t address, result;
+	uint32_t result;
 	pte_t *pte;
 	int tries;
 
@@ -162,9 +176,10 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 	if (unlikely(page >= TASK_SIZE)) {
 		if (fill_kernel(m, page, access, entry))
 			return true;
-		cpu_note_regs(m);
-		address = cpu_fault_address(m, page, &access);
-		return refuse(m, address, access, FAULT_MAPERR);
+		m->fault_address = page;
+		m->fault_access = access;
+		m->fault_inexact = 1;
+		return refuse(m, FAULT_MAPERR);
 	}
 	if (unlikely(m->cpu->phase != CPU_GUEST))
 		return false;
@@ -173,21 +188,27 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 		if (likely(pte && *pte & _PAGE_PRESENT) &&
 		    likely(fill(m, pte, access, entry)))
 			break;
-		cpu_note_regs(m);
-		address = cpu_fault_address(m, page, &access);
+		m->fault_address = page;
+		m->fault_access = access;
+		m->fault_inexact = 1;
+		if (access != ACCESS_WRITE || m->ring_size)
+			cpu_exact_fault(m);
 		if (BUG_ON(m, tries == 8))
-			return refuse(m, address, access, FAULT_OOM);
+			return refuse(m, FAULT_OOM);
 		m->in_hook = 1;
-		result = (uint32_t)page_fault(m, m->current_mm, address,
-					      (int)access);
+		result =
+			(uint32_t)page_fault(m, m->current_mm, m->fault_address,
+					     (int)m->fault_access);
 		m->in_hook = 0;
+		access = m->fault_access;
 		if (result > FAULT_MAJOR)
-			return refuse(m, address, access, result);
+			return refuse(m, result);
+		m->fault_inexact = 0;
 		count(m, CNT_fault_hook);
 	}
 	/* The instruction waits until the TLB is flushed or kswapd has run. */
 	if (unlikely(m->tlb_stale || (tries && m->want_kswapd)))
-		return refuse(m, page, access, FAULT_MINOR);
+		return refuse(m, FAULT_MINOR);
 	if (unlikely(++m->cpu->tlb_misses >= m->cpu->tlb_grow_at))
 		grow_tlb(m);
 	return true;

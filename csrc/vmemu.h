@@ -686,6 +686,7 @@ struct vmemu {
 	void *uc;
 	struct cpu_regs regs;
 	uint32_t trap_vector;
+	uint32_t fault_inexact; /* the fault being resolved: page only so far */
 	uint32_t fault_address, fault_access, fault_result;
 	struct cpu_state *cpu;
 };
@@ -949,6 +950,7 @@ void cpu_set_tls(struct vmemu *, struct cpu_context *, int entry,
 uint64_t cpu_get_tls(struct vmemu *, struct cpu_context *, int entry);
 void cpu_fxsave(struct vmemu *, void *image); /* 512 bytes, running task's */
 void cpu_fxrstor(struct vmemu *, const void *image);
-void cpu_drop_code(struct vmemu *); /* and release the quarantine */
+void cpu_exact_fault(struct vmemu *); /* fault_address, fault_access */
+void cpu_drop_code(struct vmemu *);   /* and release the quarantine */
 void cpu_code_written(struct vmemu *, struct page *);
 #endif
