@@ -89,16 +89,16 @@ static inline void list_del(struct vmemu *m, struct list_head *node)
 	node->next = node->prev = 0;
 }
 
-/* The nodes from first to last, neighbours already, to the end of a list. */
+/* The nodes from first to last, neighbours already, to before another node. */
 static inline void list_move_run(struct vmemu *m, struct list_head *first,
-				 struct list_head *last, struct list_head *head)
+				 struct list_head *last, struct list_head *next)
 {
 	HOST(m, list_head, first->prev)->next = last->next;
 	HOST(m, list_head, last->next)->prev = first->prev;
-	HOST(m, list_head, head->prev)->next = kaddr(m, first);
-	first->prev = head->prev;
-	head->prev = kaddr(m, last);
-	last->next = kaddr(m, head);
+	HOST(m, list_head, next->prev)->next = kaddr(m, first);
+	first->prev = next->prev;
+	next->prev = kaddr(m, last);
+	last->next = kaddr(m, next);
 }
 
 /* ---- frames ---------------------------------------------------------------- */
@@ -555,7 +555,9 @@ static ALWAYS_INLINE void forget_anon(struct vmemu *m, struct page *page)
 extern const struct rmap_ops rmap_none, rmap_anonmm, rmap_anon_vma, rmap_python;
 
 void lru_remove(struct vmemu *, struct page *);
-bool free_frame(struct vmemu *, struct page *);
+bool free_frame(struct vmemu *, struct page *, struct list_head *above);
+void release_below(struct vmemu *, struct page *const *, uint32_t n,
+		   struct page **below);
 void free_page(struct vmemu *, struct page *);
 void frames_freed(struct vmemu *, uint32_t freed, uint32_t quarantined);
 /* vma.c: out of the list and tree, all at once; the first */

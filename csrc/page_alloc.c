@@ -84,10 +84,11 @@ void get_page(struct vmemu *m, struct page *page)
 }
 
 /*
- * Nobody refers to the page, and no list does.  False: it is in quarantine, not
- * free yet; the caller counts.
+ * Nobody refers to the page, and no list does: it is put below another one on
+ * the free list, or on top (above is the list's head).  False: it is in
+ * quarantine, not free yet.  The caller counts.
  */
-bool free_frame(struct vmemu *m, struct page *page)
+bool free_frame(struct vmemu *m, struct page *page, struct list_head *above)
 {
 	if (BUG_ON(m, page->mapcount != 0 ||
 			      page->flags & (PG_lru | PG_swapcache | PG_anon |
@@ -101,7 +102,7 @@ bool free_frame(struct vmemu *m, struct page *page)
 		return false;
 	}
 	page->flags = PG_buddy;
-	list_add_tail(m, &page->lru, &m->k->zone.free_list);
+	list_add_tail(m, &page->lru, above);
 	return true;
 }
 
@@ -114,7 +115,7 @@ void frames_freed(struct vmemu *m, uint32_t freed, uint32_t quarantined)
 
 static void last_reference_gone(struct vmemu *m, struct page *page)
 {
-	bool freed = free_frame(m, page);
+	bool freed = free_frame(m, page, &m->k->zone.free_list);
 
 	frames_freed(m, freed, !freed);
 }

@@ -112,7 +112,7 @@ static bool goes_plainly(const struct page *page, kulong active)
  * Returns its length.
  */
 static uint32_t release_run(struct vmemu *m, struct page *const *pages,
-			    uint32_t n)
+			    uint32_t n, struct list_head *above)
 {
 	struct zone *zone = &m->k->zone;
 	kulong active = pages[0]->flags & PG_active;
@@ -136,39 +136,57 @@ static uint32_t release_run(struct vmemu *m, struct page *const *pages,
 		zone->nr_active -= i;
 	else
 		zone->nr_inactive -= i;
-	list_move_run(m, &pages[i - 1]->lru, &pages[0]->lru, &zone->free_list);
+	list_move_run(m, &pages[i - 1]->lru, &pages[0]->lru, above);
 	return i;
 }
 
-/* put_page() for many, under one lru_lock. */
-void release_pages(struct vmemu *m, struct page *const *pages, uint32_t n)
+/*
+ * put_page() for many, under one lru_lock.  *below, NULL at first, is the last
+ * one freed by the call before: the next ones go below it on the free list.  So
+ * all are allocated again in the order they are given in.
+ */
+void release_below(struct vmemu *m, struct page *const *pages, uint32_t n,
+		   struct page **below)
 {
+	struct list_head *above = &m->k->zone.free_list;
 	uint32_t i, run, freed = 0, quarantined = 0;
 
 	if (!n)
 		return;
 	lru_lock(m);
+	if (*below && (*below)->flags & PG_buddy) /* nobody took it since */
+		above = &(*below)->lru;
 	for (i = 0; i < n; i++) {
 		struct page *page = pages[i];
 
 		touch(m, STEP_write, &page->_count);
-		run = release_run(m, pages + i, n - i);
+		run = release_run(m, pages + i, n - i, above);
 		if (run) {
 			freed += run;
 			i += run - 1;
-			continue;
-		}
-		if (BUG_ON(m, page->_count <= 0) || --page->_count)
-			continue;
-		if (page->flags & PG_lru)
-			del_from_list(m, page);
-		if (free_frame(m, page))
+		} else {
+			if (BUG_ON(m, page->_count <= 0) || --page->_count)
+				continue;
+			if (page->flags & PG_lru)
+				del_from_list(m, page);
+			if (!free_frame(m, page, above)) {
+				quarantined++;
+				continue;
+			}
 			freed++;
-		else
-			quarantined++;
+		}
+		*below = pages[i];
+		above = &pages[i]->lru;
 	}
 	lru_unlock(m);
 	frames_freed(m, freed, quarantined);
+}
+
+void release_pages(struct vmemu *m, struct page *const *pages, uint32_t n)
+{
+	struct page *below = NULL;
+
+	release_below(m, pages, n, &below);
 }
 
 /* inactive,unreferenced -> inactive,referenced -> active,unreferenced */

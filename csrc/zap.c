@@ -14,7 +14,8 @@ struct gather {
 	uint32_t unmapped; /* pages whose last pte it was */
 	int32_t orphans;   /* of these, so many pointed at the rmap object */
 	kptr mapping;
-	kulong flags; /* any page's */
+	kulong flags;       /* any page's */
+	struct page *freed; /* the last one */
 	struct page *pages[64];
 };
 
@@ -37,7 +38,7 @@ static void flush_gather(struct vmemu *m, struct gather *gather)
 		if (gather->pages[i]->flags & PG_swapcache)
 			leave_swap_cache(m, gather->pages[i]);
 	}
-	release_pages(m, gather->pages, gather->n);
+	release_below(m, gather->pages, gather->n, &gather->freed);
 	gather->n = 0;
 	gather->flags = 0;
 }
