@@ -504,14 +504,6 @@ static inline void mmap_read_unlock(struct vmemu *m, struct mm_struct *mm)
  */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-/* The anonymous page of a present pte, or NULL. */
-static inline struct page *anon_page(struct vmemu *m, pte_t pte)
-{
-	struct page *page = m->mem_map + pte_pfn(pte);
-
-	return pte_present(pte) && page->flags & PG_anon ? page : NULL;
-}
-
 /* fork copies a pte: candidates include the child already. */
 static ALWAYS_INLINE void page_dup(struct vmemu *m, struct page *page,
 				   const bool watched)

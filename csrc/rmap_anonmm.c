@@ -142,23 +142,27 @@ static void put_anon(struct vmemu *m, kptr mapping, int32_t pages)
 		anonmm_put(m, a, pages);
 }
 
-/* An exclusive page takes its new address along; another must be copied. */
-static uint32_t move_anon(struct vmemu *m, const pte_t *pte, uint32_t nr,
-			  struct vm_area_struct *vma, kulong address)
+/*
+ * An exclusive page takes its new address along; another must be copied first,
+ * so here it ends.  See zap.c on the two compilations.
+ */
+static ALWAYS_INLINE uint32_t rewrite_index(struct vmemu *m, const pte_t *pte,
+					    uint32_t nr, kulong address,
+					    const bool watched)
 {
-	const bool watched = m->watch;
-	uint32_t i, locked = 0, rewritten = 0;
+	struct page *mem_map = m->mem_map;
+	uint32_t i, rewritten = 0;
 
-	(void)vma;
-	for (i = 0; i < nr && rewritten == locked; i++, address += PAGE_SIZE) {
-		struct page *page = anon_page(m, pte[i]);
+	for (i = 0; i < nr; i++, address += PAGE_SIZE) {
+		struct page *page = mem_map + pte_pfn(pte[i]);
+		bool alone;
 
-		if (!page)
+		if (!pte_present(pte[i]) || !(page->flags & PG_anon))
 			continue;
-		locked++;
 		if (watched)
 			page_map_lock(m, page);
-		if (page->mapcount == 1) {
+		alone = page->mapcount == 1;
+		if (alone) {
 			if (watched) {
 				owned(m, mapcount, page);
 				/* and index */
@@ -169,11 +173,21 @@ static uint32_t move_anon(struct vmemu *m, const pte_t *pte, uint32_t nr,
 		}
 		if (watched)
 			page_map_unlock(m, page);
+		if (!alone)
+			break;
 	}
 	m->counter[CNT_rmap_index_rewrites] += rewritten;
 	if (!watched)
-		m->lock_stat[LOCK_page_map].acquired += locked;
-	return i - (locked - rewritten);
+		m->lock_stat[LOCK_page_map].acquired += rewritten + (i < nr);
+	return i;
+}
+
+static uint32_t move_anon(struct vmemu *m, const pte_t *pte, uint32_t nr,
+			  struct vm_area_struct *vma, kulong address)
+{
+	(void)vma;
+	return m->watch ? rewrite_index(m, pte, nr, address, true) :
+			  rewrite_index(m, pte, nr, address, false);
 }
 
 static int clash(struct vmemu *m, struct page *page, struct vm_area_struct *vma,

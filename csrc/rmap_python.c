@@ -50,6 +50,14 @@ static void remove_anon(struct vmemu *m, struct page *page)
 	py_rmap_entry(m, RMAP_REMOVE, page, NULL, 0);
 }
 
+/* The anonymous page of a present pte, or NULL. */
+static struct page *anon_page(struct vmemu *m, pte_t pte)
+{
+	struct page *page = m->mem_map + pte_pfn(pte);
+
+	return pte_present(pte) && page->flags & PG_anon ? page : NULL;
+}
+
 static uint32_t move_anon(struct vmemu *m, const pte_t *pte, uint32_t nr,
 			  struct vm_area_struct *vma, kulong address)
 {

@@ -33,8 +33,8 @@ REQUIRED = [
     Mutant(
         "anonmm: mremap leaves page->index as it was",
         "csrc/rmap_anonmm.c",
-        "\t\tpage->index = address;",
-        "\t\t(void)address;",
+        "\t\t\tpage->index = address;",
+        "\t\t\t(void)address;",
         f"{RANDOM}[anonmm-roomy]",
     ),
     Mutant(
@@ -100,8 +100,8 @@ RMAP = [
     Mutant(
         "anonmm: shared pages move without a copy",
         "csrc/rmap_anonmm.c",
-        "if (page->mapcount == 1) {",
-        "if (page->mapcount) {",
+        "alone = page->mapcount == 1;",
+        "alone = true;",
         f"{RANDOM}[anonmm-roomy]",
     ),
     Mutant(
@@ -252,8 +252,8 @@ PAGES = [
     Mutant(
         "mremap passes a page by that has to be copied",
         "csrc/rmap_anonmm.c",
-        "return i - (locked - rewritten);",
-        "return i;",
+        "\t\tif (!alone)\n\t\t\tbreak;\n",
+        "",
         f"{RANDOM}[anonmm-small]",
     ),
     Mutant(
