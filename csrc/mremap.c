@@ -108,6 +108,7 @@ static bool move_table(struct vmemu *m, struct mm_struct *mm, kulong old,
 	pgd_t *pgd = host(m, mm->pgd);
 	pgd_t *src = &pgd[pgd_index(old)], *dst = &pgd[pgd_index(new)];
 	const pte_t *pte = pte_lookup(m, mm, old);
+	uint32_t n = 0;
 	int i;
 
 	/* The explorer wants to see every pte; a scheme may have to. */
@@ -117,7 +118,8 @@ static bool move_table(struct vmemu *m, struct mm_struct *mm, kulong old,
 	ptl_lock(m, mm);
 	owned(m, page_table, mm);
 	for (i = 0; i < PTRS_PER_PTE; i++)
-		m->counter[CNT_mremap_ptes] += pte[i] != 0;
+		n += pte[i] != 0;
+	m->counter[CNT_mremap_ptes] += n;
 	*dst = *src;
 	*src = 0;
 	ptl_unlock(m, mm);

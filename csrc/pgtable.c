@@ -134,6 +134,7 @@ void free_pgtables(struct vmemu *m, struct mm_struct *mm, kulong start,
 		kulong i = pgd_index((kulong)base);
 		struct page *page;
 		const pte_t *pte;
+		pte_t any = 0;
 		int j;
 
 		if (!(pgd[i] & _PAGE_PRESENT))
@@ -141,8 +142,8 @@ void free_pgtables(struct vmemu *m, struct mm_struct *mm, kulong start,
 		page = m->mem_map + (pgd[i] >> PAGE_SHIFT);
 		pte = page_address(m, page);
 		for (j = 0; j < PTRS_PER_PTE; j++)
-			if (BUG_ON(m, pte[j] != 0))
-				break;
+			any |= pte[j];
+		BUG_ON(m, any != 0);
 		pgd[i] = 0;
 		table_free(m, page);
 	}

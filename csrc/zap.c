@@ -87,19 +87,31 @@ static ALWAYS_INLINE void zap_pte(struct vmemu *m, pte_t *slot,
 		flush_gather(m, gather);
 }
 
+/* The first of the ptes that may not be empty: large areas are mostly so. */
+static inline pte_t *skip_empty(pte_t *pte, const pte_t *end)
+{
+	while (end - pte >= 8 && !(pte[0] | pte[1] | pte[2] | pte[3] | pte[4] |
+				   pte[5] | pte[6] | pte[7]))
+		pte += 8;
+	return pte;
+}
+
 static ALWAYS_INLINE void zap_ptes(struct vmemu *m, pte_t *pte, pte_t *end,
 				   struct gather *gather, const bool watched)
 {
 	uint32_t rss = gather->rss;
 	uint64_t n = 0;
 
-	for (; pte < end; pte++)
-		if (*pte) {
-			if (watched)
-				shared(m, STEP_write, pte);
-			zap_pte(m, pte, gather, watched);
-			n++;
+	while (pte < end) {
+		if (!*pte) {
+			pte = skip_empty(pte + 1, end);
+			continue;
 		}
+		if (watched)
+			shared(m, STEP_write, pte);
+		zap_pte(m, pte++, gather, watched);
+		n++;
+	}
 	m->steps += n;
 	m->counter[CNT_zap_ptes] += n;
 	if (!watched)
