@@ -51,6 +51,10 @@ class Row:
         return {"ns": 1.0, "us": 1e3, "ms": 1e6}[self.unit]
 
 
+SHORT = 25
+"""Repetitions of a row that takes less than a tenth of a millisecond: the first few, with cold
+caches, would else be most of them."""
+
 RAM_PAGES = 4096
 """RAM of the swap row."""
 AMPLE = 65536 * 4096
@@ -103,12 +107,19 @@ ROWS: tuple[Row, ...] = (
     Row("touch-map", "map, touch, unmap, per page", 4096, 4096),
     Row("read-map", "map, read, unmap, per page", 4096, 4096),
     Row("cow", "write to a page shared by fork", 4096, 4096),
-    Row("mremap", "move a page, tables out of step", 4096, 2 * 4096),
-    Row("mremap-aligned", "move a page, whole tables", 4096, 2 * 4096),
-    Row("mprotect", "change a page's protection", 4096, 2 * 4096),
+    Row("mremap", "move a page, tables out of step", 4096, 2 * 4096, rep=SHORT),
+    Row("mremap-aligned", "move a page, whole tables", 4096, 2 * 4096, rep=SHORT),
+    Row("mprotect", "change a page's protection", 4096, 2 * 4096, rep=SHORT),
     Row("mprotect-write", "take and give write access, write", 4096, 4096),
     *(
-        Row(f"fork-{n}", f"fork with {n} pages", n, unit="us", guest="fork")
+        Row(
+            f"fork-{n}",
+            f"fork with {n} pages",
+            n,
+            unit="us",
+            guest="fork",
+            rep=SHORT if n <= 256 else 5,
+        )
         for n in (16, 64, 256, 1024, 4096, 16384)
     ),
     Row(
@@ -120,7 +131,7 @@ ROWS: tuple[Row, ...] = (
         machine={"lock_checks": True},
     ),
     Row("fork-wait", "fork, exit and wait with 4096 pages", 4096, unit="us"),
-    Row("getpid", "a system call", 1000, 1000),
+    Row("getpid", "a system call", 1000, 1000, rep=SHORT),
     Row("pipe", "two processes, one byte there and back", 200, 200, unit="us"),
     Row("switch", "a switch among 8 processes", 50, 50 * 8, unit="us"),
     *_swapping("swapin", "a page back from swap", 1024, 5, {"ram": AMPLE, "swap": AMPLE}),
