@@ -183,9 +183,9 @@ static inline kulong vma_pgoff(const struct vm_area_struct *vma, kulong address)
 	return ((address - vma->vm_start) >> PAGE_SHIFT) + vma->vm_pgoff;
 }
 
-static inline bool is_cow_mapping(const struct vm_area_struct *vma)
+static inline bool is_cow_mapping(kulong vm_flags)
 {
-	return (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
+	return (vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
 }
 
 /* A frame that code was fetched from must not change under cached blocks. */

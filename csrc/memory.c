@@ -27,7 +27,7 @@ static ALWAYS_INLINE pte_t copy_pte(struct vmemu *m, struct mm_struct *dst,
 	page = m->mem_map + pte_pfn(pte);
 	if (page->flags & PG_reserved)
 		return pte;
-	if ((vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE)
+	if (is_cow_mapping(vm_flags))
 		*src = pte &= ~(pte_t)_PAGE_RW;
 	if (vm_flags & VM_SHARED)
 		pte &= ~(pte_t)_PAGE_DIRTY;
