@@ -1,0 +1,11 @@
+"""Fuzzers: nonsense for vmemu, drawn by a seed, until something gives way.
+
+Each has a module here with a function ``case(seed: int) -> int``, which runs one case drawn
+by the seed, returns how many units it tried, and raises whatever it finds wrong; what
+its units are called in ``UNITS``; and in ``SEEDS`` the seeds that once found something,
+which the tests run again.  `worker` runs cases in a process of their own, so that a fault
+that kills the process is a finding as well.
+"""
+
+FUZZERS: tuple[str, ...] = ()
+"""Names of the modules."""
