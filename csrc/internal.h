@@ -183,6 +183,18 @@ static inline kulong vma_pgoff(const struct vm_area_struct *vma, kulong address)
 	return ((address - vma->vm_start) >> PAGE_SHIFT) + vma->vm_pgoff;
 }
 
+/*
+ * Where the vma would map the page of this index; false: nowhere.  Offsets wrap,
+ * since a stack may have been moved up and grown down past offset 0, so the
+ * address decides and not a comparison of offsets.
+ */
+static inline bool vma_address(const struct vm_area_struct *vma, kulong index,
+			       kulong *address)
+{
+	*address = vma->vm_start + ((index - vma->vm_pgoff) << PAGE_SHIFT);
+	return *address >= vma->vm_start && *address < vma->vm_end;
+}
+
 static inline bool is_cow_mapping(kulong vm_flags)
 {
 	return (vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;

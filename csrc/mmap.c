@@ -66,7 +66,7 @@ static int dup_vma(struct vmemu *m, struct mm_struct *child,
 
 static void copy_layout(struct mm_struct *to, const struct mm_struct *from)
 {
-	to->free_area_cache = from->free_area_cache;
+	to->free_area_cache = TASK_UNMAPPED_BASE; /* the child looks anew */
 	to->start_code = from->start_code;
 	to->end_code = from->end_code;
 	to->start_data = from->start_data;

@@ -207,16 +207,6 @@ int try_to_unmap_one(struct vmemu *m, struct page *page, struct mm_struct *mm,
 
 /* ---- file pages: every vma on the file's list, 2.6.6 style ------------------ */
 
-static bool file_address(struct page *page, const struct vm_area_struct *vma,
-			 kulong *address)
-{
-	if (page->index < vma->vm_pgoff)
-		return false;
-	*address =
-		vma->vm_start + ((page->index - vma->vm_pgoff) << PAGE_SHIFT);
-	return *address >= vma->vm_start && *address < vma->vm_end;
-}
-
 static int walk_file(struct vmemu *m, struct page *page, enum rmap_walk walk)
 {
 	struct address_space *mapping = HOST(m, address_space, page->mapping);
@@ -233,7 +223,8 @@ static int walk_file(struct vmemu *m, struct page *page, enum rmap_walk walk)
 		struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
 		kulong address;
 
-		if (!has_pages(m, mm) || !file_address(page, vma, &address))
+		if (!has_pages(m, mm) ||
+		    !vma_address(vma, page->index, &address))
 			continue;
 		if (walk == WALK_REFERENCED) {
 			referenced += page_referenced_one(m, page, mm, address,

@@ -55,14 +55,26 @@ void anon_vma_link(struct vmemu *m, struct vm_area_struct *vma)
 	spin_unlock(m, LOCK_anon_vma, &a->lock);
 }
 
-void anon_vma_merge(struct vmemu *m, struct vm_area_struct *into,
-		    const struct vm_area_struct *other)
+/*
+ * An area without anon_vma takes all or some of its neighbour's pages, and so
+ * its anon_vma (mmap_sem is held for write).  If it takes all, it takes the
+ * neighbour's place in the list too: __anon_vma_merge().
+ */
+void anon_vma_absorb(struct vmemu *m, struct vm_area_struct *into,
+		     const struct vm_area_struct *other, int all)
 {
+	struct anon_vma *a;
+
 	if (into->anon_vma || !other->anon_vma)
 		return;
+	a = anon_vma_of(m, other->anon_vma);
 	owned(m, anon_vma, into);
 	into->anon_vma = other->anon_vma;
-	anon_vma_link(m, into);
+	spin_lock(m, LOCK_anon_vma, &a->lock);
+	owned(m, anon_vma_list, a);
+	list_add(m, &into->anon_vma_node,
+		 all ? (struct list_head *)&other->anon_vma_node : &a->head);
+	spin_unlock(m, LOCK_anon_vma, &a->lock);
 }
 
 /*
@@ -148,16 +160,12 @@ static int nothing(struct vmemu *m, struct page *page,
 	return 0;
 }
 
-/* Where the vma would map the page; false = rejected without a walk. */
-static bool vma_address(struct vmemu *m, const struct page *page,
-			const struct vm_area_struct *vma, kulong *address)
+/* Is the vma's page table worth a walk for the page, and where? */
+static bool is_candidate(struct vmemu *m, const struct page *page,
+			 const struct vm_area_struct *vma, kulong *address)
 {
-	*address =
-		vma->vm_start + ((page->index - vma->vm_pgoff) << PAGE_SHIFT);
 	return has_pages(m, HOST(m, mm_struct, vma->vm_mm)) &&
-	       page->index >= vma->vm_pgoff &&
-	       page->index - vma->vm_pgoff < (vma->vm_end - vma->vm_start) >>
-		       PAGE_SHIFT;
+	       vma_address(vma, page->index, address);
 }
 
 static int referenced(struct vmemu *m, struct page *page)
@@ -174,7 +182,7 @@ static int referenced(struct vmemu *m, struct page *page)
 			ENTRY(m, k, vm_area_struct, anon_vma_node);
 		kulong address;
 
-		if (!vma_address(m, page, vma, &address)) {
+		if (!is_candidate(m, page, vma, &address)) {
 			count(m, CNT_referenced_cmp);
 			continue;
 		}
@@ -200,7 +208,7 @@ static int unmap(struct vmemu *m, struct page *page)
 			ENTRY(m, k, vm_area_struct, anon_vma_node);
 		kulong address;
 
-		if (!vma_address(m, page, vma, &address)) {
+		if (!is_candidate(m, page, vma, &address)) {
 			count(m, CNT_unmap_cmp);
 			continue;
 		}

@@ -34,6 +34,7 @@ enum vmemu_layout {
 	ZERO_PAGE_PFN = 3,
 	KERNEL_DATA_PFN = 4,
 	LOWMEM_MAX_MB = 896,
+	TASK_UNMAPPED_BASE = 0x40000000, /* where mmap begins to look */
 	SWAP_CLUSTER_MAX = 32,
 	MAX_SWAPFILES = 32,
 	SWAP_MAP_MAX = 0x7fff,
@@ -893,9 +894,8 @@ struct anon_vma *anon_vma_alloc(struct vmemu *);
 void anon_vma_free(struct vmemu *, struct anon_vma *);
 void anon_vma_link(struct vmemu *, struct vm_area_struct *); /* at the front */
 void anon_vma_unlink(struct vmemu *, struct vm_area_struct *);
-/* A vma without anon_vma takes its neighbour's, mmap_sem held for write. */
-void anon_vma_merge(struct vmemu *, struct vm_area_struct *into,
-		    const struct vm_area_struct *other);
+void anon_vma_absorb(struct vmemu *, struct vm_area_struct *into,
+		     const struct vm_area_struct *other, int all);
 /* anon_vma_prepare's last step; 0 = another thread was first. */
 int anon_vma_install(struct vmemu *, struct vm_area_struct *,
 		     struct anon_vma *);

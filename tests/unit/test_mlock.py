@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from errno import EINVAL, ENOMEM
+from errno import EFAULT, EINVAL, ENOMEM
 
 import pytest
 from memory import BASE, LOCKED, NONE, PAGE, POPULATE, RW, SCHEMES, Memory, R, errno_of
@@ -102,7 +102,8 @@ def test_holes(memory: Memory, mm: Mm) -> None:
 def test_inaccessible_pages_are_locked_empty(memory: Memory) -> None:
     mm = memory.process()
     memory.map(mm, 0, 4, NONE)
-    errno_of(do_mlock, mm, BASE, 4 * PAGE)
+    assert errno_of(do_mlock, mm, BASE, 4 * PAGE) == EFAULT
+    assert mm.ptr.locked_vm == 4
     assert memory.present(mm, 0, 4) == []
     do_mprotect(mm, BASE, 4 * PAGE, RW)
     memory.fill(mm, 0, 4)
@@ -126,11 +127,13 @@ def test_mlockall(memory: Memory, mm: Mm) -> None:
     do_mlockall(mm, MCL_CURRENT)
     memory.map(mm, 16, 4)
     assert mm.ptr.locked_vm == 16
-    do_mlockall(mm, MCL_FUTURE)
+    do_mlockall(mm, MCL_CURRENT | MCL_FUTURE)
+    assert mm.ptr.locked_vm == 20
+    do_munlock(mm, BASE + 16 * PAGE, 4 * PAGE)
     memory.map(mm, 24, 4)
     sys_brk(mm, BASE + 44 * PAGE)
     assert mm.ptr.locked_vm == 24
-    assert memory.present(mm, 16, 28) == [24, 25, 26, 27, 40, 41, 42, 43]
+    assert memory.present(mm, 16, 28) == [16, 17, 18, 19, 24, 25, 26, 27, 40, 41, 42, 43]
     squeeze(memory)
     assert memory.present(mm, 0, 44) == [*ALL, 24, 25, 26, 27, 40, 41, 42, 43]
     do_munlockall(mm)
@@ -141,6 +144,43 @@ def test_mlockall(memory: Memory, mm: Mm) -> None:
     memory.verify(mm, 0, 16)
     for flags in (0, 4, MCL_CURRENT | 8):
         assert errno_of(do_mlockall, mm, flags) == EINVAL
+
+
+def test_mlockall_for_the_future_alone_unlocks_the_present(memory: Memory, mm: Mm) -> None:
+    do_mlock(mm, BASE, 4 * PAGE)
+    do_mlockall(mm, MCL_FUTURE)
+    assert mm.ptr.locked_vm == 0
+    memory.map(mm, 16, 4)
+    assert mm.ptr.locked_vm == 4
+    squeeze(memory)
+    assert memory.present(mm, 0, 20) == [16, 17, 18, 19]
+
+
+def test_mlockall_passes_over_what_cannot_be_filled(memory: Memory, mm: Mm) -> None:
+    memory.map(mm, 16, 4, NONE)
+    memory.map(mm, 20, 4)
+    do_mlockall(mm, MCL_CURRENT)
+    assert mm.ptr.locked_vm == 24
+    assert memory.present(mm, 0, 24) == [*ALL, 20, 21, 22, 23]
+
+
+def test_an_inaccessible_area_ends_mlock_after_what_precedes_it(memory: Memory) -> None:
+    mm = memory.process()
+    memory.map(mm, 0, 12)
+    do_mprotect(mm, BASE + 4 * PAGE, 4 * PAGE, NONE)
+    assert errno_of(do_mlock, mm, BASE, 12 * PAGE) == EFAULT
+    assert memory.present(mm, 0, 12) == [0, 1, 2, 3]
+    assert mm.ptr.locked_vm == 8
+    assert errno_of(do_munlock, mm, BASE, 12 * PAGE) == 0
+    assert mm.ptr.locked_vm == 0
+
+
+def test_what_memory_cannot_hold_is_not_locked_with_success(memory: Memory) -> None:
+    memory.m.overcommit_memory = lib.OVERCOMMIT_ALWAYS
+    mm = memory.process()
+    memory.map(mm, 0, 2048)
+    assert errno_of(do_mlock, mm, BASE, 2048 * PAGE) == ENOMEM
+    assert 0 < len(memory.present(mm, 0, 2048)) < 1024
 
 
 def test_fork_inherits_no_lock(memory: Memory, mm: Mm) -> None:

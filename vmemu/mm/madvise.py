@@ -19,7 +19,7 @@ from vmemu.mm.consts import (
 )
 from vmemu.mm.mm import Mm, mmap_sem_read, mmap_sem_write
 from vmemu.mm.mmap import page_align
-from vmemu.mm.vma import find_vma_prev, split_vma
+from vmemu.mm.vma import cut_out, find_vma_prev
 
 __all__ = ["do_madvise", "do_mincore"]
 
@@ -34,7 +34,8 @@ _BEHAVIOR = {
 def do_madvise(mm: Mm, addr: int, length: int, advice: int) -> None:
     """Apply advice to a range (``sys_madvise``).
 
-    Errno EINVAL (bad advice, locked area), ENOMEM (holes; the rest is done nevertheless).
+    Errno EINVAL (bad advice, locked area), ENOMEM (holes; the rest is done nevertheless),
+    EAGAIN (no memory to split an area).
     """
     if addr & 0xFFF or not 0 <= advice <= MADV_DONTNEED:
         raise Errno(errno.EINVAL)
@@ -71,10 +72,7 @@ def _advise(mm: Mm, vma: Any, start: int, end: int, advice: int) -> None:
         flags = (vma.vm_flags & ~(lib.VM_SEQ_READ | lib.VM_RAND_READ)) | _BEHAVIOR[advice]
         if flags == vma.vm_flags:
             return
-        if start != vma.vm_start:
-            split_vma(mm, vma, start, new_below=True)
-        if end != vma.vm_end:
-            split_vma(mm, vma, end, new_below=False)
+        cut_out(mm, vma, start, end)
         lib.vma_set_flags(m, vma, flags)
 
 

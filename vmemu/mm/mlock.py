@@ -6,6 +6,7 @@ after VM_LOCKED is set comes back in make_present.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from typing import Any
 
@@ -14,14 +15,19 @@ from vmemu.errors import Errno
 from vmemu.mm.consts import MCL_CURRENT, MCL_FUTURE
 from vmemu.mm.mm import Mm, mmap_sem_write
 from vmemu.mm.mmap import page_align
-from vmemu.mm.vma import find_vma_prev, split_vma
+from vmemu.mm.vma import cut_out, find_vma_prev
 
 __all__ = ["do_mlock", "do_mlockall", "do_munlock", "do_munlockall"]
 
 
 @mmap_sem_write
 def do_mlock(mm: Mm, addr: int, length: int) -> None:
-    """Keep a range in memory (``sys_mlock``); Errno ENOMEM, EINVAL, EAGAIN."""
+    """Keep a range in memory (``sys_mlock``).
+
+    Errno EINVAL; ENOMEM for a hole, a limit, or pages that find no memory; EFAULT for an
+    area that may not be accessed; EAGAIN when a split finds no memory.  What precedes stays
+    locked.
+    """
     start, end = _range(addr, length)
     if mm.ptr.locked_vm * PAGE_SIZE + (end - start) > mm.rlimits.memlock:
         raise Errno(errno.ENOMEM)
@@ -30,21 +36,24 @@ def do_mlock(mm: Mm, addr: int, length: int) -> None:
 
 @mmap_sem_write
 def do_munlock(mm: Mm, addr: int, length: int) -> None:
-    """Let a range be reclaimed again (``sys_munlock``); Errno ENOMEM, EINVAL."""
+    """Let a range be reclaimed again (``sys_munlock``); Errno EINVAL, ENOMEM, EAGAIN."""
     start, end = _range(addr, length)
     _set_locked(mm, start, end, on=False)
 
 
 @mmap_sem_write
 def do_mlockall(mm: Mm, flags: int) -> None:
-    """Lock what is mapped (MCL_CURRENT), what will be (MCL_FUTURE), or both."""
+    """Lock what is mapped (MCL_CURRENT), what will be (MCL_FUTURE), or both (``do_mlockall``).
+
+    Without MCL_CURRENT what was locked is locked no longer.  Areas that cannot be filled are
+    locked empty.  Errno EINVAL, ENOMEM (RLIMIT_MEMLOCK).
+    """
     if not flags or flags & ~(MCL_CURRENT | MCL_FUTURE):
         raise Errno(errno.EINVAL)
     if flags & MCL_CURRENT and mm.ptr.total_vm * PAGE_SIZE > mm.rlimits.memlock:
         raise Errno(errno.ENOMEM)
     mm.ptr.def_flags = lib.VM_LOCKED if flags & MCL_FUTURE else 0
-    if flags & MCL_CURRENT:
-        _set_all(mm, on=True)
+    _set_all(mm, on=bool(flags & MCL_CURRENT))
 
 
 @mmap_sem_write
@@ -64,7 +73,8 @@ def _range(addr: int, length: int) -> tuple[int, int]:
 
 def _set_all(mm: Mm, *, on: bool) -> None:
     for vma in list(mm.vmas()):
-        _fixup(mm, vma, vma.vm_start, vma.vm_end, on=on)
+        with contextlib.suppress(Errno):
+            _fixup(mm, vma, vma.vm_start, vma.vm_end, on=on)
     mm.core.check_bug()
 
 
@@ -86,14 +96,15 @@ def _set_locked(mm: Mm, start: int, end: int, *, on: bool) -> None:
 
 
 def _fixup(mm: Mm, vma: Any, start: int, end: int, *, on: bool) -> None:
-    """Set or clear VM_LOCKED in part of a vma, splitting it; it never merges back."""
+    """Set or clear VM_LOCKED in part of a vma, splitting it; it never merges back.
+
+    After ``mlock_fixup``: Errno EAGAIN when there is no memory to split it, and what
+    ``make_pages_present`` says.
+    """
     flags = (vma.vm_flags | lib.VM_LOCKED) if on else (vma.vm_flags & ~lib.VM_LOCKED)
     if flags == vma.vm_flags:
         return
-    if start != vma.vm_start:
-        split_vma(mm, vma, start, new_below=True)
-    if end != vma.vm_end:
-        split_vma(mm, vma, end, new_below=False)
+    cut_out(mm, vma, start, end)
     m, write = mm.core.m, bool(flags & lib.VM_WRITE)
     if on and m.mutations & lib.MUTATE_a:
         mm.make_present(start, end, write=write)
@@ -104,6 +115,10 @@ def _fixup(mm: Mm, vma: Any, start: int, end: int, *, on: bool) -> None:
         holds_lock = bool(m.mutations & lib.MUTATE_h)
         if holds_lock:
             lib.lock_page_table(m, mm.ptr)
-        mm.make_present(start, end, write=write)
+        result = mm.make_present(start, end, write=write)
         if holds_lock:
             lib.unlock_page_table(m, mm.ptr)
+        if result == lib.FAULT_OOM:
+            raise Errno(errno.ENOMEM)
+        if result > lib.FAULT_MAJOR:
+            raise Errno(errno.EFAULT)

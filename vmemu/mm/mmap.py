@@ -112,7 +112,7 @@ def do_mmap(
     length = page_align(length)
     if length > TASK_SIZE or length == 0:
         raise Errno(errno.ENOMEM)
-    if mm.ptr.map_count >= MAX_MAP_COUNT:
+    if mm.ptr.map_count > MAX_MAP_COUNT:
         raise Errno(errno.ENOMEM)
     if flags & MAP_FIXED:
         if addr & ~0xFFF != addr:
@@ -179,20 +179,17 @@ def munmap_locked(mm: Mm, addr: int, length: int) -> None:
     if vma is None or vma.vm_start >= end:
         return
     if vma.vm_start < addr:
-        split_vma(mm, vma, addr, new_below=True)
-        vma, prev = find_vma_prev(mm, addr)
+        split_vma(mm, vma, addr, new_below=False)
     last, _ = find_vma_prev(mm, end)
     if last is not None and last.vm_start < end:
         split_vma(mm, last, end, new_below=True)
-        vma, prev = find_vma_prev(mm, addr)
+    vma, prev = find_vma_prev(mm, addr)
     lib.unmap_vmas(mm.core.m, mm.ptr, addr, end)
     while vma is not None and vma.vm_start < end:
         nxt = mm.next_vma(vma)
         _unmap_vma(mm, vma)
         vma = nxt
     _free_tables(mm, addr, end, prev, vma)
-    if TASK_UNMAPPED_BASE <= addr < mm.ptr.free_area_cache:
-        mm.ptr.free_area_cache = addr
     mm.core.event(lib.EV_munmap, addr, end)
 
 
@@ -200,6 +197,8 @@ def _unmap_vma(mm: Mm, vma: Any) -> None:
     m, ptr = mm.core.m, mm.ptr
     pages = (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
     mm.account(-pages, vma.vm_flags)
+    if TASK_UNMAPPED_BASE <= vma.vm_start < ptr.free_area_cache:
+        ptr.free_area_cache = vma.vm_start  # a new lowest hole
     if vma.vm_flags & lib.VM_ACCOUNT:
         mm.vm.unacct_memory(pages)
     mm.vm.rmap.vma_free(vma)
@@ -263,7 +262,7 @@ def _brk(mm: Mm, addr: int, length: int) -> None:
     if locked and mm.ptr.locked_vm * PAGE_SIZE + length > mm.rlimits.memlock:
         raise Errno(errno.EAGAIN)
     munmap_locked(mm, addr, length)
-    if mm.ptr.map_count >= MAX_MAP_COUNT:
+    if mm.ptr.map_count > MAX_MAP_COUNT:
         raise Errno(errno.ENOMEM)
     _map_area(mm, addr, length, vm_flags, False, None, 0)
     if locked:

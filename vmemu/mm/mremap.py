@@ -19,6 +19,8 @@ from vmemu.mm.vma import find_vma_prev, vma_merge
 
 __all__ = ["do_mremap"]
 
+_MASK = 0xFFFFFFFF
+
 
 @mmap_sem_write
 def do_mremap(mm: Mm, old: int, old_length: int, new_length: int, flags: int, new: int = 0) -> int:
@@ -29,17 +31,15 @@ def do_mremap(mm: Mm, old: int, old_length: int, new_length: int, flags: int, ne
     fixed = bool(flags & MREMAP_FIXED)
     if flags & ~(MREMAP_FIXED | MREMAP_MAYMOVE) or old & 0xFFF:
         raise Errno(errno.EINVAL)
-    old_length, new_length = page_align(old_length), page_align(new_length)
+    old_length, new_length = page_align(old_length) & _MASK, page_align(new_length) & _MASK
     if not new_length or not old_length:
         raise Errno(errno.EINVAL)
-    if old + old_length > TASK_SIZE:
-        raise Errno(errno.EFAULT if old > TASK_SIZE else errno.EINVAL)
     if fixed:
         if new & 0xFFF or not flags & MREMAP_MAYMOVE:
             raise Errno(errno.EINVAL)
         if new_length > TASK_SIZE or new > TASK_SIZE - new_length:
             raise Errno(errno.EINVAL)
-        if new < old + old_length and old < new + new_length:
+        if new <= old < new + new_length or old <= new < (old + old_length) & _MASK:
             raise Errno(errno.EINVAL)
         munmap_locked(mm, new, new_length)
     if old_length >= new_length:
@@ -114,7 +114,7 @@ def _copy_vma(mm: Mm, vma: Any, new: int, length: int, pgoff: int) -> tuple[Any,
     if not copy:
         raise Errno(errno.ENOMEM)
     lib.vma_copy(m, copy, vma)
-    copy.vm_start, copy.vm_end, copy.vm_pgoff = new, new + length, pgoff & 0xFFFFFFFF
+    copy.vm_start, copy.vm_end, copy.vm_pgoff = new, new + length, pgoff & _MASK
     lib.vma_link(m, mm.ptr, copy)
     rmap.vma_split(copy, vma)
     return copy, vma

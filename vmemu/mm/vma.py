@@ -28,7 +28,7 @@ from vmemu.mm.consts import MAX_MAP_COUNT
 if TYPE_CHECKING:
     from vmemu.mm.mm import Mm
 
-__all__ = ["find_vma_prev", "new_vma", "split_vma", "vma_merge"]
+__all__ = ["cut_out", "find_vma_prev", "new_vma", "split_vma", "vma_merge"]
 
 _MASK = 0xFFFFFFFF
 
@@ -72,6 +72,20 @@ def split_vma(mm: Mm, vma: Any, address: int, *, new_below: bool) -> Any:
     else:
         lib.vma_adjust(m, vma, vma.vm_start, address, new)
     return new
+
+
+def cut_out(mm: Mm, vma: Any, start: int, end: int) -> None:
+    """Leave ``vma`` with [start, end) alone, for new flags that never merge it back.
+
+    As mlock and madvise do; Errno EAGAIN when there is no memory for the other parts.
+    """
+    try:
+        if start != vma.vm_start:
+            split_vma(mm, vma, start, new_below=True)
+        if end != vma.vm_end:
+            split_vma(mm, vma, end, new_below=False)
+    except Errno:
+        raise Errno(errno.EAGAIN) from None
 
 
 def _adjacent(mm: Mm, low: Any, high_flags: int, high_file: int, high_pgoff: int) -> bool:
@@ -152,9 +166,10 @@ def _extend_up(mm: Mm, vma: Any, end: int) -> None:
     """Let ``vma`` reach up to ``end``, over any vma that stands there."""
     m, rmap = mm.core.m, mm.vm.rmap
     while (nxt := mm.next_vma(vma)) is not None and nxt.vm_start < end:
-        rmap.vma_absorb(vma, nxt)
         if nxt.vm_end > end:  # case 5: only its head
+            rmap.vma_absorb(vma, nxt)
             break
+        rmap.vma_merge(vma, nxt)
         lib.vma_adjust(m, vma, vma.vm_start, nxt.vm_end, ffi.NULL)
         rmap.vma_free(nxt)
         lib.vma_free(m, nxt)

@@ -70,8 +70,12 @@ class AnonVma(RmapScheme):
         lib.anon_vma_link(self.core.m, new)
 
     def vma_absorb(self, into: Any, other: Any) -> None:
-        """``__anon_vma_merge``: an area without anon_vma takes the other's."""
-        lib.anon_vma_merge(self.core.m, into, other)
+        """An area without anon_vma takes the other's, at the front of its list."""
+        lib.anon_vma_absorb(self.core.m, into, other, 0)
+
+    def vma_merge(self, into: Any, other: Any) -> None:
+        """``__anon_vma_merge``: it takes the other's place in the list."""
+        lib.anon_vma_absorb(self.core.m, into, other, 1)
 
     def vma_free(self, vma: Any) -> None:
         """``anon_vma_unlink``: the last one off the list frees the object."""

@@ -62,6 +62,10 @@ class RmapScheme:
     def vma_absorb(self, into: Any, other: Any) -> None:
         """``into`` takes over pages of its neighbour ``other``, all or some."""
 
+    def vma_merge(self, into: Any, other: Any) -> None:
+        """``into`` takes over all pages of its neighbour ``other``, which then goes."""
+        self.vma_absorb(into, other)
+
     def vma_free(self, vma: Any) -> None:
         """``vma`` has no pages any more and goes."""
 
