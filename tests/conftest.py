@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,28 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 os.environ.setdefault("VMEMU_LOCK_CHECKS", "1")  # every machine of every test
+
+
+def default_signals() -> None:
+    """Undo what a shell in the background, nohup or a supervisor made this process inherit.
+
+    An ignored or blocked signal stays so in every child, and tests send signals to
+    themselves and to children.  SIGHUP gets a handler that does nothing, lest a run under
+    nohup end when its terminal does: a handler is the default again in what is executed.
+    """
+    spared = {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}  # Python's own
+    for number in signal.valid_signals() - spared:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            if number == signal.SIGINT:
+                signal.signal(number, signal.default_int_handler)
+            elif number == signal.SIGHUP:
+                signal.signal(number, lambda number, frame: None)
+            else:
+                signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+default_signals()
 
 
 @pytest.fixture(scope="session")
