@@ -1,7 +1,12 @@
-"""Plant every mutant in a copy of the tree, and see which test catches it.
+"""Plant mutants in a copy of the tree, and see which test notices each.
 
-$ python -m tests.mutants            # all; prints mutant, test, what it said
+$ python -m tests.mutants            # those picked by hand; prints mutant, test, what it said
 $ python -m tests.mutants anonmm     # those whose name or file has this in it
+$ python -m tests.mutants --generate 400 --seed 1 --resume FILE     # a sample of generated ones
+
+A generated mutant is tried with the tests that reach its line, the quick ones first.  FILE is
+made, and a run that was stopped goes on with it; beside it, in FILE.reach, is what each test
+reaches.  The tree itself is never touched.
 """
 
 from __future__ import annotations
@@ -9,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from pathlib import Path
 from subprocess import CalledProcessError
 
 from .catalogue import MUTANTS
@@ -16,13 +22,49 @@ from .forge import Forge
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutants",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("names", nargs="*", help="parts of names or files; default: all")
+    parser.add_argument("--generate", type=int, metavar="N", help="judge N generated mutants")
+    parser.add_argument("--seed", type=int, default=1, help="which N; default: 1")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at once; default: 2")
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="keep verdicts there, go on")
+    parser.add_argument("--again", action="store_true", help="try survivors of FILE once more")
+    parser.add_argument(
+        "--budget", type=float, default=120, help="seconds of tests for one mutant; default: 120"
+    )
     options = parser.parse_args()
+    if options.generate is None:
+        return plant(options.names)
+    if options.generate < 1 or options.jobs < 1:
+        parser.error("--generate and --jobs take numbers above 0")
+    if options.names:
+        parser.error("names choose mutants picked by hand; --generate takes none")
+    return score(options)
+
+
+def score(options: argparse.Namespace) -> int:
+    """Judge a sample of generated mutants and print its score."""
+    from .score import Options, run
+
+    setting = Options(options.resume, options.jobs, options.budget, options.again)
+    try:
+        print(run(options.generate, options.seed, setting))
+    except (ValueError, FileNotFoundError) as error:
+        print(f"python -m tests.mutants: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def plant(names: list[str]) -> int:
+    """Plant the mutants picked by hand."""
     chosen = [
         mutant
         for mutant in MUTANTS
-        if not options.names or any(n in f"{mutant.name} {mutant.file}" for n in options.names)
+        if not names or any(n in f"{mutant.name} {mutant.file}" for n in names)
     ]
     survivors = []
     with Forge() as forge:

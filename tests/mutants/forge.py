@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +21,9 @@ UNWANTED = shutil.ignore_patterns("__pycache__", "*.so", "guests_bin", ".hypothe
 class Forge:
     """The copy; one build serves all mutants, as far as they do not touch the same file."""
 
-    def __init__(self) -> None:
+    def __init__(self, cflags: str = "", sources: Sequence[Path] = ()) -> None:
+        """Copy and build, with compiler flags and C files on top of the tree's own."""
+        self.cflags = cflags
         self._directory = tempfile.TemporaryDirectory(prefix="vmemu-mutants-")
         self.tree = Path(self._directory.name)
         for part in PARTS:
@@ -29,6 +32,8 @@ class Forge:
                 shutil.copytree(source, self.tree / part, ignore=UNWANTED)
             elif source.exists():
                 shutil.copy2(source, self.tree / part)
+        for source in sources:
+            shutil.copy2(source, self.tree / "csrc")
         self.build()
 
     def __enter__(self) -> Self:
@@ -68,18 +73,31 @@ class Forge:
             os.utime(path)
         return not passed, why
 
+    def pytest(
+        self, arguments: Sequence[str], environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run pytest in the copy."""
+        quiet = ["-q", "--no-header", "-p", "no:cacheprovider"]
+        return self._python("-m", "pytest", *quiet, *arguments, environment=environment)
+
     def _python(
-        self, *arguments: str, seconds: float | None = None
+        self,
+        *arguments: str,
+        seconds: float | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         environment = {
             **os.environ,
+            "CFLAGS": f"{os.environ.get('CFLAGS', '')} {self.cflags}",
             "PYTHONPATH": str(self.tree),
             "PYTHONDONTWRITEBYTECODE": "1",
             "VMEMU_SHRINK": "0",
+            **(environment or {}),
         }
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=self.tree,
+            stdin=subprocess.DEVNULL,
             env=environment,
             capture_output=True,
             text=True,

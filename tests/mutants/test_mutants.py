@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from .catalogue import MUTANTS, REQUIRED, Mutant
+from .change import generate
 from .forge import ROOT, Forge, mutate, reason, split
+from .reach import measure
+from .score import LEAST, Journal, Sample, equivalents, quotas, sources
+from .trial import CFLAGS, NOTICED, SAME, Trial, Verdict, code_of
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
@@ -34,13 +42,162 @@ def test_selections_and_reasons() -> None:
     assert reason("", -11) == "killed by signal 11"
 
 
-def test_two_are_planted_and_caught() -> None:
+@pytest.fixture(scope="module")
+def forge() -> Iterator[Forge]:
+    with Forge(CFLAGS) as one:
+        yield one
+
+
+def test_two_are_planted_and_caught(forge: Forge) -> None:
     """One in C, one in Python; the tree is as it was afterwards, and passes."""
     in_python = next(mutant for mutant in MUTANTS if mutant.file.endswith(".py"))
-    with Forge() as forge:
-        for mutant in (REQUIRED[0], in_python):
-            caught, why = forge.catch(mutant)
-            assert caught, mutant.name
-            assert why
-        forge.build()
-        assert forge.test(REQUIRED[0].test) == (True, "")
+    for mutant in (REQUIRED[0], in_python):
+        caught, why = forge.catch(mutant)
+        assert caught, mutant.name
+        assert why
+    forge.build()
+    assert forge.test(REQUIRED[0].test) == (True, "")
+
+
+C = """\
+static bool f(struct vmemu *m, int n)
+{
+\tBUG_ON(m, n < 0);
+\tBUG_ON(m, take(m));
+\tif (n >= 8 && !g)
+\t\tlist_add(m, a, b);
+\treturn n;
+}
+"""
+PYTHON = '''\
+def f(n: int = 1) -> bool:
+    """Not 2."""
+    assert n != 7
+    if n is None or not n:
+        g(n - 3)
+    return True
+'''
+
+
+def made(tmp_path: Path, name: str, text: str) -> list[tuple[str, str, str]]:
+    (tmp_path / name).write_text(text)
+    changes = generate(tmp_path, [name])
+    assert {change.function for change in changes} == {"f"}
+    for change in changes:
+        mutated = change.apply(text.encode()).decode()
+        assert mutated != text
+        assert mutated.count("\n") == text.count("\n")
+    return [(change.operator, change.old, change.new) for change in changes]
+
+
+def test_what_is_made_of_c(tmp_path: Path) -> None:
+    condition, call = "(n >= 8 && !g)", "list_add(m, a, b);"
+    assert (
+        sorted(made(tmp_path, "a.c", C))
+        == sorted(
+            [
+                ("deletion", "BUG_ON(m, take(m));", ";"),  # its argument does something
+                ("condition", condition, "(0)"),
+                ("condition", condition, "(1)"),
+                ("operand", condition[1:-1], "n >= 8"),
+                ("operand", condition[1:-1], "!g"),
+                ("binary", "&&", "||"),
+                ("binary", ">=", ">"),
+                ("binary", ">=", "<"),
+                ("constant", "8", "7"),
+                ("constant", "8", "9"),
+                ("negation", "!", ""),
+                ("deletion", call, ";"),
+                ("name", "list_add", "list_add_tail"),
+                ("negation", "n", "!(n)"),
+            ]
+        )
+    )
+
+
+def test_what_is_made_of_python(tmp_path: Path) -> None:
+    test = "n is None or not n"
+    assert sorted(made(tmp_path, "a.py", PYTHON)) == sorted(
+        [
+            ("constant", "1", "0"),
+            ("constant", "1", "2"),
+            ("condition", test, "True"),
+            ("condition", test, "False"),
+            ("binary", "or", "and"),
+            ("binary", "is", "is not"),
+            ("operand", "n is None", "False"),
+            ("operand", "not n", "False"),
+            ("negation", "not n", "(n)"),
+            ("deletion", "g(n - 3)", "pass"),
+            ("binary", "-", "+"),
+            ("operand", "n - 3", "n"),
+            ("constant", "3", "2"),
+            ("constant", "3", "4"),
+            ("constant", "True", "False"),
+        ]
+    )
+
+
+def test_every_mutant_of_the_tree_can_be_told_from_the_others() -> None:
+    changes = generate(ROOT, sources())
+    assert len(changes) > 4000
+    assert len({change.name for change in changes}) == len(changes)
+    for change in changes:
+        if change.file.endswith(".py"):
+            compile(change.apply((ROOT / change.file).read_bytes()), change.file, "exec")
+
+
+def test_a_sample_is_drawn_by_its_seed_from_every_file() -> None:
+    names = [{change.name for change, _ in Sample(400, seed).drawn({})} for seed in (1, 1, 2)]
+    assert names[0] == names[1] != names[2]
+    assert len(names[0]) == 400
+    sample = Sample(400, 1)
+    assert all(sample.quota[file] >= min(LEAST, len(all_)) for file, all_ in sample.by_file.items())
+    # One that compiles to the same code makes room for another.
+    first = next(iter(sample.drawn({})))[0]
+    again = {change.name for change, _ in sample.drawn({first.name: Verdict(SAME)})}
+    assert first.name in again
+    assert len(again) == 401
+
+
+def test_quotas() -> None:
+    assert quotas({"a": 60, "b": 30, "c": 1}, 20) == {"a": 13, "b": 6, "c": 1}
+    assert quotas({"a": 3}, 20) == {"a": 3}
+
+
+def test_python_that_compiles_to_the_same_code() -> None:
+    assert code_of(b"def f():\n  return 1 + 1") == code_of(b"def f():\n\n  return 2")
+    assert code_of(b"def f():\n  return 1 + 1") != code_of(b"def f():\n  return 3")
+
+
+def test_a_journal_goes_on_where_it_was(tmp_path: Path) -> None:
+    change = generate(ROOT, ["vmemu/mm/fork.py"])[0]
+    path = tmp_path / "journal"
+    Journal.open(path, {"seed": 1}).add(change, Verdict(NOTICED, "a test", "why", 3))
+    journal = Journal.open(path, {"seed": 1})
+    assert journal.verdicts == {change.name: Verdict(NOTICED, "a test", "why", 3)}
+    with pytest.raises(ValueError, match=r'is the journal of \{"seed": 1\}, not of'):
+        Journal.open(path, {"seed": 2})
+
+
+def test_reviewed_mutants_have_a_reason_each() -> None:
+    for key, why in equivalents().items():
+        assert (ROOT / key[0]).exists()
+        assert len(why.split()) > 3
+
+
+def test_a_generated_mutant_is_reached_and_noticed(forge: Forge) -> None:
+    """One in C, one in Python, from measuring to the verdict, with the tests of one file."""
+    reach, failed = measure(["tests/unit/test_vma_merge.py"])
+    assert not failed
+    changes = generate(ROOT, ["csrc/vma.c", "vmemu/mm/vma.py"])
+    trial = Trial(reach, Counter(), 60, forge)
+    for function, old in (("find_vma_prev", ">"), ("split_vma", "vm_start")):
+        change = next(c for c in changes if (c.function, c.old) == (function, old))
+        tests = {reach.tests[n] for n in reach.of(change)}
+        assert any("test_vma_merge" in test for test in tests)
+        verdict = trial.judge(change)
+        assert verdict.result == NOTICED
+        assert verdict.test in tests
+    unreached = generate(ROOT, ["csrc/rmap_none.c"])[0]
+    assert trial.judge(unreached).why == "no test reaches it"
