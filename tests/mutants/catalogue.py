@@ -142,8 +142,8 @@ RMAP = [
     Mutant(
         "anon_vma: an area takes over pages, but not their anon_vma",
         "csrc/rmap_anon_vma.c",
-        "\tinto->anon_vma = other->anon_vma;\n\tanon_vma_link(m, into);",
-        "\t(void)m;",
+        "\tinto->anon_vma = other->anon_vma;\n",
+        "",
         MERGES,
     ),
     Mutant(
