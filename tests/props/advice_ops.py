@@ -131,6 +131,11 @@ class AdviceOps(MappingOps):
         # Where a locked area has grown, Linux brings in nothing, and will not later.
         fresh = [page for page in range(start, hole) if not space.attr[page] & LOCKED]
         pages = range(start, hole)
+        if error == EAGAIN and self.short_of_memory():  # for the parts of an area
+            change = (lambda attr: attr | LOCKED) if on else (lambda attr: attr & ~LOCKED)
+            self._partly(process, pages, change)
+            self._learn_present(process, pages)
+            return
         if not on:
             if self.verdict(error, 0 if hole == end else ENOMEM) or hole < end:
                 for page in pages:
@@ -138,10 +143,10 @@ class AdviceOps(MappingOps):
             else:
                 self._partly(process, pages, lambda attr: attr & ~LOCKED)
             return
-        dark = any(not space.attr[page] & PROT or not space.backed(page) for page in pages)
+        dark = any(not space.attr[page] & PROT or not space.backed(page) for page in fresh)
         if hole < end or dark:
-            allowed = [ENOMEM, EAGAIN] if hole < end or dark else [0]
-            self.verdict(error, *allowed, *([0] if hole == end else []))
+            last = 0 if hole == end else ENOMEM
+            self.verdict(error, last, *([EFAULT] if dark else []))
         elif self.verdict(error, 0):
             for page in pages:
                 space.attr[page] |= LOCKED
@@ -152,9 +157,13 @@ class AdviceOps(MappingOps):
                 space.attr[page] |= LOCKED
         else:
             self._partly(process, pages, lambda attr: attr | LOCKED)
+        self._learn_present(process, pages)
+
+    def _learn_present(self, process: Process, pages: range) -> None:
+        """What a call brought in before it failed."""
         for page in pages:
             if self._present(process, page):
-                space.touched.add(page)
+                process.space.touched.add(page)
 
     def op_mlockall(self, pid: int, flags: int) -> None:
         """Lock what is mapped, what will be, or both."""
@@ -173,6 +182,9 @@ class AdviceOps(MappingOps):
             for page in fresh:
                 space.attr[page] |= LOCKED
             self._populated(process, fresh)
+        else:
+            for page in space.attr:
+                space.unlock(page)
 
     def op_munlockall(self, pid: int) -> None:
         """Unlock everything, now and later."""

@@ -14,7 +14,7 @@ from .chooser import Chooser
 from .frame import Config, Operation
 from .world import World
 
-SHRINK = float(os.environ.get("VMEMU_SHRINK", "60"))  # seconds
+SHRINK = float(os.environ.get("VMEMU_SHRINK", "60"))  # seconds; 0 leaves a list as it is
 
 
 class Failed(AssertionError):
@@ -45,7 +45,7 @@ def kind(error: BaseException) -> tuple[type[BaseException], str]:
 
 
 def shrink(
-    config: Config, operations: Sequence[Operation], error: Exception, seconds: float = SHRINK
+    config: Config, operations: Sequence[Operation], error: Exception, seconds: float
 ) -> list[Operation]:
     """Leave out what is not needed for the same kind of failure."""
     kept = list(operations)
@@ -101,7 +101,7 @@ def run(
 def _report(config: Config, seed: int, done: list[Operation], error: Exception) -> str:
     short: list[Operation] = []
     if len(done) <= 30_000:
-        short = shrink(config, done, error)
+        short = shrink(config, done, error, SHRINK)
     lines = [
         f"{type(error).__name__}: {error}",
         f"seed {seed}, operation {len(done)}, {config}",

@@ -41,8 +41,9 @@ def test_a_scheme_written_in_python() -> None:
 
 def test_a_failure_is_told_with_a_short_list(monkeypatch: pytest.MonkeyPatch) -> None:
     """A memory manager whose mprotect forgets the last page is found out, briefly."""
-    from . import mapping_ops
+    from . import driver, mapping_ops
 
+    monkeypatch.setattr(driver, "SHRINK", 60)  # whatever VMEMU_SHRINK says
     real = mapping_ops.do_mprotect
 
     def forgetful(mm: object, address: int, length: int, prot: int) -> None:
@@ -73,7 +74,7 @@ def test_lists_shrink_to_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     error = perform(Config("anon_vma"), operations)
     assert error is not None
-    assert shrink(Config("anon_vma"), operations, error) == [
+    assert shrink(Config("anon_vma"), operations, error, 60) == [
         ("mmap", 1, 0x40000000, 0x4000, 3, 0x32),
         ("fork", 1),
         ("write", 1, 0x40001000, 8, 1),
