@@ -35,14 +35,35 @@ const int cpu_reg_ids[NR_REGS] = {
 #define DESC_DPL_3 (3ull << 45)
 #define DESC_PRESENT (1ull << 47)
 
+#define NO_SELECTOR 0xffffffffu /* equals none that is wanted */
+
 static uint64_t *gdt(struct vmemu *m)
 {
 	return (uint64_t *)(m->ram + GDT_PFN * PAGE_SIZE);
 }
 
+static bool names_tls(uint32_t selector)
+{
+	uint32_t entry = selector >> 3;
+
+	return entry >= GDT_ENTRY_TLS_MIN &&
+	       entry < GDT_ENTRY_TLS_MIN + GDT_ENTRY_TLS_ENTRIES;
+}
+
+/*
+ * The engine keeps what a descriptor said when it was loaded: segments that
+ * name an entry are loaded again at the next cpu_run(), as at a switch.
+ */
 static void load_tls(struct vmemu *m, const struct cpu_context *context)
 {
+	struct cpu_regs *held = &m->cpu->engine;
+	uint32_t *segments[] = { &held->ds, &held->es, &held->fs, &held->gs };
+	int i;
+
 	memcpy(gdt(m) + GDT_ENTRY_TLS_MIN, context->tls, sizeof(context->tls));
+	for (i = 0; i < 4; i++)
+		if (names_tls(*segments[i]))
+			*segments[i] = NO_SELECTOR;
 }
 
 static uint64_t *tls_slot(struct vmemu *m, struct cpu_context *context,

@@ -300,7 +300,7 @@ class Cpu:
     # ---- segments and floating point
 
     def set_tls(self, context: Context, entry: int, desc: UserDesc) -> None:
-        """Set GDT entry 6, 7 or 8 of a task; gs keeps its segment until it is loaded again."""
+        """Set GDT entry 6, 7 or 8 of a task; segments that name it are loaded again."""
         self._check_tls(entry)
         lib.cpu_set_tls(self.m, context.ptr, entry, desc.descriptor())
 

@@ -60,6 +60,12 @@ GOOD = [
     ("sleepers N=3", r"sleepers: 1 2 3"),
     ("selfmod", r"selfmod: new page 7"),
     ("wild", r"wild: \d+ in all, and still here"),
+    ("short-read", r"end of a pipe: 0"),
+    ("pipe-room", r"70000 at once: 70000 came, child 5"),
+    ("stopped", r"an unknown option: -22 00000000"),
+    ("frame", r"single step: 00000005"),
+    ("segments", r"bad address: -14 -14 -14"),
+    ("futex", r"in all 3"),
     ("fork-bomb LIMIT=3", r"fork-bomb: 3 children"),
     *[
         (f"bench {row} N=4 REP=2", rf"bench: {row} done")

@@ -69,6 +69,12 @@ SMALL = [
     "selfmod",
     "wild",
     "vfork-exec HELLO STATUS=3",
+    "short-read",
+    "pipe-room",
+    "stopped",
+    "frame",
+    "segments",
+    "futex",
     "bench fork N=10 REP=2",
     *SEGV,
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from vmemu.kernel.pipe import PIPE_BUF, PIPE_SIZE, Pipe, PipeReader, PipeWriter
+from vmemu.kernel.pipe import BUFFER_SIZE, PIPE_BUF, PIPE_BUFFERS, Pipe, PipeReader, PipeWriter
 from vmemu.kernel.sched import LONE_SLICES, Scheduler
 from vmemu.kernel.task import Accounting, TaskState, WakeReason
 from vmemu.kernel.timer import TimerQueue
@@ -148,6 +148,12 @@ def finish(generator: Any) -> Any:
     raise AssertionError("blocked")
 
 
+def read(reader: PipeReader, count: int, stored: int | None = None) -> bytes:
+    """Read what need not be waited for; the guest can store all of it, or so many bytes."""
+    data: bytes = finish(reader.read(count))
+    return data[: reader.take(len(data) if stored is None else stored)]
+
+
 def test_pipe_ends() -> None:
     pipe = Pipe(1)
     reader, writer = PipeReader(pipe), PipeWriter(pipe)
@@ -155,31 +161,46 @@ def test_pipe_ends() -> None:
     assert not wait.ready()
     assert finish(writer.write(b"hello")) == 5
     assert wait.ready()
-    assert finish(reader.read(3)) == b"hel"
+    assert read(reader, 3) == b"hel"
     assert reader.poll() == 1
     writer.release()
-    assert finish(reader.read(9)) == b"lo"
-    assert finish(reader.read(9)) == b""
+    assert read(reader, 9) == b"lo"
+    assert read(reader, 9) == b""
     assert reader.poll() == 16
+
+
+def test_what_cannot_be_stored_stays_in_the_pipe() -> None:
+    pipe = Pipe(1)
+    reader, writer = PipeReader(pipe), PipeWriter(pipe)
+    finish(writer.write(b"a" * BUFFER_SIZE + b"bcd"))
+    assert read(reader, 6000, stored=0) == b""
+    assert read(reader, 6000, stored=BUFFER_SIZE - 1) == b""  # a buffer goes whole
+    assert read(reader, 6000, stored=BUFFER_SIZE + 2) == b"a" * BUFFER_SIZE
+    assert read(reader, 2, stored=1) == b""
+    assert read(reader, 2, stored=2) == b"bc"
+    assert read(reader, 2) == b"d"
 
 
 def test_small_writes_are_whole() -> None:
     pipe = Pipe(1)
     reader, writer = PipeReader(pipe), PipeWriter(pipe)
-    finish(writer.write(bytes(PIPE_SIZE - 100)))
+    finish(writer.write(bytes(PIPE_BUFFERS * BUFFER_SIZE - 100)))
+    assert pipe.full
     small = writer.write(b"x" * PIPE_BUF)
     wait = next(small)
-    assert pipe.room == 100
-    finish(reader.read(200))
+    assert finish(writer.write(b"y" * 100)) == 100  # the last buffer has room for it
+    read(reader, PIPE_BUF - 1)
     assert not wait.ready()
-    finish(reader.read(PIPE_BUF))
+    read(reader, 1)
     assert wait.ready()
     assert finish(small) == PIPE_BUF
-    large = writer.write(b"y" * 2 * PIPE_SIZE)
+    large = writer.write(b"y" * 2 * PIPE_BUFFERS * BUFFER_SIZE)
     next(large)
-    assert pipe.room == 0
+    assert pipe.full
+    read(reader, BUFFER_SIZE)
+    next(large)
     reader.release()
-    assert finish(large) > 0
+    assert finish(large) == BUFFER_SIZE
 
 
 def test_wait_status() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.core import lib
 from vmemu.errors import Errno
+from vmemu.kernel.futex import ANY
 from vmemu.kernel.signal import (
     CLD_EXITED,
     CLD_KILLED,
@@ -16,6 +17,7 @@ from vmemu.kernel.signal import (
     SigInfo,
     Signal,
     notify_parent,
+    notify_parent_stop,
     send_signal,
 )
 from vmemu.kernel.task import Task, TaskState
@@ -88,6 +90,7 @@ def _clear_child_tid(task: Task) -> None:
             task.memory.write_u32(task.clear_child_tid, 0)
         except Errno:
             return
+        task.kernel.futexes.wake((task.memory.kaddr, task.clear_child_tid), 1, ANY)
 
 
 def _adopt(child: Task) -> None:
@@ -120,9 +123,7 @@ def _exit_notify(task: Task, status: WaitStatus) -> None:
 
 
 def _child_info(task: Task, status: WaitStatus) -> SigInfo:
-    if status.stopped:
-        code = CLD_STOPPED
-    elif status.signaled:
+    if status.signaled:
         code = CLD_KILLED  # never CLD_DUMPED: there are no core files
     else:
         code = CLD_EXITED
@@ -135,11 +136,4 @@ def stop_task(task: Task, number: int) -> None:
     task.kernel.sched.remove(task)
     task.state = TaskState.STOPPED
     task.status = WaitStatus(number, stopped=True)
-    parent = task.parent
-    if parent is None:
-        return
-    if not parent.signals.action(Signal.SIGCHLD).flags & SaFlags.NOCLDSTOP:
-        info = _child_info(task, task.status)
-        notify_parent(task, SigInfo(Signal.SIGCHLD, info.code, info.pid, info.uid, number))
-    else:
-        parent.child_wait.wake_up()
+    notify_parent_stop(task, CLD_STOPPED, number)

@@ -21,6 +21,9 @@ O_DIRECTORY = 0o200000
 O_CLOEXEC = 0o2000000
 SETTABLE = O_APPEND | O_NONBLOCK
 
+SEEK_SET, SEEK_CUR, SEEK_END = range(3)
+MAX_LFS_FILESIZE = (1 << 63) - 1
+
 POLLIN = 1
 POLLOUT = 4
 POLLERR = 8
@@ -44,6 +47,9 @@ class File:
     read and write are generators: they may block.  The base class refuses everything.
     """
 
+    takes_all = False
+    """A write succeeds without a look at the data (write_null)."""
+
     def __init__(self, flags: int, name: str) -> None:
         self.flags = flags
         """O_ACCMODE bits and the flags F_SETFL changes."""
@@ -64,12 +70,26 @@ class File:
         return self.flags & O_ACCMODE in (O_WRONLY, O_RDWR)
 
     def read(self, count: int) -> Blocking[bytes]:
-        """Read up to count bytes; b"" is the end of the file."""
+        """Wait for what can be read now, up to count bytes, b"" at the end of the file.
+
+        It stays there: `take` is called next, before anything else happens.
+        """
         raise Errno(errno.EINVAL)
+
+    def take(self, count: int) -> int:
+        """The reader has stored the first count bytes of what read() gave: they are gone.
+
+        Returns how many count as read: fewer, where a file parts with whole pieces only.
+        """
+        return count
 
     def write(self, data: bytes) -> Blocking[int]:
         """Write; return how many bytes went."""
         raise Errno(errno.EINVAL)
+
+    def room(self, count: int) -> Blocking[None]:
+        """Wait until some of count bytes could be written; the Errno that write() would raise."""
+        return immediately(None)
 
     def seek(self, offset: int, whence: int) -> int:
         """Move the file position and return it; Errno ESPIPE where there is none."""
@@ -97,17 +117,20 @@ class TextFile(File):
 
     def read(self, count: int) -> Blocking[bytes]:
         """Read from the position on."""
-        data = self._content[self._position : self._position + count]
-        self._position += len(data)
-        return immediately(data)
+        return immediately(self._content[self._position : self._position + count])
+
+    def take(self, count: int) -> int:
+        """Move the position."""
+        self._position += count
+        return count
 
     def seek(self, offset: int, whence: int) -> int:
-        """Move within the content (SEEK_SET, SEEK_CUR, SEEK_END)."""
-        base = {0: 0, 1: self._position, 2: len(self._content)}.get(whence)
-        if base is None or base + offset < 0:
+        """Move from the start or from here; such files know no end (seq_lseek)."""
+        position = offset if whence == SEEK_SET else self._position + offset
+        if whence == SEEK_END or not 0 <= position <= MAX_LFS_FILESIZE:
             raise Errno(errno.EINVAL)
-        self._position = base + offset
-        return self._position
+        self._position = position
+        return position
 
     def stat(self) -> FileStat:
         """A regular file of length 0, as files in /proc are."""
@@ -116,6 +139,8 @@ class TextFile(File):
 
 class NullFile(File):
     """/dev/null."""
+
+    takes_all = True
 
     def read(self, count: int) -> Blocking[bytes]:
         """Nothing, ever."""

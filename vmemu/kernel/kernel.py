@@ -26,6 +26,7 @@ from vmemu.kernel.elf import ElfImage, load_elf
 from vmemu.kernel.exec import Arguments, Credentials, LoadedProgram, load_program
 from vmemu.kernel.exit import exit_task
 from vmemu.kernel.file import FdTable
+from vmemu.kernel.futex import Futexes
 from vmemu.kernel.sched import FAULT_NS, SYSCALL_NS, Scheduler
 from vmemu.kernel.signal import (
     BUS_ADRERR,
@@ -95,6 +96,9 @@ class Kernel:
         """machine.check(), for a guest's CHECK."""
         self.log: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
         """Takes what the kernel has to say (printk)."""
+        self.futexes = Futexes()
+        self.swapping_off: Task | None = None
+        """Who is in swapoff(), and the OOM killer's first choice (PF_SWAPOFF)."""
         self.next_ino = 1000
         self._inodes: dict[tuple[int, int, int, int], Inode] = {}
         self.marks = 0
@@ -305,12 +309,11 @@ class Kernel:
         m = self._m
         address, access, result = int(m.fault_address), int(m.fault_access), int(m.fault_result)
         self.sched.advance(task, FAULT_NS)
-        error_code = 4 | (2 if access == lib.ACCESS_WRITE else 0)
+        error_code = self._error_code(task, address, access)
         if result == lib.FAULT_MAPERR:
             info = SigInfo(Signal.SIGSEGV, SEGV_MAPERR, address=address)
         elif result == lib.FAULT_ACCERR:
             info = SigInfo(Signal.SIGSEGV, SEGV_ACCERR, address=address)
-            error_code |= 1
         elif result == lib.FAULT_SIGBUS:
             info = SigInfo(Signal.SIGBUS, BUS_ADRERR, address=address)
         elif result == lib.FAULT_OOM:
@@ -324,6 +327,16 @@ class Kernel:
             SigInfo(info.signo, info.code, address=address, trapno=14, error_code=error_code),
         )
         return "fault"
+
+    def _error_code(self, task: Task, address: int, access: int) -> int:
+        """What the CPU pushed: user mode, write, and whether a present pte refused it.
+
+        A kernel address always counts as refused (do_page_fault).
+        """
+        present = address >= self.TASK_SIZE or bool(
+            lib.pte_value(self._m, task.mm.ptr, address) & lib._PAGE_PRESENT
+        )
+        return 4 | (2 if access == lib.ACCESS_WRITE else 0) | int(present)
 
     def _deadlock(self) -> str:
         waits = []

@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass, field
 
 RLIM_INFINITY = 0xFFFFFFFF
+NR_OPEN = 4096
+"""The highest hard limit of descriptors; 2.6 has 1048576."""
 
 
 class Resource(enum.IntEnum):
@@ -45,7 +47,7 @@ class ResourceLimits:
     soft: dict[Resource, int] = field(
         default_factory=lambda: {Resource.NOFILE: 1024, Resource.CORE: 0}
     )
-    hard: dict[Resource, int] = field(default_factory=lambda: {Resource.NOFILE: 4096})
+    hard: dict[Resource, int] = field(default_factory=lambda: {Resource.NOFILE: NR_OPEN})
 
     def copy(self) -> ResourceLimits:
         """Give a child its own."""

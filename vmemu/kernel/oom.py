@@ -42,7 +42,13 @@ def badness(task: Task, now: int) -> int:
 
 
 def select_bad_process(kernel: Kernel) -> tuple[Task, int] | None:
-    """Choose the worst task, the oldest among equals (select_bad_process)."""
+    """Choose the worst task, the oldest among equals; before all others who calls swapoff().
+
+    select_bad_process() of 2.6.7.
+    """
+    caller = kernel.swapping_off
+    if caller is not None and caller.memory is not None:
+        return caller, badness(caller, kernel.sched.now)
     worst: tuple[Task, int] | None = None
     for task in kernel.tasks:
         points = badness(task, kernel.sched.now)

@@ -1,14 +1,15 @@
 """Pipes.
 
-Bytes in a pipe are host memory, not guest frames, and a pipe holds 65536 of
-them as since Linux 2.6.11, so that programs of today do not block where they
-would not on the host.  A write of PIPE_BUF bytes or less is atomic.
+The buffers of a pipe are host memory, not guest frames, and there are 16 of a page each, as
+since Linux 2.6.11, so that programs of today do not block where they would not on the host.
+A write of PIPE_BUF bytes or less is atomic.
 """
 
 from __future__ import annotations
 
 import errno
 import stat
+from collections import deque
 
 from vmemu.errors import Errno
 from vmemu.kernel.file import (
@@ -22,26 +23,50 @@ from vmemu.kernel.file import (
     File,
     FileStat,
 )
-from vmemu.kernel.wait import Blocking, Interrupted, Wait, WaitQueue
+from vmemu.kernel.wait import Blocking, Wait, WaitQueue
 
 PIPE_BUF = 4096
-PIPE_SIZE = 65536
+PIPE_BUFFERS = 16
+BUFFER_SIZE = 4096
 
 
 class Pipe:
-    """The buffer between a read end and a write end (struct pipe_inode_info)."""
+    """What is between a read end and a write end (struct pipe_inode_info)."""
 
     def __init__(self, ino: int) -> None:
         self.ino = ino
-        self.buffer = bytearray()
+        self.buffers: deque[bytearray] = deque()
+        """At most PIPE_BUFFERS, of 1 to BUFFER_SIZE bytes; what is written goes to the last."""
         self.readers = 0
         self.writers = 0
         self.queue = WaitQueue()
 
     @property
-    def room(self) -> int:
-        """Bytes that can be written without waiting."""
-        return PIPE_SIZE - len(self.buffer)
+    def full(self) -> bool:
+        """No further buffer can be had."""
+        return len(self.buffers) >= PIPE_BUFFERS
+
+    def merge(self, data: bytes) -> int:
+        """Add to the last buffer what would not fill one of its own, if it has room for that."""
+        rest = self.mergeable(len(data))
+        if rest:
+            self.buffers[-1] += data[:rest]
+        return rest
+
+    def mergeable(self, count: int) -> int:
+        """How many of so many bytes would go to the last buffer."""
+        rest = count % BUFFER_SIZE
+        fits = bool(self.buffers) and len(self.buffers[-1]) + rest <= BUFFER_SIZE
+        return rest if fits else 0
+
+    def fill(self, data: bytes) -> int:
+        """Put data into new buffers, as far as there are any; how many bytes."""
+        done = 0
+        while done < len(data) and not self.full:
+            piece = data[done : done + BUFFER_SIZE]
+            self.buffers.append(bytearray(piece))
+            done += len(piece)
+        return done
 
 
 class PipeReader(File):
@@ -51,24 +76,46 @@ class PipeReader(File):
         super().__init__(O_RDONLY | flags, f"pipe:[{pipe.ino}]")
         self.pipe = pipe
         self.queue = pipe.queue
+        self._offered = 0
+        """How many bytes the last read() asked for."""
         pipe.readers += 1
 
     def _ready(self) -> bool:
-        return bool(self.pipe.buffer) or not self.pipe.writers
+        return bool(self.pipe.buffers) or not self.pipe.writers
 
     def read(self, count: int) -> Blocking[bytes]:
         """Wait for bytes; b"" when no writer is left (pipe_read)."""
         pipe = self.pipe
-        while not pipe.buffer:
+        while not pipe.buffers:
             if not pipe.writers:
                 return b""
             if self.flags & O_NONBLOCK:
                 raise Errno(errno.EAGAIN)
             yield Wait(f"data in {self.name}", (pipe.queue,), self._ready)
-        data = bytes(pipe.buffer[:count])
-        del pipe.buffer[:count]
-        pipe.queue.wake_up()
-        return data
+        self._offered = count
+        pieces = []
+        for buffer in pipe.buffers:
+            pieces.append(bytes(buffer[:count]))
+            count -= len(pieces[-1])
+            if not count:
+                break
+        return b"".join(pieces)
+
+    def take(self, count: int) -> int:
+        """Of each buffer goes all that was asked for, or nothing if not all could be stored."""
+        buffers, taken = self.pipe.buffers, 0
+        while buffers and taken < self._offered:
+            piece = min(len(buffers[0]), self._offered - taken)
+            if taken + piece > count:
+                break
+            taken += piece
+            if piece == len(buffers[0]):
+                buffers.popleft()
+            else:
+                del buffers[0][:piece]
+        if taken:
+            self.pipe.queue.wake_up()
+        return taken
 
     def stat(self) -> FileStat:
         """A FIFO."""
@@ -76,7 +123,7 @@ class PipeReader(File):
 
     def poll(self) -> int:
         """POLLIN with data, POLLHUP without writers."""
-        return (POLLIN if self.pipe.buffer else 0) | (0 if self.pipe.writers else POLLHUP)
+        return (POLLIN if self.pipe.buffers else 0) | (0 if self.pipe.writers else POLLHUP)
 
     def release(self) -> None:
         """Writers get EPIPE from now on when it was the last reader."""
@@ -93,37 +140,41 @@ class PipeWriter(File):
         self.queue = pipe.queue
         pipe.writers += 1
 
+    def room(self, count: int) -> Blocking[None]:
+        """Wait for room for some of count bytes; Errno EPIPE when nobody can read, EAGAIN."""
+        if not self.pipe.mergeable(count) or not self.pipe.readers:
+            yield from self._free_buffer()
+
+    def _free_buffer(self) -> Blocking[None]:
+        pipe = self.pipe
+        while pipe.readers and pipe.full:
+            if self.flags & O_NONBLOCK:
+                raise Errno(errno.EAGAIN)
+            yield Wait(
+                f"room in {self.name}",
+                (pipe.queue,),
+                lambda: not pipe.full or not pipe.readers,
+            )
+        if not pipe.readers:
+            raise Errno(errno.EPIPE)
+
     def write(self, data: bytes) -> Blocking[int]:
         """Wait for room; Errno EPIPE when nobody can read it (pipe_write)."""
         pipe = self.pipe
-        done = 0
+        if data and not pipe.readers:
+            raise Errno(errno.EPIPE)
+        done = pipe.merge(data)
         while done < len(data):
-            if not pipe.readers:
-                if done:
-                    break
-                raise Errno(errno.EPIPE)
-            left = len(data) - done
-            needed = left if len(data) <= PIPE_BUF else 1
-            if pipe.room >= needed:
-                piece = data[done : done + pipe.room]
-                pipe.buffer += piece
-                done += len(piece)
-                pipe.queue.wake_up()
-                continue
-            if self.flags & O_NONBLOCK:
-                if done:
-                    break
-                raise Errno(errno.EAGAIN)
             try:
-                yield Wait(
-                    f"room in {self.name}",
-                    (pipe.queue,),
-                    lambda needed=needed: pipe.room >= needed or not pipe.readers,  # type: ignore[misc]
-                )
-            except Interrupted:
+                yield from self._free_buffer()
+            except Errno:
                 if done:
                     break
                 raise
+            done += pipe.fill(data[done:])
+            pipe.queue.wake_up()
+        if done:
+            pipe.queue.wake_up()
         return done
 
     def stat(self) -> FileStat:
@@ -132,7 +183,7 @@ class PipeWriter(File):
 
     def poll(self) -> int:
         """POLLOUT with room for an atomic write, POLLERR without readers."""
-        room = POLLOUT if self.pipe.room >= PIPE_BUF else 0
+        room = 0 if self.pipe.full else POLLOUT
         return room | (0 if self.pipe.readers else POLLERR)
 
     def release(self) -> None:

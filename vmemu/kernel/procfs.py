@@ -174,14 +174,14 @@ def read_file(kernel: Kernel, current: Task, path: str) -> bytes:
     """Generate a file of /proc, path without "/proc/"; Errno ENOENT for any other."""
     generate = proc.FILES.get(path)
     if generate is not None:
-        return generate(kernel.vm).encode()
+        return generate(kernel.vm).encode(errors="surrogateescape")
     first, _, rest = path.partition("/")
     task = find_task(kernel, current, first)
     show = _TASK_FILES.get(rest)
     if task is None or show is None:
         raise Errno(errno.ENOENT)
     text = show(task)
-    return text if isinstance(text, bytes) else text.encode()
+    return text if isinstance(text, bytes) else text.encode(errors="surrogateescape")
 
 
 def read_link(kernel: Kernel, current: Task, path: str) -> str:

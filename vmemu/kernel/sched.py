@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SYSCALL_NS: int = lib.SYSCALL_NS
 FAULT_NS = 1000
 LONE_SLICES = 10
+KTIME_MAX = (1 << 63) - 1
+"""The last nanosecond anybody can wait for, 292 years after boot."""
 _NEVER = (1 << 64) - 1
 
 
@@ -54,6 +56,10 @@ class Scheduler:
     def now(self) -> int:
         """Virtual nanoseconds since boot."""
         return int(self._m.clock)
+
+    def deadline(self, nanoseconds: int) -> int:
+        """The time so long from now, KTIME_MAX at most (ktime_add_safe)."""
+        return min(self.now + nanoseconds, KTIME_MAX)
 
     def advance(self, task: Task, nanoseconds: int) -> None:
         """Let virtual time pass while the kernel works for a task."""

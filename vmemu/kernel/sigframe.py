@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
+from vmemu.kernel import uaccess
 from vmemu.kernel.signal import (
     SIG_DFL,
     SIG_IGN,
@@ -39,12 +40,11 @@ if TYPE_CHECKING:
 
 USER_CS = 0x73
 USER_DS = 0x7B
-TLS_SELECTORS = (0x33, 0x3B, 0x43)
-DATA_SELECTORS = frozenset({0, 1, 2, 3, USER_CS, USER_DS, *TLS_SELECTORS})
 
 EFLAGS_USER = 0x00040DD5
 """AC, OF, DF, TF, SF, ZF, AF, PF, CF: what sigreturn may change (FIX_EFLAGS)."""
 EFLAGS_TF = 0x100
+EFLAGS_DF = 0x400
 
 FPSTATE_SIZE = 624
 """struct _fpstate: 112 bytes of FSAVE, then the FXSAVE image."""
@@ -104,21 +104,26 @@ class SigContext:
         return cls(dict(zip(SIGCONTEXT_FIELDS, _SIGCONTEXT.unpack(data), strict=True)))
 
     def restore(self, task: Task) -> None:
-        """Load the registers (restore_sigcontext); Errno EFAULT for bad segments or fpstate."""
+        """Load the registers (restore_sigcontext); Errno EFAULT for a bad fpstate.
+
+        A data segment that cannot be loaded becomes 0, as in loadsegment().  With a code or
+        stack segment that cannot be, the return to user mode fails: the task is killed.
+        """
         values = self.values
         kernel = task.kernel
         regs = kernel.cpu.regs
-        for name in ("gs", "fs", "es", "ds"):
-            if values[name] & 0xFFFF not in DATA_SELECTORS:
-                raise Errno(14)
         for name in ("gs", "fs", "es", "ds"):
             setattr(regs, name, values[name] & 0xFFFF)
         for name in _GENERAL:
             setattr(regs, name, values[name])
         regs.eflags = int(regs.eflags) & ~EFLAGS_USER | values["eflags"] & EFLAGS_USER
         if values["fpstate"]:
+            uaccess.access_ok(values["fpstate"], FPSTATE_SIZE)
             image = task.mm.read(values["fpstate"] + FXSAVE_OFFSET, FXSAVE_SIZE)
             kernel.cpu.fpu_restore(image)
+        cs, ss = values["cs"] & 0xFFFF | 3, values["ss"] & 0xFFFF | 3
+        if cs not in (USER_CS, regs.cs) or ss not in (USER_DS, regs.ss):
+            force_signal(task, SigInfo(Signal.SIGSEGV), fatal=True)
 
 
 def encode_siginfo(info: SigInfo) -> bytes:
@@ -221,7 +226,7 @@ def handle_signal(task: Task, info: SigInfo) -> None:
     regs.edx = frame + _RT_INFO if realtime else 0
     regs.ecx = frame + _RT_UC if realtime else 0
     regs.ds = regs.es = USER_DS
-    regs.eflags = int(regs.eflags) & ~EFLAGS_TF
+    regs.eflags = int(regs.eflags) & ~(EFLAGS_TF | EFLAGS_DF)
     state.saved_mask = None
     if not action.flags & SaFlags.NODEFER:
         state.set_blocked(state.blocked | action.mask | 1 << (info.signo - 1))

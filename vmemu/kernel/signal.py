@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vmemu.kernel.task import Task, TaskState, WakeReason
+from vmemu.kernel.wait import WaitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -255,8 +256,10 @@ def _handle_stop_signal(task: Task, number: int) -> None:
         if number == Signal.SIGCONT:
             task.signals.discard(STOP_SIGNALS)
         if task.state is TaskState.STOPPED:
-            task.status = None
+            task.status = WaitStatus(continued=True) if number == Signal.SIGCONT else None
             task.kernel.sched.enqueue(task)
+            if number == Signal.SIGCONT:
+                notify_parent_stop(task, CLD_CONTINUED, Signal.SIGCONT)
 
 
 def signal_wake_up(task: Task) -> None:
@@ -265,13 +268,25 @@ def signal_wake_up(task: Task) -> None:
         task.kernel.sched.wake(task, WakeReason.SIGNAL)
 
 
-def force_signal(task: Task, info: SigInfo) -> None:
-    """Send a signal that cannot be blocked or ignored (force_sig_info)."""
+def force_signal(task: Task, info: SigInfo, *, fatal: bool = False) -> None:
+    """Send a signal that cannot be blocked or ignored (force_sig_info); nor caught, if fatal."""
     state = task.signals
-    if state.is_blocked(info.signo) or state.action(info.signo).handler == SIG_IGN:
+    if fatal or state.is_blocked(info.signo) or state.action(info.signo).handler == SIG_IGN:
         state.actions.pop(info.signo, None)
         state.blocked &= ~(1 << (info.signo - 1))
     state.pending.append(info)
+
+
+def notify_parent_stop(task: Task, code: int, status: int) -> None:
+    """Tell the parent that a child stopped or goes on (do_notify_parent_cldstop)."""
+    parent = task.parent
+    if parent is None:
+        return
+    if not parent.signals.action(Signal.SIGCHLD).flags & SaFlags.NOCLDSTOP:
+        uid = task.kernel.options.credentials.uid
+        info = SigInfo(Signal.SIGCHLD, code, pid=task.pid, uid=uid, status=status)
+        send_signal(parent, info)
+    parent.child_wait.wake_up()
 
 
 def notify_parent(task: Task, info: SigInfo) -> None:

@@ -10,7 +10,7 @@ import stat
 from typing import BinaryIO
 
 from vmemu.errors import Errno
-from vmemu.kernel.file import O_RDONLY, O_RDWR, O_WRONLY, File, FileStat
+from vmemu.kernel.file import O_RDONLY, O_RDWR, O_WRONLY, SEEK_CUR, File, FileStat
 from vmemu.kernel.wait import Blocking, immediately
 
 Stream = int | bytes | BinaryIO | None
@@ -27,17 +27,29 @@ class HostFile(File):
     def __init__(self, fd: int, flags: int, name: str) -> None:
         super().__init__(flags, name)
         self.fd = fd
+        self._unread = b""
+        """What the host gave and no guest could store."""
 
     def read(self, count: int) -> Blocking[bytes]:
         """Read from the host; what the host refuses the guest sees as the same errno."""
+        if not self._unread:
+            self._unread = self._read_host(count)
+        return immediately(self._unread[:count])
+
+    def _read_host(self, count: int) -> bytes:
         try:
             while True:
                 try:
-                    return immediately(os.read(self.fd, count))
+                    return os.read(self.fd, count)
                 except BlockingIOError:
                     select.select([self.fd], [], [])
         except OSError as error:
             raise Errno(error.errno or errno.EIO) from None
+
+    def take(self, count: int) -> int:
+        """Forget what the guest has."""
+        self._unread = self._unread[count:]
+        return count
 
     def write(self, data: bytes) -> Blocking[int]:
         """Write all to the host; Errno EPIPE when its reader has gone."""
@@ -56,9 +68,15 @@ class HostFile(File):
     def seek(self, offset: int, whence: int) -> int:
         """Seek the host's descriptor."""
         try:
-            return os.lseek(self.fd, offset, whence)
+            if whence == SEEK_CUR:
+                offset -= len(self._unread)
+            position = os.lseek(self.fd, offset, whence)
+        except OverflowError:
+            raise Errno(errno.EINVAL) from None
         except OSError as error:
             raise Errno(error.errno or errno.EIO) from None
+        self._unread = b""
+        return position
 
     def stat(self) -> FileStat:
         """The host's type, mode and size."""
@@ -75,10 +93,18 @@ class StreamFile(File):
     def __init__(self, stream: BinaryIO, flags: int, name: str) -> None:
         super().__init__(flags, name)
         self.stream = stream
+        self._unread = b""
 
     def read(self, count: int) -> Blocking[bytes]:
         """Read from the stream."""
-        return immediately(self.stream.read(count))
+        if not self._unread:
+            self._unread = self.stream.read(count)
+        return immediately(self._unread[:count])
+
+    def take(self, count: int) -> int:
+        """Forget what the guest has."""
+        self._unread = self._unread[count:]
+        return count
 
     def write(self, data: bytes) -> Blocking[int]:
         """Write to the stream and flush it, so that order is kept with other output."""

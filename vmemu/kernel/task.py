@@ -95,6 +95,8 @@ class Task:
     start_time: int = 0
     """Virtual nanoseconds."""
     exit_signal: int = 17
+    executed: bool = False
+    """It has called execve() (did_exec)."""
     clear_child_tid: int = 0
     """User address to clear when the task goes; 0 = none."""
     state: TaskState = TaskState.RUNNING

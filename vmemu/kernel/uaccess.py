@@ -6,6 +6,8 @@ Everything raises Errno EFAULT for an address the task cannot read or write.
 from __future__ import annotations
 
 import errno
+import functools
+import re
 import struct
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 PATH_MAX = 4096
 UIO_MAXIOV = 1024
+SSIZE_MAX = 0x7FFFFFFF
 MAX_ARG_STRLEN = 32 * PAGE_SIZE
 
 
@@ -35,7 +38,28 @@ def read_struct(mm: Mm, address: int, layout: str) -> tuple[int, ...]:
 
 def write_struct(mm: Mm, address: int, layout: str, *values: int) -> None:
     """Pack a little-endian structure; values are cut to their fields' width."""
-    write(mm, address, struct.pack("<" + layout, *values))
+    try:
+        data = struct.pack("<" + layout, *values)
+    except struct.error:
+        unsigned, masks = _fields(layout)
+        data = struct.pack(
+            unsigned, *(value & mask for value, mask in zip(values, masks, strict=True))
+        )
+    write(mm, address, data)
+
+
+@functools.cache
+def _fields(layout: str) -> tuple[str, tuple[int, ...]]:
+    """The same layout without signs, and what each of its fields can hold."""
+    codes = re.findall(r"(\d*)([a-z])", layout, re.IGNORECASE)
+    masks = [
+        (1 << 8 * struct.calcsize("<" + code)) - 1
+        for count, code in codes
+        if code != "x"
+        for _ in range(int(count or 1))
+    ]
+    unsigned = "".join(count + (code if code == "x" else code.upper()) for count, code in codes)
+    return "<" + unsigned, tuple(masks)
 
 
 def write(mm: Mm, address: int, data: bytes) -> None:
@@ -100,13 +124,14 @@ def read_prefix(mm: Mm, address: int, count: int) -> bytes:
 
 
 def read_iovec(mm: Mm, address: int, count: int) -> list[tuple[int, int]]:
-    """Read struct iovec[count] as (base, length) pairs; Errno EINVAL for bad counts."""
+    """Read struct iovec[count] as (base, length) pairs.
+
+    Errno EINVAL for more than UIO_MAXIOV, or more than SSIZE_MAX bytes in all; EFAULT.
+    """
     if count > UIO_MAXIOV:
         raise Errno(errno.EINVAL)
     words = read_struct(mm, address, f"{2 * count}I") if count else ()
     pairs = list(zip(words[::2], words[1::2], strict=True))
-    if any(length & 0x80000000 for _, length in pairs):
+    if sum(length for _, length in pairs) > SSIZE_MAX:
         raise Errno(errno.EINVAL)
-    for base, length in pairs:
-        access_ok(base, length)
     return pairs

@@ -85,9 +85,13 @@ class WaitStatus:
     """Exit code, 0..255, or the signal's number."""
     signaled: bool = False
     stopped: bool = False
+    continued: bool = False
+    """It goes on after a stop."""
 
     def encode(self) -> int:
         """Give the `int status` of wait4()."""
+        if self.continued:
+            return 0xFFFF
         if self.stopped:
             return self.code << 8 | 0x7F
         if self.signaled:
@@ -100,6 +104,8 @@ class WaitStatus:
         return 128 + self.code if self.signaled else self.code & 0xFF
 
     def __str__(self) -> str:
+        if self.continued:
+            return "continued"
         if self.stopped:
             return f"stopped by signal {self.code}"
         return f"killed by signal {self.code}" if self.signaled else f"exited with {self.code}"

@@ -11,7 +11,7 @@ import stat
 import struct
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,24 +134,28 @@ class SwapAreas:
         self.areas.append(area)
         return area
 
-    def swapoff(self, path: str) -> None:
+    def swapoff(self, path: str, killed: Callable[[], bool] = lambda: False) -> None:
         """Bring back every page of an area and give it up (``sys_swapoff``).
 
-        Errno EINVAL when ``path`` is not in use as swap, ENOMEM when memory cannot hold
-        what is in it; the area stays in use then.
+        Errno EINVAL when ``path`` is not in use as swap; ENOMEM when memory could not hold
+        what may be in it (``vm_enough_memory``), or did not; EINTR once ``killed()``.  The
+        area stays in use then.
         """
         area = next((area for area in self.areas if area.path == path), None)
         if area is None:
             raise Errno(errno.EINVAL)
         m = self.vm.core.m
         info = m.swap[area.kind]
+        self.vm.acct_memory(info.pages)
+        self.vm.unacct_memory(info.pages)
         lib.swap_set_writeok(m, area.kind, 0)
         slots, attempts = info.inuse, _ATTEMPTS
         while info.inuse and attempts:
             for mm in list(self.vm.mms.values()):
-                if self._unuse(mm, area.kind):
+                failed = self._unuse(mm, area.kind)
+                if failed or killed():
                     lib.swap_set_writeok(m, area.kind, 1)
-                    raise Errno(errno.ENOMEM)
+                    raise Errno(errno.EINTR if killed() else errno.ENOMEM)
             # Reclaim may have sent shared pages back to the slots they still had.
             left = lib.swap_drop_cache(m, area.kind)
             self.vm.core.check_bug()

@@ -4,6 +4,7 @@ from vmemu.kernel.syscalls import (
     exec,  # noqa: A004
     fd,
     file,
+    futex,
     identity,
     lab,
     limits,
@@ -22,6 +23,7 @@ __all__ = [
     "exec",
     "fd",
     "file",
+    "futex",
     "identity",
     "lab",
     "limits",

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from vmemu.kernel.task import Task
 
 
+_CANNOT_OPEN = frozenset(
+    {
+        errno.EACCES, errno.EIO, errno.ELOOP, errno.EMFILE, errno.ENAMETOOLONG, errno.ENFILE,
+        errno.ENOENT, errno.ENOTDIR, errno.EPERM, errno.ETXTBSY,
+    }
+)  # fmt: skip
+"""What open_exec() can say, before the arguments are read."""
+
+
 def _host_path(task: Task, path: bytes) -> str:
     """The program's path on the host, where guests' programs are."""
     name = os.fsdecode(path)
@@ -37,6 +46,14 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
     kernel = task.kernel
     limit = MAX_ARG_PAGES * PAGE_SIZE
     filename = uaccess.read_path(task.mm, path)
+    host = _host_path(task, filename)
+    refused, image = None, None
+    try:
+        image = load_elf(host)
+    except ElfError as error:
+        if error.errno in _CANNOT_OPEN:
+            raise Errno(error.errno) from None
+        refused = error.errno  # the file is looked into after the arguments
     arguments = Arguments(
         filename,
         tuple(uaccess.read_strings(task.mm, argv, limit)),
@@ -44,11 +61,8 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
     )
     if arguments.size > limit:
         raise Errno(errno.E2BIG)
-    host = _host_path(task, filename)
-    try:
-        image = load_elf(host)
-    except ElfError as error:
-        raise Errno(error.errno) from None
+    if image is None:
+        raise Errno(refused or errno.ENOEXEC)
     program = kernel.load(image, arguments, task)
     old = release_mm(task)
     task.memory = program.mm
@@ -59,6 +73,7 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
     task.files.close_on_exec()
     task.signals.flush_handlers()
     task.clear_child_tid = 0
+    task.executed = True
     task.exit_signal = 17
     task.exe = os.path.realpath(host)
     task.set_comm(os.fsdecode(filename))

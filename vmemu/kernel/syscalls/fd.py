@@ -14,13 +14,14 @@ from vmemu.kernel.file import (
     POLLERR,
     POLLHUP,
     POLLNVAL,
+    SEEK_END,
     SETTABLE,
     File,
 )
 from vmemu.kernel.pipe import Pipe, PipeReader, PipeWriter
 from vmemu.kernel.signal import SI_USER, SigInfo, Signal, send_signal
 from vmemu.kernel.syscalls.table import s32, syscall
-from vmemu.kernel.wait import Blocking, Wait
+from vmemu.kernel.wait import ERESTART_RESTARTBLOCK, Blocking, Interrupted, Wait
 
 if TYPE_CHECKING:
     from vmemu.kernel.task import Task
@@ -32,12 +33,18 @@ _F_DUPFD_CLOEXEC = 1030
 
 def _write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
     """Write user memory to a file, piece by piece; a fault after some bytes ends it."""
-    uaccess.access_ok(buf, count)
+    _check_range(buf, count)
+    if file.takes_all:
+        return count
     done = 0
     while True:
         wanted = min(_CHUNK, count - done)
         try:
-            data = uaccess.read_prefix(task.mm, buf + done, wanted)
+            try:
+                data = uaccess.read_prefix(task.mm, buf + done, wanted)
+            except Errno:
+                yield from file.room(wanted)  # whatever it says comes before EFAULT
+                data = uaccess.read_prefix(task.mm, buf + done, wanted)
             written = yield from file.write(data)
         except Errno as error:
             if done:
@@ -50,14 +57,25 @@ def _write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
             return done
 
 
-def _read_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
-    """Read from a file into user memory."""
+def _check_range(buf: int, count: int) -> None:
+    """Refuse a buffer that leaves the user's address space, then a negative length."""
     uaccess.access_ok(buf, count)
+    if count > uaccess.SSIZE_MAX:
+        raise Errno(errno.EINVAL)
+
+
+def _read_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
+    """Read from a file into user memory; what cannot be stored stays in the file."""
+    _check_range(buf, count)
     if not count:
         return 0
     data = yield from file.read(min(count, _CHUNK))
-    uaccess.write(task.mm, buf, data)
-    return len(data)
+    if not data:
+        return 0
+    taken = file.take(task.mm.write_some(buf, data))
+    if not taken:
+        raise Errno(errno.EFAULT)
+    return taken
 
 
 def _open_for(task: Task, fd: int, *, writing: bool) -> File:
@@ -87,20 +105,35 @@ def sys_readv(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
     for base, length in uaccess.read_iovec(task.mm, iov, count):
         if done and file.queue is not None and not file.poll() & ~POLLHUP:
             break
-        got = yield from _read_user(task, file, base, length)
+        try:
+            got = yield from _read_user(task, file, base, length)
+        except Errno:
+            if done:
+                break
+            raise
         done += got
         if got < length:
             break
     return done
 
 
+def _gather(task: Task, pairs: list[tuple[int, int]]) -> bytes | None:
+    """All buffers in one piece; None if they are large, or one cannot be read."""
+    if sum(length for _, length in pairs) > _CHUNK:
+        return None
+    try:
+        return b"".join(uaccess.read(task.mm, base, length) for base, length in pairs if length)
+    except Errno:
+        return None
+
+
 @syscall(146, "fd", "iov", "uint")
 def sys_writev(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
-    """Write several buffers, small ones as one."""
+    """Write several buffers, small ones as one; those before a bad one count."""
     file = _open_for(task, fd, writing=True)
     pairs = uaccess.read_iovec(task.mm, iov, count)
-    if sum(length for _, length in pairs) <= _CHUNK:
-        data = b"".join(uaccess.read(task.mm, base, length) for base, length in pairs)
+    data = _gather(task, pairs)
+    if data is not None:
         try:
             return (yield from file.write(data))
         except Errno as error:
@@ -141,9 +174,11 @@ def sys_dup(task: Task, fd: int) -> int:
 def sys_dup2(task: Task, old: int, new: int) -> int:
     """Duplicate to a given descriptor, closing it first."""
     file = task.files.get(old)
+    if new == old:
+        return new
     if not 0 <= new < task.limits.nofile:
         raise Errno(errno.EBADF)
-    return new if new == old else task.files.install(new, file)
+    return task.files.install(new, file)
 
 
 @syscall(330, "fd", "fd", "openfl")
@@ -216,10 +251,20 @@ def sys_fcntl(task: Task, fd: int, command: int, argument: int) -> int:
     raise Errno(errno.EINVAL)
 
 
+def _seek(task: Task, fd: int, offset: int, whence: int) -> int:
+    file = task.files.get(fd)
+    if whence > SEEK_END:
+        raise Errno(errno.EINVAL)
+    return file.seek(offset, whence)
+
+
 @syscall(19, "fd", "int", "uint")
 def sys_lseek(task: Task, fd: int, offset: int, whence: int) -> int:
-    """Move the file position."""
-    return task.files.get(fd).seek(offset, whence)
+    """Move the file position; Errno EOVERFLOW where it does not fit into 31 bits."""
+    position = _seek(task, fd, offset, whence)
+    if position > uaccess.SSIZE_MAX:
+        raise Errno(errno.EOVERFLOW)
+    return position
 
 
 @syscall(140, "fd", "uint", "uint", "ptr", "uint", name="_llseek")
@@ -228,7 +273,7 @@ def sys_llseek(task: Task, fd: int, high: int, low: int, result: int, whence: in
     offset = high << 32 | low
     if high & 0x80000000:
         offset -= 1 << 64
-    position = task.files.get(fd).seek(offset, whence)
+    position = _seek(task, fd, offset, whence)
     uaccess.write_struct(task.mm, result, "q", position)
     return 0
 
@@ -265,7 +310,15 @@ def sys_poll(task: Task, pointer: int, count: int, timeout: int) -> Blocking[int
         for at in range(0, len(raw), 8)
     ]  # fmt: skip
     sched = task.kernel.sched
-    deadline = sched.now + timeout * 1_000_000 if timeout >= 0 else None
+    deadline = sched.deadline(timeout * 1_000_000) if timeout >= 0 else None
+    return (yield from _poll(task, pointer, fds, deadline))
+
+
+def _poll(
+    task: Task, pointer: int, fds: list[tuple[int, int]], deadline: int | None
+) -> Blocking[int]:
+    """Wait for a descriptor until the deadline; a signal without a handler only delays it."""
+    sched = task.kernel.sched
     queues = {}
     for fd, _ in fds:
         entry = task.files.entries.get(fd)
@@ -275,12 +328,16 @@ def sys_poll(task: Task, pointer: int, count: int, timeout: int) -> Blocking[int
         revents = _poll_once(task, fds)
         if any(revents) or (deadline is not None and sched.now >= deadline):
             break
-        yield Wait(
-            "a descriptor to become ready",
-            tuple(queues.values()),
-            lambda: any(_poll_once(task, fds)),
-            deadline,
-        )
+        try:
+            yield Wait(
+                "a descriptor to become ready",
+                tuple(queues.values()),
+                lambda: any(_poll_once(task, fds)),
+                deadline,
+            )
+        except Interrupted:
+            task.restart_block = lambda: _poll(task, pointer, fds, deadline)
+            raise Interrupted(ERESTART_RESTARTBLOCK) from None
     for index, events in enumerate(revents):
         uaccess.write_struct(task.mm, pointer + 8 * index + 6, "H", events)
     return sum(1 for events in revents if events)

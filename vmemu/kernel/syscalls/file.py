@@ -27,13 +27,28 @@ if TYPE_CHECKING:
 
 _DEVICES = {"/dev/null": NullFile, "/dev/zero": ZeroFile}
 PROC = "/proc/"
+DIRECTORIES = ("/", "/proc", "/dev")
+AT_FDCWD = -100
 _CWD = "/"
+_NAME_MAX = 255
 
 
-def resolve(task: Task, pointer: int) -> str:
-    """Read a path and normalise it; the working directory is always the root."""
+def resolve(task: Task, pointer: int, dirfd: int = AT_FDCWD) -> str:
+    """Read a path and normalise it; the working directory is always the root.
+
+    Errno EFAULT, ENOENT, ENAMETOOLONG; EBADF or ENOTDIR for a relative path and a `dirfd`
+    other than AT_FDCWD: no descriptor is a directory.
+    """
     path = os.fsdecode(uaccess.read_path(task.mm, pointer))
-    return os.path.normpath(os.path.join(_CWD, path))  # noqa: PTH118 - a guest's path
+    if dirfd != AT_FDCWD and not path.startswith("/"):
+        task.files.get(dirfd)
+        raise Errno(errno.ENOTDIR)
+    path = "/" + os.path.normpath(os.path.join(_CWD, path)).lstrip("/")  # noqa: PTH118
+    if not path.startswith(PROC) and any(
+        len(os.fsencode(name)) > _NAME_MAX for name in path.split("/")
+    ):
+        raise Errno(errno.ENAMETOOLONG)
+    return path
 
 
 def open_file(task: Task, path: str, flags: int) -> File:
@@ -53,8 +68,8 @@ def open_file(task: Task, path: str, flags: int) -> File:
     return TextFile(path, content)
 
 
-def _open(task: Task, pointer: int, flags: int) -> int:
-    file = open_file(task, resolve(task, pointer), flags)
+def _open(task: Task, pointer: int, flags: int, dirfd: int = AT_FDCWD) -> int:
+    file = open_file(task, resolve(task, pointer, dirfd), flags)
     fd = task.files.alloc(0, task.limits.nofile)
     return task.files.install(fd, file, bool(flags & O_CLOEXEC))
 
@@ -73,16 +88,22 @@ def sys_creat(task: Task, path: int, mode: int) -> int:
 
 @syscall(295, "dirfd", "str", "openfl", "oct")
 def sys_openat(task: Task, dirfd: int, path: int, flags: int, mode: int) -> int:
-    """Like open(): there are no directories a path could be relative to."""
-    return _open(task, path, flags)
+    """Like open(); a relative path must be relative to AT_FDCWD."""
+    return _open(task, path, flags, dirfd)
 
 
 @syscall(85, "str", "ptr", "uint")
 def sys_readlink(task: Task, path: int, pointer: int, size: int) -> int:
     """Read a link; all links are in /proc."""
+    return _readlink(task, AT_FDCWD, path, pointer, size)
+
+
+def _readlink(task: Task, dirfd: int, path: int, pointer: int, size: int) -> int:
     if not 0 < size < 1 << 31:
         raise Errno(errno.EINVAL)
-    name = resolve(task, path)
+    name = resolve(task, path, dirfd)
+    if name in DIRECTORIES:
+        raise Errno(errno.EINVAL)
     if not name.startswith(PROC):
         open_file(task, name, O_RDONLY)
         raise Errno(errno.EINVAL)
@@ -95,7 +116,7 @@ def sys_readlink(task: Task, path: int, pointer: int, size: int) -> int:
 @syscall(305, "dirfd", "str", "ptr", "uint")
 def sys_readlinkat(task: Task, dirfd: int, path: int, pointer: int, size: int) -> int:
     """Like readlink()."""
-    return sys_readlink(task, path, pointer, size)
+    return _readlink(task, dirfd, path, pointer, size)
 
 
 @syscall(183, "ptr", "uint")

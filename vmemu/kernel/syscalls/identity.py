@@ -77,7 +77,12 @@ def sys_setpgid(task: Task, pid: int, pgrp: int) -> int:
     target = _find(task, pid)
     if target is not task and target.parent is not task:
         raise Errno(errno.ESRCH)
-    if target.session != task.session or target.session == target.pid:
+    if target is not task:
+        if target.session != task.session:
+            raise Errno(errno.EPERM)
+        if target.executed:
+            raise Errno(errno.EACCES)
+    if target.session == target.pid:
         raise Errno(errno.EPERM)
     pgrp = pgrp or target.pid
     if pgrp != target.pid and not any(

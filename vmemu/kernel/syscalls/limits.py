@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
-from vmemu.kernel.limits import MM_LIMITS, RLIM_INFINITY, Resource
+from vmemu.kernel.limits import MM_LIMITS, NR_OPEN, RLIM_INFINITY, Resource
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.kernel.wait import NSEC_PER_SEC
 
@@ -36,10 +36,10 @@ def get_limit(task: Task, resource: Resource) -> tuple[int, int]:
 
 
 def set_limit(task: Task, resource: Resource, soft: int, hard: int) -> None:
-    """Change a limit; Errno EINVAL when soft > hard, EPERM to raise NOFILE's hard one."""
+    """Change a limit; Errno EINVAL when soft > hard, EPERM for NOFILE beyond NR_OPEN."""
     if soft > hard:
         raise Errno(errno.EINVAL)
-    if resource is Resource.NOFILE and hard > task.limits.hard[resource]:
+    if resource is Resource.NOFILE and hard > NR_OPEN:
         raise Errno(errno.EPERM)
     attribute = MM_LIMITS.get(resource)
     if attribute is not None:
@@ -75,14 +75,18 @@ def sys_setrlimit(task: Task, number: int, pointer: int) -> int:
 
 @syscall(340, "pid", "uint", "ptr", "ptr")
 def sys_prlimit64(task: Task, pid: int, number: int, new: int, old: int) -> int:
-    """Ask for and change a limit, of oneself only."""
-    if pid not in (0, task.pid):
-        raise Errno(errno.ESRCH if task.kernel.tasks.get(pid) is None else errno.EPERM)
-    resource = _resource(number)
-    current = get_limit(task, resource)
+    """Ask for and change a limit, of oneself or of another that has not ended."""
+    wanted = None
     if new:
         soft, hard = uaccess.read_struct(task.mm, new, "2Q")
-        set_limit(task, resource, min(soft, RLIM_INFINITY), min(hard, RLIM_INFINITY))
+        wanted = min(soft, RLIM_INFINITY), min(hard, RLIM_INFINITY)
+    target = task.kernel.tasks.get(pid) if pid else task
+    if target is None or target.memory is None:
+        raise Errno(errno.ESRCH)
+    resource = _resource(number)
+    current = get_limit(target, resource)
+    if wanted is not None:
+        set_limit(target, resource, *wanted)
     if old:
         wide = (_RLIM64_INFINITY if value == RLIM_INFINITY else value for value in current)
         uaccess.write_struct(task.mm, old, "2Q", *wide)

@@ -15,14 +15,22 @@ from vmemu.kernel.wait import NSEC_PER_SEC
 if TYPE_CHECKING:
     from vmemu.kernel.task import Task
 
+_GRND_RANDOM, _GRND_INSECURE = 2, 4
 _RANDOM_FLAGS = 7
 _RANDOM_MAX = 1 << 20
 _ANY_ENTRY = 0xFFFFFFFF
 
 
 def read_user_desc(task: Task, pointer: int) -> tuple[int, UserDesc]:
-    """Read struct user_desc: GDT entry and segment; Errno EINVAL for other entries."""
+    """Read struct user_desc: the GDT entry it names, and a segment; Errno EFAULT."""
     entry, base, limit, flags = uaccess.read_struct(task.mm, pointer, "4I")
+    return entry, UserDesc.decode(base, limit, flags)
+
+
+@syscall(243, "ptr")
+def sys_set_thread_area(task: Task, pointer: int) -> int:
+    """Set a TLS segment; entry -1 takes a free one and says which."""
+    entry, desc = read_user_desc(task, pointer)
     if entry == _ANY_ENTRY:
         cpu, context = task.kernel.cpu, task.context
         for entry in range(GDT_ENTRY_TLS_MIN, GDT_ENTRY_TLS_MAX + 1):
@@ -33,13 +41,6 @@ def read_user_desc(task: Task, pointer: int) -> tuple[int, UserDesc]:
         uaccess.write_struct(task.mm, pointer, "I", entry)
     if not GDT_ENTRY_TLS_MIN <= entry <= GDT_ENTRY_TLS_MAX:
         raise Errno(errno.EINVAL)
-    return entry, UserDesc.decode(base, limit, flags)
-
-
-@syscall(243, "ptr")
-def sys_set_thread_area(task: Task, pointer: int) -> int:
-    """Set a TLS segment; entry -1 takes a free one and says which."""
-    entry, desc = read_user_desc(task, pointer)
     task.kernel.cpu.set_tls(task.context, entry, desc)
     return 0
 
@@ -80,10 +81,14 @@ def sys_sysinfo(task: Task, pointer: int) -> int:
 
 @syscall(355, "ptr", "uint", "hex")
 def sys_getrandom(task: Task, pointer: int, count: int, flags: int) -> int:
-    """Random bytes from the machine's seed, at most 1 MiB at once."""
+    """Random bytes from the machine's seed, at most 1 MiB at once, up to a bad address."""
     if flags & ~_RANDOM_FLAGS:
+        raise Errno(errno.EINVAL)
+    if flags & _GRND_RANDOM and flags & _GRND_INSECURE:
         raise Errno(errno.EINVAL)
     uaccess.access_ok(pointer, count)
     count = min(count, _RANDOM_MAX)
-    uaccess.write(task.mm, pointer, task.kernel.random.randbytes(count))
-    return count
+    stored = task.mm.write_some(pointer, task.kernel.random.randbytes(count))
+    if count and not stored:
+        raise Errno(errno.EFAULT)
+    return stored

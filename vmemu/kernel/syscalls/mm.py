@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from vmemu import mm as memory
@@ -132,13 +133,29 @@ def sys_msync(task: Task, addr: int, length: int, flags: int) -> int:
     return 0
 
 
+def _mode_on_host(name: str) -> int:
+    """st_mode of a file of the host; Errno when it cannot be looked at."""
+    try:
+        return os.stat(name).st_mode  # noqa: PTH116 - pathlib hides some errors
+    except OSError as error:
+        raise Errno(error.errno or errno.EIO) from None
+
+
 @syscall(87, "str", "hex")
 def sys_swapon(task: Task, path: int, flags: int) -> int:
-    """Add a swap file of the host."""
+    """Add a swap file of the host; Errno EBUSY if it is one already, EINVAL if none."""
     name = os.fsdecode(uaccess.read_path(task.mm, path))
+    swap = task.kernel.vm.swap
+    mode = _mode_on_host(name)
+    if stat.S_ISDIR(mode):
+        raise Errno(errno.EISDIR)
+    if any(area.path == name for area in swap.areas):
+        raise Errno(errno.EBUSY)
+    if not stat.S_ISREG(mode):
+        raise Errno(errno.EINVAL)
     try:
-        task.kernel.vm.swap.swapon(name)
-    except VmemuError as error:
+        swap.swapon(name)
+    except (VmemuError, OSError) as error:
         task.kernel.log(str(error))
         raise Errno(errno.EINVAL) from None
     return 0
@@ -146,11 +163,16 @@ def sys_swapon(task: Task, path: int, flags: int) -> int:
 
 @syscall(115, "str")
 def sys_swapoff(task: Task, path: int) -> int:
-    """Bring everything in a swap file back and give it up."""
+    """Bring everything in a swap file back and give it up.
+
+    Memory that runs out meanwhile costs the caller its life, nobody else.
+    """
+    kernel = task.kernel
     name = os.fsdecode(uaccess.read_path(task.mm, path))
+    _mode_on_host(name)
+    kernel.swapping_off = task
     try:
-        task.kernel.vm.swap.swapoff(name)
-    except VmemuError as error:
-        task.kernel.log(str(error))
-        raise Errno(errno.EINVAL) from None
+        kernel.vm.swap.swapoff(name, task.signals.has_kill)
+    finally:
+        kernel.swapping_off = None
     return 0

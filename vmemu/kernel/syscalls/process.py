@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vmemu.core import lib
+from vmemu.cpu import GDT_ENTRY_TLS_MAX, GDT_ENTRY_TLS_MIN, UserDesc
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.exit import exit_task
@@ -37,19 +39,23 @@ CLONE_CHILD_SETTID = 0x1000000
 
 WNOHANG = 1
 WUNTRACED = 2
-_WAIT_OPTIONS = WNOHANG | WUNTRACED | 8 | 0xE0000000
+WCONTINUED = 8
+_WAIT_OPTIONS = WNOHANG | WUNTRACED | WCONTINUED | 0xE0000000
 
 
-def do_fork(task: Task, flags: int, stack: int = 0) -> Task:
+def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task:
     """Make a child that goes on where the parent is, with 0 in eax (do_fork, copy_process).
 
-    stack is its esp, 0 = the parent's.  The child runs after everybody who is
-    runnable now.  Raises Errno EAGAIN without a free id, ENOMEM.
+    stack is its esp, 0 = the parent's; parent_tid the word that CLONE_PARENT_SETTID sets
+    before there is a child.  The child runs after everybody who is runnable now.  Raises
+    Errno EAGAIN without a free id, EFAULT, ENOMEM.
     """
     kernel = task.kernel
     pid = kernel.tasks.alloc_pid()
     if not pid:
         raise Errno(errno.EAGAIN)
+    if flags & CLONE_PARENT_SETTID:
+        uaccess.write_struct(task.mm, parent_tid, "I", pid)
     mm: Mm
     if flags & CLONE_VM:
         task.mm.get()
@@ -112,6 +118,14 @@ def sys_vfork(task: Task) -> Blocking[int]:
     return (yield from _wait_for_vfork(task, child))
 
 
+def _clone_segment(task: Task, tls: int) -> tuple[int, UserDesc]:
+    """The child's TLS segment; Errno EFAULT, EINVAL unless entry and segment are given."""
+    entry, desc = read_user_desc(task, tls)
+    if desc.empty or not GDT_ENTRY_TLS_MIN <= entry <= GDT_ENTRY_TLS_MAX:
+        raise Errno(errno.EINVAL)
+    return entry, desc
+
+
 @syscall(120, "clonefl", "ptr", "ptr", "ptr", "ptr")
 def sys_clone(
     task: Task, flags: int, stack: int, parent_tid: int, tls: int, child_tid: int
@@ -121,14 +135,13 @@ def sys_clone(
         raise Errno(errno.EINVAL)
     if flags & CSIGNAL >= SIGRTMIN:
         raise Errno(errno.EINVAL)
-    segment = read_user_desc(task, tls) if flags & CLONE_SETTLS else None
-    child = do_fork(task, flags, stack)
+    segment = _clone_segment(task, tls) if flags & CLONE_SETTLS else None
+    child = do_fork(task, flags, stack, parent_tid)
     if segment is not None:
         task.kernel.cpu.set_tls(child.context, *segment)
-    if flags & CLONE_PARENT_SETTID:
-        uaccess.write_struct(task.mm, parent_tid, "I", child.pid)
     if flags & CLONE_CHILD_SETTID:
-        uaccess.write_struct(child.mm, child_tid, "I", child.pid)
+        with contextlib.suppress(Errno):  # schedule_tail() does not look
+            uaccess.write_struct(child.mm, child_tid, "I", child.pid)
     if flags & CLONE_CHILD_CLEARTID:
         child.clear_child_tid = child_tid
     if flags & CLONE_VFORK:
@@ -163,6 +176,10 @@ def _matches(task: Task, child: Task, pid: int, options: int) -> bool:
     return bool(options & 0x40000000) or clone == bool(options & 0x80000000)
 
 
+_REPORTS = {TaskState.STOPPED: WUNTRACED}
+"""Which option asks for the status of a child that has not ended, by its state."""
+
+
 def _find_waitable(task: Task, pid: int, options: int) -> tuple[bool, Task | None]:
     """Say whether any child is meant, and give the oldest that has something to report."""
     children: Iterable[Task] = task.children.values()
@@ -183,7 +200,7 @@ def _find_waitable(task: Task, pid: int, options: int) -> tuple[bool, Task | Non
         meant = True
         if child.state is TaskState.ZOMBIE:
             return True, child
-        if child.state is TaskState.STOPPED and options & WUNTRACED and child.status is not None:
+        if child.status is not None and options & _REPORTS.get(child.state, WCONTINUED):
             return True, child
     return meant, None
 
@@ -217,6 +234,8 @@ def _wakes(task: Task, pid: int, options: int) -> bool:
 def _report(task: Task, child: Task, status: int, rusage: int) -> int:
     found = child.status
     assert found is not None
+    if child.state is not TaskState.ZOMBIE:
+        child.status = None  # told, even if what follows fails
     if rusage:
         total = Accounting()
         total.add(child.used)
@@ -226,8 +245,6 @@ def _report(task: Task, child: Task, status: int, rusage: int) -> int:
         uaccess.write_struct(task.mm, status, "I", found.encode())
     if child.state is TaskState.ZOMBIE:
         task.kernel.tasks.release(child)
-    else:
-        child.status = None
     return child.pid
 
 
@@ -251,20 +268,35 @@ def sys_nice(task: Task, increment: int) -> int:
     return 0
 
 
+_PRIO_PROCESS, _PRIO_PGRP, _PRIO_USER = range(3)
+
+
+def _nice_targets(task: Task, which: int, who: int) -> list[Task]:
+    """Whom getpriority() and setpriority() mean; Errno EINVAL, ESRCH."""
+    tasks = task.kernel.tasks
+    if which == _PRIO_PROCESS:
+        found = task if not who else tasks.get(who)
+        targets = [] if found is None else [found]
+    elif which == _PRIO_PGRP:
+        targets = tasks.group(who or task.pgrp)
+    elif which == _PRIO_USER:
+        targets = list(tasks) if who in (0, task.kernel.options.credentials.uid) else []
+    else:
+        raise Errno(errno.EINVAL)
+    if not targets:
+        raise Errno(errno.ESRCH)
+    return targets
+
+
 @syscall(96, "int", "pid")
 def sys_getpriority(task: Task, which: int, who: int) -> int:
-    """Give 20 - nice, of oneself or one process."""
-    target = task if not who else task.kernel.tasks.get(who)
-    if which != 0 or target is None:
-        raise Errno(errno.EINVAL if which else errno.ESRCH)
-    return 20 - target.nice
+    """Give 20 - nice, the best of a process, a group or a user."""
+    return 20 - min(target.nice for target in _nice_targets(task, which, who))
 
 
 @syscall(97, "int", "pid", "int")
 def sys_setpriority(task: Task, which: int, who: int, value: int) -> int:
-    """Set the nice value of oneself or one process."""
-    target = task if not who else task.kernel.tasks.get(who)
-    if which != 0 or target is None:
-        raise Errno(errno.EINVAL if which else errno.ESRCH)
-    target.nice = max(-20, min(19, value))
+    """Set the nice value of a process, a group or a user."""
+    for target in _nice_targets(task, which, who):
+        target.nice = max(-20, min(19, value))
     return 0

@@ -47,37 +47,42 @@ def _check_number(number: int, changing: bool) -> None:
         raise Errno(errno.EINVAL)
 
 
+def _change_action(task: Task, number: int, new: SigAction | None) -> SigAction:
+    """Set a disposition, if there is a new one, and give the old one (do_sigaction)."""
+    _check_number(number, new is not None)
+    old = task.signals.action(number)
+    if new is not None:
+        _set_action(task, number, new)
+    return old
+
+
 @syscall(67, "sig", "ptr", "ptr")
 def sys_sigaction(task: Task, number: int, new: int, old: int) -> int:
-    """Set a disposition, with a mask of 32 signals."""
-    _check_number(number, bool(new))
-    action = task.signals.action(number)
-    fields = uaccess.read_struct(task.mm, new, "4I") if new else None
+    """Set a disposition, with a mask of 32 signals.  A bad `old` is found when it is set."""
+    action = None
+    if new:
+        handler, mask, flags, restorer = uaccess.read_struct(task.mm, new, "4I")
+        action = SigAction(handler, flags, restorer, mask & ~UNBLOCKABLE)
+    was = _change_action(task, number, action)
     if old:
         uaccess.write_struct(
-            task.mm, old, "4I", action.handler, action.mask & _LOW, action.flags, action.restorer
+            task.mm, old, "4I", was.handler, was.mask & _LOW, was.flags, was.restorer
         )
-    if fields is not None:
-        handler, mask, flags, restorer = fields
-        _set_action(task, number, SigAction(handler, flags, restorer, mask & ~UNBLOCKABLE))
     return 0
 
 
 @syscall(174, "sig", "ptr", "ptr", "uint")
 def sys_rt_sigaction(task: Task, number: int, new: int, old: int, size: int) -> int:
-    """Set a disposition."""
+    """Set a disposition.  A bad `old` is found when it is set."""
     if size != _SIGSET_SIZE:
         raise Errno(errno.EINVAL)
-    _check_number(number, bool(new))
-    action = task.signals.action(number)
-    fields = uaccess.read_struct(task.mm, new, "3IQ") if new else None
+    action = None
+    if new:
+        handler, flags, restorer, mask = uaccess.read_struct(task.mm, new, "3IQ")
+        action = SigAction(handler, flags, restorer, mask & ~UNBLOCKABLE)
+    was = _change_action(task, number, action)
     if old:
-        uaccess.write_struct(
-            task.mm, old, "3IQ", action.handler, action.flags, action.restorer, action.mask
-        )
-    if fields is not None:
-        handler, flags, restorer, mask = fields
-        _set_action(task, number, SigAction(handler, flags, restorer, mask & ~UNBLOCKABLE))
+        uaccess.write_struct(task.mm, old, "3IQ", was.handler, was.flags, was.restorer, was.mask)
     return 0
 
 
@@ -140,11 +145,12 @@ def sys_sigpending(task: Task, pointer: int) -> int:
 
 @syscall(176, "ptr", "uint")
 def sys_rt_sigpending(task: Task, pointer: int, size: int) -> int:
-    """Tell which signals are blocked and pending."""
-    if size != _SIGSET_SIZE:
+    """Tell which signals are blocked and pending; the first `size` bytes of the set."""
+    if size > _SIGSET_SIZE:
         raise Errno(errno.EINVAL)
     state = task.signals
-    uaccess.write_struct(task.mm, pointer, "Q", state.pending_mask() & state.blocked)
+    pending = state.pending_mask() & state.blocked
+    uaccess.write(task.mm, pointer, pending.to_bytes(_SIGSET_SIZE, "little")[:size])
     return 0
 
 
@@ -223,10 +229,10 @@ def sys_rt_sigreturn(task: Task) -> int:
 
 
 def _kill(task: Task, targets: list[Task], number: int, code: int = SI_USER) -> int:
-    if not 0 <= number <= NSIG:
-        raise Errno(errno.EINVAL)
     if not targets:
         raise Errno(errno.ESRCH)
+    if not 0 <= number <= NSIG:
+        raise Errno(errno.EINVAL)
     if number:
         uid = task.kernel.options.credentials.uid
         for target in targets:

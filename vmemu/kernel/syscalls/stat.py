@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING
 from vmemu.errors import Errno
 from vmemu.kernel import procfs, uaccess
 from vmemu.kernel.file import O_RDONLY, FileStat
-from vmemu.kernel.syscalls.file import PROC, open_file, resolve
+from vmemu.kernel.syscalls.file import AT_FDCWD, DIRECTORIES, PROC, open_file, resolve
 from vmemu.kernel.syscalls.table import syscall
 
 if TYPE_CHECKING:
     from vmemu.kernel.task import Task
 
-_DIRECTORIES = ("/", "/proc", "/dev")
-_AT_EMPTY_PATH = 0x1000
+_AT_SYMLINK_NOFOLLOW, _AT_NO_AUTOMOUNT, _AT_EMPTY_PATH = 0x100, 0x800, 0x1000
+_AT_STAT = _AT_SYMLINK_NOFOLLOW | _AT_NO_AUTOMOUNT | _AT_EMPTY_PATH
+_AT_STATX_SYNC_TYPE = 0x6000
+_STATX_RESERVED = 0x80000000
 _STATX_BASIC_STATS = 0x7FF
 
 
-def stat_path(task: Task, pointer: int) -> FileStat:
+def stat_path(task: Task, pointer: int, dirfd: int = AT_FDCWD) -> FileStat:
     """Describe what a path names; Errno ENOENT and the like."""
-    path = resolve(task, pointer)
-    if path in _DIRECTORIES:
+    path = resolve(task, pointer, dirfd)
+    if path in DIRECTORIES:
         return FileStat(stat.S_IFDIR | 0o555)
     if path.startswith(PROC) and path.endswith("/exe"):
         procfs.read_link(task.kernel, task, path.removeprefix(PROC))
@@ -34,7 +36,7 @@ def stat_path(task: Task, pointer: int) -> FileStat:
 def _stat_at(task: Task, dirfd: int, pointer: int, flags: int) -> FileStat:
     if flags & _AT_EMPTY_PATH and not task.mm.read_cstr(pointer, uaccess.PATH_MAX):
         return task.files.get(dirfd).stat()
-    return stat_path(task, pointer)
+    return stat_path(task, pointer, dirfd)
 
 
 def _put_stat64(task: Task, pointer: int, found: FileStat) -> int:
@@ -66,7 +68,9 @@ def sys_stat64(task: Task, path: int, pointer: int) -> int:
 
 @syscall(300, "dirfd", "str", "ptr", "hex")
 def sys_fstatat64(task: Task, dirfd: int, path: int, pointer: int, flags: int) -> int:
-    """Describe what a path names, or an open file."""
+    """Describe what a path names, or an open file; Errno EINVAL for unknown flags."""
+    if flags & ~_AT_STAT:
+        raise Errno(errno.EINVAL)
     return _put_stat64(task, pointer, _stat_at(task, dirfd, path, flags))
 
 
@@ -91,7 +95,11 @@ def sys_fstat(task: Task, fd: int, pointer: int) -> int:
 
 @syscall(383, "dirfd", "str", "hex", "hex", "ptr")
 def sys_statx(task: Task, dirfd: int, path: int, flags: int, mask: int, pointer: int) -> int:
-    """Describe what a path names, or an open file."""
+    """Describe what a path names, or an open file; Errno EINVAL for unknown flags."""
+    if mask & _STATX_RESERVED or flags & ~(_AT_STAT | _AT_STATX_SYNC_TYPE):
+        raise Errno(errno.EINVAL)
+    if flags & _AT_STATX_SYNC_TYPE == _AT_STATX_SYNC_TYPE:
+        raise Errno(errno.EINVAL)
     found = _stat_at(task, dirfd, path, flags)
     ids = task.kernel.options.credentials
     uaccess.write_struct(
@@ -106,9 +114,13 @@ def sys_statx(task: Task, dirfd: int, path: int, flags: int, mask: int, pointer:
 @syscall(33, "str", "oct")
 def sys_access(task: Task, path: int, mode: int) -> int:
     """Tell whether a path exists and allows what is asked."""
+    return _access(task, AT_FDCWD, path, mode)
+
+
+def _access(task: Task, dirfd: int, path: int, mode: int) -> int:
     if mode & ~7:
         raise Errno(errno.EINVAL)
-    found = stat_path(task, path)
+    found = stat_path(task, path, dirfd)
     if mode & 2 and not found.mode & 0o200:
         raise Errno(errno.EACCES)
     if mode & 1 and not found.mode & 0o111:
@@ -119,4 +131,4 @@ def sys_access(task: Task, path: int, mode: int) -> int:
 @syscall(307, "dirfd", "str", "oct")
 def sys_faccessat(task: Task, dirfd: int, path: int, mode: int) -> int:
     """Like access()."""
-    return sys_access(task, path, mode)
+    return _access(task, dirfd, path, mode)

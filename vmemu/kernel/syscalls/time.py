@@ -108,7 +108,8 @@ def sys_times(task: Task, pointer: int) -> int:
     return clock_t(task.kernel.sched.now)
 
 
-def _read_timespec(task: Task, pointer: int, wide: bool) -> int:
+def read_timespec(task: Task, pointer: int, wide: bool) -> int:
+    """Read struct timespec, of 64-bit words if wide, in nanoseconds; Errno EINVAL, EFAULT."""
     seconds, nanoseconds = uaccess.read_struct(task.mm, pointer, "qq" if wide else "ii")
     if seconds < 0 or not 0 <= nanoseconds < NSEC_PER_SEC:
         raise Errno(errno.EINVAL)
@@ -134,8 +135,8 @@ def _sleep(task: Task, deadline: int, remaining: int, wide: bool) -> Blocking[in
 @syscall(162, "timespec", "ptr")
 def sys_nanosleep(task: Task, request: int, remaining: int) -> Blocking[int]:
     """Sleep in virtual time."""
-    length = _read_timespec(task, request, wide=False)
-    return (yield from _sleep(task, task.kernel.sched.now + length, remaining, False))
+    length = read_timespec(task, request, wide=False)
+    return (yield from _sleep(task, task.kernel.sched.deadline(length), remaining, False))
 
 
 def _clock_nanosleep(
@@ -143,15 +144,15 @@ def _clock_nanosleep(
 ) -> Blocking[int]:
     now = clock_now(task, clock)
     if clock not in (0, 1, 7):
-        raise Errno(errno.EINVAL if clock != 2 else errno.EOPNOTSUPP)
-    length = _read_timespec(task, request, wide)
+        raise Errno(errno.EOPNOTSUPP)
+    length = read_timespec(task, request, wide)
     if flags & _TIMER_ABSTIME:
-        deadline = task.kernel.sched.now + length - now
+        deadline = task.kernel.sched.deadline(length - now)
         try:
             return (yield from _sleep(task, deadline, 0, wide))
         except Interrupted:
             raise Interrupted(ERESTARTNOHAND) from None
-    return (yield from _sleep(task, task.kernel.sched.now + length, remaining, wide))
+    return (yield from _sleep(task, task.kernel.sched.deadline(length), remaining, wide))
 
 
 @syscall(267, "clock", "int", "timespec", "ptr")
@@ -193,7 +194,7 @@ def _set_alarm(task: Task, nanoseconds: int) -> int:
             task.alarm = None
             send_signal(task, SigInfo(Signal.SIGALRM, SI_KERNEL))
 
-        task.alarm = sched.timers.add(sched.now + nanoseconds, fire)
+        task.alarm = sched.timers.add(sched.deadline(nanoseconds), fire)
     return left
 
 
