@@ -19,12 +19,11 @@ import pytest
 FACTOR, CPU, WALL = 5, 10, 90  # seconds that every test has on top
 USUAL: dict[str, float] = json.loads(Path(os.environ["VMEMU_LIMITS"]).read_text())
 LAST = Path(os.environ["VMEMU_LAST"])
-MEMORY, FILE = 6 << 30, 1 << 30
+MEMORY = 6 << 30
 
 
 def pytest_configure() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE, FILE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

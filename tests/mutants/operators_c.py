@@ -96,7 +96,7 @@ class Function:
 
     def visit(self, node: Node) -> None:
         """Add the changes to a node and to what is below it."""
-        if node.type in PASSED_BY or node.is_missing:
+        if node.type in PASSED_BY or node.is_missing or defends(node):
             return
         if node.type == "call_expression" and callee(node) in ASSERTIONS - {"likely", "unlikely"}:
             return
@@ -158,7 +158,7 @@ class Function:
     def at_if_statement(self, node: Node) -> None:
         condition = node.child_by_field_name("condition")
         then = node.child_by_field_name("consequence")
-        if condition is None or then is None or text(condition).startswith("(BUG_ON("):
+        if condition is None or then is None:
             return
         self.put("condition", condition, "(1)")
         if not text(then).lstrip("{ \n\t").startswith("BUG("):
@@ -202,6 +202,15 @@ class Function:
         elif text(expression).startswith("(void)"):
             return
         self.put("deletion", node, ";")
+
+
+def defends(node: Node) -> bool:
+    """Whether a statement only says what to do after a bug, which a sound kernel never has."""
+    condition = node.child_by_field_name("condition") if node.type == "if_statement" else None
+    if condition is None or len(condition.named_children) != 1:
+        return False
+    (call,) = condition.named_children
+    return call.type == "call_expression" and callee(call) == "BUG_ON" and not has_effect(call)
 
 
 def callee(call: Node) -> str:

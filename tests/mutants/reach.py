@@ -6,11 +6,15 @@ calls ``__sanitizer_cov_trace_pc`` at the start of each, and from the core's own
 
 from __future__ import annotations
 
+import ast
 import bisect
+import difflib
+import hashlib
 import json
 import re
 import shutil
 import subprocess
+import sys
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,14 +33,15 @@ IGNORED = ("tests/mutants", "tests/bench")
 
 @dataclass
 class Reach:
-    """`lines` maps file and line to the tests that reach it, by number; a line without is known
-    to be code that no test reaches.
+    """`lines` maps file and line to the tests that reach it, by number; an empty list is code
+    that no test reaches.  `sources` are the files it speaks of, `digests` those of the tests.
     """
 
     tests: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     lines: dict[str, dict[int, list[int]]] = field(default_factory=dict)
-    tree: str = ""
+    sources: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
 
     def of(self, change: Change) -> list[int]:
         """The tests that reach a changed line."""
@@ -44,13 +49,8 @@ class Reach:
         last = change.line + change.new.count("\n")
         found = [line for line in range(change.line, last + 1) if line in known]
         if not found:  # a line of its own without code: what comes before it
-            before = [line for line in known if line < change.line]
-            if not before or not change.function:
-                return sorted(set().union(*known.values()))
-            found = [max(before)]
-        if change.file.endswith(".py") and not change.function.rpartition(".")[2].islower():
-            return sorted(set().union(*known.values()))  # a class's body, run at import
-        return sorted(set().union(*(known[line] for line in found)))
+            found = [max((line for line in known if line < change.line), default=0)]
+        return sorted(set().union(*(known.get(line, ()) for line in found)))
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""
@@ -65,6 +65,75 @@ class Reach:
             for file, known in raw["lines"].items()
         }
         return cls(**{**raw, "lines": lines})
+
+    def moved(self, sources: dict[str, str]) -> None:
+        """Follow the lines of sources that have changed; a new line is reached by the tests
+        that reach the one before it.
+        """
+        for file, known in self.lines.items():
+            old, new = self.sources.get(file), sources.get(file)
+            if old is None or new is None or old == new:
+                continue
+            there: dict[int, list[int]] = {}
+            matcher = difflib.SequenceMatcher(None, old.splitlines(), new.splitlines(), False)
+            before: list[int] = []
+            for _, i, j, k, n in matcher.get_opcodes():
+                equal = j - i == n - k
+                for line in range(k, n):
+                    at = i + line - k if equal else -1
+                    before = known.get(at + 1, []) if equal else before
+                    if not equal or at + 1 in known:
+                        there[line + 1] = before
+            self.lines[file] = there
+        self.sources = sources
+
+    def without(self, files: set[str]) -> Reach:
+        """What is left when the tests of some files are not counted."""
+        kept = [n for n, test in enumerate(self.tests) if test.partition("::")[0] not in files]
+        number = {old: new for new, old in enumerate(kept)}
+        lines = {
+            file: {line: [number[n] for n in tests if n in number] for line, tests in known.items()}
+            for file, known in self.lines.items()
+        }
+        return Reach(
+            [self.tests[n] for n in kept], [self.seconds[n] for n in kept], lines, self.sources
+        )
+
+    def add(self, other: Reach) -> None:
+        """Count the tests of another measurement, of the same sources, as well."""
+        first = len(self.tests)
+        self.tests += other.tests
+        self.seconds += other.seconds
+        for file, known in other.lines.items():
+            mine = self.lines.setdefault(file, {})
+            for line, tests in known.items():
+                mine[line] = mine.get(line, []) + [first + n for n in tests]
+
+
+def current(path: Path | None, sources: list[str], root: Path = ROOT) -> Reach:
+    """Which tests reach what: as measured before, and measured anew for tests that changed."""
+    reach = Reach.load(path) if path is not None and path.exists() else Reach()
+    texts = {file: (root / file).read_text() for file in sources}
+    digests = {
+        str(test.relative_to(root)): hashlib.sha256(test.read_bytes()).hexdigest()
+        for test in sorted((root / "tests").rglob("test_*.py"))
+        if not str(test.relative_to(root)).startswith(IGNORED)
+    }
+    stale = {file for file, digest in reach.digests.items() if digests.get(file) != digest}
+    fresh = [file for file, digest in digests.items() if reach.digests.get(file) != digest]
+    reach.moved(texts)
+    reach = reach.without(stale)
+    if fresh:
+        said = "all tests" if len(fresh) == len(digests) else " ".join(fresh)
+        print(f"measuring which lines are reached by {said}", file=sys.stderr, flush=True)
+        found, failed = measure(fresh)
+        for test in failed:
+            print(f"left out, it fails without any mutant: {test}", file=sys.stderr)
+        reach.add(found)
+    reach.sources, reach.digests = texts, digests
+    if path is not None:
+        reach.save(path)
+    return reach
 
 
 def measure(selection: list[str]) -> tuple[Reach, list[str]]:
@@ -106,11 +175,27 @@ def evaluate(directory: Path, blocks: dict[str, dict[int, set[int]]]) -> tuple[R
             for line, starts in known.items()
         }
     for file, contexts in json.loads((directory / "python.json").read_text()).items():
-        reach.lines[file] = {
-            int(line): sorted(set().union(*(by_context.get(name, ()) for name in names)))
-            for line, names in contexts.items()
-        }
+        found = python_lines((ROOT / file).read_text(), contexts, by_context)
+        if not any(found.values()):  # constants alone
+            found = {line: list(range(len(reach.tests))) for line in found}
+        reach.lines[file] = found
     return reach, failed
+
+
+def python_lines(
+    source: str, contexts: dict[str, list[str]], by_context: dict[str, list[int]]
+) -> dict[int, list[int]]:
+    """The tests that reach each line of a Python file; what runs at import serves them all."""
+    everybody = {
+        n for names in contexts.values() for name in names for n in by_context.get(name, ())
+    }
+    lines: dict[int, list[int]] = {
+        node.lineno: [] for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)
+    }
+    for line, names in contexts.items():
+        reached = set().union(*(by_context.get(name, ()) for name in names))
+        lines[int(line)] = sorted(everybody if "" in names else reached)
+    return lines
 
 
 def blocks_of_lines(extension: Path) -> dict[str, dict[int, set[int]]]:

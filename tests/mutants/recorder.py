@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import mmap
 import os
-import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -49,9 +48,9 @@ class Recorder:
         self.take()
         self.failed = False
         self.coverage.switch_context(item.nodeid)
-        began = time.monotonic()
+        began = sum(os.times()[:4])  # of this process and its children, whatever else runs
         result = yield
-        seconds = time.monotonic() - began
+        seconds = sum(os.times()[:4]) - began
         self.coverage.switch_context("")
         names = [name for name in getattr(item, "fixturenames", ()) if name in self.fixtures]
         blocks = set(self.take()).union(*(self.fixtures[name] for name in names))
@@ -87,8 +86,7 @@ class Recorder:
         data = self.coverage.get_data()
         lines = {
             os.path.relpath(file): {
-                line: [context for context in contexts if context]
-                for line, contexts in data.contexts_by_lineno(file).items()
+                line: list(contexts) for line, contexts in data.contexts_by_lineno(file).items()
             }
             for file in data.measured_files()
         }

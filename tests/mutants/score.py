@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from .change import Change, generate
 from .forge import ROOT
-from .reach import Reach, measure
+from .reach import Reach, current
 from .trial import NOTICED, SAME, SURVIVED, Trial, Verdict
 
 # Left out: the CPU emulator's glue, which tests/conformance holds against Unicorn, and the
@@ -133,6 +132,7 @@ def run(number: int, seed: int, options: Options) -> Result:
         for change, verdict in sample.drawn(journal.verdicts)
         if verdict is None or change.name in again
     ]
+    random.Random(seed).shuffle(todo)  # a part of the sample is then a sample as well
     if todo:
         reach = options.reach()
         kills: Counter[int] = Counter()
@@ -187,31 +187,9 @@ class Options:
     again: bool = False
 
     def reach(self) -> Reach:
-        """Which tests reach what: as measured for this tree before, or measured now."""
+        """Which tests reach what."""
         path = self.journal.with_name(f"{self.journal.name}.reach") if self.journal else None
-        tree = digest()
-        if path is not None and path.exists():
-            reach = Reach.load(path)
-            if reach.tree == tree:
-                return reach
-        print("measuring which tests reach which lines", file=sys.stderr, flush=True)
-        reach, failed = measure([])
-        reach.tree = tree
-        for test in failed:
-            print(f"left out, it fails without any mutant: {test}", file=sys.stderr)
-        if path is not None:
-            reach.save(path)
-        return reach
-
-
-def digest(root: Path = ROOT) -> str:
-    """What a measurement is good for: the sources, and the tests that were run."""
-    whole = hashlib.sha256()
-    for part in ("csrc", "vmemu", "guests", "tests", "docs"):
-        for path in sorted((root / part).rglob("*")):
-            if path.suffix in (".c", ".h", ".py", ".md") and "mutants" not in path.parts:
-                whole.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
-    return whole.hexdigest()
+        return current(path, sources())
 
 
 class Result:

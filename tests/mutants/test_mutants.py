@@ -64,6 +64,8 @@ static bool f(struct vmemu *m, int n)
 {
 \tBUG_ON(m, n < 0);
 \tBUG_ON(m, take(m));
+\tif (BUG_ON(m, !n))
+\t\treturn n > 0;
 \tif (n >= 8 && !g)
 \t\tlist_add(m, a, b);
 \treturn n;
