@@ -5,10 +5,16 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from vmemu.lab.compare import Comparison
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,6 +41,29 @@ def default_signals() -> None:
 
 
 default_signals()
+
+
+@pytest.fixture(scope="session")
+def compared() -> dict[str, Comparison]:
+    """Every scenario with its defaults under three schemes, measured once for all tests."""
+    from vmemu.lab.compare import compare
+    from vmemu.lab.scenarios import SCENARIOS
+
+    results = compare(SCENARIOS.values(), {}, ("anonmm", "anon_vma39", "anon_vma"))
+    return {result.scenario.name: result for result in results}
+
+
+@pytest.fixture(scope="session")
+def compare_printed() -> bytes:
+    """What ``vmemu compare`` prints, run once for all tests that need it."""
+    return subprocess.run(
+        [sys.executable, "-m", "vmemu", "compare"],
+        env={**os.environ, "PYTHONHASHSEED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=True,
+    ).stdout
 
 
 @pytest.fixture(scope="session")

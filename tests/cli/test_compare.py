@@ -78,9 +78,8 @@ def test_table_is_one_and_aligned(vmemu: Vmemu) -> None:
     assert all(row[column - 2 : column] == "  " for row in rows)
 
 
-def test_all_scenarios_are_as_predicted(vmemu: Vmemu) -> None:
-    done = vmemu("compare")
-    rows = done.out.splitlines()[1:]
+def test_all_scenarios_are_as_predicted(compare_printed: bytes) -> None:
+    rows = compare_printed.decode().splitlines()[1:]
     assert len(rows) == 2 * len(SCENARIOS)
     assert all(row.endswith("  yes") for row in rows)
 

@@ -15,6 +15,8 @@ sys.path.insert(0, str(ROOT / "docs"))
 import blocks  # noqa: E402
 import tables  # noqa: E402
 
+from vmemu.lab.compare import Comparison  # noqa: E402
+
 PAGES = blocks.pages()
 COMMAND = re.compile(r"`(vmemu|python) [^`]+`")
 NUMBER = re.compile(r"\**[\d.,]+\**")
@@ -48,7 +50,14 @@ def generated(path: Path) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("table", tables.TABLES)
-def test_tables_show_what_is_measured(table: str) -> None:
+def test_tables_show_what_is_measured(
+    table: str, compared: dict[str, Comparison], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def once(chosen: object, settings: object, schemes: object) -> list[Comparison]:
+        assert (settings, schemes) == ({}, ("anonmm", "anon_vma39", "anon_vma"))
+        return list(compared.values())
+
+    monkeypatch.setattr(tables, "compare", once)
     shown = [found[table] for path in PAGES if table in (found := generated(path))]
     assert shown, f"no page has the table {table}"
     for lines in shown:

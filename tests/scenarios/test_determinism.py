@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.unit.script import elf
+from vmemu import Machine
 
 
 def output(args: list[str], hash_seed: str) -> bytes:
@@ -24,7 +29,6 @@ def output(args: list[str], hash_seed: str) -> bytes:
 @pytest.mark.parametrize(
     "command",
     [
-        "compare --json",
         "compare fork-server --set R=8 --json --seed 5",
         "overhead --json --set K=64 --set M=8",
         "list --json",
@@ -40,12 +44,35 @@ def test_twice_the_same(command: str) -> None:
         json.loads(first.splitlines()[-1] if command.startswith("run") else first)
 
 
-def test_another_seed_is_another_run() -> None:
-    """AT_RANDOM differs, so the seed reaches the guest; its output does not show it."""
-    from vmemu import Machine
+def test_all_scenarios_twice_the_same(compare_printed: bytes) -> None:
+    assert output(["compare"], "2") == compare_printed
 
-    drawn = []
-    for seed in (1, 1, 2):
+
+# Walks the stack from argc to the auxiliary vector and writes the 16 bytes of AT_RANDOM.
+PRINT_AT_RANDOM = (
+    "89e6 ad"  # mov esi,esp; lodsd: argc
+    "ad 85c0 75fb"  # over argv and its NULL
+    "ad 85c0 75fb"  # over the environment and its NULL
+    "ad 83f819 ad 75f9"  # a type, AT_RANDOM is 25, and its value
+    "89c1 31db 43 ba10000000 b804000000 cd80"  # write(1, value, 16)
+    "31db 31c0 40 cd80"  # exit(0)
+)
+
+
+def test_another_seed_is_another_run(tmp_path: Path) -> None:
+    """AT_RANDOM as a guest finds it: the seed's, and random."""
+    program = tmp_path / "program"
+    program.write_bytes(elf(bytes.fromhex(PRINT_AT_RANDOM)))
+    program.chmod(0o755)
+
+    def printed(seed: int) -> bytes:
+        stdout = io.BytesIO()
         with Machine(ram="4M", seed=seed) as machine:
-            drawn.append(machine.kernel.random.randbytes(16))
-    assert drawn[0] == drawn[1] != drawn[2]
+            machine.spawn(program, stdout=stdout)
+            assert machine.run().exit_status == 0
+        return stdout.getvalue()
+
+    first, again, other = (printed(seed) for seed in (1, 1, 2))
+    assert len(first) == 16
+    assert first == again != other
+    assert len(set(first) | set(other)) > 8
