@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from script import BASE, COUNTER, SCRATCH, Script, snippet
 
-from vmemu.errors import ExecError, VmemuError
+from vmemu.errors import ExecError
 from vmemu.kernel.syscalls import SYSCALLS
 from vmemu.machine import Machine
 
-_SKIPPED = {1, 252, 29, 72, 179, 87, 115}  # exit, pause, sigsuspend; swapon takes host paths
+# exit, pause, sigsuspend; swapon takes host paths; sigreturn without a frame goes in circles.
+_SKIPPED = {1, 252, 29, 72, 179, 87, 115, 119, 173}
 _VALUES = [
     0, 1, 2, 3, 4, 5, 7, 8, 16, 17, 22, 64, 100, 101, 4095, 4096, 4097, 65536, 0x12, 0x22, 0x32,
     0x1000000, 0x7FFFFFFF, 0x80000000, 0xFFFFF000, 0xFFFFFFFE, 0xFFFFFFFF, 0xBFFFF000, 0xBFFFFFFF,
@@ -51,11 +52,11 @@ def test_random_system_calls(tmp_path: Path, seed: int) -> None:
     for _ in range(70):
         script.call(rng.choice(numbers), *(rng.choice(_VALUES) for _ in range(6)))
     script.end()
-    try:
-        rmap = rng.choice(["anonmm", "anon_vma"])
-        script.run(tmp_path, setup=_limited, ram="2M", swap="2M", rmap=rmap, seed=seed)
-    except (_Enough, VmemuError):
-        pass  # it goes round in circles, or waits for itself
+    for _ in range(50):  # whoever shares memory with a child that came this far goes on here
+        script.call(1)
+    rmap = rng.choice(["anonmm", "anon_vma"])
+    ran = script.run(tmp_path, setup=_limited, ram="2M", swap="2M", rmap=rmap, seed=seed)
+    assert ran.status is not None
 
 
 def test_random_program_files(tmp_path: Path, guest: Callable[[str], Path]) -> None:
