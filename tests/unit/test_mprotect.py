@@ -162,3 +162,12 @@ def test_ptes_follow(memory: Memory) -> None:
     assert error(mm, 0, 4, RW) == 0  # the next write finds out whether the page is shared
     assert [bool(bits(n) & lib._PAGE_RW) for n in range(4)] == [True, False, False, True]
     memory.verify(mm, 0, 4)
+
+
+def test_each_pte_is_changed_once(memory: Memory) -> None:
+    mm = memory.process()
+    memory.map(mm, 0, 8)
+    memory.fill(mm, 0, 6)
+    before = memory.core.counters()["protect_ptes"]
+    assert error(mm, 1, 7, R) == 0
+    assert memory.core.counters()["protect_ptes"] == before + 5

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from errno import ENOMEM
 from pathlib import Path
 
 import pytest
-from memory import PAGE, Memory
+from memory import PAGE, Memory, errno_of
 
 from vmemu.core import ffi, lib
 from vmemu.errors import ConfigError
@@ -204,3 +205,20 @@ def test_a_map_without_memory_is_refused(memory: Memory, tmp_path: Path) -> None
         memory.m.memalloc -= 1
         assert memory.free == 1
     assert lib.swap_total(memory.m) == 0
+
+
+@pytest.mark.parametrize("scheme", ["anonmm", "anon_vma"])
+def test_a_swapoff_that_fails_leaves_the_area_in_use(tmp_path: Path, scheme: str) -> None:
+    memory = Memory(scheme, ram=256)
+    area(memory, tmp_path / "swap", 512)
+    mm = memory.process()
+    memory.map(mm, 0, 300)
+    memory.fill(mm, 0, 300)  # more than RAM holds
+    used = lib.swap_used(memory.m)
+    assert used > 40
+    assert errno_of(memory.vm.swap.swapoff, str(tmp_path / "swap")) == ENOMEM
+    assert memory.m.swap[0].writeok == 1
+    assert [one.kind for one in memory.vm.swap.areas] == [0]
+    memory.verify(mm, 0, 300)
+    memory.check()
+    memory.close()
