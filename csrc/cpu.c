@@ -216,6 +216,7 @@ int cpu_run(struct vmemu *m)
 	struct cpu_state *cpu = m->cpu;
 	uint32_t eip = m->regs.eip;
 	enum cpu_trap trap;
+	enum cpu_exit met;
 	int err;
 
 	if (BUG_ON(m, !cpu->current || !m->current_mm))
@@ -228,6 +229,12 @@ int cpu_run(struct vmemu *m)
 	lockdep_path_ends(m, "the way back to user mode");
 	cpu_load_regs(m);
 	for (;;) {
+		if (cpu->exits_full)
+			cpu_forget_exits(m);
+		if (cpu->rewritten) {
+			cpu_code_written(m, cpu->rewritten);
+			cpu->rewritten = NULL;
+		}
 		if (m->nr_quarantine)
 			cpu_drop_code(m);
 		if (m->tlb_stale)
@@ -236,6 +243,13 @@ int cpu_run(struct vmemu *m)
 		cpu->phase = CPU_GUEST;
 		err = cpu->uc.emu_start(m->uc, eip, 0, 0, 0);
 		cpu->phase = CPU_IDLE;
+		met = cpu_stopped(m, err);
+		if (met == EXIT_PASSED) {
+			eip = m->regs.eip;
+			continue;
+		}
+		if (met == EXIT_REFUSED)
+			err = UC_ERR_INSN_INVALID;
 		trap = cpu->trap ? cpu->trap : stopped(m, err);
 		if (trap != TRAP_FAULT)
 			break;
@@ -254,6 +268,8 @@ int cpu_run(struct vmemu *m)
 			break;
 		}
 	}
+	/* What is loaded from here on must not depend on how the run ended. */
+	cpu->trap = TRAP_NONE;
 	if (trap == TRAP_FORBIDDEN)
 		trap = TRAP_EXCEPTION;
 	else

@@ -21,6 +21,7 @@ enum {
 	UC_ERR_OK = 0,
 	UC_ERR_INSN_INVALID = 10,
 	UC_TLB_VIRTUAL = 1,
+	UC_CPU_X86_SANDYBRIDGE = 17,
 	UC_X86_INS_IN = 218,
 	UC_X86_INS_OUT = 500,
 	UC_X86_INS_RDTSC = 608,
@@ -69,6 +70,8 @@ enum {
 #define UC_CTL_WRITE(request, nr) ((request) | (nr) << 26 | 1 << 30)
 enum {
 	CTL_USE_EXITS = UC_CTL_WRITE(4, 1),
+	CTL_EXITS = UC_CTL_WRITE(6, 2),
+	CTL_CPU_MODEL = UC_CTL_WRITE(7, 1),
 	CTL_REMOVE_CACHE = UC_CTL_WRITE(9, 2),
 	CTL_TB_FLUSH = UC_CTL_WRITE(10, 0),
 	CTL_TLB_FLUSH = UC_CTL_WRITE(11, 0),
@@ -171,6 +174,15 @@ enum cpu_phase {
 	CPU_DROP,  /* cached blocks are removed through the kernel window */
 };
 
+struct cpu_exits;
+
+/* What cpu_at_exit() found. */
+enum cpu_exit {
+	EXIT_NONE,    /* the engine stopped for another reason */
+	EXIT_PASSED,  /* it goes on from here */
+	EXIT_REFUSED, /* an instruction that is not to be executed: #UD */
+};
+
 struct cpu_state {
 	struct uc_functions uc;
 	void *boot_context;        /* ring 3, flat segments, nothing executed */
@@ -182,9 +194,13 @@ struct cpu_state {
 	volatile uint32_t stop; /* cpu_request_stop() */
 	uint32_t slice;         /* blocks; 0 = no preemption */
 	uint64_t blocks_left;
-	size_t hook_block;     /* 0 = not installed */
-	uint32_t tlb_misses;   /* since the TLB was last flushed */
-	uint32_t tlb_grow_at;  /* it is made to grow at so many */
+	struct cpu_exits *exits;
+	bool exits_full; /* cpu_forget_exits() is due */
+	struct page
+		*rewritten;   /* a store to fetched code waits for its blocks */
+	size_t hook_block;    /* 0 = not installed */
+	uint32_t tlb_misses;  /* since the TLB was last flushed */
+	uint32_t tlb_grow_at; /* it is made to grow at so many */
 	void *values[NR_REGS]; /* into m->regs */
 };
 
@@ -196,6 +212,20 @@ int cpu_user_byte(struct vmemu *, kulong address); /* -1 = not mapped */
 
 /* cpu_insn.c: from the noted registers; may turn a read into a write */
 uint32_t cpu_fault_address(struct vmemu *, uint32_t page, uint32_t *access);
+/* Does the instruction read a descriptor in this page, and not an operand? */
+bool cpu_reads_descriptor(struct vmemu *, uint32_t page);
+
+/* cpu_exits.c */
+bool cpu_exits_init(struct vmemu *); /* false: no memory */
+void cpu_exits_free(struct vmemu *);
+/* Code of this frame is fetched at an address; false: no room, forget first. */
+bool cpu_look_at_code(struct vmemu *, kulong address, struct page *);
+/* It has been, and is written now; the same. */
+bool cpu_code_may_change(struct vmemu *, kulong address, struct page *);
+void cpu_forget_exits(struct vmemu *);
+/* Nobody fetches from this absent page: the engine looks at its exits. */
+bool cpu_exit_absent(struct vmemu *, kulong page);
+enum cpu_exit cpu_stopped(struct vmemu *, int err);
 
 /* cpu_state.c */
 void cpu_store_regs(struct vmemu *);    /* engine -> m->regs */

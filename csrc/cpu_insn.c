@@ -305,3 +305,69 @@ uint32_t cpu_fault_address(struct vmemu *m, uint32_t page, uint32_t *access)
 	}
 	return implied(m, &insn, page, *access);
 }
+
+/* May an operand of up to so many bytes reach into the page? */
+static bool reaches(uint32_t operand, uint32_t bytes, uint32_t page)
+{
+	return operand - page < PAGE_SIZE || page - operand < bytes;
+}
+
+/* Does it make the CPU read a descriptor, other than by a trap? */
+static bool loads_segment(const struct insn *insn, bool *pops)
+{
+	*pops = false;
+	if (insn->two_byte)
+		switch (insn->opcode) {
+		case 0x00: /* verr, verw; the others are ring 0's */
+			return insn->reg == 4 || insn->reg == 5;
+		case 0x02: /* lar, lsl */
+		case 0x03:
+		case 0xb2: /* lss, lfs, lgs */
+		case 0xb4:
+		case 0xb5:
+			return true;
+		case 0xa1: /* pop fs, gs */
+		case 0xa9:
+			*pops = true;
+			return true;
+		default:
+			return false;
+		}
+	switch (insn->opcode) {
+	case 0x8e: /* mov to a segment register */
+	case 0x9a: /* far call, jump */
+	case 0xea:
+	case 0xc4: /* les, lds */
+	case 0xc5:
+		return true;
+	case 0xff: /* far call, jump */
+		return insn->memory && (insn->reg == 3 || insn->reg == 5);
+	case 0x07: /* pop es, ss, ds */
+	case 0x17:
+	case 0x1f:
+	case 0xca: /* far return, iret */
+	case 0xcb:
+	case 0xcf:
+		*pops = true;
+		return true;
+	}
+	return false;
+}
+
+/*
+ * User code has no business in the GDT's page, but what it does to segments
+ * makes the CPU read it.  Operands come first: if one may be there, this is it.
+ */
+bool cpu_reads_descriptor(struct vmemu *m, uint32_t page)
+{
+	enum { FAR_POINTER = 6, FAR_FRAME = 20 };
+	struct insn insn = { .at = m->regs.eip };
+	bool pops;
+
+	decode(m, &insn);
+	if (!loads_segment(&insn, &pops))
+		return false;
+	if (pops)
+		return !reaches(m->regs.esp, FAR_FRAME, page);
+	return !insn.memory || !reaches(insn.operand, FAR_POINTER, page);
+}

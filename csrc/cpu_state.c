@@ -377,13 +377,20 @@ int cpu_init(struct vmemu *m, void *const *functions)
 	memcpy(&cpu->uc, functions, sizeof(cpu->uc));
 	for (i = 0; i < NR_REGS; i++)
 		cpu->values[i] = (uint32_t *)&m->regs + i;
-	err = cpu->uc.open(UC_ARCH_X86, UC_MODE_32, &m->uc);
+	err = cpu_exits_init(m) ? 0 : -1;
+	if (!err)
+		err = cpu->uc.open(UC_ARCH_X86, UC_MODE_32, &m->uc);
 	if (err) {
+		cpu_exits_free(m);
 		free(cpu);
 		m->cpu = NULL;
 		return err;
 	}
-	err = cpu->uc.ctl(m->uc, CTL_TLB_TYPE, UC_TLB_VIRTUAL);
+	/* One CPU for all hosts, and none that hands the host's random numbers
+	 * on: this one has no rdrand and no rdseed.  Comes before all else. */
+	err = cpu->uc.ctl(m->uc, CTL_CPU_MODEL, UC_CPU_X86_SANDYBRIDGE);
+	if (!err)
+		err = cpu->uc.ctl(m->uc, CTL_TLB_TYPE, UC_TLB_VIRTUAL);
 	/* No exit address: with `until` 0, a jump to 0 would just stop. */
 	if (!err)
 		err = cpu->uc.ctl(m->uc, CTL_USE_EXITS, 1);
@@ -410,6 +417,7 @@ void cpu_exit(struct vmemu *m)
 	if (cpu->boot_context)
 		cpu->uc.context_free(cpu->boot_context);
 	cpu->uc.close(m->uc);
+	cpu_exits_free(m);
 	free(cpu);
 	m->cpu = NULL;
 	m->uc = NULL;

@@ -17,9 +17,18 @@ static bool grant(struct uc_tlb_entry *entry, uint64_t paddr, uint32_t perms)
 	return true;
 }
 
+/* Is the instruction that is being executed in this page, or reaches into it? */
+static bool executes_here(struct vmemu *m, uint32_t page_address)
+{
+	uint32_t eip = cpu_note_regs(m);
+
+	return ((eip & PAGE_MASK) == page_address) ||
+	       ((eip + 14) & PAGE_MASK) == page_address;
+}
+
 /* Does the present pte answer this access? */
-static bool fill(struct vmemu *m, pte_t *pte, uint32_t access,
-		 struct uc_tlb_entry *entry)
+static bool fill(struct vmemu *m, pte_t *pte, uint32_t page_address,
+		 uint32_t access, struct uc_tlb_entry *entry)
 {
 	struct page *page = m->mem_map + pte_pfn(*pte);
 	uint32_t perms = UC_PROT_READ;
@@ -30,12 +39,21 @@ static bool fill(struct vmemu *m, pte_t *pte, uint32_t access,
 			return false;
 		*pte |= _PAGE_ACCESSED | _PAGE_DIRTY;
 		perms |= UC_PROT_WRITE;
-		if (page_executed(page))
+		if (unlikely(page_executed(page))) {
+			if (!executes_here(m, page_address)) {
+				m->cpu->rewritten = page;
+				break;
+			}
 			perms |= UC_PROT_EXEC;
+			if (!cpu_code_may_change(m, page_address, page))
+				m->cpu->exits_full = true;
+		}
 		break;
 	case ACCESS_FETCH:
 		*pte |= _PAGE_ACCESSED;
 		perms |= UC_PROT_EXEC;
+		if (!cpu_look_at_code(m, page_address, page))
+			m->cpu->exits_full = true;
 		if (!page_executed(page)) {
 			page->flags |= PG_arch_1;
 			/* Another entry may let stores through unwatched. */
@@ -63,27 +81,6 @@ int cpu_user_byte(struct vmemu *m, kulong address)
 	if (!pte || !(*pte & _PAGE_PRESENT))
 		return -1;
 	return m->ram[(*pte & PAGE_MASK) + (address & ~PAGE_MASK)];
-}
-
-/* Is the guest at an instruction that makes the CPU read a descriptor? */
-static bool loads_segment(struct vmemu *m)
-{
-	static const char prefixes[] =
-		"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3";
-	static const char opcodes[] =
-		"\x07\x17\x1f\x8e\x9a\xc4\xc5\xca\xcb\xcf\xea\xff";
-	static const char opcodes_0f[] = "\x02\x03\xa1\xa9\xb2\xb4\xb5";
-	uint32_t eip = cpu_note_regs(m);
-	int byte;
-
-	do
-		byte = cpu_user_byte(m, eip++);
-	while (byte > 0 && strchr(prefixes, byte));
-	if (byte == 0x0f) {
-		byte = cpu_user_byte(m, eip);
-		return byte == 0 || (byte > 0 && strchr(opcodes_0f, byte));
-	}
-	return byte > 0 && strchr(opcodes, byte);
 }
 
 /*
@@ -116,7 +113,8 @@ static bool fill_kernel(struct vmemu *m, uint32_t address, uint32_t access,
 		return paddr == GDT_PFN * PAGE_SIZE &&
 		       grant(entry, paddr, UC_PROT_ALL);
 	case CPU_GUEST:
-		if (access != ACCESS_READ || !loads_segment(m))
+		cpu_note_regs(m);
+		if (access != ACCESS_READ || !cpu_reads_descriptor(m, address))
 			return false;
 		/* fallthrough */
 	case CPU_IDLE:
@@ -171,7 +169,8 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 
 	(void)uc;
 	count(m, CNT_tlb_fill);
-	if (unlikely(m->cpu->trap == TRAP_FORBIDDEN))
+	if (unlikely(m->cpu->trap == TRAP_FORBIDDEN) &&
+	    m->cpu->phase == CPU_GUEST)
 		return false;
 	if (unlikely(page >= TASK_SIZE)) {
 		if (fill_kernel(m, page, access, entry))
@@ -186,8 +185,10 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 	for (tries = 0;; tries++) {
 		pte = pte_lookup(m, m->current_mm, page);
 		if (likely(pte && *pte & _PAGE_PRESENT) &&
-		    likely(fill(m, pte, access, entry)))
+		    likely(fill(m, pte, page, access, entry)))
 			break;
+		if (access == ACCESS_FETCH && cpu_exit_absent(m, page))
+			return false;
 		m->fault_address = page;
 		m->fault_access = access;
 		m->fault_inexact = 1;
@@ -207,7 +208,8 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 		count(m, CNT_fault_hook);
 	}
 	/* The instruction waits until the TLB is flushed or kswapd has run. */
-	if (unlikely(m->tlb_stale || (tries && m->want_kswapd)))
+	if (unlikely(m->tlb_stale || m->cpu->exits_full || m->cpu->rewritten ||
+		     (tries && m->want_kswapd)))
 		return refuse(m, FAULT_MINOR);
 	if (unlikely(++m->cpu->tlb_misses >= m->cpu->tlb_grow_at))
 		grow_tlb(m);

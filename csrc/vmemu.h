@@ -94,6 +94,8 @@ enum page_flag_bits {
 	PG_pgtable = 1 << 24, /* vmemu: a page directory or page table */
 	PG_buddy = 1 << 25,   /* vmemu: on the free list */
 	PG_vmalloc = 1 << 26, /* vmemu: holds a piece of a swap map */
+	PG_exits = 1 << 27,   /* vmemu: code in which the engine has to stop */
+	PG_rewritten = 1 << 28, /* vmemu: written after code was fetched */
 };
 
 struct list_head {

@@ -197,14 +197,15 @@ def test_tls_belongs_to_the_task(board: Board) -> None:
     assert board.regs.ebx == 1
 
 
-def test_a_segment_keeps_its_base_until_it_is_loaded_again(board: Board) -> None:
+def test_a_changed_descriptor_counts_at_once(board: Board) -> None:
+    """The CPU keeps what it loaded; segments that name the entry are loaded again for it."""
     board.poke(DATA, b"\1")
     board.poke(DATA + 0x100, b"\2")
     board.cpu.set_tls(board.context, 6, UserDesc(DATA, 0xFFFFF))
     board.asm("mov $0x33, %eax; mov %eax, %gs; int $0x80; mov %gs:0, %ebx" + END)
     board.cpu.set_tls(board.context, 6, UserDesc(DATA + 0x100, 0xFFFFF))
     board.go()
-    assert board.regs.ebx == 1
+    assert board.regs.ebx == 2
     board.asm("mov $0x33, %eax; mov %eax, %gs; mov %gs:0, %ebx" + END)
     assert board.regs.ebx == 2
 
