@@ -136,6 +136,9 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 		if (!m->ring)
 			goto fail_ram;
 	}
+	m->stamps = calloc(ram_bytes / 64, sizeof(*m->stamps));
+	if (!m->stamps)
+		goto fail_ram;
 	m->ring_size = ring_size;
 	m->ram_size = ram_bytes;
 	m->nr_frames = (uint32_t)(ram_bytes >> PAGE_SHIFT);
@@ -157,6 +160,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 	return m;
 
 fail_ram:
+	free(m->ring);
 	munmap(m->ram, ram_bytes);
 fail:
 	free(m);
@@ -177,6 +181,7 @@ void vmemu_free(struct vmemu *m)
 			close(m->file_fd[i]);
 	munmap(m->ram, m->ram_size);
 	free(m->ring);
+	free(m->stamps);
 	free(m);
 }
 

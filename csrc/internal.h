@@ -298,11 +298,19 @@ void vma_rb_erase(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
 
 /* rmap.c, for the schemes' walkers */
 enum rmap_walk { WALK_REFERENCED, WALK_UNMAP };
+int walk_file(struct vmemu *, struct page *, enum rmap_walk);
 int page_referenced_one(struct vmemu *, struct page *, struct mm_struct *,
 			kulong address, uint32_t *mapcount);
 int try_to_unmap_one(struct vmemu *, struct page *, struct mm_struct *,
 		     struct vm_area_struct *, kulong address);
 struct page *make_private_copy(struct vmemu *, struct page *);
+
+/* rmap_check.c */
+void rmap_found(struct vmemu *, const struct mm_struct *, kulong address);
+void stamp_anon(
+	struct vmemu *, const struct vm_area_struct *,
+	const struct vm_area_struct *in_place_of); /* NULL: at the front */
+void stamp_file(struct vmemu *, const struct vm_area_struct *);
 
 /* filemap.c */
 struct page *filemap_nopage(struct vmemu *, struct vm_area_struct *,

@@ -85,6 +85,10 @@ int page_referenced_one(struct vmemu *m, struct page *page,
 	int referenced = 0;
 	pte_t *pte;
 
+	if (unlikely(m->finding)) {
+		rmap_found(m, mm, address);
+		return 0;
+	}
 	if (!ptl_trylock_short(m, mm))
 		return 0;
 	pte = page_check_address(m, page, mm, address);
@@ -178,6 +182,10 @@ int try_to_unmap_one(struct vmemu *m, struct page *page, struct mm_struct *mm,
 	int ret = SWAP_AGAIN;
 	pte_t *pte;
 
+	if (unlikely(m->finding)) {
+		rmap_found(m, mm, address);
+		return SWAP_AGAIN;
+	}
 	if (unlikely(m->mutations & MUTATE_b)) {
 		if (!vma)
 			vma = find_vma_prev(m, mm, address, NULL);
@@ -207,7 +215,7 @@ int try_to_unmap_one(struct vmemu *m, struct page *page, struct mm_struct *mm,
 
 /* ---- file pages: every vma on the file's list, 2.6.6 style ------------------ */
 
-static int walk_file(struct vmemu *m, struct page *page, enum rmap_walk walk)
+int walk_file(struct vmemu *m, struct page *page, enum rmap_walk walk)
 {
 	struct address_space *mapping = HOST(m, address_space, page->mapping);
 	kptr head = kaddr(m, &mapping->i_mmap), k;

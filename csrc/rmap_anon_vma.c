@@ -41,6 +41,7 @@ static void list_vma(struct vmemu *m, struct vm_area_struct *vma)
 
 	owned(m, anon_vma_list, a);
 	list_add(m, &vma->anon_vma_node, &a->head);
+	stamp_anon(m, vma, NULL);
 }
 
 void anon_vma_link(struct vmemu *m, struct vm_area_struct *vma)
@@ -74,6 +75,7 @@ void anon_vma_absorb(struct vmemu *m, struct vm_area_struct *into,
 	owned(m, anon_vma_list, a);
 	list_add(m, &into->anon_vma_node,
 		 all ? (struct list_head *)&other->anon_vma_node : &a->head);
+	stamp_anon(m, into, all ? other : NULL);
 	spin_unlock(m, LOCK_anon_vma, &a->lock);
 }
 

@@ -144,6 +144,13 @@ struct vm_area_struct *detach_vmas(struct vmemu *m, struct mm_struct *mm)
 	return first;
 }
 
+static void add_to_file(struct vmemu *m, struct vm_area_struct *vma,
+			struct address_space *mapping)
+{
+	list_add_tail(m, &vma->shared.list, &mapping->i_mmap);
+	stamp_file(m, vma);
+}
+
 void vma_file_link(struct vmemu *m, struct vm_area_struct *vma)
 {
 	struct address_space *mapping;
@@ -153,7 +160,7 @@ void vma_file_link(struct vmemu *m, struct vm_area_struct *vma)
 	mapping = HOST(m, address_space, vma->vm_file);
 	spin_lock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 	owned(m, i_mmap, mapping);
-	list_add_tail(m, &vma->shared.list, &mapping->i_mmap);
+	add_to_file(m, vma, mapping);
 	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 }
 
@@ -239,7 +246,7 @@ static void file_list(struct vmemu *m, struct vm_area_struct *vma, bool add)
 	mapping = HOST(m, address_space, vma->vm_file);
 	owned(m, i_mmap, mapping);
 	if (add)
-		list_add_tail(m, &vma->shared.list, &mapping->i_mmap);
+		add_to_file(m, vma, mapping);
 	else
 		list_del(m, &vma->shared.list);
 }

@@ -423,6 +423,12 @@ struct candidate {    /* where a page may be mapped */
 	kulong address;
 };
 
+/* When a vma came onto its lists; for machine.check(), not for the guest. */
+struct list_stamps {
+	uint32_t anon; /* 2.6.7's anon_vma: the newest first */
+	uint32_t file; /* the newest last */
+};
+
 enum overcommit { OVERCOMMIT_GUESS, OVERCOMMIT_ALWAYS, OVERCOMMIT_NEVER };
 
 enum gfp_bits {
@@ -588,6 +594,7 @@ struct explore_step {
 
 struct vmemu;
 struct explorer;
+struct rmap_finding;
 
 struct rmap_ops {
 	const char *name;
@@ -676,6 +683,9 @@ struct vmemu {
 	struct swap_run swap_writes; /* not yet sent, see swap_io.c */
 	struct page *swap_write_pages[SWAP_CLUSTER_MAX];
 
+	struct rmap_finding *finding; /* while check() asks a walk */
+	struct list_stamps *stamps;   /* by place of the vma in RAM */
+	uint32_t next_stamp;
 	struct candidate *candidates; /* Python's, valid during one walk */
 
 	char bug[512]; /* first inconsistency found by the core, or "" */
@@ -888,6 +898,11 @@ void page_add_file_rmap(struct vmemu *, struct page *);
 void page_remove_rmap(struct vmemu *, struct page *);
 int page_referenced(struct vmemu *, struct page *);
 int try_to_unmap(struct vmemu *, struct page *); /* enum swap_result */
+/* rmap_check.c: pages are mapped where[i], frame pfn[i], in order of frames: the
+ * first that page_referenced(), or try_to_unmap(), would not find; n = none. */
+uint32_t rmap_missing(struct vmemu *, const struct candidate *where,
+		      const uint32_t *pfn, uint32_t n, int unmap);
+struct list_stamps list_stamps(struct vmemu *, const struct vm_area_struct *);
 int anonmm_init(struct vmemu *, struct mm_struct *);
 int anonmm_dup(struct vmemu *, struct mm_struct *child,
 	       struct mm_struct *parent);

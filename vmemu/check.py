@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vmemu.check_rmap import check_files, check_walks
 from vmemu.core import CACHES, PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, Core, ffi, lib
 from vmemu.errors import KernelBug
 from vmemu.frames import PTE_PRESENT, mem_map, user_ptes
@@ -41,6 +42,7 @@ class Survey:
     mapcount: Any = None
     swap_refs: Counter[int] = field(default_factory=Counter)
     anon: dict[int, list[Mapping]] = field(default_factory=dict)  # by pfn
+    file: dict[int, list[Mapping]] = field(default_factory=dict)  # the same of files' pages
     vmas: list[Any] = field(default_factory=list)
     pages: Any = None
 
@@ -52,6 +54,10 @@ class Survey:
     def fail(self, problem: str) -> None:
         """Note a problem."""
         self.problems.append(problem)
+
+    def list_of(self, head: Any, kind: str, *member: str) -> list[Any]:
+        """The objects on a ``struct list_head`` of guest RAM, with its links verified."""
+        return _list(self.vm.core, head, kind, *member)
 
 
 def check_machine(vm: MemoryManager) -> None:
@@ -69,7 +75,10 @@ def check_machine(vm: MemoryManager) -> None:
     _check_lru(survey)
     _check_slabs(survey)
     _check_swap(survey)
+    check_files(survey)
     vm.rmap.check(survey)
+    if not survey.problems:  # else walks may lead anywhere
+        check_walks(survey)
     vm.core.check_bug()
     if survey.problems:
         shown = "; ".join(survey.problems[:12])
@@ -79,16 +88,16 @@ def check_machine(vm: MemoryManager) -> None:
         )
 
 
-def _list(core: Core, head: Any, kind: str, member: str) -> list[Any]:
+def _list(core: Core, head: Any, kind: str, *member: str) -> list[Any]:
     """The objects on a ``struct list_head`` of guest RAM, with its links verified."""
-    offset = ffi.offsetof(kind, member)
+    offset = ffi.offsetof(kind, *member)
     found: list[Any] = []
     start, at = core.kaddr(ffi.addressof(head)), head.next
     previous = start
     while at != start:
         node = ffi.cast("struct list_head *", core.base + at)
         if node.prev != previous or len(found) > core.m.nr_frames * 64:
-            raise KernelBug(f"list of {kind}.{member} at {start:#x} is broken at {at:#x}")
+            raise KernelBug(f"list of {kind}.{'.'.join(member)} at {start:#x} is broken at {at:#x}")
         found.append(ffi.cast(f"{kind} *", core.base + at - offset))
         previous, at = at, node.next
     return found
@@ -171,8 +180,8 @@ def _check_ptes(survey: Survey, mm: Mm, vmas: list[Any]) -> None:
             continue
         rss += 1
         survey.mapcount[pfn] += 1
-        if page["flags"] & lib.PG_anon:
-            survey.anon.setdefault(pfn, []).append(Mapping(mm, vma, address))
+        pages = survey.anon if page["flags"] & lib.PG_anon else survey.file
+        pages.setdefault(pfn, []).append(Mapping(mm, vma, address))
         if pte & lib._PAGE_RW and page["mapcount"] > 1:
             survey.fail(f"page {pfn} is shared and writable at {address:#x}")
     survey.expect(f"mm {mm.kaddr:#x} rss", mm.ptr.rss, rss)

@@ -143,10 +143,7 @@ def test_one_frame_at_two_addresses() -> None:
         code = START + LEAKING["fxch"] * 600 + END
         board.poke(DATA, code)
         board.map(CODE, board.pte(DATA) >> 12, RW)
-        for at in (DATA, CODE):
-            if board.go(at, esp=STACK + 0x800) is not Trap.SYSCALL:
-                return False
-        return True
+        return all(board.go(at, esp=STACK + 2048) is Trap.SYSCALL for at in (DATA, CODE))
 
     survives(both)
 

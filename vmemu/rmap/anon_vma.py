@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from vmemu.check_rmap import check_order
 from vmemu.core import PAGE_SHIFT, Core, ffi, lib
 from vmemu.rmap.base import RmapScheme
 
@@ -22,6 +23,7 @@ class AnonVma(RmapScheme):
     walker: ClassVar[str] = "anon_vma"
     summary: ClassVar[str] = "Andrea Arcangeli: one object per anonymous area (rmap 40, 2.6.7)"
     anon_pgoff_matters: ClassVar[bool] = True
+    finds_anon: ClassVar[bool] = True
     caches: ClassVar[tuple[str, ...]] = ("anon_vma",)
     #: Whether a first fault adopts a neighbour's anon_vma (rmap 40) or not (rmap 39).
     find_mergeable: ClassVar[bool] = True
@@ -111,22 +113,13 @@ class AnonVma(RmapScheme):
             if vma.anon_vma:
                 users.setdefault(vma.anon_vma, set()).add(core.kaddr(vma))
         for kptr, expected in users.items():
-            if self._listed(kptr, len(expected)) != expected:
+            head = ffi.cast("struct anon_vma *", core.base + kptr).head
+            areas = survey.list_of(head, "struct vm_area_struct", "anon_vma_node")
+            if {core.kaddr(vma) for vma in areas} != expected or len(areas) != len(expected):
                 survey.fail(f"the list of anon_vma {kptr:#x} is not its {len(expected)} vmas")
+            check_order(survey, f"anon_vma {kptr:#x}", areas, "anon")
         active = core.m.k.caches[lib.CACHE_anon_vma].nr_active
         survey.expect("anon_vmas", active, len(users))
-
-    def _listed(self, kptr: int, expected: int) -> set[int]:
-        """kptrs of the vmas on an anon_vma's list, cut off when there are too many."""
-        core = self.core
-        offset = ffi.offsetof("struct vm_area_struct", "anon_vma_node")
-        head = ffi.cast("struct anon_vma *", core.base + kptr).head
-        start, at = core.kaddr(ffi.addressof(head)), head.next
-        found: set[int] = set()
-        while at != start and len(found) <= expected:
-            found.add(at - offset)
-            at = ffi.cast("struct list_head *", core.base + at).next
-        return found
 
 
 class AnonVma39(AnonVma):

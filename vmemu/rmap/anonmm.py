@@ -19,6 +19,7 @@ class Anonmm(RmapScheme):
 
     name: ClassVar[str] = "anonmm"
     walker: ClassVar[str] = "anonmm"
+    finds_anon: ClassVar[bool] = True
     summary: ClassVar[str] = "Hugh Dickins: one object per mm, pages keep their address (rmap 37)"
     caches: ClassVar[tuple[str, ...]] = ("anonmm",)
 

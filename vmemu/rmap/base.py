@@ -31,6 +31,8 @@ class RmapScheme:
     summary: ClassVar[str] = "no reverse map: anonymous pages cannot be swapped (rmap 38)"
     #: Whether anonymous areas merge only when their offsets continue each other.
     anon_pgoff_matters: ClassVar[bool] = False
+    #: Whether its walks find every mapping of an anonymous page.
+    finds_anon: ClassVar[bool] = False
     #: The slab caches of the scheme's own objects.
     caches: ClassVar[tuple[str, ...]] = ()
 

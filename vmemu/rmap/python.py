@@ -35,6 +35,7 @@ class PythonScheme(RmapScheme):
     """
 
     walker: ClassVar[str] = "python"
+    finds_anon: ClassVar[bool] = True
     caches: ClassVar[tuple[str, ...]] = ("python_rmap",)
 
     def __init__(self, core: Core) -> None:

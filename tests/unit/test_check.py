@@ -1,0 +1,206 @@
+"""machine.check() fails, by name, on each of what it recomputes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from memory import BASE, FIXED, PAGE, PRIVATE, SCHEMES, Memory, R
+
+from vmemu.core import ffi, lib
+from vmemu.errors import KernelBug
+from vmemu.fs.inode import Inode
+from vmemu.mm import Mm, do_mmap, dup_mmap
+
+WALKS = {"page_referenced": "referenced", "try_to_unmap": "unmap"}
+
+
+@pytest.fixture(params=SCHEMES)
+def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
+    """Nothing is checked at the end: the tests break what is checked."""
+    memory = Memory(request.param)
+    yield memory
+    memory.close()
+
+
+@pytest.fixture
+def family(memory: Memory) -> tuple[Mm, Mm, Mm]:
+    """A parent and two children, which share four pages and have one each of their own."""
+    parent = memory.process()
+    memory.map(parent, 0, 4)
+    memory.fill(parent, 0, 4)
+    children = dup_mmap(parent), dup_mmap(parent)
+    memory.map(parent, 8, 1)
+    memory.fill(parent, 8, 1)
+    memory.check()
+    return parent, *children
+
+
+@pytest.fixture
+def mapped(memory: Memory, tmp_path: Path) -> tuple[Inode, Mm, Mm]:
+    """A file of three pages, mapped by a process at two places and by its child."""
+    path = tmp_path / "file"
+    path.write_bytes(b"".join(bytes([n]) * PAGE for n in range(3)))
+    inode = Inode(memory.vm, str(path))
+    mm = memory.process()
+    for page in (0, 8):
+        do_mmap(mm, BASE + page * PAGE, 3 * PAGE, R, PRIVATE | FIXED, inode)
+        mm.read(BASE + page * PAGE, 3 * PAGE)
+    child = dup_mmap(mm)
+    memory.check()
+    return inode, mm, child
+
+
+def broken(memory: Memory, message: str) -> None:
+    with pytest.raises(KernelBug, match=message):
+        memory.check()
+
+
+def page_at(memory: Memory, mm: Mm, page: int) -> Any:
+    return memory.core.page(lib.pte_value(memory.m, mm.ptr, BASE + page * PAGE) >> 12)
+
+
+def unlink(memory: Memory, node: Any) -> None:
+    """Take a ``struct list_head`` off its list, wherever it stands."""
+    base = memory.core.base
+    ffi.cast("struct list_head *", base + node.prev).next = node.next
+    ffi.cast("struct list_head *", base + node.next).prev = node.prev
+
+
+def link_last(memory: Memory, node: Any, head: Any) -> None:
+    core = memory.core
+    node.prev, node.next = head.prev, core.kaddr(ffi.addressof(head))
+    ffi.cast("struct list_head *", core.base + head.prev).next = core.kaddr(ffi.addressof(node))
+    head.prev = core.kaddr(ffi.addressof(node))
+
+
+def anon_list(memory: Memory, mm: Mm) -> tuple[Any, Any]:
+    """The first area's node, and the head of its anon_vma's list."""
+    vma = next(iter(mm.vmas()))
+    head = ffi.cast("struct anon_vma *", memory.core.base + vma.anon_vma).head
+    return vma.anon_vma_node, head
+
+
+needs_anon_vma = pytest.mark.parametrize("memory", ["anon_vma39", "anon_vma"], indirect=True)
+
+
+@needs_anon_vma
+def test_an_area_off_its_anon_vma(memory: Memory, family: tuple[Mm, Mm, Mm]) -> None:
+    node, _ = anon_list(memory, family[1])
+    unlink(memory, node)
+    broken(memory, "the list of anon_vma 0x[0-9a-f]+ is not its 3 vmas")
+
+
+@needs_anon_vma
+@pytest.mark.parametrize("who", [1, 2])
+def test_an_area_in_a_wrong_place_of_it(
+    memory: Memory, family: tuple[Mm, Mm, Mm], who: int
+) -> None:
+    node, head = anon_list(memory, family[who])
+    unlink(memory, node)
+    link_last(memory, node, head)
+    broken(memory, "the areas of anon_vma 0x[0-9a-f]+ are not in the order in which they came")
+
+
+def replace_walk(memory: Memory, name: str, walk: Callable[[Any, Any, Any], int]) -> Any:
+    """Put a function before a scheme's walk, which it is given; what must be kept alive."""
+    original = memory.m.rmap
+    ops = ffi.new("struct rmap_ops *", original[0])
+    real = getattr(original, name)
+    callback = ffi.callback(
+        "int(struct vmemu *, struct page *)", lambda m, page: walk(real, m, page)
+    )
+    setattr(ops, name, callback)
+    memory.m.rmap = ops
+    return ops, callback
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_a_walk_that_skips_a_mapping(memory: Memory, family: tuple[Mm, Mm, Mm], name: str) -> None:
+    """It does not see one process, of three, as if that had no pages."""
+    hidden = family[1].ptr
+
+    def skip(real: Any, m: Any, page: Any) -> int:
+        rss, hidden.rss = hidden.rss, 0
+        result: int = real(m, page)
+        hidden.rss = rss
+        return result
+
+    kept = replace_walk(memory, WALKS[name], skip)
+    broken(memory, rf"{name} would not find page \d+ at 0x10000000 of mm 0x[0-9a-f]+")
+    del kept
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_a_walk_that_does_nothing(memory: Memory, family: tuple[Mm, Mm, Mm], name: str) -> None:
+    kept = replace_walk(memory, WALKS[name], lambda real, m, page: lib.SWAP_AGAIN)
+    broken(memory, f"{name} would not find")
+    del kept
+
+
+def test_asking_the_walks_changes_nothing(memory: Memory, family: tuple[Mm, Mm, Mm]) -> None:
+    """No counter, no accessed bit, no lock, nothing in RAM."""
+
+    def state() -> tuple[bytes, list[int], list[int]]:
+        m = memory.m
+        locks = [lock.acquired + lock.failed + lock.steps_held for lock in m.lock_stat]
+        return bytes(ffi.buffer(m.ram, m.ram_size)), list(m.counter), locks
+
+    family[0].put()  # pages of an extinct mm are where anonmm's walk would migrate them
+    before = state()
+    memory.check()
+    assert state() == before
+
+
+def test_a_wrong_index_of_an_anonymous_page(memory: Memory, family: tuple[Mm, Mm, Mm]) -> None:
+    page_at(memory, family[0], 2).index += 1
+    broken(memory, r"page \d+ .* index 0x")
+
+
+def test_an_area_off_its_file(memory: Memory, mapped: tuple[Inode, Mm, Mm]) -> None:
+    vma = next(iter(mapped[2].vmas()))
+    unlink(memory, vma.shared.list)
+    broken(memory, "file 0x[0-9a-f]+ lists 3 areas, not its 4")
+
+
+def test_an_area_in_a_wrong_place_of_it_s_file(
+    memory: Memory, mapped: tuple[Inode, Mm, Mm]
+) -> None:
+    inode, mm, _ = mapped
+    node = next(iter(mm.vmas())).shared.list
+    mapping = ffi.cast("struct address_space *", memory.core.base + inode.kaddr)
+    unlink(memory, node)
+    link_last(memory, node, mapping.i_mmap)
+    broken(memory, "the areas of file 0x[0-9a-f]+ are not in the order in which they came")
+
+
+def test_a_wrong_index_of_a_file_s_page(memory: Memory, mapped: tuple[Inode, Mm, Mm]) -> None:
+    page_at(memory, mapped[1], 1).index = 2
+    broken(memory, r"page \d+ is in file 0x[0-9a-f]+ at 1, and says 0x[0-9a-f]+ at 2")
+
+
+def test_a_page_mapped_at_another_s_place(memory: Memory, mapped: tuple[Inode, Mm, Mm]) -> None:
+    """Both ptes are sound, and stand the wrong way round."""
+    first, second = (lib.pte_offset(memory.m, mapped[1].ptr, BASE + page * PAGE) for page in (0, 1))
+    first[0], second[0] = second[0], first[0]
+    broken(memory, r"page \d+ at 0x1000000. has index 0x., its area says 0x.")
+
+
+@pytest.mark.parametrize("by", [1, -1])
+def test_wrong_counts_of_the_page_cache(
+    memory: Memory, mapped: tuple[Inode, Mm, Mm], by: int
+) -> None:
+    memory.m.nr_pagecache += by
+    broken(memory, f"nr_pagecache is {3 + by}, recomputed 3")
+    memory.m.nr_pagecache -= by
+    mapping = ffi.cast("struct address_space *", memory.core.base + mapped[0].kaddr)
+    mapping.nrpages += by
+    broken(memory, rf"nrpages of file 0x[0-9a-f]+ is {3 + by}, recomputed 3")
+
+
+def test_the_message_names_the_scheme(memory: Memory, family: tuple[Mm, Mm, Mm]) -> None:
+    memory.m.nr_mapped += 1
+    broken(memory, re.escape(f"check failed under {memory.scheme.name}: nr_mapped is 6"))

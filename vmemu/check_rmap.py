@@ -1,0 +1,125 @@
+"""The part of machine.check() about finding pages: each walk, each list of areas, each file.
+
+Reverse maps are asked through their own walkers whether they would find every mapping the
+page tables have; a mapping that is not found could never be reclaimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from vmemu.core import PAGE_SHIFT, ffi, lib
+
+if TYPE_CHECKING:
+    from vmemu.check import Mapping, Survey
+
+__all__ = ["check_files", "check_order", "check_walks"]
+
+_MASK = 0xFFFFFFFF
+_RADIX_SHIFT = 6
+_WALKS = ((0, "page_referenced"), (1, "try_to_unmap"))
+
+
+def check_walks(survey: Survey) -> None:
+    """Every mapping of an anonymous or a file's page is found, by both walks."""
+    found = dict(survey.file)
+    if survey.vm.rmap.finds_anon:
+        found |= survey.anon
+    places = [(pfn, mapping) for pfn in sorted(found) for mapping in found[pfn]]
+    if not places:
+        return
+    where = ffi.new("struct candidate[]", len(places))
+    for at, (_, mapping) in zip(where, places, strict=True):
+        at.mm, at.address = mapping.mm.kaddr, mapping.address
+    pfns = ffi.new("uint32_t[]", [pfn for pfn, _ in places])
+    core = survey.vm.core
+    for walk, name in _WALKS:
+        missing = lib.rmap_missing(core.m, where, pfns, len(places), walk)
+        core.check_bug()
+        if missing < len(places):
+            pfn, mapping = places[missing]
+            survey.fail(
+                f"{name} would not find page {pfn} at {mapping.address:#x} "
+                f"of mm {mapping.mm.kaddr:#x}"
+            )
+
+
+def check_order(survey: Survey, what: str, areas: list[Any], kind: str) -> None:
+    """Areas stand on a list in the order in which they came: ``anon`` newest first, ``file`` last.
+
+    While runs are explored nobody keeps the order of what is undone.
+    """
+    m = survey.vm.core.m
+    if m.explorer:
+        return
+    stamps = [getattr(lib.list_stamps(m, vma), kind) for vma in areas]
+    if stamps != sorted(stamps, reverse=kind == "anon"):
+        survey.fail(f"the areas of {what} are not in the order in which they came")
+
+
+def check_files(survey: Survey) -> None:
+    """Each file lists its areas; its page cache holds what says so, at the right index."""
+    vm = survey.vm
+    users: dict[int, set[int]] = {kptr: set() for kptr in vm.inodes}
+    for vma in survey.vmas:
+        if vma.vm_file:
+            users.setdefault(vma.vm_file, set()).add(vm.core.kaddr(vma))
+    cached = 0
+    for kptr, expected in users.items():
+        if kptr not in vm.inodes:
+            survey.fail(f"areas map {kptr:#x}, which is no file")
+            continue
+        mapping = ffi.cast("struct address_space *", vm.core.base + kptr)
+        areas = survey.list_of(mapping.i_mmap, "struct vm_area_struct", "shared", "list")
+        if {vm.core.kaddr(vma) for vma in areas} != expected or len(areas) != len(expected):
+            survey.fail(f"file {kptr:#x} lists {len(areas)} areas, not its {len(expected)}")
+        check_order(survey, f"file {kptr:#x}", areas, "file")
+        cached += _check_cache(survey, mapping, kptr)
+    survey.expect("nr_pagecache", vm.core.m.nr_pagecache, cached)
+    for pfn, mappings in survey.file.items():
+        for at in mappings:
+            _check_place(survey, pfn, at)
+
+
+def _check_cache(survey: Survey, mapping: Any, kptr: int) -> int:
+    """Pages of one file's radix tree, each of which says where it belongs."""
+    core, n = survey.vm.core, 0
+    for index, page in _tree_pages(survey, mapping.page_tree):
+        n += 1
+        if page.flags & lib.PG_anon or page.mapping != kptr or page.index != index:
+            survey.fail(
+                f"page {lib.page_to_pfn(core.m, page)} is in file {kptr:#x} at {index}, "
+                f"and says {page.mapping:#x} at {page.index}"
+            )
+    survey.expect(f"nrpages of file {kptr:#x}", mapping.nrpages, n)
+    return n
+
+
+def _tree_pages(survey: Survey, tree: Any) -> Iterator[tuple[int, Any]]:
+    """``(index, struct page *)`` of a radix tree."""
+    base = survey.vm.core.base
+
+    def below(kptr: int, height: int, prefix: int) -> Iterator[tuple[int, Any]]:
+        if not height:
+            yield prefix, ffi.cast("struct page *", base + kptr)
+            return
+        node = ffi.cast("struct radix_tree_node *", base + kptr)
+        for at, slot in enumerate(node.slots):
+            if slot:
+                yield from below(slot, height - 1, prefix << _RADIX_SHIFT | at)
+
+    if tree.rnode:
+        yield from below(tree.rnode, tree.height, 0)
+
+
+def _check_place(survey: Survey, pfn: int, at: Mapping) -> None:
+    """A file's page is mapped where its index says, by an area of that file."""
+    page, vma = survey.vm.core.page(pfn), at.vma
+    index = (vma.vm_pgoff + ((at.address - vma.vm_start) >> PAGE_SHIFT)) & _MASK
+    if page.mapping != vma.vm_file:
+        survey.fail(f"page {pfn} at {at.address:#x} is not of the area's file")
+    elif page.index != index:
+        survey.fail(
+            f"page {pfn} at {at.address:#x} has index {page.index:#x}, its area says {index:#x}"
+        )
