@@ -34,6 +34,8 @@ class AdviceOps(MappingOps):
         if address % PAGE or not MADV_NORMAL <= advice <= MADV_DONTNEED:
             self.verdict(error, EINVAL)
             return
+        if error == EAGAIN and self.short_of_memory():
+            return  # no memory to split an area, for what cannot be seen
         wanted = 0
         for page in range(start, end):
             attr = space.attr.get(page)
