@@ -167,21 +167,37 @@ fail:
 	return NULL;
 }
 
-void vmemu_free(struct vmemu *m)
+void vmemu_close(struct vmemu *m)
 {
 	int i;
 
 	for (i = 0; i < MAX_SWAPFILES; i++) {
 		free(m->swap[i].map_frames);
+		m->swap[i].map_frames = NULL;
 		if (m->swap[i].fd >= 0)
 			close(m->swap[i].fd);
+		m->swap[i].fd = -1;
 	}
-	for (i = 0; i < NR_FILES; i++)
+	for (i = 0; i < NR_FILES; i++) {
 		if (m->file_fd[i] >= 0)
 			close(m->file_fd[i]);
-	munmap(m->ram, m->ram_size);
+		m->file_fd[i] = -1;
+	}
+	/* Whoever still looks there must not end the process. */
+	if (mmap(m->ram, m->ram_size, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+		 0) == MAP_FAILED)
+		madvise(m->ram, m->ram_size, MADV_DONTNEED);
 	free(m->ring);
 	free(m->stamps);
+	m->ring = NULL;
+	m->stamps = NULL;
+	m->ring_size = 0;
+}
+
+void vmemu_free(struct vmemu *m)
+{
+	munmap(m->ram, m->ram_size);
 	free(m);
 }
 

@@ -13,13 +13,15 @@
 #include <errno.h>
 #include <sys/uio.h>
 
-/* One run of neighbouring slots; 0, or -1 = it went wrong. */
-static int transfer(struct vmemu *m, bool write, uint32_t entry,
+/* One run of neighbouring slots; what goes wrong is told at the next check. */
+static void transfer(struct vmemu *m, bool write, uint32_t entry,
 		    struct page *const *pages, uint32_t n)
 {
 	const struct swap_info *si = &m->swap[swp_type(entry)];
 	off_t at = (off_t)swp_offset(entry) << PAGE_SHIFT;
 	struct iovec iov[SWAP_RUN_MAX];
+	size_t left = (size_t)n * PAGE_SIZE;
+	struct iovec *next = iov, *end = iov + n;
 	ssize_t done;
 	uint32_t i;
 
@@ -27,9 +29,24 @@ static int transfer(struct vmemu *m, bool write, uint32_t entry,
 		iov[i].iov_base = page_address(m, pages[i]);
 		iov[i].iov_len = PAGE_SIZE;
 	}
-	done = write ? pwritev(si->fd, iov, (int)n, at) :
-		       preadv(si->fd, iov, (int)n, at);
-	return done == (ssize_t)n * PAGE_SIZE ? 0 : -1;
+	/* The host may do a part of it, and be interrupted. */
+	while (left) {
+		done = write ? pwritev(si->fd, next, (int)(end - next), at) :
+			       preadv(si->fd, next, (int)(end - next), at);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0) {
+			m->swap_error = done ? errno : EIO;
+			m->swap_error_write = write;
+			return;
+		}
+		at += done;
+		left -= (size_t)done;
+		for (; left && done >= (ssize_t)next->iov_len; next++)
+			done -= (ssize_t)next->iov_len;
+		next->iov_base = (char *)next->iov_base + done;
+		next->iov_len -= (size_t)done;
+	}
 }
 
 void swap_write_flush(struct vmemu *m)
@@ -40,8 +57,7 @@ void swap_write_flush(struct vmemu *m)
 	if (!n)
 		return;
 	run->n = 0;
-	if (transfer(m, true, run->entry, m->swap_write_pages, n))
-		BUG(m, "swap file cannot be written, errno %d", errno);
+	transfer(m, true, run->entry, m->swap_write_pages, n);
 }
 
 /* The page may be freed at once, its frame may not be written to. */
@@ -84,8 +100,7 @@ void swap_read_flush(struct vmemu *m, struct swap_reads *reads)
 		       swp_offset(reads->pages[i + run]->private) ==
 			       swp_offset(first) + run)
 			run++;
-		if (transfer(m, false, first, reads->pages + i, run))
-			BUG(m, "swap file cannot be read, errno %d", errno);
+		transfer(m, false, first, reads->pages + i, run);
 	}
 	for (i = 0; i < reads->n; i++)
 		put_page(m, reads->pages[i]);

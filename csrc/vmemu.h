@@ -688,6 +688,9 @@ struct vmemu {
 	uint32_t next_stamp;
 	struct candidate *candidates; /* Python's, valid during one walk */
 
+	int swap_error; /* errno of the host's, with which a swap file failed */
+	uint32_t swap_error_write; /* it was to be written */
+
 	char bug[512]; /* first inconsistency found by the core, or "" */
 
 	/* system calls, see syscall.c */
@@ -730,7 +733,8 @@ void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *,
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 			uint32_t cache_line, uint32_t min_free_pages,
 			uint32_t ring_size);
-void vmemu_free(struct vmemu *);
+void vmemu_close(struct vmemu *); /* files and RAM; addresses stay, as zeros */
+void vmemu_free(struct vmemu *);  /* after it */
 uint32_t vmemu_boot_frames(uint64_t ram_bytes); /* frames reserved at boot */
 const char *vmemu_counter_name(int id);
 const char *vmemu_event_name(int type);

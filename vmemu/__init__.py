@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from vmemu.errors import ConfigError, ExecError, KernelBug, VmemuError
 
+TYPE_CHECKING = False  # typing takes longer to import than all of this
 if TYPE_CHECKING:
     from vmemu.machine import Machine
 
@@ -17,7 +16,7 @@ __all__ = ["ConfigError", "ExecError", "KernelBug", "Machine", "VmemuError", "__
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import the machine only when it is asked for: errors and the version are cheap."""
     if name == "Machine":
         from vmemu.machine import Machine

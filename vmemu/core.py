@@ -7,11 +7,14 @@ raised again at the next boundary (:meth:`Core.check_bug`).
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from vmemu._core import ffi, lib
-from vmemu.errors import ConfigError, KernelBug
+from vmemu.closing import Closing
+from vmemu.errors import ConfigError, KernelBug, SwapIOError
 
 __all__ = ["PAGE_OFFSET", "PAGE_SHIFT", "PAGE_SIZE", "Core", "Event", "ffi", "lib"]
 
@@ -52,7 +55,7 @@ HOST_COUNTERS = ("tlb_fill", "tlb_grow")
 """Counters that are not the guest's: the size of Unicorn's TLB follows the host's clock."""
 
 
-class Core:
+class Core(Closing):
     """Owner of a ``struct vmemu``.
 
     ``ram`` in bytes, ``cache_line`` in bytes (aligns ``mm_struct`` slabs),
@@ -89,6 +92,11 @@ class Core:
         self.m: CData = lib.vmemu_new(ram, rmap.encode(), cache_line, min_free_pages, events)
         if self.m == ffi.NULL:
             raise ConfigError(f"no host memory for {ram} bytes of guest RAM")
+        self.closed = False
+        self._last_counters: dict[str, int] = {}
+        # Also for machines that nobody closes; not at exit, when all goes anyway.
+        self._finalizer = weakref.finalize(self, _free, self.m)
+        self._finalizer.atexit = False
         self._handle = ffi.new_handle(self)
         self.m.handle = self._handle
         self.base = int(ffi.cast("uintptr_t", self.m.ram)) - PAGE_OFFSET
@@ -101,10 +109,17 @@ class Core:
         self.error: BaseException | None = None
 
     def close(self) -> None:
-        """Free guest RAM; no cdata taken from it may be used any more."""
-        if self.m != ffi.NULL:
-            lib.vmemu_free(self.m)
-            self.m = ffi.NULL
+        """Give guest RAM and files back.
+
+        What cdata was taken from it reads as zeros until the core itself goes; counters keep
+        their last values.
+        """
+        if self.closed:
+            return
+        self._last_counters = self.counters()
+        self.closed = True
+        lib.vmemu_close(self.m)
+        self.forget("m")
 
     # ---- guest pointers
 
@@ -129,6 +144,8 @@ class Core:
 
     def counters(self) -> dict[str, int]:
         """The counters of the core by name, but for HOST_COUNTERS."""
+        if self.closed:
+            return dict(self._last_counters)
         counters = dict(zip(COUNTERS, ffi.unpack(self.m.counter, len(COUNTERS)), strict=True))
         for name in HOST_COUNTERS:
             del counters[name]
@@ -153,10 +170,16 @@ class Core:
     # ---- inconsistencies
 
     def check_bug(self) -> None:
-        """Raise what went wrong below: a callback's exception, or KernelBug for the core's."""
+        """Raise what went wrong below: a callback's exception, a SwapIOError, or KernelBug."""
         if self.error is not None:
             error, self.error = self.error, None
             raise error
+        if self.m.swap_error:
+            raise SwapIOError(
+                "a swap file cannot be "
+                + ("written: " if self.m.swap_error_write else "read: ")
+                + os.strerror(self.m.swap_error).lower()
+            )
         if self.m.bug[0] != b"\0":
             raise KernelBug(self._describe(ffi.string(self.m.bug).decode()))
 
@@ -178,6 +201,12 @@ def default_min_free_pages(frames: int) -> int:
     """
     kilobytes = int((frames * 4 * 16) ** 0.5)
     return max(8, min(max(kilobytes, 128) >> 2, frames // 32))
+
+
+def _free(m: CData) -> None:
+    lib.cpu_exit(m)
+    lib.vmemu_close(m)
+    lib.vmemu_free(m)
 
 
 _VMA = ffi.typeof("struct vm_area_struct *")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmemu._core import ffi, lib
+from vmemu.closing import Closing
 from vmemu.errors import VmemuError
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class Context:
         self.ptr = ptr
 
 
-class Cpu:
+class Cpu(Closing):
     """The engine of one machine; `close` it before the core's RAM goes."""
 
     def __init__(self, core: Core) -> None:
@@ -184,6 +185,7 @@ class Cpu:
     def close(self) -> None:
         """Close the engine; contexts must be freed before."""
         lib.cpu_exit(self.m)
+        self.forget("m")
 
     # ---- contexts
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import errno as _errno
 
-__all__ = ["ConfigError", "Errno", "ExecError", "KernelBug", "VmemuError"]
+__all__ = [
+    "ConfigError",
+    "Errno",
+    "ExecError",
+    "KernelBug",
+    "MachineClosed",
+    "SwapIOError",
+    "VmemuError",
+]
 
 
 class VmemuError(Exception):
@@ -17,6 +25,14 @@ class ConfigError(VmemuError):
 
 class ExecError(VmemuError):
     """A program file that cannot be executed."""
+
+
+class MachineClosed(VmemuError):
+    """Something of a machine is used after the machine was closed."""
+
+
+class SwapIOError(VmemuError):
+    """The host cannot read or write a swap file; what the guests had there is lost."""
 
 
 class Errno(Exception):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from vmemu.core import PAGE_SHIFT, Core, lib
 from vmemu.cpu import Cpu
-from vmemu.errors import ConfigError
+from vmemu.errors import ConfigError, MachineClosed
 from vmemu.kernel.kernel import Kernel, KernelOptions
 from vmemu.mm import MemoryManager
 from vmemu.mm.mm import Mm
@@ -34,10 +34,12 @@ def parse_size(text: str | int, what: str) -> int:
     if isinstance(text, int):
         size = text
     else:
-        match = re.fullmatch(r"(\d+)([KMG]?)B?", text.strip(), re.IGNORECASE)
+        match = re.fullmatch(r"(\d{1,15})([KMG]?)B?", text.strip(), re.IGNORECASE)
         if match is None:
-            raise ConfigError(f"{what} must be a size such as 512K, 32M or 1G, not {text!r}")
+            raise ConfigError(f"{what} must be a size such as 512K, 32M or 1G, not {text[:40]!r}")
         size = int(match[1]) * _UNITS[match[2].upper()]
+    if size >= 1 << 40:
+        raise ConfigError(f"{what} must be below 1024G, not {text!r}")
     if size < 0 or size % 4096:
         raise ConfigError(f"{what} must be a multiple of 4096 bytes, not {text!r}")
     return size
@@ -185,8 +187,21 @@ class Machine:
         self.close()
 
     def close(self) -> None:
-        """Free guest RAM, swap and the CPU; nothing of the machine may be used any more."""
+        """Free guest RAM, swap and the CPU.
+
+        Whatever is done with the machine or its processes afterwards raises `MachineClosed`;
+        ``core.counters()`` gives their last values.  A machine that nobody closes is freed
+        when Python finds that nobody uses it.
+        """
+        if not self.core.closed:
+            for mm in self.vm.mms.values():
+                mm.forget("ptr")
         self._stack.close()
+
+    def _open(self) -> None:
+        """Raise MachineClosed unless the machine is open."""
+        if self.core.closed:
+            raise MachineClosed("the machine is closed")
 
     # ---- programs
 
@@ -204,6 +219,7 @@ class Machine:
 
         Streams are host descriptors, binary file objects, bytes (for input) or None.
         """
+        self._open()
         return self.kernel.spawn(
             os.fspath(path), argv, env, stdin=stdin, stdout=stdout, stderr=stderr
         )
@@ -213,6 +229,7 @@ class Machine:
 
         In the main thread a host signal such as SIGINT ends even a guest that only computes.
         """
+        self._open()
         main = threading.current_thread() is threading.main_thread()
         with self.cpu.interruptible() if main else contextlib.nullcontext():
             return self.kernel.run()
@@ -224,6 +241,7 @@ class Machine:
         or stop: whatever gives the kernel the CPU.  Faults that are resolved on the way are
         in the event ring (``core.events()``), if the machine has one.
         """
+        self._open()
         first = self.kernel.first
         if first is None or not first.alive:
             return None

@@ -6,8 +6,10 @@ it does not need.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -79,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     Status 2 for what the user can mend, told in one sentence; 70 for a bug of vmemu, with
     a traceback if ``$VMEMU_DEBUG`` is set; else what the command says.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(guarded(lambda: _invoke(argv)))
 
 
@@ -108,9 +112,20 @@ def guarded(action: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", EX_INTERRUPTED)
     except BrokenPipeError:
-        # whoever read our output has gone; let the interpreter's own flush not fail as well
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _stop_output()
         return EX_PIPE
+    except OSError as error:
+        _debug()
+        what = f"{_shown(error.filename)}: " if error.filename else ""
+        try:
+            sys.stdout.flush()
+        except OSError:  # it was that one
+            what = "standard output: "
+            _stop_output()
+        return _complain(f"{what}{(error.strerror or str(error)).lower()}", EX_USAGE)
+    except UnicodeError as error:
+        _debug()
+        return _complain(f"text that is not UTF-8 cannot be used here: {error}", EX_USAGE)
     except KernelBug as error:
         _debug()
         return _complain(f"kernel bug: {error}", EX_SOFTWARE)
@@ -122,6 +137,20 @@ def guarded(action: Callable[[], int]) -> int:
         )
 
 
+def _shown(name: object) -> str:
+    """A file's name, cut off where it is longer than anybody wants to read."""
+    text = os.fsdecode(name) if isinstance(name, str | bytes) else str(name)
+    text = text.encode(errors="backslashreplace").decode()
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _stop_output() -> None:
+    """Let the interpreter's own flush at its end not fail as well."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+
+
 def _sentence(error: click.UsageError) -> str:
     message = error.format_message().rstrip(".").replace("\n", " ")
     message = message[:1].lower() + message[1:]
@@ -129,7 +158,10 @@ def _sentence(error: click.UsageError) -> str:
 
 
 def _complain(message: str, status: int) -> int:
-    print(f"vmemu: {message}", file=sys.stderr, flush=True)
+    text = message.encode(errors="backslashreplace").decode()
+    # where stderr cannot be written to, the status has to do
+    with contextlib.suppress(OSError):
+        print(f"vmemu: {text}", file=sys.stderr, flush=True)
     return status
 
 

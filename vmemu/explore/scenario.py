@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 from vmemu.core import PAGE_SIZE, Core, ffi, lib
-from vmemu.errors import ConfigError
+from vmemu.errors import ConfigError, Errno
 from vmemu.mm import MemoryManager, Mm, do_mmap
 from vmemu.mm.consts import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from vmemu.rmap import RmapScheme, scheme_class
@@ -105,6 +105,12 @@ class Scenario:
         self.core = Core(FRAMES * PAGE_SIZE, scheme.walker)
         try:
             self._boot(scheme)
+        except Errno as error:
+            self.core.close()
+            raise ConfigError(
+                f"{self.name} cannot be set up with {self.values}: "
+                f"{os.strerror(error.errno).lower()}"
+            ) from None
         except BaseException:
             self.core.close()
             raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.core import lib
 from vmemu.errors import Errno
+from vmemu.streams import above_streams
 
 if TYPE_CHECKING:
     from vmemu.mm.manager import MemoryManager
@@ -24,7 +25,7 @@ class Inode:
     """
 
     def __init__(self, vm: MemoryManager, path: str) -> None:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = above_streams(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         mapping = lib.file_open(vm.core.m, fd)
         if not mapping:
             os.close(fd)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from vmemu.closing import Closing
 from vmemu.core import ffi, lib
 from vmemu.errors import Errno, ExecError, KernelBug, VmemuError
 from vmemu.fs.inode import Inode
@@ -67,7 +68,7 @@ class KernelOptions:
     release: str = "2.6.7-vmemu"
 
 
-class Kernel:
+class Kernel(Closing):
     """The kernel personality of one machine."""
 
     TASK_SIZE: ClassVar[int] = 0xC0000000
@@ -213,6 +214,7 @@ class Kernel:
                 self.cpu.free_context(task.context)
                 task.state = TaskState.DEAD
         self.sched.queue.clear()
+        self.forget("_m", "_counter", "_regs", "_words")
 
     def step(self) -> str:
         """Go on to the next event and name it: syscall, fault, exception, preempt,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from vmemu.closing import Closing
 from vmemu.core import ffi, lib
 from vmemu.errors import Errno
 from vmemu.mm.consts import RLIM_INFINITY, STACK_LIMIT
@@ -35,7 +36,7 @@ class Rlimits:
         return Rlimits(self.as_, self.stack, self.memlock, self.data)
 
 
-class Mm:
+class Mm(Closing):
     """Handle of a ``struct mm_struct``; everything but the limits is in guest RAM.
 
     Models the life of an mm in kernel/fork.c of 2.6.7: made by :meth:`create` (exec) or

@@ -40,7 +40,7 @@ class ReportFile:
     def write(self, page: Page) -> None:
         """Write a page; ConfigError when that fails all the same."""
         try:
-            self._path.write_text(page.html(), encoding="utf-8")
+            self._path.write_text(page.html(), encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise self._failure(error.errno or errno.EIO) from None
 

@@ -45,8 +45,10 @@ def _load(name: str) -> type[RmapScheme]:
     module, _, attribute = name.partition(":")
     try:
         scheme = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"cannot load the rmap scheme {name!r}: {error}") from None
+    except Exception as error:  # whatever a module may raise while it is imported
+        raise ConfigError(
+            f"cannot load the rmap scheme {name!r}: {type(error).__name__}: {error}"
+        ) from None
     if not (isinstance(scheme, type) and issubclass(scheme, RmapScheme)):
         raise ConfigError(f"{name!r} is not a subclass of vmemu.rmap.RmapScheme")
     return scheme

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.core import PAGE_SIZE, lib
 from vmemu.errors import ConfigError, Errno
+from vmemu.streams import above_streams
 
 if TYPE_CHECKING:
     from vmemu.mm.manager import MemoryManager
@@ -57,7 +58,10 @@ def make_swap(fd: int, size: int, seed: int = 0) -> None:
 
 def read_header(fd: int, path: str) -> int:
     """Pages of the swap file ``path``, header included; ConfigError unless it is one."""
-    page = os.pread(fd, PAGE_SIZE, 0)
+    try:
+        page = os.pread(fd, PAGE_SIZE, 0)
+    except OSError as error:
+        raise ConfigError(f"cannot read swap file {path}: {error.strerror}") from None
     if len(page) < PAGE_SIZE or page[-len(_MAGIC) :] != _MAGIC:
         raise ConfigError(f"{path} exists and is not a swap file: it has no SWAPSPACE2 signature")
     version, last_page, bad, _, _ = _HEADER.unpack_from(page, _HEADER_AT)
@@ -81,8 +85,12 @@ class SwapAreas:
 
     def swapon_size(self, size: int, seed: int = 0) -> SwapArea:
         """Swap to an unnamed temporary file of ``size`` bytes."""
-        handle, path = tempfile.mkstemp(prefix="vmemu-swap-")
+        try:
+            handle, path = tempfile.mkstemp(prefix="vmemu-swap-")
+        except OSError as error:
+            raise ConfigError(f"cannot create a swap file: {error.strerror}") from None
         Path(path).unlink()
+        handle = above_streams(handle)
         with _closing_on_error(handle):
             make_swap(handle, size, seed)
             return self._add(handle, size // PAGE_SIZE, f"({size >> 10}k temporary)", None)
@@ -98,7 +106,12 @@ class SwapAreas:
         if fresh and size is None:
             raise ConfigError(f"swap file {path} does not exist; give a size to create it")
         try:
-            handle = os.open(path, os.O_RDWR | (os.O_CREAT | os.O_EXCL if fresh else 0), 0o600)
+            mode = 0 if fresh else Path(path).stat().st_mode
+            if not fresh and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise ConfigError(f"{path} is not a regular file, so it cannot hold swap")
+            handle = above_streams(
+                os.open(path, os.O_RDWR | (os.O_CREAT | os.O_EXCL if fresh else 0), 0o600)
+            )
         except IsADirectoryError:
             raise ConfigError(f"{path} is a directory, not a swap file") from None
         except OSError as error:

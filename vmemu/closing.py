@@ -1,0 +1,29 @@
+"""What is left of an object of a machine that has been closed: a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmemu.errors import MachineClosed
+
+__all__ = ["Closing"]
+
+
+class Closing:
+    """A base of whatever points into a machine's memory.
+
+    `forget` takes the pointers away; who asks for one then gets `MachineClosed`.  While the
+    machine lives that costs nothing: ``__getattr__`` is asked for missing attributes only.
+    """
+
+    def forget(self, *names: str) -> None:
+        """Let these attributes be gone for good."""
+        for name in names:
+            self.__dict__.pop(name, None)
+        self.__dict__["_forgotten"] = frozenset(names) | self.__dict__.get("_forgotten", set())
+
+    def __getattr__(self, name: str) -> Any:
+        """Say why a pointer is not there."""
+        if name in self.__dict__.get("_forgotten", ()):
+            raise MachineClosed("the machine is closed")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
