@@ -291,3 +291,8 @@ void cpu_request_stop(struct vmemu *m)
 	m->cpu->stop = 1;
 	m->cpu->uc.emu_stop(m->uc);
 }
+
+int cpu_stop_pending(struct vmemu *m)
+{
+	return m->cpu && m->cpu->stop;
+}

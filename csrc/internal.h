@@ -299,6 +299,8 @@ void vma_rb_erase(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
 /* rmap.c, for the schemes' walkers */
 enum rmap_walk { WALK_REFERENCED, WALK_UNMAP };
 int walk_file(struct vmemu *, struct page *, enum rmap_walk);
+bool page_share_anon_rmap(struct vmemu *, struct page *,
+			  struct vm_area_struct *, kulong address);
 int page_referenced_one(struct vmemu *, struct page *, struct mm_struct *,
 			kulong address, uint32_t *mapcount);
 int try_to_unmap_one(struct vmemu *, struct page *, struct mm_struct *,

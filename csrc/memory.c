@@ -327,7 +327,7 @@ int do_swap_page(struct vmemu *m, struct mm_struct *mm,
 		put_page(m, page);
 		return FAULT_MINOR;
 	}
-	if (m->rmap->clash(m, page, vma, address & PAGE_MASK)) {
+	if (!page_share_anon_rmap(m, page, vma, address)) {
 		int copied;
 
 		ptl_unlock(m, mm);
@@ -347,7 +347,6 @@ int do_swap_page(struct vmemu *m, struct mm_struct *mm,
 	}
 	unlock_page(m, page);
 	set_pte(m, slot, pte);
-	page_add_anon_rmap(m, page, vma, address);
 	event(m, EV_swapin, address, entry, pfn_of(m, page));
 	if (write) { /* gives the lock back */
 		int copied = do_wp_page(m, mm, vma, address);

@@ -11,24 +11,49 @@
  */
 #include "internal.h"
 
+/* The page gets one more pte; page_map_lock is held. */
+static void add_anon_rmap(struct vmemu *m, struct page *page,
+			  struct vm_area_struct *vma, kulong address)
+{
+	owned(m, mapcount, page);
+	touch(m, STEP_write, &page->mapcount);
+	touch(m, STEP_write, &page->flags);
+	if (page->mapcount++) {
+		BUG_ON(m, !(page->flags & PG_anon));
+		m->rmap->again_anon(m, page, vma, address);
+	} else {
+		page->flags |= PG_anon;
+		m->rmap->add_anon(m, page, vma, address);
+		m->nr_mapped++;
+	}
+}
+
 void page_add_anon_rmap(struct vmemu *m, struct page *page,
 			struct vm_area_struct *vma, kulong address)
 {
 	if (BUG_ON(m, page->flags & PG_reserved))
 		return;
 	page_map_lock_short(m, page);
-	owned(m, mapcount, page);
-	touch(m, STEP_write, &page->mapcount);
-	touch(m, STEP_write, &page->flags);
-	if (page->mapcount++) {
-		BUG_ON(m, !(page->flags & PG_anon));
-		m->rmap->again_anon(m, page, vma, address & PAGE_MASK);
-	} else {
-		page->flags |= PG_anon;
-		m->rmap->add_anon(m, page, vma, address & PAGE_MASK);
-		m->nr_mapped++;
-	}
+	add_anon_rmap(m, page, vma, address & PAGE_MASK);
 	page_map_unlock_short(m, page);
+}
+
+/*
+ * The same for a page that others may have mapped already, and may be moving:
+ * false if the scheme cannot follow it here, so that it must be copied.  Asked
+ * and done under one lock, or mremap could come in between.
+ */
+bool page_share_anon_rmap(struct vmemu *m, struct page *page,
+			  struct vm_area_struct *vma, kulong address)
+{
+	bool clash;
+
+	page_map_lock_short(m, page);
+	clash = m->rmap->clash(m, page, vma, address & PAGE_MASK);
+	if (!clash)
+		add_anon_rmap(m, page, vma, address & PAGE_MASK);
+	page_map_unlock_short(m, page);
+	return !clash;
 }
 
 void page_add_file_rmap(struct vmemu *m, struct page *page)

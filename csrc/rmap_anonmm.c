@@ -194,7 +194,7 @@ static int clash(struct vmemu *m, struct page *page, struct vm_area_struct *vma,
 		 kulong address)
 {
 	(void)vma;
-	shared(m, STEP_read, &page->mapcount);
+	touch(m, STEP_read, &page->mapcount);
 	return page->mapcount && page->index != address;
 }
 

@@ -53,8 +53,10 @@ uint32_t rmap_missing(struct vmemu *m, const struct candidate *where,
 	struct rmap_finding finding = { .reached = malloc(n ? n : 1) };
 	uint32_t first, last, i, missing = n;
 
-	if (!finding.reached)
+	if (!finding.reached) {
+		BUG(m, "no host memory to ask the walks");
 		return n;
+	}
 	m->watch = 0;
 	for (first = 0; first < n && missing == n; first = last) {
 		for (last = first; last < n && pfn[last] == pfn[first]; last++)

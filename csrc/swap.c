@@ -278,7 +278,7 @@ uint32_t swap_used(struct vmemu *m)
 
 /* Maps the page where the entry is; page_table_lock and the page are locked. */
 static void unuse_pte(struct vmemu *m, struct mm_struct *mm,
-		      struct vm_area_struct *vma, kulong address, pte_t *slot,
+		      struct vm_area_struct *vma, pte_t *slot,
 		      struct page *page)
 {
 	uint32_t entry = pte_to_swp_entry(*slot);
@@ -287,7 +287,6 @@ static void unuse_pte(struct vmemu *m, struct mm_struct *mm,
 	rss_inc(m, mm);
 	set_pte(m, slot,
 		mk_pte(m, page, vma->vm_page_prot) & ~(pte_t)_PAGE_ACCESSED);
-	page_add_anon_rmap(m, page, vma, address);
 	swap_free(m, entry);
 }
 
@@ -318,8 +317,8 @@ static int unuse_by_copy(struct vmemu *m, struct mm_struct *mm, kulong address,
 		copy->flags |= PG_dirty;
 		lru_cache_add_active(m, copy);
 		count(m, CNT_rmap_copies);
-		unuse_pte(m, mm, vma, address, pte_lookup(m, mm, address),
-			  copy);
+		page_add_anon_rmap(m, copy, vma, address);
+		unuse_pte(m, mm, vma, pte_lookup(m, mm, address), copy);
 	} else {
 		put_page(m, copy);
 	}
@@ -356,11 +355,10 @@ static int unuse_one(struct vmemu *m, struct mm_struct *mm, kulong address,
 	ptl_lock(m, mm);
 	vma = still_there(m, mm, address, orig);
 	if (vma) {
-		clash = m->rmap->clash(m, page, vma, address);
+		clash = !page_share_anon_rmap(m, page, vma, address);
 		if (!clash) {
 			get_page(m, page);
-			unuse_pte(m, mm, vma, address,
-				  pte_lookup(m, mm, address), page);
+			unuse_pte(m, mm, vma, pte_lookup(m, mm, address), page);
 			drop_last_slot(m, page);
 		}
 	}

@@ -15,7 +15,7 @@
 
 /* One run of neighbouring slots; what goes wrong is told at the next check. */
 static void transfer(struct vmemu *m, bool write, uint32_t entry,
-		    struct page *const *pages, uint32_t n)
+		     struct page *const *pages, uint32_t n)
 {
 	const struct swap_info *si = &m->swap[swp_type(entry)];
 	off_t at = (off_t)swp_offset(entry) << PAGE_SHIFT;

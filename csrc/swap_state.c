@@ -271,7 +271,8 @@ void free_swap_and_cache(struct vmemu *m, uint32_t entry)
 	if (!page)
 		return;
 	if (trylock_page(m, page)) {
-		if (page->flags & PG_swapcache &&
+		/* Before it was locked it may have become another entry's. */
+		if (page->flags & PG_swapcache && page->private == entry &&
 		    delete_from_swap_cache(m, page, vm_swap_full(m) ? 0 : 2)) {
 			touch(m, STEP_write, &page->flags);
 			page->flags |= PG_dirty;

@@ -840,7 +840,8 @@ void vma_adjust(struct vmemu *, struct vm_area_struct *, kulong start,
 /* Pages more, or less, in total_vm and locked_vm. */
 void mm_account(struct vmemu *, struct mm_struct *, int32_t total,
 		int32_t locked);
-void vma_expand_down(struct vmemu *, struct vm_area_struct *, kulong start);
+/* Returns the pages it grew by: another fault may have been first. */
+uint32_t vma_expand_down(struct vmemu *, struct vm_area_struct *, kulong start);
 void vma_unlink(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
 void vma_file_link(struct vmemu *, struct vm_area_struct *);
 void vma_file_unlink(struct vmemu *, struct vm_area_struct *);
@@ -958,7 +959,9 @@ const char *cpu_uc_function(int i);                   /* NULL behind the last */
 int cpu_init(struct vmemu *, void *const *functions); /* 0 or a uc_err */
 void cpu_exit(struct vmemu *);
 int cpu_run(struct vmemu *); /* enum cpu_trap; m->regs hold the registers */
-void cpu_request_stop(struct vmemu *);                 /* from any thread */
+void cpu_request_stop(struct vmemu *); /* from any thread */
+/* It has not come through yet: ask again, or it may be lost where a run begins. */
+int cpu_stop_pending(struct vmemu *);
 void cpu_set_preempt(struct vmemu *, uint32_t blocks); /* a slice; 0 = none */
 struct cpu_context *cpu_context_new(struct vmemu *); /* NULL: no host memory */
 struct cpu_context *cpu_context_clone(struct vmemu *, struct cpu_context *);

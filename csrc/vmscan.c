@@ -455,8 +455,8 @@ int pageout_range(struct vmemu *m, struct mm_struct *mm, kulong start,
 		if (!pte_present(*pte))
 			continue;
 		evict_page(m, m->mem_map + pte_pfn(*pte));
-		pte = pte_lookup(m, mm, start);
-		gone += !pte_present(*pte);
+		pte = pte_lookup(m, mm, start); /* the table may be gone */
+		gone += pte && !pte_present(*pte);
 	}
 	swap_write_flush(m);
 	return gone;

@@ -280,13 +280,18 @@ class Cpu(Closing):
         def watch() -> None:
             while os.read(reader, 1):
                 self.request_stop()
+                # between its test and the engine's start a request would be lost
+                while lib.cpu_stop_pending(self.m) and not ended.wait(0.01):
+                    self.request_stop()
 
+        ended = threading.Event()
         watcher = threading.Thread(target=watch, name="vmemu-signals", daemon=True)
         watcher.start()
         try:
             yield
         finally:
             signal.set_wakeup_fd(before)
+            ended.set()
             os.close(writer)
             watcher.join()
             os.close(reader)

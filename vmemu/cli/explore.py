@@ -26,6 +26,9 @@ __all__ = ["command"]
         "vmemu explore --replay b.json --full",
         "vmemu explore mlock-vs-unmap --mutate b --report b.html",
         "vmemu explore exit-vs-reclaim --set PAGES=3 --random 100000 --seed 1",
+        "vmemu explore wr+reclaim@swapped",
+        "vmemu explore --pairs",
+        "vmemu explore --triples 500 --seed 7",
     ),
     short_help="Run kernel paths in every order that matters.",
 )
@@ -59,6 +62,14 @@ __all__ = ["command"]
 @click.option(
     "--limit", type=click.IntRange(1), metavar="N", help="Stop after N runs, explored or not."
 )
+@click.option(
+    "--pairs",
+    is_flag=True,
+    help="Every path against every other, in each state of the pages, --limit runs each.",
+)
+@click.option(
+    "--triples", type=click.IntRange(1), metavar="N", help="N times three paths, by --seed."
+)
 @click.option("--save", metavar="FILE", help="Write the first counterexample's schedule.")
 @click.option("--replay", "replayed", metavar="FILE", help="Run a saved schedule again.")
 @click.option("--full", is_flag=True, help="Show every step of a counterexample.")
@@ -81,6 +92,12 @@ def command(ctx: click.Context, /, scenarios: tuple[str, ...], **options: Any) -
         if options["report_path"] is not None:
             raise ConfigError("--list runs nothing that a report could show")
         _list(as_json=options["as_json"])
+        return
+    if options["pairs"] or options["triples"]:
+        if scenarios or options["replayed"] or options["report_path"] or options["mutate"]:
+            raise ConfigError("--pairs and --triples take --rmap, --limit, --seed and --json only")
+        if _cross(options):
+            ctx.exit(1)
         return
     if options["replayed"] is None and not scenarios:
         raise click.UsageError("missing SCENARIO; --list shows them", ctx)
@@ -133,6 +150,42 @@ def _explore(scenarios: tuple[str, ...], options: dict[str, Any]) -> list[Report
     if broken and options["save"]:
         runner.schedule(broken[0]).save(options["save"])
     return reports
+
+
+_CROSSING_RUNS = 60
+"""Of a crossing, unless --limit says otherwise: nearly all have shown all they have by then."""
+
+
+def _cross(options: dict[str, Any]) -> bool:
+    """Explore crossings of paths; whether something was found."""
+    import time
+
+    from vmemu.cli.progress import Progress
+    from vmemu.explore.crossings import crossings, explore_all, triples
+
+    names = crossings() if options["pairs"] else []
+    names += triples(options["triples"], options["seed"]) if options["triples"] else []
+    rmaps = dict.fromkeys(options["rmaps"]) or ["none", "anonmm", "anon_vma39", "anon_vma"]
+    began, crossed, runs, found = time.monotonic(), 0, 0, []
+    with Progress(len(names) * len(rmaps)) as bar:
+        for result in explore_all(names, rmaps, options["limit"] or _CROSSING_RUNS):
+            bar.step(result.name)
+            crossed += 1
+            runs += result.runs
+            if result.problem:
+                found.append(result)
+    if options["as_json"]:
+        findings = [result._asdict() for result in found]
+        _print_json([{"crossings": crossed, "runs": runs, "violations": findings}])
+        return bool(found)
+    for result in found:
+        click.echo(f"{result.name} under {result.rmap}, {result.runs} runs: {result.problem}")
+        click.echo(f"    vmemu explore {result.name} --rmap {result.rmap}")
+    seconds = time.monotonic() - began
+    click.echo(
+        f"{crossed:,} crossings of paths, {runs:,} runs, {seconds:.0f} s, {len(found)} violations"
+    )
+    return bool(found)
 
 
 def _replay(scenarios: tuple[str, ...], options: dict[str, Any]) -> list[Report]:

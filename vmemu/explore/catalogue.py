@@ -46,6 +46,10 @@ def _register(scenario: type[Scenario]) -> type[Scenario]:
 
 def find_scenario(name: str) -> type[Scenario]:
     """The scenario called ``name``; ConfigError names those there are."""
+    if "@" in name:
+        from vmemu.explore.crossings import crossing
+
+        return crossing(name)
     if name not in SCENARIOS:
         raise ConfigError(f"unknown exploration {name!r}: choose one of {', '.join(SCENARIOS)}")
     return SCENARIOS[name]

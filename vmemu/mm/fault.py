@@ -80,5 +80,7 @@ def _expand_stack(vm: MemoryManager, mm: Any, vma: Any, start: int) -> int:
         if error.errno != errno.ENOMEM:
             raise
         return _MAPERR
-    lib.vma_expand_down(m, vma, start)
+    grown = lib.vma_expand_down(m, vma, start)
+    if vma.vm_flags & lib.VM_ACCOUNT:
+        vm.unacct_memory(pages - grown)  # what another fault has grown it by
     return _MINOR

@@ -161,13 +161,28 @@ class SwapAreas:
         info = m.swap[area.kind]
         self.vm.acct_memory(info.pages)
         self.vm.unacct_memory(info.pages)
+        # Nobody else finds it from here on; it comes back to its place if this fails.
+        place = self.areas.index(area)
+        self.areas.remove(area)
+        try:
+            self._empty(area, killed)
+        except BaseException:
+            lib.swap_set_writeok(m, area.kind, 1)
+            self.areas.insert(min(place, len(self.areas)), area)
+            raise
+        lib.swap_remove(m, area.kind)
+        self.vm.core.check_bug()
+
+    def _empty(self, area: SwapArea, killed: Callable[[], bool]) -> None:
+        """Bring everything back (``try_to_unuse``); Errno ENOMEM, EINTR."""
+        m = self.vm.core.m
+        info = m.swap[area.kind]
         lib.swap_set_writeok(m, area.kind, 0)
         slots, attempts = info.inuse, _ATTEMPTS
         while info.inuse and attempts:
             for mm in list(self.vm.mms.values()):
                 failed = self._unuse(mm, area.kind)
                 if failed or killed():
-                    lib.swap_set_writeok(m, area.kind, 1)
                     raise Errno(errno.EINTR if killed() else errno.ENOMEM)
             # Reclaim may have sent shared pages back to the slots they still had.
             left = lib.swap_drop_cache(m, area.kind)
@@ -175,11 +190,7 @@ class SwapAreas:
             attempts = _ATTEMPTS if left < slots else attempts - 1
             slots = left
         if info.inuse:
-            lib.swap_set_writeok(m, area.kind, 1)
             raise Errno(errno.ENOMEM)
-        lib.swap_remove(m, area.kind)
-        self.areas.remove(area)
-        self.vm.core.check_bug()
 
     def _unuse(self, mm: Mm, kind: int) -> int:
         """Bring back one mm's pages, unless it is dying anyway; nonzero = no memory."""
