@@ -7,6 +7,7 @@ import itertools
 import os
 import signal
 import threading
+import time
 
 import pytest
 from board import CODE, DATA, STACK, Board, assemble
@@ -115,18 +116,31 @@ def test_a_switch_starts_a_new_slice(board: Board) -> None:
 
 
 def test_stop_from_another_thread(board: Board) -> None:
-    timer = threading.Timer(0.05, board.cpu.request_stop)
-    timer.start()
-    assert board.asm("1: inc %eax; jmp 1b", eax=0) is Trap.STOP
-    timer.join()
+    """Once the guest runs, which its first fault shows."""
+    code = assemble("1: inc %eax; jmp 1b")
+
+    def stop_later(fills: int) -> threading.Thread:
+        def wait() -> None:
+            while board.counter("tlb_fill") == fills:
+                time.sleep(0.001)
+            time.sleep(0.05)
+            board.cpu.request_stop()
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        return thread
+
+    stopper = stop_later(board.counter("tlb_fill"))
+    assert board.start(code, eax=0) is Trap.STOP
+    stopper.join()
     first = board.regs.eax
     assert first > 0
     assert CODE <= board.regs.eip <= CODE + 1
-    timer = threading.Timer(0.05, board.cpu.request_stop)
-    timer.start()
+    board.flush()
+    stopper = stop_later(board.counter("tlb_fill"))
     assert board.go() is Trap.STOP
-    assert board.regs.eax > first
-    timer.join()
+    assert board.regs.eax != first
+    stopper.join()
 
 
 def test_stop_before_the_run(board: Board) -> None:
