@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from memory import BASE, PAGE, Memory
 
-from vmemu.core import ffi, lib
+from vmemu.core import COUNTERS, EVENTS, LOCKS, ffi, lib
 from vmemu.fs.inode import Inode
 
 
@@ -104,3 +104,13 @@ def test_a_fault_below_the_lowest_area_is_none(bytes_: int) -> None:
     memory.map(mm, 1, 1)
     assert memory.vm.fault(mm, BASE + bytes_, lib.ACCESS_READ) == lib.FAULT_MAPERR
     memory.close()
+
+
+def test_names_end_with_what_there_is() -> None:
+    assert ffi.string(lib.vmemu_lock_name(0)) == LOCKS[0].encode()
+    assert not lib.vmemu_lock_name(-1)
+    assert not lib.vmemu_lock_name(len(LOCKS))
+    assert not lib.vmemu_event_name(-1)
+    assert not lib.vmemu_event_name(len(EVENTS))
+    assert not lib.vmemu_counter_name(-1)
+    assert not lib.vmemu_counter_name(len(COUNTERS))

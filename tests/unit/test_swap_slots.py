@@ -80,6 +80,32 @@ def test_any_order(memory: Memory, tmp_path: Path, pages: int, seed: int) -> Non
     assert lib.swap_used(memory.m) == pages - 1
 
 
+@pytest.mark.parametrize("spare", [0, 1, 10])
+def test_a_run_begins_where_it_has_room(memory: Memory, tmp_path: Path, spare: int) -> None:
+    """Single free slots below are passed by, until no room for a run is left."""
+    area(memory, tmp_path / "swap", 1 + 3 * RUN + spare)
+
+    def take(count: int) -> list[int]:
+        return [lib.get_swap_page(memory.m) >> 8 for _ in range(count)]
+
+    assert take(2 * RUN) == list(range(1, 2 * RUN + 1))
+    for slot in (3, 10, 11):
+        lib.swap_free(memory.m, slot << 8)
+    assert take(RUN) == list(range(2 * RUN + 1, 3 * RUN + 1))
+    assert take(spare + 4) == [3, 10, 11, *range(3 * RUN + 1, 3 * RUN + 1 + spare), 0]
+
+
+def test_within_a_run_slots_ascend(memory: Memory, tmp_path: Path) -> None:
+    area(memory, tmp_path / "swap", 1 + RUN)
+    taken = [lib.get_swap_page(memory.m) for _ in range(20)]
+    for entry in taken[4:8]:
+        lib.swap_free(memory.m, entry)
+    assert lib.get_swap_page(memory.m) == 21 << 8
+    rest = [lib.get_swap_page(memory.m) >> 8 for _ in range(RUN - 21 + 4)]
+    assert rest == [*range(22, RUN + 1), 5, 6, 7, 8]
+    assert lib.get_swap_page(memory.m) == 0
+
+
 def test_a_slot_is_free_when_its_last_user_goes(memory: Memory, tmp_path: Path) -> None:
     area(memory, tmp_path / "swap", 16)
     entry = lib.get_swap_page(memory.m)

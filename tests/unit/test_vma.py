@@ -1,16 +1,17 @@
-"""Areas by address: the first one above, the cache of the last one found, and the gaps between."""
+"""Areas by address: the first one above, the gaps between, and how long each can be."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from errno import ENOMEM
 from itertools import pairwise
 
 import pytest
-from memory import PAGE, RW, SCHEMES, Memory, R
+from memory import PAGE, RW, SCHEMES, Memory, R, errno_of
 
 from vmemu.core import ffi, lib
-from vmemu.mm import Mm, do_mmap, do_munmap
+from vmemu.mm import Mm, do_mmap, do_mprotect, do_munmap
 
 LOW = 0x40000000
 SPAN = 96  # pages
@@ -110,3 +111,69 @@ def test_an_empty_space_is_one_gap(memory: Memory) -> None:
     assert found(memory.m, mm.ptr, LOW, LOW + 4 * PAGE, 4 * PAGE, 1) == LOW
     assert found(memory.m, mm.ptr, LOW, LOW + 4 * PAGE, 5 * PAGE, 0) == 0
     assert found(memory.m, mm.ptr, LOW, LOW + 4 * PAGE, 5 * PAGE, 1) == 0
+
+
+# ---- splitting and merging ----------------------------------------------------------------
+
+PAGES = 24
+
+
+def runs(attr: dict[int, tuple[int, bool]]) -> list[tuple[int, int, int, bool]]:
+    """Neighbouring pages of the same attributes: (first, end, rights, charged)."""
+    found: list[tuple[int, int, int, bool]] = []
+    for page in sorted(attr):
+        if found and found[-1][1] == page and found[-1][2:] == attr[page]:
+            found[-1] = (found[-1][0], page + 1, *attr[page])
+        else:
+            found.append((page, page + 1, *attr[page]))
+    return found
+
+
+@pytest.mark.parametrize("written", [False, True])
+@pytest.mark.parametrize("seed", range(6))
+def test_areas_are_as_long_as_they_can_be(memory: Memory, seed: int, written: bool) -> None:
+    """Whatever mmap, munmap and mprotect did: one area for all neighbours that are alike.
+
+    Under anon_vma this is promised for what has not been written.
+    """
+    if written and memory.scheme.walker != "anonmm":
+        written = False
+    mm, rng = memory.process(), random.Random(seed)
+    attr: dict[int, tuple[int, bool]] = {}
+    for _ in range(200):
+        page = rng.randrange(PAGES)
+        pages = rng.randrange(1, PAGES - page + 1)
+        address, length, prot = LOW + page * PAGE, pages * PAGE, rng.choice((0, 1, 3, 3, 5, 7))
+        inside = range(page, page + pages)
+        what = rng.random()
+        if what < 0.35:
+            do_mmap(mm, address, length, prot, FIXED_ANON)
+            attr.update(dict.fromkeys(inside, (prot, bool(prot & 2))))
+        elif what < 0.5:
+            do_munmap(mm, address, length)
+            for gone in inside:
+                attr.pop(gone, None)
+        else:
+            hole = next((n for n in inside if n not in attr), None)
+            error = errno_of(do_mprotect, mm, address, length, prot)
+            assert error == (0 if hole is None else ENOMEM)
+            for n in range(page, page + pages if hole is None else hole):
+                attr[n] = (prot, attr[n][1] or bool(prot & 2))
+        if written and rng.random() < 0.3:
+            for n in rng.sample(sorted(attr), min(3, len(attr))):
+                if attr[n][0] & 2:
+                    mm.write(LOW + n * PAGE, b"x")
+        found = [
+            (
+                (vma.vm_start - LOW) // PAGE,
+                (vma.vm_end - LOW) // PAGE,
+                vma.vm_flags & 7,
+                bool(vma.vm_flags & lib.VM_ACCOUNT),
+            )
+            for vma in mm.vmas()
+        ]
+        assert found == runs(attr)
+        assert all(vma.vm_pgoff == vma.vm_start // PAGE for vma in mm.vmas())
+        assert mm.ptr.map_count == len(found)
+        assert memory.vm.committed == sum(charged for _, charged in attr.values())
+    memory.check()
