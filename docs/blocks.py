@@ -34,8 +34,8 @@ _FENCE = re.compile(r"^```(\w*)$")
 
 def pages() -> list[Path]:
     """The pages whose examples and tables are held against runs: counts, not times."""
-    names = ("README.md", "docs/model.md", "docs/schemes.md", "docs/locking.md", "docs/fidelity.md")
-    return [ROOT / name for name in names]
+    names = ("model", "schemes", "locking", "fidelity", "exploring")
+    return [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in names)]
 
 
 @dataclass

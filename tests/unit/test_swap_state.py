@@ -158,6 +158,15 @@ def test_a_write_that_swaps_in_needs_no_second_fault(swapped: Swapped) -> None:
     assert swapped.counted("pgfault") == [faults + 1]
 
 
+def test_a_write_that_reads_and_copies_is_a_major_fault(swapped: Swapped) -> None:
+    child = dup_mmap(swapped.mm)
+    assert swapped.memory.vm.fault(swapped.mm, BASE, lib.ACCESS_WRITE) == lib.FAULT_MAJOR
+    assert swapped.counted("pgmajfault", "pgcow") == [1, 1]
+    assert swapped.memory.vm.fault(child, BASE, lib.ACCESS_WRITE) == lib.FAULT_MINOR
+    assert swapped.counted("pgmajfault", "pgcow") == [1, 1]  # alone with it by now
+    child.put()
+
+
 def test_a_slot_that_a_child_has_as_well_means_a_copy(swapped: Swapped) -> None:
     child = dup_mmap(swapped.mm)
     swapped.touch(0)
