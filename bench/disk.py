@@ -19,6 +19,11 @@ NOT_DISKS = re.compile(r"(zram|ram|pmem|loop|nbd)\d")
 """In RAM, or on a file or a server that may be."""
 
 
+def unescaped(field: str) -> str:
+    """A field of /proc/self/mountinfo, where a space is \\040."""
+    return re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), field)
+
+
 class Mount(NamedTuple):
     """A line of /proc/self/mountinfo."""
 
@@ -51,7 +56,7 @@ def mounts(proc: Path) -> Iterator[Mount]:
     """What is mounted where, in order."""
     for line in (proc / "self" / "mountinfo").read_text().splitlines():
         fields = line.split(" ")
-        point = re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
+        point = unescaped(fields[4])
         yield Mount(Path(point), fields[2], fields[fields.index("-") + 1])
 
 

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.disk import unescaped
 from bench.errors import BenchError
 
 ATTEMPTS = 50
@@ -60,7 +61,7 @@ def _mounts(proc: Path) -> list[tuple[int, str, Path]]:
     found = []
     for line in (proc / "self" / "mountinfo").read_text().splitlines():
         before, _, after = line.partition(" - ")
-        root, point = before.split(" ")[3:5]
+        root, point = map(unescaped, before.split(" ")[3:5])
         kind, _, options = after.split(" ", 2)
         if kind == "cgroup" and "memory" in options.split(","):
             found.append((1, root, Path(point)))

@@ -1,7 +1,7 @@
 /* stopped: children that stop, go on and die, as wait4 tells of them. */
 #include "guest.h"
 
-enum { NR_kill = 37, WUNTRACED = 2, WCONTINUED = 8 };
+enum { NR_kill = 37, NR_setpgid = 57, WUNTRACED = 2, WCONTINUED = 8 };
 enum { SIGKILL = 9, SIGCONT = 18, SIGSTOP = 19, SIGTSTP = 20 };
 
 static int sleeper(void)
@@ -51,6 +51,7 @@ int main(int argc UNUSED, char **argv UNUSED)
 	await("until it goes on", pid, 0);
 	pid = must(fork(), "fork");
 	if (pid == 0) {
+		syscall2(NR_setpgid, 0, 0); /* in an orphaned group SIGTSTP would do nothing */
 		signal_to(getpid(), SIGTSTP);
 		exit(4);
 	}

@@ -28,6 +28,11 @@ V1 = "30 20 0:25 {root} {point} rw shared:9 - cgroup cgroup rw,memory"
 V2 = "31 20 0:26 / {point} rw - cgroup2 cgroup2 rw"
 
 
+def mounted(path: Path) -> str:
+    """A path as /proc/self/mountinfo writes it."""
+    return str(path).replace(" ", r"\040")
+
+
 class FakeHost:
     """/proc and /sys as files; a directory to swap in, on a filesystem and a block device."""
 
@@ -39,12 +44,12 @@ class FakeHost:
         self.mounted = ["20 1 254:0 / / rw - tmpfs none rw"]
         self.mount("ext4", "254:1")
         self.device("vda", "254:1")
-        self.memory(V1.format(root="/", point=self.groups), "4:memory:/")
+        self.memory(V1.format(root="/", point=mounted(self.groups)), "4:memory:/")
         (self.proc / "swaps").write_text("Filename Type Size Used Priority\n")
         (self.proc / "sys" / "vm" / "page-cluster").write_text("3\n")
 
     def mount(self, filesystem: str, device: str) -> None:
-        point = str(self.directory).replace(" ", r"\040")
+        point = mounted(self.directory)
         self._add(f"21 20 {device} / {point} rw,relatime shared:1 - {filesystem} /dev/x rw")
 
     def memory(self, mount: str, own: str) -> None:
@@ -104,7 +109,7 @@ def with_zswap(fake: FakeHost) -> None:
 
 def without_controller(fake: FakeHost) -> None:
     fake.mounted.pop()
-    fake.memory(V2.format(point=fake.groups), "0::/")
+    fake.memory(V2.format(point=mounted(fake.groups)), "0::/")
     (fake.groups / "cgroup.subtree_control").write_text("hugetlb\n")
 
 
@@ -155,7 +160,7 @@ def test_refused_where_something_is(fake: FakeHost) -> None:
 
 
 def test_groups_of_version_1_are_made_below_this_one(fake: FakeHost) -> None:
-    fake.memory(V1.format(root="/box", point=fake.groups), "4:cpu,memory:/box/own")
+    fake.memory(V1.format(root="/box", point=mounted(fake.groups)), "4:cpu,memory:/box/own")
     fake.mounted.pop(-2)
     fake.memory(fake.mounted.pop(), "4:cpu,memory:/box/own")
     assert controller(fake.proc) == Controller(1, fake.groups / "own")
@@ -163,7 +168,7 @@ def test_groups_of_version_1_are_made_below_this_one(fake: FakeHost) -> None:
 
 def test_groups_of_version_2_are_made_beside_this_one(fake: FakeHost) -> None:
     fake.mounted.pop()
-    fake.memory(V2.format(point=fake.groups), "0::/slice/own")
+    fake.memory(V2.format(point=mounted(fake.groups)), "0::/slice/own")
     (fake.groups / "slice").mkdir()
     (fake.groups / "slice" / "cgroup.subtree_control").write_text("cpu memory\n")
     found = controller(fake.proc)

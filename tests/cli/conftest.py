@@ -9,11 +9,17 @@ from vmemu.cli.main import main
 
 
 @pytest.fixture
-def vmemu(capfd: pytest.CaptureFixture[str]) -> Vmemu:
-    """Return a function that runs ``vmemu`` with arguments, one string each or one in all."""
+def vmemu(capfd: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory) -> Vmemu:
+    """Return a function that runs ``vmemu`` with arguments, one string each or one in all.
+
+    Temporary files may lie in a directory with spaces in its name.
+    """
+    top = str(tmp_path_factory.getbasetemp().parent)
 
     def run(*args: str) -> Done:
-        argv = args[0].split() if len(args) == 1 else list(args)
+        argv = list(args)
+        if len(args) == 1:
+            argv = [word.replace("\0", top) for word in args[0].replace(top, "\0").split()]
         with pytest.raises(SystemExit) as ended:
             main(argv)
         out, err = capfd.readouterr()
