@@ -20,7 +20,7 @@ NOT_DISKS = re.compile(r"(zram|ram|pmem|loop|nbd)\d")
 
 
 def unescaped(field: str) -> str:
-    """A field of /proc/self/mountinfo, where a space is \\040."""
+    r"""A field of /proc/self/mountinfo, where a space is \040."""
     return re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), field)
 
 

@@ -46,4 +46,4 @@ def command_line() -> str:
         if word.startswith("--report="):
             del words[i]
             break
-    return shlex.join(["vmemu", *(re.sub(r"(^|=)/\S*/(?=[^/])", r"\1", word) for word in words)])
+    return shlex.join(["vmemu", *(re.sub(r"(^|=)/.*/(?=[^/])", r"\1", word) for word in words)])
