@@ -33,6 +33,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="how many at once; default: 2")
     parser.add_argument("--resume", type=Path, metavar="FILE", help="keep verdicts there, go on")
     parser.add_argument("--again", action="store_true", help="try survivors of FILE once more")
+    parser.add_argument("--report", action="store_true", help="only tell what FILE has")
     parser.add_argument(
         "--budget", type=float, default=120, help="seconds of tests for one mutant; default: 120"
     )
@@ -50,7 +51,7 @@ def score(options: argparse.Namespace) -> int:
     """Judge a sample of generated mutants and print its score."""
     from .score import Options, run
 
-    setting = Options(options.resume, options.jobs, options.budget, options.again)
+    setting = Options(options.resume, options.jobs, options.budget, options.again, options.report)
     try:
         print(run(options.generate, options.seed, setting))
     except (ValueError, FileNotFoundError) as error:

@@ -132,6 +132,8 @@ def run(number: int, seed: int, options: Options) -> Result:
         for change, verdict in sample.drawn(journal.verdicts)
         if verdict is None or change.name in again
     ]
+    if options.report:
+        todo = []
     random.Random(seed).shuffle(todo)  # a part of the sample is then a sample as well
     if todo:
         reach = options.reach()
@@ -179,12 +181,15 @@ def judge_all(changes: Iterable[Change], trials: list[Trial], journal: Journal) 
 
 @dataclass
 class Options:
-    """How a sample is judged; `budget` is in seconds of tests for one mutant."""
+    """How a sample is judged; `budget` is in seconds of tests for one mutant, with `again`
+    survivors are tried once more, with `report` nothing is tried at all.
+    """
 
     journal: Path | None = None
     jobs: int = 2
     budget: float = 120
     again: bool = False
+    report: bool = False
 
     def reach(self) -> Reach:
         """Which tests reach what."""
@@ -199,10 +204,13 @@ class Result:
         known = equivalents()
         self.total = sample.total
         self.counts: Counter[str] = Counter()
+        self.pending = 0
         self.survivors: list[Change] = []
         self.equivalent: list[tuple[Change, str]] = []
         for change, verdict in sample.drawn(journal.verdicts):
-            assert verdict is not None
+            if verdict is None:
+                self.pending += 1
+                continue
             self.counts[verdict.result] += 1
             if verdict.result == SURVIVED and change.key in known:
                 self.equivalent.append((change, known[change.key]))
@@ -231,6 +239,7 @@ class Result:
         lines += [
             f"{tried} tried of {self.total}; {self.counts[SAME]} more compile to the same code",
             f"{len(self.equivalent)} change nothing (equivalent.toml), {self.changing} do",
+            *([f"{self.pending} are not tried yet"] if self.pending else []),
             f"score: {self.noticed} of {self.changing} noticed, {100 * self.score:.1f} %",
         ]
         return "\n".join(lines)

@@ -69,3 +69,21 @@ def test_shared_pages_stay_until_the_last_pte(memory: Memory) -> None:
     memory.verify(second, 0, PAGES)
     do_munmap(second, BASE, PAGES * PAGE)
     assert memory.m.nr_mapped == mapped - PAGES
+
+
+@pytest.mark.parametrize("first", [0, 1, 5])
+def test_a_single_page_wherever_it_is(memory: Memory, first: int) -> None:
+    """Empty ptes are passed by eight at a time: none that holds a page may be among them."""
+    mm = memory.process()
+    before = memory.m.k.zone.free_pages
+    tables = memory.m.nr_pagetable
+    for page in range(first, first + 24):
+        memory.map(mm, first, 24)
+        memory.fill(mm, page, 1)
+        assert mm.ptr.rss == 1
+        do_munmap(mm, BASE + first * 4096, 24 * 4096)
+        assert mm.ptr.rss == 0
+        assert memory.m.nr_pagetable == tables
+    memory.check()
+    mm.put()
+    assert memory.m.k.zone.free_pages >= before

@@ -143,3 +143,9 @@ def test_a_string_that_runs_into_a_hole_is_a_fault(memory: Memory, mm: Mm) -> No
     assert lib.strncpy_from_user(memory.m, mm.ptr, buffer, at, 5) == -1
     assert lib.strncpy_from_user(memory.m, mm.ptr, buffer, BASE + 3 * PAGE, 1) == -1
     assert lib.strncpy_from_user(memory.m, mm.ptr, buffer, BASE + 3 * PAGE, 0) == 0
+
+
+def test_words(memory: Memory, mm: Mm) -> None:
+    for value in (0, 1, 0x12345678, 0xFFFFFFFF, -2):
+        mm.write_u32(BASE + 2, value)
+        assert mm.read(BASE + 2, 4) == (value & 0xFFFFFFFF).to_bytes(4, "little")

@@ -332,8 +332,9 @@ def test_pageout_range_counts_the_ptes_that_went(lru: Lru) -> None:
 
 def test_page_referenced_says_how_often_and_ages(lru: Lru) -> None:
     child = dup_mmap(lru.mm)
-    page = lru.frames[0]
+    page, before = lru.frames[0], lru.counted()["referenced_pages"]
     assert lib.page_referenced(lru.m, page) == 1  # fork makes the child's pte old
+    assert lru.counted()["referenced_pages"] == before + 1
     assert lib.page_referenced(lru.m, page) == 0
     lru.touch(0)
     lru.touch(0, child)
