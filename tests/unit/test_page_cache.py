@@ -161,6 +161,13 @@ def test_uses_make_it_active(file: File) -> None:
     assert state() == (0, 1, True)
 
 
+def test_munmap_of_an_old_pte_is_no_use(file: File) -> None:
+    page = file.read(3, keep=True)
+    assert lib.page_referenced(file.memory.m, page) == 1
+    do_munmap(file.mm, BASE, PAGE)
+    assert not page.flags & lib.PG_referenced
+
+
 def test_behind_the_end_there_is_nothing(file: File) -> None:
     with file.path.open("r+b") as data:
         data.truncate(2 * PAGE + 1)
