@@ -124,17 +124,18 @@ def run(number: int, seed: int, options: Options) -> Result:
     """Judge a sample."""
     sample = Sample(number, seed)
     journal = Journal.open(options.journal, {"generate": number, "seed": seed})
-    again = set()
+    again, known = set(), equivalents()
     if options.again:
         again = {name for name, one in journal.verdicts.items() if one.result == SURVIVED}
     todo = [
         change
         for change, verdict in sample.drawn(journal.verdicts)
-        if verdict is None or change.name in again
+        if verdict is None or (change.name in again and change.key not in known)
     ]
     if options.report:
         todo = []
     random.Random(seed).shuffle(todo)  # a part of the sample is then a sample as well
+    todo.sort(key=lambda change: change.name not in again)
     if todo:
         reach = options.reach()
         kills: Counter[int] = Counter()
