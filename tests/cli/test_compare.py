@@ -199,4 +199,4 @@ def test_progress_shows_only_on_a_terminal_and_only_when_it_takes_long(
 
 def test_the_console_script_is_declared() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    assert project["scripts"] == {"vmemu": "vmemu.cli.main:main"}
+    assert project["scripts"] == {"vmemu": "vmemu.__main__:main"}
