@@ -1,0 +1,102 @@
+/*
+ * runner: executes the streams of bytes that standard input lists, each in a child of its
+ * own, which a timer ends.  Some children catch signals, step over what raised one, and go on.
+ */
+#include "guest.h"
+
+enum { CODE = 0x50000000, CODE_PAGES = 2, DATA = 0x51000000, DATA_PAGES = 2, BYTES = 4096 };
+enum { SIGALRM = 14, SIGTRAP = 5, SA_NODEFER = 0x40000000, SA_ONSTACK = 0x08000000 };
+enum { NR_setitimer = 104, NR_sigaltstack = 186, NR_set_thread_area = 243 };
+enum { CATCH = 1, TLS = 2, FLUSH = 4, PAIR = 8, READ_ONLY = 16, SIGNALS_MAX = 24 };
+
+struct stream {
+	u32 flags, entry, size;
+	u32 regs[10]; /* eflags; as popal has them; esp */
+	u8 bytes[BYTES];
+};
+
+static struct stream stream;
+static u8 other_stack[8192];
+static u32 caught;
+
+/* In a static variable, since a handler may come to a stream that has lost all registers. */
+static void caught_one(int sig UNUSED, struct siginfo *info UNUSED, struct ucontext *context)
+{
+	if (++caught > SIGNALS_MAX)
+		exit(3);
+	context->gregs[REG_EIP] += 1 + caught % 4;
+}
+
+static void map_at(u32 address, u32 pages)
+{
+	must(mmap((void *)address, pages * PAGE_SIZE, PROT_RWX,
+		  MAP_PRIVATE | MAP_ANONYMOUS | 0x10), "mmap");
+}
+
+static void catch_signals(void)
+{
+	static const u8 signals[] = { SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV };
+	struct sigaction sa = { caught_one, SA_SIGINFO | SA_RESTORER | SA_NODEFER | SA_ONSTACK,
+				restore_rt, { 0, 0 } };
+	struct { void *at; int flags; u32 size; } stack = { other_stack, 0, sizeof(other_stack) };
+
+	must(syscall2(NR_sigaltstack, &stack, 0), "sigaltstack");
+	for (u32 i = 0; i < sizeof(signals); i++)
+		must(syscall4(NR_rt_sigaction, signals[i], &sa, 0, 8), "rt_sigaction");
+}
+
+static void load_tls(void)
+{
+	struct { u32 entry, base, limit, flags; } desc = { -1u, DATA, 0xfffff, 0x51 };
+
+	must(syscall1(NR_set_thread_area, &desc), "set_thread_area");
+	__asm__ volatile("movw %w0, %%gs" : : "r"(desc.entry * 8 + 3));
+}
+
+static void __attribute__((noreturn)) execute(void)
+{
+	static const u32 soon[4] = { 0, 0, 0, 60 };
+	u8 *code = (u8 *)CODE;
+
+	if (stream.flags & CATCH)
+		catch_signals();
+	if (stream.flags & TLS)
+		load_tls();
+	memcpy(code + stream.entry % PAGE_SIZE, stream.bytes, stream.size);
+	if (stream.flags & READ_ONLY)
+		must(mprotect(code, CODE_PAGES * PAGE_SIZE, 5), "mprotect");
+	if (stream.flags & FLUSH)
+		must(munmap((void *)(DATA + PAGE_SIZE), PAGE_SIZE), "munmap");
+	must(syscall3(NR_setitimer, 0, soon, 0), "setitimer");
+	__asm__ volatile("movl %0, %%esp\n\tpopfl\n\tpopal\n\tpopl %%esp\n\tjmp *stream+4"
+			 : : "r"(stream.regs) : "memory");
+	__builtin_unreachable();
+}
+
+static int read_all(void *to, u32 n)
+{
+	long got;
+
+	for (u32 done = 0; done < n; done += got)
+		if ((got = read(0, (u8 *)to + done, n - done)) <= 0)
+			return 0;
+	return 1;
+}
+
+int main(int argc UNUSED, char **argv UNUSED)
+{
+	map_at(CODE, CODE_PAGES);
+	map_at(DATA, DATA_PAGES);
+	fill_page((void *)DATA, 0, 1);
+	fill_page((void *)DATA, 1, 2);
+	for (u32 n = 0; read_all(&stream, sizeof(stream)); n++) {
+		mark("stream", n, 0);
+		if (must(fork(), "fork") == 0)
+			execute();
+		if (!(stream.flags & PAIR))
+			waitpid(-1, NULL, 0);
+	}
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	return 0;
+}
