@@ -144,6 +144,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 	m->nr_frames = (uint32_t)(ram_bytes >> PAGE_SHIFT);
 	m->page_cluster = 3;
 	m->held = &m->path;
+	m->clock_limit = m->next_timer = UINT64_MAX;
 	m->k = (struct kernel_data *)(m->ram + KERNEL_DATA_PFN * PAGE_SIZE);
 	m->mem_map =
 		(struct page *)(m->ram + (KERNEL_DATA_PFN + 1) * PAGE_SIZE);

@@ -6,8 +6,6 @@
  */
 #include "cpu.h"
 
-#define RDTSC_NS 20 /* what reading the time stamp counter takes */
-
 const char *cpu_uc_function(int i)
 {
 #define UC_NAME(name, ...) "uc_" #name,
@@ -263,7 +261,7 @@ int cpu_run(struct vmemu *m)
 		}
 		if (m->fault_result > FAULT_MAJOR)
 			break;
-		if (cpu->stop || m->want_kswapd) {
+		if (cpu->stop || m->want_kswapd || timer_due(m)) {
 			trap = TRAP_STOP;
 			break;
 		}

@@ -207,9 +207,10 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 		m->fault_inexact = 0;
 		count(m, CNT_fault_hook);
 	}
-	/* The instruction waits until the TLB is flushed or kswapd has run. */
+	/* The instruction waits until the TLB is flushed, the engine knows where
+	 * to stop, kswapd has run, or a timer has. */
 	if (unlikely(m->tlb_stale || m->cpu->exits_full || m->cpu->rewritten ||
-		     (tries && m->want_kswapd)))
+		     (tries && (m->want_kswapd || timer_due(m)))))
 		return refuse(m, FAULT_MINOR);
 	if (unlikely(++m->cpu->tlb_misses >= m->cpu->tlb_grow_at))
 		grow_tlb(m);

@@ -88,6 +88,7 @@ int page_fault_locked(struct vmemu *m, struct mm_struct *mm, kulong address,
 	count(m, CNT_pgfault);
 	if (ret == FAULT_MAJOR)
 		count(m, CNT_pgmajfault);
+	spend(m, FAULT_NS);
 	event(m, EV_fault, address, (uint32_t)access, (uint32_t)ret);
 	return ret;
 }

@@ -95,6 +95,7 @@ static struct page *read_page(struct vmemu *m, struct address_space *mapping,
 	mapping->nrpages++;
 	m->nr_pagecache++;
 	count(m, CNT_pgpgin);
+	waits_for_io(m);
 	get_page(m, page); /* the cache's */
 	lru_cache_add(m, page);
 	*ret = FAULT_MAJOR;

@@ -33,6 +33,26 @@ static inline void count(struct vmemu *m, int id)
 	m->counter[id]++;
 }
 
+/* The kernel works for so many virtual nanoseconds. */
+static inline void spend(struct vmemu *m, uint64_t ns)
+{
+	m->clock += ns;
+	m->stime += ns;
+}
+
+/* A device works, and who asked waits: 2.6 counts that as nobody's CPU time. */
+static inline void waits_for_io(struct vmemu *m)
+{
+	m->clock += PAGE_IO_NS;
+	m->iowait += PAGE_IO_NS;
+}
+
+/* A timer is due: it must not wait until the task that faults is done. */
+static inline bool timer_due(const struct vmemu *m)
+{
+	return m->clock >= m->next_timer;
+}
+
 static inline void event(struct vmemu *m, int type, uint32_t a, uint32_t b,
 			 uint32_t c)
 {

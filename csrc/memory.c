@@ -151,6 +151,7 @@ int do_anonymous_page(struct vmemu *m, struct mm_struct *mm,
 	map_anon(m, mm, vma, address, slot, page);
 	ptl_unlock_short(m, mm, 1);
 	count(m, CNT_pgzero);
+	spend(m, CLEAR_NS);
 	return FAULT_MINOR;
 }
 
@@ -203,6 +204,7 @@ struct page *make_private_copy(struct vmemu *m, struct page *old)
 	if (page) {
 		shared(m, STEP_read, page_address(m, old));
 		memcpy(page_address(m, page), page_address(m, old), PAGE_SIZE);
+		spend(m, COPY_NS);
 	}
 	put_page(m, old);
 	return page;

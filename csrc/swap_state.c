@@ -131,6 +131,7 @@ void swap_writepage(struct vmemu *m, struct page *page)
 	swap_write(m, page, page->private);
 	page->flags &= ~(kulong)PG_dirty;
 	count(m, CNT_pswpout);
+	waits_for_io(m);
 	event(m, EV_swapout, pfn_of(m, page), page->private, 0);
 }
 
@@ -159,6 +160,7 @@ static struct page *read_one(struct vmemu *m, uint32_t entry,
 	swap_read(m, reads, page);
 	page->flags |= PG_uptodate;
 	count(m, CNT_pswpin);
+	waits_for_io(m);
 	lru_cache_add_active(m, page);
 	return page;
 }

@@ -40,8 +40,18 @@ enum vmemu_layout {
 	SWAP_MAP_MAX = 0x7fff,
 	SWAP_MAP_BAD = 0x8000,
 	SWAPFILE_CLUSTER = 256,
-	SYSCALL_NS = 1000, /* virtual time of a system call */
-	NR_FILES = 64,     /* mapped host files */
+	NR_FILES = 64, /* mapped host files */
+};
+
+/* What takes virtual time, in nanoseconds; the rest takes none. */
+enum virtual_time {
+	SYSCALL_NS = 1000,
+	FAULT_NS = 1000,     /* a fault, an exception */
+	COPY_NS = 1000,      /* a page copied */
+	CLEAR_NS = 500,      /* a page cleared for a first write */
+	SCAN_NS = 500,       /* a page looked at by reclaim */
+	PAGE_IO_NS = 100000, /* a page read or written */
+	RDTSC_NS = 20,       /* reading the time stamp counter */
 };
 
 /* i386 pte bits; drawn in pgtable.c */
@@ -644,8 +654,10 @@ struct vmemu {
 	void *handle; /* ffi handle of the Python side */
 
 	uint64_t counter[NR_COUNTERS];
-	uint64_t clock; /* virtual nanoseconds */
-	uint32_t pid;   /* of the running task, for events */
+	uint64_t clock;  /* virtual nanoseconds */
+	uint64_t stime;  /* of these, what faults and reclaim worked */
+	uint64_t iowait; /* and what was waited for pages read or written */
+	uint32_t pid;    /* of the running task, for events */
 
 	struct event *ring;
 	uint32_t ring_size; /* a power of two; 0 = events off */
@@ -697,6 +709,7 @@ struct vmemu {
 	uint32_t syscalls_in_c; /* the trivial ones need not go to Python */
 	struct task_ids ids;    /* of the running task */
 	uint64_t clock_limit;   /* somebody wants the CPU at this time */
+	uint64_t next_timer;    /* or at least to know that it has come */
 
 	/* CPU, see cpu.c */
 	void *uc;

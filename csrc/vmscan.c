@@ -338,6 +338,7 @@ uint32_t shrink_cache(struct vmemu *m, uint32_t nr_to_scan)
 		nr_to_scan -= n;
 		zone->pages_scanned += n;
 		m->counter[CNT_pgscan] += n;
+		spend(m, n * SCAN_NS);
 		for (i = 0; i < n; i++) {
 			struct page *page = batch[i];
 			enum fate fate = shrink_page(m, page, false);
@@ -402,6 +403,7 @@ void refill_inactive_zone(struct vmemu *m, uint32_t nr_pages,
 	}
 	zone->pages_scanned += scanned;
 	m->counter[CNT_pgrefill] += scanned;
+	spend(m, scanned * SCAN_NS);
 	m->counter[CNT_pgdeactivate] += moved;
 }
 

@@ -111,6 +111,7 @@ class Kernel(Closing):
         """The registers in the order of struct cpu_regs."""
         self._faults_seen = (0, 0)
         self._calls_seen = 0
+        self._stime_seen = 0
         self._kswapd_waits = 0
         vm.oom = lambda _vm: oom.out_of_memory(self)
 
@@ -250,7 +251,9 @@ class Kernel(Closing):
         if self.sched.now < self._kswapd_waits:
             self._m.want_kswapd = 0
             return
+        self.account()
         self.vm.kswapd_if_wanted()
+        self._stime_seen = int(self._m.stime)  # nobody's: in 2.6 kswapd is a task of its own
         zone = self._m.k.zone
         if zone.free_pages <= zone.pages_high:
             self._kswapd_waits = self.sched.now + CONGESTION_WAIT_NS
@@ -277,12 +280,14 @@ class Kernel(Closing):
             ids.uid, ids.gid = credentials.uid, credentials.gid
 
     def account(self) -> None:
-        """Charge the faults and the core's system calls since the last call to the current task."""
+        """Charge what the core did since the last call, and its time, to the current task."""
         counter = self._m.counter
         calls = int(counter[lib.CNT_syscall_c])
         if self.current is not None:
-            self.current.used.stime += (calls - self._calls_seen) * SYSCALL_NS
+            worked = int(self._m.stime) - self._stime_seen
+            self.current.used.stime += (calls - self._calls_seen) * SYSCALL_NS + worked
         self._calls_seen = calls
+        self._stime_seen = int(self._m.stime)
         seen = (int(counter[lib.CNT_pgfault]), int(counter[lib.CNT_pgmajfault]))
         if self.current is not None:
             major = seen[1] - self._faults_seen[1]
@@ -304,7 +309,7 @@ class Kernel(Closing):
             force_signal(task, exception_signal(int(self._m.trap_vector), int(self._regs.eip)))
             return "exception"
         if trap == lib.TRAP_STOP:
-            return "stop"
+            return "preempt" if self._m.clock >= self._m.next_timer else "stop"
         raise KernelBug(f"the CPU stopped with trap {trap} at {self._regs.eip:#x}")
 
     def _fault(self, task: Task) -> str:

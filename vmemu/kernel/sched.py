@@ -1,8 +1,9 @@
 """The scheduler: round robin, wait conditions, and the virtual clock.
 
 Time is m->clock, virtual nanoseconds since boot.  It moves by fixed amounts:
-a system call, a fault handled, a time slice used up, and, when every task
-sleeps, a jump to the earliest deadline.  The block hook that ends a slice is
+a system call, a fault, a page copied, scanned, read or written, a time slice
+used up (enum virtual_time, csrc/vmemu.h), and, when every task sleeps, a jump
+to the earliest deadline.  The block hook that ends a slice is
 installed only when somebody could want the CPU: another runnable task, or a
 timer.  It stays until nobody has wanted it for LONE_SLICES slices, because a
 change makes the CPU translate everything again.
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from vmemu.core import Core
 
 SYSCALL_NS: int = lib.SYSCALL_NS
-FAULT_NS = 1000
+FAULT_NS: int = lib.FAULT_NS
 LONE_SLICES = 10
 KTIME_MAX = (1 << 63) - 1
 """The last nanosecond anybody can wait for, 292 years after boot."""
@@ -61,6 +62,16 @@ class Scheduler:
         """The time so long from now, KTIME_MAX at most (ktime_add_safe)."""
         return min(self.now + nanoseconds, KTIME_MAX)
 
+    @property
+    def _ran(self) -> int:
+        """What slices are measured by: now, less what faults and reclaim have taken.
+
+        Against 0.1 ms a slice their time is out of all proportion: with it, tasks that are
+        short of memory would take one another's pages before they have used them.
+        """
+        m = self._m
+        return int(m.clock - m.stime - m.iowait)
+
     def advance(self, task: Task, nanoseconds: int) -> None:
         """Let virtual time pass while the kernel works for a task."""
         self._m.clock += nanoseconds
@@ -73,7 +84,7 @@ class Scheduler:
         """
         task.state = TaskState.RUNNING
         if len(self.queue) == 1:
-            self._slice_end = self.now + self.slice_blocks  # 1 ns a block
+            self._slice_end = self._ran + self.slice_blocks  # 1 ns a block
         self.queue.append(task)
 
     def remove(self, task: Task) -> None:
@@ -124,23 +135,23 @@ class Scheduler:
             return self._owner
         if not queue:
             return None
-        if queue[0] is self._owner and len(queue) > 1 and self.now >= self._slice_end:
+        if queue[0] is self._owner and len(queue) > 1 and self._ran >= self._slice_end:
             queue.rotate(-1)
         if queue[0] is not self._owner:
             self._owner = queue[0]
-            self._slice_end = self.now + self.slice_blocks
+            self._slice_end = self._ran + self.slice_blocks
         return queue[0]
 
     def end_slice(self) -> None:
         """The running task gives way to the others (sched_yield, or its slice is over)."""
-        self._slice_end = self.now
+        self._slice_end = self._ran
 
     def idle(self) -> bool:
         """Nobody can run: jump to the earliest deadline; False when there is none."""
         deadline = self.timers.next_deadline()
         if deadline is None:
             return False
-        self._m.clock = max(self.now, deadline)
+        self._m.clock = max(self.now, min(deadline, KTIME_MAX))
         self.timers.run(self.now)
         return True
 
@@ -153,10 +164,12 @@ class Scheduler:
 
     def limit_clock(self) -> None:
         """Say until when the running task may go on without a look at the others."""
-        limit = self.timers.next_deadline() if self.timers.pending else None
+        m = self._m
+        deadline = self.timers.next_deadline() if self.timers.pending else None
+        limit = m.next_timer = _NEVER if deadline is None else deadline
         if len(self.queue) > 1:
-            limit = self._slice_end if limit is None else min(limit, self._slice_end)
-        self._m.clock_limit = _NEVER if limit is None else limit
+            limit = min(limit, self._slice_end + self.now - self._ran)
+        m.clock_limit = limit
 
     def slice_used(self) -> None:
         """The running task has used up its slice; the hook goes when it is no longer needed."""

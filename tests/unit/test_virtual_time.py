@@ -1,0 +1,209 @@
+"""What takes virtual time, how much of it, and whose it is."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+from script import Script
+
+from vmemu import Machine
+from vmemu.core import Event, lib
+from vmemu.kernel.kernel import KernelOptions
+from vmemu.kernel.sched import KTIME_MAX
+from vmemu.kernel.signal import Signal
+from vmemu.kernel.timer import TimerQueue
+
+MODEL = Path(__file__).parents[2] / "docs" / "model.md"
+SIGACTION, ALARM, ITIMER, MMAP, NANOSLEEP, CLOCK_GETTIME, FORK, GETRUSAGE = (
+    174, 27, 104, 90, 162, 265, 2, 77,
+)  # fmt: skip
+EVENTS = 1 << 16
+
+SLICE = KernelOptions().slice_blocks
+
+
+def costs(counters: dict[str, int]) -> int:
+    """What a run of one task must have taken, if it never used up a slice nor slept.
+
+    Each page copied by a fault is a pgcow here: no zero page is copied, no scheme copies early.
+    """
+    worked = (
+        counters["pgfault"] * lib.FAULT_NS
+        + counters["pgcow"] * lib.COPY_NS
+        + counters["pgzero"] * lib.CLEAR_NS
+        + (counters["pgscan"] + counters["pgrefill"]) * lib.SCAN_NS
+    )
+    moved = counters["pswpin"] + counters["pswpout"] + counters["pgpgin"]
+    return worked + moved * lib.PAGE_IO_NS + counters["syscalls"] * lib.SYSCALL_NS
+
+
+def fill(script: Script, pages: int) -> None:
+    """Map so many pages and write each of them."""
+    area = script.words(0x50000000, pages << 12, 3, 0x32, 0xFFFFFFFF, 0)
+    script.call(MMAP, area)
+    script.run_code("fill", ecx=pages << 12, edi=0x50000000)
+
+
+@pytest.mark.parametrize("fault_path", ["c", "python"])
+@pytest.mark.parametrize("scheme", ["anon_vma", "anonmm"])
+@pytest.mark.parametrize("ram", ["4M", "640K"])
+def test_the_clock_is_the_sum_of_what_was_done(
+    tmp_path: Path, ram: str, scheme: str, fault_path: str
+) -> None:
+    """Ample RAM and little: 200 pages, of which 640K can hold a third."""
+    script = Script()
+    fill(script, 200)
+    script.end()
+    seen: dict[str, int] = {}
+    script.run(
+        tmp_path,
+        setup=lambda machine: setattr(
+            machine.kernel, "on_exit", lambda task, status: seen.update(all_of(machine))
+        ),
+        ram=ram,
+        rmap=scheme,
+        fault_path=fault_path,
+    )
+    # the program's first pages were written by exec before there was a task: they count too
+    assert seen["clock"] == costs(seen)
+    assert (seen["pswpout"] > 0) == (ram == "640K")
+    assert seen["iowait"] == lib.PAGE_IO_NS * sum(
+        seen[name] for name in ("pswpin", "pswpout", "pgpgin")
+    )
+
+
+def all_of(machine: Machine) -> dict[str, int]:
+    m = machine.core.m
+    return machine.core.counters() | {"clock": m.clock, "stime": m.stime, "iowait": m.iowait}
+
+
+def test_each_fault_has_a_time_of_its_own(tmp_path: Path) -> None:
+    script = Script()
+    fill(script, 50)
+    script.end()
+    events: list[Event] = []
+    script.run(tmp_path, setup=lambda machine: keep(machine, events), events=EVENTS)
+    faults = [event for event in events if event.name == "fault" and event.a >> 28 == 5]
+    assert len(faults) == 50
+    steps = {b.time - a.time for a, b in itertools.pairwise(faults)}
+    assert steps == {lib.FAULT_NS + lib.CLEAR_NS}
+
+
+def keep(machine: Machine, events: list[Event]) -> None:
+    machine.kernel.on_exit = lambda task, status: events.extend(machine.core.events())
+
+
+def test_a_timer_is_not_late_for_the_faults(tmp_path: Path) -> None:
+    """SIGALRM comes in the middle of rep stosb, at a fault or the end of a slice.
+
+    Each repetition is a block of 1 ns, and a slice's blocks count when it ends.
+    """
+    script = Script()
+    script.call(SIGACTION, Signal.SIGALRM, script.words(1, 0, 0, 0, 0), 0, 8)  # SIG_IGN
+    fill(script, 1)  # every page of the script has been read by then
+    script.call(ITIMER, 0, script.words(0, 0, 0, 100), 0)  # 100 us
+    fill(script, 200)
+    script.end()
+    due: list[int] = []
+
+    def setup(machine: Machine) -> None:
+        timers = machine.kernel.sched.timers
+
+        def note(now: int) -> None:
+            deadline = timers.next_deadline()
+            if deadline is not None and deadline <= now:
+                due.append(now - deadline)
+            TimerQueue.run(timers, now)
+
+        timers.run = note  # type: ignore[method-assign]
+
+    script.run(tmp_path, setup=setup)
+    assert len(due) == 1
+    assert 0 <= due[0] <= lib.FAULT_NS + lib.CLEAR_NS + SLICE
+
+
+def test_faults_are_system_time_and_io_is_nobodys(tmp_path: Path) -> None:
+    script = Script()
+    fill(script, 200)
+    usage = script.put(72)
+    script.call(GETRUSAGE, 0, usage)
+    script.end()
+    seen: dict[str, int] = {}
+
+    def setup(machine: Machine) -> None:
+        mark = machine.kernel.on_mark
+        assert mark is not None
+
+        def note(task, name, a, b):  # type: ignore[no-untyped-def]
+            seen.update(all_of(machine))
+            return mark(task, name, a, b)
+
+        machine.kernel.on_mark = note
+
+    ran = script.run(tmp_path, setup=setup, ram="640K")
+    data = ran.bytes(usage, 16)
+    user, system = (
+        int.from_bytes(data[at : at + 4], "little") * 1_000_000
+        + int.from_bytes(data[at + 4 : at + 8], "little")
+        for at in (0, 8)
+    )
+    assert user == 0
+    # all the work but kswapd's is the one task's: at least the faults, less than everything
+    worked = seen["stime"] + seen["syscalls"] * lib.SYSCALL_NS
+    assert 200 * (lib.FAULT_NS + lib.CLEAR_NS) // 1000 <= system <= worked // 1000
+    assert worked + seen["iowait"] == seen["clock"]
+
+
+def test_the_clock_saturates(tmp_path: Path) -> None:
+    """Five sleeps of 68 years, and one more second: no deadline lies behind KTIME_MAX."""
+    script = Script()
+    forever = script.words(0x7FFFFFFF, 999_999_999)
+    sleeps = [script.call(NANOSLEEP, forever, 0) for _ in range(5)]
+    sleeps.append(script.call(NANOSLEEP, script.words(1, 0), 0))
+    now = script.put(8)
+    script.call(CLOCK_GETTIME, 1, now)
+    script.end()
+    clocks: list[int] = []
+
+    def setup(machine: Machine) -> None:
+        machine.kernel.on_exit = lambda task, status: clocks.append(int(machine.core.m.clock))
+
+    ran = script.run(tmp_path, setup=setup)
+    assert [ran.results[index] for index in sleeps] == [0] * 6
+    assert KTIME_MAX <= clocks[0] < KTIME_MAX + 1_000_000
+    assert ran.word(now) == (KTIME_MAX // 10**9) & 0xFFFFFFFF
+
+
+def test_a_sleeper_wakes_among_faults(tmp_path: Path) -> None:
+    """A child asleep for 50 us while its parent faults: it runs before the parent is done."""
+    script = Script()
+    fork = script.call(FORK)
+    fill(script, 400)
+    script.call(114, -1, 0, 0, 0)
+    script.end()
+    script.if_zero(fork)
+    script.call(NANOSLEEP, script.words(0, 50_000), 0)
+    script.call(1, 0)
+    events: list[Event] = []
+    script.run(tmp_path, setup=lambda machine: keep_last(machine, events), events=EVENTS)
+    slept = next(e for e in events if e.name == "syscall" and e.a == NANOSLEEP)
+    faults = [e.time for e in events if e.name == "fault" and e.pid == 100 and e.a >> 28 == 5]
+    assert len(faults) == 400
+    assert faults[0] < slept.time < faults[-1]
+
+
+def keep_last(machine: Machine, events: list[Event]) -> None:
+    def note(task, status) -> None:  # type: ignore[no-untyped-def]
+        events[:] = machine.core.events()
+
+    machine.kernel.on_exit = note
+
+
+def test_the_documented_constants_are_the_core_s() -> None:
+    rows = dict(re.findall(r"\| `(\w+_NS)` \| [^|]+ \| (\d+) \|", MODEL.read_text()))
+    assert {name: int(value) for name, value in rows.items()} == {
+        name: getattr(lib, name) for name in dir(lib) if re.fullmatch(r"[A-Z_]+_NS", name)
+    }
