@@ -229,6 +229,8 @@ int cpu_run(struct vmemu *m)
 	for (;;) {
 		if (cpu->exits_full)
 			cpu_forget_exits(m);
+		if (cpu->exits_untold)
+			cpu_tell_exits(m);
 		if (cpu->rewritten) {
 			cpu_code_written(m, cpu->rewritten);
 			cpu->rewritten = NULL;

@@ -195,7 +195,8 @@ struct cpu_state {
 	uint32_t slice;         /* blocks; 0 = no preemption */
 	uint64_t blocks_left;
 	struct cpu_exits *exits;
-	bool exits_full; /* cpu_forget_exits() is due */
+	bool exits_full;   /* cpu_forget_exits() is due */
+	bool exits_untold; /* cpu_tell_exits() is due */
 	struct page
 		*rewritten;   /* a store to fetched code waits for its blocks */
 	size_t hook_block;    /* 0 = not installed */
@@ -223,6 +224,7 @@ bool cpu_look_at_code(struct vmemu *, kulong address, struct page *);
 /* It has been, and is written now; the same. */
 bool cpu_code_may_change(struct vmemu *, kulong address, struct page *);
 void cpu_forget_exits(struct vmemu *);
+void cpu_tell_exits(struct vmemu *);
 /* Nobody fetches from this absent page: the engine looks at its exits. */
 bool cpu_exit_absent(struct vmemu *, kulong page);
 enum cpu_exit cpu_stopped(struct vmemu *, int err);

@@ -414,11 +414,16 @@ static struct exit_page *exits_of(struct cpu_exits *exits, kulong page)
 	return NULL;
 }
 
-static void tell_engine(struct vmemu *m)
+/*
+ * Never inside a hook: when the engine stops it goes through its exits, may call
+ * the hook for each, and does not survive that they are replaced meanwhile.
+ */
+void cpu_tell_exits(struct vmemu *m)
 {
 	struct cpu_exits *exits = m->cpu->exits;
 	size_t n = exits->nr_list - (exits->away != 0);
 
+	m->cpu->exits_untold = false;
 	/* The one that is away stands last. */
 	m->cpu->uc.ctl(m->uc, CTL_EXITS, exits->list, (size_t)n);
 }
@@ -471,7 +476,7 @@ static bool add_exits(struct vmemu *m, kulong page, const uint32_t *bits)
 		exits->list[last] = page + at;
 	}
 	if (exits->nr_list != before)
-		tell_engine(m);
+		m->cpu->exits_untold = true;
 	return true;
 }
 
@@ -512,7 +517,7 @@ void cpu_forget_exits(struct vmemu *m)
 	exits->nr_pages = 0;
 	exits->nr_list = 0;
 	exits->away = exits->absent = 0;
-	tell_engine(m);
+	cpu_tell_exits(m);
 	m->cpu->uc.ctl(m->uc, CTL_TB_FLUSH);
 	m->tlb_stale = 1;
 }
@@ -560,7 +565,7 @@ static bool drop_absent_exits(struct vmemu *m)
 	if (entry)
 		*entry = exits->pages[--exits->nr_pages];
 	exits->absent = 0;
-	tell_engine(m);
+	cpu_tell_exits(m);
 	return true;
 }
 
@@ -579,7 +584,7 @@ static void send_away(struct vmemu *m, kulong eip)
 	exits->list[i] = exits->list[last];
 	exits->list[last] = eip;
 	exits->away = eip;
-	tell_engine(m);
+	cpu_tell_exits(m);
 }
 
 static enum cpu_exit at_exit(struct vmemu *m)

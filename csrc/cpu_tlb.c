@@ -169,8 +169,8 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 
 	(void)uc;
 	count(m, CNT_tlb_fill);
-	if (unlikely(m->cpu->trap == TRAP_FORBIDDEN) &&
-	    m->cpu->phase == CPU_GUEST)
+	/* What is looked up after a trap is not the program's. */
+	if (unlikely(m->cpu->trap != TRAP_NONE) && m->cpu->phase == CPU_GUEST)
 		return false;
 	if (unlikely(page >= TASK_SIZE)) {
 		if (fill_kernel(m, page, access, entry))
@@ -209,7 +209,8 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 	}
 	/* The instruction waits until the TLB is flushed, the engine knows where
 	 * to stop, kswapd has run, or a timer has. */
-	if (unlikely(m->tlb_stale || m->cpu->exits_full || m->cpu->rewritten ||
+	if (unlikely(m->tlb_stale || m->cpu->exits_full ||
+		     m->cpu->exits_untold || m->cpu->rewritten ||
 		     (tries && (m->want_kswapd || timer_due(m)))))
 		return refuse(m, FAULT_MINOR);
 	if (unlikely(++m->cpu->tlb_misses >= m->cpu->tlb_grow_at))

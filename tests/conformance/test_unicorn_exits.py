@@ -238,3 +238,28 @@ def test_more_pages_than_can_be_remembered() -> None:
         assert board.go(at, esp=STACK + 0x800) is Trap.SYSCALL
         assert board.regs.eip == at + len(code)
     board.close()
+
+
+# ---- what the engine looks up when it has stopped ------------------------------------
+
+
+def _before_an_exit(board: Board, before: bytes) -> int:
+    """A page never fetched from, and behind it code with an exit at its first byte."""
+    board.poke(CODE, before)
+    behind = CODE + 0x1000
+    # vpaddd at the page's first byte; then the code: int 0x80; inc eax; int 0x80; more vpaddd
+    vpaddd = assemble(VEX["vpaddd xmm"])
+    board.poke(behind, vpaddd.ljust(16, b"\x90") + END + b"\x40" + END + vpaddd * 500)
+    return behind + 16
+
+
+def test_a_system_call_is_not_lost_when_the_page_before_an_exit_is_looked_up() -> None:
+    """The engine calls the hook for it behind the trap: that is no fetch of the program's."""
+    board = Board()
+    at = _before_an_exit(board, b"\x90")
+    board.page(CODE).mapcount = 2  # its first fetch wants the TLB flushed
+    assert board.go(at, esp=STACK + 0x800, eax=0) is Trap.SYSCALL
+    assert board.regs.eax == 0
+    assert board.regs.eip == at + 2
+    board.page(CODE).mapcount = 1
+    board.close()

@@ -276,7 +276,7 @@ def _machine(rng: random.Random) -> Machine:
         "rmap": rng.choice(sorted(schemes())),
         "ram": rng.choice(["1M", "2M", "8M"]),
         "swap": "4M",
-        "slice_blocks": rng.choice([20, 500, 100_000]),
+        "slice_blocks": rng.choice([20, 200, 2000]),
         "events": rng.choice([0, 0, 4096]),
         "fault_path": rng.choice(["c", "c", "python"]),
         "seed": rng.getrandbits(16),

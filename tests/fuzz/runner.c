@@ -55,7 +55,7 @@ static void load_tls(void)
 
 static void __attribute__((noreturn)) execute(void)
 {
-	static const u32 soon[4] = { 0, 0, 0, 60 };
+	static const u32 soon[4] = { 0, 0, 0, 10 };
 	u8 *code = (u8 *)CODE;
 
 	if (stream.flags & CATCH)
