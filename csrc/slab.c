@@ -103,16 +103,39 @@ void *kmem_cache_alloc(struct vmemu *m, int id, int gfp)
 	return object;
 }
 
+/* Is there an allocated object of this cache?  For callers to be distrusted. */
+int kmem_cache_owns(struct vmemu *m, int id, kptr object)
+{
+	struct kmem_cache *c = &m->k->caches[id];
+	uint32_t pfn = (object - PAGE_OFFSET) >> PAGE_SHIFT, i;
+	struct page *page = m->mem_map + pfn;
+	struct slab *s;
+
+	if (object < PAGE_OFFSET || pfn >= m->nr_frames ||
+	    !(page->flags & PG_slab) || page->lru.next != kaddr(m, c))
+		return 0;
+	s = page_address(m, page);
+	if (object < s->s_mem || (object - s->s_mem) % c->bufsize ||
+	    (object - s->s_mem) / c->bufsize >= c->num)
+		return 0;
+	for (i = s->free; i != BUFCTL_END; i = bufctl(s)[i])
+		if (i == (object - s->s_mem) / c->bufsize)
+			return 0;
+	return 1;
+}
+
 void kmem_cache_free(struct vmemu *m, int id, void *object)
 {
 	struct kmem_cache *c = &m->k->caches[id];
 	struct page *page = virt_to_page(m, object);
 	struct slab *s = page_address(m, page);
-	uint32_t i = (kaddr(m, object) - s->s_mem) / c->bufsize;
+	uint32_t i;
 
 	if (BUG_ON(m,
-		   !(page->flags & PG_slab) || page->lru.next != kaddr(m, c)) ||
-	    BUG_ON(m, i >= c->num || s->inuse == 0))
+		   !(page->flags & PG_slab) || page->lru.next != kaddr(m, c)))
+		return;
+	i = (kaddr(m, object) - s->s_mem) / c->bufsize;
+	if (BUG_ON(m, i >= c->num || s->inuse == 0))
 		return;
 	memset(object, 0x6b, c->objsize); /* use after free shows at once */
 	if (s->free == BUFCTL_END) {

@@ -813,6 +813,7 @@ void release_quarantine(struct vmemu *); /* their blocks have been dropped */
 
 /* slab.c */
 void *kmem_cache_alloc(struct vmemu *, int id, int gfp);
+int kmem_cache_owns(struct vmemu *, int id, kptr object);
 void kmem_cache_free(struct vmemu *, int id, void *object);
 
 /* mmap.c: 0, or -1 = no memory */

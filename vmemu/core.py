@@ -107,6 +107,8 @@ class Core(Closing):
         self.on_rmap: Callable[[int, CData, CData, int], int] = lambda call, page, vma, address: 0
         self.on_switch: Callable[[int], None] = lambda path: None
         self.error: BaseException | None = None
+        self.broken: BaseException | None = None
+        """What stopped the machine within a step, so that it cannot go on."""
 
     def close(self) -> None:
         """Give guest RAM and files back.

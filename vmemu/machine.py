@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from vmemu import arguments
 from vmemu.core import PAGE_SHIFT, Core, lib
 from vmemu.cpu import Cpu
-from vmemu.errors import ConfigError, MachineClosed
+from vmemu.errors import ConfigError, KernelBug, MachineClosed, VmemuError
 from vmemu.kernel.kernel import Kernel, KernelOptions
 from vmemu.mm import MemoryManager
 from vmemu.mm.mm import Mm
-from vmemu.rmap import RmapScheme, scheme_class
+from vmemu.rmap import RmapScheme, checked_scheme, scheme_class
 
 if TYPE_CHECKING:
     from vmemu.kernel.stdio import Stream
@@ -26,13 +27,25 @@ if TYPE_CHECKING:
 __all__ = ["Machine", "Page", "Vma", "parse_size"]
 
 VM_FLAGS_LOCKS = ("mmap_sem", "page_table_lock")
+_RANGES = {
+    "seed": (-(1 << 63), (1 << 64) - 1),
+    "slice_blocks": (1, (1 << 31) - 1),
+    "page_cluster": (0, 8),
+    "swappiness": (0, 100),
+    "overcommit_ratio": (0, 1 << 20),
+    "min_free_pages": (0, 1 << 18),
+    "events": (0, 1 << 26),
+}
+"""What the numbers a machine is made with may be."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 def parse_size(text: str | int, what: str) -> int:
     """Bytes from ``4096``, ``"512K"``, ``"32M"``, ``"1G"``; ConfigError names ``what``."""
-    if isinstance(text, int):
+    if isinstance(text, int) and not isinstance(text, bool):
         size = text
+    elif not isinstance(text, str):
+        raise ConfigError(f"{what} must be a size in bytes or such as 32M, not {text!r}")
     else:
         match = re.fullmatch(r"(\d{1,15})([KMG]?)B?", text.strip(), re.IGNORECASE)
         if match is None:
@@ -110,6 +123,13 @@ class Machine:
         vm_flags_lock: str = "mmap_sem",
         lock_checks: bool | None = None,
     ) -> None:
+        for what, (low, high) in _RANGES.items():
+            value = locals()[what]
+            if value is not None or what != "min_free_pages":
+                arguments.integer(what, value, low, high)
+        arguments.flag("topdown", topdown)
+        if lock_checks is not None:
+            arguments.flag("lock_checks", lock_checks)
         if fault_path not in ("c", "python"):
             raise ConfigError(f"fault_path must be c or python, not {fault_path!r}")
         if vm_flags_lock not in VM_FLAGS_LOCKS:
@@ -118,13 +138,12 @@ class Machine:
             )
         if cpus != 1:
             raise ConfigError(f"cpus must be 1, not {cpus}: one CPU is emulated")
-        if not 0 <= page_cluster <= 8:
-            raise ConfigError(f"page_cluster must be 0 to 8, not {page_cluster}")
         if overcommit not in (0, 1, 2):
             raise ConfigError(f"overcommit must be 0, 1 or 2, not {overcommit}")
         if cache_line not in (16, 32, 64, 128):
             raise ConfigError(f"cache_line must be 16, 32, 64 or 128 bytes, not {cache_line}")
-        scheme = scheme_class(rmap) if isinstance(rmap, str) else rmap
+        scheme = checked_scheme(scheme_class(rmap) if isinstance(rmap, str) else rmap)
+        self._runner: int | None = None  # the thread inside run() or step()
         with contextlib.ExitStack() as stack:
             self.core = Core(
                 parse_size(ram, "ram"),
@@ -160,7 +179,11 @@ class Machine:
             self._stack = stack.pop_all()
 
     def _swapon(self, swap: str | int | None, seed: int) -> None:
-        if swap is None or swap == 0 or swap == "none":
+        if swap is None or swap == "none":
+            return
+        if isinstance(swap, bool) or not isinstance(swap, str | int) or "\0" in str(swap):
+            raise ConfigError(f"swap must be a size, a file's name or None, not {swap!r}")
+        if swap == 0:
             return
         areas = self.vm.swap
         if isinstance(swap, int) or re.fullmatch(r"\d+[KMG]?B?", swap, re.IGNORECASE):
@@ -191,17 +214,49 @@ class Machine:
 
         Whatever is done with the machine or its processes afterwards raises `MachineClosed`;
         ``core.counters()`` gives their last values.  A machine that nobody closes is freed
-        when Python finds that nobody uses it.
+        when Python finds that nobody uses it.  VmemuError while it runs, which is in a hook
+        or in another thread.
         """
+        if self._runner is not None:
+            raise VmemuError("the machine is running: close it when run() or step() has returned")
         if not self.core.closed:
             for mm in self.vm.mms.values():
                 mm.forget("ptr")
         self._stack.close()
 
     def _open(self) -> None:
-        """Raise MachineClosed unless the machine is open."""
+        """Raise MachineClosed when it is, VmemuError while another thread runs it."""
         if self.core.closed:
             raise MachineClosed("the machine is closed")
+        if self._runner not in (None, threading.get_ident()):
+            raise VmemuError("the machine is running in another thread, which has it to itself")
+
+    def _sound(self) -> None:
+        """Raise VmemuError when something stopped the machine within a step."""
+        if self.core.broken is not None:
+            raise VmemuError(
+                f"the machine cannot go on: {type(self.core.broken).__name__} stopped it within "
+                "a step; it can be looked at and closed"
+            ) from self.core.broken
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
+        """Have the machine to oneself; VmemuError when somebody has, or when it is broken."""
+        self._open()
+        if self._runner is not None:
+            raise VmemuError("the machine is running already: a hook cannot run it")
+        self._sound()
+        try:
+            self._runner = threading.get_ident()
+            yield
+        except VmemuError:
+            raise
+        except BaseException as error:
+            if error is not self.kernel.told or isinstance(error, KernelBug):
+                self.core.broken = self.core.broken or error
+            raise
+        finally:
+            self._runner = None
 
     # ---- programs
 
@@ -218,20 +273,31 @@ class Machine:
         """Start a static i386 ELF program; ExecError when the file cannot be executed.
 
         Streams are host descriptors, binary file objects, bytes (for input) or None.
+        ConfigError for arguments that are nothing of the kind.
         """
         self._open()
-        return self.kernel.spawn(
-            os.fspath(path), argv, env, stdin=stdin, stdout=stdout, stderr=stderr
-        )
+        self._sound()
+        path = arguments.program(path)
+        if argv is not None:
+            arguments.strings("argv", argv)
+        if env is not None:
+            arguments.environment(env)
+        arguments.stream("stdin", stdin, reads=True)
+        arguments.stream("stdout", stdout, reads=False)
+        arguments.stream("stderr", stderr, reads=False)
+        return self.kernel.spawn(path, argv, env, stdin=stdin, stdout=stdout, stderr=stderr)
 
     def run(self) -> WaitStatus:
         """Run until the first program has ended; its wait status.
 
         In the main thread a host signal such as SIGINT ends even a guest that only computes.
+        What a hook of the kernel raises comes out when the step is complete, and run() may be
+        called again.  KeyboardInterrupt elsewhere, KernelBug and what a scheme's hook raises
+        leave a step half done: the machine then only says so (VmemuError).  VmemuError, too,
+        on a deadlock, without a program, and while the machine runs already.
         """
-        self._open()
         main = threading.current_thread() is threading.main_thread()
-        with self.cpu.interruptible() if main else contextlib.nullcontext():
+        with self._running(), self.cpu.interruptible() if main else contextlib.nullcontext():
             return self.kernel.run()
 
     def step(self) -> str | None:
@@ -241,11 +307,11 @@ class Machine:
         or stop: whatever gives the kernel the CPU.  Faults that are resolved on the way are
         in the event ring (``core.events()``), if the machine has one.
         """
-        self._open()
-        first = self.kernel.first
-        if first is None or not first.alive:
-            return None
-        return self.kernel.step()
+        with self._running():
+            first = self.kernel.first
+            if first is None or not first.alive:
+                return None
+            return self.kernel.step()
 
     @property
     def processes(self) -> list[Task]:
@@ -253,8 +319,10 @@ class Machine:
         return list(self.kernel.tasks)
 
     def vmas(self, process: Task | Mm) -> Iterator[Vma]:
-        """The areas of a process in address order."""
-        for vma in _mm_of(process).vmas():
+        """The areas of a process in address order; none when it has ended."""
+        self._open()
+        mm = _mm_of(process)
+        for vma in mm.vmas() if mm is not None else ():
             flags = vma.vm_flags
             perms = "".join(
                 letter if flags & bit else "-"
@@ -263,11 +331,15 @@ class Machine:
             yield Vma(vma.vm_start, vma.vm_end, flags, vma.vm_pgoff, perms + "p")
 
     def pages(self, process: Task | Mm) -> Iterator[Page]:
-        """Every page a process has, in memory or swapped out, by address."""
+        """Every page of a process, in memory or swapped out, by address; none when it ended."""
         from vmemu.frames import PTE_PRESENT, mem_map, user_ptes
 
+        self._open()
+        mm = _mm_of(process)
+        if mm is None:
+            return
         frames = mem_map(self.core)
-        addresses, ptes = user_ptes(self.core, _mm_of(process).ptr)
+        addresses, ptes = user_ptes(self.core, mm.ptr)
         for address, pte in zip(addresses.tolist(), ptes.tolist(), strict=True):
             if not pte & PTE_PRESENT:
                 yield Page(address, None, 0, True, False, False, pte)
@@ -289,14 +361,16 @@ class Machine:
         """Recompute from the page tables what counters and rmaps claim; KernelBug if not so."""
         from vmemu.check import check_machine
 
+        self._open()
         check_machine(self.vm)
 
     def stats(self) -> dict[str, Any]:
         """Counters, frames by kind, slab caches, vmas: what every run reports."""
         from vmemu.stats import machine_stats
 
+        self._open()
         return machine_stats(self)
 
 
-def _mm_of(process: Task | Mm) -> Mm:
-    return process if isinstance(process, Mm) else process.mm
+def _mm_of(process: Task | Mm) -> Mm | None:
+    return process if isinstance(process, Mm) else process.memory

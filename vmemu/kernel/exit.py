@@ -64,8 +64,7 @@ def exit_task(task: Task, status: WaitStatus) -> None:
         from vmemu.kernel.strace import trace_exit
 
         trace_exit(task, status)
-    if kernel.on_exit is not None:
-        kernel.on_exit(task, status)
+    kernel.call_hook("on_exit", task, status)
     kernel.core.event(lib.EV_exit, task.pid, status.encode(), 0)
     if task.call is not None and task.call.blocked is not None and task is not kernel.current:
         task.call.blocked.close()

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from vmemu.closing import Closing
 from vmemu.core import ffi, lib
@@ -100,6 +100,10 @@ class Kernel(Closing):
         self.futexes = Futexes()
         self.swapping_off: Task | None = None
         """Who is in swapoff(), and the OOM killer's first choice (PF_SWAPOFF)."""
+        self.raised: BaseException | None = None
+        """What a hook raised; it comes out of step() when the step is complete."""
+        self.told: BaseException | None = None
+        """The last of them that came out."""
         self.next_ino = 1000
         self._inodes: dict[tuple[int, int, int, int], Inode] = {}
         self.marks = 0
@@ -194,11 +198,37 @@ class Kernel(Closing):
             raise VmemuError("there is no program to run")
         step = self.step
         self._m.syscalls_in_c = self.strace is None
-        while first.status is None or first.alive:
-            step()
-        self._m.syscalls_in_c = False
+        try:
+            while first.status is None or first.alive:
+                step()
+        finally:
+            self._m.syscalls_in_c = False
         self.kill_all()
+        self._tell()
         return first.status
+
+    def call_hook(self, name: str, *args: object) -> Any:
+        """Call ``on_mark``, ``on_exit``, ``on_check``, ``strace`` or ``log``, if it is set.
+
+        What it raises comes out of run() or step() as itself, with a note that names the hook,
+        once the step is complete: the machine can go on.  Gives None then.
+        """
+        hook = getattr(self, name)
+        if hook is None:
+            return None
+        try:
+            return hook(*args)
+        except BaseException as error:
+            error.add_note(f"in the hook {name}")
+            if self.raised is None:
+                self.raised = error
+            return None
+
+    def _tell(self) -> None:
+        if self.raised is not None:
+            error, self.raised = self.raised, None
+            self.told = error
+            raise error
 
     def kill_all(self) -> None:
         """End every task as SIGKILL would."""
@@ -221,8 +251,15 @@ class Kernel(Closing):
         """Go on to the next event and name it: syscall, fault, exception, preempt,
         blocked, signal, exit, idle, or stop.  Raises VmemuError on a deadlock.
         """
+        what = self._step()
+        if self.raised is not None:
+            self._tell()
+        return what
+
+    def _step(self) -> str:
         task = self.sched.pick()
         if task is None:
+            self.core.check_bug()
             if not self.sched.idle():
                 raise VmemuError(self._deadlock())
             return "idle"
@@ -325,7 +362,7 @@ class Kernel(Closing):
             info = SigInfo(Signal.SIGBUS, BUS_ADRERR, address=address)
         elif result == lib.FAULT_OOM:
             if not task.signals.has_kill():
-                self.log(f"VM: killing process {task.comm}")
+                self.call_hook("log", f"VM: killing process {task.comm}")
             info = SigInfo(Signal.SIGKILL)
         else:
             raise KernelBug(f"fault at {address:#x} ended with {result}")

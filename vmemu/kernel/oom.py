@@ -73,7 +73,7 @@ def out_of_memory(kernel: Kernel) -> bool:
     victim, points = choice
     kernel.core.m.counter[lib.CNT_oom_kill] += 1
     kernel.core.event(lib.EV_oom, victim.pid, points, 0)
-    kernel.log(f"Out of Memory: Killed process {victim.pid} ({victim.comm}).")
+    kernel.call_hook("log", f"Out of Memory: Killed process {victim.pid} ({victim.comm}).")
     ptr = victim.mm.ptr
     sharing = [t for t in kernel.tasks if t.memory is not None and t.memory.ptr == ptr]
     if current in sharing:

@@ -226,7 +226,7 @@ def _write(task: Task, text: str) -> None:
     kernel = task.kernel
     if kernel.strace is None:
         return
-    kernel.strace(f"[pid {task.pid:5}] {text}" if len(kernel.tasks) > 1 else text)
+    kernel.call_hook("strace", f"[pid {task.pid:5}] {text}" if len(kernel.tasks) > 1 else text)
 
 
 def trace_signal(task: Task, name: str, info: SigInfo) -> None:

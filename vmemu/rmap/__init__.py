@@ -11,7 +11,15 @@ from vmemu.rmap.anon_vma import AnonVma, AnonVma39
 from vmemu.rmap.anonmm import Anonmm
 from vmemu.rmap.base import RmapScheme
 
-__all__ = ["AnonVma", "AnonVma39", "Anonmm", "RmapScheme", "scheme_class", "schemes"]
+__all__ = [
+    "AnonVma",
+    "AnonVma39",
+    "Anonmm",
+    "RmapScheme",
+    "checked_scheme",
+    "scheme_class",
+    "schemes",
+]
 
 _BUILTIN: tuple[type[RmapScheme], ...] = (RmapScheme, Anonmm, AnonVma39, AnonVma)
 
@@ -37,6 +45,22 @@ def scheme_class(name: str) -> type[RmapScheme]:
     if name not in known:
         raise ConfigError(f"unknown rmap scheme {name!r}: choose one of {', '.join(known)}")
     return known[name]
+
+
+def checked_scheme(scheme: object) -> type[RmapScheme]:
+    """``scheme`` if a machine can use the class; ConfigError says why not."""
+    from vmemu.rmap.python import PythonScheme
+
+    if not (isinstance(scheme, type) and issubclass(scheme, RmapScheme)):
+        raise ConfigError(
+            f"rmap must be a scheme's name or a subclass of vmemu.rmap.RmapScheme, not {scheme!r}"
+        )
+    if issubclass(scheme, PythonScheme) and scheme.walker != "python":
+        raise ConfigError(
+            f"{scheme.__name__} is written in Python, so its walker must be 'python', "
+            f"not {scheme.walker!r}"
+        )
+    return scheme
 
 
 def _load(name: str) -> type[RmapScheme]:

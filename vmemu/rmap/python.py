@@ -9,13 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from vmemu.core import Core, ffi, lib
+from vmemu.core import TASK_SIZE, Core, ffi, lib
+from vmemu.errors import KernelBug
 from vmemu.rmap.base import RmapScheme
 
 if TYPE_CHECKING:
     from vmemu.check import Survey
 
 __all__ = ["AddressBook", "Candidate", "PythonScheme"]
+
+
+_HOOKS = {
+    lib.RMAP_ADD: "page_added",
+    lib.RMAP_REMOVE: "page_removed",
+    lib.RMAP_MOVE: "page_moved",
+    lib.RMAP_CLASH: "clash",
+    lib.RMAP_CANDIDATES_REFERENCED: "candidates",
+    lib.RMAP_CANDIDATES_UNMAP: "candidates",
+    lib.RMAP_VMA_DUP: "vma_dup",
+    lib.RMAP_VMA_FREE: "vma_free",
+    lib.RMAP_VMA_SPLIT: "vma_split",
+}
+_MOST = 1 << 18
+"""Candidates of one page: more than its ptes, of 32 bits each in as many mms, can ever be."""
 
 
 class Candidate(NamedTuple):
@@ -53,7 +69,18 @@ class PythonScheme(RmapScheme):
             lib.RMAP_VMA_FREE: self._vma_free,
             lib.RMAP_VMA_SPLIT: self._vma_split,
         }
-        core.on_rmap = lambda call, page, vma, address: self._calls[call](page, vma, address)
+        core.on_rmap = self._call
+
+    def _call(self, call: int, page: Any, vma: Any, address: int) -> int:
+        """One call of the core; after a hook that raised there are no more."""
+        if self.core.broken is not None:
+            return 0
+        try:
+            return self._calls[call](page, vma, address)
+        except BaseException as error:
+            error.add_note(f"in {_HOOKS[call]}() of the rmap scheme {self.name!r}")
+            self.core.broken = error  # the scheme's books lack this call
+            raise
 
     def vma_dup(self, new: Any, old: Any) -> None:
         """fork copied ``old`` of the parent to ``new`` of the child."""
@@ -88,7 +115,9 @@ class PythonScheme(RmapScheme):
         return self.core.kaddr(new)
 
     def free(self, kptr: int) -> None:
-        """Give an object back."""
+        """Give an object back; KernelBug when there is none at ``kptr``."""
+        if not self._owns(lib.CACHE_python_rmap, kptr):
+            raise KernelBug(f"the rmap scheme {self.name!r} frees {kptr!r}, which it has not got")
         where = ffi.cast("void *", self.core.base + kptr)
         lib.kmem_cache_free(self.core.m, lib.CACHE_python_rmap, where)
 
@@ -112,8 +141,43 @@ class PythonScheme(RmapScheme):
         self.vma_free(vma)
         return 0
 
+    def _owns(self, cache: int, kptr: int) -> bool:
+        return (
+            isinstance(kptr, int)
+            and 0 < kptr < 1 << 32
+            and bool(lib.kmem_cache_owns(self.core.m, cache, kptr))
+        )
+
+    def _believe(self, mm: int, vma: int, at: int) -> None:
+        """KernelBug unless there may be such a candidate."""
+        if (
+            isinstance(at, int)
+            and 0 <= at < TASK_SIZE
+            and not at & 0xFFF
+            and self._owns(lib.CACHE_mm_struct, mm)
+            and (
+                vma == 0
+                or (self._owns(lib.CACHE_vm_area_struct, vma) and self.core.vma(vma).vm_mm == mm)
+            )
+        ):
+            return
+        raise KernelBug(
+            f"the rmap scheme {self.name!r} names no mm, vma of it and page of a user: "
+            f"Candidate({mm!r}, {vma!r}, {at!r})"
+        )
+
     def _candidates(self, page: Any, vma: Any, address: int) -> int:
-        found = list(self.candidates(page))
+        found: list[Candidate] = []
+        try:
+            for mm, vma, at in self.candidates(page):
+                if len(found) == _MOST:
+                    raise KernelBug(f"the rmap scheme {self.name!r} names more than {_MOST} places")
+                self._believe(mm, vma, at)
+                found.append(Candidate(mm, vma, at))
+        except (TypeError, ValueError) as error:
+            raise KernelBug(
+                f"the rmap scheme {self.name!r} gives no triples of numbers: {error}"
+            ) from error
         if len(found) > self._room:
             self._room = len(found) * 2
             self._buffer = ffi.new("struct candidate[]", self._room)

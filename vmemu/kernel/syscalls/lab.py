@@ -41,11 +41,9 @@ def _mark(task: Task, pointer: int, a: int, b: int) -> int:
     name = task.mm.read_cstr(pointer, _NAME_MAX).decode(errors="replace")
     kernel.marks += 1
     kernel.core.event(lib.EV_mark, kernel.marks, a, b)
-    if kernel.on_mark is None:
-        return 0
-    answer = kernel.on_mark(task, name, a, b)
+    answer = kernel.call_hook("on_mark", task, name, a, b)
     kernel.core.check_bug()
-    return answer or 0
+    return int(answer) if isinstance(answer, int) else 0
 
 
 def _reclaim(task: Task, start: int, length: int, pid: int) -> int:
@@ -73,8 +71,7 @@ def sys_lab(task: Task, op: int, a: int, b: int, c: int) -> int:
     if op == LabOp.COUNTER:
         return _counter(task, a)
     if op == LabOp.CHECK:
-        if task.kernel.on_check is not None:
-            task.kernel.on_check()
+        task.kernel.call_hook("on_check")
         return 0
     if op == LabOp.TRIM:
         task.kernel.vm.reclaim.reclaim_pages(a)

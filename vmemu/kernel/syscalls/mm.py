@@ -156,7 +156,7 @@ def sys_swapon(task: Task, path: int, flags: int) -> int:
     try:
         swap.swapon(name)
     except (VmemuError, OSError) as error:
-        task.kernel.log(str(error))
+        task.kernel.call_hook("log", str(error))
         raise Errno(errno.EINVAL) from None
     return 0
 

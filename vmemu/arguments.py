@@ -1,0 +1,80 @@
+"""What a caller hands to a machine, looked at before it is used: ConfigError names it."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+
+from vmemu.errors import ConfigError
+
+__all__ = ["environment", "flag", "integer", "program", "stream", "strings"]
+
+
+def integer(what: str, value: object, low: int, high: int) -> None:
+    """ConfigError unless ``value`` is an int, no bool, from ``low`` to ``high``."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigError(f"{what} must be {low} to {high}, not {_shown(value)}")
+
+
+def flag(what: str, value: object) -> None:
+    """ConfigError unless ``value`` is True or False."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{what} must be True or False, not {_shown(value)}")
+
+
+def program(path: object) -> str:
+    """The file name in ``path``; ConfigError unless it is text or a path without NUL."""
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise ConfigError(f"a program must be a file's name or path, not {_shown(path)}")
+    return name
+
+
+def strings(what: str, values: object) -> None:
+    """ConfigError unless ``values`` is a sequence of strings; NUL is exec's to refuse."""
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+        raise ConfigError(f"{what} must be a list of strings, not {_shown(values)}")
+    for value in values:
+        _string(what, value)
+
+
+def environment(values: object) -> None:
+    """ConfigError unless ``values`` maps names to strings."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"env must map names to strings, not {_shown(values)}")
+    for name, value in values.items():
+        _string("env", name)
+        _string("env", value)
+        if not name or "=" in name:
+            raise ConfigError(f"a name in env may not be empty nor hold a '=': {_shown(name)}")
+
+
+def stream(what: str, value: object, *, reads: bool) -> None:
+    """ConfigError unless ``value`` is a descriptor, a binary file, bytes or None."""
+    if value is None or (reads and isinstance(value, bytes)):
+        return
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 0 <= value < 1 << 31:
+            raise ConfigError(f"{what} is no descriptor: {_shown(value)}")
+        return  # a closed one is the guest's EBADF
+    if isinstance(value, io.TextIOBase) or not hasattr(value, "read" if reads else "write"):
+        kinds = "a descriptor, a binary file, bytes or None"
+        raise ConfigError(
+            f"{what} must be {kinds if reads else kinds.replace(', bytes', '')}, "
+            f"not {_shown(value)}"
+        )
+
+
+def _string(what: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise ConfigError(f"{what} must hold strings, not {_shown(value)}")
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        raise ConfigError(f"{what} holds a string that has no bytes: {_shown(value)}") from None
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
