@@ -7,6 +7,7 @@ execve() turns the same refusal into the errno the exception carries.
 from __future__ import annotations
 
 import errno
+import functools
 import itertools
 import os
 import stat
@@ -64,6 +65,7 @@ class ElfImage:
     segments: tuple[Segment, ...]
 
 
+@functools.cache
 def _structs() -> Any:
     # imported when a program is loaded: it takes a tenth of vmemu's start-up time
     from elftools.elf.structs import ELFStructs

@@ -84,12 +84,13 @@ def exit_task(task: Task, status: WaitStatus) -> None:
 
 
 def _clear_child_tid(task: Task) -> None:
-    if task.clear_child_tid and task.memory is not None and task.memory.ptr.mm_users > 1:
+    address, mm = task.clear_child_tid, task.memory
+    if address and mm is not None and mm.ptr.mm_users > 1:
         try:
-            task.memory.write_u32(task.clear_child_tid, 0)
+            mm.write_u32(address, 0)
         except Errno:
             return
-        task.kernel.futexes.wake((task.memory.kaddr, task.clear_child_tid), 1, ANY)
+        task.kernel.futexes.wake((mm.kaddr, address), 1, ANY)
 
 
 def _adopt(child: Task) -> None:

@@ -44,13 +44,15 @@ def badness(task: Task, now: int) -> int:
 def select_bad_process(kernel: Kernel) -> tuple[Task, int] | None:
     """Choose the worst task, the oldest among equals; before all others who calls swapoff().
 
-    select_bad_process() of 2.6.7.
+    select_bad_process() of 2.6.7.  None also while somebody is exiting.
     """
     caller = kernel.swapping_off
     if caller is not None and caller.memory is not None:
         return caller, badness(caller, kernel.sched.now)
     worst: tuple[Task, int] | None = None
     for task in kernel.tasks:
+        if task.memory is not None and not task.alive:
+            return None  # it is on its way out, and its memory will be free
         points = badness(task, kernel.sched.now)
         if points > 0 and (worst is None or points > worst[1]):
             worst = task, points

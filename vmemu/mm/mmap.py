@@ -20,6 +20,7 @@ from vmemu.mm.consts import (
     MAP_NORESERVE,
     MAP_POPULATE,
     MAP_PRIVATE,
+    MAP_SHARED,
     MAP_TYPE,
     MAX_MAP_COUNT,
     PROT_EXEC,
@@ -105,10 +106,11 @@ def do_mmap(
     Errno EINVAL, ENOMEM, EAGAIN (RLIMIT_MEMLOCK), ENODEV for what cannot be mapped yet
     (shared memory, files other than a program's image).
     """
-    if length == 0 or flags & MAP_TYPE not in (MAP_PRIVATE, 1):
-        raise Errno(errno.EINVAL)
-    if flags & MAP_TYPE != MAP_PRIVATE or (file is None and not flags & MAP_ANONYMOUS):
+    kind = flags & MAP_TYPE
+    if kind == MAP_SHARED or (file is None and not flags & MAP_ANONYMOUS):
         raise Errno(errno.ENODEV)
+    if length == 0:
+        raise Errno(errno.EINVAL)
     length = page_align(length)
     if length > TASK_SIZE or length == 0:
         raise Errno(errno.ENOMEM)
@@ -129,6 +131,8 @@ def do_mmap(
     pages = length >> PAGE_SHIFT
     if vm_flags & lib.VM_LOCKED and (mm.ptr.locked_vm + pages) << PAGE_SHIFT > mm.rlimits.memlock:
         raise Errno(errno.EAGAIN)
+    if kind != MAP_PRIVATE:
+        raise Errno(errno.EINVAL)
     if flags & MAP_FIXED:
         munmap_locked(mm, addr, length)
     _map_area(mm, addr, length, vm_flags, bool(flags & MAP_NORESERVE), file, pgoff)

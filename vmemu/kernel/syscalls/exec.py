@@ -31,7 +31,10 @@ def _host_path(task: Task, path: bytes) -> str:
     """The program's path on the host, where guests' programs are."""
     name = os.fsdecode(path)
     if name.startswith("/proc/"):
-        return procfs.read_link(task.kernel, task, name.removeprefix("/proc/"))
+        try:
+            return procfs.read_link(task.kernel, task, name.removeprefix("/proc/"))
+        except Errno as error:
+            raise Errno(errno.EACCES if error.errno == errno.EINVAL else error.errno) from None
     return name
 
 

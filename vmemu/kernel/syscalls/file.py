@@ -39,7 +39,10 @@ def resolve(task: Task, pointer: int, dirfd: int = AT_FDCWD) -> str:
     Errno EFAULT, ENOENT, ENAMETOOLONG; EBADF or ENOTDIR for a relative path and a `dirfd`
     other than AT_FDCWD: no descriptor is a directory.
     """
-    path = os.fsdecode(uaccess.read_path(task.mm, pointer))
+    return _walk(task, os.fsdecode(uaccess.read_path(task.mm, pointer)), dirfd)
+
+
+def _walk(task: Task, path: str, dirfd: int) -> str:
     if dirfd != AT_FDCWD and not path.startswith("/"):
         task.files.get(dirfd)
         raise Errno(errno.ENOTDIR)
@@ -69,8 +72,9 @@ def open_file(task: Task, path: str, flags: int) -> File:
 
 
 def _open(task: Task, pointer: int, flags: int, dirfd: int = AT_FDCWD) -> int:
-    file = open_file(task, resolve(task, pointer, dirfd), flags)
+    path = os.fsdecode(uaccess.read_path(task.mm, pointer))
     fd = task.files.alloc(0, task.limits.nofile)
+    file = open_file(task, _walk(task, path, dirfd), flags)
     return task.files.install(fd, file, bool(flags & O_CLOEXEC))
 
 

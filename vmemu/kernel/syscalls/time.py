@@ -208,10 +208,8 @@ def sys_alarm(task: Task, seconds: int) -> int:
 @syscall(104, "uint", "ptr", "ptr")
 def sys_setitimer(task: Task, which: int, new: int, old: int) -> int:
     """ITIMER_REAL without an interval only; EINVAL for the rest."""
-    if which != _ITIMER_REAL:
-        raise Errno(errno.EINVAL)
     values = (0, 0, 0, 0) if not new else uaccess.read_struct(task.mm, new, "4I")
-    if values[0] or values[1]:
+    if which != _ITIMER_REAL or values[0] or values[1]:
         raise Errno(errno.EINVAL)
     if s32(values[2]) < 0 or values[3] >= 1_000_000:
         raise Errno(errno.EINVAL)

@@ -1,0 +1,395 @@
+"""Every system call that there is, with its errors in the order in which Linux looks for them.
+
+An error is provoked by arguments that are put in place of good ones.  When two of them are
+wrong at once, the one further up is found first; `test_calls` tries each pair.  Where the kernel
+of today answers otherwise than 2.6.7, or cannot be asked, the error says so.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from errno import (
+    EACCES,
+    EAGAIN,
+    EBADF,
+    ECHILD,
+    EFAULT,
+    EINTR,
+    EINVAL,
+    EISDIR,
+    EMFILE,
+    ENAMETOOLONG,
+    ENOENT,
+    ENOMEM,
+    ENOSYS,
+    ENOTDIR,
+    ENOTTY,
+    EOPNOTSUPP,
+    EPERM,
+    EPIPE,
+    ERANGE,
+    ESPIPE,
+    ESRCH,
+)
+
+# What `asker.c` has ready.
+READ_END, WRITE_END, ZERO, PROC, BROKEN = 3, 4, 5, 6, 7
+BADFD = 77
+ARENA, ARENA_PAGES = 0x50000000, 8  # readable and writable, then nothing
+HOLE = ARENA + 0x4000000
+POOL = 0x60000000
+BAD = 16
+KERNEL = 0xFFFFF000  # beyond the end of user space, natively as well
+NO_PID = 0x7FFFFFF0
+
+POOL_SIZE = 4 * 4096
+POOL_BYTES = bytearray()
+
+
+def _put(data: bytes) -> int:
+    """Place bytes in the pool; their address."""
+    address = POOL + len(POOL_BYTES)
+    POOL_BYTES.extend(data + bytes(-len(data) % 4))
+    assert len(POOL_BYTES) <= POOL_SIZE
+    return address
+
+
+def _words(*values: int) -> int:
+    return _put(b"".join(struct.pack("<I", value & 0xFFFFFFFF) for value in values))
+
+
+BUFFER = _put(bytes(512))
+_DEVICE, _EMPTY, _NOTHING = _put(b"/dev/zero\0"), _put(b"\0"), _put(b"/no/such/file\0")
+_LONG, _LONG_NAME = _put(b"/" + 4200 * b"a"), _put(b"/" + 300 * b"a" + b"\0")
+_RELATIVE, _ROOT = _put(b"relative\0"), _put(b"/\0")
+_PROC_FILE, _SELF = _put(b"/proc/self/comm\0"), _put(b"/proc/self/exe\0")
+_ODD_TIME, _SHORT_TIME = _words(0, 1_000_000_000), _words(0, 1)
+_ODD_TIME64, _SHORT_TIME64 = _words(0, 0, 1_000_000_000, 0), _words(0, 0, 1, 0)
+_ODD_ITIMER = _words(0, 0, 0, 1_000_000)
+_CROSSED = _words(2, 1)
+_CROSSED64 = _words(2, 0, 1, 0)
+_NO_FDS, _MANY_FDS = _words(3, 1024), _words(1024, 1024)
+_GOOD_LIMIT, _GOOD_LIMIT64 = _words(1 << 30, -1), _words(1 << 30, 0, -1, -1)
+_HUGE_LIMIT = _words(1024, 1 << 24)
+_ACTION, _SET = _words(0, 0, 0, 0, 0), _words(0, 0)
+_STACK, _SMALL_STACK, _ODD_STACK = _words(ARENA, 0, 8192), _words(ARENA, 0, 1), _words(ARENA, 8, 1)
+_IOV, _BAD_IOV, _NEGATIVE_IOV = _words(BUFFER, 4), _words(BAD, 4), _words(BUFFER, -1)
+_SEGMENT, _NO_SEGMENT = _words(-1, 0, 0xFFFFF, 0x51), _words(99, 0, 0xFFFFF, 0x51)
+_POLLFD = _words(READ_END, 0)
+_ODD_MMAP, _SHORT_MMAP = _words(0, 4096, 3, 0x22, -1, 1), _words(0, 0, 3, 0x22, -1, 0)
+_NO_FD_MMAP = _words(0, 4096, 3, 2, BADFD, 0)
+_FUTEX = _words(7)
+_BAD_ARGV = _words(BAD, 0)
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """One error, and the arguments (by index) that provoke it."""
+
+    error: int
+    args: dict[int, int]
+    today: bool = True
+    """The kernel of today answers the same, also in company."""
+    before: tuple[tuple[int, ...], ...] = ()
+    """Calls to be made first."""
+    after: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call: arguments that are right, and what can be wrong, in order."""
+
+    name: str
+    good: tuple[int, ...] = ()
+    errors: tuple[Wrong, ...] = field(default=())
+    note: str = ""
+    """How today's kernel answers otherwise, or why it is not asked."""
+    native: bool = True
+    """Today's kernel can be asked."""
+
+
+def wrong(error: int, index: int, value: int, *, today: bool = True) -> Wrong:
+    return Wrong(error, {index: value}, today)
+
+
+_FULL = Wrong(EMFILE, {}, before=((75, 7, _NO_FDS),), after=((75, 7, _MANY_FDS),))
+
+
+def path_errors(index: int) -> tuple[Wrong, ...]:
+    """What getname() finds, then the lookup."""
+    return (
+        wrong(EFAULT, index, BAD),
+        wrong(ENOENT, index, _EMPTY),
+        wrong(ENAMETOOLONG, index, _LONG),
+        wrong(ENAMETOOLONG, index, _LONG_NAME),
+        wrong(ENOENT, index, _NOTHING),
+    )
+
+
+_SECOND_PATH = path_errors(1)
+_RANGE = (ARENA, 4096)
+_PIPE_FD = wrong(EBADF, 0, BADFD)
+_SIGNALS = (wrong(EINVAL, 0, 0), wrong(EINVAL, 0, 65))
+
+
+def _none(*names: str) -> dict[str, Call]:
+    """Calls that cannot fail, or that fail for no argument."""
+    return {name: Call(name) for name in names}
+
+
+def _stat(*names: str) -> dict[str, Call]:
+    errors = (*path_errors(0), wrong(EFAULT, 1, BAD))
+    return {name: Call(name, (_DEVICE, BUFFER), errors) for name in names}
+
+
+def _clocks(*names: str) -> dict[str, Call]:
+    errors = (wrong(EINVAL, 0, 99), wrong(EFAULT, 1, BAD))
+    return {name: Call(name, (1, BUFFER), errors) for name in names}
+
+
+def _futex(name: str, odd: int) -> Call:
+    errors = (
+        wrong(ENOSYS, 1, 77),
+        wrong(EFAULT, 3, BAD),
+        wrong(EINVAL, 3, odd),
+        Wrong(EINVAL, {5: 0, 1: 9}),
+        wrong(EINVAL, 0, _FUTEX + 1),
+        wrong(EFAULT, 0, BAD & ~3),
+        wrong(EAGAIN, 2, 8),
+    )
+    return Call(name, (_FUTEX, 0x80, 7, 0, 0, 1), errors)
+
+
+def _nanosleep(name: str, odd: int, good: int) -> Call:
+    errors = (
+        wrong(EINVAL, 0, 99),
+        wrong(EOPNOTSUPP, 0, 4),
+        wrong(EFAULT, 2, BAD),
+        wrong(EINVAL, 2, odd),
+    )
+    return Call(name, (1, 0, good, 0), errors)
+
+
+def _fd_only(*names: str) -> dict[str, Call]:
+    return {name: Call(name, (ZERO, BUFFER), (_PIPE_FD, wrong(EFAULT, 1, BAD))) for name in names}
+
+
+def _old(*names: str) -> dict[str, Call]:
+    return {name: Call(name, (BUFFER,), (wrong(EFAULT, 0, BAD),)) for name in names}
+
+
+_SWAP = "needs a swap file; paths are the host's"
+
+# To a kernel of 64 bits no length of 32 bits is negative.
+_NEGATIVE = Wrong(EINVAL, {1: 4096, 2: 0x80000000}, today=False)
+_READ = (
+    wrong(EBADF, 0, BADFD),
+    wrong(EBADF, 0, WRITE_END),
+    wrong(EFAULT, 1, KERNEL),
+    _NEGATIVE,
+    wrong(EFAULT, 1, BAD),
+)
+_WRITE = (
+    wrong(EBADF, 0, BADFD),
+    wrong(EBADF, 0, READ_END),
+    wrong(EFAULT, 1, KERNEL, today=False),
+    _NEGATIVE,
+    wrong(EPIPE, 0, BROKEN),
+    wrong(EFAULT, 1, BAD),
+)
+_VECTOR = (wrong(EINVAL, 2, 1025), wrong(EFAULT, 1, BAD), wrong(EINVAL, 1, _NEGATIVE_IOV))
+_LIMIT = (wrong(EINVAL, 0, 99), wrong(EFAULT, 1, BAD))
+
+CALLS: dict[str, Call] = {
+    **_none(
+        "exit", "exit_group", "getpid", "gettid", "getppid", "getuid", "geteuid", "getuid32",
+        "geteuid32", "getgid", "getegid", "getgid32", "getegid32", "getpgrp", "umask",
+        "personality", "brk", "sched_yield", "nice", "alarm", "pause", "sigsuspend", "sigreturn",
+        "rt_sigreturn", "fork", "vfork", "munlockall", "set_tid_address", "setsid",
+    ),
+    **_stat("stat", "lstat", "stat64", "lstat64"),
+    **_fd_only("fstat", "fstat64"),
+    **_clocks("clock_gettime", "clock_gettime64", "clock_getres", "clock_getres_time64"),
+    **_old("uname", "olduname", "sysinfo", "times", "time", "gettimeofday", "sigpending"),
+    "restart_syscall": Call("restart_syscall", (), (Wrong(EINTR, {}),)),
+    "read": Call("read", (PROC, BUFFER, 4), _READ),
+    "write": Call("write", (WRITE_END, BUFFER, 4), _WRITE),
+    "readv": Call("readv", (PROC, _IOV, 1), (*_READ[:2], *_VECTOR, wrong(EFAULT, 1, _BAD_IOV))),
+    "writev": Call(
+        "writev", (WRITE_END, _IOV, 1),
+        (*_WRITE[:2], *_VECTOR, wrong(EPIPE, 0, BROKEN), wrong(EFAULT, 1, _BAD_IOV)),
+    ),
+    "open": Call("open", (_DEVICE, 0, 0), (
+        *path_errors(0)[:3], _FULL, *path_errors(0)[3:], wrong(ENOTDIR, 1, 0o200000),
+    )),
+    "creat": Call("creat", (_DEVICE, 0), (*path_errors(0)[:3], _FULL)),
+    "openat": Call("openat", (-100, _DEVICE, 0, 0), (
+        *_SECOND_PATH[:3], _FULL,
+        Wrong(EBADF, {0: BADFD, 1: _RELATIVE}), Wrong(ENOTDIR, {0: ZERO, 1: _RELATIVE}),
+        *_SECOND_PATH[3:], wrong(ENOTDIR, 2, 0o200000),
+    )),
+    "close": Call("close", (BADFD,), (_PIPE_FD,)),
+    "dup": Call("dup", (ZERO,), (_PIPE_FD, _FULL)),
+    "dup2": Call("dup2", (ZERO, 8), (_PIPE_FD, wrong(EBADF, 1, -1), wrong(EBADF, 1, 1 << 20))),
+    "dup3": Call("dup3", (ZERO, 8, 0), (
+        wrong(EINVAL, 2, 1), Wrong(EINVAL, {0: ZERO, 1: ZERO}), wrong(EBADF, 1, -1), _PIPE_FD,
+    )),
+    "pipe": Call("pipe", (BUFFER,), (_FULL, wrong(EFAULT, 0, BAD))),
+    "pipe2": Call("pipe2", (BUFFER, 0), (wrong(EINVAL, 1, 1), _FULL, wrong(EFAULT, 0, BAD))),
+    **{name: Call(name, (ZERO, 0, 0), (
+        _PIPE_FD, wrong(EINVAL, 1, 99), Wrong(EINVAL, {2: -1}), _FULL,
+    )) for name in ("fcntl", "fcntl64")},
+    "lseek": Call("lseek", (PROC, 0, 0), (
+        _PIPE_FD, wrong(EINVAL, 2, 99), wrong(ESPIPE, 0, READ_END), wrong(EINVAL, 1, -1),
+    )),
+    "_llseek": Call("_llseek", (PROC, 0, 0, BUFFER, 0), (
+        _PIPE_FD, wrong(EINVAL, 4, 99), wrong(ESPIPE, 0, READ_END), wrong(EINVAL, 1, -1),
+        wrong(EFAULT, 3, BAD),
+    )),
+    "ioctl": Call("ioctl", (ZERO, 0x1234, 0), (_PIPE_FD, wrong(ENOTTY, 1, 0x1234))),
+    "poll": Call("poll", (_POLLFD, 1, 0), (wrong(EINVAL, 1, 1 << 20), wrong(EFAULT, 0, BAD))),
+    "readlink": Call("readlink", (_DEVICE, BUFFER, 9), (
+        wrong(EINVAL, 2, 0), wrong(EINVAL, 2, -1), *path_errors(0), wrong(EINVAL, 0, _DEVICE),
+    )),
+    "readlinkat": Call("readlinkat", (-100, _DEVICE, BUFFER, 9), (
+        wrong(EINVAL, 3, 0), *_SECOND_PATH[:1], *_SECOND_PATH[2:3],
+        Wrong(EBADF, {0: BADFD, 1: _RELATIVE}), Wrong(ENOTDIR, {0: ZERO, 1: _RELATIVE}),
+        *_SECOND_PATH[3:], wrong(EINVAL, 1, _DEVICE),
+    )),
+    "getcwd": Call("getcwd", (BUFFER, 64), (wrong(ERANGE, 1, 1), wrong(EFAULT, 0, BAD))),
+    "access": Call("access", (_DEVICE, 0), (wrong(EINVAL, 1, 8), *path_errors(0))),
+    "faccessat": Call("faccessat", (-100, _DEVICE, 0), (
+        wrong(EINVAL, 2, 8), *_SECOND_PATH[:3], Wrong(EBADF, {0: BADFD, 1: _RELATIVE}),
+        *_SECOND_PATH[3:],
+    )),
+    "fstatat64": Call("fstatat64", (-100, _DEVICE, BUFFER, 0), (
+        wrong(EINVAL, 3, 1), *_SECOND_PATH[:3], Wrong(EBADF, {0: BADFD, 1: _RELATIVE}),
+        *_SECOND_PATH[3:], wrong(EFAULT, 2, BAD),
+    )),
+    "statx": Call("statx", (-100, _DEVICE, 0, 0x7FF, BUFFER), (
+        wrong(EINVAL, 3, 0x80000000), wrong(EINVAL, 2, 0x6000), wrong(EINVAL, 2, 1),
+        *_SECOND_PATH[:3], Wrong(EBADF, {0: BADFD, 1: _RELATIVE}), *_SECOND_PATH[3:],
+        wrong(EFAULT, 4, BAD),
+    )),
+    "execve": Call("execve", (_SELF, 0, 0), (
+        *path_errors(0), wrong(EACCES, 0, _PROC_FILE), wrong(EFAULT, 1, BAD),
+        wrong(EFAULT, 1, _BAD_ARGV), wrong(EFAULT, 2, BAD),
+    )),
+    "waitpid": Call("waitpid", (-1, BUFFER, 1), (wrong(EINVAL, 2, 0x100), wrong(ECHILD, 0, -1))),
+    "wait4": Call("wait4", (-1, BUFFER, 1, 0), (wrong(EINVAL, 2, 0x100), wrong(ECHILD, 0, -1))),
+    "clone": Call("clone", (17, 0, 0, 0, 0), (
+        wrong(EINVAL, 0, 0x800), Wrong(EFAULT, {0: 0x80011, 3: BAD}),
+        Wrong(EINVAL, {0: 0x80011, 3: _NO_SEGMENT}),
+    )),
+    "kill": Call("kill", (0, 0), (wrong(ESRCH, 0, NO_PID), wrong(EINVAL, 1, 65))),
+    "tkill": Call("tkill", (1, 0), (
+        wrong(EINVAL, 0, 0), wrong(ESRCH, 0, NO_PID),
+    )),
+    "tgkill": Call("tgkill", (NO_PID, NO_PID, 0), (
+        wrong(EINVAL, 0, 0), wrong(EINVAL, 1, 0), wrong(ESRCH, 0, NO_PID),
+    )),
+    "getpgid": Call("getpgid", (0,), (wrong(ESRCH, 0, NO_PID),)),
+    "getsid": Call("getsid", (0,), (wrong(ESRCH, 0, NO_PID),)),
+    "setpgid": Call("setpgid", (0, 0), (
+        wrong(EINVAL, 1, -1), wrong(ESRCH, 0, NO_PID), wrong(EPERM, 1, NO_PID),
+    )),
+    "getpriority": Call("getpriority", (0, 0), (wrong(EINVAL, 0, 3), wrong(ESRCH, 1, NO_PID))),
+    "setpriority": Call("setpriority", (0, 0, 0), (
+        wrong(EINVAL, 0, 3), wrong(ESRCH, 1, NO_PID),
+    )),
+    "getrlimit": Call("getrlimit", (3, BUFFER), _LIMIT),
+    "ugetrlimit": Call("ugetrlimit", (3, BUFFER), _LIMIT),
+    "setrlimit": Call("setrlimit", (9, _GOOD_LIMIT), (
+        wrong(EINVAL, 0, 99, today=False), wrong(EFAULT, 1, BAD), wrong(EINVAL, 1, _CROSSED),
+        Wrong(EPERM, {0: 7, 1: _HUGE_LIMIT}),
+    ), note="today EFAULT is found before an unknown resource"),
+    "prlimit64": Call("prlimit64", (0, 9, _GOOD_LIMIT64, 0), (
+        wrong(EFAULT, 2, BAD), wrong(ESRCH, 0, NO_PID), wrong(EINVAL, 1, 99),
+        wrong(EINVAL, 2, _CROSSED64),
+    )),
+    "getrusage": Call("getrusage", (0, BUFFER), (wrong(EINVAL, 0, 5), wrong(EFAULT, 1, BAD))),
+    "nanosleep": Call("nanosleep", (_SHORT_TIME, 0), (
+        wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _ODD_TIME),
+    )),
+    "clock_nanosleep": _nanosleep("clock_nanosleep", _ODD_TIME, _SHORT_TIME),
+    "clock_nanosleep_time64": _nanosleep("clock_nanosleep_time64", _ODD_TIME64, _SHORT_TIME64),
+    "setitimer": Call("setitimer", (0, 0, 0), (
+        wrong(EFAULT, 1, BAD), wrong(EINVAL, 0, 3), wrong(EINVAL, 1, _ODD_ITIMER),
+    )),
+    "signal": Call("signal", (10, 0), (*_SIGNALS, wrong(EINVAL, 0, 9))),
+    "sigaction": Call("sigaction", (10, _ACTION, 0), (
+        wrong(EFAULT, 1, BAD), *_SIGNALS, wrong(EINVAL, 0, 9), wrong(EFAULT, 2, BAD),
+    )),
+    "rt_sigaction": Call("rt_sigaction", (10, _ACTION, 0, 8), (
+        wrong(EINVAL, 3, 4), wrong(EFAULT, 1, BAD), *_SIGNALS, wrong(EINVAL, 0, 9),
+        wrong(EFAULT, 2, BAD),
+    )),
+    "sigprocmask": Call("sigprocmask", (0, _SET, 0), (
+        wrong(EFAULT, 1, BAD), wrong(EINVAL, 0, 3), wrong(EFAULT, 2, BAD),
+    )),
+    "rt_sigprocmask": Call("rt_sigprocmask", (0, _SET, 0, 8), (
+        wrong(EINVAL, 3, 4), wrong(EFAULT, 1, BAD), wrong(EINVAL, 0, 3), wrong(EFAULT, 2, BAD),
+    )),
+    "rt_sigpending": Call("rt_sigpending", (BUFFER, 8), (
+        wrong(EINVAL, 1, 9), wrong(EFAULT, 0, BAD),
+    )),
+    "rt_sigsuspend": Call("rt_sigsuspend", (_SET, 8), (
+        wrong(EINVAL, 1, 4), wrong(EFAULT, 0, BAD),
+    )),
+    "sigaltstack": Call("sigaltstack", (_STACK, 0), (
+        wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _ODD_STACK), wrong(ENOMEM, 0, _SMALL_STACK),
+        wrong(EFAULT, 1, BAD),
+    )),
+    "set_thread_area": Call("set_thread_area", (_SEGMENT,), (
+        wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _NO_SEGMENT),
+    )),
+    "get_thread_area": Call("get_thread_area", (_SEGMENT,), (
+        wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _NO_SEGMENT),
+    )),
+    "set_robust_list": Call("set_robust_list", (BUFFER, 12), (wrong(EINVAL, 1, 11),)),
+    "futex": _futex("futex", _ODD_TIME),
+    "futex_time64": _futex("futex_time64", _ODD_TIME64),
+    "getrandom": Call("getrandom", (BUFFER, 4, 0), (
+        wrong(EINVAL, 2, 8), wrong(EINVAL, 2, 6), wrong(EFAULT, 0, BAD),
+    )),
+    "mmap2": Call("mmap2", (0, 4096, 3, 0x22, -1, 0), (
+        Wrong(EBADF, {3: 2, 4: BADFD}), wrong(EINVAL, 1, 0), wrong(ENOMEM, 1, 0xFFFFF000),
+        Wrong(EINVAL, {0: ARENA + 1, 3: 0x32}), wrong(EINVAL, 3, 0x20),
+    )),
+    "old_mmap": Call("old_mmap", (_SHORT_MMAP,), (
+        wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _ODD_MMAP), wrong(EBADF, 0, _NO_FD_MMAP),
+        wrong(EINVAL, 0, _SHORT_MMAP),
+    )),
+    "munmap": Call("munmap", _RANGE, (wrong(EINVAL, 0, ARENA + 1), wrong(EINVAL, 1, 0))),
+    "mprotect": Call("mprotect", (*_RANGE, 3), (
+        wrong(EINVAL, 0, ARENA + 1), wrong(EINVAL, 2, 0x100), wrong(ENOMEM, 0, HOLE),
+    )),
+    "mremap": Call("mremap", (ARENA, 4096, 4096, 0, 0), (
+        wrong(EINVAL, 3, 8), wrong(EINVAL, 0, ARENA + 1), wrong(EINVAL, 2, 0),
+        wrong(EINVAL, 3, 2), Wrong(EFAULT, {0: HOLE, 2: 8192}),
+    )),
+    "madvise": Call("madvise", (*_RANGE, 4), (
+        wrong(EINVAL, 2, 99), wrong(EINVAL, 0, ARENA + 1), wrong(ENOMEM, 0, HOLE),
+    )),
+    "mlock": Call("mlock", _RANGE, (wrong(ENOMEM, 0, HOLE),)),
+    "munlock": Call("munlock", _RANGE, (wrong(ENOMEM, 0, HOLE),)),
+    "mlockall": Call("mlockall", (1,), (wrong(EINVAL, 0, 0), wrong(EINVAL, 0, 99))),
+    "mincore": Call("mincore", (*_RANGE, BUFFER), (
+        wrong(EINVAL, 0, ARENA + 1), wrong(ENOMEM, 1, 0xFFFFF000, today=False),
+        wrong(ENOMEM, 0, HOLE), wrong(EFAULT, 2, BAD),
+    )),
+    "msync": Call("msync", (*_RANGE, 4), (
+        wrong(EINVAL, 2, 8), wrong(EINVAL, 2, 5), wrong(EINVAL, 0, ARENA + 1),
+        wrong(ENOMEM, 0, HOLE),
+    )),
+    "swapon": Call("swapon", (_DEVICE, 0), (
+        *path_errors(0), wrong(EISDIR, 0, _ROOT), wrong(EINVAL, 0, _DEVICE),
+    ), _SWAP, native=False),
+    "swapoff": Call("swapoff", (_DEVICE,), (
+        *path_errors(0), wrong(EINVAL, 0, _DEVICE),
+    ), _SWAP, native=False),
+    "vmemu_lab": Call("vmemu_lab", (2, BUFFER, 0, 0), (
+        wrong(EINVAL, 0, 9), wrong(EFAULT, 1, BAD), wrong(EINVAL, 1, BUFFER),
+    ), "vmemu's own", native=False),
+}  # fmt: skip

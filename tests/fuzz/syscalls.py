@@ -1,0 +1,325 @@
+"""System calls: processes that make thousands of calls with values that are nearly right.
+
+A case is a machine drawn by the seed and a list of calls, which `caller.c` makes in many
+processes.  Whatever they are given, the kernel's books agree, and nothing is raised but the
+news that everybody sleeps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import random
+import struct
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vmemu import _build
+from vmemu.core import lib
+from vmemu.errors import ExecError, VmemuError
+from vmemu.kernel.syscalls import SYSCALLS, Syscall
+from vmemu.machine import Machine
+from vmemu.rmap import schemes
+
+UNITS = "calls"
+SEEDS: tuple[int, ...] = ()
+"""Cases that once found something."""
+
+CALLS = 2048
+SPAWNS = 50
+STEPS = 15_000
+"""After so many steps of the kernel a case is over, whatever still runs."""
+BETWEEN_CHECKS = 1500
+
+POOL = 0x60000000
+_POOL_SIZE = 4 * 4096
+_ARENA = 0x50000000
+_ARENA_PAGES = 96
+
+# How often a call is drawn; 1 for what is not here.
+_WEIGHTS = {
+    "exit": 0.1, "exit_group": 0.1, "execve": 0.3, "pause": 0.1, "sigsuspend": 0.1,
+    "rt_sigsuspend": 0.1, "sigreturn": 0.2, "rt_sigreturn": 0.2, "alarm": 0.3, "setitimer": 0.3,
+    "setsid": 0.3, "vmemu_lab": 2, "restart_syscall": 0.2, "nanosleep": 0.5, "kill": 0.6,
+    "mmap2": 8, "munmap": 5, "mprotect": 6, "mremap": 6, "madvise": 4, "mlock": 2, "munlock": 2,
+    "mincore": 2, "brk": 2, "fork": 2, "clone": 2, "vfork": 1, "wait4": 3, "read": 4, "write": 4,
+    "readv": 2, "writev": 2, "pipe": 2, "close": 2, "swapon": 1, "swapoff": 1, "rt_sigaction": 2,
+    "poll": 2, "futex": 2, "mlockall": 0.5,
+}  # fmt: skip
+_ODD = [
+    0, 1, 2, 3, 7, 8, 16, 255, 4095, 4096, 65536, 1 << 20, 1 << 30, 0x7FFFFFFF, 0x80000000,
+    0xBFFFF000, 0xBFFFFFFF, 0xC0000000, 0xC0001070, 0xFFFFF000, 0xFFFFFFFE, 0xFFFFFFFF,
+]  # fmt: skip
+
+
+@functools.cache
+def caller() -> bytes:
+    """The program, built once."""
+    root = Path(_build.__file__).parents[1]
+    with tempfile.TemporaryDirectory() as directory:
+        program = Path(directory) / "caller"
+        command = [_build.compiler(), *_build.GUEST_FLAGS, *_build.GUEST_LINK]
+        include = f"-I{root / 'guests'}"
+        source = Path(__file__).with_name("caller.c")
+        subprocess.run([*command, include, source, "-o", program], check=True)
+        return program.read_bytes()
+
+
+class Draw:
+    """Draws arguments by what the table of calls says they are."""
+
+    def __init__(self, rng: random.Random, paths: list[bytes]) -> None:
+        self.rng = rng
+        self.pool = bytearray()
+        self.strings = [self._put(path[:600] + b"\0") for path in (*_PATHS, *paths)]
+        self.structs = [self._put(self._struct()) for _ in range(120)]
+        self.pool = self.pool[:_POOL_SIZE].ljust(_POOL_SIZE, b"\xff")
+
+    def _put(self, data: bytes) -> int:
+        """Place bytes in the pool; their address."""
+        address = POOL + len(self.pool)
+        self.pool += data + bytes(-len(data) % 4)
+        return address
+
+    def _struct(self) -> bytes:
+        rng = self.rng
+        words: list[int] = {
+            0: lambda: [rng.choice([0, 0, 1, -1, 1 << 31]), rng.choice([0, 5, 999999999, 10**9])],
+            1: lambda: [rng.choice([0, 1, 5, -1]), 0, rng.choice([0, 3, 10**9]), 0],
+            2: lambda: [w for _ in range(3) for w in (self.address(), rng.choice([0, 8, 5000]))],
+            3: lambda: [rng.choice([0, 1, 2, self.address()]), rng.choice([0, 4, 0x40000000]),
+                        self.address(), rng.getrandbits(32), 0],
+            4: lambda: [rng.randrange(-1, 12), rng.choice([1, 4, 5]), 3, 4, 99, 0x10001],
+            5: lambda: [rng.choice([6, 7, 8, -1, 5]), self.address(), 0xFFFFF, 0x51],
+            6: lambda: [rng.choice([0, 4096, 1 << 20, -1]), rng.choice([0, 1 << 24, -1])],
+            7: lambda: [self.address(), 4096, 3, 0x22, -1, 0],
+        }[rng.randrange(8)]()  # fmt: skip
+        return struct.pack(f"<{len(words)}I", *(word & 0xFFFFFFFF for word in words))
+
+    def page(self) -> int:
+        return _ARENA + 4096 * self.rng.randrange(_ARENA_PAGES)
+
+    def address(self) -> int:
+        rng = self.rng
+        kind = rng.random()
+        if kind < 0.4:
+            return self.page()
+        if kind < 0.6:
+            return self.page() + rng.choice([-4, -1, 1, 8, 4092, 4095])
+        if kind < 0.85:
+            return POOL + 4 * rng.randrange(_POOL_SIZE // 4)
+        return rng.choice(_ODD) if kind < 0.97 else rng.getrandbits(32)
+
+    def struct(self) -> int:
+        return self.rng.choice(self.structs) if self.rng.random() < 0.8 else self.address()
+
+    def string(self) -> int:
+        return self.rng.choice(self.strings) if self.rng.random() < 0.9 else self.address()
+
+    def length(self) -> int:
+        rng = self.rng
+        if rng.random() < 0.3:
+            return rng.randrange(17)
+        if rng.random() < 0.8:
+            return 4096 * rng.choice([1, 1, 2, 3, 8, 20]) + rng.choice([0, 0, 0, 1, -1])
+        return rng.choice([0, 1, 4, 8, 12, 100, 1024, *_ODD])
+
+    def bits(self, *flags: int) -> int:
+        value = 0
+        for flag in flags:
+            value |= flag if self.rng.random() < 0.4 else 0
+        return value if self.rng.random() < 0.95 else self.rng.getrandbits(32)
+
+    def argument(self, kind: str) -> int:
+        draw = _KINDS.get(kind)
+        return self.rng.choice(_ODD) if draw is None else draw(self)
+
+    def call(self, entry: Syscall) -> list[int]:
+        """Number and six arguments."""
+        kinds = (*entry.kinds, *(6 - len(entry.kinds)) * ("none",))
+        values = [self.argument(kind) for kind in kinds]
+        special = _SPECIAL.get(entry.name)
+        if special is not None and self.rng.random() < 0.85:
+            special(self, values)
+        return [entry.number, *(value & 0xFFFFFFFF for value in values)]
+
+
+def _small(*values: int) -> Callable[[Draw], int]:
+    return lambda d: d.rng.choice(values) if d.rng.random() < 0.95 else d.rng.choice(_ODD)
+
+
+_FDS = (-1, *range(12), *range(8), 99, 1024)
+_PATHS = [
+    b"/proc/self/maps", b"/proc/self/status", b"/proc/meminfo", b"/proc/self/exe", b"/dev/zero",
+    b"/dev/null", b"/proc/self/fd/3", b"/proc/101/stat", b"/proc/102/cmdline", b"/proc/swaps",
+    b"/", b"", b"relative", b"//proc//self/../self/maps", b"\xff\xfe\x80", b"x" * 300,
+    b"/proc/self", b"/proc/self/mem", b"pgfault",
+]  # fmt: skip
+_KINDS: dict[str, Callable[[Draw], int]] = {
+    "fd": _small(*_FDS),
+    "dirfd": _small(-100, *_FDS),
+    "pid": _small(-1, 0, 0, *range(101, 150), -101, 1, 99999),
+    "ptr": Draw.struct,
+    "buf": Draw.address,
+    "rbuf": Draw.address,
+    "wstatus": Draw.struct,
+    "pipefd": Draw.struct,
+    "timespec": Draw.struct,
+    "iov": Draw.struct,
+    "str": Draw.string,
+    "strv": lambda d: d.rng.choice([0, 0, d.struct()]),
+    "uint": Draw.length,
+    "int": _small(0, 1, 2, -1, 5, 100),
+    "hex": lambda d: d.bits(1, 2, 4, 8, 0x100, 0x1000),
+    "oct": _small(0, 1, 2, 4, 7, 0o644),
+    "prot": lambda d: d.bits(1, 1, 1, 2, 2, 4, 0x01000000),
+    "mapfl": lambda d: d.bits(2, 2, 2, 2, 0x20, 0x20, 0x20, 0x20, 0x10, 0x100, 0x2000, 0x4000),
+    "mremapfl": lambda d: d.bits(1, 1, 1, 2),
+    "advice": _small(0, 1, 2, 3, 4, 4),
+    "openfl": lambda d: d.bits(1, 2, 0o4000, 0o2000000, 0o200000),
+    "sig": _small(*range(1, 20), 33, 64, 65, 0),
+    "sighow": _small(0, 1, 2, 3),
+    "clonefl": lambda d: d.bits(17, 0x100, 0x400, 0x800, 0x4000, 0x80000, 0x100000, 0x1000000),
+    "waitfl": lambda d: 1 | d.bits(1, 2, 8, 0x40000000, 0x80000000),
+    "clock": _small(0, 1, 2, 3, 4, 7, 99),
+    "none": lambda d: 0,
+}
+"""How an argument is drawn, by its kind."""
+
+
+def _mapping(d: Draw, values: list[int]) -> None:
+    flags = 0x22 | d.bits(0x10, 0x10, 0x10, 0x100, 0x2000, 0x4000, 0x8000)
+    values[:6] = [d.page(), d.length(), d.bits(1, 1, 1, 2, 2, 2, 4), flags, -1, 0]
+
+
+def _range(d: Draw, values: list[int]) -> None:
+    values[0], values[1] = d.page(), d.length()
+
+
+def _move(d: Draw, values: list[int]) -> None:
+    old = d.length()
+    new = old if d.rng.random() < 0.5 else d.length()
+    values[:5] = [d.page(), old, new, d.rng.choice([0, 1, 3, 3, 3]), d.page()]
+
+
+def _lab(d: Draw, values: list[int]) -> None:
+    values[0] = d.rng.choice([0, 1, 1, 1, 1, 2, 4, 9])
+    if values[0] == 1:
+        values[1:4] = [d.page(), 4096 * d.rng.randrange(1, 40), d.rng.choice([0, 0, 101, 105])]
+    if values[0] == 4:
+        values[1] = d.rng.randrange(64)
+    if values[0] in (0, 2):
+        values[1] = d.string()
+
+
+def _heap(d: Draw, values: list[int]) -> None:
+    values[0] = 0x08090000 + 4096 * d.rng.randrange(64) + d.rng.choice([0, 0, 1])
+
+
+def _sizes(d: Draw, values: list[int]) -> None:
+    values[3] = 8
+
+
+def _vector(d: Draw, values: list[int]) -> None:
+    values[2] = d.rng.choice([0, 1, 2, 3, 3, 8, 1025])
+
+
+def _futex(d: Draw, values: list[int]) -> None:
+    operation = d.rng.choice([0, 1, 3, 4, 9, 10]) | d.rng.choice([0, 128])
+    words = [d.structs[i % len(d.structs)] for i in range(3)]
+    values[:] = [d.rng.choice(words), operation, d.rng.choice([0, 1, 5]), d.struct(), words[0], -1]
+
+
+def _polled(d: Draw, values: list[int]) -> None:
+    values[1], values[2] = d.rng.choice([0, 1, 2, 3, 2000]), d.rng.choice([0, 1, 5, -1])
+
+
+_SPECIAL: dict[str, Callable[[Draw, list[int]], None]] = {
+    "mmap2": _mapping, "munmap": _range, "mprotect": _range, "madvise": _range, "mlock": _range,
+    "munlock": _range, "mincore": _range, "msync": _range, "mremap": _move, "vmemu_lab": _lab,
+    "brk": _heap, "rt_sigaction": _sizes, "rt_sigprocmask": _sizes, "readv": _vector,
+    "writev": _vector, "poll": _polled, "futex": _futex,
+}  # fmt: skip
+
+
+def _machine(rng: random.Random, swap: Path) -> Machine:
+    options: dict[str, Any] = {
+        "rmap": rng.choice(sorted(schemes())),
+        "ram": rng.choice(["512K", "768K", "1M", "2M", "8M"]),
+        "swap": rng.choice([None, f"{swap}:2M", f"{swap}:512K", "4M"]),
+        "overcommit": rng.choice([0, 0, 1, 2]),
+        "swappiness": rng.choice([0, 60, 100]),
+        "topdown": rng.random() < 0.3,
+        "slice_blocks": rng.choice([200, 5000, 100_000]),
+        "events": rng.choice([0, 0, 4096]),
+        "fault_path": rng.choice(["c", "c", "python"]),
+        "page_cluster": rng.choice([0, 3]),
+        "seed": rng.getrandbits(16),
+    }
+    return Machine(**options)
+
+
+def case(seed: int) -> int:
+    """Run one machine full of calls; how many it made."""
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory() as name, Path(os.devnull).open("wb") as null:
+        directory = Path(name)
+        program, other = directory / "caller", directory / "other"
+        program.write_bytes(caller())
+        program.chmod(0o755)
+        with _machine(rng, directory / "swap") as machine:
+            machine.kernel.vm.swap.swapon(str(other), 256 << 10)
+            if rng.random() < 0.5:
+                machine.kernel.vm.swap.swapoff(str(other))
+            paths = [os.fsencode(path) for path in (program, other, directory / "swap", directory)]
+            machine.kernel.log = lambda _line: None
+            if rng.random() < 0.2:
+                machine.kernel.strace = lambda _line: None
+            each = rng.choice([50, 150, 400])
+            calls = _list(rng, Draw(rng, paths))
+
+            def start(first: int) -> None:
+                head = struct.pack("<3I", first, CALLS // each, each)
+                fd = null.fileno()
+                with contextlib.suppress(ExecError):  # what is left may hold all memory
+                    machine.spawn(program, stdin=head + calls, stdout=fd, stderr=fd)
+
+            return _run(machine, start)
+
+
+def _list(rng: random.Random, draw: Draw) -> bytes:
+    """What caller.c reads after the three numbers: the calls, the pool, and more."""
+    entries = list(SYSCALLS.values())
+    weights = [_WEIGHTS.get(entry.name, 1) for entry in entries]
+    chosen = rng.choices(entries, weights, k=CALLS)
+    words = [word for entry in chosen for word in draw.call(entry)]
+    return struct.pack(f"<{len(words)}I", *words) + bytes(draw.pool) + rng.randbytes(5000)
+
+
+def _run(machine: Machine, start: Callable[[int], object]) -> int:
+    """Run what start(worker) begins, and again when it has ended; how many calls it made."""
+    kernel = machine.kernel
+    start(0)
+    assert kernel.first is not None
+    spawns = iter(range(SPAWNS))
+    for step in range(STEPS):
+        if not kernel.first.alive:
+            if next(spawns, None) is None:
+                break
+            start(step)
+        if step % BETWEEN_CHECKS == 0:
+            machine.check()
+        try:
+            kernel.step()
+        except VmemuError as error:
+            if not str(error).startswith("deadlock"):
+                raise
+            kernel.kill_all()
+    machine.check()
+    kernel.kill_all()
+    machine.check()
+    return int(machine.core.m.counter[lib.CNT_syscalls])

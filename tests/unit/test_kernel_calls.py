@@ -1,0 +1,224 @@
+"""System calls where Linux 2.6.7 and the kernel of today differ, or that the host cannot make."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from script import SCRATCH, Script, signed
+
+from vmemu.machine import Machine
+from vmemu.swap.area import make_swap
+
+SCHEMES = ["none", "anonmm", "anon_vma39", "anon_vma"]
+RAM = ["4M", "400K"]
+EXIT, FORK, READ, WRITE, CLOSE, WAIT4, PIPE, CLONE = 1, 2, 3, 4, 6, 114, 42, 120
+SWAPON, SWAPOFF, SETRLIMIT, MMAP2, MREMAP, MPROTECT, MINCORE = 87, 115, 75, 192, 163, 125, 218
+READV, MLOCKALL, MUNMAP, KILL, NANOSLEEP = 145, 152, 91, 37, 162
+CLOCK_NANOSLEEP_TIME64, LAB = 407, 0x766D
+ARENA = 0x50000000
+RW, PRIVATE, FIXED = 3, 0x22, 0x32
+BAD = 16
+
+
+def fails(error: int) -> int:
+    return -error & 0xFFFFFFFF
+
+
+def mapped(script: Script, pages: int, at: int = ARENA, prot: int = RW) -> int:
+    return script.call(MMAP2, at, pages * 4096, prot, FIXED, -1, 0)
+
+
+@pytest.mark.parametrize("ram", RAM)
+@pytest.mark.parametrize("rmap", SCHEMES)
+def test_readv_keeps_what_came_before_a_bad_buffer(tmp_path: Path, rmap: str, ram: str) -> None:
+    """As in 2.6.7, buffer by buffer; today's pipe gives a page whole or not at all."""
+    script = Script()
+    ends, buf, text = script.put(8), script.put(8), script.put(b"abcdefgh")
+    script.call(PIPE, ends)
+    script.call(WRITE, 4, text, 8)
+    some = script.call(READV, 3, script.words(buf, 4, BAD, 4), 2)
+    none = script.call(READ, 3, BAD, 4)
+    rest = script.call(READ, 3, buf + 4, 8)
+    script.end()
+    ran = script.run(tmp_path, rmap=rmap, ram=ram)
+    assert [signed(ran.results[i]) for i in (some, none, rest)] == [4, -errno.EFAULT, 4]
+    assert ran.bytes(buf, 8) == b"abcdefgh"
+
+
+def test_wait_for_status_that_cannot_be_stored_keeps_the_zombie(tmp_path: Path) -> None:
+    """2.6.7; today the child is gone."""
+    script, status = Script(), 0
+    status = script.put(4)
+    fork = script.call(FORK)
+    bad = script.call(WAIT4, -1, BAD, 0, 0)
+    worse = script.call(WAIT4, -1, 0, 0, BAD)
+    good = script.call(WAIT4, -1, status, 0, 0)
+    script.end()
+    script.if_zero(fork)
+    script.call(EXIT, 7)
+    ran = script.run(tmp_path)
+    assert [signed(ran.results[i]) for i in (bad, worse)] == [-errno.EFAULT] * 2
+    assert ran.results[good] == 101
+    assert ran.word(status) == 0x700
+
+
+@pytest.mark.parametrize("rmap", SCHEMES)
+def test_clone_with_bad_tid_addresses(tmp_path: Path, rmap: str) -> None:
+    """The child's word is stored by the child, and nobody looks; the parent's comes first."""
+    script = Script()
+    ignored = script.call(CLONE, 17 | 0x1000000, 0, 0, 0, BAD)
+    first = script.call(WAIT4, -1, 0, 0, 0)
+    refused = script.call(CLONE, 17 | 0x100000, 0, BAD, 0, 0)
+    nobody = script.call(WAIT4, -1, 0, 0, 0)
+    script.end()
+    script.if_zero(ignored)
+    script.call(EXIT, 7)
+    ran = script.run(tmp_path, rmap=rmap)
+    assert ran.results[ignored] == ran.results[first] == 101
+    assert signed(ran.results[refused]) == -errno.EFAULT
+    assert signed(ran.results[nobody]) == -errno.ECHILD
+
+
+def _swap_file(path: Path, size: int = 8 << 20) -> Path:
+    with path.open("w+b") as file:
+        make_swap(file.fileno(), size)
+    return path
+
+
+@pytest.mark.parametrize("rmap", SCHEMES[1:])
+def test_swapoff_that_cannot_succeed_is_refused(tmp_path: Path, rmap: str) -> None:
+    """vm_enough_memory() is asked first: nobody is killed, nothing is lost."""
+    area = _swap_file(tmp_path / "swap")
+    script = Script()
+    mapped(script, 600)
+    script.run_code("fill", ecx=600 * 4096, edi=ARENA)
+    off = script.call(SWAPOFF, script.put(os.fsencode(area) + b"\0"))
+    script.end()
+    ran = script.run(tmp_path, rmap=rmap, ram="1M", swap=str(area))
+    assert signed(ran.results[off]) == -errno.ENOMEM
+    assert not ran.log
+
+
+@pytest.mark.parametrize("rmap", SCHEMES[1:])
+def test_who_calls_swapoff_pays_for_it(tmp_path: Path, rmap: str) -> None:
+    """With overcommit 1 it is tried, and memory runs out: its caller dies, the large one lives."""
+    area = _swap_file(tmp_path / "swap")
+    script = Script()
+    path = script.put(os.fsencode(area) + b"\0")
+    status = script.put(4)
+    mapped(script, 600)
+    script.run_code("fill", ecx=600 * 4096, edi=ARENA)
+    fork = script.call(FORK)
+    wait = script.call(WAIT4, -1, status, 0, 0)
+    script.end()
+    script.if_zero(fork)
+    script.call(MUNMAP, ARENA, 600 * 4096)
+    script.call(SWAPOFF, path)
+    script.call(EXIT, 1)
+    ran = script.run(tmp_path, rmap=rmap, ram="1M", swap=str(area), overcommit=1)
+    assert ran.results[wait] == 101
+    assert ran.word(status) == 9
+    assert ran.log == ["Out of Memory: Killed process 101 (script)."]
+
+
+def test_swapon_says_what_is_wrong_with_the_path(tmp_path: Path) -> None:
+    area = _swap_file(tmp_path / "swap")
+    plain = tmp_path / "plain"
+    plain.write_bytes(bytes(100_000))
+    script = Script()
+    cases = {
+        b"/proc/self/mem": errno.EINVAL,
+        b"x" * 256: errno.ENAMETOOLONG,
+        b"/nonexistent": errno.ENOENT,
+        os.fsencode(tmp_path): errno.EISDIR,
+        os.fsencode(plain): errno.EINVAL,
+        os.fsencode(plain) + b"/x": errno.ENOTDIR,
+        b"/dev/null": errno.EINVAL,
+        os.fsencode(area): errno.EBUSY,
+    }
+    calls = {
+        script.call(SWAPON, script.put(path + b"\0"), 0): error for path, error in cases.items()
+    }
+    off = script.call(SWAPOFF, script.put(b"x" * 256 + b"\0"))
+    script.end()
+    ran = script.run(tmp_path, swap=str(area))
+    assert {i: -signed(ran.results[i]) for i in calls} == calls
+    assert -signed(ran.results[off]) == errno.ENAMETOOLONG
+
+
+TIMES = {
+    13: (SCRATCH,), 78: (SCRATCH, SCRATCH), 265: (0, SCRATCH), 403: (0, SCRATCH),
+    116: (SCRATCH,), 43: (SCRATCH,), 77: (0, SCRATCH), 104: (0, 0, SCRATCH),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seconds", [0x7FFFFFFF, 1 << 32, (1 << 34) - 1, 1 << 40, (1 << 63) - 1])
+def test_clocks_far_in_the_future(tmp_path: Path, seconds: int) -> None:
+    """Sleeps end at the clock's last nanosecond, times wrap to the width of their fields."""
+    script = Script()
+    script.put(128)
+    request = script.words(seconds & 0xFFFFFFFF, seconds >> 32, 999_999_999, 0)
+    sleeps = [script.call(CLOCK_NANOSLEEP_TIME64, clock, 0, request, 0) for clock in (0, 1, 1)]
+    calls = [script.call(number, *args) for number, args in TIMES.items()]
+    script.end()
+    ran = script.run(tmp_path)
+    assert [ran.results[i] for i in sleeps] == [0, 0, 0]
+    failed = [i for i in calls if 0 > signed(ran.results[i]) > -200]
+    assert not failed
+    assert ran.machine.kernel.sched.now >= min(3 * seconds * 10**9, (1 << 63) - 1)
+
+
+def test_a_failed_mmap_over_the_limit_has_unmapped(tmp_path: Path) -> None:
+    """2.6.7 unmaps first and then asks for RLIMIT_AS; and mremap asks even without growing."""
+    script = Script()
+    mapped(script, 8)
+    script.call(SETRLIMIT, 9, script.words(1 << 20, 0xFFFFFFFF))
+    over = script.call(MMAP2, ARENA, 1 << 20, RW, FIXED, -1, 0)
+    gone = script.call(MINCORE, ARENA, 4096, SCRATCH + 0x800)
+    mapped(script, 8)
+    script.call(SETRLIMIT, 9, script.words(4096, 0xFFFFFFFF))
+    same = script.call(MREMAP, ARENA, 8 * 4096, 8 * 4096, 3, ARENA + (1 << 24))
+    shrunk = script.call(MREMAP, ARENA, 8 * 4096, 4096, 0)
+    script.end()
+    ran = script.run(tmp_path)
+    found = [signed(ran.results[i]) for i in (over, gone, same)]
+    assert found == [-errno.ENOMEM] * 3
+    assert ran.results[shrunk] == ARENA
+
+
+def test_mprotect_does_not_fill_a_locked_area(tmp_path: Path) -> None:
+    """2.6.7; later kernels bring the pages in when an area without rights gets some."""
+    script = Script()
+    vector = script.put(8)
+    script.call(MLOCKALL, 2)
+    mapped(script, 4, prot=0)
+    script.call(MPROTECT, ARENA, 4 * 4096, RW)
+    script.call(MINCORE, ARENA, 4 * 4096, vector)
+    mapped(script, 4)
+    script.call(MINCORE, ARENA, 4 * 4096, vector + 4)
+    script.end()
+    assert script.run(tmp_path).bytes(vector, 8) == bytes([0, 0, 0, 0, 1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("rmap", SCHEMES)
+def test_fork_that_cannot_be_promised_fails_as_a_whole(tmp_path: Path, rmap: str) -> None:
+    script = Script()
+    sizes = [script.call(MMAP2, 0, 100 * 4096, RW, PRIVATE, -1, 0) for _ in range(20)]
+    fork = script.call(FORK)
+    read_only = script.call(MMAP2, 0, 4096 * 400, 1, PRIVATE, -1, 0)
+    script.end()
+    promised: list[int] = []
+
+    def setup(machine: Machine) -> None:
+        machine.kernel.on_exit = lambda *_: promised.append(machine.kernel.vm.committed)
+
+    ran = script.run(tmp_path, rmap=rmap, ram="2M", swap="4M", overcommit=2, setup=setup)
+    made = sum(signed(ran.results[i]) > -4096 or signed(ran.results[i]) < -4096 for i in sizes)
+    failed = [signed(ran.results[i]) for i in sizes if -4096 < signed(ran.results[i]) < 0]
+    assert set(failed) == {-errno.ENOMEM}
+    assert signed(ran.results[fork]) == -errno.ENOMEM
+    assert ran.results[read_only] < 0xFFFFF000
+    assert promised[0] < (made - len(failed)) * 100 + 40
