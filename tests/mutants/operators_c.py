@@ -209,8 +209,14 @@ def defends(node: Node) -> bool:
     condition = node.child_by_field_name("condition") if node.type == "if_statement" else None
     if condition is None or len(condition.named_children) != 1:
         return False
-    (call,) = condition.named_children
-    return call.type == "call_expression" and callee(call) == "BUG_ON" and not has_effect(call)
+    return asserts(condition.named_children[0])
+
+
+def asserts(node: Node) -> bool:
+    """Whether a condition is of assertions alone."""
+    if node.type == "binary_expression" and text(node.child_by_field_name("operator")) == "||":
+        return all(asserts(operand) for operand in node.named_children)
+    return node.type == "call_expression" and callee(node) == "BUG_ON" and not has_effect(node)
 
 
 def callee(call: Node) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,8 @@ def test_a_generated_mutant_is_reached_and_noticed(forge: Forge) -> None:
     assert not failed
     changes = generate(ROOT, ["csrc/vma.c", "vmemu/mm/vma.py"])
     trial = Trial(reach, Counter(), 60, forge)
+    forge.build()
+    sound = trial.compiled()
     for function, old in (("find_vma_prev", ">"), ("split_vma", "vm_start")):
         change = next(c for c in changes if (c.function, c.old) == (function, old))
         tests = {reach.tests[n] for n in reach.of(change)}
@@ -201,5 +204,8 @@ def test_a_generated_mutant_is_reached_and_noticed(forge: Forge) -> None:
         verdict = trial.judge(change)
         assert verdict.result == NOTICED
         assert verdict.test in tests
+    assert trial.compiled() == sound  # the second one was not tried with the first one still in
+    same = next(c for c in changes if (c.function, c.old) == ("vma_expand_down", "<"))
+    assert trial.judge(replace(same, new="<\t")).result == SAME
     unreached = generate(ROOT, ["csrc/rmap_none.c"])[0]
     assert trial.judge(unreached).why == "no test reaches it"

@@ -49,6 +49,7 @@ class Trial:
         """Plant a mutant, run the tests that reach it, and take it out again."""
         path = self.forge.tree / change.file
         text = path.read_bytes()
+        self.forge.build()  # without the mutant before this one
         try:
             mutated = change.apply(text)
             if change.file.endswith(".py"):

@@ -72,3 +72,21 @@ def test_fork_that_stops_anywhere(memory: Memory, left: int) -> None:
     child.put()
     mm.put()
     memory.check()
+
+
+def test_no_process_without_memory() -> None:
+    memory = Memory()
+    mm = memory.process()
+    memory.map(mm, 0, 2)
+    memory.fill(mm, 0, 2)
+    mms, committed = len(memory.vm.mms), memory.vm.committed
+    with memory.starved(lib.CACHE_mm_struct):
+        assert errno_of(memory.process) == ENOMEM
+        assert errno_of(dup_mmap, mm) == ENOMEM
+    with memory.starved(lib.CACHE_vm_area_struct):
+        assert errno_of(dup_mmap, mm) == ENOMEM
+    assert len(memory.vm.mms) == mms
+    assert memory.vm.committed == committed
+    memory.verify(mm, 0, 2)
+    memory.check()
+    memory.close()

@@ -171,3 +171,16 @@ def test_each_pte_is_changed_once(memory: Memory) -> None:
     before = memory.core.counters()["protect_ptes"]
     assert error(mm, 1, 7, R) == 0
     assert memory.core.counters()["protect_ptes"] == before + 5
+
+
+def test_a_write_in_place_makes_the_pte_young(memory: Memory) -> None:
+    mm = memory.process()
+    memory.map(mm, 0, 1)
+    memory.fill(mm, 0, 1)
+    assert error(mm, 0, 1, R) == 0
+    assert error(mm, 0, 1, RW) == 0
+    pte = lib.pte_value(memory.m, mm.ptr, BASE)
+    assert lib.page_referenced(memory.m, memory.core.page(pte >> 12)) == 1
+    assert memory.vm.fault(mm, BASE, lib.ACCESS_WRITE) == lib.FAULT_MINOR
+    assert lib.pte_value(memory.m, mm.ptr, BASE) == pte | lib._PAGE_RW
+    assert pte & lib._PAGE_ACCESSED

@@ -136,6 +136,24 @@ def test_strings_end_at_their_nul(memory: Memory, mm: Mm, start: int, length: in
         assert buffer[max(length, room) + 1 :].strip(b"\xee") == b""
 
 
+def test_a_string_over_frames_in_another_order(memory: Memory, mm: Mm) -> None:
+    """What follows a page in memory is not what follows it in the process."""
+    memory.map(mm, 16, 4)
+    for page in (19, 17, 18, 16):
+        memory.fill(mm, page, 1, seed=page)
+    for start in (1, 5, PAGE - 1):
+        text = b"".join(bytes((65 + n % 23,)) * 97 for n in range(2 * PAGE // 97 + 1)) + b"end"
+        mm.write(BASE + 16 * PAGE + start, text + b"\0")
+        buffer = bytearray(3 * PAGE)
+        where = ffi.from_buffer(buffer)
+        found = lib.strncpy_from_user(
+            memory.m, mm.ptr, where, BASE + 16 * PAGE + start, len(buffer)
+        )
+        assert found == len(text)
+        assert buffer[:found] == text
+        assert mm.read(BASE + 16 * PAGE + start, len(text)) == text
+
+
 def test_a_string_that_runs_into_a_hole_is_a_fault(memory: Memory, mm: Mm) -> None:
     buffer = ffi.new("char[]", 4 * PAGE)
     at = BASE + 3 * PAGE - 4

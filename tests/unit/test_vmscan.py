@@ -384,3 +384,13 @@ def test_marks_of_access_make_a_page_active(lru: Lru) -> None:
     lib.mark_page_accessed(lru.m, page)
     assert lru.active == [4]
     assert lru.counted()["pgactivate"] == before + 1
+
+
+def test_a_page_on_no_list_is_only_marked(lru: Lru) -> None:
+    page = lib.alloc_page(lru.m, lib.GFP_KERNEL)
+    active = lru.zone.nr_active
+    for _ in range(3):
+        lib.mark_page_accessed(lru.m, page)
+        assert page.flags == lib.PG_referenced
+    assert lru.zone.nr_active == active
+    lib.put_page(lru.m, page)
