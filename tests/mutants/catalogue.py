@@ -409,8 +409,8 @@ SWAP = [
     Mutant(
         "swapoff keeps the count of the entry it replaces",
         "csrc/swap.c",
-        "page_add_anon_rmap(m, page, vma, address);\n\tswap_free(m, entry);",
-        "page_add_anon_rmap(m, page, vma, address);\n\t(void)entry;",
+        "~(pte_t)_PAGE_ACCESSED);\n\tswap_free(m, entry);",
+        "~(pte_t)_PAGE_ACCESSED);\n\t(void)entry;",
         f"{RANDOM}[anon_vma-roomy]",
     ),
     Mutant(
@@ -532,8 +532,8 @@ AREAS = [
     Mutant(
         "a growing stack is charged without being accounted",
         "vmemu/mm/fault.py",
-        "if vma.vm_flags & lib.VM_ACCOUNT:",
-        "if True:",
+        "        if vma.vm_flags & lib.VM_ACCOUNT:\n            vm.acct",
+        "        if True:\n            vm.acct",
         REGRESSIONS,
     ),
 ]
