@@ -109,6 +109,16 @@ def test_the_offsets_must_continue(memory: Memory, mm: Mm, first: int, then: int
     assert write(mm, then) not in (0, own)
 
 
+def test_an_area_that_grows_up_to_a_neighbour_takes_nothing_from_it(memory: Memory, mm: Mm) -> None:
+    """Only a first write adopts; the mapping in between merges with the area before it."""
+    memory.map(mm, 0, 2)
+    memory.map(mm, 4, 2, RWX)
+    assert write(mm, 4) != 0
+    memory.map(mm, 2, 2)
+    assert memory.areas(mm) == [(0, 4, RW), (4, 2, RWX)]
+    assert at(mm, 0).anon_vma == 0
+
+
 @pytest.mark.parametrize("same", [True, False])
 @pytest.mark.parametrize(("first", "then"), [(0, 2), (2, 0)])
 def test_so_must_the_file(

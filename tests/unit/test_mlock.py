@@ -224,3 +224,22 @@ def test_a_locked_page_swapped_by_another_process(memory: Memory, mm: Mm) -> Non
     child.put()
     assert memory.m.k.zone.nr_active + memory.m.k.zone.nr_inactive >= 16
     assert lib.swap_used(memory.m) <= 16
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_what_may_be_written_is_locked_as_a_copy(scheme: str) -> None:
+    """make_pages_present asks for write access: a shared page is copied now, not later."""
+    memory = Memory(scheme)
+    mm = memory.process()
+    memory.map(mm, 0, 2)
+    memory.fill(mm, 0, 2)
+    child = dup_mmap(mm)
+    do_mlock(child, BASE, PAGE)
+    ptes = [[int(lib.pte_value(memory.m, one.ptr, BASE + n * PAGE)) for n in (0, 1)]
+            for one in (mm, child)]  # fmt: skip
+    assert ptes[1][0] & lib._PAGE_RW
+    assert ptes[0][0] >> 12 != ptes[1][0] >> 12
+    assert ptes[0][1] >> 12 == ptes[1][1] >> 12
+    child.put()
+    memory.check()
+    memory.close()
