@@ -86,6 +86,8 @@ def exit_task(task: Task, status: WaitStatus) -> None:
 def _clear_child_tid(task: Task) -> None:
     address, mm = task.clear_child_tid, task.memory
     if address and mm is not None and mm.ptr.mm_users > 1:
+        if mm.ptr.mmap_sem.count:
+            return  # killed for want of memory by a call that holds it, and cannot wait here
         try:
             mm.write_u32(address, 0)
         except Errno:
