@@ -2,16 +2,17 @@
  * cpu_exits.c - looks at code before it is translated, and says where the
  * engine has to stop.
  *
- * Two things Unicorn's translator does wrongly cannot be caught once it runs:
+ * Three things Unicorn's translator does wrongly cannot be caught once it runs:
  * - it has 512 temporaries for a block and does not give back those of some
  *   instructions (x87 ones take two each); a block of 232 `fxch` makes it write
  *   behind its table;
  * - it takes an instruction coded with VEX for the older one it extends, and
- *   computes something else.  A CPU without AVX has #UD there.
+ *   computes something else.  A CPU without AVX has #UD there;
+ * - it aborts the process at a bit test of a register with `lock`, which is #UD.
  * A block ends where the engine is told to stop, an `exit`.  So when code is
  * first fetched from a frame, all its bytes are looked at: exits are set so that
  * no straight run of instructions, wherever it is entered, takes too many
- * temporaries, and wherever an instruction may begin that is coded with VEX.
+ * temporaries, and wherever an instruction may begin that is to be refused.
  * An exit in the middle of an instruction is never met.
  *
  * A page that is written after code was fetched from it cannot be looked at
@@ -280,6 +281,27 @@ static bool is_vex(const uint8_t *p)
 }
 
 /*
+ * Is it bt, bts, btr or btc of a register, with `lock`?  What comes from `end` on
+ * is not known, and may be the rest of one.
+ */
+static bool is_locked_bit_test(const uint8_t *p, const uint8_t *end)
+{
+	bool locked = false;
+
+	for (; p < end && is_prefix(*p); p++)
+		locked |= *p == 0xf0;
+	if (p == end)
+		return true;
+	if (!locked || *p++ != 0x0f)
+		return false;
+	if (p == end)
+		return true;
+	if (*p != 0xba && (*p & 0xe7) != 0xa3)
+		return false;
+	return p + 1 == end || p[1] >= (*p == 0xba ? 0xe0 : 0xc0);
+}
+
+/*
  * Does an instruction begin here, as far as those before it tell?  Decoded from
  * anywhere, code falls into step soon; what stands within an instruction is met
  * from few places.  The exits should be few, since Unicorn goes through all of
@@ -384,6 +406,10 @@ static bool find_exits(const uint8_t *page, uint32_t *bits)
 	memset(bits, 0, PAGE_SIZE / 8);
 	for (at = 0; vex && at < PAGE_SIZE; at++)
 		if (is_vex(code + at) && begins_insn(code, (int)at))
+			set_exit(bits, at);
+	for (at = 0; at < PAGE_SIZE; at++)
+		if (is_prefix(code[at]) &&
+		    is_locked_bit_test(code + at, code + PAGE_SIZE))
 			set_exit(bits, at);
 	if (dense)
 		bound_runs(code, bits);
@@ -602,7 +628,7 @@ static enum cpu_exit at_exit(struct vmemu *m)
 		return EXIT_NONE;
 	for (i = 0; i < INSN_MAX; i++)
 		code[i] = (uint8_t)cpu_user_byte(m, eip + (kulong)i);
-	if (is_vex(code))
+	if (is_vex(code) || is_locked_bit_test(code, code + INSN_MAX))
 		return EXIT_REFUSED;
 	send_away(m, eip);
 	return EXIT_PASSED;

@@ -263,3 +263,47 @@ def test_a_system_call_is_not_lost_when_the_page_before_an_exit_is_looked_up() -
     assert board.regs.eip == at + 2
     board.page(CODE).mapcount = 1
     board.close()
+
+
+# ---- bit tests with lock -------------------------------------------------------------
+
+LOCKED = {
+    "bt": b"\xf0\x0f\xa3\xc4",
+    "bts": b"\xf0\x0f\xab\xc4",
+    "btr": b"\xf0\x0f\xb3\xc4",
+    "btc": b"\xf0\x0f\xbb\xc4",
+    "bt of a constant": b"\xf0\x0f\xba\xe1\x01",
+    "bts of a constant": b"\xf0\x0f\xba\xe9\x01",
+    "btr of a constant": b"\xf0\x0f\xba\xf1\x01",
+    "btc of a constant": b"\xf0\x0f\xba\xf9\x01",
+    "prefixes behind": b"\xf0\x36\x2e\x0f\xab\xc4",
+    "prefixes before": b"\x66\xf3\xf0\x0f\xab\xc4",
+    "as many as can be": b"\x36" * 11 + b"\xf0\x0f\xab\xc4",
+}
+"""Each makes the translator abort; the operand is a register, so hardware has #UD."""
+
+
+@pytest.mark.parametrize("kind", LOCKED)
+@pytest.mark.parametrize("offset", [0, 100, *range(4076, 4096)])
+def test_a_locked_bit_test_of_a_register_is_undefined(kind: str, offset: int) -> None:
+    """Wherever it stands, also across the end of a page."""
+
+    def refused() -> bool:
+        board = Board()
+        at = CODE + offset
+        trap = board.start(START + LOCKED[kind] + END, at, esp=STACK + 0x800)
+        return (
+            trap is Trap.EXCEPTION
+            and board.cpu.vector == 6
+            and board.regs.eip == at + len(START)
+            and board.regs.ecx == 1
+        )
+
+    survives(refused)
+
+
+def test_a_locked_bit_test_of_memory_is_executed() -> None:
+    board = Board()
+    assert board.asm("lock btsl $3, (%ebx); lock btsl %eax, (%ebx); int $0x80", eax=5, ebx=DATA)
+    assert board.peek32(DATA) == 0x28
+    board.close()

@@ -27,7 +27,7 @@ from vmemu.machine import Machine
 from vmemu.rmap import schemes
 
 UNITS = "streams"
-SEEDS: tuple[int, ...] = ()
+SEEDS: tuple[int, ...] = (2001,)
 """Cases that once found something."""
 
 STREAMS = 100
