@@ -140,6 +140,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 	if (!m->stamps)
 		goto fail_ram;
 	m->ring_size = ring_size;
+	vmemu_stop_at(m, 0);
 	m->ram_size = ram_bytes;
 	m->nr_frames = (uint32_t)(ram_bytes >> PAGE_SHIFT);
 	m->page_cluster = 3;
@@ -213,10 +214,10 @@ const char *vmemu_counter_name(int id)
 const char *vmemu_event_name(int type)
 {
 	static const char *const names[NR_EVENTS] = {
-		"none",   "fault",    "cow",     "swapin", "swapout",
-		"unmap",  "reclaim",  "syscall", "switch", "fork",
-		"exec",   "exit",     "signal",  "mmap",   "munmap",
-		"mremap", "mprotect", "mark",    "oom"
+		"none",     "fault", "zero",    "cow",     "swapin", "swapread",
+		"swapout",  "unmap", "reclaim", "syscall", "switch", "fork",
+		"exec",     "exit",  "signal",  "mmap",    "munmap", "mremap",
+		"mprotect", "mark",  "oom"
 	};
 	return type >= 0 && type < NR_EVENTS ? names[type] : NULL;
 }
@@ -235,21 +236,36 @@ const char *vmemu_rmap_name(int i)
 	return i >= 0 && i < NR_SCHEMES ? schemes[i]->name : NULL;
 }
 
+void write_event(struct vmemu *m, int type, uint32_t a, uint32_t b, uint32_t c,
+		 uint32_t d)
+{
+	struct event e = {
+		.seq = m->ring_head,
+		.time = m->clock,
+		.pid = m->pid,
+		.type = (uint32_t)type,
+		.a = a,
+		.b = b,
+		.c = c,
+		.d = d,
+	};
+
+	if (m->ring_size)
+		m->ring[m->ring_head++ & (m->ring_size - 1)] = e;
+	if (m->stop_events >> type & 1 && !m->stop_event.type)
+		m->stop_event = e;
+}
+
 void vmemu_event(struct vmemu *m, int type, uint32_t a, uint32_t b, uint32_t c)
 {
-	struct event *e;
+	event(m, type, a, b, c);
+}
 
-	if (!m->ring_size)
-		return;
-	e = &m->ring[m->ring_head & (m->ring_size - 1)];
-	e->seq = m->ring_head++;
-	e->time = m->clock;
-	e->pid = m->pid;
-	e->type = (uint32_t)type;
-	e->a = a;
-	e->b = b;
-	e->c = c;
-	e->d = 0;
+void vmemu_stop_at(struct vmemu *m, uint32_t types)
+{
+	m->stop_events = types;
+	m->stop_event.type = EV_none;
+	m->events_told = m->ring_size ? ~0u : types;
 }
 
 kptr vmemu_kaddr(struct vmemu *m, const void *p)

@@ -263,7 +263,7 @@ int cpu_run(struct vmemu *m)
 		}
 		if (m->fault_result > FAULT_MAJOR)
 			break;
-		if (cpu->stop || m->want_kswapd || timer_due(m)) {
+		if (cpu->stop || m->want_kswapd || must_stop(m)) {
 			trap = TRAP_STOP;
 			break;
 		}

@@ -192,7 +192,7 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 		m->fault_address = page;
 		m->fault_access = access;
 		m->fault_inexact = 1;
-		if (access != ACCESS_WRITE || m->ring_size)
+		if (access != ACCESS_WRITE || m->events_told >> EV_fault & 1)
 			cpu_exact_fault(m);
 		if (BUG_ON(m, tries == 8))
 			return refuse(m, FAULT_OOM);
@@ -208,10 +208,10 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 		count(m, CNT_fault_hook);
 	}
 	/* The instruction waits until the TLB is flushed, the engine knows where
-	 * to stop, kswapd has run, or a timer has. */
+	 * to stop, kswapd has run, or who waits for the time or an event. */
 	if (unlikely(m->tlb_stale || m->cpu->exits_full ||
 		     m->cpu->exits_untold || m->cpu->rewritten ||
-		     (tries && (m->want_kswapd || timer_due(m)))))
+		     (tries && (m->want_kswapd || must_stop(m)))))
 		return refuse(m, FAULT_MINOR);
 	if (unlikely(++m->cpu->tlb_misses >= m->cpu->tlb_grow_at))
 		grow_tlb(m);

@@ -89,7 +89,10 @@ int page_fault_locked(struct vmemu *m, struct mm_struct *mm, kulong address,
 	if (ret == FAULT_MAJOR)
 		count(m, CNT_pgmajfault);
 	spend(m, FAULT_NS);
-	event(m, EV_fault, address, (uint32_t)access, (uint32_t)ret);
+	m->happened[EV_fault]++;
+	if (unlikely(m->events_told >> EV_fault & 1))
+		write_event(m, EV_fault, address, (uint32_t)access,
+			    (uint32_t)ret, m->regs.eip);
 	return ret;
 }
 

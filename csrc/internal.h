@@ -47,17 +47,22 @@ static inline void waits_for_io(struct vmemu *m)
 	m->iowait += PAGE_IO_NS;
 }
 
-/* A timer is due: it must not wait until the task that faults is done. */
-static inline bool timer_due(const struct vmemu *m)
+/* The task that faults must not go on: a timer is due, or the event that
+ * somebody waits for has come. */
+static inline bool must_stop(const struct vmemu *m)
 {
-	return m->clock >= m->next_timer;
+	return m->clock >= m->next_timer || m->stop_event.type;
 }
+
+void write_event(struct vmemu *, int type, uint32_t a, uint32_t b, uint32_t c,
+		 uint32_t d);
 
 static inline void event(struct vmemu *m, int type, uint32_t a, uint32_t b,
 			 uint32_t c)
 {
-	if (m->ring_size)
-		vmemu_event(m, type, a, b, c);
+	m->happened[type]++;
+	if (unlikely(m->events_told >> type & 1))
+		write_event(m, type, a, b, c, 0);
 }
 
 /* Records the first inconsistency; Python raises it at the next boundary. */

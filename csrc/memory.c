@@ -152,6 +152,7 @@ int do_anonymous_page(struct vmemu *m, struct mm_struct *mm,
 	ptl_unlock_short(m, mm, 1);
 	count(m, CNT_pgzero);
 	spend(m, CLEAR_NS);
+	event(m, EV_zero, address, 0, pfn_of(m, page));
 	return FAULT_MINOR;
 }
 
@@ -162,11 +163,13 @@ int do_no_page(struct vmemu *m, struct mm_struct *mm,
 	pte_t *slot = pte_lookup(m, mm, address);
 	int ret = FAULT_MINOR;
 	struct page *page, *copy;
+	uint32_t from;
 
 	ptl_unlock(m, mm);
 	page = filemap_nopage(m, vma, address, &ret);
 	if (!page)
 		return ret == FAULT_OOM ? no_memory(m) : ret;
+	from = pfn_of(m, page);
 	if (write) {
 		copy = make_private_copy(m, page);
 		put_page(m, page);
@@ -181,6 +184,7 @@ int do_no_page(struct vmemu *m, struct mm_struct *mm,
 	} else if (write) {
 		map_anon(m, mm, vma, address, slot, page);
 		count(m, CNT_pgcow);
+		event(m, EV_cow, address, from, pfn_of(m, page));
 	} else {
 		owned(m, page_table, mm);
 		*slot = mk_pte(m, page, vma->vm_page_prot & ~(kulong)_PAGE_RW);
@@ -231,6 +235,7 @@ int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 {
 	pte_t *slot = pte_lookup(m, mm, address), orig = *slot;
 	struct page *old = m->mem_map + pte_pfn(orig), *page;
+	bool zero = old->flags & PG_reserved;
 
 	if (may_reuse(m, old)) {
 		step(m, STEP_write, slot);
@@ -262,17 +267,16 @@ int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 	 * CPU may still read the old frame through it. */
 	if (!m->in_hook || page_executed(old))
 		flush_tlb(m);
-	if (!(old->flags & PG_reserved)) {
+	if (!zero) {
 		rss_sub(m, mm, 1);
 		page_remove_rmap(m, old);
 		put_page(m, old);
-		count(m, CNT_pgcow);
-	} else {
-		count(m, CNT_pgzero);
 	}
 	map_anon(m, mm, vma, address, slot, page);
 	ptl_unlock(m, mm);
-	event(m, EV_cow, address, pte_pfn(orig), pfn_of(m, page));
+	count(m, zero ? CNT_pgzero : CNT_pgcow);
+	event(m, zero ? EV_zero : EV_cow, address, pte_pfn(orig),
+	      pfn_of(m, page));
 	return FAULT_MINOR;
 }
 
@@ -299,6 +303,8 @@ static int swap_in_copy(struct vmemu *m, struct mm_struct *mm,
 	swap_free(m, pte_to_swp_entry(orig));
 	ptl_unlock(m, mm);
 	count(m, CNT_rmap_copies);
+	count(m, CNT_swapin);
+	event(m, EV_swapin, address, pte_to_swp_entry(orig), pfn_of(m, copy));
 	return FAULT_MINOR;
 }
 
@@ -349,6 +355,7 @@ int do_swap_page(struct vmemu *m, struct mm_struct *mm,
 	}
 	unlock_page(m, page);
 	set_pte(m, slot, pte);
+	count(m, CNT_swapin);
 	event(m, EV_swapin, address, entry, pfn_of(m, page));
 	if (write) { /* gives the lock back */
 		int copied = do_wp_page(m, mm, vma, address);

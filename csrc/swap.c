@@ -278,9 +278,10 @@ uint32_t swap_used(struct vmemu *m)
 
 /* Maps the page where the entry is; page_table_lock and the page are locked. */
 static void unuse_pte(struct vmemu *m, struct mm_struct *mm,
-		      struct vm_area_struct *vma, pte_t *slot,
+		      struct vm_area_struct *vma, kulong address,
 		      struct page *page)
 {
+	pte_t *slot = pte_lookup(m, mm, address);
 	uint32_t entry = pte_to_swp_entry(*slot);
 
 	shared(m, STEP_read, &vma->vm_flags);
@@ -288,6 +289,8 @@ static void unuse_pte(struct vmemu *m, struct mm_struct *mm,
 	set_pte(m, slot,
 		mk_pte(m, page, vma->vm_page_prot) & ~(pte_t)_PAGE_ACCESSED);
 	swap_free(m, entry);
+	count(m, CNT_swapin);
+	event(m, EV_swapin, address, entry, pfn_of(m, page));
 }
 
 /* The vma, if the address still has that pte; page_table_lock is held. */
@@ -318,7 +321,7 @@ static int unuse_by_copy(struct vmemu *m, struct mm_struct *mm, kulong address,
 		lru_cache_add_active(m, copy);
 		count(m, CNT_rmap_copies);
 		page_add_anon_rmap(m, copy, vma, address);
-		unuse_pte(m, mm, vma, pte_lookup(m, mm, address), copy);
+		unuse_pte(m, mm, vma, address, copy);
 	} else {
 		put_page(m, copy);
 	}
@@ -358,7 +361,7 @@ static int unuse_one(struct vmemu *m, struct mm_struct *mm, kulong address,
 		clash = !page_share_anon_rmap(m, page, vma, address);
 		if (!clash) {
 			get_page(m, page);
-			unuse_pte(m, mm, vma, pte_lookup(m, mm, address), page);
+			unuse_pte(m, mm, vma, address, page);
 			drop_last_slot(m, page);
 		}
 	}

@@ -136,7 +136,7 @@ void swap_writepage(struct vmemu *m, struct page *page)
 }
 
 /* A frame with the slot's contents, in the cache and counted; NULL = memory. */
-static struct page *read_one(struct vmemu *m, uint32_t entry,
+static struct page *read_one(struct vmemu *m, uint32_t entry, bool ahead,
 			     struct swap_reads *reads)
 {
 	struct page *page, *raced = NULL;
@@ -161,6 +161,7 @@ static struct page *read_one(struct vmemu *m, uint32_t entry,
 	page->flags |= PG_uptodate;
 	count(m, CNT_pswpin);
 	waits_for_io(m);
+	event(m, EV_swapread, pfn_of(m, page), entry, ahead);
 	lru_cache_add_active(m, page);
 	return page;
 }
@@ -187,7 +188,7 @@ static void swapin_readahead(struct vmemu *m, uint32_t entry,
 			break;
 		page = lookup_swap_cache(m, near);
 		if (!page) {
-			page = read_one(m, near, reads);
+			page = read_one(m, near, true, reads);
 			if (!page)
 				break;
 			page->flags |= PG_reclaim; /* vmemu: read ahead */
@@ -213,7 +214,7 @@ struct page *read_swap_cache(struct vmemu *m, uint32_t entry, int readahead,
 		return page;
 	}
 	reads.n = 0;
-	page = read_one(m, entry, &reads);
+	page = read_one(m, entry, false, &reads);
 	if (!page)
 		return NULL;
 	*major = 1;

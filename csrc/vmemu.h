@@ -349,7 +349,7 @@ struct kernel_data { /* the kernel's static data, one guest frame */
 #define VMEMU_COUNTERS(X)                                                      \
 	X(pgfault) X(pgmajfault) X(fault_c) X(fault_python) \
 	X(pgcow) X(pgzero) X(pgalloc) X(pgfree)                                \
-	X(pswpin) X(pswpout) X(pgpgin) X(swap_ra) X(swap_ra_hit)               \
+	X(pswpin) X(pswpout) X(swapin) X(pgpgin) X(swap_ra) X(swap_ra_hit)     \
 	X(pgactivate) X(pgdeactivate) X(pgscan) X(pgsteal) X(pgrefill)         \
 	X(kswapd_run) X(allocstall) X(oom_kill)                                \
 	X(unmap_probes) X(unmap_cmp) X(unmap_pages)                            \
@@ -368,9 +368,11 @@ enum counter_id { VMEMU_COUNTERS(VMEMU_ENUM) NR_COUNTERS };
 /* Which walk the rmap counters belong to. */
 enum event_type {
 	EV_none,
-	EV_fault,    /* a = address, b = access, c = enum fault_result */
+	EV_fault,    /* a = address, b = access, c = fault_result, d = eip */
+	EV_zero,     /* a = address, b = 0 or the zero page, c = pfn */
 	EV_cow,      /* a = address, b = old pfn, c = new pfn */
 	EV_swapin,   /* a = address, b = swap entry, c = pfn */
+	EV_swapread, /* a = pfn, b = swap entry, c = 1: ahead */
 	EV_swapout,  /* a = pfn, b = swap entry */
 	EV_unmap,    /* a = pfn, b = probes, c = enum swap_result */
 	EV_reclaim,  /* a = priority, b = scanned, c = freed */
@@ -660,8 +662,12 @@ struct vmemu {
 	uint32_t pid;    /* of the running task, for events */
 
 	struct event *ring;
-	uint32_t ring_size; /* a power of two; 0 = events off */
-	uint64_t ring_head; /* events ever written */
+	uint32_t ring_size;           /* a power of two; 0 = events off */
+	uint64_t ring_head;           /* events ever written */
+	uint64_t happened[NR_EVENTS]; /* with or without a ring */
+	uint32_t events_told;         /* by type, those to write down */
+	uint32_t stop_events;         /* by type, those to stop at */
+	struct event stop_event;      /* the one it was; type 0 = none yet */
 
 	uint32_t overcommit_memory; /* enum overcommit */
 	uint32_t overcommit_ratio;  /* percent of RAM */
@@ -754,6 +760,8 @@ const char *vmemu_event_name(int type);
 const char *vmemu_cache_name(int id);
 const char *vmemu_rmap_name(int i); /* NULL behind the last */
 void vmemu_event(struct vmemu *, int type, uint32_t a, uint32_t b, uint32_t c);
+/* The next event of these types (bits) sets stop_event, and the CPU stops. */
+void vmemu_stop_at(struct vmemu *, uint32_t types);
 kptr vmemu_kaddr(struct vmemu *, const void *host); /* 0 for NULL */
 void *vmemu_host(struct vmemu *, kptr);             /* NULL for 0 */
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vmemu.check_events import check_events
 from vmemu.check_rmap import check_files, check_walks
 from vmemu.core import CACHES, PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, Core, ffi, lib
 from vmemu.errors import KernelBug
@@ -76,6 +77,7 @@ def check_machine(vm: MemoryManager) -> None:
     _check_slabs(survey)
     _check_swap(survey)
     check_files(survey)
+    check_events(survey)
     vm.rmap.check(survey)
     if not survey.problems:  # else walks may lead anywhere
         check_walks(survey)

@@ -27,7 +27,12 @@ CData = Any
 
 
 class Event(NamedTuple):
-    """One entry of the event ring (C type ``struct event``); ``time`` in virtual ns."""
+    """One entry of the event ring (C type ``struct event``); ``time`` in virtual ns.
+
+    ``pid`` is the running task's, 0 when there is none.  What ``a`` to ``d`` are depends on
+    the name: see docs/model.md.  One that is called "dropped" stands for ``a`` events that
+    the ring no longer had, and has the number of the first of them.
+    """
 
     seq: int
     time: int
@@ -36,6 +41,12 @@ class Event(NamedTuple):
     a: int
     b: int
     c: int
+    d: int
+
+
+def event_of(e: CData) -> Event:
+    """Read a ``struct event``."""
+    return Event(e.seq, e.time, e.pid, EVENTS[e.type], e.a, e.b, e.c, e.d)
 
 
 def _names(get: Callable[[int], CData]) -> list[str]:
@@ -47,6 +58,8 @@ def _names(get: Callable[[int], CData]) -> list[str]:
 
 COUNTERS = _names(lib.vmemu_counter_name)
 EVENTS = _names(lib.vmemu_event_name)
+DROPPED = "dropped"
+"""The name of what stands for events that are no longer in the ring."""
 LOCKS = _names(lib.vmemu_lock_name)
 CACHES = _names(lib.vmemu_cache_name)
 RMAPS = _names(lib.vmemu_rmap_name)
@@ -158,16 +171,26 @@ class Core(Closing):
         self.m.counter[counter] += n
 
     def event(self, kind: int, a: int = 0, b: int = 0, c: int = 0) -> None:
-        """Write one event (``lib.EV_*``) to the ring; nothing when events are off."""
-        if self.m.ring_size:
-            lib.vmemu_event(self.m, kind, a & 0xFFFFFFFF, b & 0xFFFFFFFF, c & 0xFFFFFFFF)
+        """Say that something happened (``lib.EV_*``): counted, and in the ring if there is one."""
+        lib.vmemu_event(self.m, kind, a & 0xFFFFFFFF, b & 0xFFFFFFFF, c & 0xFFFFFFFF)
 
     def events(self, since: int = 0) -> Iterator[Event]:
-        """Events from sequence number ``since`` on that are still in the ring."""
+        """Events from sequence number ``since`` on; for those the ring has dropped, one "dropped".
+
+        None without a ring.
+        """
         m = self.m
-        for seq in range(max(since, m.ring_head - m.ring_size), m.ring_head):
-            e = m.ring[seq & (m.ring_size - 1)]
-            yield Event(e.seq, e.time, e.pid, EVENTS[e.type], e.a, e.b, e.c)
+        first = max(since, self.events_dropped)
+        if first > since:
+            time = m.ring[first & (m.ring_size - 1)].time
+            yield Event(since, time, 0, DROPPED, first - since, 0, 0, 0)
+        for seq in range(first, m.ring_head):
+            yield event_of(m.ring[seq & (m.ring_size - 1)])
+
+    @property
+    def events_dropped(self) -> int:
+        """How many events the ring has had and no longer has."""
+        return max(0, int(self.m.ring_head) - int(self.m.ring_size))
 
     # ---- inconsistencies
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from vmemu import arguments
-from vmemu.core import PAGE_SHIFT, Core, lib
+from vmemu.core import EVENTS, PAGE_SHIFT, Core, Event, event_of, lib
 from vmemu.cpu import Cpu
 from vmemu.errors import ConfigError, KernelBug, MachineClosed, VmemuError
 from vmemu.kernel.kernel import Kernel, KernelOptions
@@ -305,13 +305,44 @@ class Machine:
 
         syscall, fault (a signal follows), exception, preempt, blocked, signal, exit, idle
         or stop: whatever gives the kernel the CPU.  Faults that are resolved on the way are
-        in the event ring (``core.events()``), if the machine has one.
+        in the event ring (``core.events()``), if the machine has one; `run_until` stops at
+        them.
         """
         with self._running():
-            first = self.kernel.first
-            if first is None or not first.alive:
-                return None
-            return self.kernel.step()
+            return self._step()
+
+    def _step(self) -> str | None:
+        first = self.kernel.first
+        if first is None or not first.alive:
+            return None
+        return self.kernel.step()
+
+    def run_until(self, *names: str) -> Event | None:
+        """Run until an event of one of these names; None once the first program has ended.
+
+        The names are those of the event ring, which the machine need not have for it.  A
+        kernel path that has begun is completed, so that the machine can be looked at and go
+        on: when it stops, a fault that evicted 32 pages has evicted them all, but no user
+        code has run since.  ConfigError for a name that is none; else as `run`.
+        """
+        if not names:
+            raise ConfigError(f"run_until takes names of events: {', '.join(EVENTS[1:])}")
+        types = 0
+        for name in names:
+            if name not in EVENTS[1:]:
+                raise ConfigError(f"{name!r} is no event; these are: {', '.join(EVENTS[1:])}")
+            types |= 1 << EVENTS.index(name)
+        main = threading.current_thread() is threading.main_thread()
+        with self._running(), self.cpu.interruptible() if main else contextlib.nullcontext():
+            m = self.core.m
+            lib.vmemu_stop_at(m, types)
+            try:
+                while not m.stop_event.type:
+                    if self._step() is None:
+                        return None
+                return event_of(m.stop_event)
+            finally:
+                lib.vmemu_stop_at(m, 0)
 
     @property
     def processes(self) -> list[Task]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vmemu.core import CACHES, LOCKS, PAGE_SIZE, lib
+from vmemu.core import CACHES, EVENTS, LOCKS, PAGE_SIZE, ffi, lib
 
 if TYPE_CHECKING:
     from vmemu.core import Core
@@ -90,6 +90,11 @@ def machine_stats(machine: Machine) -> dict[str, Any]:
         "slabs": slab_stats(core),
         "locks": lock_stats(core),
         "counters": counters,
+        "events": {
+            "happened": dict(zip(EVENTS[1:], ffi.unpack(m.happened, len(EVENTS))[1:], strict=True)),
+            "kept": m.ring_head - core.events_dropped,
+            "dropped": core.events_dropped,
+        },
     }
 
 

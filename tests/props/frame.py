@@ -87,7 +87,7 @@ class Frame:
         if isinstance(scheme, str):
             scheme = scheme_class(scheme)
         self.config = config
-        self.core = Core(config.ram, scheme.walker)
+        self.core = Core(config.ram, scheme.walker, events=256)
         self.core.m.page_cluster = config.page_cluster
         self.core.m.fault_in_c = config.fault_in_c
         if config.lock_checks:

@@ -459,7 +459,7 @@ class Kernel(Closing):
         """A call ends: its result goes to eax."""
         if task.call is call:
             task.call = None
-        if self._m.ring_size:
+        if self._m.events_told:
             first = call.args[0] if call.args else 0
             self.core.event(lib.EV_syscall, call.number, result, first)
         if task.memory is None:

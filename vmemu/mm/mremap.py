@@ -28,6 +28,13 @@ def do_mremap(mm: Mm, old: int, old_length: int, new_length: int, flags: int, ne
 
     Errno EINVAL, EFAULT (no mapping, or more than one vma), ENOMEM, EAGAIN.
     """
+    address = _mremap(mm, old, old_length, new_length, flags, new)
+    mm.core.event(lib.EV_mremap, old, address, page_align(new_length))
+    mm.core.check_bug()
+    return address
+
+
+def _mremap(mm: Mm, old: int, old_length: int, new_length: int, flags: int, new: int) -> int:
     fixed = bool(flags & MREMAP_FIXED)
     if flags & ~(MREMAP_FIXED | MREMAP_MAYMOVE) or old & 0xFFF:
         raise Errno(errno.EINVAL)
@@ -66,8 +73,6 @@ def do_mremap(mm: Mm, old: int, old_length: int, new_length: int, flags: int, ne
         if accounted:
             mm.vm.unacct_memory(grown)
         raise
-    mm.core.event(lib.EV_mremap, old, new, new_length)
-    mm.core.check_bug()
     return new
 
 
