@@ -47,6 +47,12 @@ void file_close(struct vmemu *m, struct address_space *mapping)
 	kmem_cache_free(m, CACHE_address_space, mapping);
 }
 
+/* Nonzero = some area maps it. */
+int file_mapped(struct vmemu *m, const struct address_space *mapping)
+{
+	return !list_empty(m, &mapping->i_mmap);
+}
+
 struct page *find_get_page(struct vmemu *m, struct address_space *mapping,
 			   kulong index)
 {

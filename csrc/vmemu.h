@@ -914,6 +914,7 @@ int64_t strncpy_from_user(struct vmemu *, struct mm_struct *, void *to,
 /* filemap.c */
 struct address_space *file_open(struct vmemu *, int fd); /* keeps fd */
 void file_close(struct vmemu *, struct address_space *);
+int file_mapped(struct vmemu *, const struct address_space *);
 struct page *find_get_page(struct vmemu *, struct address_space *,
 			   kulong index);
 void remove_from_page_cache(struct vmemu *, struct page *);

@@ -8,13 +8,23 @@ from collections.abc import Mapping, Sequence
 
 from vmemu.errors import ConfigError
 
-__all__ = ["environment", "flag", "integer", "program", "stream", "strings"]
+__all__ = ["environment", "flag", "integer", "nanoseconds", "program", "stream", "strings"]
 
 
 def integer(what: str, value: object, low: int, high: int) -> None:
     """ConfigError unless ``value`` is an int, no bool, from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ConfigError(f"{what} must be {low} to {high}, not {_shown(value)}")
+
+
+def nanoseconds(what: str, seconds: object) -> int | None:
+    """A time as nanoseconds, None for None; ConfigError unless above 0 and at most 292 years."""
+    if seconds is None:
+        return None
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not number or not 0 < seconds <= 9.2e9:  # type: ignore[operator]
+        raise ConfigError(f"{what} must be seconds above 0, up to 9.2e9, not {_shown(seconds)}")
+    return max(1, int(seconds * 1e9))  # type: ignore[operator]
 
 
 def flag(what: str, value: object) -> None:

@@ -23,7 +23,7 @@ from vmemu.closing import Closing
 from vmemu.errors import VmemuError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from vmemu.core import Core
     from vmemu.mm import Mm
@@ -295,6 +295,27 @@ class Cpu(Closing):
             os.close(writer)
             watcher.join()
             os.close(reader)
+
+    @contextlib.contextmanager
+    def stopped_after(self, seconds: float, over: Callable[[], None]) -> Iterator[None]:
+        """Call ``over`` after so many seconds of the host, and end every `run` from then on."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            if ended.wait(seconds):
+                return
+            over()
+            self.request_stop()
+            while not ended.wait(0.01):
+                self.request_stop()
+
+        watcher = threading.Thread(target=watch, name="vmemu-clock", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
 
     def set_preempt(self, blocks: int) -> None:
         """Trap with PREEMPT every `blocks` executed blocks, 1 ns each; 0 = never.

@@ -9,6 +9,7 @@ __all__ = [
     "Errno",
     "ExecError",
     "KernelBug",
+    "LimitReached",
     "MachineClosed",
     "SwapIOError",
     "VmemuError",
@@ -25,6 +26,10 @@ class ConfigError(VmemuError):
 
 class ExecError(VmemuError):
     """A program file that cannot be executed."""
+
+
+class LimitReached(VmemuError):
+    """A run has come to a limit that was set for it; the command line exits with 124."""
 
 
 class MachineClosed(VmemuError):

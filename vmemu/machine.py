@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -35,8 +36,10 @@ _RANGES = {
     "overcommit_ratio": (0, 1 << 20),
     "min_free_pages": (0, 1 << 18),
     "events": (0, 1 << 26),
+    "max_tasks": (1, 1 << 15),
 }
 """What the numbers a machine is made with may be."""
+_OPTIONAL = ("min_free_pages", "max_tasks")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -91,7 +94,10 @@ class Machine:
     ``events``: size of the event ring, 0 for none.  ``fault_path``: "c" resolves in the core
     what a vma already decides, "python" asks Python for every fault.  ``vm_flags_lock``:
     "mmap_sem" alone guards vm_flags, as after rmap 34, or "page_table_lock" as well, as
-    before.  ``lock_checks``: hold every lock operation and guarded write against
+    before.  ``max_time``: virtual seconds, ``max_host_time``: seconds of the host, after which
+    run() raises LimitReached.  ``max_tasks``: fork fails with EAGAIN then.  ``max_host_memory``:
+    bytes or "64M" that guests may make the host hold beside guest RAM, with ENOMEM and ENFILE
+    beyond; 2G unless told.  ``lock_checks``: hold every lock operation and guarded write against
     docs/locking.md, KernelBug at the first violation; by default what the environment's
     VMEMU_LOCK_CHECKS says, else off.
     ConfigError for what cannot be.
@@ -121,11 +127,15 @@ class Machine:
         events: int = 0,
         fault_path: str = "c",
         vm_flags_lock: str = "mmap_sem",
+        max_time: float | None = None,
+        max_host_time: float | None = None,
+        max_tasks: int | None = None,
+        max_host_memory: str | int = "2G",
         lock_checks: bool | None = None,
     ) -> None:
         for what, (low, high) in _RANGES.items():
             value = locals()[what]
-            if value is not None or what != "min_free_pages":
+            if value is not None or what not in _OPTIONAL:
                 arguments.integer(what, value, low, high)
         arguments.flag("topdown", topdown)
         if lock_checks is not None:
@@ -144,6 +154,7 @@ class Machine:
             raise ConfigError(f"cache_line must be 16, 32, 64 or 128 bytes, not {cache_line}")
         scheme = checked_scheme(scheme_class(rmap) if isinstance(rmap, str) else rmap)
         self._runner: int | None = None  # the thread inside run() or step()
+        self._host_time = arguments.nanoseconds("max_host_time", max_host_time)
         with contextlib.ExitStack() as stack:
             self.core = Core(
                 parse_size(ram, "ram"),
@@ -172,7 +183,15 @@ class Machine:
             self.cpu = Cpu(self.core)
             stack.callback(self.cpu.close)
             self.kernel = Kernel(
-                self.vm, self.cpu, KernelOptions(slice_blocks=slice_blocks, seed=seed)
+                self.vm,
+                self.cpu,
+                KernelOptions(
+                    slice_blocks=slice_blocks,
+                    seed=seed,
+                    max_time=arguments.nanoseconds("max_time", max_time),
+                    max_tasks=max_tasks,
+                    max_host_memory=parse_size(max_host_memory, "max_host_memory"),
+                ),
             )
             stack.callback(self.kernel.close)
             self.kernel.on_check = self.check
@@ -248,7 +267,8 @@ class Machine:
         self._sound()
         try:
             self._runner = threading.get_ident()
-            yield
+            with self._clocked():
+                yield
         except VmemuError:
             raise
         except BaseException as error:
@@ -257,6 +277,21 @@ class Machine:
             raise
         finally:
             self._runner = None
+
+    @contextlib.contextmanager
+    def _clocked(self) -> Iterator[None]:
+        """Count the host's time, if there is a limit to it, and end the run there."""
+        if self._host_time is None:
+            yield
+            return
+        begun, kernel = time.monotonic(), self.kernel
+        kernel.host_deadline = begun + self._host_time / 1e9
+        try:
+            with self.cpu.stopped_after(self._host_time / 1e9, kernel.end_host_time):
+                yield
+        finally:
+            used = time.monotonic() - begun
+            self._host_time = max(0, self._host_time - int(used * 1e9))
 
     # ---- programs
 
@@ -391,9 +426,11 @@ class Machine:
     def check(self) -> None:
         """Recompute from the page tables what counters and rmaps claim; KernelBug if not so."""
         from vmemu.check import check_machine
+        from vmemu.kernel.check import check_kernel
 
         self._open()
         check_machine(self.vm)
+        check_kernel(self.kernel)
 
     def stats(self) -> dict[str, Any]:
         """Counters, frames by kind, slab caches, vmas: what every run reports."""

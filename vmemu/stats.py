@@ -90,6 +90,11 @@ def machine_stats(machine: Machine) -> dict[str, Any]:
         "slabs": slab_stats(core),
         "locks": lock_stats(core),
         "counters": counters,
+        "host_memory": {
+            "held": machine.kernel.hold.held,
+            "peak": machine.kernel.hold.peak,
+            "limit": machine.kernel.hold.limit,
+        },
         "events": {
             "happened": dict(zip(EVENTS[1:], ffi.unpack(m.happened, len(EVENTS))[1:], strict=True)),
             "kept": m.ring_head - core.events_dropped,

@@ -236,3 +236,32 @@ def test_start_is_light() -> None:
     greeting, modules = done.stdout.splitlines()
     assert greeting == "Hello from ring 3"
     assert not {"numpy", "rich", "capstone", "matplotlib"} & set(modules.split())
+
+
+@pytest.mark.parametrize(("option", "unit"), [("--max-time", "virtual"), ("--max-host-time", "")])
+def test_a_limit_of_time_ends_the_run(vmemu: Vmemu, tmp_path: Path, option: str, unit: str) -> None:
+    """With all that was counted so far, and the machine sound."""
+    facts = tmp_path / "facts.json"
+    done = vmemu(f"run {option} 0.01 --check --stats --json-to {facts} bench int N=100000000")
+    assert done.status == 124
+    assert f"vmemu: bench: the machine has run for {'0.01 s of ' if unit else ''}{unit}" in done.err
+    assert "slab cache" in done.err
+    told = json.loads(facts.read_text())
+    assert told["limit"].endswith(f"({option[2:].replace('-', '_')})")
+    assert told["exit_status"] == 124
+    assert told["signal"] is None
+    assert told["stats"]["counters"]["pgfault"] > 0
+
+
+@pytest.mark.parametrize(
+    ("option", "children", "error"), [("--max-tasks 4", 3, 11), ("--max-host-memory 256K", 6, 12)]
+)
+def test_limits_of_tasks_and_host_memory(
+    vmemu: Vmemu, option: str, children: int, error: int
+) -> None:
+    """In 256K: 32768 a task, 3 streams and 2 ends of a pipe; 5 descriptors for each child."""
+    done = vmemu(f"run --json {option} fork-bomb")
+    assert done.out == f"fork-bomb: stopped by errno {error}\n"
+    facts = json.loads(done.err)
+    assert facts["limit"] is None
+    assert facts["stats"]["events"]["happened"]["fork"] == children

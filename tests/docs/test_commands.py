@@ -17,7 +17,10 @@ sys.path.insert(0, str(ROOT / "docs"))
 
 import blocks  # noqa: E402
 
+from vmemu.check_events import COUNTED  # noqa: E402
+from vmemu.cli import main  # noqa: E402
 from vmemu.core import COUNTERS, EVENTS  # noqa: E402
+from vmemu.kernel import hold  # noqa: E402
 from vmemu.lab.guests import GUESTS  # noqa: E402
 from vmemu.lab.scenarios import SCENARIOS  # noqa: E402
 
@@ -140,3 +143,27 @@ def test_counters_and_events_are_explained(names: list[str]) -> None:
     cells = " ".join(line.split("|")[1] for line in section.splitlines() if line.startswith("|"))
     mentioned = re.findall(r"`(\w+)`", cells)
     assert [each for each in names if each not in mentioned] == []
+
+
+def test_the_sizes_of_what_the_host_holds_are_those_counted() -> None:
+    section = MODEL[MODEL.index("## Limits of a run") : MODEL.index("## Locks")]
+    sizes = [int(n) for n in re.findall(r"\| (\d+) \|$", section, re.MULTILINE)]
+    assert sizes == [
+        hold.TASK_BYTES,
+        hold.FILE_BYTES,
+        hold.DESCRIPTOR_BYTES,
+        hold.PIPE_BUFFER_BYTES,
+        hold.WAITER_BYTES,
+    ]
+
+
+def test_the_exit_statuses_are_those_of_the_command() -> None:
+    section = MODEL[MODEL.index("How `vmemu` ends") : MODEL.index("## Locks")]
+    told = {int(n) for n in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)}
+    assert told == {0, 1} | {value for name, value in vars(main).items() if name.startswith("EX_")}
+
+
+def test_events_that_are_counted_are_named() -> None:
+    section = MODEL[MODEL.index("Some counters move exactly") : MODEL.index("## Checking")]
+    pairs = dict(re.findall(r"`(\w+)`\s+and\s+`(\w+)`", section))
+    assert pairs == COUNTED

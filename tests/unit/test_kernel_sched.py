@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from vmemu.kernel.hold import HostMemory
 from vmemu.kernel.pipe import BUFFER_SIZE, PIPE_BUF, PIPE_BUFFERS, Pipe, PipeReader, PipeWriter
 from vmemu.kernel.sched import LONE_SLICES, Scheduler
 from vmemu.kernel.task import Accounting, TaskState, WakeReason
@@ -155,7 +156,7 @@ def read(reader: PipeReader, count: int, stored: int | None = None) -> bytes:
 
 
 def test_pipe_ends() -> None:
-    pipe = Pipe(1)
+    pipe = Pipe(1, HostMemory(1 << 20))
     reader, writer = PipeReader(pipe), PipeWriter(pipe)
     wait = next(reader.read(10))
     assert not wait.ready()
@@ -170,7 +171,7 @@ def test_pipe_ends() -> None:
 
 
 def test_what_cannot_be_stored_stays_in_the_pipe() -> None:
-    pipe = Pipe(1)
+    pipe = Pipe(1, HostMemory(1 << 20))
     reader, writer = PipeReader(pipe), PipeWriter(pipe)
     finish(writer.write(b"a" * BUFFER_SIZE + b"bcd"))
     assert read(reader, 6000, stored=0) == b""
@@ -182,7 +183,7 @@ def test_what_cannot_be_stored_stays_in_the_pipe() -> None:
 
 
 def test_small_writes_are_whole() -> None:
-    pipe = Pipe(1)
+    pipe = Pipe(1, HostMemory(1 << 20))
     reader, writer = PipeReader(pipe), PipeWriter(pipe)
     finish(writer.write(bytes(PIPE_BUFFERS * BUFFER_SIZE - 100)))
     assert pipe.full

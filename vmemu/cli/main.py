@@ -18,12 +18,13 @@ import click
 
 from vmemu import __version__
 from vmemu.cli.options import examples
-from vmemu.errors import KernelBug, VmemuError
+from vmemu.errors import KernelBug, LimitReached, VmemuError
 
 __all__ = ["cli", "guarded", "main"]
 
 EX_USAGE = 2
 EX_SOFTWARE = 70
+EX_LIMIT = 124
 EX_INTERRUPTED = 130
 EX_PIPE = 141
 
@@ -78,7 +79,8 @@ def cli(ctx: click.Context) -> None:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit.
 
-    Status 2 for what the user can mend, told in one sentence; 70 for a bug of vmemu, with
+    Status 2 for what the user can mend, told in one sentence; 124 for a run that came to a
+    limit; 70 for a bug of vmemu, with
     a traceback if ``$VMEMU_DEBUG`` is set; else what the command says.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
@@ -107,6 +109,8 @@ def guarded(action: Callable[[], int]) -> int:
         return _complain(_sentence(error), EX_USAGE)
     except click.ClickException as error:
         return _complain(error.format_message(), EX_USAGE)
+    except LimitReached as error:
+        return _complain(str(error), EX_LIMIT)
     except VmemuError as error:
         return _complain(str(error), EX_USAGE)
     except KeyboardInterrupt:

@@ -51,6 +51,23 @@ _MACHINE = (
         metavar="0|1|2",
         help="Guess (0), always (1), or never (2) promise more memory than there is.",
     ),
+    click.option(
+        "--max-time", type=float, metavar="SECONDS", help="End the run after so much virtual time."
+    ),
+    click.option(
+        "--max-host-time", type=float, metavar="SECONDS", help="The same in the host's time."
+    ),
+    click.option(
+        "--max-tasks",
+        type=int,
+        metavar="N",
+        help="Let no more tasks exist: fork fails with EAGAIN.",
+    ),
+    click.option(
+        "--max-host-memory",
+        metavar="SIZE",
+        help="Let guests make the host hold no more beside guest RAM.  [default: 2G]",
+    ),
 )
 
 

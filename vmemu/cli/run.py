@@ -12,7 +12,7 @@ import click
 
 from vmemu.cli.options import examples, given, machine_options, parse_settings, set_option
 from vmemu.cli.reporting import command_line, open_report, report_option
-from vmemu.errors import ConfigError
+from vmemu.errors import ConfigError, LimitReached
 
 if TYPE_CHECKING:
     from vmemu.kernel.task import Task
@@ -28,6 +28,7 @@ __all__ = ["command"]
         "vmemu run hello",
         "vmemu run --ram 2M --stats swap-storm PAGES=2048",
         "vmemu run --rmap anonmm --strace ./a.out one two",
+        "vmemu run --max-host-time 10 --max-tasks 50 ./a.out",
         "vmemu run --json-to stats.json --seed 7 fork-server R=8",
         "vmemu run --ram 2M --report storm.html swap-storm PAGES=2048",
     ),
@@ -65,13 +66,16 @@ def command(
 ) -> None:
     """Run PROGRAM, a static i386 ELF file or the name of a guest that comes with vmemu.
 
-    Its standard input and output are vmemu's own, and vmemu exits with its status, or with
-    128 + N if signal N killed it.  Options of vmemu go before PROGRAM; --set NAME=VALUE is
-    passed on as an argument.  It starts with an empty environment.
+    Its standard input and output are vmemu's own, and vmemu exits with its status, with
+    128 + N if signal N killed it, or with 124 if it came to a limit of time.  Options of vmemu
+    go before PROGRAM; --set NAME=VALUE is passed on as an argument.  It starts with an empty
+    environment.
 
     Statistics are of the moment the program ends, while it still has its memory.  They go to
     stderr, so that they never mix with the program's output.
     """
+    from vmemu.cli.main import EX_LIMIT
+    from vmemu.kernel.wait import WaitStatus
     from vmemu.lab.guests import find_program
     from vmemu.machine import Machine
 
@@ -80,16 +84,23 @@ def command(
     environment = dict(_variable(text) for text in env)
     values = [f"{name}={value}" for name, value in parse_settings(settings).items()]
     argv = [program, *arguments, *values]
+    status, limit = WaitStatus(EX_LIMIT), ""
     with Machine(**given(options)) as machine:
         wanted = stats or as_json or facts_file is not None or page is not None
         observer = _Observer(machine, maps_at_exit, wanted, check)
         if strace:
             machine.kernel.strace = lambda line: print(line, file=sys.stderr)
         machine.spawn(find_program(program), argv, environment)
-        status = machine.run()
+        try:
+            status = machine.run()
+        except LimitReached as error:
+            limit = str(error)
+            observer.take()
         if check:
             machine.check()
         unknown = dict(sorted(machine.kernel.unknown_syscalls.items()))
+    if limit:
+        _say(f"vmemu: {program}: {limit}")
     if status.signaled:
         name = _signal_name(status.code)
         _say(f"vmemu: {program}: killed by signal {status.code} ({name}){observer.crash}")
@@ -103,6 +114,7 @@ def command(
         "argv": argv,
         "exit_status": status.exit_status,
         "signal": status.code if status.signaled else None,
+        "limit": limit or None,
         "unknown_syscalls": {str(number): count for number, count in unknown.items()},
         "stats": observer.stats,
     }
@@ -137,12 +149,16 @@ class _Observer:
 
             if status.code in CRASHES:
                 self.crash = f" at {faulting_instruction(task)}"
-        if self._check:
-            self.machine.check()
+        self.take()
         if self._maps and task.memory is not None:
             from vmemu.mm import proc_maps
 
             _say(proc_maps(task.memory).rstrip("\n"))
+
+    def take(self) -> None:
+        """Check and count, as far as that is wanted."""
+        if self._check:
+            self.machine.check()
         if self._stats:
             self.stats = self.machine.stats()
 

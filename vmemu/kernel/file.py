@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vmemu.errors import Errno
+from vmemu.kernel.hold import DESCRIPTOR_BYTES, FILE_BYTES, HostMemory
 from vmemu.kernel.wait import Blocking, WaitQueue, immediately
 
 O_ACCMODE = 3
@@ -49,6 +50,8 @@ class File:
 
     takes_all = False
     """A write succeeds without a look at the data (write_null)."""
+    host_bytes = FILE_BYTES
+    """What the host holds for it."""
 
     def __init__(self, flags: int, name: str) -> None:
         self.flags = flags
@@ -114,6 +117,7 @@ class TextFile(File):
         super().__init__(O_RDONLY, name)
         self._content = content
         self._position = 0
+        self.host_bytes = FILE_BYTES + len(content)
 
     def read(self, count: int) -> Blocking[bytes]:
         """Read from the position on."""
@@ -182,6 +186,7 @@ class Descriptor(NamedTuple):
 class FdTable:
     """Descriptors of a task, or of tasks that share them (CLONE_FILES)."""
 
+    hold: HostMemory
     entries: dict[int, Descriptor] = field(default_factory=dict)
     users: int = 1
     first_free: int = 0
@@ -210,9 +215,17 @@ class FdTable:
         return fd
 
     def install(self, fd: int, file: File, cloexec: bool = False) -> int:
-        """Let fd refer to file, closing what it referred to (fd_install, dup2)."""
-        file.count += 1
+        """Let fd refer to file, closing what it referred to (fd_install, dup2).
+
+        Errno ENFILE when the host may hold no more; a file that is then nobody's is released.
+        """
         old = self.entries.get(fd)
+        size = (0 if file.count else file.host_bytes) + (0 if old else DESCRIPTOR_BYTES)
+        if not self.hold.try_charge(size):
+            if not file.count:
+                file.release()
+            raise Errno(errno.ENFILE)
+        file.count += 1
         self.entries[fd] = Descriptor(file, cloexec)
         if old is not None:
             self._put(old.file)
@@ -222,12 +235,14 @@ class FdTable:
         """Drop a descriptor; Errno EBADF."""
         file = self.get(fd)
         del self.entries[fd]
+        self.hold.uncharge(DESCRIPTOR_BYTES)
         self.first_free = min(self.first_free, fd)
         self._put(file)
 
     def _put(self, file: File) -> None:
         file.count -= 1
         if not file.count:
+            self.hold.uncharge(file.host_bytes)
             file.release()
 
     def share(self) -> FdTable:
@@ -236,10 +251,11 @@ class FdTable:
         return self
 
     def copy(self) -> FdTable:
-        """Give a child its own table of the same files (copy_files)."""
+        """Give a child its own table of the same files (copy_files); Errno ENOMEM."""
+        self.hold.charge(len(self.entries) * DESCRIPTOR_BYTES)
         for entry in self.entries.values():
             entry.file.count += 1
-        return FdTable(dict(self.entries), first_free=self.first_free)
+        return FdTable(self.hold, dict(self.entries), first_free=self.first_free)
 
     def set_cloexec(self, fd: int, cloexec: bool) -> None:
         """Say whether execve closes a descriptor (F_SETFD); Errno EBADF."""
@@ -255,5 +271,6 @@ class FdTable:
         self.users -= 1
         if not self.users:
             entries, self.entries = self.entries, {}
+            self.hold.uncharge(len(entries) * DESCRIPTOR_BYTES)
             for fd in sorted(entries):
                 self._put(entries[fd].file)

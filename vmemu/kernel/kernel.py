@@ -9,6 +9,8 @@ what a signal does in signal.py and sigframe.py.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import random
 import sys
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from vmemu.closing import Closing
 from vmemu.core import ffi, lib
 from vmemu.errors import Errno, ExecError, KernelBug, VmemuError
-from vmemu.fs.inode import Inode
+from vmemu.fs.inode import Inodes
 from vmemu.kernel import oom, strace
 from vmemu.kernel.delivery import deliver_signals
 from vmemu.kernel.elf import ElfImage, load_elf
@@ -28,6 +30,7 @@ from vmemu.kernel.exec import Arguments, Credentials, LoadedProgram, load_progra
 from vmemu.kernel.exit import exit_task
 from vmemu.kernel.file import FdTable
 from vmemu.kernel.futex import Futexes
+from vmemu.kernel.hold import TASK_BYTES, HostMemory
 from vmemu.kernel.sched import FAULT_NS, SYSCALL_NS, Scheduler
 from vmemu.kernel.signal import (
     BUS_ADRERR,
@@ -38,7 +41,7 @@ from vmemu.kernel.signal import (
     SignalState,
     force_signal,
 )
-from vmemu.kernel.stdio import Stream, open_stream
+from vmemu.kernel.stdio import Stream, host_time_is_over, open_stream
 from vmemu.kernel.syscalls import SYSCALLS, s32
 from vmemu.kernel.task import Call, ProcessTable, Task, TaskState, WakeReason
 from vmemu.kernel.traps import exception_signal
@@ -52,7 +55,8 @@ _RESTARTS = range(ERESTARTSYS, ERESTART_RESTARTBLOCK + 1)
 _SIGRETURNS = (119, 173)
 _TRAP_SYSCALL: int = lib.TRAP_SYSCALL
 _CNT_SYSCALLS: int = lib.CNT_syscalls
-ENOSYS = 38
+UNKNOWN_MAX = 1024
+"""Numbers of unimplemented system calls that are told apart."""
 CONGESTION_WAIT_NS = 100_000_000
 
 
@@ -66,6 +70,12 @@ class KernelOptions:
     credentials: Credentials = field(default_factory=Credentials)
     hostname: str = "vmemu"
     release: str = "2.6.7-vmemu"
+    max_time: int | None = None
+    """Virtual nanoseconds since boot until which guests may run."""
+    max_tasks: int | None = None
+    """How many tasks there may be, zombies included."""
+    max_host_memory: int = 2 << 30
+    """Bytes that guests may make the host hold beside guest RAM (see hold.py)."""
 
 
 class Kernel(Closing):
@@ -80,13 +90,18 @@ class Kernel(Closing):
         self.options = options if options is not None else KernelOptions()
         self.random = random.Random(self.options.seed)
         """The guests' randomness: AT_RANDOM and getrandom()."""
-        self.sched = Scheduler(self.core, cpu, self.options.slice_blocks)
+        self.sched = Scheduler(self.core, cpu, self.options.slice_blocks, self.options.max_time)
+        self.hold = HostMemory(self.options.max_host_memory)
+        self.host_deadline: float | None = None
+        """The time.monotonic() at which a run ends."""
+        self.host_time_is_over = False
+        """Set from outside when it has come: the next step ends the run."""
         self.tasks = ProcessTable()
         self.first: Task | None = None
         """The task run() waits for."""
         self.current: Task | None = None
         self.unknown_syscalls: dict[int, int] = {}
-        """How often each unimplemented system call was made, by number."""
+        """How often each unimplemented system call was made, by number, for so many numbers."""
         self.strace: Callable[[str], None] | None = None
         """Takes each line of the trace; None = off."""
         self.on_mark: Callable[[Task, str, int, int], int | None] | None = None
@@ -105,7 +120,7 @@ class Kernel(Closing):
         self.told: BaseException | None = None
         """The last of them that came out."""
         self.next_ino = 1000
-        self._inodes: dict[tuple[int, int, int, int], Inode] = {}
+        self.inodes = Inodes(vm)
         self.marks = 0
         """MARKs so far."""
         self._m = self.core.m
@@ -140,15 +155,20 @@ class Kernel(Closing):
         image = load_elf(path)
         entries = [f"{name}={value}" for name, value in (env or {}).items()]
         arguments = Arguments.of(path, argv if argv is not None else [path], entries)
+        files = FdTable(self.hold)
         try:
-            program = self.load(image, arguments)
+            pid = self.new_pid()
+            with contextlib.ExitStack() as undo:
+                self.hold.charge(TASK_BYTES)
+                undo.callback(self.hold.uncharge, TASK_BYTES)
+                undo.callback(files.exit)
+                for fd, stream in enumerate((stdin, stdout, stderr)):
+                    files.install(fd, open_stream(stream, fd, self._host_deadline))
+                program = self.load(image, arguments)
+                undo.pop_all()
         except Errno as error:
             reason = os.strerror(error.errno).lower()
             raise ExecError(f"cannot start {path}: {reason}") from None
-        files = FdTable()
-        for fd, stream in enumerate((stdin, stdout, stderr)):
-            files.install(fd, open_stream(stream, fd))
-        pid = self.tasks.alloc_pid()
         task = Task(
             self, pid, None, self.cpu.new_context(), files, SignalState(), memory=program.mm
         )
@@ -164,26 +184,32 @@ class Kernel(Closing):
         self.core.event(lib.EV_exec, pid, 0, 0)
         return task
 
+    def end_host_time(self) -> None:
+        """The host's time is over: the next step raises LimitReached."""
+        self.host_time_is_over = True
+
+    def _host_deadline(self) -> float | None:
+        return self.host_deadline
+
     def load(self, image: ElfImage, arguments: Arguments, old: Task | None = None) -> LoadedProgram:
         """Build an address space for a program; Errno when there is no memory for it."""
         return load_program(
             self.vm,
             image,
-            self._inode(image.path),
+            self.inodes.get(image.path),
             arguments,
             self.options.credentials,
             self.random.randbytes(16),
             old.mm.rlimits if old is not None else None,
         )
 
-    def _inode(self, path: str) -> Inode:
-        # one page cache per program file, however often it is executed
-        host = Path(path).stat()
-        key = (host.st_dev, host.st_ino, host.st_mtime_ns, host.st_size)
-        inode = self._inodes.get(key)
-        if inode is None:
-            inode = self._inodes[key] = Inode(self.vm, path)
-        return inode
+    def new_pid(self) -> int:
+        """The next free id for a task; Errno EAGAIN when there are as many as there may be."""
+        limit = self.options.max_tasks
+        pid = 0 if limit is not None and len(self.tasks) >= limit else self.tasks.alloc_pid()
+        if not pid:
+            raise Errno(errno.EAGAIN)
+        return pid
 
     # ---- the loop ---------------------------------------------------------
 
@@ -257,6 +283,8 @@ class Kernel(Closing):
         return what
 
     def _step(self) -> str:
+        if self.host_time_is_over:
+            raise host_time_is_over()
         task = self.sched.pick()
         if task is None:
             self.core.check_bug()
@@ -402,9 +430,10 @@ class Kernel(Closing):
         words = (ebx, ecx, edx, esi, edi, ebp)
         if entry is None:
             self._counter[lib.CNT_enosys] += 1
-            self.unknown_syscalls[number] = self.unknown_syscalls.get(number, 0) + 1
+            if number in self.unknown_syscalls or len(self.unknown_syscalls) < UNKNOWN_MAX:
+                self.unknown_syscalls[number] = self.unknown_syscalls.get(number, 0) + 1
             call = task.call = Call(number, words)
-            self._finish(task, call, -ENOSYS)
+            self._finish(task, call, -errno.ENOSYS)
             return "syscall"
         if entry.signed:
             values = list(words[: len(entry.kinds)])

@@ -23,6 +23,7 @@ from vmemu.kernel.file import (
     File,
     FileStat,
 )
+from vmemu.kernel.hold import PIPE_BUFFER_BYTES, HostMemory
 from vmemu.kernel.wait import Blocking, Wait, WaitQueue
 
 PIPE_BUF = 4096
@@ -33,8 +34,9 @@ BUFFER_SIZE = 4096
 class Pipe:
     """What is between a read end and a write end (struct pipe_inode_info)."""
 
-    def __init__(self, ino: int) -> None:
+    def __init__(self, ino: int, hold: HostMemory) -> None:
         self.ino = ino
+        self.hold = hold
         self.buffers: deque[bytearray] = deque()
         """At most PIPE_BUFFERS, of 1 to BUFFER_SIZE bytes; what is written goes to the last."""
         self.readers = 0
@@ -62,11 +64,22 @@ class Pipe:
     def fill(self, data: bytes) -> int:
         """Put data into new buffers, as far as there are any; how many bytes."""
         done = 0
-        while done < len(data) and not self.full:
+        while done < len(data) and not self.full and self.hold.try_charge(PIPE_BUFFER_BYTES):
             piece = data[done : done + BUFFER_SIZE]
             self.buffers.append(bytearray(piece))
             done += len(piece)
         return done
+
+    def pop(self) -> None:
+        """The first buffer is empty."""
+        self.buffers.popleft()
+        self.hold.uncharge(PIPE_BUFFER_BYTES)
+
+    def release(self) -> None:
+        """An end is closed; with the last one goes what nobody has read (free_pipe_info)."""
+        while not self.readers and not self.writers and self.buffers:
+            self.pop()
+        self.queue.wake_up()
 
 
 class PipeReader(File):
@@ -110,7 +123,7 @@ class PipeReader(File):
                 break
             taken += piece
             if piece == len(buffers[0]):
-                buffers.popleft()
+                self.pipe.pop()
             else:
                 del buffers[0][:piece]
         if taken:
@@ -128,7 +141,7 @@ class PipeReader(File):
     def release(self) -> None:
         """Writers get EPIPE from now on when it was the last reader."""
         self.pipe.readers -= 1
-        self.pipe.queue.wake_up()
+        self.pipe.release()
 
 
 class PipeWriter(File):
@@ -143,35 +156,40 @@ class PipeWriter(File):
     def room(self, count: int) -> Blocking[None]:
         """Wait for room for some of count bytes; Errno EPIPE when nobody can read, EAGAIN."""
         if not self.pipe.mergeable(count) or not self.pipe.readers:
-            yield from self._free_buffer()
+            yield from self._free_buffer(0)
 
-    def _free_buffer(self) -> Blocking[None]:
+    def _free_buffer(self, count: int) -> Blocking[None]:
+        """Wait for one, holding so many bytes meanwhile."""
         pipe = self.pipe
         while pipe.readers and pipe.full:
             if self.flags & O_NONBLOCK:
                 raise Errno(errno.EAGAIN)
-            yield Wait(
-                f"room in {self.name}",
-                (pipe.queue,),
-                lambda: not pipe.full or not pipe.readers,
-            )
+            with pipe.hold.holding(count):
+                yield Wait(
+                    f"room in {self.name}",
+                    (pipe.queue,),
+                    lambda: not pipe.full or not pipe.readers,
+                )
         if not pipe.readers:
             raise Errno(errno.EPIPE)
 
     def write(self, data: bytes) -> Blocking[int]:
-        """Wait for room; Errno EPIPE when nobody can read it (pipe_write)."""
+        """Wait for room; Errno EPIPE when nobody can read it, ENOMEM (pipe_write)."""
         pipe = self.pipe
         if data and not pipe.readers:
             raise Errno(errno.EPIPE)
         done = pipe.merge(data)
         while done < len(data):
             try:
-                yield from self._free_buffer()
+                yield from self._free_buffer(len(data) - done)
+                filled = pipe.fill(data[done:])
+                if not filled:
+                    raise Errno(errno.ENOMEM)
             except Errno:
                 if done:
                     break
                 raise
-            done += pipe.fill(data[done:])
+            done += filled
             pipe.queue.wake_up()
         if done:
             pipe.queue.wake_up()
@@ -189,4 +207,4 @@ class PipeWriter(File):
     def release(self) -> None:
         """Readers see the end when it was the last writer."""
         self.pipe.writers -= 1
-        self.pipe.queue.wake_up()
+        self.pipe.release()

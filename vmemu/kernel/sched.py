@@ -15,6 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from vmemu.core import lib
+from vmemu.errors import LimitReached
 from vmemu.kernel.task import Task, TaskState, WakeReason
 from vmemu.kernel.timer import Timer, TimerQueue
 from vmemu.kernel.wait import Wait
@@ -40,8 +41,12 @@ class Preemptible(Protocol):
 class Scheduler:
     """Who runs next, and when it is."""
 
-    def __init__(self, core: Core, cpu: Preemptible, slice_blocks: int) -> None:
+    def __init__(
+        self, core: Core, cpu: Preemptible, slice_blocks: int, end: int | None = None
+    ) -> None:
         self._m = core.m
+        self.end = end
+        """The virtual time at which all ends, or None."""
         self._cpu = cpu
         self.slice_blocks = slice_blocks
         self._preempting = False
@@ -126,7 +131,15 @@ class Scheduler:
         self.enqueue(task)
 
     def pick(self) -> Task | None:
-        """Give the task to run now, after all timers due have fired; None = all sleep."""
+        """Give the task to run now, after all timers due have fired; None = all sleep.
+
+        LimitReached when the time is up.
+        """
+        if self.end is not None and self.now >= self.end:
+            raise LimitReached(
+                f"the machine has run for {self.end / 1e9:g} s of virtual time, "
+                "as long as it may (max_time)"
+            )
         queue = self.queue
         if self.timers.pending:
             self.timers.run(self.now)
@@ -151,6 +164,8 @@ class Scheduler:
         deadline = self.timers.next_deadline()
         if deadline is None:
             return False
+        if self.end is not None:
+            deadline = min(deadline, self.end)
         self._m.clock = max(self.now, min(deadline, KTIME_MAX))
         self.timers.run(self.now)
         return True
@@ -166,7 +181,10 @@ class Scheduler:
         """Say until when the running task may go on without a look at the others."""
         m = self._m
         deadline = self.timers.next_deadline() if self.timers.pending else None
-        limit = m.next_timer = _NEVER if deadline is None else deadline
+        limit = _NEVER if deadline is None else deadline
+        if self.end is not None:
+            limit = min(limit, self.end)
+        m.next_timer = limit
         if len(self.queue) > 1:
             limit = min(limit, self._slice_end + self.now - self._ran)
         m.clock_limit = limit
@@ -180,7 +198,9 @@ class Scheduler:
             self._preempting = False
 
     def _wanted(self) -> bool:
-        """Another task or a timer could want the CPU from the one that runs."""
-        return len(self.queue) > 1 or (
-            self.timers.pending and self.timers.next_deadline() is not None
+        """Another task, a timer or the end could want the CPU from the one that runs."""
+        return (
+            len(self.queue) > 1
+            or self.end is not None
+            or (self.timers.pending and self.timers.next_deadline() is not None)
         )

@@ -38,6 +38,8 @@ CLD_STOPPED = 5
 CLD_CONTINUED = 6
 
 MINSIGSTKSZ = 2048
+MAX_QUEUED_SIGNALS = 1024
+"""Signals that wait for delivery, of all tasks (max_queued_signals)."""
 
 
 class Signal(enum.IntEnum):
@@ -229,23 +231,34 @@ class SignalState:
         self.blocked = mask & ~UNBLOCKABLE & (1 << NSIG) - 1
 
 
-def send_signal(task: Task, info: SigInfo) -> None:
+def send_signal(task: Task, info: SigInfo) -> bool:
     """Make a signal pending and wake the task if it must see it (send_sig_info).
 
     A signal that would be ignored is dropped at once unless it is blocked.  A
-    standard signal is pending once at most; real-time signals queue.
+    standard signal is pending once at most; real-time signals queue, until so many are
+    queued for all tasks together: then kill()'s are pending once, too, and others are not
+    sent: False.
     """
     if not task.alive:
-        return
+        return True
     state = task.signals
     number = info.signo
     _handle_stop_signal(task, number)
     if not state.is_blocked(number) and state.ignores(number):
-        return
-    if number < SIGRTMIN and any(pending.signo == number for pending in state.pending):
-        return
+        return True
+    known = any(pending.signo == number for pending in state.pending)
+    if number < SIGRTMIN:
+        if known:
+            return True
+    elif _queued(task) >= MAX_QUEUED_SIGNALS and (known or info.code != SI_USER):
+        return info.code == SI_USER
     state.pending.append(info)
     signal_wake_up(task)
+    return True
+
+
+def _queued(task: Task) -> int:
+    return sum(len(each.signals.pending) for each in task.kernel.tasks)
 
 
 def _handle_stop_signal(task: Task, number: int) -> None:

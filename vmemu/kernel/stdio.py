@@ -7,14 +7,25 @@ import io
 import os
 import select
 import stat
+import time
+from collections.abc import Callable
 from typing import BinaryIO
 
-from vmemu.errors import Errno
+from vmemu.errors import Errno, LimitReached
 from vmemu.kernel.file import O_RDONLY, O_RDWR, O_WRONLY, SEEK_CUR, File, FileStat
 from vmemu.kernel.wait import Blocking, immediately
 
 Stream = int | bytes | BinaryIO | None
 """A host descriptor, input given as bytes, a binary file or BytesIO, or None for /dev/null."""
+
+
+Deadline = Callable[[], float | None]
+"""Gives the time.monotonic() until which the host may keep a guest waiting."""
+
+
+def host_time_is_over() -> LimitReached:
+    """What ends a run that has taken as much of the host's time as it may."""
+    return LimitReached("the machine has run for as long as it may (max_host_time)")
 
 
 class HostFile(File):
@@ -24,9 +35,10 @@ class HostFile(File):
     included; the guest cannot tell.
     """
 
-    def __init__(self, fd: int, flags: int, name: str) -> None:
+    def __init__(self, fd: int, flags: int, name: str, deadline: Deadline = lambda: None) -> None:
         super().__init__(flags, name)
         self.fd = fd
+        self._deadline = deadline
         self._unread = b""
         """What the host gave and no guest could store."""
 
@@ -39,12 +51,23 @@ class HostFile(File):
     def _read_host(self, count: int) -> bytes:
         try:
             while True:
+                if self._deadline() is not None:
+                    self._wait(select.POLLIN)
                 try:
                     return os.read(self.fd, count)
                 except BlockingIOError:
-                    select.select([self.fd], [], [])
+                    self._wait(select.POLLIN)
         except OSError as error:
             raise Errno(error.errno or errno.EIO) from None
+
+    def _wait(self, events: int) -> None:
+        """Wait for the host; LimitReached when that takes longer than it may."""
+        deadline = self._deadline()
+        poll = select.poll()
+        poll.register(self.fd, events)
+        left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+        if not poll.poll(left):
+            raise host_time_is_over()
 
     def take(self, count: int) -> int:
         """Forget what the guest has."""
@@ -56,10 +79,12 @@ class HostFile(File):
         done = 0
         try:
             while done < len(data):
+                if self._deadline() is not None:
+                    self._wait(select.POLLOUT)
                 try:
                     done += os.write(self.fd, data[done:])
                 except BlockingIOError:
-                    select.select([], [self.fd], [])
+                    self._wait(select.POLLOUT)
         except OSError as error:
             if not done:
                 raise Errno(error.errno or errno.EIO) from None
@@ -120,12 +145,12 @@ class StreamFile(File):
         return FileStat(stat.S_IFIFO | 0o600)
 
 
-def open_stream(stream: Stream, fd: int) -> File:
+def open_stream(stream: Stream, fd: int, deadline: Deadline = lambda: None) -> File:
     """Make the file behind descriptor 0, 1 or 2 of the first program."""
     name = ("stdin", "stdout", "stderr")[fd]
     flags = O_RDONLY if fd == 0 else O_WRONLY
     if isinstance(stream, int):
-        return HostFile(stream, O_RDWR if os.isatty(stream) else flags, name)
+        return HostFile(stream, O_RDWR if os.isatty(stream) else flags, name, deadline)
     if stream is None:
         stream = io.BytesIO()
     if isinstance(stream, bytes):

@@ -12,6 +12,7 @@ from heapq import heapify, heappop
 from typing import TYPE_CHECKING
 
 from vmemu.errors import KernelBug
+from vmemu.kernel.hold import TASK_BYTES
 from vmemu.kernel.limits import ResourceLimits
 from vmemu.kernel.wait import Blocking, Wait, WaitQueue, WaitStatus
 
@@ -223,6 +224,7 @@ class ProcessTable:
     def release(self, task: Task) -> None:
         """Forget a zombie (release_task)."""
         task.state = TaskState.DEAD
+        task.kernel.hold.uncharge(TASK_BYTES)
         del self._tasks[task.pid]
         if task.parent is not None:
             del task.parent.children[task.pid]

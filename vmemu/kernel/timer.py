@@ -15,10 +15,13 @@ class Timer:
     """Virtual nanoseconds since boot."""
     sequence: int
     action: Callable[[], None] | None = field(compare=False)
+    queue: TimerQueue = field(compare=False)
 
     def cancel(self) -> None:
-        """Never fire."""
-        self.action = None
+        """Never fire (del_timer)."""
+        if self.action is not None:
+            self.action = None
+            self.queue.cancelled()
 
 
 class TimerQueue:
@@ -27,6 +30,7 @@ class TimerQueue:
     def __init__(self) -> None:
         self._heap: list[Timer] = []
         self._sequence = 0
+        self._cancelled = 0  # of those in the heap, about: what has fired may be cancelled, too
 
     @property
     def pending(self) -> bool:
@@ -36,9 +40,17 @@ class TimerQueue:
     def add(self, deadline: int, action: Callable[[], None]) -> Timer:
         """Arrange for action() at a virtual time in nanoseconds (add_timer)."""
         self._sequence += 1
-        timer = Timer(deadline, self._sequence, action)
+        timer = Timer(deadline, self._sequence, action, self)
         heapq.heappush(self._heap, timer)
         return timer
+
+    def cancelled(self) -> None:
+        """One will not fire; they leave the heap when they are most of it."""
+        self._cancelled += 1
+        if self._cancelled > len(self._heap) // 2 + 64:
+            self._heap = [timer for timer in self._heap if timer.action is not None]
+            heapq.heapify(self._heap)
+            self._cancelled = 0
 
     def next_deadline(self) -> int | None:
         """When the earliest live timer fires, or None."""

@@ -45,6 +45,7 @@ class MemoryManager:
         self.topdown = topdown
         self.mms: dict[int, Mm] = {}  # by kptr, in order of creation
         self.inodes: dict[int, Inode] = {}  # by kptr
+        self.next_inode = 1
         self.vma_out: Any = ffi.new("struct vm_area_struct **")
         self.swap = SwapAreas(self)
         self.reclaim = Reclaim(self, swappiness)

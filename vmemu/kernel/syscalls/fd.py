@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import struct
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
@@ -18,6 +19,7 @@ from vmemu.kernel.file import (
     SETTABLE,
     File,
 )
+from vmemu.kernel.hold import WAITER_BYTES
 from vmemu.kernel.pipe import Pipe, PipeReader, PipeWriter
 from vmemu.kernel.signal import SI_USER, SigInfo, Signal, send_signal
 from vmemu.kernel.syscalls.table import s32, syscall
@@ -195,7 +197,7 @@ def _pipe(task: Task, pointer: int, flags: int) -> int:
     files = task.files
     kernel = task.kernel
     kernel.next_ino += 1
-    pipe = Pipe(kernel.next_ino)
+    pipe = Pipe(kernel.next_ino, kernel.hold)
     status = flags & O_NONBLOCK
     cloexec = bool(flags & O_CLOEXEC)
     limit = task.limits.nofile
@@ -285,10 +287,13 @@ def sys_ioctl(task: Task, fd: int, request: int, argument: int) -> int:
     raise Errno(errno.ENOTTY)
 
 
-def _poll_once(task: Task, fds: list[tuple[int, int]]) -> list[int]:
-    """Give the revents of each (descriptor, events)."""
+_POLLFD = struct.Struct("<iHH")
+
+
+def _poll_once(task: Task, fds: bytes) -> list[int]:
+    """Give the revents of each struct pollfd."""
     result = []
-    for fd, events in fds:
+    for fd, events, _ in _POLLFD.iter_unpack(fds):
         if fd < 0:
             result.append(0)
             continue
@@ -303,24 +308,17 @@ def sys_poll(task: Task, pointer: int, count: int, timeout: int) -> Blocking[int
     """Wait until a descriptor is ready; timeout in milliseconds, negative = for ever."""
     if count > task.limits.nofile:
         raise Errno(errno.EINVAL)
-    raw = uaccess.read(task.mm, pointer, 8 * count) if count else b""
-    fds = [
-        (int.from_bytes(raw[at : at + 4], "little", signed=True),
-         int.from_bytes(raw[at + 4 : at + 6], "little"))
-        for at in range(0, len(raw), 8)
-    ]  # fmt: skip
+    fds = uaccess.read(task.mm, pointer, _POLLFD.size * count) if count else b""
     sched = task.kernel.sched
     deadline = sched.deadline(timeout * 1_000_000) if timeout >= 0 else None
     return (yield from _poll(task, pointer, fds, deadline))
 
 
-def _poll(
-    task: Task, pointer: int, fds: list[tuple[int, int]], deadline: int | None
-) -> Blocking[int]:
+def _poll(task: Task, pointer: int, fds: bytes, deadline: int | None) -> Blocking[int]:
     """Wait for a descriptor until the deadline; a signal without a handler only delays it."""
-    sched = task.kernel.sched
+    sched, hold = task.kernel.sched, task.kernel.hold
     queues = {}
-    for fd, _ in fds:
+    for fd, _, _ in _POLLFD.iter_unpack(fds):
         entry = task.files.entries.get(fd)
         if entry is not None and entry.file.queue is not None:
             queues[id(entry.file.queue)] = entry.file.queue
@@ -329,12 +327,13 @@ def _poll(
         if any(revents) or (deadline is not None and sched.now >= deadline):
             break
         try:
-            yield Wait(
-                "a descriptor to become ready",
-                tuple(queues.values()),
-                lambda: any(_poll_once(task, fds)),
-                deadline,
-            )
+            with hold.holding(len(queues) * WAITER_BYTES):
+                yield Wait(
+                    "a descriptor to become ready",
+                    tuple(queues.values()),
+                    lambda: any(_poll_once(task, fds)),
+                    deadline,
+                )
         except Interrupted:
             task.restart_block = lambda: _poll(task, pointer, fds, deadline)
             raise Interrupted(ERESTART_RESTARTBLOCK) from None

@@ -12,6 +12,7 @@ from vmemu.cpu import GDT_ENTRY_TLS_MAX, GDT_ENTRY_TLS_MIN, UserDesc
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.exit import exit_task
+from vmemu.kernel.hold import TASK_BYTES
 from vmemu.kernel.signal import SIGRTMIN, Signal
 from vmemu.kernel.syscalls.limits import put_rusage
 from vmemu.kernel.syscalls.misc import read_user_desc
@@ -48,26 +49,28 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
 
     stack is its esp, 0 = the parent's; parent_tid the word that CLONE_PARENT_SETTID sets
     before there is a child.  The child runs after everybody who is runnable now.  Raises
-    Errno EAGAIN without a free id, EFAULT, ENOMEM.
+    Errno EAGAIN without a free id or with as many tasks as there may be, EFAULT, ENOMEM.
     """
     kernel = task.kernel
-    pid = kernel.tasks.alloc_pid()
-    if not pid:
-        raise Errno(errno.EAGAIN)
+    pid = kernel.new_pid()
     if flags & CLONE_PARENT_SETTID:
         uaccess.write_struct(task.mm, parent_tid, "I", pid)
-    mm: Mm
-    if flags & CLONE_VM:
-        task.mm.get()
-        mm = task.mm
-    else:
-        mm = dup_mmap(task.mm)
+    kernel.hold.charge(TASK_BYTES)
+    files = None
+    try:
+        files = task.files.share() if flags & CLONE_FILES else task.files.copy()
+        mm = _copy_mm(task, flags)
+    except Errno:
+        if files is not None:
+            files.exit()
+        kernel.hold.uncharge(TASK_BYTES)
+        raise
     child = Task(
         kernel,
         pid,
         task.parent if flags & CLONE_PARENT else task,
         kernel.cpu.clone_context(task.context),
-        task.files.share() if flags & CLONE_FILES else task.files.copy(),
+        files,
         task.signals.fork(),
         comm=task.comm,
         exe=task.exe,
@@ -90,6 +93,14 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
     kernel.sched.enqueue(child)
     kernel.core.event(lib.EV_fork, pid, 0, 0)
     return child
+
+
+def _copy_mm(task: Task, flags: int) -> Mm:
+    """The child's address space (copy_mm); Errno ENOMEM."""
+    if not flags & CLONE_VM:
+        return dup_mmap(task.mm)
+    task.mm.get()
+    return task.mm
 
 
 def _wait_for_vfork(task: Task, child: Task) -> Blocking[int]:

@@ -236,7 +236,8 @@ def _kill(task: Task, targets: list[Task], number: int, code: int = SI_USER) -> 
     if number:
         uid = task.kernel.options.credentials.uid
         for target in targets:
-            send_signal(target, SigInfo(number, code, pid=task.pid, uid=uid))
+            if not send_signal(target, SigInfo(number, code, pid=task.pid, uid=uid)):
+                raise Errno(errno.EAGAIN)
     return 0
 
 

@@ -1,0 +1,78 @@
+"""What guests make the host hold beside guest RAM, counted and bounded.
+
+The sizes are fixed amounts, upper bounds of what Python and Unicorn take for each object, so
+that a run meets its limit at the same place on every host.  Not counted, because a guest
+cannot make them grow: guest RAM, the swap file, Unicorn's code buffer, the event ring, and
+what whoever runs the machine keeps of its output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from typing import TYPE_CHECKING
+
+from vmemu.errors import Errno
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "DESCRIPTOR_BYTES",
+    "FILE_BYTES",
+    "PIPE_BUFFER_BYTES",
+    "TASK_BYTES",
+    "WAITER_BYTES",
+    "HostMemory",
+]
+
+TASK_BYTES = 32 << 10
+"""A task with its CPU context, until it is reaped; its pending signals and timers included."""
+DESCRIPTOR_BYTES = 160
+"""An entry of a descriptor table."""
+FILE_BYTES = 1 << 10
+"""An open file; an end of a pipe.  What a file of /proc held when it was opened comes to it."""
+PIPE_BUFFER_BYTES = 4096 + 128
+"""A buffer of a pipe that has something in it."""
+WAITER_BYTES = 160
+"""A descriptor of a poll() that waits."""
+
+
+class HostMemory:
+    """How many bytes the guests make the host hold; nothing goes beyond ``limit``."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.held = 0
+        self.waiting = 0
+        """Of these, what sleeping calls hold."""
+        self.peak = 0
+
+    def try_charge(self, size: int) -> bool:
+        """Count so many bytes; False, and nothing is counted, if they are too many."""
+        held = self.held + size
+        if held > self.limit:
+            return False
+        self.held = held
+        self.peak = max(self.peak, held)
+        return True
+
+    def charge(self, size: int) -> None:
+        """Count so many bytes; Errno ENOMEM if they are too many."""
+        if not self.try_charge(size):
+            raise Errno(errno.ENOMEM)
+
+    def uncharge(self, size: int) -> None:
+        """So many bytes are held no longer."""
+        self.held -= size
+
+    @contextlib.contextmanager
+    def holding(self, size: int) -> Iterator[None]:
+        """Count so many bytes as long as it lasts; Errno ENOMEM."""
+        self.charge(size)
+        self.waiting += size
+        try:
+            yield
+        finally:
+            self.waiting -= size
+            self.uncharge(size)
