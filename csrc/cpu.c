@@ -217,7 +217,7 @@ int cpu_run(struct vmemu *m)
 	enum cpu_exit met;
 	int err;
 
-	if (BUG_ON(m, !cpu->current || !m->current_mm))
+	if (BUG_ON(m, !cpu->current || !m->current_mm) || m->cpu_aborted)
 		return TRAP_STOP;
 	if (cpu->stop) {
 		/* The engine knows neither the new eip nor the registers. */
@@ -241,8 +241,13 @@ int cpu_run(struct vmemu *m)
 			cpu_flush_tlb(m);
 		cpu->trap = TRAP_NONE;
 		cpu->phase = CPU_GUEST;
-		err = cpu->uc.emu_start(m->uc, eip, 0, 0, 0);
+		err = cpu_start_engine(m, eip);
 		cpu->phase = CPU_IDLE;
+		if (unlikely(m->cpu_aborted)) {
+			m->regs.eip = eip;
+			m->in_hook = 0;
+			return TRAP_STOP;
+		}
 		met = cpu_stopped(m, err);
 		if (met == EXIT_PASSED) {
 			eip = m->regs.eip;

@@ -224,6 +224,8 @@ bool cpu_look_at_code(struct vmemu *, kulong address, struct page *);
 /* It has been, and is written now; the same. */
 bool cpu_code_may_change(struct vmemu *, kulong address, struct page *);
 void cpu_forget_exits(struct vmemu *);
+/* The engine's error; sets cpu_aborted if it gave up. */
+int cpu_start_engine(struct vmemu *, uint32_t eip);
 void cpu_tell_exits(struct vmemu *);
 /* Nobody fetches from this absent page: the engine looks at its exits. */
 bool cpu_exit_absent(struct vmemu *, kulong page);

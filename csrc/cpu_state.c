@@ -416,7 +416,8 @@ void cpu_exit(struct vmemu *m)
 		return;
 	if (cpu->boot_context)
 		cpu->uc.context_free(cpu->boot_context);
-	cpu->uc.close(m->uc);
+	if (!m->cpu_aborted)
+		cpu->uc.close(m->uc);
 	cpu_exits_free(m);
 	free(cpu);
 	m->cpu = NULL;

@@ -724,6 +724,7 @@ struct vmemu {
 	uint32_t fault_inexact; /* the fault being resolved: page only so far */
 	uint32_t fault_address, fault_access, fault_result;
 	struct cpu_state *cpu;
+	uint32_t cpu_aborted; /* the engine gave up, see cpu_abort.c */
 };
 
 /* C -> Python: the only ways back. */
@@ -983,6 +984,8 @@ int cpu_init(struct vmemu *, void *const *functions); /* 0 or a uc_err */
 void cpu_exit(struct vmemu *);
 int cpu_run(struct vmemu *); /* enum cpu_trap; m->regs hold the registers */
 void cpu_request_stop(struct vmemu *); /* from any thread */
+/* While on, an engine that gives up does not end the process; calls nest. */
+void cpu_guard(int on);
 /* It has not come through yet: ask again, or it may be lost where a run begins. */
 int cpu_stop_pending(struct vmemu *);
 void cpu_set_preempt(struct vmemu *, uint32_t blocks); /* a slice; 0 = none */

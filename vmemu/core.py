@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from vmemu._core import ffi, lib
 from vmemu.closing import Closing
-from vmemu.errors import ConfigError, KernelBug, SwapIOError
+from vmemu.errors import ConfigError, CpuError, KernelBug, SwapIOError
 
 __all__ = ["PAGE_OFFSET", "PAGE_SHIFT", "PAGE_SIZE", "Core", "Event", "ffi", "lib"]
 
@@ -204,6 +204,11 @@ class Core(Closing):
                 "a swap file cannot be "
                 + ("written: " if self.m.swap_error_write else "read: ")
                 + os.strerror(self.m.swap_error).lower()
+            )
+        if self.m.cpu_aborted:
+            raise CpuError(
+                f"Unicorn gave up at code that process {self.m.pid} reached from "
+                f"{self.m.regs.eip:#x}: the machine cannot go on"
             )
         if self.m.bug[0] != b"\0":
             raise KernelBug(self._describe(ffi.string(self.m.bug).decode()))

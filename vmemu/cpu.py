@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import enum
 import importlib.machinery
+import mmap
 import os
 import signal
 import threading
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmemu._core import ffi, lib
 from vmemu.closing import Closing
-from vmemu.errors import VmemuError
+from vmemu.errors import ConfigError, VmemuError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,6 +45,8 @@ USER_CS = 0x73
 USER_DS = 0x7B
 GDT_ENTRY_TLS_MIN = 6
 GDT_ENTRY_TLS_MAX = 8
+CODE_BUFFER, CODE_MARGIN = 1 << 30, 32 << 20
+"""Bytes of Unicorn's buffer for translated code, and of what else it makes at its start."""
 FXSAVE_SIZE = 512
 """Bytes of an FXSAVE image."""
 
@@ -62,6 +65,20 @@ def _unicorn_library() -> Any:
     from unicorn.unicorn_py3.unicorn import uclib
 
     return uclib
+
+
+def _reserve_code_buffer() -> None:
+    """ConfigError unless the host has the address space that Unicorn takes for translated code.
+
+    Unicorn ends the process when it has not.
+    """
+    try:
+        mmap.mmap(-1, CODE_BUFFER + CODE_MARGIN, flags=mmap.MAP_PRIVATE).close()
+    except OSError as error:
+        raise ConfigError(
+            f"Unicorn needs {CODE_BUFFER >> 20} MB of address space for translated code "
+            f"(see ulimit -v): {(error.strerror or str(error)).lower()}"
+        ) from None
 
 
 class Trap(enum.IntEnum):
@@ -178,6 +195,7 @@ class Cpu(Closing):
             function = getattr(library, ffi.string(name).decode())
             functions.append(ctypes.cast(function, ctypes.c_void_p).value)
         table = ffi.new("void *[]", [ffi.cast("void *", address) for address in functions])
+        _reserve_code_buffer()
         error = lib.cpu_init(self.m, table)
         if error:
             raise VmemuError(f"Unicorn would not start (error {error}).")

@@ -6,6 +6,7 @@ import errno as _errno
 
 __all__ = [
     "ConfigError",
+    "CpuError",
     "Errno",
     "ExecError",
     "KernelBug",
@@ -38,6 +39,10 @@ class MachineClosed(VmemuError):
 
 class SwapIOError(VmemuError):
     """The host cannot read or write a swap file; what the guests had there is lost."""
+
+
+class CpuError(VmemuError):
+    """Unicorn gave up while it ran a guest; its machine cannot go on, others can."""
 
 
 class Errno(Exception):

@@ -265,6 +265,7 @@ class Machine:
         if self._runner is not None:
             raise VmemuError("the machine is running already: a hook cannot run it")
         self._sound()
+        lib.cpu_guard(1)
         try:
             self._runner = threading.get_ident()
             with self._clocked():
@@ -276,6 +277,7 @@ class Machine:
                 self.core.broken = self.core.broken or error
             raise
         finally:
+            lib.cpu_guard(0)
             self._runner = None
 
     @contextlib.contextmanager

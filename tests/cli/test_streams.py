@@ -101,6 +101,29 @@ def test_swap_that_cannot_be_written(tmp_path: Path, guest: Guest) -> None:
     assert done.stderr == "vmemu: a swap file cannot be written: file too large\n"
 
 
+def limited(limit: str, program: Path) -> None:
+    """It runs, or says in a sentence what it lacks."""
+    done = shell(f"ulimit {limit}; {VMEMU} run --swap 1M {program}")
+    if done.returncode == 0:
+        assert (done.stdout, done.stderr) == ("Hello from ring 3\n", "")
+    else:
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("vmemu: ")
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif("VMEMU_SANITIZE" in os.environ, reason="the sanitizers map much more")
+@pytest.mark.parametrize("megabytes", [600, 1000, 1024, 1056, 1100, 1150, 1200, 4000])
+def test_little_address_space(guest: Guest, megabytes: int) -> None:
+    """Unicorn would end the process where it finds no room for translated code."""
+    limited(f"-v {megabytes << 10}", guest("hello"))
+
+
+@pytest.mark.parametrize("descriptors", [5, 6, 7, 8, 12])
+def test_few_descriptors(guest: Guest, descriptors: int) -> None:
+    limited(f"-n {descriptors}", guest("hello"))
+
+
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.03, 0.06, 0.1, 0.2])
 def test_an_interrupt_at_any_moment_shows_no_traceback(after: float, guest: Guest) -> None:
     """Before vmemu's own code begins Python may end by the signal itself."""
