@@ -19,6 +19,7 @@ from typing import Any
 
 from vmemu.core import PAGE_SIZE, lib
 from vmemu.kernel.file import FdTable, NullFile
+from vmemu.kernel.hold import HostMemory
 from vmemu.machine import Machine
 from vmemu.mm import Mm, do_mmap, do_mprotect, do_munmap, dup_mmap
 
@@ -178,7 +179,7 @@ def sharers(size: int, rmap: str) -> tuple[Costs, int]:
 
 def descriptors(size: int, rmap: str) -> tuple[Costs, int]:
     """A table of `size` open files."""
-    table = FdTable()
+    table = FdTable(HostMemory(1 << 40))
     file = NullFile(2, "null")
     limit = size + 16
 
