@@ -214,6 +214,18 @@ def test_random_numbers_of_the_host_are_refused() -> None:
     board.close()
 
 
+@pytest.mark.parametrize(
+    ("insn", "vector"),
+    [("rdpmc", 6), ("xgetbv", 6), ("rdmsr", 13), ("mov %cr0, %eax", 13), ("mov %dr7, %eax", 13)],
+)
+def test_what_else_tells_of_the_processor_faults(insn: str, vector: int) -> None:
+    """Counters (hardware has #GP), extended state (OSXSAVE is off), registers of the system."""
+    board = Board()
+    assert board.asm(f"xor %ecx, %ecx; {insn}") is Trap.EXCEPTION
+    assert (board.cpu.vector, board.regs.eip) == (vector, CODE + 2)
+    board.close()
+
+
 def test_cpuid_does_not_promise_them() -> None:
     board = Board()
     board.asm("mov $1, %eax; cpuid; int $0x80")
