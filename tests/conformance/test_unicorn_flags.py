@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from board import DATA, Board
+from hardware import on_the_host
 
 from vmemu.cpu import Trap
 
@@ -86,25 +86,9 @@ def test_flags_here(kind: str, name: str, case: Case) -> None:
 @pytest.mark.native
 def test_flags_on_the_host(tmp_path: Path) -> None:
     """What is said of hardware is so on this one."""
-    lines = [".code32", ".globl _start", "_start:"]
-    for n, (kind, _, case) in enumerate(_ALL):
-        lines += [_source(kind, case.code), f"mov {RESULT}, %eax; mov %eax, {RESULT + 4 + 4 * n}"]
-    size = 4 * len(_ALL)
-    lines.append(
-        f"mov $4, %eax; mov $1, %ebx; mov ${RESULT + 4}, %ecx; mov ${size}, %edx; int $0x80"
-    )
-    lines.append("mov $1, %eax; xor %ebx, %ebx; int $0x80")
     data = _NUMBERS.ljust(MXCSR - DATA, b"\0") + struct.pack("<I", 0x1F80)
-    lines += ['.section .numbers, "aw"', ".byte " + ", ".join(map(str, data.ljust(4096, b"\0")))]
-    (tmp_path / "a.s").write_text("\n".join(lines) + "\n")
-    run = lambda *command: subprocess.run(command, check=True, cwd=tmp_path)  # noqa: E731
-    run("gcc", "-m32", "-c", "a.s", "-o", "a.o")
-    run("ld", "-m", "elf_i386", f"--section-start=.numbers={DATA:#x}", "-Ttext=0x8048000", "a.o")
-    try:
-        done = subprocess.run([tmp_path / "a.out"], capture_output=True, check=True)
-    except OSError as error:
-        pytest.skip(f"the host does not execute i386 programs: {error}")
-    flags = [word[0] & 0x7F for word in struct.iter_unpack("<I", done.stdout)]
+    pieces = [_source(kind, case.code) for kind, _, case in _ALL]
+    flags = [word[0] & 0x7F for word in on_the_host(tmp_path, pieces, data, RESULT, 4)]
     assert dict(zip(_IDS, flags, strict=True)) == {
         name: case.hardware for name, (_, _, case) in zip(_IDS, _ALL, strict=True)
     }
