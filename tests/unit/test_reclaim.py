@@ -9,9 +9,11 @@ for A active and I inactive pages.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from memory import BASE, PAGE, Memory
+from script import Script
 
 from vmemu.core import lib
 from vmemu.errors import ConfigError
@@ -198,3 +200,15 @@ def test_reclaim_until_so_many_are_free(pages: Pages) -> None:
     assert freed >= 50
     assert pages.zone.free_pages >= before + 50
     assert pages.memory.vm.reclaim.reclaim_pages(before) == 0
+
+
+@pytest.mark.parametrize("ram", range(520, 640, 8))
+def test_an_instruction_gets_the_pages_it_needs(tmp_path: Path, ram: int) -> None:
+    """Page tables leave about as much as kswapd wants free: it must not take all, always."""
+    script = Script()
+    for n in range(95):
+        at = 0x50000000 + n * 0x400000
+        script.call(90, script.words(at, PAGE, 3, 0x32, 0xFFFFFFFF, 0))
+        script.run_code("fill", 1, at)
+    script.end()
+    assert script.run(tmp_path, ram=f"{ram}K", swap="4M", max_time=20).status is not None

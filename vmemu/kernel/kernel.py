@@ -132,6 +132,7 @@ class Kernel(Closing):
         self._calls_seen = 0
         self._stime_seen = 0
         self._kswapd_waits = 0
+        self._kswapd_ran_at: tuple[Task | None, bytes, int] | None = None
         vm.oom = lambda _vm: oom.out_of_memory(self)
 
     # ---- programs ---------------------------------------------------------
@@ -311,11 +312,15 @@ class Kernel(Closing):
 
         Then it would only take away what the tasks have just faulted in, again
         and again: it waits, as blk_congestion_wait(WRITE, HZ/10) makes it, and
-        allocations reclaim for themselves.
+        allocations reclaim for themselves.  Nor does it run twice before the same
+        instruction, whose pages it might take each time.
         """
-        if self.sched.now < self._kswapd_waits:
+        registers = bytes(ffi.buffer(self._words, ffi.sizeof("struct cpu_regs")))
+        at = (self.current, registers, int(self._counter[_CNT_SYSCALLS]))
+        if self.sched.now < self._kswapd_waits or at == self._kswapd_ran_at:
             self._m.want_kswapd = 0
             return
+        self._kswapd_ran_at = at
         self.account()
         self.vm.kswapd_if_wanted()
         self._stime_seen = int(self._m.stime)  # nobody's: in 2.6 kswapd is a task of its own
