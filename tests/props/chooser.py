@@ -66,6 +66,7 @@ class Chooser:
             self.swap: 8,
             self.wide: 5,
             self.patchwork: 20,
+            self.wrapped: 6,
         }
         self.kinds = list(weights)
         self.weights = list(weights.values())
@@ -393,6 +394,40 @@ class Chooser:
             self.queue.clear()
             return ("munlockall", pid)
         return ("mmap", pid, start, pages * PAGE, 3, fixed)
+
+    def wrapped(self, pid: int, space: Space) -> Operation:
+        """An area moved up that then grows down beyond offset 0: its offsets wrap (mod 2^32)."""
+        rng = self.rng
+        if space.lock_future:
+            return ("munlockall", pid)
+        pages, first = rng.randrange(1, 5), rng.randrange(16, 20)
+        low, high = first * PAGE, (TOP + 60 + rng.randrange(80)) * PAGE
+        flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN
+        below = high - rng.choice((1, first - 1, first, first + 1, 2 * first)) * PAGE
+        move = MREMAP_MAYMOVE | MREMAP_FIXED
+        self.queue += [
+            ("write", pid, low, PAGE, self.serial),
+            ("mremap", pid, low, pages * PAGE, pages * PAGE, move, high),
+            ("user_write", pid, below, 8, self.serial),
+            ("write", pid, below, rng.randrange(1, 2 * first) * PAGE, self.serial),
+        ]
+        middle = below + rng.randrange(2 * first) * PAGE
+        self.queue += rng.sample(
+            (
+                ("fork", pid),
+                ("mprotect", pid, middle, PAGE, rng.choice((1, 3))),
+                ("munmap", pid, middle, PAGE),
+                ("mprotect", pid, below, 2 * first * PAGE, 3),
+                ("madvise", pid, middle, PAGE, MADV_DONTNEED),
+                ("user_write", pid, middle, 8, self.serial),
+            ),
+            k=rng.randrange(4),
+        )
+        self.queue += [
+            ("reclaim_range", pid, below, 2 * first * PAGE),
+            ("read", pid, below, 3 * PAGE),
+        ]
+        return ("mmap", pid, low, pages * PAGE, 3, flags)
 
     def swap(self, pid: int, space: Space) -> Operation:
         areas = self.world.swap_on
