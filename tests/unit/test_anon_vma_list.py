@@ -145,6 +145,42 @@ def test_a_move_that_finds_no_memory_leaves_the_order(family: Family) -> None:
     family.memory.verify(parent, 0, 4)
 
 
+@pytest.mark.parametrize("left", range(5))
+def test_a_fork_that_fails_leaves_the_order(family: Family, left: int) -> None:
+    """Copies that had entered at the front are gone, whichever area it stopped at."""
+    parent = family.written(4)
+    do_mprotect(parent, BASE + 2 * PAGE, PAGE, R)
+    family.fork()
+    before = family.order(parent, 0)
+    assert before == "c1.3 c1.2 c1.0 p3 p0 p2"
+    memory = family.memory
+    memory.map(parent, 1024, 1)  # one more page table to copy
+    memory.fill(parent, 1024, 1)
+    with memory.starved(lib.CACHE_vm_area_struct, lib.CACHE_mm_struct) as taken:
+        for _ in range(left):
+            lib.put_page(memory.m, taken.pop())
+        assert errno_of(dup_mmap, parent) == ENOMEM
+        assert family.order(parent, 0) == before
+    family.fork()
+    assert family.order(parent, 0) == "c2.3 c2.2 c2.0 " + before
+
+
+def test_a_hole_whose_second_cut_fails_leaves_the_first(family: Family) -> None:
+    """The area is in two then, the upper part in front; nothing is unmapped."""
+    parent = family.written(8)
+    family.fork()
+    memory = family.memory
+    memory.map(parent, 64, 1)
+    with memory.starved(lib.CACHE_vm_area_struct):
+        do_munmap(parent, BASE + 64 * PAGE, PAGE)  # room for one vma
+        assert errno_of(do_munmap, parent, BASE + 3 * PAGE, 2 * PAGE) == ENOMEM
+    assert family.order(parent, 0) == "p3 c1.0 p0"
+    memory.verify(parent, 0, 8)
+    do_munmap(parent, BASE + 3 * PAGE, 2 * PAGE)
+    # what lay below the end of the hole is cut off the upper part, and goes
+    assert family.order(parent, 0) == "p5 c1.0 p0"
+
+
 def test_an_area_merged_into_an_unwritten_one_leaves_it_its_place(family: Family) -> None:
     """Case 8, in the first child: its page 0 area is extended over the written one."""
     parent = family.half_written(1, 4)
