@@ -119,6 +119,13 @@ def test_little_address_space(guest: Guest, megabytes: int) -> None:
     limited(f"-v {megabytes << 10}", guest("hello"))
 
 
+@pytest.mark.skipif("VMEMU_SANITIZE" in os.environ, reason="the sanitizers map much more")
+def test_no_address_space_for_guest_ram(guest: Guest) -> None:
+    done = shell(f"ulimit -v {900 << 10}; {VMEMU} run --ram 896M {guest('hello')}")
+    assert done.returncode == 2
+    assert done.stderr == f"vmemu: no host memory for {896 << 20} bytes of guest RAM\n"
+
+
 @pytest.mark.parametrize("descriptors", [5, 6, 7, 8, 12])
 def test_few_descriptors(guest: Guest, descriptors: int) -> None:
     limited(f"-n {descriptors}", guest("hello"))

@@ -160,6 +160,20 @@ def test_a_wrong_index_of_an_anonymous_page(memory: Memory, family: tuple[Mm, Mm
     broken(memory, r"page \d+ .* index 0x")
 
 
+def test_an_anonmm_of_another_bundle() -> None:
+    memory = Memory("anonmm")
+    one, other = memory.process(), memory.process()
+    child = dup_mmap(one)
+    for mm in (one, other):
+        memory.map(mm, 0, 1)
+        memory.fill(mm, 0, 1)
+    memory.check()
+    at = lambda mm: ffi.cast("struct anonmm *", memory.core.base + mm.ptr.anonmm)  # noqa: E731
+    at(child).head = other.ptr.anonmm
+    broken(memory, r"anonmm 0x[0-9a-f]+ is on the ring of another head")
+    memory.close()
+
+
 def test_an_area_off_its_file(memory: Memory, mapped: tuple[Inode, Mm, Mm]) -> None:
     vma = next(iter(mapped[2].vmas()))
     unlink(memory, vma.shared.list)

@@ -90,6 +90,17 @@ def test_holes_are_told_after_the_rest_is_done(memory: Memory, mm: Mm) -> None:
 # ---- the others
 
 
+@pytest.mark.parametrize("advice", [0, 1, 2])
+def test_advice_that_an_area_has_already_does_not_cut_it(
+    memory: Memory, mm: Mm, advice: int
+) -> None:
+    assert advise(mm, 0, 16, advice) == 0
+    writes = memory.core.counters()["vm_flags_writes"]
+    assert advise(mm, 4, 4, advice) == 0
+    assert memory.areas(mm)[0] == (0, 16, 3)
+    assert memory.core.counters()["vm_flags_writes"] == writes
+
+
 def test_bad_advice(memory: Memory, mm: Mm) -> None:
     assert advise(mm, 0, 1, 5) == EINVAL
     assert advise(mm, 0, 1, 0xFFFFFFFF) == EINVAL

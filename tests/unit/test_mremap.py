@@ -42,6 +42,7 @@ def mm(memory: Memory) -> Mm:
         ((BASE, PAGE, 0xFFFFF001, MAYMOVE), EINVAL),  # rounds up to 0
         ((BASE, PAGE, PAGE, FIXED, FAR), EINVAL),  # fixed, but may not move
         ((BASE, PAGE, PAGE, MOVE, FAR + 1), EINVAL),
+        ((BASE, PAGE, PAGE, MOVE, FAR + PAGE // 2), EINVAL),
         ((BASE, PAGE, PAGE, MOVE, TOP), EINVAL),
         ((BASE, PAGE, 2 * PAGE, MOVE, TOP - PAGE), EINVAL),
         ((BASE, 2 * PAGE, PAGE, MOVE, BASE + PAGE), EINVAL),  # onto itself

@@ -129,6 +129,19 @@ def test_a_child_begins_anew(memory: Memory) -> None:
     child.put()
 
 
+@pytest.mark.parametrize(
+    ("stack", "gap"),
+    [(8 << 20, 128 << 20), (0x10000000, 0x10000000), (0xFFFFFFFF, 0xC0000000 // 6 * 5)],
+)
+def test_below_the_stack_room_is_left_for_it(stack: int, gap: int) -> None:
+    """mmap_base: the stack's limit, at least 128 MB, at most five sixths of user space."""
+    memory = Memory("none", topdown=True)
+    mm = memory.process(stack=stack)
+    at = do_mmap(mm, 0, 2 * PAGE, RW, PRIVATE | ANON)
+    assert at == 0xC0000000 - gap - 2 * PAGE
+    memory.close()
+
+
 def test_a_fresh_mm_begins_at_the_base(memory: Memory) -> None:
     assert place(memory.process(), 1) == 0
 

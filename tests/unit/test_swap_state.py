@@ -98,6 +98,16 @@ def test_readahead_ends_at_a_free_slot(swapped: Swapped) -> None:
     assert swapped.cached() == [8, 9, 10, 11, 12, *range(16, 24)]
 
 
+def test_no_frame_is_taken_for_a_free_slot(swapped: Swapped) -> None:
+    """Slots 1 to 7 are the block; 5 is free: four pages are read, into four frames."""
+    do_munmap(swapped.mm, BASE + 4 * PAGE, PAGE)
+    swapped.touch(30)  # the cache's tree has its nodes from here on
+    before = swapped.counted("pgalloc", "pswpin")
+    swapped.touch(1)
+    after = swapped.counted("pgalloc", "pswpin")
+    assert [a - b for a, b in zip(after, before, strict=True)] == [4, 4]
+
+
 def test_a_page_that_was_read_ahead_is_a_minor_fault_and_a_hit(swapped: Swapped) -> None:
     vm, mm = swapped.memory.vm, swapped.mm
     assert vm.fault(mm, BASE + 8 * PAGE, lib.ACCESS_READ) == lib.FAULT_MAJOR
