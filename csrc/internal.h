@@ -68,7 +68,7 @@ static inline void event(struct vmemu *m, int type, uint32_t a, uint32_t b,
 /* Records the first inconsistency; Python raises it at the next boundary. */
 void vmemu_bug(struct vmemu *, const char *file, int line, const char *format,
 	       ...) __attribute__((cold, format(printf, 4, 5)));
-#define BUG(m, ...) vmemu_bug(m, __FILE_NAME__, __LINE__, __VA_ARGS__)
+#define BUG(m, ...) vmemu_bug(m, __FILE__, __LINE__, __VA_ARGS__)
 #define BUG_ON(m, condition)                                                   \
 	(unlikely(condition) ? (BUG(m, "%s", #condition), 1) : 0)
 
@@ -231,7 +231,7 @@ static inline bool page_executed(const struct page *page)
 	return page->flags & PG_arch_1;
 }
 
-#include "lock.h"
+#include "watch/lock.h"
 
 /* ---- one pte of a page -------------------------------------------------------- */
 
@@ -289,16 +289,16 @@ void release_below(struct vmemu *, struct page *const *, uint32_t n,
 		   struct page **below);
 void free_page(struct vmemu *, struct page *);
 void frames_freed(struct vmemu *, uint32_t freed, uint32_t quarantined);
-/* vma.c: out of the list and tree, all at once; the first */
+/* mm/vma.c: out of the list and tree, all at once; the first */
 struct vm_area_struct *detach_vmas(struct vmemu *, struct mm_struct *);
 
-/* lockdep.c */
+/* watch/lockdep.c */
 const char *held_names(struct vmemu *, char *text, size_t size);
 #define HELD_NAMES(m) held_names(m, (char[384]){ 0 }, 384)
 
 void slab_boot(struct vmemu *, uint32_t cache_line);
 
-/* memory.c, for fault.c: enum fault_result */
+/* mm/memory.c, for mm/fault.c: enum fault_result */
 int do_anonymous_page(struct vmemu *, struct mm_struct *,
 		      struct vm_area_struct *, kulong address, int write);
 int do_no_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
@@ -308,20 +308,20 @@ int do_wp_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
 int do_swap_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
 		 kulong address, int write);
 
-/* syscall.c */
+/* cpu/syscall.c */
 const uint32_t *syscall_in_c(struct vmemu *, uint32_t number);
 
-/* radix.c */
+/* base/radix.c */
 int radix_tree_insert(struct vmemu *, struct radix_tree_root *, kulong index,
 		      void *item);
 void *radix_tree_lookup(struct vmemu *, struct radix_tree_root *, kulong index);
 void *radix_tree_delete(struct vmemu *, struct radix_tree_root *, kulong index);
 
-/* rbtree.c: keyed by vm_start */
+/* base/rbtree.c: keyed by vm_start */
 void vma_rb_insert(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
 void vma_rb_erase(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
 
-/* rmap.c, for the schemes' walkers */
+/* rmap/rmap.c, for the schemes' walkers */
 enum rmap_walk { WALK_REFERENCED, WALK_UNMAP };
 int walk_file(struct vmemu *, struct page *, enum rmap_walk);
 bool page_share_anon_rmap(struct vmemu *, struct page *,
@@ -332,18 +332,18 @@ int try_to_unmap_one(struct vmemu *, struct page *, struct mm_struct *,
 		     struct vm_area_struct *, kulong address);
 struct page *make_private_copy(struct vmemu *, struct page *);
 
-/* rmap_check.c */
+/* rmap/check.c */
 void rmap_found(struct vmemu *, const struct mm_struct *, kulong address);
 void stamp_anon(
 	struct vmemu *, const struct vm_area_struct *,
 	const struct vm_area_struct *in_place_of); /* NULL: at the front */
 void stamp_file(struct vmemu *, const struct vm_area_struct *);
 
-/* filemap.c */
+/* file/filemap.c */
 struct page *filemap_nopage(struct vmemu *, struct vm_area_struct *,
 			    kulong address, int *ret);
 
-/* swap.c, swap_state.c */
+/* swap/area.c, swap/cache.c */
 void free_swap_and_cache(struct vmemu *, uint32_t entry);
 void leave_swap_cache(struct vmemu *, struct page *);
 int add_to_swap(struct vmemu *, struct page *);
@@ -353,7 +353,7 @@ bool can_share_swap_page(struct vmemu *, struct page *);
 bool vm_swap_full(struct vmemu *);
 void swap_writepage(struct vmemu *, struct page *);
 
-/* swap_io.c */
+/* swap/io.c */
 #define SWAP_RUN_MAX 64
 struct swap_reads { /* by slot */
 	uint32_t n;

@@ -54,7 +54,7 @@ enum virtual_time {
 	RDTSC_NS = 20,       /* reading the time stamp counter */
 };
 
-/* i386 pte bits; drawn in pgtable.c */
+/* i386 pte bits; drawn in mm/pgtable.c */
 enum pte_bits {
 	_PAGE_PRESENT = 0x001,
 	_PAGE_RW = 0x002,
@@ -544,7 +544,7 @@ enum step_kind {
 	STEP_start, /* a path's first */
 };
 
-/* What a lock guards; each rule stands once, in owner.c. */
+/* What a lock guards; each rule stands once, in watch/owner.c. */
 enum owned_field {
 	OWNED_vm_flags,      /* of a struct vm_area_struct */
 	OWNED_vma_range,     /* the same */
@@ -562,8 +562,8 @@ enum owned_field {
 };
 
 enum watch_bits {
-	WATCH_LOCKS = 1,   /* lockdep.c checks every lock operation */
-	WATCH_EXPLORE = 2, /* explore.c wants every step */
+	WATCH_LOCKS = 1,   /* watch/lockdep.c checks every lock operation */
+	WATCH_EXPLORE = 2, /* explore/explore.c wants every step */
 };
 
 /* Near misses of the locking of vm_flags, switched on one by one: RMAP.md 4. */
@@ -698,7 +698,7 @@ struct vmemu {
 	struct swap_info swap[MAX_SWAPFILES];
 	int file_fd[NR_FILES]; /* host descriptors of mapped files, -1 = free */
 
-	struct swap_run swap_writes; /* not yet sent, see swap_io.c */
+	struct swap_run swap_writes; /* not yet sent, see swap/io.c */
 	struct page *swap_write_pages[SWAP_CLUSTER_MAX];
 
 	struct rmap_finding *finding; /* while check() asks a walk */
@@ -711,20 +711,20 @@ struct vmemu {
 
 	char bug[512]; /* first inconsistency found by the core, or "" */
 
-	/* system calls, see syscall.c */
+	/* system calls, see cpu/syscall.c */
 	uint32_t syscalls_in_c; /* the trivial ones need not go to Python */
 	struct task_ids ids;    /* of the running task */
 	uint64_t clock_limit;   /* somebody wants the CPU at this time */
 	uint64_t next_timer;    /* or at least to know that it has come */
 
-	/* CPU, see cpu.c */
+	/* CPU, see cpu/run.c */
 	void *uc;
 	struct cpu_regs regs;
 	uint32_t trap_vector;
 	uint32_t fault_inexact; /* the fault being resolved: page only so far */
 	uint32_t fault_address, fault_access, fault_result;
 	struct cpu_state *cpu;
-	uint32_t cpu_aborted; /* the engine gave up, see cpu_abort.c */
+	uint32_t cpu_aborted; /* the engine gave up, see cpu/abort.c */
 };
 
 /* C -> Python: the only ways back. */
@@ -749,7 +749,7 @@ void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *,
 				   struct vm_area_struct *, uint32_t),
 		       int (*switch_to)(struct vmemu *, int));
 
-/* core.c */
+/* core/machine.c */
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 			uint32_t cache_line, uint32_t min_free_pages,
 			uint32_t ring_size);
@@ -766,7 +766,7 @@ void vmemu_stop_at(struct vmemu *, uint32_t types);
 kptr vmemu_kaddr(struct vmemu *, const void *host); /* 0 for NULL */
 void *vmemu_host(struct vmemu *, kptr);             /* NULL for 0 */
 
-/* lock.c */
+/* watch/lock.c */
 const char *vmemu_lock_name(int lock_class);
 void down_read(struct vmemu *, struct mm_struct *);
 void up_read(struct vmemu *, struct mm_struct *);
@@ -781,20 +781,20 @@ void drop_lock(struct vmemu *, int lock_class, kptr word);
 /* A write of vm_flags, by whatever rule m->vm_flags_lock names. */
 void vma_set_flags(struct vmemu *, struct vm_area_struct *, kulong flags);
 
-/* lockdep.c: what is checked under WATCH_LOCKS; see docs/locking.md */
+/* watch/lockdep.c: what is checked under WATCH_LOCKS; see docs/locking.md */
 /* Documented: may `inner` be waited for while `outer` is held? */
 int lock_order_allows(int outer, int inner);
 int lock_sleeps(int lock_class);   /* its holder may sleep */
 void lockdep_nest(struct vmemu *); /* see struct held_locks */
 void lockdep_path_ends(struct vmemu *, const char *path); /* holds nothing */
 
-/* owner.c */
+/* watch/owner.c */
 const char *owned_field_name(int field); /* "mm_struct.rss, ptes" */
 const char *owned_field_rule(int field); /* "page_table_lock" */
 /* object: what enum owned_field says; the writer is a function's name. */
 void assert_owner(struct vmemu *, int field, const void *object,
 		  const char *writer);
-/* explore.c: a snapshot, and runs of several paths that begin there */
+/* explore/explore.c: a snapshot, and runs of several paths that begin there */
 bool explore_begin(struct vmemu *, uint32_t nr_paths,
 		   const struct explore_options *);
 void explore_end(struct vmemu *);
@@ -812,7 +812,7 @@ uint64_t explore_digest(struct vmemu *);
 void explore_step(struct vmemu *, enum step_kind, int lock_class, kptr object);
 void explore_touch(struct vmemu *, enum step_kind, kptr object);
 
-/* page_alloc.c */
+/* page/frame.c */
 struct page *alloc_page(struct vmemu *, int gfp);
 void get_page(struct vmemu *, struct page *);
 void put_page(struct vmemu *, struct page *);
@@ -820,17 +820,17 @@ uint32_t page_to_pfn(struct vmemu *, const struct page *);
 struct page *pfn_to_page(struct vmemu *, uint32_t pfn);
 void release_quarantine(struct vmemu *); /* their blocks have been dropped */
 
-/* slab.c */
+/* page/slab.c */
 void *kmem_cache_alloc(struct vmemu *, int id, int gfp);
 int kmem_cache_owns(struct vmemu *, int id, kptr object);
 void kmem_cache_free(struct vmemu *, int id, void *object);
 
-/* mmap.c: 0, or -1 = no memory */
+/* mm/mmap.c: 0, or -1 = no memory */
 int vm_enough_memory(struct vmemu *, uint32_t pages); /* charges them */
 int dup_mmap(struct vmemu *, struct mm_struct *child, struct mm_struct *parent);
 void exit_mmap(struct vmemu *, struct mm_struct *);
 
-/* pgtable.c */
+/* mm/pgtable.c */
 struct mm_struct *mm_alloc(struct vmemu *);
 void mm_free(struct vmemu *, struct mm_struct *); /* page tables are gone */
 pte_t *pte_offset(struct vmemu *, struct mm_struct *, kulong address);
@@ -842,7 +842,7 @@ void free_pgtables(struct vmemu *, struct mm_struct *, kulong start,
 void flush_tlb(struct vmemu *);
 uint32_t vm_page_prot(kulong vm_flags); /* protection_map[] */
 
-/* vma.c */
+/* mm/vma.c */
 struct vm_area_struct *find_vma(struct vmemu *, struct mm_struct *,
 				kulong address);
 struct vm_area_struct *find_vma_prev(struct vmemu *, struct mm_struct *,
@@ -871,7 +871,7 @@ void vma_file_unlink(struct vmemu *, struct vm_area_struct *);
 kulong get_unmapped_area(struct vmemu *, struct mm_struct *, kulong low,
 			 kulong high, kulong length, int topdown);
 
-/* fault.c: each returns enum fault_result */
+/* mm/fault.c: each returns enum fault_result */
 int page_fault(struct vmemu *, struct mm_struct *, kulong address, int access);
 int page_fault_locked(struct vmemu *, struct mm_struct *, kulong address,
 		      int access); /* mmap_sem is held */
@@ -879,7 +879,7 @@ int handle_pte_fault(struct vmemu *, struct mm_struct *,
 		     struct vm_area_struct *, kulong address, int write);
 int vma_permits(struct vm_area_struct *, int access); /* yes or no */
 
-/* memory.c */
+/* mm/memory.c */
 /* Every vma's part of [start, end). */
 void unmap_vmas(struct vmemu *, struct mm_struct *, kulong start, kulong end);
 void zap_page_range(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
@@ -894,7 +894,7 @@ struct page *get_user_page(struct vmemu *, struct mm_struct *, kulong address,
 /* What a device does to a page it was given that way, set_page_dirty included. */
 void device_write(struct vmemu *, struct page *, kulong offset, uint8_t);
 
-/* mprotect.c, mremap.c */
+/* mm/mprotect.c, mm/mremap.c */
 void change_protection(struct vmemu *, struct mm_struct *,
 		       struct vm_area_struct *, kulong start, kulong end,
 		       kulong prot);
@@ -904,7 +904,7 @@ kulong move_page_tables(struct vmemu *, struct mm_struct *,
 			struct vm_area_struct *to, kulong new_address,
 			kulong length);
 
-/* uaccess.c: -1 = EFAULT */
+/* mm/uaccess.c: -1 = EFAULT */
 int64_t copy_from_user(struct vmemu *, struct mm_struct *, void *to,
 		       kulong from, kulong n); /* bytes copied */
 int64_t copy_to_user(struct vmemu *, struct mm_struct *, kulong to,
@@ -912,7 +912,7 @@ int64_t copy_to_user(struct vmemu *, struct mm_struct *, kulong to,
 int64_t strncpy_from_user(struct vmemu *, struct mm_struct *, void *to,
 			  kulong from, kulong n); /* length, n = too long, -1 */
 
-/* filemap.c */
+/* file/filemap.c */
 struct address_space *file_open(struct vmemu *, int fd); /* keeps fd */
 void file_close(struct vmemu *, struct address_space *);
 int file_mapped(struct vmemu *, const struct address_space *);
@@ -920,14 +920,14 @@ struct page *find_get_page(struct vmemu *, struct address_space *,
 			   kulong index);
 void remove_from_page_cache(struct vmemu *, struct page *);
 
-/* rmap.c, rmap_*.c */
+/* rmap/rmap.c, rmap_*.c */
 void page_add_anon_rmap(struct vmemu *, struct page *, struct vm_area_struct *,
 			kulong address);
 void page_add_file_rmap(struct vmemu *, struct page *);
 void page_remove_rmap(struct vmemu *, struct page *);
 int page_referenced(struct vmemu *, struct page *);
 int try_to_unmap(struct vmemu *, struct page *); /* enum swap_result */
-/* rmap_check.c: pages are mapped where[i], frame pfn[i], in order of frames: the
+/* rmap/check.c: pages are mapped where[i], frame pfn[i], in order of frames: the
  * first that page_referenced(), or try_to_unmap(), would not find; n = none. */
 uint32_t rmap_missing(struct vmemu *, const struct candidate *where,
 		      const uint32_t *pfn, uint32_t n, int unmap);
@@ -946,7 +946,7 @@ void anon_vma_absorb(struct vmemu *, struct vm_area_struct *into,
 int anon_vma_install(struct vmemu *, struct vm_area_struct *,
 		     struct anon_vma *);
 
-/* swap.c, swap_state.c */
+/* swap/area.c, swap/cache.c */
 int swap_add(struct vmemu *, int fd, uint32_t pages, int prio); /* type, -1 */
 void swap_set_writeok(struct vmemu *, int type, int writeok);
 void swap_remove(struct vmemu *, int type); /* nothing in use */
@@ -965,7 +965,7 @@ int unuse_mm(struct vmemu *, struct mm_struct *, int type);
 /* Slots still in use, which reclaim has given to ptes meanwhile. */
 uint32_t swap_drop_cache(struct vmemu *, int type);
 
-/* vmscan.c */
+/* reclaim/vmscan.c */
 void release_pages(struct vmemu *, struct page *const *, uint32_t n);
 void lru_cache_add(struct vmemu *, struct page *);
 void lru_cache_add_active(struct vmemu *, struct page *);
@@ -977,7 +977,7 @@ int reclaim_page(struct vmemu *, struct page *); /* 1 = frame freed */
 int pageout_range(struct vmemu *, struct mm_struct *, kulong start,
 		  kulong end); /* pages unmapped */
 
-/* cpu.c, cpu_state.c, cpu_tlb.c */
+/* cpu/run.c, cpu/state.c, cpu/tlb.c */
 struct cpu_context; /* one task's registers, segments, FPU and TLS entries */
 const char *cpu_uc_function(int i);                   /* NULL behind the last */
 int cpu_init(struct vmemu *, void *const *functions); /* 0 or a uc_err */

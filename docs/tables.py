@@ -122,7 +122,7 @@ _BUSY = (
 
 
 def lock_order() -> list[str]:
-    """Which lock classes were waited for inside which (`csrc/lockdep.c` learns them)."""
+    """Which lock classes were waited for inside which (`csrc/watch/lockdep.c` learns them)."""
     met: dict[tuple[str, str], list[str]] = {}
     for scheme in ("anonmm", "anon_vma"):
         for command in _BUSY:
@@ -145,7 +145,7 @@ def lock_order() -> list[str]:
 
 
 def owners() -> list[str]:
-    """What each lock guards (`csrc/owner.c`)."""
+    """What each lock guards (`csrc/watch/owner.c`)."""
     rows = []
     for i in range(lib.NR_OWNED):
         field, rule = (

@@ -111,11 +111,14 @@ def build_core(root: Path, objects: Path, mode: str) -> Path:
     glue = objects / "_core.c"
     _write_glue(root, gcc, glue)
     flags = [*CORE_FLAGS, *SANITIZERS[mode], *shlex.split(os.environ.get("CFLAGS", ""))]
-    command = [gcc, *flags, *WARNINGS, f"-I{root / 'csrc'}"]
+    sources = root / "csrc"
+    # messages name files as the tree does
+    names = f"-fmacro-prefix-map={sources}/="
+    command = [gcc, *flags, *WARNINGS, f"-I{sources}", names]
     python = [f"-I{path}" for path in python_includes()]
     jobs = [
-        (source, objects / f"{source.stem}.o", command)
-        for source in sorted((root / "csrc").glob("*.c"))
+        (source, objects / f"{'-'.join(source.relative_to(sources).parts)[:-2]}.o", command)
+        for source in sorted(sources.rglob("*.c"))
     ]
     jobs.append((glue, objects / "_core.o", [*command, *GLUE_FLAGS, *python]))
     inputs = _compile_all(jobs)

@@ -222,7 +222,7 @@ def test_a_new_engine_cuts_the_stack_pointer() -> None:
 
 
 def test_register_numbers() -> None:
-    """csrc/cpu.h has its own copy of Unicorn's numbers."""
+    """csrc/cpu/cpu.h has its own copy of Unicorn's numbers."""
     from pathlib import Path
 
     header = (Path(__file__).parents[2] / "csrc" / "cpu.h").read_text()

@@ -209,14 +209,17 @@ def blocks_of_lines(extension: Path) -> dict[str, dict[int, set[int]]]:
         if match:
             starts.append(int(match[1], 16))
     starts.sort()
+    # the line table has base names, which no two files share
+    paths = {path.name: str(path.relative_to(ROOT)) for path in ROOT.glob("csrc/**/*.[ch]")}
     lines: dict[str, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
     for row in tool("objdump", "--dwarf=decodedline", extension).splitlines():
         match = re.match(r"(\S+\.[ch])\s+(\d+)\s+0x([0-9a-f]+)", row)
-        if match is None or match[1].startswith("_core"):
+        file = paths.get(Path(match[1]).name) if match else None
+        if match is None or file is None:
             continue
         at = bisect.bisect_right(starts, int(match[3], 16)) - 1
         if at >= 0:
-            lines[f"csrc/{Path(match[1]).name}"][int(match[2])].add(starts[at] + CALL)
+            lines[file][int(match[2])].add(starts[at] + CALL)
     return lines
 
 

@@ -28,10 +28,12 @@ EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 
 def sources(root: Path = ROOT) -> list[str]:
     """The files in which mutants are planted."""
-    core = [path for path in root.glob("csrc/*.c") if not path.name.startswith(LEFT_OUT)]
+    core = [path for path in root.glob("csrc/*/*.[ch]") if path.parent.name not in LEFT_OUT]
     python = [path for part in ("mm", "rmap", "swap") for path in root.glob(f"vmemu/{part}/*.py")]
     return sorted(
-        str(path.relative_to(root)) for path in [*core, root / "csrc" / "internal.h", *python]
+        str(path.relative_to(root))
+        for path in [*core, root / "csrc" / "internal.h", *python]
+        if path.name != "lock.h"
     )
 
 

@@ -193,7 +193,7 @@ def test_a_generated_mutant_is_reached_and_noticed(forge: Forge) -> None:
     """One in C, one in Python, from measuring to the verdict, with the tests of one file."""
     reach, failed = measure(["tests/unit/test_vma_merge.py"])
     assert not failed
-    changes = generate(ROOT, ["csrc/vma.c", "vmemu/mm/vma.py"])
+    changes = generate(ROOT, ["csrc/mm/vma.c", "vmemu/mm/vma.py"])
     trial = Trial(reach, Counter(), 60, forge)
     forge.build()
     sound = trial.compiled()
@@ -207,5 +207,5 @@ def test_a_generated_mutant_is_reached_and_noticed(forge: Forge) -> None:
     assert trial.compiled() == sound  # the second one was not tried with the first one still in
     same = next(c for c in changes if (c.function, c.old) == ("vma_expand_down", "<"))
     assert trial.judge(replace(same, new="<\t")).result == SAME
-    unreached = generate(ROOT, ["csrc/rmap_none.c"])[0]
+    unreached = generate(ROOT, ["csrc/rmap/none.c"])[0]
     assert trial.judge(unreached).why == "no test reaches it"

@@ -1,6 +1,6 @@
 """A CPU's view of memory without a CPU: a TLB that believes its entries until told not to.
 
-It follows the contract that csrc/cpu_tlb.c follows: entries are filled from the page
+It follows the contract that csrc/cpu/tlb.c follows: entries are filled from the page
 tables, which get their accessed and dirty bits that way; an entry without the right to
 write is filled again at the first store; everything is flushed when another address space
 is switched to, and when the core says that the TLB is stale.

@@ -140,7 +140,7 @@ def test_a_frame_in_use_is_not_freed(memory: Memory, what: str) -> None:
     else:
         page._count = 0
     lib.put_page(memory.m, page)
-    assert b"page_alloc.c" in ffi.string(memory.m.bug)
+    assert b"page/frame.c" in ffi.string(memory.m.bug)
     assert memory.free == before
 
 

@@ -1,6 +1,6 @@
 """Runs a scenario's paths against each other, again and again, in different orders.
 
-csrc/explore.c keeps the tree of schedules and chooses; here are the greenlets that the
+csrc/explore/explore.c keeps the tree of schedules and chooses; here are the greenlets that the
 paths run in, and the judge of what each run left behind.
 """
 

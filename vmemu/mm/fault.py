@@ -1,6 +1,6 @@
 """What a page fault means: the decisions; the C core does the work.
 
-Faults that a vma's record already decides never get here: ``page_fault`` in csrc/fault.c
+Faults that a vma's record already decides never get here: ``page_fault`` in csrc/mm/fault.c
 resolves them, unless the machine was made with ``fault_path="python"``.
 
 After ``do_page_fault`` (arch/i386/mm/fault.c) and ``handle_mm_fault`` (mm/memory.c),

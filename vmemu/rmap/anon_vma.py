@@ -1,4 +1,4 @@
-"""anon_vma, Andrea Arcangeli 2004: the lifecycle (csrc/rmap_anon_vma.c has the walk)."""
+"""anon_vma, Andrea Arcangeli 2004: the lifecycle (csrc/rmap/anon_vma.c has the walk)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""anonmm, Hugh Dickins 2004: the lifecycle (csrc/rmap_anonmm.c has the walk)."""
+"""anonmm, Hugh Dickins 2004: the lifecycle (csrc/rmap/anonmm.c has the walk)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,293 @@
+/* core/machine.c - boots a machine: lays out guest RAM, names things, keeps events. */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define HUGE_PAGE ((uint64_t)2 << 20)
+
+int (*py_fault_entry)(struct vmemu *, struct mm_struct *, uint32_t, int);
+int (*py_reclaim_entry)(struct vmemu *, int);
+int (*py_switch_entry)(struct vmemu *, int);
+int (*py_rmap_entry)(struct vmemu *, int, struct page *,
+		     struct vm_area_struct *, uint32_t);
+
+void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *,
+				    uint32_t, int),
+		       int (*reclaim)(struct vmemu *, int),
+		       int (*rmap)(struct vmemu *, int, struct page *,
+				   struct vm_area_struct *, uint32_t),
+		       int (*switch_to)(struct vmemu *, int))
+{
+	py_fault_entry = fault;
+	py_reclaim_entry = reclaim;
+	py_rmap_entry = rmap;
+	py_switch_entry = switch_to;
+}
+
+static const struct rmap_ops *const schemes[] = { &rmap_none, &rmap_anonmm,
+						  &rmap_anon_vma,
+						  &rmap_python };
+#define NR_SCHEMES ((int)(sizeof(schemes) / sizeof(*schemes)))
+
+static uint32_t mem_map_frames(uint32_t nr_frames)
+{
+	return (uint32_t)(((uint64_t)nr_frames * sizeof(struct page) +
+			   PAGE_SIZE - 1) >>
+			  PAGE_SHIFT);
+}
+
+uint32_t vmemu_boot_frames(uint64_t ram_bytes)
+{
+	return KERNEL_DATA_PFN + 1 +
+	       mem_map_frames((uint32_t)(ram_bytes >> PAGE_SHIFT));
+}
+
+/*
+ * swapper_pg_dir maps lowmem at PAGE_OFFSET with 4 MB supervisor pages; every
+ * page directory copies these entries.
+ */
+static void map_lowmem(struct vmemu *m)
+{
+	pgd_t *pgd = (pgd_t *)(m->ram + SWAPPER_PG_DIR_PFN * PAGE_SIZE);
+	uint64_t pa;
+
+	for (pa = 0; pa < m->ram_size; pa += PGDIR_SIZE)
+		pgd[pgd_index(PAGE_OFFSET + (kulong)pa)] =
+			(pgd_t)pa | _PAGE_PRESENT | _PAGE_RW | _PAGE_PSE |
+			_PAGE_ACCESSED | _PAGE_DIRTY;
+}
+
+static void zone_boot(struct vmemu *m, uint32_t reserved, uint32_t min_pages)
+{
+	struct zone *zone = &m->k->zone;
+	uint32_t pfn;
+
+	list_init(m, &zone->free_list);
+	list_init(m, &zone->active_list);
+	list_init(m, &zone->inactive_list);
+	zone->prev_priority = 12;
+	zone->pages_min = min_pages;
+	zone->pages_low = min_pages * 2;
+	zone->pages_high = min_pages * 3;
+	zone->present_pages = zone->free_pages = m->nr_frames - reserved;
+	for (pfn = 0; pfn < reserved; pfn++) {
+		m->mem_map[pfn].flags = PG_reserved;
+		m->mem_map[pfn]._count = 1;
+	}
+	for (; pfn < m->nr_frames; pfn++) {
+		m->mem_map[pfn].flags = PG_buddy;
+		list_add(m, &m->mem_map[pfn].lru, &zone->free_list);
+	}
+}
+
+/*
+ * Host memory for guest RAM: huge pages where the host has them, since an
+ * emulated TLB miss costs host TLB misses; and present from the start, or the
+ * host's faults would be taken for the guest's.  NULL when there is none.
+ */
+static uint8_t *ram_map(uint64_t size)
+{
+	uint8_t *map, *ram;
+
+	map = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED)
+		return NULL;
+	ram = map + (-(uintptr_t)map & (HUGE_PAGE - 1));
+	if (ram > map)
+		munmap(map, (size_t)(ram - map));
+	munmap(ram + size, (size_t)(map + HUGE_PAGE - ram));
+	madvise(ram, size, MADV_HUGEPAGE);
+	if (!madvise(ram, size, MADV_POPULATE_WRITE))
+		return ram;
+	if (errno == EINVAL) { /* before Linux 5.14 */
+		memset(ram, 0, size);
+		return ram;
+	}
+	munmap(ram, size);
+	return NULL;
+}
+
+struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
+			uint32_t cache_line, uint32_t min_free_pages,
+			uint32_t ring_size)
+{
+	struct vmemu *m = calloc(1, sizeof(*m));
+	uint32_t reserved = vmemu_boot_frames(ram_bytes);
+	int i;
+
+	if (!m)
+		return NULL;
+	for (i = 0; i < NR_SCHEMES; i++)
+		if (!strcmp(schemes[i]->name, rmap))
+			m->rmap = schemes[i];
+	if (!m->rmap)
+		goto fail;
+	m->ram = ram_map(ram_bytes);
+	if (!m->ram)
+		goto fail;
+	if (ring_size) {
+		m->ring = calloc(ring_size, sizeof(*m->ring));
+		if (!m->ring)
+			goto fail_ram;
+	}
+	m->stamps = calloc(ram_bytes / 64, sizeof(*m->stamps));
+	if (!m->stamps)
+		goto fail_ram;
+	m->ring_size = ring_size;
+	vmemu_stop_at(m, 0);
+	m->ram_size = ram_bytes;
+	m->nr_frames = (uint32_t)(ram_bytes >> PAGE_SHIFT);
+	m->page_cluster = 3;
+	m->held = &m->path;
+	m->clock_limit = m->next_timer = UINT64_MAX;
+	m->k = (struct kernel_data *)(m->ram + KERNEL_DATA_PFN * PAGE_SIZE);
+	m->mem_map =
+		(struct page *)(m->ram + (KERNEL_DATA_PFN + 1) * PAGE_SIZE);
+	for (i = 0; i < MAX_SWAPFILES; i++)
+		m->swap[i].fd = -1;
+	for (i = 0; i < NR_FILES; i++)
+		m->file_fd[i] = -1;
+	zone_boot(m, reserved, min_free_pages);
+	list_init(m, &m->k->mmlist);
+	list_init(m, &m->k->quarantine);
+	list_init(m, &m->k->swapper_space.i_mmap);
+	slab_boot(m, cache_line);
+	map_lowmem(m);
+	return m;
+
+fail_ram:
+	free(m->ring);
+	munmap(m->ram, ram_bytes);
+fail:
+	free(m);
+	return NULL;
+}
+
+void vmemu_close(struct vmemu *m)
+{
+	int i;
+
+	for (i = 0; i < MAX_SWAPFILES; i++) {
+		free(m->swap[i].map_frames);
+		m->swap[i].map_frames = NULL;
+		if (m->swap[i].fd >= 0)
+			close(m->swap[i].fd);
+		m->swap[i].fd = -1;
+	}
+	for (i = 0; i < NR_FILES; i++) {
+		if (m->file_fd[i] >= 0)
+			close(m->file_fd[i]);
+		m->file_fd[i] = -1;
+	}
+	/* Whoever still looks there must not end the process. */
+	if (mmap(m->ram, m->ram_size, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+		 0) == MAP_FAILED)
+		madvise(m->ram, m->ram_size, MADV_DONTNEED);
+	free(m->ring);
+	free(m->stamps);
+	m->ring = NULL;
+	m->stamps = NULL;
+	m->ring_size = 0;
+}
+
+void vmemu_free(struct vmemu *m)
+{
+	munmap(m->ram, m->ram_size);
+	free(m);
+}
+
+const char *vmemu_counter_name(int id)
+{
+#define VMEMU_NAME(name) #name,
+	static const char *const names[] = { VMEMU_COUNTERS(VMEMU_NAME) };
+#undef VMEMU_NAME
+	return id >= 0 && id < NR_COUNTERS ? names[id] : NULL;
+}
+
+const char *vmemu_event_name(int type)
+{
+	static const char *const names[NR_EVENTS] = {
+		"none",     "fault", "zero",    "cow",     "swapin", "swapread",
+		"swapout",  "unmap", "reclaim", "syscall", "switch", "fork",
+		"exec",     "exit",  "signal",  "mmap",    "munmap", "mremap",
+		"mprotect", "mark",  "oom"
+	};
+	return type >= 0 && type < NR_EVENTS ? names[type] : NULL;
+}
+
+const char *vmemu_cache_name(int id)
+{
+	static const char *const names[NR_CACHES] = {
+		"vm_area_struct", "mm_struct",       "anon_vma",   "anonmm",
+		"address_space",  "radix_tree_node", "python_rmap"
+	};
+	return id >= 0 && id < NR_CACHES ? names[id] : NULL;
+}
+
+const char *vmemu_rmap_name(int i)
+{
+	return i >= 0 && i < NR_SCHEMES ? schemes[i]->name : NULL;
+}
+
+void write_event(struct vmemu *m, int type, uint32_t a, uint32_t b, uint32_t c,
+		 uint32_t d)
+{
+	struct event e = {
+		.seq = m->ring_head,
+		.time = m->clock,
+		.pid = m->pid,
+		.type = (uint32_t)type,
+		.a = a,
+		.b = b,
+		.c = c,
+		.d = d,
+	};
+
+	if (m->ring_size)
+		m->ring[m->ring_head++ & (m->ring_size - 1)] = e;
+	if (m->stop_events >> type & 1 && !m->stop_event.type)
+		m->stop_event = e;
+}
+
+void vmemu_event(struct vmemu *m, int type, uint32_t a, uint32_t b, uint32_t c)
+{
+	event(m, type, a, b, c);
+}
+
+void vmemu_stop_at(struct vmemu *m, uint32_t types)
+{
+	m->stop_events = types;
+	m->stop_event.type = EV_none;
+	m->events_told = m->ring_size ? ~0u : types;
+}
+
+kptr vmemu_kaddr(struct vmemu *m, const void *p)
+{
+	return p ? kaddr(m, p) : 0;
+}
+
+void *vmemu_host(struct vmemu *m, kptr k)
+{
+	return k ? host(m, k) : NULL;
+}
+
+void vmemu_bug(struct vmemu *m, const char *file, int line, const char *format,
+	       ...)
+{
+	va_list args;
+	int n;
+
+	if (m->bug[0])
+		return;
+	n = snprintf(m->bug, sizeof(m->bug), "%s:%d: ", file, line);
+	va_start(args, format);
+	vsnprintf(m->bug + n, sizeof(m->bug) - (size_t)n, format, args);
+	va_end(args);
+}

@@ -1,0 +1,668 @@
+/*
+ * cpu/exits.c - looks at code before it is translated, and says where the
+ * engine has to stop.
+ *
+ * Three things Unicorn's translator does wrongly cannot be caught once it runs:
+ * - it has 512 temporaries for a block and does not give back those of some
+ *   instructions (x87 ones take two each); a block of 232 `fxch` makes it write
+ *   behind its table;
+ * - it takes an instruction coded with VEX for the older one it extends, and
+ *   computes something else.  A CPU without AVX has #UD there;
+ * - it aborts the process at a bit test of a register with `lock`, which is #UD.
+ * A block ends where the engine is told to stop, an `exit`.  So when code is
+ * first fetched from a frame, all its bytes are looked at: exits are set so that
+ * no straight run of instructions, wherever it is entered, takes too many
+ * temporaries, and wherever an instruction may begin that is to be refused.
+ * An exit in the middle of an instruction is never met.
+ *
+ * A page that is written after code was fetched from it cannot be looked at
+ * each time.  There an exit stands at every byte of a short stretch, over which
+ * no instruction can step, again and again.
+ */
+#include "cpu/cpu.h"
+
+#include <stdlib.h>
+
+enum {
+	/* In one page; a block may reach into a second, and one exit may be away:
+	 * three times this, and what a block has of its own, must be below 512. */
+	TEMPORARIES = 140,
+	INSN_MAX = 15,    /* bytes */
+	WALL_EVERY = 120, /* bytes; an x87 instruction takes one for each */
+	PAGES_MAX =
+		256, /* and exits, 4096: Unicorn goes through all at each stop */
+	EXITS_MAX = 4096,
+};
+
+struct exit_page {
+	kulong page;
+	uint32_t bits[PAGE_SIZE / 32];
+};
+
+struct cpu_exits {
+	struct exit_page *pages;
+	uint32_t nr_pages, room;
+	uint64_t *list; /* what the engine was told */
+	uint32_t nr_list, list_room;
+	kulong away; /* one exit, on the list, the engine does not know; or 0 */
+	kulong absent; /* a page with exits that is not there any more; or 0 */
+};
+
+/* ---- decoding ------------------------------------------------------------- */
+
+struct shape {
+	int length; /* bytes; 0 = not known */
+	int takes;  /* temporaries not given back */
+	bool ends;  /* ends its block */
+};
+
+static bool is_prefix(uint8_t byte)
+{
+	switch (byte) {
+	case 0x26:
+	case 0x2e:
+	case 0x36:
+	case 0x3e:
+	case 0x64:
+	case 0x65:
+	case 0x66:
+	case 0x67:
+	case 0xf0:
+	case 0xf2:
+	case 0xf3:
+		return true;
+	}
+	return false;
+}
+
+/* Bytes of a modrm operand, the modrm byte included. */
+static int modrm_length(const uint8_t *p, bool address16)
+{
+	int mod = *p >> 6, rm = *p & 7;
+
+	if (mod == 3)
+		return 1;
+	if (address16)
+		return mod == 1 ? 2 : mod == 2 || rm == 6 ? 3 : 1;
+	if (rm == 4)
+		return mod == 1 ? 3 : mod == 2 || (p[1] & 7) == 5 ? 6 : 2;
+	return mod == 1 ? 2 : mod == 2 || rm == 5 ? 5 : 1;
+}
+
+static int two_byte_shape(const uint8_t *p, bool operand16, bool repeated,
+			  bool address16, struct shape *shape)
+{
+	uint8_t op = *p;
+	int modrm;
+
+	if (op == 0x38 || op == 0x3a) {
+		shape->takes = 1;
+		return 2 + modrm_length(p + 2, address16) + (op == 0x3a);
+	}
+	if (op == 0x0f)
+		return 0;
+	if (op >= 0x80 && op <= 0x8f) {
+		shape->ends = true;
+		return 1 + (operand16 ? 2 : 4);
+	}
+	if ((op >= 0x05 && op <= 0x0b) || (op >= 0x30 && op <= 0x37) ||
+	    op == 0x77 || (op >= 0xa0 && op <= 0xa2) ||
+	    (op >= 0xa8 && op <= 0xaa) || (op >= 0xc8 && op <= 0xcf)) {
+		shape->takes = op < 0x38;
+		return 1;
+	}
+	modrm = modrm_length(p + 1, address16);
+	if (op < 0x04 || (op >= 0x20 && op <= 0x23))
+		shape->takes = 1;
+	if (op == 0x78) {
+		shape->takes = 2;
+		return 1 + modrm + (operand16 || repeated ? 2 : 0);
+	}
+	if ((op >= 0x70 && op <= 0x73) || op == 0xc2 ||
+	    (op >= 0xc4 && op <= 0xc6)) {
+		shape->takes = 1;
+		return 2 + modrm;
+	}
+	return 1 + modrm + (op == 0xa4 || op == 0xac || op == 0xba);
+}
+
+static int one_byte_shape(const uint8_t *p, bool operand16, bool address16,
+			  struct shape *shape)
+{
+	int word = operand16 ? 2 : 4;
+	uint8_t op = *p, reg = p[1] >> 3 & 7;
+	int modrm = modrm_length(p + 1, address16);
+
+	if (op < 0x40)
+		return (op & 7) < 4  ? 1 + modrm :
+		       (op & 7) == 4 ? 2 :
+		       (op & 7) == 5 ? 1 + word :
+				       1;
+	if (op < 0x62 || (op >= 0x90 && op <= 0x99))
+		return 1;
+	if ((op >= 0x70 && op <= 0x7f) || (op >= 0xe0 && op <= 0xe3) ||
+	    op == 0xeb || op == 0xcd) {
+		shape->ends = true;
+		return 2;
+	}
+	switch (op) {
+	case 0x68:
+	case 0xa9:
+		return 1 + word;
+	case 0x6a:
+	case 0xa8:
+		return 2;
+	case 0xd4: /* aam, aad, in, out */
+	case 0xd5:
+	case 0xe4:
+	case 0xe5:
+	case 0xe6:
+	case 0xe7:
+		shape->takes = 1;
+		return 2;
+	case 0x6c:
+	case 0x6d:
+	case 0x6e:
+	case 0x6f:
+	case 0xce:
+	case 0xec:
+	case 0xed:
+	case 0xee:
+	case 0xef:
+		shape->takes = 1;
+		return 1;
+	case 0x69:
+	case 0x81:
+	case 0xc7:
+		return 1 + modrm + word;
+	case 0x6b:
+	case 0x80:
+	case 0x82:
+	case 0x83:
+	case 0xc0:
+	case 0xc1:
+	case 0xc6:
+		return 2 + modrm;
+	case 0x9a: /* far call, jump */
+	case 0xea:
+		shape->ends = true;
+		return 3 + word;
+	case 0xe8:
+	case 0xe9:
+		shape->ends = true;
+		return 1 + word;
+	case 0xc2: /* returns */
+	case 0xca:
+		shape->ends = true;
+		return 3;
+	case 0xc3:
+	case 0xcb:
+	case 0xcc:
+	case 0xcf:
+		shape->ends = true;
+		return 1;
+	case 0xc8: /* enter */
+		shape->takes = 1;
+		return 4;
+	case 0xa0:
+	case 0xa1:
+	case 0xa2:
+	case 0xa3:
+		return 1 + (address16 ? 2 : 4);
+	case 0x8e:
+		shape->takes = 1;
+		return 1 + modrm;
+	case 0xf6:
+		return 1 + modrm + (reg < 2);
+	case 0xf7:
+		return 1 + modrm + (reg < 2 ? word : 0);
+	case 0xff:
+		shape->ends = reg >= 2 && reg <= 5;
+		return 1 + modrm;
+	case 0x62:
+	case 0x63:
+	case 0xc4:
+	case 0xc5:
+	case 0xfe:
+		return 1 + modrm;
+	}
+	if (op >= 0xd8 && op <= 0xdf) {
+		shape->takes = p[1] >= 0xc0 ? 2 : 1;
+		return 1 + modrm;
+	}
+	if ((op >= 0x84 && op <= 0x8f) || (op >= 0xd0 && op <= 0xd3))
+		return 1 + modrm;
+	if (op >= 0xb0 && op <= 0xbf)
+		return op < 0xb8 ? 2 : 1 + word;
+	return 1;
+}
+
+/* p has INSN_MAX + 1 bytes at least, whatever they are. */
+static struct shape insn_shape(const uint8_t *p)
+{
+	bool operand16 = false, address16 = false, repeated = false;
+	struct shape shape = { 0 };
+	int prefixes = 0, length;
+
+	for (; is_prefix(*p); p++) {
+		operand16 |= *p == 0x66;
+		address16 |= *p == 0x67;
+		repeated |= *p == 0xf2;
+		if (++prefixes == INSN_MAX - 1)
+			return shape;
+	}
+	if (*p == 0x0f) {
+		length = two_byte_shape(p + 1, operand16, repeated, address16,
+					&shape);
+		length += length > 0;
+	} else {
+		length = one_byte_shape(p, operand16, address16, &shape);
+	}
+	if (length && prefixes + length <= INSN_MAX)
+		shape.length = prefixes + length;
+	return shape;
+}
+
+/*
+ * Is the instruction, behind its prefixes, coded with VEX, in a way that Unicorn
+ * does not refuse itself?  Else it is les or lds, which have an operand in
+ * memory, or of 256 bits.
+ */
+static bool is_vex(const uint8_t *p)
+{
+	int prefixes = 0;
+
+	while (is_prefix(*p) && ++prefixes < INSN_MAX - 2)
+		p++;
+	if (*p == 0xc5)
+		return (p[1] & 0xc4) == 0xc0;
+	return *p == 0xc4 && p[1] >= 0xc0 && (p[1] & 0x1f) - 1u < 3 &&
+	       !(p[2] & 4);
+}
+
+/*
+ * Is it bt, bts, btr or btc of a register, with `lock`?  What comes from `end` on
+ * is not known, and may be the rest of one.
+ */
+static bool is_locked_bit_test(const uint8_t *p, const uint8_t *end)
+{
+	bool locked = false;
+
+	for (; p < end && is_prefix(*p); p++)
+		locked |= *p == 0xf0;
+	if (p == end)
+		return true;
+	if (!locked || *p++ != 0x0f)
+		return false;
+	if (p == end)
+		return true;
+	if (*p != 0xba && (*p & 0xe7) != 0xa3)
+		return false;
+	return p + 1 == end || p[1] >= (*p == 0xba ? 0xe0 : 0xc0);
+}
+
+/*
+ * Does an instruction begin here, as far as those before it tell?  Decoded from
+ * anywhere, code falls into step soon; what stands within an instruction is met
+ * from few places.  The exits should be few, since Unicorn goes through all of
+ * them each time it starts.
+ */
+static bool begins_insn(const uint8_t *code, int at)
+{
+	enum { BEFORE = 48, TRIES = 16 };
+	int i, where, met = 0;
+
+	if (at < BEFORE)
+		return true;
+	for (i = 0; i < TRIES; i++) {
+		for (where = at - BEFORE + i; where < at;) {
+			int length = insn_shape(code + where).length;
+
+			where += length ? length : 1;
+		}
+		met += where == at;
+	}
+	return met >= TRIES / 3;
+}
+
+/* ---- where to stop --------------------------------------------------------- */
+
+static void set_exit(uint32_t *bits, uint32_t at)
+{
+	bits[at / 32] |= 1u << at % 32;
+}
+
+static bool has_exit(const uint32_t *bits, uint32_t at)
+{
+	return bits[at / 32] >> at % 32 & 1;
+}
+
+/* More than what all instructions that could begin anywhere here take. */
+static uint32_t most_taken(const uint8_t *code, uint32_t *vex)
+{
+	uint32_t i, n = 0;
+
+	*vex = 0;
+	for (i = 0; i < PAGE_SIZE; i++) {
+		uint8_t byte = code[i], next = code[i + 1];
+
+		if (byte >= 0xd8 && byte <= 0xdf)
+			n += 2;
+		else if (byte == 0x0f)
+			n += next == 0x78 ? 2 : 1;
+		else if (byte == 0xd4 || byte == 0xd5 || byte == 0xc8 ||
+			 byte == 0xce || byte == 0x8e ||
+			 (byte & 0xf4) == 0xe4 || (byte & 0xfc) == 0x6c)
+			n++;
+		else if ((byte & 0xfe) == 0xc4 && next >= 0xc0)
+			*vex += 1;
+	}
+	return n;
+}
+
+/*
+ * From the end backwards: what is taken by a block that begins here, or comes
+ * here.  Where it would be too much for the instruction before, an exit is set.
+ */
+static void bound_runs(const uint8_t *code, uint32_t *bits)
+{
+	uint16_t taken[PAGE_SIZE + INSN_MAX + 1] = { 0 };
+	int at, to, last;
+
+	for (at = PAGE_SIZE - 1; at >= 0; at--) {
+		struct shape shape = insn_shape(code + at);
+		int most = 0;
+
+		/* One that is not known may have any length. */
+		to = at + (shape.length ? shape.length : 1);
+		last = at + (shape.length ? shape.length : INSN_MAX);
+		for (; !shape.ends && to <= last; to++) {
+			if (shape.takes + taken[to] > TEMPORARIES) {
+				set_exit(bits, (uint32_t)to);
+				taken[to] = 0;
+			}
+			if (taken[to] > most)
+				most = taken[to];
+		}
+		taken[at] = (uint16_t)(shape.takes + most);
+		if (has_exit(bits, (uint32_t)at))
+			taken[at] = 0;
+	}
+}
+
+/* Where in these bytes, a page, the engine has to stop; false: nowhere. */
+static bool find_exits(const uint8_t *page, uint32_t *bits)
+{
+	uint8_t code[PAGE_SIZE + INSN_MAX + 1] = { 0 };
+	uint32_t vex, at;
+	bool dense;
+
+	memcpy(code, page, PAGE_SIZE);
+	dense = most_taken(code, &vex) > TEMPORARIES;
+	/* The page behind may go on with what begins here. */
+	memset(code + PAGE_SIZE, 0xc1, sizeof(code) - PAGE_SIZE);
+	if ((code[PAGE_SIZE - 1] & 0xfe) == 0xc4)
+		vex++;
+	memset(bits, 0, PAGE_SIZE / 8);
+	for (at = 0; vex && at < PAGE_SIZE; at++)
+		if (is_vex(code + at) && begins_insn(code, (int)at))
+			set_exit(bits, at);
+	for (at = 0; at < PAGE_SIZE; at++)
+		if (is_prefix(code[at]) &&
+		    is_locked_bit_test(code + at, code + PAGE_SIZE))
+			set_exit(bits, at);
+	if (dense)
+		bound_runs(code, bits);
+	for (at = 0; at < PAGE_SIZE / 32; at++)
+		if (bits[at])
+			return true;
+	return false;
+}
+
+static void build_walls(uint32_t *bits)
+{
+	uint32_t at, i;
+
+	for (at = 1; at + INSN_MAX <= PAGE_SIZE; at += WALL_EVERY)
+		for (i = 0; i < INSN_MAX; i++)
+			set_exit(bits, at + i);
+}
+
+/* ---- what the engine knows of it -------------------------------------------- */
+
+static struct exit_page *exits_of(struct cpu_exits *exits, kulong page)
+{
+	uint32_t i;
+
+	for (i = 0; i < exits->nr_pages; i++)
+		if (exits->pages[i].page == page)
+			return &exits->pages[i];
+	return NULL;
+}
+
+/*
+ * Never inside a hook: when the engine stops it goes through its exits, may call
+ * the hook for each, and does not survive that they are replaced meanwhile.
+ */
+void cpu_tell_exits(struct vmemu *m)
+{
+	struct cpu_exits *exits = m->cpu->exits;
+	size_t n = exits->nr_list - (exits->away != 0);
+
+	m->cpu->exits_untold = false;
+	/* The one that is away stands last. */
+	m->cpu->uc.ctl(m->uc, CTL_EXITS, exits->list, (size_t)n);
+}
+
+static bool grow(void *array, uint32_t used, uint32_t *room, size_t size)
+{
+	void *bigger, **at = array;
+
+	if (used < *room)
+		return true;
+	bigger = realloc(*at, (size_t)(*room ? *room * 2 : 16) * size);
+	if (!bigger)
+		return false;
+	*at = bigger;
+	*room = *room ? *room * 2 : 16;
+	return true;
+}
+
+/* These bytes of the page too, whatever was there before; false: no room. */
+static bool add_exits(struct vmemu *m, kulong page, const uint32_t *bits)
+{
+	struct cpu_exits *exits = m->cpu->exits;
+	struct exit_page *entry = exits_of(exits, page);
+	uint32_t before = exits->nr_list;
+	uint32_t at, last;
+
+	if (!entry) {
+		if (exits->nr_pages == PAGES_MAX ||
+		    !grow(&exits->pages, exits->nr_pages, &exits->room,
+			  sizeof(*entry)))
+			return false;
+		entry = &exits->pages[exits->nr_pages++];
+		memset(entry, 0, sizeof(*entry));
+		entry->page = page;
+	}
+	for (at = 0; at < PAGE_SIZE; at++) {
+		if (!has_exit(bits, at) || has_exit(entry->bits, at))
+			continue;
+		if (exits->nr_list == EXITS_MAX ||
+		    !grow(&exits->list, exits->nr_list, &exits->list_room,
+			  sizeof(*exits->list)))
+			return false;
+		set_exit(entry->bits, at);
+		/* Not behind the one that is away. */
+		last = exits->nr_list++;
+		if (exits->away) {
+			exits->list[last] = exits->list[last - 1];
+			last--;
+		}
+		exits->list[last] = page + at;
+	}
+	if (exits->nr_list != before)
+		m->cpu->exits_untold = true;
+	return true;
+}
+
+bool cpu_look_at_code(struct vmemu *m, kulong address, struct page *page)
+{
+	uint32_t bits[PAGE_SIZE / 32];
+
+	if (!page_executed(page)) {
+		page->flags &= ~(kulong)(PG_exits | PG_rewritten);
+		if (!find_exits(page_address(m, page), bits))
+			return true;
+		page->flags |= PG_exits;
+	} else if (!(page->flags & PG_exits)) {
+		return true;
+	} else {
+		find_exits(page_address(m, page), bits);
+	}
+	if (page->flags & PG_rewritten)
+		build_walls(bits);
+	return add_exits(m, address & PAGE_MASK, bits);
+}
+
+bool cpu_code_may_change(struct vmemu *m, kulong address, struct page *page)
+{
+	uint32_t bits[PAGE_SIZE / 32] = { 0 };
+
+	page->flags |= PG_exits | PG_rewritten;
+	build_walls(bits);
+	return add_exits(m, address & PAGE_MASK, bits);
+}
+
+/* Too many pages: all blocks go, and with them what was known of their code. */
+void cpu_forget_exits(struct vmemu *m)
+{
+	struct cpu_exits *exits = m->cpu->exits;
+
+	m->cpu->exits_full = false;
+	exits->nr_pages = 0;
+	exits->nr_list = 0;
+	exits->away = exits->absent = 0;
+	cpu_tell_exits(m);
+	m->cpu->uc.ctl(m->uc, CTL_TB_FLUSH);
+	m->tlb_stale = 1;
+}
+
+/*
+ * When the engine has stopped it looks up the byte before each exit, as if it
+ * fetched from there.  That is no fault if the page is not there; and if it was
+ * one, it comes again once these exits are gone.
+ */
+bool cpu_exit_absent(struct vmemu *m, kulong page)
+{
+	struct cpu_exits *exits = m->cpu->exits;
+	const struct exit_page *behind;
+
+	if (!exits->nr_pages)
+		return false;
+	if (m->cpu->trap)
+		return true;
+	behind = exits_of(exits, page + PAGE_SIZE);
+	if (!exits_of(exits, page) && !(behind && has_exit(behind->bits, 0)))
+		return false;
+	exits->absent = page;
+	return true;
+}
+
+static bool drop_absent_exits(struct vmemu *m)
+{
+	struct cpu_exits *exits = m->cpu->exits;
+	kulong page = exits->absent;
+	struct exit_page *entry;
+	uint32_t i, n = 0;
+
+	if (!page)
+		return false;
+	for (i = 0; i < exits->nr_list; i++)
+		if (exits->list[i] - page > PAGE_SIZE)
+			exits->list[n++] = exits->list[i];
+	exits->nr_list = n;
+	if (exits->away - page <= PAGE_SIZE)
+		exits->away = 0;
+	entry = exits_of(exits, page + PAGE_SIZE);
+	if (entry)
+		entry->bits[0] &= ~1u;
+	entry = exits_of(exits, page);
+	if (entry)
+		*entry = exits->pages[--exits->nr_pages];
+	exits->absent = 0;
+	cpu_tell_exits(m);
+	return true;
+}
+
+/*
+ * Unicorn does not get past an exit that it starts at.  So that one is taken
+ * away, until it is another's turn; then the block that begins here can be
+ * translated.  What comes here meanwhile is bounded by the exits on both sides.
+ */
+static void send_away(struct vmemu *m, kulong eip)
+{
+	struct cpu_exits *exits = m->cpu->exits;
+	uint32_t i, last = exits->nr_list - 1;
+
+	for (i = 0; i < last && exits->list[i] != eip; i++)
+		;
+	exits->list[i] = exits->list[last];
+	exits->list[last] = eip;
+	exits->away = eip;
+	cpu_tell_exits(m);
+}
+
+static enum cpu_exit at_exit(struct vmemu *m)
+{
+	struct cpu_exits *exits = m->cpu->exits;
+	uint8_t code[INSN_MAX + 1] = { 0 };
+	const struct exit_page *entry;
+	kulong eip;
+	int i;
+
+	cpu_store_regs(m);
+	eip = m->regs.eip;
+	entry = exits_of(exits, eip & PAGE_MASK);
+	if (!entry || !has_exit(entry->bits, eip & ~PAGE_MASK))
+		return EXIT_NONE;
+	for (i = 0; i < INSN_MAX; i++)
+		code[i] = (uint8_t)cpu_user_byte(m, eip + (kulong)i);
+	if (is_vex(code) || is_locked_bit_test(code, code + INSN_MAX))
+		return EXIT_REFUSED;
+	send_away(m, eip);
+	return EXIT_PASSED;
+}
+
+/* Why has the engine stopped, if no hook made it stop? */
+enum cpu_exit cpu_stopped(struct vmemu *m, int err)
+{
+	enum cpu_exit met = EXIT_NONE;
+
+	if (m->cpu->trap || m->cpu->stop) {
+		m->cpu->exits->absent = 0;
+		return EXIT_NONE;
+	}
+	if (err == UC_ERR_OK || m->cpu->exits->absent)
+		met = at_exit(m);
+	if (drop_absent_exits(m) && met == EXIT_NONE)
+		met = EXIT_PASSED;
+	return met;
+}
+
+bool cpu_exits_init(struct vmemu *m)
+{
+	m->cpu->exits = calloc(1, sizeof(*m->cpu->exits));
+	return m->cpu->exits;
+}
+
+void cpu_exits_free(struct vmemu *m)
+{
+	struct cpu_exits *exits = m->cpu->exits;
+
+	if (!exits)
+		return;
+	free(exits->pages);
+	free(exits->list);
+	free(exits);
+}

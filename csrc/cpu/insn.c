@@ -1,0 +1,373 @@
+/*
+ * cpu/insn.c - what exactly did the faulting instruction touch?
+ *
+ * Unicorn's hook is told the page only, and calls the first half of a
+ * read-modify-write a read.  The kernel wants what the hardware says: cr2 to
+ * the byte (si_addr, stack growth) and one write fault.  So the instruction is
+ * decoded as far as its memory operands.  Whatever is computed must lie in the
+ * page that faulted, or it is not believed.
+ */
+#include "cpu/cpu.h"
+
+struct insn {
+	uint32_t at; /* the next byte */
+	uint8_t opcode;
+	bool two_byte;
+	bool operand16, address16;
+	uint32_t segment; /* base of the segment of an overridden operand */
+	bool memory;      /* a modrm or moffs operand: */
+	uint32_t operand;
+	uint8_t reg; /* the modrm field */
+};
+
+static int next_byte(struct vmemu *m, struct insn *insn)
+{
+	int byte = cpu_user_byte(m, insn->at++);
+
+	return byte < 0 ? 0 : byte; /* it was fetched, so it is there */
+}
+
+static uint32_t next_number(struct vmemu *m, struct insn *insn, int bytes)
+{
+	uint32_t number = 0;
+	int i;
+
+	for (i = 0; i < bytes; i++)
+		number |= (uint32_t)next_byte(m, insn) << 8 * i;
+	return number;
+}
+
+/* A general register by its number in instructions. */
+static uint32_t general(struct vmemu *m, int number)
+{
+	const struct cpu_regs *regs = &m->regs;
+	const uint32_t values[] = {
+		regs->eax, regs->ecx, regs->edx, regs->ebx,
+		regs->esp, regs->ebp, regs->esi, regs->edi
+	};
+
+	return values[number & 7];
+}
+
+static bool prefix(struct vmemu *m, struct insn *insn, int byte)
+{
+	switch (byte) {
+	case 0x64:
+		insn->segment = cpu_segment_base(m, REG_FS);
+		return true;
+	case 0x65:
+		insn->segment = cpu_segment_base(m, REG_GS);
+		return true;
+	case 0x66:
+		insn->operand16 = true;
+		return true;
+	case 0x67:
+		insn->address16 = true;
+		return true;
+	case 0x26:
+	case 0x2e:
+	case 0x36:
+	case 0x3e: /* flat segments */
+	case 0xf0:
+	case 0xf2:
+	case 0xf3:
+		return true;
+	}
+	return false;
+}
+
+static bool has_modrm(const struct insn *insn)
+{
+	uint8_t op = insn->opcode;
+
+	if (insn->two_byte)
+		return !((op >= 0x05 && op <= 0x0b) ||
+			 (op >= 0x30 && op <= 0x37) || op == 0x77 ||
+			 (op >= 0x80 && op <= 0x8f) ||
+			 (op >= 0xa0 && op <= 0xa2) ||
+			 (op >= 0xa8 && op <= 0xaa) ||
+			 (op >= 0xc8 && op <= 0xcf));
+	if (op < 0x40)
+		return (op & 7) < 4;
+	return op == 0x62 || op == 0x63 || op == 0x69 || op == 0x6b ||
+	       (op & 0xf0) == 0x80 || op == 0xc0 || op == 0xc1 ||
+	       (op >= 0xc4 && op <= 0xc7) || (op >= 0xd0 && op <= 0xd3) ||
+	       op >= 0xfe || (op & 0xf8) == 0xd8 || op == 0xf6 || op == 0xf7;
+}
+
+static uint32_t modrm16(struct vmemu *m, struct insn *insn, int mod, int rm)
+{
+	static const uint8_t base[] = { 3, 3, 5, 5, 6, 7, 5, 3 };
+	static const uint8_t index[] = { 6, 7, 6, 7 };
+	uint32_t address = 0;
+
+	if (mod || rm != 6)
+		address = general(m, base[rm]);
+	if (rm < 4)
+		address += general(m, index[rm]);
+	if (mod == 1)
+		address += (uint32_t)(int8_t)next_byte(m, insn);
+	else if (mod == 2 || rm == 6)
+		address += next_number(m, insn, 2);
+	return address & 0xffff;
+}
+
+static uint32_t modrm32(struct vmemu *m, struct insn *insn, int mod, int rm)
+{
+	uint32_t address = 0;
+	bool absolute = !mod && rm == 5;
+
+	if (rm == 4) {
+		int sib = next_byte(m, insn);
+
+		if ((sib >> 3 & 7) != 4)
+			address = general(m, sib >> 3) << (sib >> 6);
+		rm = sib & 7;
+		absolute = !mod && rm == 5;
+	}
+	if (!absolute)
+		address += general(m, rm);
+	if (mod == 1)
+		address += (uint32_t)(int8_t)next_byte(m, insn);
+	else if (mod == 2 || absolute)
+		address += next_number(m, insn, 4);
+	return address;
+}
+
+static void decode(struct vmemu *m, struct insn *insn)
+{
+	int byte, mod, count = 0;
+
+	while (prefix(m, insn, byte = next_byte(m, insn)) && ++count < 15)
+		;
+	if (byte == 0x0f) {
+		insn->two_byte = true;
+		byte = next_byte(m, insn);
+		if (byte == 0x38 || byte == 0x3a)
+			next_byte(m, insn);
+	}
+	insn->opcode = (uint8_t)byte;
+	if (!insn->two_byte && byte >= 0xa0 && byte <= 0xa3) {
+		insn->memory = true;
+		insn->operand = next_number(m, insn, insn->address16 ? 2 : 4);
+	} else if (has_modrm(insn)) {
+		byte = next_byte(m, insn);
+		mod = byte >> 6;
+		insn->reg = byte >> 3 & 7;
+		if (mod == 3)
+			return;
+		insn->memory = true;
+		insn->operand = insn->address16 ?
+					modrm16(m, insn, mod, byte & 7) :
+					modrm32(m, insn, mod, byte & 7);
+	}
+	insn->operand += insn->segment;
+	/* bt, bts, btr, btc reach beyond their operand */
+	if (insn->two_byte && insn->memory && (insn->opcode & 0xe7) == 0xa3) {
+		int32_t bit = (int32_t)general(m, insn->reg);
+
+		insn->operand += insn->operand16 ?
+					 (uint32_t)((int16_t)bit >> 4) * 2 :
+					 (uint32_t)(bit >> 5) * 4;
+	}
+}
+
+/* Does it write the memory operand it reads? */
+static bool read_modify_write(const struct insn *insn)
+{
+	uint8_t op = insn->opcode;
+
+	if (!insn->memory)
+		return false;
+	if (insn->two_byte)
+		switch (op) {
+		case 0xa4: /* shld, shrd */
+		case 0xa5:
+		case 0xac:
+		case 0xad:
+		case 0xab: /* bts, btr, btc */
+		case 0xb3:
+		case 0xbb:
+		case 0xb0: /* cmpxchg, xadd, cmpxchg8b */
+		case 0xb1:
+		case 0xc0:
+		case 0xc1:
+			return true;
+		case 0xba:
+			return insn->reg > 4;
+		case 0xc7:
+			return insn->reg == 1;
+		default:
+			return false;
+		}
+	if (op < 0x38)
+		return (op & 7) < 2; /* add or adc sbb and sub xor */
+	switch (op) {
+	case 0x80:
+	case 0x81:
+	case 0x82:
+	case 0x83:
+		return insn->reg != 7; /* cmp */
+	case 0x86:                     /* xchg */
+	case 0x87:
+	case 0xc0: /* shifts */
+	case 0xc1:
+	case 0xd0:
+	case 0xd1:
+	case 0xd2:
+	case 0xd3:
+		return true;
+	case 0xf6: /* not, neg */
+	case 0xf7:
+		return insn->reg == 2 || insn->reg == 3;
+	case 0xfe: /* inc, dec */
+	case 0xff:
+		return insn->reg < 2;
+	}
+	return false;
+}
+
+/* The operand in the faulting page, if this can be it. */
+static bool in_page(uint32_t operand, uint32_t page, uint32_t *address)
+{
+	if ((operand & PAGE_MASK) == page)
+		*address = operand;
+	else if (page - operand >= 512) /* fxsave is the longest */
+		return false;
+	else
+		*address = page; /* it starts in the page before */
+	return true;
+}
+
+/* Operands no modrm byte names: strings, then the stack. */
+static uint32_t implied(struct vmemu *m, const struct insn *insn, uint32_t page,
+			uint32_t access)
+{
+	const struct cpu_regs *regs = &m->regs;
+	uint32_t word = insn->operand16 ? 2 : 4;
+	uint32_t address;
+
+	if (!insn->two_byte)
+		switch (insn->opcode) {
+		case 0xa4: /* movs, cmps, lods, outs */
+		case 0xa5:
+		case 0xa6:
+		case 0xa7:
+		case 0xac:
+		case 0xad:
+		case 0x6e:
+		case 0x6f:
+			if (access == ACCESS_READ &&
+			    in_page(regs->esi + insn->segment, page, &address))
+				return address;
+			/* fallthrough */
+		case 0xaa: /* stos, scas, ins */
+		case 0xab:
+		case 0xae:
+		case 0xaf:
+		case 0x6c:
+		case 0x6d:
+			return in_page(regs->edi, page, &address) ? address :
+								    page;
+		case 0xd7: /* xlat */
+			address = regs->ebx + (regs->eax & 0xff);
+			if (in_page(address + insn->segment, page, &address))
+				return address;
+			break;
+		case 0xc9: /* leave */
+			return in_page(regs->ebp, page, &address) ? address :
+								    page;
+		}
+	if (access == ACCESS_READ)
+		return in_page(regs->esp, page, &address) ? address : page;
+	if (in_page(regs->esp - word, page, &address))
+		return address;
+	/* pusha, enter: they have come down into this page */
+	return page + PAGE_SIZE - word;
+}
+
+uint32_t cpu_fault_address(struct vmemu *m, uint32_t page, uint32_t *access)
+{
+	struct insn insn = { .at = m->regs.eip };
+	uint32_t address;
+	bool pushes;
+
+	if (*access == ACCESS_FETCH)
+		return (m->regs.eip & PAGE_MASK) == page ? m->regs.eip : page;
+	decode(m, &insn);
+	/* call and push read their operand and write the stack */
+	pushes = !insn.two_byte && insn.opcode == 0xff &&
+		 *access == ACCESS_WRITE && insn.reg >= 2;
+	if (insn.memory && !pushes && in_page(insn.operand, page, &address)) {
+		if (read_modify_write(&insn))
+			*access = ACCESS_WRITE;
+		return address;
+	}
+	return implied(m, &insn, page, *access);
+}
+
+/* May an operand of up to so many bytes reach into the page? */
+static bool reaches(uint32_t operand, uint32_t bytes, uint32_t page)
+{
+	return operand - page < PAGE_SIZE || page - operand < bytes;
+}
+
+/* Does it make the CPU read a descriptor, other than by a trap? */
+static bool loads_segment(const struct insn *insn, bool *pops)
+{
+	*pops = false;
+	if (insn->two_byte)
+		switch (insn->opcode) {
+		case 0x00: /* verr, verw; the others are ring 0's */
+			return insn->reg == 4 || insn->reg == 5;
+		case 0x02: /* lar, lsl */
+		case 0x03:
+		case 0xb2: /* lss, lfs, lgs */
+		case 0xb4:
+		case 0xb5:
+			return true;
+		case 0xa1: /* pop fs, gs */
+		case 0xa9:
+			*pops = true;
+			return true;
+		default:
+			return false;
+		}
+	switch (insn->opcode) {
+	case 0x8e: /* mov to a segment register */
+	case 0x9a: /* far call, jump */
+	case 0xea:
+	case 0xc4: /* les, lds */
+	case 0xc5:
+		return true;
+	case 0xff: /* far call, jump */
+		return insn->memory && (insn->reg == 3 || insn->reg == 5);
+	case 0x07: /* pop es, ss, ds */
+	case 0x17:
+	case 0x1f:
+	case 0xca: /* far return, iret */
+	case 0xcb:
+	case 0xcf:
+		*pops = true;
+		return true;
+	}
+	return false;
+}
+
+/*
+ * User code has no business in the GDT's page, but what it does to segments
+ * makes the CPU read it.  Operands come first: if one may be there, this is it.
+ */
+bool cpu_reads_descriptor(struct vmemu *m, uint32_t page)
+{
+	enum { FAR_POINTER = 6, FAR_FRAME = 20 };
+	struct insn insn = { .at = m->regs.eip };
+	bool pops;
+
+	decode(m, &insn);
+	if (!loads_segment(&insn, &pops))
+		return false;
+	if (pops)
+		return !reaches(m->regs.esp, FAR_FRAME, page);
+	return !insn.memory || !reaches(insn.operand, FAR_POINTER, page);
+}

@@ -1,0 +1,303 @@
+/*
+ * cpu/run.c - runs guest code in Unicorn until something needs the kernel.
+ *
+ * Faults the TLB-fill hook may not resolve (FAULT_OUTSIDE) are resolved here,
+ * between two runs of the engine, without going back to Python's scheduler.
+ */
+#include "cpu/cpu.h"
+
+const char *cpu_uc_function(int i)
+{
+#define UC_NAME(name, ...) "uc_" #name,
+	static const char *const names[] = { UC_FUNCTIONS(UC_NAME) };
+#undef UC_NAME
+	return i >= 0 && (size_t)i < sizeof(names) / sizeof(*names) ? names[i] :
+								      NULL;
+}
+
+/* ---- hooks -------------------------------------------------------------- */
+
+static void stop_engine(struct vmemu *m, enum cpu_trap trap)
+{
+	m->cpu->trap = trap;
+	m->cpu->uc.emu_stop(m->uc);
+}
+
+static void on_interrupt(void *uc, uint32_t vector, void *user)
+{
+	static const int eax = REG_EAX;
+	struct vmemu *m = user;
+	const uint32_t *result;
+	uint32_t number;
+
+	if (m->cpu->trap == TRAP_FORBIDDEN)
+		return;
+	if (vector == 0x80 && m->syscalls_in_c) {
+		m->cpu->uc.reg_read(uc, eax, &number);
+		result = syscall_in_c(m, number);
+		if (result) {
+			m->cpu->uc.reg_write(uc, eax, result);
+			return;
+		}
+	}
+	m->trap_vector = vector;
+	stop_engine(m, vector == 0x80 ? TRAP_SYSCALL : TRAP_EXCEPTION);
+}
+
+static void on_block(void *uc, uint64_t address, uint32_t size, void *user)
+{
+	struct vmemu *m = user;
+
+	(void)uc;
+	(void)address;
+	(void)size;
+	if (--m->cpu->blocks_left == 0)
+		stop_engine(m, TRAP_PREEMPT);
+}
+
+/*
+ * Guests see virtual time, and see it pass: they may wait for it in a loop.
+ * Nonzero = the instruction has been done.
+ */
+static int on_rdtsc(void *uc, void *user)
+{
+	static const int regs[] = { REG_EAX, REG_EDX };
+	struct vmemu *m = user;
+	uint32_t low, high;
+	void *values[] = { &low, &high };
+
+	m->clock += RDTSC_NS;
+	low = (uint32_t)m->clock;
+	high = (uint32_t)(m->clock >> 32);
+	m->cpu->uc.reg_write_batch(uc, regs, values, 2);
+	return 1;
+}
+
+static int on_rdtscp(void *uc, void *user)
+{
+	static const int ecx = REG_ECX;
+	struct vmemu *m = user;
+	uint32_t processor = 0;
+
+	m->cpu->uc.reg_write(uc, ecx, &processor);
+	return on_rdtsc(uc, user);
+}
+
+/*
+ * Instructions user code may not execute, but Unicorn hands to a hook instead
+ * of raising an exception.  The hook cannot leave the block: what it would
+ * still execute must not be taken for the guest's doing, so the registers are
+ * kept as they are now and everything until the engine stops is ignored.
+ */
+static void forbidden(struct vmemu *m, uint32_t vector)
+{
+	if (m->cpu->trap == TRAP_FORBIDDEN)
+		return;
+	m->trap_vector = vector;
+	cpu_store_regs(m);
+	stop_engine(m, TRAP_FORBIDDEN);
+}
+
+static uint32_t on_in(void *uc, uint32_t port, int size, void *user)
+{
+	(void)uc;
+	(void)port;
+	(void)size;
+	forbidden(user, 13);
+	return 0;
+}
+
+static void on_out(void *uc, uint32_t port, int size, uint32_t value,
+		   void *user)
+{
+	(void)uc;
+	(void)port;
+	(void)size;
+	(void)value;
+	forbidden(user, 13);
+}
+
+static void on_sysenter(void *uc, void *user)
+{
+	(void)uc;
+	forbidden(user, 6);
+}
+
+int cpu_hooks(struct vmemu *m)
+{
+	struct cpu_state *cpu = m->cpu;
+	const struct {
+		int insn;
+		void *callback;
+	} insns[] = {
+		{ UC_X86_INS_RDTSC, on_rdtsc },
+		{ UC_X86_INS_RDTSCP, on_rdtscp },
+		{ UC_X86_INS_IN, on_in },
+		{ UC_X86_INS_OUT, on_out },
+		{ UC_X86_INS_SYSENTER, on_sysenter },
+		{ UC_X86_INS_SYSCALL, on_sysenter },
+	};
+	size_t hook, i;
+	int err;
+
+	err = cpu->uc.hook_add(m->uc, &hook, UC_HOOK_TLB_FILL, cpu_tlb_fill, m,
+			       1, 0);
+	if (!err)
+		err = cpu->uc.hook_add(m->uc, &hook, UC_HOOK_INTR, on_interrupt,
+				       m, 1, 0);
+	for (i = 0; !err && i < sizeof(insns) / sizeof(*insns); i++)
+		err = cpu->uc.hook_add(m->uc, &hook, UC_HOOK_INSN,
+				       insns[i].callback, m, 1, 0,
+				       insns[i].insn);
+	return err;
+}
+
+/* The block before which the engine stops is counted, but not run. */
+void cpu_new_slice(struct vmemu *m)
+{
+	m->cpu->blocks_left = (uint64_t)m->cpu->slice + 1;
+}
+
+void cpu_set_preempt(struct vmemu *m, uint32_t blocks)
+{
+	struct cpu_state *cpu = m->cpu;
+
+	cpu->slice = blocks;
+	cpu_new_slice(m);
+	if (!blocks == !cpu->hook_block)
+		return;
+	if (blocks) {
+		cpu->uc.hook_add(m->uc, &cpu->hook_block, UC_HOOK_BLOCK,
+				 on_block, m, 1, 0);
+	} else {
+		cpu->uc.hook_del(m->uc, cpu->hook_block);
+		cpu->hook_block = 0;
+	}
+	/* The hook is compiled into blocks: those without it must go. */
+	cpu->uc.ctl(m->uc, CTL_TB_FLUSH);
+}
+
+/* ---- running -------------------------------------------------------------- */
+
+/* Vectors whose gates user code may use: int3, into, bound. */
+static bool user_gate(uint32_t vector)
+{
+	return vector >= 3 && vector <= 5;
+}
+
+/*
+ * `int n` through any other gate is #GP at the instruction.  Unicorn reports
+ * it as exception n behind the instruction, so it has to be recognised there.
+ */
+static void refuse_int(struct vmemu *m)
+{
+	kulong eip = m->regs.eip - 2;
+
+	if (user_gate(m->trap_vector) || cpu_user_byte(m, eip) != 0xcd ||
+	    cpu_user_byte(m, eip + 1) != (int)m->trap_vector)
+		return;
+	m->regs.eip = eip;
+	m->trap_vector = 13;
+}
+
+/* The engine stopped by itself. */
+static enum cpu_trap stopped(struct vmemu *m, int err)
+{
+	if (err == UC_ERR_OK && m->cpu->stop)
+		return TRAP_STOP;
+	m->trap_vector = err == UC_ERR_INSN_INVALID ? 6 : 13;
+	return TRAP_EXCEPTION;
+}
+
+int cpu_run(struct vmemu *m)
+{
+	struct cpu_state *cpu = m->cpu;
+	uint32_t eip = m->regs.eip;
+	enum cpu_trap trap;
+	enum cpu_exit met;
+	int err;
+
+	if (BUG_ON(m, !cpu->current || !m->current_mm) || m->cpu_aborted)
+		return TRAP_STOP;
+	if (cpu->stop) {
+		/* The engine knows neither the new eip nor the registers. */
+		cpu->stop = 0;
+		return TRAP_STOP;
+	}
+	lockdep_path_ends(m, "the way back to user mode");
+	cpu_load_regs(m);
+	for (;;) {
+		if (cpu->exits_full)
+			cpu_forget_exits(m);
+		if (cpu->exits_untold)
+			cpu_tell_exits(m);
+		if (cpu->rewritten) {
+			cpu_code_written(m, cpu->rewritten);
+			cpu->rewritten = NULL;
+		}
+		if (m->nr_quarantine)
+			cpu_drop_code(m);
+		if (m->tlb_stale)
+			cpu_flush_tlb(m);
+		cpu->trap = TRAP_NONE;
+		cpu->phase = CPU_GUEST;
+		err = cpu_start_engine(m, eip);
+		cpu->phase = CPU_IDLE;
+		if (unlikely(m->cpu_aborted)) {
+			m->regs.eip = eip;
+			m->in_hook = 0;
+			return TRAP_STOP;
+		}
+		met = cpu_stopped(m, err);
+		if (met == EXIT_PASSED) {
+			eip = m->regs.eip;
+			continue;
+		}
+		if (met == EXIT_REFUSED)
+			err = UC_ERR_INSN_INVALID;
+		trap = cpu->trap ? cpu->trap : stopped(m, err);
+		if (trap != TRAP_FAULT)
+			break;
+		eip = cpu_note_regs(m);
+		if (m->fault_result == FAULT_OUTSIDE) {
+			count(m, CNT_fault_outside);
+			m->fault_result =
+				(uint32_t)page_fault(m, m->current_mm,
+						     m->fault_address,
+						     (int)m->fault_access);
+		}
+		if (m->fault_result > FAULT_MAJOR)
+			break;
+		if (cpu->stop || m->want_kswapd || must_stop(m)) {
+			trap = TRAP_STOP;
+			break;
+		}
+	}
+	/* What is loaded from here on must not depend on how the run ended. */
+	cpu->trap = TRAP_NONE;
+	if (trap == TRAP_FORBIDDEN)
+		trap = TRAP_EXCEPTION;
+	else
+		cpu_store_regs(m);
+	if (trap == TRAP_STOP) {
+		cpu->stop = 0;
+	} else if (trap == TRAP_PREEMPT) {
+		m->clock += cpu->slice;
+		cpu_new_slice(m);
+	} else if (trap == TRAP_EXCEPTION) {
+		refuse_int(m);
+		cpu_forget_exception(m);
+	}
+	return trap;
+}
+
+void cpu_request_stop(struct vmemu *m)
+{
+	m->cpu->stop = 1;
+	m->cpu->uc.emu_stop(m->uc);
+}
+
+int cpu_stop_pending(struct vmemu *m)
+{
+	return m->cpu && m->cpu->stop;
+}

@@ -1,0 +1,425 @@
+/*
+ * cpu/state.c - what the CPU holds: boots the engine into ring 3, moves
+ * registers between it and the kernel, switches it between tasks.
+ *
+ * There is one engine for all tasks.  A task that is not running has its state
+ * in a cpu_context; the running one's general registers are in m->regs, and
+ * whatever the kernel changes there reaches the engine at the next cpu_run().
+ */
+#include "cpu/cpu.h"
+
+#include <stdlib.h>
+
+const int cpu_reg_ids[NR_REGS] = {
+	REG_EAX, REG_ECX, REG_EDX, REG_EBX,    REG_ESP, REG_EBP,
+	REG_ESI, REG_EDI, REG_EIP, REG_EFLAGS, REG_CS,  REG_SS,
+	REG_DS,  REG_ES,  REG_FS,  REG_GS,
+};
+
+/* eflags user code may set: CF PF AF ZF SF TF DF OF NT AC ID */
+#define USER_EFLAGS 0x00244dd5u
+#define FIXED_EFLAGS 0x00000202u /* IF and the bit that is always set */
+
+/* ---- the GDT ------------------------------------------------------------- */
+
+/*
+ *  63    56 55   52 51   48 47      40 39            16 15         0
+ * | base 31-24 | G D 0 AVL | limit 19-16 | P DPL S type | base 23-0 | limit 15-0 |
+ */
+#define FLAT_CODE(dpl) (0x00cf9b000000ffffull | (uint64_t)(dpl) << 45)
+#define FLAT_DATA(dpl) (0x00cf93000000ffffull | (uint64_t)(dpl) << 45)
+#define DESC_ACCESSED (1ull << 40)
+#define DESC_TYPE_CODE (1ull << 43)
+#define DESC_READABLE (1ull << 41)
+#define DESC_SEGMENT (1ull << 44)
+#define DESC_DPL_3 (3ull << 45)
+#define DESC_PRESENT (1ull << 47)
+
+#define NO_SELECTOR 0xffffffffu /* equals none that is wanted */
+
+static uint64_t *gdt(struct vmemu *m)
+{
+	return (uint64_t *)(m->ram + GDT_PFN * PAGE_SIZE);
+}
+
+static bool names_tls(uint32_t selector)
+{
+	uint32_t entry = selector >> 3;
+
+	return entry >= GDT_ENTRY_TLS_MIN &&
+	       entry < GDT_ENTRY_TLS_MIN + GDT_ENTRY_TLS_ENTRIES;
+}
+
+/*
+ * The engine keeps what a descriptor said when it was loaded: segments that
+ * name an entry are loaded again at the next cpu_run(), as at a switch.
+ */
+static void load_tls(struct vmemu *m, const struct cpu_context *context)
+{
+	struct cpu_regs *held = &m->cpu->engine;
+	uint32_t *segments[] = { &held->ds, &held->es, &held->fs, &held->gs };
+	int i;
+
+	memcpy(gdt(m) + GDT_ENTRY_TLS_MIN, context->tls, sizeof(context->tls));
+	for (i = 0; i < 4; i++)
+		if (names_tls(*segments[i]))
+			*segments[i] = NO_SELECTOR;
+}
+
+static uint64_t *tls_slot(struct vmemu *m, struct cpu_context *context,
+			  int entry)
+{
+	int i = entry - GDT_ENTRY_TLS_MIN;
+
+	if (BUG_ON(m, i < 0 || i >= GDT_ENTRY_TLS_ENTRIES))
+		i = 0;
+	return &context->tls[i];
+}
+
+void cpu_set_tls(struct vmemu *m, struct cpu_context *context, int entry,
+		 uint64_t descriptor)
+{
+	/* The page is read-only for the CPU: it must not need to set this. */
+	if (descriptor)
+		descriptor |= DESC_ACCESSED;
+	*tls_slot(m, context, entry) = descriptor;
+	if (context == m->cpu->current)
+		load_tls(m, context);
+}
+
+uint64_t cpu_get_tls(struct vmemu *m, struct cpu_context *context, int entry)
+{
+	return *tls_slot(m, context, entry);
+}
+
+/*
+ * Would ring 3 be allowed to load this into ds, es, fs or gs?  Unicorn would
+ * raise the exception outside uc_emu_start(), where nothing catches it.
+ */
+static bool user_selector(struct vmemu *m, uint32_t selector)
+{
+	uint64_t wanted = DESC_SEGMENT | DESC_PRESENT | DESC_DPL_3;
+	uint64_t descriptor;
+
+	if (selector < 4)
+		return true;
+	if (selector & 4 || selector >= GDT_ENTRIES * 8)
+		return false;
+	descriptor = gdt(m)[selector >> 3];
+	if ((descriptor & wanted) != wanted)
+		return false;
+	return !(descriptor & DESC_TYPE_CODE) || descriptor & DESC_READABLE;
+}
+
+/* ---- registers ----------------------------------------------------------- */
+
+void cpu_store_regs(struct vmemu *m)
+{
+	m->cpu->uc.reg_read_batch(m->uc, cpu_reg_ids, m->cpu->values, NR_REGS);
+	m->cpu->engine = m->regs;
+}
+
+uint32_t cpu_note_regs(struct vmemu *m)
+{
+	m->cpu->uc.reg_read_batch(m->uc, cpu_reg_ids, m->cpu->values,
+				  NR_ADDRESS_REGS);
+	return m->regs.eip;
+}
+
+uint32_t cpu_segment_base(struct vmemu *m, int reg)
+{
+	uint32_t selector = 0;
+	void *value = &selector;
+	uint64_t descriptor;
+
+	m->cpu->uc.reg_read_batch(m->uc, &reg, &value, 1);
+	if (!user_selector(m, selector))
+		return 0;
+	descriptor = gdt(m)[selector >> 3];
+	return (uint32_t)(descriptor >> 16 & 0xffffff) |
+	       (uint32_t)(descriptor >> 56) << 24;
+}
+
+static void load_segment(struct vmemu *m, int reg, uint32_t *wanted,
+			 uint32_t *held)
+{
+	if (*wanted == *held)
+		return;
+	if (!user_selector(m, *wanted))
+		*wanted = 0; /* as a failed loadsegment() in the kernel */
+	m->cpu->uc.reg_write(m->uc, reg, wanted);
+	*held = *wanted;
+}
+
+void cpu_load_regs(struct vmemu *m)
+{
+	struct cpu_state *cpu = m->cpu;
+	struct cpu_regs *regs = &m->regs, *held = &cpu->engine;
+	const uint32_t *new = (const uint32_t *)regs;
+	const uint32_t *old = (const uint32_t *)held;
+	int ids[NR_REGS], n = 0;
+	void *values[NR_REGS];
+	size_t i;
+
+	regs->eflags = (regs->eflags & USER_EFLAGS) | FIXED_EFLAGS;
+	regs->cs = held->cs;
+	regs->ss = held->ss;
+	for (i = 0; i < NR_GENERAL_REGS; i++) {
+		/* eip goes to uc_emu_start() */
+		if (new[i] == old[i] || cpu_reg_ids[i] == REG_EIP)
+			continue;
+		ids[n] = cpu_reg_ids[i];
+		values[n++] = cpu->values[i];
+	}
+	if (n)
+		cpu->uc.reg_write_batch(m->uc, ids, values, n);
+	load_segment(m, REG_DS, &regs->ds, &held->ds);
+	load_segment(m, REG_ES, &regs->es, &held->es);
+	load_segment(m, REG_FS, &regs->fs, &held->fs);
+	load_segment(m, REG_GS, &regs->gs, &held->gs);
+	*held = *regs;
+}
+
+/*
+ * After an exception Unicorn remembers it (old_exception) and would turn the
+ * next one into a double fault.  Only a context saved before forgets it.
+ */
+void cpu_forget_exception(struct vmemu *m)
+{
+	struct cpu_fxsave fpu;
+
+	cpu_fxsave(m, &fpu);
+	m->cpu->uc.context_restore(m->uc, m->cpu->boot_context);
+	m->cpu->engine = m->cpu->boot_regs;
+	cpu_fxrstor(m, &fpu);
+}
+
+/* ---- contexts ------------------------------------------------------------ */
+
+static struct cpu_context *context_alloc(struct vmemu *m)
+{
+	struct cpu_context *context = calloc(1, sizeof(*context));
+
+	if (!context)
+		return NULL;
+	if (m->cpu->uc.context_alloc(m->uc, &context->saved)) {
+		free(context);
+		return NULL;
+	}
+	return context;
+}
+
+struct cpu_context *cpu_context_new(struct vmemu *m)
+{
+	struct cpu_context *context = context_alloc(m);
+
+	if (context)
+		cpu_context_reset(m, context);
+	return context;
+}
+
+/* The running task's state is in the engine: bring its context up to date. */
+static void save_current(struct vmemu *m)
+{
+	struct cpu_context *current = m->cpu->current;
+
+	if (!current)
+		return;
+	cpu_load_regs(m);
+	current->regs = m->regs;
+	m->cpu->uc.context_save(m->uc, current->saved);
+}
+
+static void load_context(struct vmemu *m, struct cpu_context *context)
+{
+	m->cpu->uc.context_restore(m->uc, context->saved);
+	cpu_store_regs(m);
+	m->regs = context->regs;
+	load_tls(m, context);
+}
+
+void cpu_context_reset(struct vmemu *m, struct cpu_context *context)
+{
+	bool running = context == m->cpu->current;
+
+	if (!running)
+		save_current(m);
+	m->cpu->uc.context_restore(m->uc, m->cpu->boot_context);
+	m->cpu->uc.context_save(m->uc, context->saved);
+	context->regs = m->cpu->boot_regs;
+	memset(context->tls, 0, sizeof(context->tls));
+	if (m->cpu->current)
+		load_context(m, m->cpu->current);
+}
+
+struct cpu_context *cpu_context_clone(struct vmemu *m, struct cpu_context *from)
+{
+	struct cpu_context *context = context_alloc(m);
+	bool running = from == m->cpu->current;
+
+	if (!context)
+		return NULL;
+	save_current(m);
+	if (!running)
+		m->cpu->uc.context_restore(m->uc, from->saved);
+	m->cpu->uc.context_save(m->uc, context->saved);
+	context->regs = from->regs;
+	memcpy(context->tls, from->tls, sizeof(context->tls));
+	if (m->cpu->current && !running)
+		load_context(m, m->cpu->current);
+	return context;
+}
+
+void cpu_context_free(struct vmemu *m, struct cpu_context *context)
+{
+	if (!context)
+		return;
+	if (context == m->cpu->current)
+		m->cpu->current = NULL;
+	m->cpu->uc.context_free(context->saved);
+	free(context);
+}
+
+struct cpu_regs *cpu_context_regs(struct vmemu *m, struct cpu_context *context)
+{
+	return context == m->cpu->current ? &m->regs : &context->regs;
+}
+
+void cpu_switch(struct vmemu *m, struct cpu_context *context,
+		struct mm_struct *mm)
+{
+	struct cpu_state *cpu = m->cpu;
+
+	if (mm != m->current_mm) {
+		m->current_mm = mm;
+		m->tlb_stale = 1;
+	}
+	cpu_new_slice(m);
+	if (context == cpu->current)
+		return;
+	save_current(m);
+	cpu->current = context;
+	if (context)
+		load_context(m, context);
+}
+
+/* ---- boot ---------------------------------------------------------------- */
+
+/*
+ * The engine starts in ring 0 of a CPU without a GDT.  Ring 3 can only be
+ * entered by an instruction: a stub in the GDT page does iret to the int 0x80
+ * behind it.
+ */
+static int cpu_boot(struct vmemu *m)
+{
+	enum { STUB = 0x800, STACK = 0xf00 };
+	static const uint8_t stub[] = { 0xcf, 0xcd,
+					0x80 }; /* iret; int $0x80 */
+	struct cpu_state *cpu = m->cpu;
+	uint8_t *page = m->ram + GDT_PFN * PAGE_SIZE;
+	uint32_t frame[] = { GDT_ADDRESS + STUB + 1, USER_CS, FIXED_EFLAGS, 0,
+			     USER_DS };
+	struct uc_x86_mmr gdtr = { .base = GDT_ADDRESS,
+				   .limit = GDT_ENTRIES * 8 - 1 };
+	uint32_t cr0 = 0x33;  /* PE MP ET NE */
+	uint32_t cr4 = 0x600; /* OSFXSR OSXMMEXCPT */
+	uint32_t ss = KERNEL_DS, cs = KERNEL_CS, esp = GDT_ADDRESS + STACK;
+	uint32_t ds = USER_DS;
+	int err;
+
+	gdt(m)[GDT_KERNEL_CS] = FLAT_CODE(0);
+	gdt(m)[GDT_KERNEL_DS] = FLAT_DATA(0);
+	gdt(m)[GDT_USER_CS] = FLAT_CODE(3);
+	gdt(m)[GDT_USER_DS] = FLAT_DATA(3);
+	memcpy(page + STUB, stub, sizeof(stub));
+	memcpy(page + STACK, frame, sizeof(frame));
+
+	cpu->phase = CPU_BOOT;
+	cpu->uc.reg_write(m->uc, REG_GDTR, &gdtr);
+	cpu->uc.reg_write(m->uc, REG_CR0, &cr0);
+	cpu->uc.reg_write(m->uc, REG_CR4, &cr4);
+	cpu->uc.reg_write(m->uc, REG_SS, &ss);
+	cpu->uc.reg_write(m->uc, REG_CS, &cs);
+	cpu->uc.reg_write(m->uc, REG_ESP, &esp);
+	err = cpu->uc.emu_start(m->uc, GDT_ADDRESS + STUB, 0, 0, 0);
+	if (!err && cpu->trap == TRAP_SYSCALL) {
+		uint16_t fcw = 0x37f, fptag = 0xffff;
+		uint32_t mxcsr = 0x1f80;
+
+		cpu->uc.reg_write(m->uc, REG_DS, &ds);
+		cpu->uc.reg_write(m->uc, REG_ES, &ds);
+		cpu->uc.reg_write(m->uc, REG_FPCW, &fcw);
+		cpu->uc.reg_write(m->uc, REG_FPTAG, &fptag);
+		cpu->uc.reg_write(m->uc, REG_MXCSR, &mxcsr);
+	}
+	cpu->phase = CPU_IDLE;
+	memset(page + STUB, 0, PAGE_SIZE - STUB);
+	cpu->uc.ctl(m->uc, CTL_TB_FLUSH);
+	cpu->uc.ctl(m->uc, CTL_TLB_FLUSH);
+	cpu_store_regs(m);
+	if (m->regs.cs != USER_CS || m->regs.ss != USER_DS)
+		return -1;
+	m->regs.eip = 0;
+	cpu->boot_regs = cpu->engine = m->regs;
+	return cpu->uc.context_save(m->uc, cpu->boot_context);
+}
+
+int cpu_init(struct vmemu *m, void *const *functions)
+{
+	struct cpu_state *cpu = calloc(1, sizeof(*cpu));
+	size_t i;
+	int err;
+
+	if (!cpu)
+		return -1;
+	m->cpu = cpu;
+	m->tlb_patience = cpu->tlb_grow_at = TLB_PATIENCE;
+	memcpy(&cpu->uc, functions, sizeof(cpu->uc));
+	for (i = 0; i < NR_REGS; i++)
+		cpu->values[i] = (uint32_t *)&m->regs + i;
+	err = cpu_exits_init(m) ? 0 : -1;
+	if (!err)
+		err = cpu->uc.open(UC_ARCH_X86, UC_MODE_32, &m->uc);
+	if (err) {
+		cpu_exits_free(m);
+		free(cpu);
+		m->cpu = NULL;
+		return err;
+	}
+	/* One CPU for all hosts, and none that hands the host's random numbers
+	 * on: this one has no rdrand and no rdseed.  Comes before all else. */
+	err = cpu->uc.ctl(m->uc, CTL_CPU_MODEL, UC_CPU_X86_SANDYBRIDGE);
+	if (!err)
+		err = cpu->uc.ctl(m->uc, CTL_TLB_TYPE, UC_TLB_VIRTUAL);
+	/* No exit address: with `until` 0, a jump to 0 would just stop. */
+	if (!err)
+		err = cpu->uc.ctl(m->uc, CTL_USE_EXITS, 1);
+	if (!err)
+		err = cpu->uc.mem_map_ptr(m->uc, 0, m->ram_size, UC_PROT_ALL,
+					  m->ram);
+	if (!err)
+		err = cpu_hooks(m);
+	if (!err)
+		err = cpu->uc.context_alloc(m->uc, &cpu->boot_context);
+	if (!err)
+		err = cpu_boot(m);
+	if (err)
+		cpu_exit(m);
+	return err;
+}
+
+void cpu_exit(struct vmemu *m)
+{
+	struct cpu_state *cpu = m->cpu;
+
+	if (!cpu)
+		return;
+	if (cpu->boot_context)
+		cpu->uc.context_free(cpu->boot_context);
+	if (!m->cpu_aborted)
+		cpu->uc.close(m->uc);
+	cpu_exits_free(m);
+	free(cpu);
+	m->cpu = NULL;
+	m->uc = NULL;
+}

@@ -1,0 +1,141 @@
+/*
+ * explore/snapshot.c - what every run starts from, and how two ends compare.
+ *
+ * The snapshot is guest RAM, struct vmemu, and the swap slots in use: the rest
+ * of a swap file cannot be read before it is written.  A run changes few
+ * frames, so finding them costs less than copying all.
+ */
+#include "explore/explore.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static void save_slots(struct vmemu *m, struct explorer *e)
+{
+	uint32_t room = swap_used(m), offset;
+	int type;
+
+	e->slot = calloc(room ? room : 1, sizeof(*e->slot));
+	for (type = 0; type < MAX_SWAPFILES; type++) {
+		struct swap_info *si = &m->swap[type];
+
+		for (offset = 1; si->fd >= 0 && offset < si->max; offset++) {
+			struct saved_slot *s = &e->slot[e->nr_slots];
+
+			if (!*swap_map(m, si, offset) || e->nr_slots == room)
+				continue;
+			s->fd = si->fd;
+			s->at = (int64_t)offset << PAGE_SHIFT;
+			s->contents = malloc(PAGE_SIZE);
+			if (pread(s->fd, s->contents, PAGE_SIZE, s->at) ==
+			    PAGE_SIZE)
+				e->nr_slots++;
+			else
+				free(s->contents);
+		}
+	}
+}
+
+/* Takes the snapshot that every run starts from; false = no host memory. */
+bool explore_begin(struct vmemu *m, uint32_t nr_paths,
+		   const struct explore_options *options)
+{
+	struct explorer *e = calloc(1, sizeof(*e));
+
+	if (!e || nr_paths > EXPLORE_PATHS)
+		goto fail;
+	e->ram = malloc(m->ram_size);
+	if (!e->ram)
+		goto fail;
+	e->nr_paths = nr_paths;
+	e->options = *options;
+	e->random = options->seed;
+	swap_write_flush(m);
+	memcpy(e->ram, m->ram, m->ram_size);
+	save_slots(m, e);
+	m->explorer = e;
+	e->saved = *m;
+	return true;
+fail:
+	free(e);
+	return false;
+}
+
+void explore_restore(struct vmemu *m)
+{
+	struct explorer *e = m->explorer;
+	uint64_t at;
+	uint32_t i;
+
+	if (m->counter[CNT_pswpout] != e->saved.counter[CNT_pswpout])
+		for (i = 0; i < e->nr_slots; i++)
+			if (pwrite(e->slot[i].fd, e->slot[i].contents,
+				   PAGE_SIZE, e->slot[i].at) != PAGE_SIZE)
+				BUG(m, "a swap slot cannot be restored");
+	for (at = 0; at < m->ram_size; at += PAGE_SIZE)
+		if (memcmp(m->ram + at, e->ram + at, PAGE_SIZE))
+			memcpy(m->ram + at, e->ram + at, PAGE_SIZE);
+	*m = e->saved;
+}
+
+void explore_end(struct vmemu *m)
+{
+	struct explorer *e = m->explorer;
+
+	explore_restore(m);
+	m->explorer = NULL;
+	while (e->nr_slots)
+		free(e->slot[--e->nr_slots].contents);
+	free(e->slot);
+	free(e->ram);
+	free(e);
+}
+
+/* ---- ends -------------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t h, uint64_t x)
+{
+	h = (h ^ x) * 0xff51afd7ed558ccdu;
+	return h ^ h >> 32;
+}
+
+static uint64_t hash_page(uint64_t h, const uint8_t *p)
+{
+	uint64_t a = h, b = ~h, c = h * 3, d = h * 5, w[4];
+	uint32_t i;
+
+	for (i = 0; i < PAGE_SIZE; i += sizeof(w)) {
+		memcpy(w, p + i, sizeof(w));
+		a = (a ^ w[0]) * 0xff51afd7ed558ccdu;
+		b = (b ^ w[1]) * 0xc4ceb9fe1a85ec53u;
+		c = (c ^ w[2]) * 0x9e3779b97f4a7c15u;
+		d = (d ^ w[3]) * 0xbf58476d1ce4e5b9u;
+		a ^= a >> 29;
+		b ^= b >> 31;
+		c ^= c >> 30;
+		d ^= d >> 28;
+	}
+	return mix(mix(mix(mix(h, a), b), c), d);
+}
+
+/* Of guest RAM, free frames' contents apart, and the devices' state. */
+uint64_t explore_digest(struct vmemu *m)
+{
+	const struct explorer *e = m->explorer;
+	uint64_t h = 0x1234567;
+	uint32_t pfn, i;
+
+	for (pfn = 0; pfn < m->nr_frames; pfn++) {
+		const uint64_t at = (uint64_t)pfn << PAGE_SHIFT;
+
+		if (m->mem_map[pfn].flags & PG_buddy ||
+		    !memcmp(m->ram + at, e->ram + at, PAGE_SIZE))
+			continue;
+		h = hash_page(mix(h, pfn), m->ram + at);
+	}
+	for (i = 0; i < MAX_SWAPFILES; i++)
+		h = mix(h,
+			m->swap[i].inuse | (uint64_t)m->swap[i].writeok << 32);
+	h = mix(h, m->nr_mapped | (uint64_t)m->nr_pagetable << 32);
+	return mix(h, m->nr_quarantine | (uint64_t)m->nr_pagecache << 32);
+}

@@ -1,0 +1,123 @@
+/*
+ * file/filemap.c - the page cache of mapped files: program images, read-only.
+ *
+ * A page in the cache is never dirty: only private mappings exist, and a write
+ * to one copies first.
+ */
+#include "internal.h"
+
+#include <unistd.h>
+
+/* Takes over the host descriptor; NULL = no memory or too many files. */
+struct address_space *file_open(struct vmemu *m, int fd)
+{
+	struct address_space *mapping;
+	uint32_t i;
+
+	for (i = 0; i < NR_FILES && m->file_fd[i] >= 0; i++)
+		;
+	if (i == NR_FILES)
+		return NULL;
+	mapping = kmem_cache_alloc(m, CACHE_address_space, GFP_KERNEL);
+	if (!mapping)
+		return NULL;
+	mapping->host = i + 1;
+	list_init(m, &mapping->i_mmap);
+	list_init(m, &mapping->i_mmap_nonlinear);
+	list_init(m, &mapping->private_list);
+	m->file_fd[i] = fd;
+	return mapping;
+}
+
+/* Drops the cache and the descriptor; nothing may map the file any more. */
+void file_close(struct vmemu *m, struct address_space *mapping)
+{
+	kulong index;
+
+	BUG_ON(m, !list_empty(m, &mapping->i_mmap));
+	for (index = 0; mapping->nrpages; index++) {
+		struct page *page =
+			radix_tree_lookup(m, &mapping->page_tree, index);
+
+		if (page)
+			remove_from_page_cache(m, page);
+	}
+	close(m->file_fd[mapping->host - 1]);
+	m->file_fd[mapping->host - 1] = -1;
+	kmem_cache_free(m, CACHE_address_space, mapping);
+}
+
+/* Nonzero = some area maps it. */
+int file_mapped(struct vmemu *m, const struct address_space *mapping)
+{
+	return !list_empty(m, &mapping->i_mmap);
+}
+
+struct page *find_get_page(struct vmemu *m, struct address_space *mapping,
+			   kulong index)
+{
+	struct page *page = radix_tree_lookup(m, &mapping->page_tree, index);
+
+	if (page)
+		get_page(m, page);
+	return page;
+}
+
+/* Drops the cache's reference. */
+void remove_from_page_cache(struct vmemu *m, struct page *page)
+{
+	struct address_space *mapping = HOST(m, address_space, page->mapping);
+
+	radix_tree_delete(m, &mapping->page_tree, page->index);
+	mapping->nrpages--;
+	m->nr_pagecache--;
+	page->mapping = 0;
+	put_page(m, page);
+}
+
+static struct page *read_page(struct vmemu *m, struct address_space *mapping,
+			      kulong index, int *ret)
+{
+	struct page *page = alloc_page(m, GFP_ZERO);
+	ssize_t n;
+
+	*ret = FAULT_OOM;
+	if (!page)
+		return NULL;
+	n = pread(m->file_fd[mapping->host - 1], page_address(m, page),
+		  PAGE_SIZE, (off_t)index << PAGE_SHIFT);
+	if (n <= 0) { /* behind the end of the file */
+		*ret = FAULT_SIGBUS;
+		put_page(m, page);
+		return NULL;
+	}
+	if (radix_tree_insert(m, &mapping->page_tree, index, page)) {
+		put_page(m, page);
+		return NULL;
+	}
+	page->mapping = kaddr(m, mapping);
+	page->index = index;
+	page->flags |= PG_uptodate;
+	mapping->nrpages++;
+	m->nr_pagecache++;
+	count(m, CNT_pgpgin);
+	waits_for_io(m);
+	get_page(m, page); /* the cache's */
+	lru_cache_add(m, page);
+	*ret = FAULT_MAJOR;
+	return page;
+}
+
+/* The counted page behind address; NULL with *ret = the fault's result. */
+struct page *filemap_nopage(struct vmemu *m, struct vm_area_struct *vma,
+			    kulong address, int *ret)
+{
+	struct address_space *mapping = HOST(m, address_space, vma->vm_file);
+	kulong index = vma_pgoff(vma, address);
+	struct page *page = find_get_page(m, mapping, index);
+
+	if (!page)
+		return read_page(m, mapping, index, ret);
+	mark_page_accessed(m, page);
+	return page;
+}

@@ -1,0 +1,35 @@
+/* mm/mprotect.c - new protection bits for the ptes of a range. */
+#include "internal.h"
+
+/* Pages already private and dirty stay so; writability comes back by fault. */
+void change_protection(struct vmemu *m, struct mm_struct *mm,
+		       struct vm_area_struct *vma, kulong start, kulong end,
+		       kulong prot)
+{
+	const pte_t keep = PAGE_MASK | _PAGE_ACCESSED | _PAGE_DIRTY;
+	const bool told = explored(m);
+	uint64_t n = 0;
+
+	(void)vma;
+	ptl_lock(m, mm);
+	owned(m, page_table, mm);
+	while (start < end) {
+		kulong next = (start + PGDIR_SIZE) & ~(PGDIR_SIZE - 1);
+		pte_t *pte = pte_lookup(m, mm, start);
+
+		if (next > end)
+			next = end;
+		if (pte)
+			for (; start < next; start += PAGE_SIZE, pte++)
+				if (pte_present(*pte)) {
+					step_of_many(m, told, pte);
+					*pte = (*pte & keep) | prot;
+					n++;
+				}
+		start = next;
+	}
+	m->steps += n;
+	m->counter[CNT_protect_ptes] += n;
+	flush_tlb(m);
+	ptl_unlock(m, mm);
+}

@@ -1,0 +1,171 @@
+/* mm/mremap.c - moves the ptes of a range to other addresses. */
+#include "internal.h"
+
+/*
+ * The scheme cannot move a page that others map: give this mm its own copy at
+ * the old address first (anonmm's early COW).  -1 = no memory.  Called with
+ * page_table_lock, which is gone afterwards.
+ */
+static int make_page_exclusive(struct vmemu *m, struct mm_struct *mm,
+			       struct vm_area_struct *vma, kulong address)
+{
+	pte_t *slot = pte_lookup(m, mm, address), orig = *slot;
+	struct page *old = m->mem_map + pte_pfn(orig), *page;
+
+	get_page(m, old);
+	ptl_unlock(m, mm);
+	page = make_private_copy(m, old);
+	put_page(m, old);
+	if (!page)
+		return -1;
+	ptl_lock(m, mm);
+	step(m, STEP_write, slot);
+	if (*slot != orig) {
+		ptl_unlock(m, mm);
+		put_page(m, page);
+		return 0;
+	}
+	owned(m, page_table, mm);
+	page_remove_rmap(m, old);
+	put_page(m, old);
+	set_pte(m, slot,
+		(orig & ~(pte_t)PAGE_MASK) |
+			(pte_t)pfn_of(m, page) << PAGE_SHIFT | _PAGE_DIRTY);
+	page_add_anon_rmap(m, page, vma, address);
+	lru_cache_add_active(m, page);
+	ptl_unlock(m, mm);
+	count(m, CNT_rmap_copies);
+	return 0;
+}
+
+/*
+ * One pte, from a slot to an empty one.  As in 2.6, page_table_lock is taken
+ * anew for each, and before the pte is looked at: while reclaim replaces a pte
+ * by a swap entry, it is 0 for a moment.  False: its page has to be made
+ * exclusive first, and the lock is taken.
+ */
+static bool move_pte(struct vmemu *m, struct mm_struct *mm, pte_t *src,
+		     struct vm_area_struct *to, kulong address, pte_t *dst)
+{
+	ptl_lock(m, mm);
+	step(m, STEP_write, src);
+	if (*src) {
+		if (m->rmap->move_anon &&
+		    !m->rmap->move_anon(m, src, 1, to, address))
+			return false;
+		BUG_ON(m, *dst != 0);
+		owned(m, page_table, mm);
+		set_pte(m, dst, *src);
+		set_pte(m, src, 0);
+		count(m, CNT_mremap_ptes);
+	}
+	ptl_unlock(m, mm);
+	return true;
+}
+
+/*
+ * So many ptes of one page table, as if move_pte() had moved each; when nobody
+ * watches, all together.  Returns how many: behind them is, if there are more,
+ * one whose page has to be made exclusive, and page_table_lock is taken.
+ */
+static uint32_t move_ptes(struct vmemu *m, struct mm_struct *mm, pte_t *src,
+			  struct vm_area_struct *to, kulong address, pte_t *dst,
+			  uint32_t nr)
+{
+	struct lock_stat *stat = &m->lock_stat[LOCK_page_table];
+	uint32_t i, n = 0, moved = 0;
+
+	if (m->watch) {
+		while (n < nr && move_pte(m, mm, src + n, to,
+					  address + (n << PAGE_SHIFT), dst + n))
+			n++;
+		return n;
+	}
+	n = m->rmap->move_anon ? m->rmap->move_anon(m, src, nr, to, address) :
+				 nr;
+	for (i = 0; i < n; i++)
+		if (src[i]) {
+			BUG_ON(m, dst[i] != 0);
+			dst[i] = src[i];
+			src[i] = 0;
+			moved++;
+		}
+	m->counter[CNT_mremap_ptes] += moved;
+	m->steps += n;
+	stat->acquired += n;
+	stat->steps_held += n;
+	if (n < nr) {
+		ptl_lock(m, mm);
+		step(m, STEP_write, src + n);
+	}
+	return n;
+}
+
+/* A whole page table, when both sides are aligned and nothing is in the way. */
+static bool move_table(struct vmemu *m, struct mm_struct *mm, kulong old,
+		       kulong new)
+{
+	pgd_t *pgd = host(m, mm->pgd);
+	pgd_t *src = &pgd[pgd_index(old)], *dst = &pgd[pgd_index(new)];
+	const pte_t *pte = pte_lookup(m, mm, old);
+	uint32_t n = 0;
+	int i;
+
+	/* The explorer wants to see every pte; a scheme may have to. */
+	if (!pte || *dst & _PAGE_PRESENT || m->rmap->move_anon ||
+	    m->watch & WATCH_EXPLORE)
+		return false;
+	ptl_lock(m, mm);
+	owned(m, page_table, mm);
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		n += pte[i] != 0;
+	m->counter[CNT_mremap_ptes] += n;
+	*dst = *src;
+	*src = 0;
+	ptl_unlock(m, mm);
+	return true;
+}
+
+/* What of length lies in one page table on both sides. */
+static kulong table_extent(kulong old, kulong new, kulong length)
+{
+	kulong room = PGDIR_SIZE - (old & (PGDIR_SIZE - 1));
+	kulong there = PGDIR_SIZE - (new & (PGDIR_SIZE - 1));
+
+	room = there < room ? there : room;
+	return length < room ? length : room;
+}
+
+kulong move_page_tables(struct vmemu *m, struct mm_struct *mm,
+			struct vm_area_struct *from, kulong old_address,
+			struct vm_area_struct *to, kulong new_address,
+			kulong length)
+{
+	kulong done = 0;
+
+	flush_tlb(m);
+	while (done < length) {
+		kulong old = old_address + done, new = new_address + done;
+		kulong extent = table_extent(old, new, length - done);
+		pte_t *src = pte_lookup(m, mm, old), *dst;
+		uint32_t nr, n;
+
+		if (!src ||
+		    (extent == PGDIR_SIZE && move_table(m, mm, old, new))) {
+			done += extent;
+			continue;
+		}
+		ptl_lock(m, mm);
+		dst = pte_alloc(m, mm, new);
+		ptl_unlock(m, mm);
+		if (!dst)
+			break;
+		nr = extent >> PAGE_SHIFT;
+		n = move_ptes(m, mm, src, to, new, dst, nr);
+		done += n << PAGE_SHIFT;
+		if (n < nr &&
+		    make_page_exclusive(m, mm, from, old + (n << PAGE_SHIFT)))
+			break;
+	}
+	return done;
+}

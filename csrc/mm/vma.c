@@ -1,0 +1,369 @@
+/*
+ * mm/vma.c - an mm's vmas: the sorted list, the tree, the cache, the gaps.
+ *
+ * Mechanics only; which vmas split and merge is decided in vmemu/mm/vma.py.
+ */
+#include "internal.h"
+
+static struct vm_area_struct *vma_at(struct vmemu *m, kptr k)
+{
+	return k ? HOST(m, vm_area_struct, k) : NULL;
+}
+
+/* The first vma that ends above address, or NULL; *prev is the one before. */
+struct vm_area_struct *find_vma_prev(struct vmemu *m, struct mm_struct *mm,
+				     kulong address,
+				     struct vm_area_struct **prev)
+{
+	struct vm_area_struct *found = NULL, *before = NULL;
+	kptr k = mm->mm_rb;
+
+	while (k) {
+		struct vm_area_struct *vma = ENTRY(m, k, vm_area_struct, vm_rb);
+
+		if (vma->vm_end > address) {
+			found = vma;
+			if (vma->vm_start <= address && !prev)
+				break;
+			k = vma->vm_rb.rb_left;
+		} else {
+			before = vma;
+			k = vma->vm_rb.rb_right;
+		}
+	}
+	if (prev)
+		*prev = before;
+	return found;
+}
+
+struct vm_area_struct *find_vma(struct vmemu *m, struct mm_struct *mm,
+				kulong address)
+{
+	struct vm_area_struct *vma = vma_at(m, mm->mmap_cache);
+
+	if (vma && vma->vm_end > address && vma->vm_start <= address)
+		return vma;
+	vma = find_vma_prev(m, mm, address, NULL);
+	if (vma)
+		mm->mmap_cache = kaddr(m, vma);
+	return vma;
+}
+
+struct vm_area_struct *vma_alloc(struct vmemu *m)
+{
+	return kmem_cache_alloc(m, CACHE_vm_area_struct, GFP_KERNEL);
+}
+
+void vma_free(struct vmemu *m, struct vm_area_struct *vma)
+{
+	kmem_cache_free(m, CACHE_vm_area_struct, vma);
+}
+
+/* All fields that the scheme's vma has; links included, for the caller to fix. */
+void vma_copy(struct vmemu *m, struct vm_area_struct *to,
+	      const struct vm_area_struct *from)
+{
+	memcpy(to, from, m->rmap->vma_size);
+}
+
+static void tree_lock(struct vmemu *m, struct mm_struct *mm)
+{
+	if (m->rmap->locks_vma_tree)
+		ptl_lock(m, mm);
+}
+
+static void tree_unlock(struct vmemu *m, struct mm_struct *mm)
+{
+	if (m->rmap->locks_vma_tree)
+		ptl_unlock(m, mm);
+}
+
+/* Into the list and the tree; whatever guards them is held. */
+static void insert_vma(struct vmemu *m, struct mm_struct *mm,
+		       struct vm_area_struct *vma)
+{
+	struct vm_area_struct *prev, *next;
+
+	owned(m, vma_list, mm);
+	next = find_vma_prev(m, mm, vma->vm_start, &prev);
+	BUG_ON(m, next && next->vm_start < vma->vm_end);
+	vma->vm_mm = kaddr(m, mm);
+	vma->vm_next = next ? kaddr(m, next) : 0;
+	if (prev)
+		prev->vm_next = kaddr(m, vma);
+	else
+		mm->mmap = kaddr(m, vma);
+	vma_rb_insert(m, mm, vma);
+	mm->map_count++;
+}
+
+void vma_link(struct vmemu *m, struct mm_struct *mm, struct vm_area_struct *vma)
+{
+	tree_lock(m, mm);
+	insert_vma(m, mm, vma);
+	tree_unlock(m, mm);
+	vma_file_link(m, vma);
+}
+
+/* The reverse of insert_vma(); prev is the vma before. */
+static void remove_vma(struct vmemu *m, struct mm_struct *mm,
+		       struct vm_area_struct *vma, struct vm_area_struct *prev)
+{
+	owned(m, vma_list, mm);
+	if (prev)
+		prev->vm_next = vma->vm_next;
+	else
+		mm->mmap = vma->vm_next;
+	vma_rb_erase(m, mm, vma);
+	if (mm->mmap_cache == kaddr(m, vma))
+		mm->mmap_cache = 0;
+	mm->map_count--;
+}
+
+void vma_unlink(struct vmemu *m, struct mm_struct *mm,
+		struct vm_area_struct *vma)
+{
+	struct vm_area_struct *prev;
+
+	vma_file_unlink(m, vma);
+	tree_lock(m, mm);
+	BUG_ON(m, find_vma_prev(m, mm, vma->vm_start, &prev) != vma);
+	remove_vma(m, mm, vma, prev);
+	tree_unlock(m, mm);
+}
+
+struct vm_area_struct *detach_vmas(struct vmemu *m, struct mm_struct *mm)
+{
+	struct vm_area_struct *first = vma_at(m, mm->mmap);
+
+	tree_lock(m, mm);
+	owned(m, vma_list, mm);
+	mm->mmap = mm->mm_rb = mm->mmap_cache = 0;
+	mm->map_count = 0;
+	tree_unlock(m, mm);
+	return first;
+}
+
+static void add_to_file(struct vmemu *m, struct vm_area_struct *vma,
+			struct address_space *mapping)
+{
+	list_add_tail(m, &vma->shared.list, &mapping->i_mmap);
+	stamp_file(m, vma);
+}
+
+void vma_file_link(struct vmemu *m, struct vm_area_struct *vma)
+{
+	struct address_space *mapping;
+
+	if (!vma->vm_file)
+		return;
+	mapping = HOST(m, address_space, vma->vm_file);
+	spin_lock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
+	owned(m, i_mmap, mapping);
+	add_to_file(m, vma, mapping);
+	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
+}
+
+void vma_file_unlink(struct vmemu *m, struct vm_area_struct *vma)
+{
+	struct address_space *mapping;
+
+	if (!vma->vm_file)
+		return;
+	mapping = HOST(m, address_space, vma->vm_file);
+	spin_lock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
+	owned(m, i_mmap, mapping);
+	list_del(m, &vma->shared.list);
+	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
+}
+
+/* ---- where a vma ends --------------------------------------------------------- */
+
+/*
+ * What reclaim holds while it computes addresses from a vma's ends: the lock of
+ * the file's vmas, and that of the anonymous pages', which is page_table_lock
+ * for a scheme that looks vmas up.
+ */
+struct range_locks {
+	uint32_t *file, *anon;
+	enum lock_class class;
+};
+
+static struct range_locks range_locks(struct vmemu *m,
+				      const struct vm_area_struct *vma,
+				      const struct vm_area_struct *next)
+{
+	struct range_locks locks = { .class = LOCK_page_table };
+	kptr anon_vma;
+
+	if (vma->vm_file)
+		locks.file = &HOST(m, address_space, vma->vm_file)->i_mmap_lock;
+	if (m->rmap->locks_vma_tree) {
+		locks.anon = &HOST(m, mm_struct, vma->vm_mm)->page_table_lock;
+		return locks;
+	}
+	anon_vma = vma->anon_vma || !next ? vma->anon_vma : next->anon_vma;
+	locks.class = LOCK_anon_vma;
+	if (anon_vma)
+		locks.anon = &HOST(m, anon_vma, anon_vma)->lock;
+	return locks;
+}
+
+static void lock_range(struct vmemu *m, const struct range_locks *locks)
+{
+	if (locks->file)
+		spin_lock(m, LOCK_i_mmap, locks->file);
+	if (locks->anon)
+		spin_lock(m, locks->class, locks->anon);
+}
+
+static void unlock_range(struct vmemu *m, const struct range_locks *locks)
+{
+	if (locks->anon)
+		spin_unlock(m, locks->class, locks->anon);
+	if (locks->file)
+		spin_unlock(m, LOCK_i_mmap, locks->file);
+}
+
+static void set_range(struct vmemu *m, struct vm_area_struct *vma, kulong start,
+		      kulong end)
+{
+	owned(m, vma_range, vma);
+	if (start > vma->vm_start)
+		vma->vm_pgoff += (start - vma->vm_start) >> PAGE_SHIFT;
+	else
+		vma->vm_pgoff -= (vma->vm_start - start) >> PAGE_SHIFT;
+	vma->vm_start = start;
+	vma->vm_end = end;
+}
+
+static void file_list(struct vmemu *m, struct vm_area_struct *vma, bool add)
+{
+	struct address_space *mapping;
+
+	if (!vma->vm_file)
+		return;
+	mapping = HOST(m, address_space, vma->vm_file);
+	owned(m, i_mmap, mapping);
+	if (add)
+		add_to_file(m, vma, mapping);
+	else
+		list_del(m, &vma->shared.list);
+}
+
+/* What vma, from start to end by now, has left of the one cut off from it. */
+static void insert_part(struct vmemu *m, struct mm_struct *mm,
+			struct vm_area_struct *vma, struct vm_area_struct *part)
+{
+	if (part->vm_start < vma->vm_start)
+		part->vm_end = vma->vm_start;
+	else
+		set_range(m, part, vma->vm_end, part->vm_end);
+	insert_vma(m, mm, part);
+	file_list(m, part, true);
+	if (m->rmap->vma_split)
+		m->rmap->vma_split(m, part, vma);
+}
+
+/* The vma behind begins where vma ends by now, if anything is left of it. */
+static void adjust_next(struct vmemu *m, struct mm_struct *mm,
+			struct vm_area_struct *vma, struct vm_area_struct *next)
+{
+	if (vma->vm_end < next->vm_end) {
+		set_range(m, next, vma->vm_end, next->vm_end);
+		return;
+	}
+	remove_vma(m, mm, next, vma);
+	file_list(m, next, false);
+	set_range(m, next, next->vm_start, next->vm_start);
+}
+
+void vma_adjust(struct vmemu *m, struct vm_area_struct *vma, kulong start,
+		kulong end, struct vm_area_struct *insert)
+{
+	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
+	struct vm_area_struct *next = vma_at(m, vma->vm_next);
+	struct range_locks locks;
+
+	if (insert || (end >= vma->vm_end && (!next || next->vm_start >= end)))
+		next = NULL;
+	BUG_ON(m, !insert && !next && end < vma->vm_end);
+	locks = range_locks(m, vma, next);
+	lock_range(m, &locks);
+	set_range(m, vma, start, end);
+	if (insert)
+		insert_part(m, mm, vma, insert);
+	if (next)
+		adjust_next(m, mm, vma, next);
+	unlock_range(m, &locks);
+}
+
+void mm_account(struct vmemu *m, struct mm_struct *mm, int32_t total,
+		int32_t locked)
+{
+	owned(m, mm_sizes, mm);
+	mm->total_vm += (kulong)total;
+	mm->locked_vm += (kulong)locked;
+}
+
+/*
+ * A stack grows under mmap_sem for read only: two faults are kept apart by the
+ * anon_vma's lock, or by page_table_lock where there is none.
+ */
+uint32_t vma_expand_down(struct vmemu *m, struct vm_area_struct *vma,
+			 kulong start)
+{
+	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
+	struct range_locks locks = range_locks(m, vma, NULL);
+	uint32_t pages = 0;
+
+	BUG_ON(m, !locks.anon);
+	lock_range(m, &locks);
+	if (start < vma->vm_start) {
+		pages = (vma->vm_start - start) >> PAGE_SHIFT;
+		set_range(m, vma, start, vma->vm_end);
+		mm_account(m, mm, (int32_t)pages,
+			   vma->vm_flags & VM_LOCKED ? (int32_t)pages : 0);
+	}
+	unlock_range(m, &locks);
+	return pages;
+}
+
+/* The lowest gap of length bytes in [low, high); 0 when there is none. */
+static kulong gap_above(struct vmemu *m, struct mm_struct *mm, kulong low,
+			kulong high, kulong length)
+{
+	struct vm_area_struct *vma = find_vma(m, mm, low);
+
+	for (; vma && high - low >= length; vma = vma_at(m, vma->vm_next)) {
+		if (vma->vm_start > low && vma->vm_start - low >= length)
+			return low;
+		low = vma->vm_end;
+		if (low > high)
+			return 0;
+	}
+	return high - low >= length ? low : 0;
+}
+
+/* The highest one. */
+static kulong gap_below(struct vmemu *m, struct mm_struct *mm, kulong low,
+			kulong high, kulong length)
+{
+	while (high >= low && high - low >= length) {
+		struct vm_area_struct *vma = find_vma(m, mm, high - length);
+
+		if (!vma || vma->vm_start >= high)
+			return high - length;
+		high = vma->vm_start;
+	}
+	return 0;
+}
+
+kulong get_unmapped_area(struct vmemu *m, struct mm_struct *mm, kulong low,
+			 kulong high, kulong length, int topdown)
+{
+	if (high < low)
+		return 0;
+	return topdown ? gap_below(m, mm, low, high, length) :
+			 gap_above(m, mm, low, high, length);
+}

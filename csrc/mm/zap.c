@@ -1,0 +1,180 @@
+/*
+ * mm/zap.c - ptes and their pages on the way out: munmap, exit, MADV_DONTNEED.
+ *
+ * After zap_page_range() and struct mmu_gather of mm/memory.c of 2.6.7.  The
+ * loop exists in two compilations, one for when nobody watches locks and steps:
+ * asking for each of the many pages took a third of its time.
+ */
+#include "internal.h"
+
+/* Pages that lost a pte, freed together (struct mmu_gather). */
+struct gather {
+	uint32_t n;
+	uint32_t rss;      /* that the mm has lost */
+	uint32_t unmapped; /* pages whose last pte it was */
+	int32_t orphans;   /* of these, so many pointed at the rmap object */
+	kptr mapping;
+	kulong flags;       /* any page's */
+	struct page *freed; /* the last one */
+	struct page *pages[64];
+};
+
+static void put_orphans(struct vmemu *m, struct gather *gather)
+{
+	if (gather->orphans && m->rmap->put_anon)
+		m->rmap->put_anon(m, gather->mapping, gather->orphans);
+	gather->orphans = 0;
+}
+
+static void flush_gather(struct vmemu *m, struct gather *gather)
+{
+	bool told = explored(m);
+	uint32_t i;
+
+	put_orphans(m, gather);
+	for (i = 0; (told || gather->flags & PG_swapcache) && i < gather->n;
+	     i++) {
+		shared(m, STEP_read, &gather->pages[i]->flags);
+		if (gather->pages[i]->flags & PG_swapcache)
+			leave_swap_cache(m, gather->pages[i]);
+	}
+	release_below(m, gather->pages, gather->n, &gather->freed);
+	gather->n = 0;
+	gather->flags = 0;
+}
+
+static ALWAYS_INLINE void zap_pte(struct vmemu *m, pte_t *slot,
+				  struct gather *gather, const bool watched)
+{
+	pte_t pte = *slot;
+	struct page *page;
+
+	*slot = 0;
+	if (!pte_present(pte)) {
+		free_swap_and_cache(m, pte_to_swp_entry(pte));
+		return;
+	}
+	page = m->mem_map + pte_pfn(pte);
+	if (page->flags & PG_reserved)
+		return;
+	if (watched)
+		touch(m, STEP_write, &page->flags);
+	if (pte & _PAGE_DIRTY)
+		page->flags |= PG_dirty;
+	if (pte & _PAGE_ACCESSED && !(page->flags & PG_anon))
+		mark_page_accessed(m, page);
+	gather->rss++;
+	gather->flags |= page->flags;
+	if (watched)
+		page_map_lock(m, page);
+	if (drop_mapcount(m, page, watched)) {
+		gather->unmapped++;
+		if (page->flags & PG_anon) {
+			if (page->mapping != gather->mapping) {
+				put_orphans(m, gather);
+				gather->mapping = page->mapping;
+			}
+			gather->orphans++;
+			forget_anon(m, page);
+			if (watched)
+				put_orphans(m, gather);
+		}
+	}
+	if (watched)
+		page_map_unlock(m, page);
+	gather->pages[gather->n++] = page;
+	if (gather->n == sizeof(gather->pages) / sizeof(*gather->pages))
+		flush_gather(m, gather);
+}
+
+/* The first of the ptes that may not be empty: large areas are mostly so. */
+static inline pte_t *skip_empty(pte_t *pte, const pte_t *end)
+{
+	while (end - pte >= 8 && !(pte[0] | pte[1] | pte[2] | pte[3] | pte[4] |
+				   pte[5] | pte[6] | pte[7]))
+		pte += 8;
+	return pte;
+}
+
+static ALWAYS_INLINE void zap_ptes(struct vmemu *m, pte_t *pte, pte_t *end,
+				   struct gather *gather, const bool watched)
+{
+	uint32_t rss = gather->rss;
+	uint64_t n = 0;
+
+	while (pte < end) {
+		if (!*pte) {
+			pte = skip_empty(pte + 1, end);
+			continue;
+		}
+		if (watched)
+			shared(m, STEP_write, pte);
+		zap_pte(m, pte++, gather, watched);
+		n++;
+	}
+	m->steps += n;
+	m->counter[CNT_zap_ptes] += n;
+	if (!watched)
+		m->lock_stat[LOCK_page_map].acquired += gather->rss - rss;
+}
+
+static void zap_range(struct vmemu *m, struct mm_struct *mm, kulong start,
+		      kulong end, struct gather *gather)
+{
+	owned(m, page_table, mm);
+	while (start < end) {
+		kulong next = (start + PGDIR_SIZE) & ~(PGDIR_SIZE - 1);
+		pte_t *pte = pte_lookup(m, mm, start);
+
+		if (next > end)
+			next = end;
+		if (pte) {
+			pte_t *stop = pte + ((next - start) >> PAGE_SHIFT);
+
+			if (unlikely(m->watch))
+				zap_ptes(m, pte, stop, gather, true);
+			else
+				zap_ptes(m, pte, stop, gather, false);
+		}
+		start = next;
+	}
+}
+
+/* The mm's and the machine's counts follow once all is gone. */
+static void finish_gather(struct vmemu *m, struct mm_struct *mm,
+			  struct gather *gather)
+{
+	flush_tlb(m);
+	flush_gather(m, gather);
+	rss_sub(m, mm, gather->rss);
+	m->nr_mapped -= gather->unmapped;
+}
+
+/* Unmaps [start, end): pages and swap slots nobody else uses are freed. */
+void zap_page_range(struct vmemu *m, struct mm_struct *mm,
+		    struct vm_area_struct *vma, kulong start, kulong end)
+{
+	struct gather gather = { .n = 0 };
+
+	(void)vma;
+	ptl_lock(m, mm);
+	zap_range(m, mm, start, end, &gather);
+	finish_gather(m, mm, &gather);
+	ptl_unlock(m, mm);
+}
+
+void unmap_vmas(struct vmemu *m, struct mm_struct *mm, kulong start, kulong end)
+{
+	struct vm_area_struct *vma = find_vma_prev(m, mm, start, NULL);
+	struct gather gather = { .n = 0 };
+
+	ptl_lock(m, mm);
+	while (vma && vma->vm_start < end) {
+		zap_range(m, mm, vma->vm_start > start ? vma->vm_start : start,
+			  vma->vm_end < end ? vma->vm_end : end, &gather);
+		vma = vma->vm_next ? HOST(m, vm_area_struct, vma->vm_next) :
+				     NULL;
+	}
+	finish_gather(m, mm, &gather);
+	ptl_unlock(m, mm);
+}

@@ -1,0 +1,238 @@
+/*
+ * rmap/anon_vma.c - Andrea Arcangeli's anon_vma, as in 2.6.7 (rmap 39 and 40).
+ *
+ * An anonymous page points at the anon_vma of the vma that first mapped it, and
+ * carries a linear page offset.  An anon_vma lists the vmas that may map its
+ * pages: the one it was made for, that one's copies in forked children (newest
+ * first), its split-off parts, and neighbours that adopted it.  vm_pgoff
+ * travels with a moved vma, so mremap touches no page.
+ *
+ * Costs 12 bytes per vma and 12 per anon_vma.  What breaks it: many forked
+ * children on one list, each page mapped by one of them only; vmas that cannot
+ * merge since their anon_vmas or offsets differ.
+ *
+ * No reference count: freed when the list empties.
+ */
+#include "internal.h"
+
+static struct anon_vma *anon_vma_of(struct vmemu *m, kptr k)
+{
+	return HOST(m, anon_vma, k);
+}
+
+struct anon_vma *anon_vma_alloc(struct vmemu *m)
+{
+	struct anon_vma *a = kmem_cache_alloc(m, CACHE_anon_vma, GFP_KERNEL);
+
+	if (a)
+		list_init(m, &a->head);
+	return a;
+}
+
+void anon_vma_free(struct vmemu *m, struct anon_vma *a)
+{
+	BUG_ON(m, !list_empty(m, &a->head));
+	kmem_cache_free(m, CACHE_anon_vma, a);
+}
+
+static void list_vma(struct vmemu *m, struct vm_area_struct *vma)
+{
+	struct anon_vma *a = anon_vma_of(m, vma->anon_vma);
+
+	owned(m, anon_vma_list, a);
+	list_add(m, &vma->anon_vma_node, &a->head);
+	stamp_anon(m, vma, NULL);
+}
+
+void anon_vma_link(struct vmemu *m, struct vm_area_struct *vma)
+{
+	struct anon_vma *a;
+
+	if (!vma->anon_vma)
+		return;
+	a = anon_vma_of(m, vma->anon_vma);
+	spin_lock(m, LOCK_anon_vma, &a->lock);
+	list_vma(m, vma);
+	spin_unlock(m, LOCK_anon_vma, &a->lock);
+}
+
+/*
+ * An area without anon_vma takes all or some of its neighbour's pages, and so
+ * its anon_vma (mmap_sem is held for write).  If it takes all, it takes the
+ * neighbour's place in the list too: __anon_vma_merge().
+ */
+void anon_vma_absorb(struct vmemu *m, struct vm_area_struct *into,
+		     const struct vm_area_struct *other, int all)
+{
+	struct anon_vma *a;
+
+	if (into->anon_vma || !other->anon_vma)
+		return;
+	a = anon_vma_of(m, other->anon_vma);
+	owned(m, anon_vma, into);
+	into->anon_vma = other->anon_vma;
+	spin_lock(m, LOCK_anon_vma, &a->lock);
+	owned(m, anon_vma_list, a);
+	list_add(m, &into->anon_vma_node,
+		 all ? (struct list_head *)&other->anon_vma_node : &a->head);
+	stamp_anon(m, into, all ? other : NULL);
+	spin_unlock(m, LOCK_anon_vma, &a->lock);
+}
+
+/*
+ * The first write fault gives vma its anon_vma, new or a neighbour's.  Threads
+ * fault under mmap_sem for read: page_table_lock decides who was first.
+ */
+int anon_vma_install(struct vmemu *m, struct vm_area_struct *vma,
+		     struct anon_vma *a)
+{
+	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
+	int first;
+
+	ptl_lock(m, mm);
+	first = vma->anon_vma == 0;
+	touch(m, STEP_read, &vma->anon_vma);
+	if (first) {
+		owned(m, anon_vma, vma);
+		touch(m, STEP_write, &vma->anon_vma);
+		vma->anon_vma = kaddr(m, a);
+		anon_vma_link(m, vma);
+	}
+	ptl_unlock(m, mm);
+	return first;
+}
+
+void anon_vma_unlink(struct vmemu *m, struct vm_area_struct *vma)
+{
+	struct anon_vma *a;
+	bool empty;
+
+	if (!vma->anon_vma)
+		return;
+	a = anon_vma_of(m, vma->anon_vma);
+	spin_lock(m, LOCK_anon_vma, &a->lock);
+	owned(m, anon_vma_list, a);
+	list_del(m, &vma->anon_vma_node);
+	empty = list_empty(m, &a->head);
+	spin_unlock(m, LOCK_anon_vma, &a->lock);
+	if (empty)
+		anon_vma_free(m, a);
+}
+
+static void vma_dup(struct vmemu *m, struct vm_area_struct *new,
+		    struct vm_area_struct *old)
+{
+	(void)old; /* vma_copy() took its anon_vma along */
+	anon_vma_link(m, new);
+}
+
+/* vma_adjust() holds the lock already. */
+static void vma_split(struct vmemu *m, struct vm_area_struct *new,
+		      struct vm_area_struct *old)
+{
+	(void)old;
+	if (new->anon_vma)
+		list_vma(m, new);
+}
+
+static int prepared(struct vm_area_struct *vma)
+{
+	return vma->anon_vma != 0;
+}
+
+static void add_anon(struct vmemu *m, struct page *page,
+		     struct vm_area_struct *vma, kulong address)
+{
+	BUG_ON(m, vma->anon_vma == 0);
+	page->mapping = vma->anon_vma;
+	page->index = vma_pgoff(vma, address);
+}
+
+static void again_anon(struct vmemu *m, struct page *page,
+		       struct vm_area_struct *vma, kulong address)
+{
+	BUG_ON(m, page->mapping != vma->anon_vma);
+	BUG_ON(m, page->index != vma_pgoff(vma, address));
+}
+
+static int nothing(struct vmemu *m, struct page *page,
+		   struct vm_area_struct *vma, kulong address)
+{
+	(void)m, (void)page, (void)vma, (void)address;
+	return 0;
+}
+
+/* Is the vma's page table worth a walk for the page, and where? */
+static bool is_candidate(struct vmemu *m, const struct page *page,
+			 const struct vm_area_struct *vma, kulong *address)
+{
+	return has_pages(m, HOST(m, mm_struct, vma->vm_mm)) &&
+	       vma_address(vma, page->index, address);
+}
+
+static int referenced(struct vmemu *m, struct page *page)
+{
+	struct anon_vma *a = anon_vma_of(m, page->mapping);
+	kptr head = kaddr(m, &a->head), k;
+	uint32_t left = page->mapcount;
+	int young = 0;
+
+	spin_lock(m, LOCK_anon_vma, &a->lock);
+	for (k = a->head.next; left && k != head;
+	     k = HOST(m, list_head, k)->next) {
+		struct vm_area_struct *vma =
+			ENTRY(m, k, vm_area_struct, anon_vma_node);
+		kulong address;
+
+		if (!is_candidate(m, page, vma, &address)) {
+			count(m, CNT_referenced_cmp);
+			continue;
+		}
+		count(m, CNT_referenced_probes);
+		young += page_referenced_one(m, page,
+					     HOST(m, mm_struct, vma->vm_mm),
+					     address, &left);
+	}
+	spin_unlock(m, LOCK_anon_vma, &a->lock);
+	return young;
+}
+
+static int unmap(struct vmemu *m, struct page *page)
+{
+	struct anon_vma *a = anon_vma_of(m, page->mapping);
+	kptr head = kaddr(m, &a->head), k;
+	int ret = SWAP_AGAIN;
+
+	spin_lock(m, LOCK_anon_vma, &a->lock);
+	for (k = a->head.next; k != head && page->mapcount && ret != SWAP_FAIL;
+	     k = HOST(m, list_head, k)->next) {
+		struct vm_area_struct *vma =
+			ENTRY(m, k, vm_area_struct, anon_vma_node);
+		kulong address;
+
+		if (!is_candidate(m, page, vma, &address)) {
+			count(m, CNT_unmap_cmp);
+			continue;
+		}
+		count(m, CNT_unmap_probes);
+		ret = try_to_unmap_one(m, page, HOST(m, mm_struct, vma->vm_mm),
+				       vma, address);
+	}
+	spin_unlock(m, LOCK_anon_vma, &a->lock);
+	return ret;
+}
+
+const struct rmap_ops rmap_anon_vma = {
+	.name = "anon_vma",
+	.vma_size = sizeof(struct vm_area_struct),
+	.mm_size = offsetof(struct mm_struct, anonmm),
+	.vma_dup = vma_dup,
+	.vma_free = anon_vma_unlink,
+	.vma_split = vma_split,
+	.prepared = prepared,
+	.add_anon = add_anon,
+	.again_anon = again_anon,
+	.clash = nothing,
+	.referenced = referenced,
+	.unmap = unmap,
+};

@@ -1,0 +1,289 @@
+/*
+ * rmap/anonmm.c - Hugh Dickins' anonmm, as after rmap 37 (2.6.6-mm, May 2004).
+ *
+ * An anonymous page points at the anonmm of the mm that first mapped it, and
+ * carries the user address it is mapped at.  fork keeps addresses, so the page
+ * can only be at that address in an mm of the same exec bundle: a flat ring in
+ * fork order, whose head was made at exec.  The page's own mm is tried first.
+ *
+ * Costs 24 bytes per mm (and a pointer in it), nothing per vma or page.  What
+ * breaks it: mremap of a page that others map too, which has to copy; a page
+ * shared only by a few members of a large bundle, which costs a probe in all.
+ *
+ * count: 1 for the living mm, 1 per page; a head also counts itself and each
+ * member.  Protected by head->lock, as is the ring.
+ */
+#include "internal.h"
+
+static struct anonmm *anonmm_at(struct vmemu *m, kptr k)
+{
+	return HOST(m, anonmm, k);
+}
+
+/* A fresh mm after exec: the head of a new bundle.  -1 = no memory. */
+int anonmm_init(struct vmemu *m, struct mm_struct *mm)
+{
+	struct anonmm *a = kmem_cache_alloc(m, CACHE_anonmm, GFP_KERNEL);
+
+	if (!a)
+		return -1;
+	a->count = 2;
+	a->mm = kaddr(m, mm);
+	a->head = kaddr(m, a);
+	list_init(m, &a->list);
+	mm->anonmm = kaddr(m, a);
+	return 0;
+}
+
+/* fork: the child's anonmm joins the ring at its tail.  -1 = no memory. */
+int anonmm_dup(struct vmemu *m, struct mm_struct *child,
+	       struct mm_struct *parent)
+{
+	struct anonmm *a = kmem_cache_alloc(m, CACHE_anonmm, GFP_KERNEL);
+	struct anonmm *head;
+
+	if (!a)
+		return -1;
+	head = anonmm_at(m, anonmm_at(m, parent->anonmm)->head);
+	a->count = 1;
+	a->mm = kaddr(m, child);
+	a->head = kaddr(m, head);
+	spin_lock(m, LOCK_anonmm, &head->lock);
+	owned(m, anonmm_ring, head);
+	list_add_tail(m, &a->list, &head->list);
+	head->count++;
+	spin_unlock(m, LOCK_anonmm, &head->lock);
+	child->anonmm = kaddr(m, a);
+	return 0;
+}
+
+/*
+ * Drops counts and frees what nobody needs any more.  Counts are judged
+ * under the lock: two last users may come at once.
+ */
+static void anonmm_put(struct vmemu *m, struct anonmm *a, int32_t counts)
+{
+	struct anonmm *head = anonmm_at(m, a->head);
+	bool last_member, last;
+
+	spin_lock(m, LOCK_anonmm, &head->lock);
+	BUG_ON(m, a->count < counts + (a == head));
+	a->count -= counts;
+	last_member = a != head && a->count == 0;
+	if (last_member) {
+		BUG_ON(m, a->mm != 0);
+		owned(m, anonmm_ring, head);
+		list_del(m, &a->list);
+		head->count--;
+	}
+	last = head->count == 1;
+	spin_unlock(m, LOCK_anonmm, &head->lock);
+	if (last_member)
+		kmem_cache_free(m, CACHE_anonmm, a);
+	if (last) {
+		BUG_ON(m, head->mm != 0 || !list_empty(m, &head->list));
+		kmem_cache_free(m, CACHE_anonmm, head);
+	}
+}
+
+/* The mm dies; its anonmm lives on while pages point at it. */
+void anonmm_exit(struct vmemu *m, struct mm_struct *mm)
+{
+	struct anonmm *a = anonmm_at(m, mm->anonmm);
+	struct anonmm *head = anonmm_at(m, a->head);
+
+	spin_lock(m, LOCK_anonmm, &head->lock);
+	owned(m, anonmm_ring, head);
+	mm->anonmm = 0;
+	a->mm = 0;
+	spin_unlock(m, LOCK_anonmm, &head->lock);
+	anonmm_put(m, a, 1);
+}
+
+static int prepared(struct vm_area_struct *vma)
+{
+	(void)vma;
+	return 1; /* the mm's object is enough */
+}
+
+static void add_anon(struct vmemu *m, struct page *page,
+		     struct vm_area_struct *vma, kulong address)
+{
+	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
+
+	page->mapping = mm->anonmm;
+	page->index = address;
+	touch(m, STEP_add, &anonmm_at(m, mm->anonmm)->count);
+	anonmm_at(m, mm->anonmm)->count++;
+}
+
+static void again_anon(struct vmemu *m, struct page *page,
+		       struct vm_area_struct *vma, kulong address)
+{
+	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
+
+	BUG_ON(m, page->index != address);
+	BUG_ON(m, anonmm_at(m, page->mapping)->head !=
+			  anonmm_at(m, mm->anonmm)->head);
+}
+
+/*
+ * An atomic decrement, unless it might free: then under the lock.  That cannot
+ * be while unmap() holds the lock, since it counts itself too.
+ */
+static void put_anon(struct vmemu *m, kptr mapping, int32_t pages)
+{
+	struct anonmm *a = anonmm_at(m, mapping);
+
+	touch(m, STEP_write, &a->count);
+	if (a->count - pages > (mapping == a->head))
+		a->count -= pages;
+	else
+		anonmm_put(m, a, pages);
+}
+
+/*
+ * An exclusive page takes its new address along; another must be copied first,
+ * so here it ends.  See mm/zap.c on the two compilations.
+ */
+static ALWAYS_INLINE uint32_t rewrite_index(struct vmemu *m, const pte_t *pte,
+					    uint32_t nr, kulong address,
+					    const bool watched)
+{
+	struct page *mem_map = m->mem_map;
+	uint32_t i, rewritten = 0;
+
+	for (i = 0; i < nr; i++, address += PAGE_SIZE) {
+		struct page *page = mem_map + pte_pfn(pte[i]);
+		bool alone;
+
+		if (!pte_present(pte[i]) || !(page->flags & PG_anon))
+			continue;
+		if (watched)
+			page_map_lock(m, page);
+		alone = page->mapcount == 1;
+		if (alone) {
+			if (watched) {
+				owned(m, mapcount, page);
+				/* and index */
+				touch(m, STEP_write, &page->mapcount);
+			}
+			page->index = address;
+			rewritten++;
+		}
+		if (watched)
+			page_map_unlock(m, page);
+		if (!alone)
+			break;
+	}
+	m->counter[CNT_rmap_index_rewrites] += rewritten;
+	if (!watched)
+		m->lock_stat[LOCK_page_map].acquired += rewritten + (i < nr);
+	return i;
+}
+
+static uint32_t move_anon(struct vmemu *m, const pte_t *pte, uint32_t nr,
+			  struct vm_area_struct *vma, kulong address)
+{
+	(void)vma;
+	return m->watch ? rewrite_index(m, pte, nr, address, true) :
+			  rewrite_index(m, pte, nr, address, false);
+}
+
+static int clash(struct vmemu *m, struct page *page, struct vm_area_struct *vma,
+		 kulong address)
+{
+	(void)vma;
+	touch(m, STEP_read, &page->mapcount);
+	return page->mapcount && page->index != address;
+}
+
+/* A living mm with pages, or NULL: counted as a cheap rejection. */
+static struct mm_struct *candidate(struct vmemu *m, struct anonmm *a, int cmp)
+{
+	struct mm_struct *mm = a->mm ? HOST(m, mm_struct, a->mm) : NULL;
+
+	if (mm && has_pages(m, mm))
+		return mm;
+	count(m, cmp);
+	return NULL;
+}
+
+static struct anonmm *next_in_ring(struct vmemu *m, struct anonmm *a)
+{
+	return ENTRY(m, a->list.next, anonmm, list);
+}
+
+static int referenced(struct vmemu *m, struct page *page)
+{
+	struct anonmm *own = anonmm_at(m, page->mapping), *a = own;
+	struct anonmm *head = anonmm_at(m, own->head), *found = NULL;
+	uint32_t left = page->mapcount;
+	int young = 0;
+
+	spin_lock(m, LOCK_anonmm, &head->lock);
+	do {
+		struct mm_struct *mm = candidate(m, a, CNT_referenced_cmp);
+		uint32_t before = left;
+
+		if (mm) {
+			count(m, CNT_referenced_probes);
+			young += page_referenced_one(m, page, mm, page->index,
+						     &left);
+			if (left < before && !found)
+				found = a;
+		}
+		a = next_in_ring(m, a);
+	} while (left && a != own);
+	/* Give a page of an extinct mm to a living one, so that the dead
+	 * anonmm drains. */
+	if (own->mm || left || !found)
+		found = NULL;
+	if (found) {
+		owned(m, mapcount, page);
+		page->mapping = kaddr(m, found);
+		found->count++;
+		count(m, CNT_rmap_migrated);
+	}
+	spin_unlock(m, LOCK_anonmm, &head->lock);
+	if (found)
+		anonmm_put(m, own, 1);
+	return young;
+}
+
+static int unmap(struct vmemu *m, struct page *page)
+{
+	struct anonmm *own = anonmm_at(m, page->mapping), *a = own;
+	struct anonmm *head = anonmm_at(m, own->head);
+	int ret = SWAP_AGAIN;
+
+	spin_lock(m, LOCK_anonmm, &head->lock);
+	own->count++; /* the last pte's going must not free it under the lock */
+	do {
+		struct mm_struct *mm = candidate(m, a, CNT_unmap_cmp);
+
+		if (mm) {
+			count(m, CNT_unmap_probes);
+			ret = try_to_unmap_one(m, page, mm, NULL, page->index);
+		}
+		a = next_in_ring(m, a);
+	} while (ret != SWAP_FAIL && page->mapcount && a != own);
+	spin_unlock(m, LOCK_anonmm, &head->lock);
+	anonmm_put(m, own, 1);
+	return ret;
+}
+
+const struct rmap_ops rmap_anonmm = {
+	.name = "anonmm",
+	.vma_size = offsetof(struct vm_area_struct, anon_vma_node),
+	.mm_size = sizeof(struct mm_struct),
+	.locks_vma_tree = 1,
+	.prepared = prepared,
+	.add_anon = add_anon,
+	.again_anon = again_anon,
+	.put_anon = put_anon,
+	.move_anon = move_anon,
+	.clash = clash,
+	.referenced = referenced,
+	.unmap = unmap,
+};

@@ -1,0 +1,104 @@
+/*
+ * rmap/check.c - for machine.check(): does a walk reach every pte it should,
+ * and do lists stand in the order in which they were made?
+ *
+ * The walks are the schemes' own.  While m->finding is set, the two *_one
+ * functions of rmap/rmap.c note where they are sent and touch nothing.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+
+/* Where one page is mapped, and which of these places a walk has come to. */
+struct rmap_finding {
+	const struct candidate *where;
+	uint8_t *reached;
+	uint32_t n;
+};
+
+void rmap_found(struct vmemu *m, const struct mm_struct *mm, kulong address)
+{
+	const struct rmap_finding *finding = m->finding;
+	kptr k = kaddr(m, mm);
+	uint32_t i;
+
+	for (i = 0; i < finding->n; i++)
+		if (finding->where[i].mm == k &&
+		    finding->where[i].address == address)
+			finding->reached[i] = 1;
+}
+
+/* Walks for the page; the first of the places that is not reached, or n. */
+static uint32_t find_all(struct vmemu *m, struct page *page, int unmap,
+			 struct rmap_finding *finding)
+{
+	uint32_t i;
+
+	memset(finding->reached, 0, finding->n);
+	m->finding = finding;
+	if (page->flags & PG_anon)
+		(unmap ? m->rmap->unmap : m->rmap->referenced)(m, page);
+	else
+		walk_file(m, page, unmap ? WALK_UNMAP : WALK_REFERENCED);
+	m->finding = NULL;
+	for (i = 0; i < finding->n && finding->reached[i]; i++)
+		;
+	return i;
+}
+
+uint32_t rmap_missing(struct vmemu *m, const struct candidate *where,
+		      const uint32_t *pfn, uint32_t n, int unmap)
+{
+	struct vmemu before = *m;
+	struct rmap_finding finding = { .reached = malloc(n ? n : 1) };
+	uint32_t first, last, i, missing = n;
+
+	if (!finding.reached) {
+		BUG(m, "no host memory to ask the walks");
+		return n;
+	}
+	m->watch = 0;
+	for (first = 0; first < n && missing == n; first = last) {
+		for (last = first; last < n && pfn[last] == pfn[first]; last++)
+			;
+		finding.where = where + first;
+		finding.n = last - first;
+		i = find_all(m, m->mem_map + pfn[first], unmap, &finding);
+		if (i < finding.n)
+			missing = first + i;
+	}
+	free(finding.reached);
+	/* What the walks have counted did not happen. */
+	m->watch = before.watch;
+	m->steps = before.steps;
+	memcpy(m->counter, before.counter, sizeof(m->counter));
+	memcpy(m->lock_stat, before.lock_stat, sizeof(m->lock_stat));
+	return missing;
+}
+
+/* ---- order ------------------------------------------------------------------- */
+
+/* No two vmas begin in the same 64 bytes: each has a place here. */
+static struct list_stamps *stamps_of(struct vmemu *m,
+				     const struct vm_area_struct *vma)
+{
+	return &m->stamps[((const uint8_t *)vma - m->ram) / 64];
+}
+
+void stamp_anon(struct vmemu *m, const struct vm_area_struct *vma,
+		const struct vm_area_struct *in_place_of)
+{
+	stamps_of(m, vma)->anon =
+		in_place_of ? stamps_of(m, in_place_of)->anon : ++m->next_stamp;
+}
+
+void stamp_file(struct vmemu *m, const struct vm_area_struct *vma)
+{
+	stamps_of(m, vma)->file = ++m->next_stamp;
+}
+
+struct list_stamps list_stamps(struct vmemu *m,
+			       const struct vm_area_struct *vma)
+{
+	return *stamps_of(m, vma);
+}

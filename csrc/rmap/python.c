@@ -1,0 +1,146 @@
+/*
+ * rmap/python.c - a reverse map that a class in Python keeps.
+ *
+ * Python is told of each page that becomes mapped, moves or loses its last pte,
+ * and names the candidates of a walk; the walk itself, and its counting, happen
+ * here as for the other schemes.  page->mapping and page->index are the
+ * scheme's to use; mapping must not stay 0.
+ */
+#include "internal.h"
+
+static void vma_dup(struct vmemu *m, struct vm_area_struct *new,
+		    struct vm_area_struct *old)
+{
+	py_rmap_entry(m, RMAP_VMA_DUP, NULL, new, kaddr(m, old));
+}
+
+static void vma_split(struct vmemu *m, struct vm_area_struct *new,
+		      struct vm_area_struct *old)
+{
+	py_rmap_entry(m, RMAP_VMA_SPLIT, NULL, new, kaddr(m, old));
+}
+
+static void vma_goes(struct vmemu *m, struct vm_area_struct *vma)
+{
+	py_rmap_entry(m, RMAP_VMA_FREE, NULL, vma, 0);
+}
+
+static int prepared(struct vm_area_struct *vma)
+{
+	(void)vma;
+	return 0; /* ask */
+}
+
+static void add_anon(struct vmemu *m, struct page *page,
+		     struct vm_area_struct *vma, kulong address)
+{
+	page->mapping = kaddr(m, page);
+	page->index = address;
+	py_rmap_entry(m, RMAP_ADD, page, vma, address);
+}
+
+static void again_anon(struct vmemu *m, struct page *page,
+		       struct vm_area_struct *vma, kulong address)
+{
+	py_rmap_entry(m, RMAP_ADD, page, vma, address);
+}
+
+static void remove_anon(struct vmemu *m, struct page *page)
+{
+	py_rmap_entry(m, RMAP_REMOVE, page, NULL, 0);
+}
+
+/* The anonymous page of a present pte, or NULL. */
+static struct page *anon_page(struct vmemu *m, pte_t pte)
+{
+	struct page *page = m->mem_map + pte_pfn(pte);
+
+	return pte_present(pte) && page->flags & PG_anon ? page : NULL;
+}
+
+static uint32_t move_anon(struct vmemu *m, const pte_t *pte, uint32_t nr,
+			  struct vm_area_struct *vma, kulong address)
+{
+	uint32_t i;
+
+	for (i = 0; i < nr; i++, address += PAGE_SIZE) {
+		struct page *page = anon_page(m, pte[i]);
+
+		if (page && py_rmap_entry(m, RMAP_MOVE, page, vma, address))
+			break;
+	}
+	return i;
+}
+
+static int clash(struct vmemu *m, struct page *page, struct vm_area_struct *vma,
+		 kulong address)
+{
+	return page->mapcount &&
+	       py_rmap_entry(m, RMAP_CLASH, page, vma, address);
+}
+
+static struct mm_struct *living(struct vmemu *m, const struct candidate *c,
+				int cmp)
+{
+	struct mm_struct *mm = HOST(m, mm_struct, c->mm);
+
+	if (has_pages(m, mm))
+		return mm;
+	count(m, cmp);
+	return NULL;
+}
+
+static int referenced(struct vmemu *m, struct page *page)
+{
+	int n = py_rmap_entry(m, RMAP_CANDIDATES_REFERENCED, page, NULL, 0);
+	uint32_t left = page->mapcount;
+	int young = 0, i;
+
+	for (i = 0; i < n && left; i++) {
+		const struct candidate *c = &m->candidates[i];
+		struct mm_struct *mm = living(m, c, CNT_referenced_cmp);
+
+		if (!mm)
+			continue;
+		count(m, CNT_referenced_probes);
+		young += page_referenced_one(m, page, mm, c->address, &left);
+	}
+	return young;
+}
+
+static int unmap(struct vmemu *m, struct page *page)
+{
+	int n = py_rmap_entry(m, RMAP_CANDIDATES_UNMAP, page, NULL, 0), i;
+
+	for (i = 0; i < n && page->mapcount; i++) {
+		const struct candidate *c = &m->candidates[i];
+		struct mm_struct *mm = living(m, c, CNT_unmap_cmp);
+		struct vm_area_struct *vma =
+			c->vma ? HOST(m, vm_area_struct, c->vma) : NULL;
+
+		if (!mm)
+			continue;
+		count(m, CNT_unmap_probes);
+		if (try_to_unmap_one(m, page, mm, vma, c->address) == SWAP_FAIL)
+			return SWAP_FAIL;
+	}
+	return SWAP_AGAIN;
+}
+
+const struct rmap_ops rmap_python = {
+	.name = "python",
+	.vma_size = offsetof(struct vm_area_struct, anon_vma_node),
+	.mm_size = offsetof(struct mm_struct, anonmm),
+	.locks_vma_tree = 1,
+	.vma_dup = vma_dup,
+	.vma_free = vma_goes,
+	.vma_split = vma_split,
+	.prepared = prepared,
+	.add_anon = add_anon,
+	.again_anon = again_anon,
+	.remove_anon = remove_anon,
+	.move_anon = move_anon,
+	.clash = clash,
+	.referenced = referenced,
+	.unmap = unmap,
+};

@@ -1,0 +1,316 @@
+/*
+ * rmap/rmap.c - from a frame to the ptes that map it: what all schemes share.
+ *
+ * Object-based reverse mapping after Dave McCracken (file pages, 2003), Hugh
+ * Dickins and Andrea Arcangeli (anonymous pages, 2004).  A scheme proposes
+ * candidates (mm, address); the two *_one functions below walk that mm's page
+ * table and act.  Schemes count a `probe` for each such walk and a `cmp` for a
+ * candidate they reject without one.
+ *
+ * PG_anon is set, with mapping and index, while at least one pte maps the page.
+ */
+#include "internal.h"
+
+/* The page gets one more pte; page_map_lock is held. */
+static void add_anon_rmap(struct vmemu *m, struct page *page,
+			  struct vm_area_struct *vma, kulong address)
+{
+	owned(m, mapcount, page);
+	touch(m, STEP_write, &page->mapcount);
+	touch(m, STEP_write, &page->flags);
+	if (page->mapcount++) {
+		BUG_ON(m, !(page->flags & PG_anon));
+		m->rmap->again_anon(m, page, vma, address);
+	} else {
+		page->flags |= PG_anon;
+		m->rmap->add_anon(m, page, vma, address);
+		m->nr_mapped++;
+	}
+}
+
+void page_add_anon_rmap(struct vmemu *m, struct page *page,
+			struct vm_area_struct *vma, kulong address)
+{
+	if (BUG_ON(m, page->flags & PG_reserved))
+		return;
+	page_map_lock_short(m, page);
+	add_anon_rmap(m, page, vma, address & PAGE_MASK);
+	page_map_unlock_short(m, page);
+}
+
+/*
+ * The same for a page that others may have mapped already, and may be moving:
+ * false if the scheme cannot follow it here, so that it must be copied.  Asked
+ * and done under one lock, or mremap could come in between.
+ */
+bool page_share_anon_rmap(struct vmemu *m, struct page *page,
+			  struct vm_area_struct *vma, kulong address)
+{
+	bool clash;
+
+	page_map_lock_short(m, page);
+	clash = m->rmap->clash(m, page, vma, address & PAGE_MASK);
+	if (!clash)
+		add_anon_rmap(m, page, vma, address & PAGE_MASK);
+	page_map_unlock_short(m, page);
+	return !clash;
+}
+
+void page_add_file_rmap(struct vmemu *m, struct page *page)
+{
+	BUG_ON(m, page->flags & PG_anon);
+	page_map_lock_short(m, page);
+	owned(m, mapcount, page);
+	if (!page->mapcount++)
+		m->nr_mapped++;
+	page_map_unlock_short(m, page);
+}
+
+/* One pte less; page_map_lock is held. */
+static void remove_rmap(struct vmemu *m, struct page *page)
+{
+	kptr mapping = page->mapping;
+
+	if (!drop_mapcount(m, page, true))
+		return;
+	m->nr_mapped--;
+	touch(m, STEP_write, &page->flags);
+	if (page->flags & PG_anon) {
+		forget_anon(m, page);
+		if (m->rmap->put_anon)
+			m->rmap->put_anon(m, mapping, 1);
+	}
+}
+
+void page_remove_rmap(struct vmemu *m, struct page *page)
+{
+	page_map_lock_short(m, page);
+	remove_rmap(m, page);
+	page_map_unlock_short(m, page);
+}
+
+static pte_t *page_check_address(struct vmemu *m, struct page *page,
+				 struct mm_struct *mm, kulong address)
+{
+	pte_t *pte = pte_lookup(m, mm, address);
+
+	if (!pte || !pte_present(*pte) || pte_pfn(*pte) != pfn_of(m, page))
+		return NULL;
+	return pte;
+}
+
+/*
+ * One candidate of page_referenced: 1 if its pte was young (it is old then).
+ * *mapcount goes down when the page is mapped there.
+ */
+int page_referenced_one(struct vmemu *m, struct page *page,
+			struct mm_struct *mm, kulong address,
+			uint32_t *mapcount)
+{
+	int referenced = 0;
+	pte_t *pte;
+
+	if (unlikely(m->finding)) {
+		rmap_found(m, mm, address);
+		return 0;
+	}
+	if (!ptl_trylock_short(m, mm))
+		return 0;
+	pte = page_check_address(m, page, mm, address);
+	if (pte) {
+		step(m, STEP_write, pte);
+		(*mapcount)--;
+		if (*pte & _PAGE_ACCESSED) {
+			owned(m, page_table, mm);
+			*pte &= ~(pte_t)_PAGE_ACCESSED;
+			flush_tlb(m); /* or the CPU would not set it again */
+			referenced = 1;
+		}
+	}
+	ptl_unlock_short(m, mm, pte != NULL);
+	return referenced;
+}
+
+/* The flags of an area whose page reclaim wants, mmap_sem not held. */
+static bool is_locked(struct vmemu *m, const struct vm_area_struct *vma)
+{
+	step(m, STEP_read, &vma->vm_flags);
+	return vma->vm_flags & (VM_LOCKED | VM_RESERVED);
+}
+
+/* Mutation d: a bit lock in vm_flags, as proposed in 2004 and 2010. */
+static void mark_vma(struct vmemu *m, struct vm_area_struct *vma, bool on)
+{
+	kulong flags;
+
+	if (!(m->mutations & MUTATE_d) || !vma)
+		return;
+	shared(m, STEP_read, &vma->vm_flags);
+	flags = vma->vm_flags;
+	shared(m, STEP_write, &vma->vm_flags);
+	vma->vm_flags = on ? flags | VM_LOCK_RMAP : flags & ~VM_LOCK_RMAP;
+}
+
+/* Whether the pte may go: not locked in memory, not young, nobody else's page. */
+static bool may_unmap(struct vmemu *m, const struct page *page,
+		      const struct vm_area_struct *vma, pte_t *pte)
+{
+	if (likely(!(m->mutations & MUTATE_b)) && is_locked(m, vma))
+		return false;
+	shared(m, STEP_write, pte);
+	if (*pte & _PAGE_ACCESSED) {
+		*pte &= ~(pte_t)_PAGE_ACCESSED;
+		flush_tlb(m);
+		return false;
+	}
+	if (unlikely(m->mutations & MUTATE_f))
+		return true;
+	shared(m, STEP_read, &page->_count);
+	/* Somebody else holds a reference: a later write would copy the page
+	 * away from under them. */
+	return !(page->flags & PG_swapcache) ||
+	       page->_count == (int32_t)page->mapcount + 2;
+}
+
+/* Takes the page out of the pte, for an anonymous one leaving its entry. */
+static void clear_pte(struct vmemu *m, struct page *page, struct mm_struct *mm,
+		      pte_t *pte)
+{
+	pte_t old;
+
+	step(m, STEP_write, pte);
+	owned(m, page_table, mm);
+	old = *pte;
+	*pte = 0;
+	flush_tlb(m);
+	touch(m, STEP_write, &page->flags);
+	if (old & _PAGE_DIRTY)
+		page->flags |= PG_dirty;
+	if (page->flags & PG_anon) {
+		BUG_ON(m, !(page->flags & PG_swapcache));
+		BUG_ON(m, swap_duplicate(m, page->private));
+		set_pte(m, pte, swp_entry_to_pte(page->private));
+	}
+	rss_sub(m, mm, 1);
+	remove_rmap(m, page);
+	put_page(m, page);
+}
+
+/*
+ * One candidate of try_to_unmap.  vma may be NULL when the scheme does not know
+ * it; it is then looked up, and only after a hit.  SWAP_AGAIN: not mapped here,
+ * page_table_lock was taken, or unmapped and others remain.
+ */
+int try_to_unmap_one(struct vmemu *m, struct page *page, struct mm_struct *mm,
+		     struct vm_area_struct *vma, kulong address)
+{
+	int ret = SWAP_AGAIN;
+	pte_t *pte;
+
+	if (unlikely(m->finding)) {
+		rmap_found(m, mm, address);
+		return SWAP_AGAIN;
+	}
+	if (unlikely(m->mutations & MUTATE_b)) {
+		if (!vma)
+			vma = find_vma_prev(m, mm, address, NULL);
+		if (vma && is_locked(m, vma))
+			return SWAP_FAIL;
+	}
+	if (!ptl_trylock(m, mm))
+		return SWAP_AGAIN;
+	pte = page_check_address(m, page, mm, address);
+	if (pte && !vma) {
+		vma = find_vma(m, mm, address);
+		if (BUG_ON(m, !vma || vma->vm_start > address))
+			pte = NULL;
+	}
+	if (pte) {
+		step(m, STEP_read, pte);
+		mark_vma(m, vma, true);
+		if (may_unmap(m, page, vma, pte))
+			clear_pte(m, page, mm, pte);
+		else
+			ret = SWAP_FAIL;
+		mark_vma(m, vma, false);
+	}
+	ptl_unlock(m, mm);
+	return ret;
+}
+
+/* ---- file pages: every vma on the file's list, 2.6.6 style ------------------ */
+
+int walk_file(struct vmemu *m, struct page *page, enum rmap_walk walk)
+{
+	struct address_space *mapping = HOST(m, address_space, page->mapping);
+	kptr head = kaddr(m, &mapping->i_mmap), k;
+	uint32_t left = page->mapcount;
+	int referenced = 0, ret = SWAP_AGAIN;
+
+	if (!spin_trylock(m, LOCK_i_mmap, &mapping->i_mmap_lock))
+		return walk == WALK_REFERENCED ? 0 : SWAP_AGAIN;
+	for (k = mapping->i_mmap.next; k != head && ret == SWAP_AGAIN && left;
+	     k = HOST(m, list_head, k)->next) {
+		struct vm_area_struct *vma =
+			ENTRY(m, k, vm_area_struct, shared.list);
+		struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
+		kulong address;
+
+		if (!has_pages(m, mm) ||
+		    !vma_address(vma, page->index, &address))
+			continue;
+		if (walk == WALK_REFERENCED) {
+			referenced += page_referenced_one(m, page, mm, address,
+							  &left);
+			continue;
+		}
+		ret = try_to_unmap_one(m, page, mm, vma, address);
+		left = page->mapcount;
+	}
+	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
+	return walk == WALK_REFERENCED ? referenced : ret;
+}
+
+/* How often the page was referenced since the last call; ages its ptes. */
+int page_referenced(struct vmemu *m, struct page *page)
+{
+	int referenced = 0;
+
+	shared(m, STEP_write, &page->flags);
+	if (page->flags & PG_referenced) {
+		page->flags &= ~(kulong)PG_referenced;
+		referenced++;
+	}
+	page_map_lock(m, page);
+	if (page->mapcount && page->flags & PG_anon) {
+		count(m, CNT_referenced_pages);
+		referenced += m->rmap->referenced(m, page);
+	} else if (page->mapcount) {
+		referenced += walk_file(m, page, WALK_REFERENCED);
+	}
+	page_map_unlock(m, page);
+	return referenced;
+}
+
+/* Removes every pte of a page that reclaim holds; enum swap_result. */
+int try_to_unmap(struct vmemu *m, struct page *page)
+{
+	uint64_t before = m->counter[CNT_unmap_probes];
+	int ret;
+
+	page_map_lock(m, page);
+	if (!page->mapcount) {
+		ret = SWAP_SUCCESS;
+	} else if (page->flags & PG_anon) {
+		count(m, CNT_unmap_pages);
+		ret = m->rmap->unmap(m, page);
+	} else {
+		ret = walk_file(m, page, WALK_UNMAP);
+	}
+	if (!page->mapcount)
+		ret = SWAP_SUCCESS;
+	page_map_unlock(m, page);
+	event(m, EV_unmap, pfn_of(m, page),
+	      (uint32_t)(m->counter[CNT_unmap_probes] - before), (uint32_t)ret);
+	return ret;
+}

@@ -1,0 +1,311 @@
+/*
+ * watch/lock.h - locks, and the steps between which another path might run.
+ *
+ * Part of internal.h.  While nobody watches, a lock is what is counted of it;
+ * the uncommon half of each operation is in watch/lock.c, watch/lockdep.c, watch/owner.c and
+ * explore/explore.c.
+ */
+#ifndef VMEMU_LOCK_H
+#define VMEMU_LOCK_H
+
+/* The uncommon half of each operation: somebody watches, or the lock is taken. */
+void lock_watched(struct vmemu *, enum lock_class, kptr object);
+bool trylock_watched(struct vmemu *, enum lock_class, kptr object);
+void unlock_watched(struct vmemu *, enum lock_class, kptr object);
+void step_watched(struct vmemu *, enum step_kind, kptr object);
+
+/* watch/lockdep.c */
+void lockdep_acquire(struct vmemu *, enum lock_class, kptr object,
+		     uint32_t mode); /* about to wait for it */
+void lockdep_acquired(struct vmemu *, enum lock_class, kptr object,
+		      uint32_t mode);
+void lockdep_release(struct vmemu *, enum lock_class, kptr object,
+		     uint32_t mode);
+void lockdep_sleeps(struct vmemu *, const char *why, const char *file,
+		    int line);
+
+/* The caller may have to wait for memory, for I/O, or for another task. */
+#define might_sleep(m, why)                                                    \
+	do {                                                                   \
+		if (unlikely((m)->watch & WATCH_LOCKS))                        \
+			lockdep_sleeps(m, why, __FILE__, __LINE__);            \
+	} while (0)
+
+/* The writes that follow need what watch/owner.c says: __func__ is the writer. */
+#define owned(m, field, object)                                                \
+	do {                                                                   \
+		if (unlikely((m)->watch & WATCH_LOCKS))                        \
+			assert_owner(m, OWNED_##field, object, __func__);      \
+	} while (0)
+
+/* A point where another path of the kernel might run. */
+static inline void step(struct vmemu *m, enum step_kind kind,
+			const void *object)
+{
+	m->steps++;
+	if (unlikely(m->watch & WATCH_EXPLORE))
+		step_watched(m, kind, kaddr(m, object));
+}
+
+/* One pte of many: the loop tests once for the explorer and adds up the steps. */
+static inline void step_of_many(struct vmemu *m, bool told, const pte_t *pte)
+{
+	if (unlikely(told))
+		step_watched(m, STEP_write, kaddr(m, pte));
+}
+
+/*
+ * An access to something shared that no lock guards, where another path might
+ * run as well; of no interest to anybody but the explorer.
+ */
+static inline void shared(struct vmemu *m, enum step_kind kind,
+			  const void *object)
+{
+	if (unlikely(m->watch & WATCH_EXPLORE))
+		step_watched(m, kind, kaddr(m, object));
+}
+
+/* For loops, which need not ask for each page whether to tell the explorer. */
+static inline bool explored(const struct vmemu *m)
+{
+	return unlikely(m->watch & WATCH_EXPLORE);
+}
+
+/* A shared access that is part of the step in progress. */
+static inline void touch(struct vmemu *m, enum step_kind kind,
+			 const void *object)
+{
+	if (unlikely(m->watch & WATCH_EXPLORE))
+		explore_touch(m, kind, kaddr(m, object));
+}
+
+/* A store to a pte that does not belong to the step that looked at it. */
+static inline void set_pte(struct vmemu *m, pte_t *slot, pte_t pte)
+{
+	shared(m, STEP_write, slot);
+	*slot = pte;
+}
+
+/* The explorer hears of rss where it decides whether a walker looks at mm. */
+static inline void rss_inc(struct vmemu *m, struct mm_struct *mm)
+{
+	if (unlikely(!mm->rss))
+		touch(m, STEP_write, &mm->rss);
+	mm->rss++;
+}
+
+static inline void rss_sub(struct vmemu *m, struct mm_struct *mm, kulong n)
+{
+	if (n == mm->rss)
+		touch(m, STEP_write, &mm->rss);
+	mm->rss -= n;
+}
+
+static inline bool has_pages(struct vmemu *m, const struct mm_struct *mm)
+{
+	touch(m, STEP_read, &mm->rss);
+	return mm->rss != 0;
+}
+
+/* steps_held is the sum of the steps at unlocks less that of those at locks. */
+static inline void lock_acquired(struct vmemu *m, enum lock_class class)
+{
+	struct lock_stat *stat = &m->lock_stat[class];
+
+	stat->acquired++;
+	stat->steps_held -= m->steps;
+}
+
+static inline void lock_released(struct vmemu *m, enum lock_class class)
+{
+	m->lock_stat[class].steps_held += m->steps;
+}
+
+/* Sleeping locks, which may be found taken: reclaim meets a page in use. */
+static inline void lock_bits(struct vmemu *m, enum lock_class class,
+			     uint32_t *word, uint32_t bits)
+{
+	if (unlikely(m->watch | (*word & bits)))
+		lock_watched(m, class, kaddr(m, word));
+	*word |= bits;
+	lock_acquired(m, class);
+}
+
+static inline bool trylock_bits(struct vmemu *m, enum lock_class class,
+				uint32_t *word, uint32_t bits)
+{
+	if (unlikely(m->watch | (*word & bits)) &&
+	    !trylock_watched(m, class, kaddr(m, word)))
+		return false;
+	*word |= bits;
+	lock_acquired(m, class);
+	return true;
+}
+
+static inline void unlock_bits(struct vmemu *m, enum lock_class class,
+			       uint32_t *word, uint32_t bits)
+{
+	if (unlikely(m->watch || !(*word & bits)))
+		unlock_watched(m, class, kaddr(m, word));
+	lock_released(m, class);
+	*word &= ~bits;
+}
+
+/*
+ * Spinlocks.  While nobody watches one path runs, and none sleeps with a
+ * spinlock, so it never finds one taken: all that is left of it is the count.
+ */
+static inline void spin_lock_bit(struct vmemu *m, enum lock_class class,
+				 uint32_t *word, uint32_t bit)
+{
+	if (unlikely(m->watch)) {
+		lock_watched(m, class, kaddr(m, word));
+		*word |= bit;
+	}
+	lock_acquired(m, class);
+}
+
+static inline bool spin_trylock(struct vmemu *m, enum lock_class class,
+				uint32_t *lock)
+{
+	if (unlikely(m->watch)) {
+		if (!trylock_watched(m, class, kaddr(m, lock)))
+			return false;
+		*lock |= 1;
+	}
+	lock_acquired(m, class);
+	return true;
+}
+
+static inline void spin_unlock_bit(struct vmemu *m, enum lock_class class,
+				   uint32_t *word, uint32_t bit)
+{
+	if (unlikely(m->watch)) {
+		unlock_watched(m, class, kaddr(m, word));
+		*word &= ~bit;
+	}
+	lock_released(m, class);
+}
+
+/* The same where it is known how many steps there are while it is held. */
+static inline void spin_lock_short(struct vmemu *m, enum lock_class class,
+				   uint32_t *word, uint32_t bit)
+{
+	if (unlikely(m->watch))
+		spin_lock_bit(m, class, word, bit);
+	else
+		m->lock_stat[class].acquired++;
+}
+
+static inline void spin_unlock_short(struct vmemu *m, enum lock_class class,
+				     uint32_t *word, uint32_t bit,
+				     uint32_t steps)
+{
+	if (unlikely(m->watch))
+		spin_unlock_bit(m, class, word, bit);
+	else if (steps)
+		m->lock_stat[class].steps_held += steps;
+}
+
+static inline void spin_lock(struct vmemu *m, enum lock_class class,
+			     uint32_t *lock)
+{
+	spin_lock_bit(m, class, lock, 1);
+}
+
+static inline void spin_unlock(struct vmemu *m, enum lock_class class,
+			       uint32_t *lock)
+{
+	spin_unlock_bit(m, class, lock, 1);
+}
+
+static inline void lock_page(struct vmemu *m, struct page *page)
+{
+	lock_bits(m, LOCK_page, &page->flags, PG_locked);
+}
+
+static inline bool trylock_page(struct vmemu *m, struct page *page)
+{
+	return trylock_bits(m, LOCK_page, &page->flags, PG_locked);
+}
+
+static inline void unlock_page(struct vmemu *m, struct page *page)
+{
+	unlock_bits(m, LOCK_page, &page->flags, PG_locked);
+}
+
+static inline void page_map_lock(struct vmemu *m, struct page *page)
+{
+	spin_lock_bit(m, LOCK_page_map, &page->flags, PG_maplock);
+}
+
+static inline void page_map_unlock(struct vmemu *m, struct page *page)
+{
+	spin_unlock_bit(m, LOCK_page_map, &page->flags, PG_maplock);
+}
+
+static inline void page_map_lock_short(struct vmemu *m, struct page *page)
+{
+	spin_lock_short(m, LOCK_page_map, &page->flags, PG_maplock);
+}
+
+static inline void page_map_unlock_short(struct vmemu *m, struct page *page)
+{
+	spin_unlock_short(m, LOCK_page_map, &page->flags, PG_maplock, 0);
+}
+
+static inline void ptl_lock(struct vmemu *m, struct mm_struct *mm)
+{
+	spin_lock(m, LOCK_page_table, &mm->page_table_lock);
+}
+
+static inline bool ptl_trylock(struct vmemu *m, struct mm_struct *mm)
+{
+	return spin_trylock(m, LOCK_page_table, &mm->page_table_lock);
+}
+
+static inline void ptl_unlock(struct vmemu *m, struct mm_struct *mm)
+{
+	spin_unlock(m, LOCK_page_table, &mm->page_table_lock);
+}
+
+static inline void ptl_lock_short(struct vmemu *m, struct mm_struct *mm)
+{
+	spin_lock_short(m, LOCK_page_table, &mm->page_table_lock, 1);
+}
+
+static inline bool ptl_trylock_short(struct vmemu *m, struct mm_struct *mm)
+{
+	if (unlikely(m->watch))
+		return ptl_trylock(m, mm);
+	m->lock_stat[LOCK_page_table].acquired++;
+	return true;
+}
+
+static inline void ptl_unlock_short(struct vmemu *m, struct mm_struct *mm,
+				    uint32_t steps)
+{
+	spin_unlock_short(m, LOCK_page_table, &mm->page_table_lock, 1, steps);
+}
+
+/* mmap_sem for read: see watch/lock.c. */
+void read_watched(struct vmemu *, struct mm_struct *);
+void read_released(struct vmemu *, struct mm_struct *);
+
+static inline void mmap_read_lock(struct vmemu *m, struct mm_struct *mm)
+{
+	if (unlikely(m->watch || mm->mmap_sem.count < 0))
+		read_watched(m, mm);
+	mm->mmap_sem.count++;
+	lock_acquired(m, LOCK_mmap_sem);
+}
+
+static inline void mmap_read_unlock(struct vmemu *m, struct mm_struct *mm)
+{
+	if (unlikely(m->watch || mm->mmap_sem.count <= 0))
+		read_released(m, mm);
+	lock_released(m, LOCK_mmap_sem);
+	mm->mmap_sem.count--;
+}
+
+#endif
