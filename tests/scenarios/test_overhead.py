@@ -54,19 +54,18 @@ def test_whole_frames_come_to_the_rounded_figure() -> None:
 
 
 def _rebuild(tree: Path, changes: dict[str, str]) -> None:
-    """Build the package in ``tree`` from a copy of the sources with a changed header."""
+    """Build the package in ``tree`` from a copy of the sources with changed headers."""
     shutil.copytree(ROOT / "csrc", tree / "csrc")
     shutil.copytree(
         ROOT / "vmemu",
         tree / "vmemu",
         ignore=shutil.ignore_patterns("_core.*.so", "__pycache__"),
     )
-    header = tree / "csrc" / "vmemu.h"
-    text = header.read_text()
     for old, new in changes.items():
+        (header,) = (h for h in tree.glob("csrc/*/api.h") if old in h.read_text())
+        text = header.read_text()
         assert text.count(old) == 1
-        text = text.replace(old, new)
-    header.write_text(text)
+        header.write_text(text.replace(old, new))
     spec = importlib.util.spec_from_file_location("vmemu_build", ROOT / "vmemu" / "_build.py")
     assert spec is not None
     assert spec.loader is not None

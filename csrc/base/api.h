@@ -1,0 +1,27 @@
+/* base/api.h - structures that lead from one guest object to others. */
+#ifndef VMEMU_BASE_API_H
+#define VMEMU_BASE_API_H
+
+struct list_head {
+	kptr next, prev;
+};
+
+struct rb_node {
+	kptr rb_parent;
+	int32_t rb_color;
+	kptr rb_right, rb_left;
+};
+
+struct radix_tree_root {
+	uint32_t height;
+	int32_t gfp_mask;
+	kptr rnode;
+};
+
+struct radix_tree_node { /* 276 bytes */
+	uint32_t count;
+	kptr slots[64];
+	kulong tags[2][2];
+};
+
+#endif

@@ -1,0 +1,202 @@
+/* core/api.h - the machine: what is counted, what happened, and all its parts. */
+#ifndef VMEMU_CORE_API_H
+#define VMEMU_CORE_API_H
+
+/* What takes virtual time, in nanoseconds; the rest takes none. */
+enum virtual_time {
+	SYSCALL_NS = 1000,
+	FAULT_NS = 1000,     /* a fault, an exception */
+	COPY_NS = 1000,      /* a page copied */
+	CLEAR_NS = 500,      /* a page cleared for a first write */
+	SCAN_NS = 500,       /* a page looked at by reclaim */
+	PAGE_IO_NS = 100000, /* a page read or written */
+	RDTSC_NS = 20,       /* reading the time stamp counter */
+};
+
+struct kernel_data { /* the kernel's static data, one guest frame */
+	uint32_t swap_lock;
+	struct zone zone;
+	struct kmem_cache caches[NR_CACHES];
+	struct address_space swapper_space;
+	struct list_head mmlist; /* of every mm_struct */
+	struct list_head
+		quarantine; /* freed frames whose blocks are not dropped yet */
+};
+
+/* ---- counters and events ---------------------------------------------- */
+
+/* clang-format off */
+#define VMEMU_COUNTERS(X)                                                      \
+	X(pgfault) X(pgmajfault) X(fault_c) X(fault_python) \
+	X(pgcow) X(pgzero) X(pgalloc) X(pgfree)                                \
+	X(pswpin) X(pswpout) X(swapin) X(pgpgin) X(swap_ra) X(swap_ra_hit)     \
+	X(pgactivate) X(pgdeactivate) X(pgscan) X(pgsteal) X(pgrefill)         \
+	X(kswapd_run) X(allocstall) X(oom_kill)                                \
+	X(unmap_probes) X(unmap_cmp) X(unmap_pages)                            \
+	X(referenced_probes) X(referenced_cmp) X(referenced_pages)             \
+	X(rmap_copies) X(rmap_migrated) X(rmap_index_rewrites)                 \
+	X(mremap_ptes) X(fork_ptes) X(zap_ptes) X(protect_ptes) X(vm_flags_writes) \
+	X(pgtable_alloc) X(pgtable_free)                                       \
+	X(tlb_fill) X(tlb_flush) X(tlb_grow) X(code_drop) X(fault_hook) X(fault_outside)   \
+	X(syscalls) X(syscall_c) X(context_switch) X(signals) X(enosys)
+/* clang-format on */
+
+#define VMEMU_ENUM(name) CNT_##name,
+enum counter_id { VMEMU_COUNTERS(VMEMU_ENUM) NR_COUNTERS };
+#undef VMEMU_ENUM
+
+enum event_type {
+	EV_none,
+	EV_fault,    /* a = address, b = access, c = fault_result, d = eip */
+	EV_zero,     /* a = address, b = 0 or the zero page, c = pfn */
+	EV_cow,      /* a = address, b = old pfn, c = new pfn */
+	EV_swapin,   /* a = address, b = swap entry, c = pfn */
+	EV_swapread, /* a = pfn, b = swap entry, c = 1: ahead */
+	EV_swapout,  /* a = pfn, b = swap entry */
+	EV_unmap,    /* a = pfn, b = probes, c = enum swap_result */
+	EV_reclaim,  /* a = priority, b = scanned, c = freed */
+	EV_syscall,  /* a = number, b = result, c = first argument */
+	EV_switch,   /* a = pid */
+	EV_fork,     /* a = child pid */
+	EV_exec,     /* a = pid */
+	EV_exit,     /* a = pid, b = wait status */
+	EV_signal,   /* a = signal, b = si_code, c = address */
+	EV_mmap,     /* a = start, b = end, c = vm_flags */
+	EV_munmap,   /* a = start, b = end */
+	EV_mremap,   /* a = old, b = new, c = new length */
+	EV_mprotect, /* a = start, b = end, c = vm_flags */
+	EV_mark,     /* a = mark, b = argument, c = argument */
+	EV_oom,      /* a = pid killed, b = badness */
+	NR_EVENTS
+};
+
+struct event {
+	uint64_t seq;
+	uint64_t time; /* virtual nanoseconds */
+	uint32_t pid;
+	uint32_t type; /* enum event_type */
+	uint32_t a, b, c, d;
+};
+
+struct vmemu {
+	uint8_t *ram;
+	uint64_t ram_size; /* bytes */
+	uint32_t nr_frames;
+	uint32_t page_cluster; /* log2 of swap readahead, pages */
+	struct page *mem_map;
+	struct kernel_data *k;
+	const struct rmap_ops *rmap;
+	void *handle; /* ffi handle of the Python side */
+
+	uint64_t counter[NR_COUNTERS];
+	uint64_t clock;  /* virtual nanoseconds */
+	uint64_t stime;  /* of these, what faults and reclaim worked */
+	uint64_t iowait; /* and what was waited for pages read or written */
+	uint32_t pid;    /* of the running task, for events */
+
+	struct event *ring;
+	uint32_t ring_size;           /* a power of two; 0 = events off */
+	uint64_t ring_head;           /* events ever written */
+	uint64_t happened[NR_EVENTS]; /* with or without a ring */
+	uint32_t events_told;         /* by type, those to write down */
+	uint32_t stop_events;         /* by type, those to stop at */
+	struct event stop_event;      /* the one it was; type 0 = none yet */
+
+	uint32_t overcommit_memory; /* enum overcommit */
+	uint32_t overcommit_ratio;  /* percent of RAM */
+	int64_t vm_committed;       /* pages promised */
+
+	struct mm_struct *current_mm;
+	uint32_t vm_flags_lock; /* 1: page_table_lock too, as before rmap 34 */
+	uint32_t fault_in_c;    /* decided faults do not go to Python */
+	struct lock_stat lock_stat[NR_LOCK_CLASSES];
+	uint64_t steps;            /* pte and vm_flags accesses, allocations */
+	uint32_t watch;            /* enum watch_bits */
+	uint32_t mutations;        /* enum mutation_bits */
+	struct explorer *explorer; /* while there is a snapshot, else NULL */
+	struct held_locks *held;   /* the running path's; &m->path by default */
+	struct held_locks path;
+	/* Learned: how often a class was waited for inside another. */
+	uint64_t lock_order[NR_LOCK_CLASSES][NR_LOCK_CLASSES];
+	uint32_t in_hook;   /* inside the TLB-fill hook */
+	uint32_t memalloc;  /* PF_MEMALLOC depth: may use the whole reserve */
+	uint32_t tlb_stale; /* flush before user code runs again */
+	uint32_t tlb_patience; /* misses without a flush until the TLB grows */
+	uint32_t want_kswapd;  /* free pages fell below pages_low */
+	uint32_t nr_quarantine;
+	uint32_t nr_pagecache; /* pages of files */
+	uint32_t nr_mapped;    /* frames with mapcount > 0 */
+	uint32_t nr_pagetable; /* frames that are page tables */
+
+	struct swap_info swap[MAX_SWAPFILES];
+	int file_fd[NR_FILES]; /* host descriptors of mapped files, -1 = free */
+
+	struct swap_run swap_writes; /* not yet sent, see swap/io.c */
+	struct page *swap_write_pages[SWAP_CLUSTER_MAX];
+
+	struct rmap_finding *finding; /* while check() asks a walk */
+	struct list_stamps *stamps;   /* by place of the vma in RAM */
+	uint32_t next_stamp;
+	struct candidate *candidates; /* Python's, valid during one walk */
+
+	int swap_error; /* errno of the host's, with which a swap file failed */
+	uint32_t swap_error_write; /* it was to be written */
+
+	char bug[512]; /* first inconsistency found by the core, or "" */
+
+	/* system calls, see cpu/syscall.c */
+	uint32_t syscalls_in_c; /* the trivial ones need not go to Python */
+	struct task_ids ids;    /* of the running task */
+	uint64_t clock_limit;   /* somebody wants the CPU at this time */
+	uint64_t next_timer;    /* or at least to know that it has come */
+
+	/* CPU, see cpu/run.c */
+	void *uc;
+	struct cpu_regs regs;
+	uint32_t trap_vector;
+	uint32_t fault_inexact; /* the fault being resolved: page only so far */
+	uint32_t fault_address, fault_access, fault_result;
+	struct cpu_state *cpu;
+	uint32_t cpu_aborted; /* the engine gave up, see cpu/abort.c */
+};
+
+/* C -> Python: the only ways back. */
+#ifdef VMEMU_CDEF
+extern "Python" int py_fault(struct vmemu *, struct mm_struct *,
+			     uint32_t address, int access);
+extern "Python" int py_reclaim(struct vmemu *, int gfp);
+extern "Python" int py_rmap(struct vmemu *, int call, struct page *,
+			    struct vm_area_struct *, uint32_t address);
+extern "Python" int py_switch(struct vmemu *, int path);
+#else
+extern int (*py_fault_entry)(struct vmemu *, struct mm_struct *, uint32_t, int);
+extern int (*py_reclaim_entry)(struct vmemu *, int);
+extern int (*py_rmap_entry)(struct vmemu *, int, struct page *,
+			    struct vm_area_struct *, uint32_t);
+extern int (*py_switch_entry)(struct vmemu *, int);
+#endif
+void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *,
+				    uint32_t, int),
+		       int (*reclaim)(struct vmemu *, int),
+		       int (*rmap)(struct vmemu *, int, struct page *,
+				   struct vm_area_struct *, uint32_t),
+		       int (*switch_to)(struct vmemu *, int));
+
+/* core/machine.c */
+struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
+			uint32_t cache_line, uint32_t min_free_pages,
+			uint32_t ring_size);
+void vmemu_close(struct vmemu *); /* files and RAM; addresses stay, as zeros */
+void vmemu_free(struct vmemu *);  /* after it */
+uint32_t vmemu_boot_frames(uint64_t ram_bytes); /* frames reserved at boot */
+const char *vmemu_counter_name(int id);
+const char *vmemu_event_name(int type);
+const char *vmemu_cache_name(int id);
+const char *vmemu_rmap_name(int i); /* NULL behind the last */
+void vmemu_event(struct vmemu *, int type, uint32_t a, uint32_t b, uint32_t c);
+/* The next event of these types (bits) sets stop_event, and the CPU stops. */
+void vmemu_stop_at(struct vmemu *, uint32_t types);
+kptr vmemu_kaddr(struct vmemu *, const void *host); /* 0 for NULL */
+void *vmemu_host(struct vmemu *, kptr);             /* NULL for 0 */
+
+#endif

@@ -1,0 +1,52 @@
+/* cpu/api.h - the CPU, its contexts and traps. */
+#ifndef VMEMU_CPU_API_H
+#define VMEMU_CPU_API_H
+
+struct cpu_regs {
+	uint32_t eax, ecx, edx, ebx, esp, ebp, esi, edi;
+	uint32_t eip, eflags;
+	uint32_t cs, ss, ds, es, fs, gs;
+};
+
+enum cpu_trap {
+	TRAP_NONE,
+	TRAP_SYSCALL, /* int 0x80; eip is behind it */
+	TRAP_FAULT,   /* fault_address, fault_access, fault_result */
+	TRAP_EXCEPTION, /* trap_vector; eip at the instruction (behind it for int3, into) */
+	TRAP_PREEMPT, /* time slice used up */
+	TRAP_STOP,    /* cpu_request_stop() */
+};
+
+/* What the calls that only read it return; kept by Python. */
+struct task_ids {
+	uint32_t pid, ppid, uid, gid;
+};
+
+/* cpu/run.c, cpu/state.c, cpu/tlb.c */
+struct cpu_context; /* one task's registers, segments, FPU and TLS entries */
+const char *cpu_uc_function(int i);                   /* NULL behind the last */
+int cpu_init(struct vmemu *, void *const *functions); /* 0 or a uc_err */
+void cpu_exit(struct vmemu *);
+int cpu_run(struct vmemu *); /* enum cpu_trap; m->regs hold the registers */
+void cpu_request_stop(struct vmemu *); /* from any thread */
+/* While on, an engine that gives up does not end the process; calls nest. */
+void cpu_guard(int on);
+/* It has not come through yet: ask again, or it may be lost where a run begins. */
+int cpu_stop_pending(struct vmemu *);
+void cpu_set_preempt(struct vmemu *, uint32_t blocks); /* a slice; 0 = none */
+struct cpu_context *cpu_context_new(struct vmemu *); /* NULL: no host memory */
+struct cpu_context *cpu_context_clone(struct vmemu *, struct cpu_context *);
+void cpu_context_free(struct vmemu *, struct cpu_context *);
+void cpu_context_reset(struct vmemu *, struct cpu_context *); /* as if new */
+struct cpu_regs *cpu_context_regs(struct vmemu *, struct cpu_context *);
+void cpu_switch(struct vmemu *, struct cpu_context *, struct mm_struct *);
+void cpu_set_tls(struct vmemu *, struct cpu_context *, int entry,
+		 uint64_t descriptor); /* entry 6..8 of the GDT */
+uint64_t cpu_get_tls(struct vmemu *, struct cpu_context *, int entry);
+void cpu_fxsave(struct vmemu *, void *image); /* 512 bytes, running task's */
+void cpu_fxrstor(struct vmemu *, const void *image);
+void cpu_exact_fault(struct vmemu *); /* fault_address, fault_access */
+void cpu_drop_code(struct vmemu *);   /* and release the quarantine */
+void cpu_code_written(struct vmemu *, struct page *);
+
+#endif

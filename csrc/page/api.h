@@ -1,0 +1,98 @@
+/* page/api.h - frames, the zone they belong to, and slabs in them. */
+#ifndef VMEMU_PAGE_API_H
+#define VMEMU_PAGE_API_H
+
+enum page_flag_bits {
+	PG_locked = 1 << 0,
+	PG_referenced = 1 << 2,
+	PG_uptodate = 1 << 3,
+	PG_dirty = 1 << 4,
+	PG_lru = 1 << 5,
+	PG_active = 1 << 6,
+	PG_slab = 1 << 7,
+	PG_arch_1 = 1 << 10, /* code has been fetched from this frame */
+	PG_reserved = 1 << 11,
+	PG_reclaim = 1 << 17,
+	PG_maplock = 1 << 18,
+	PG_swapcache = 1 << 19,
+	PG_anon = 1 << 20,
+	PG_pgtable = 1 << 24, /* vmemu: a page directory or page table */
+	PG_buddy = 1 << 25,   /* vmemu: on the free list */
+	PG_vmalloc = 1 << 26, /* vmemu: holds a piece of a swap map */
+	PG_exits = 1 << 27,   /* vmemu: code in which the engine has to stop */
+	PG_rewritten = 1 << 28, /* vmemu: written after code was fetched */
+};
+
+struct page { /* 32 bytes */
+	kulong flags;
+	int32_t _count;    /* references; 0 = free */
+	uint32_t mapcount; /* ptes that map it */
+	kulong private;    /* swap entry while PG_swapcache */
+	kptr mapping;      /* address_space, or the rmap object while PG_anon */
+	kulong index;      /* pgoff; under anonmm the user address */
+	struct list_head lru;
+};
+
+struct slab { /* 24 bytes, followed by one 4-byte bufctl per object */
+	struct list_head list;
+	kulong colouroff;
+	kptr s_mem;
+	uint32_t inuse;
+	uint32_t free;
+};
+
+enum slab_cache_id {
+	CACHE_vm_area_struct,
+	CACHE_mm_struct,
+	CACHE_anon_vma,
+	CACHE_anonmm,
+	CACHE_address_space,
+	CACHE_radix_tree_node,
+	CACHE_python_rmap, /* for a scheme written in Python */
+	NR_CACHES
+};
+
+struct kmem_cache {
+	uint32_t id;
+	uint32_t objsize; /* bytes, as declared */
+	uint32_t align;   /* bytes */
+	uint32_t bufsize; /* bytes, aligned */
+	uint32_t num;     /* objects a slab */
+	uint32_t nr_slabs;
+	uint32_t nr_active;
+	struct list_head slabs_full, slabs_partial;
+};
+
+struct zone {
+	uint32_t lru_lock;
+	uint32_t free_pages;
+	uint32_t pages_min, pages_low, pages_high;
+	uint32_t present_pages;     /* frames not reserved at boot */
+	struct list_head free_list; /* frames are taken from its end */
+	struct list_head active_list, inactive_list;
+	uint32_t nr_active, nr_inactive;
+	uint32_t nr_scan_active, nr_scan_inactive;
+	uint32_t pages_scanned;
+	int32_t prev_priority;
+};
+
+enum gfp_bits {
+	GFP_KERNEL = 0,
+	GFP_ZERO = 1,   /* cleared */
+	GFP_ATOMIC = 2, /* no reclaim; may use half of the reserve */
+};
+
+/* page/frame.c */
+struct page *alloc_page(struct vmemu *, int gfp);
+void get_page(struct vmemu *, struct page *);
+void put_page(struct vmemu *, struct page *);
+uint32_t page_to_pfn(struct vmemu *, const struct page *);
+struct page *pfn_to_page(struct vmemu *, uint32_t pfn);
+void release_quarantine(struct vmemu *); /* their blocks have been dropped */
+
+/* page/slab.c */
+void *kmem_cache_alloc(struct vmemu *, int id, int gfp);
+int kmem_cache_owns(struct vmemu *, int id, kptr object);
+void kmem_cache_free(struct vmemu *, int id, void *object);
+
+#endif

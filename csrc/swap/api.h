@@ -1,0 +1,50 @@
+/* swap/api.h - swap areas, their slots, and the cache in front of them. */
+#ifndef VMEMU_SWAP_API_H
+#define VMEMU_SWAP_API_H
+
+enum swap_limits {
+	SWAP_CLUSTER_MAX = 32,
+	MAX_SWAPFILES = 32,
+	SWAP_MAP_MAX = 0x7fff,
+	SWAP_MAP_BAD = 0x8000,
+	SWAPFILE_CLUSTER = 256,
+};
+
+struct swap_run {       /* of neighbouring slots */
+	uint32_t entry; /* the first one's */
+	uint32_t n;
+};
+
+struct swap_info {
+	int fd; /* -1 = slot unused */
+	int prio;
+	uint32_t writeok;
+	uint32_t max;   /* pages, header included */
+	uint32_t pages; /* usable slots */
+	uint32_t inuse;
+	uint32_t lowest_bit, highest_bit;
+	uint32_t cluster_next, cluster_nr;
+	uint32_t nr_map_frames;
+	kptr *map_frames; /* guest frames of the swap map, 2048 uint16_t each */
+};
+
+/* swap/area.c, swap/cache.c */
+int swap_add(struct vmemu *, int fd, uint32_t pages, int prio); /* type, -1 */
+void swap_set_writeok(struct vmemu *, int type, int writeok);
+void swap_remove(struct vmemu *, int type); /* nothing in use */
+uint32_t get_swap_page(struct vmemu *);     /* entry; 0 = full */
+int swap_duplicate(struct vmemu *, uint32_t entry);
+uint32_t swap_free(struct vmemu *, uint32_t entry); /* users left */
+uint32_t swap_count(struct vmemu *, uint32_t entry);
+uint32_t swap_total(struct vmemu *); /* pages */
+uint32_t swap_used(struct vmemu *);
+struct page *lookup_swap_cache(struct vmemu *, uint32_t entry); /* counted */
+struct page *read_swap_cache(struct vmemu *, uint32_t entry, int readahead,
+			     int *major);
+int remove_exclusive_swap_page(struct vmemu *, struct page *);
+/* swapoff: 0 = every pte of this area in mm is back, -1 = no memory */
+int unuse_mm(struct vmemu *, struct mm_struct *, int type);
+/* Slots still in use, which reclaim has given to ptes meanwhile. */
+uint32_t swap_drop_cache(struct vmemu *, int type);
+
+#endif

@@ -1,0 +1,121 @@
+/* watch/api.h - locks, and who watches over them. */
+#ifndef VMEMU_WATCH_API_H
+#define VMEMU_WATCH_API_H
+
+/* Drawn, with the order, in docs/locking.md; the first is the outermost. */
+enum lock_class {
+	LOCK_mmap_sem,   /* mm_struct.mmap_sem */
+	LOCK_page,       /* struct page, PG_locked */
+	LOCK_i_mmap,     /* address_space.i_mmap_lock */
+	LOCK_page_table, /* mm_struct.page_table_lock */
+	LOCK_page_map,   /* struct page, PG_maplock */
+	LOCK_anonmm,     /* anonmm.lock of a bundle's head */
+	LOCK_anon_vma,   /* anon_vma.lock */
+	LOCK_swap,       /* kernel_data.swap_lock */
+	LOCK_lru,        /* zone.lru_lock */
+	NR_LOCK_CLASSES
+};
+
+struct lock_stat {
+	uint64_t acquired;
+	uint64_t failed; /* trylocks */
+	uint64_t
+		steps_held; /* steps made between lock and unlock; only while no
+			      * lock of the class is held */
+};
+
+enum held_mode {
+	HELD_READ = 1, /* mmap_sem for read */
+	HELD_TRY = 2,  /* by a trylock: it has not waited */
+};
+
+struct held_lock {
+	uint32_t class; /* enum lock_class */
+	uint32_t mode;  /* enum held_mode */
+	kptr object;    /* the lock's word */
+};
+
+enum { MAX_HELD_LOCKS = 16 };
+
+/* What one path of the kernel holds, for the checker; in order of taking. */
+struct held_locks {
+	uint32_t nr;
+	uint32_t nest; /* the next lock may stand inside another of its class */
+	kptr newborn; /* fork's child, which only the path that makes it changes */
+	struct held_lock lock[MAX_HELD_LOCKS];
+};
+
+/* What is about to happen, for whoever watches (m->watch). */
+enum step_kind {
+	STEP_lock,
+	STEP_trylock,
+	STEP_unlock,
+	STEP_read, /* something shared that no lock held here guards */
+	STEP_write,
+	STEP_alloc,
+	STEP_add,   /* a change that commutes with others of its kind */
+	STEP_start, /* a path's first */
+};
+
+/* What a lock guards; each rule stands once, in watch/owner.c. */
+enum owned_field {
+	OWNED_vm_flags,      /* of a struct vm_area_struct */
+	OWNED_vma_range,     /* the same */
+	OWNED_vma_list,      /* of a struct mm_struct */
+	OWNED_mm_sizes,      /* the same */
+	OWNED_page_table,    /* the same */
+	OWNED_anon_vma,      /* of a struct vm_area_struct */
+	OWNED_anon_vma_list, /* of a struct anon_vma */
+	OWNED_anonmm_ring,   /* of a head, struct anonmm */
+	OWNED_i_mmap,        /* of a struct address_space */
+	OWNED_mapcount,      /* of a struct page */
+	OWNED_lru,           /* of the struct zone */
+	OWNED_swap_map,      /* of a struct kernel_data */
+	NR_OWNED
+};
+
+enum watch_bits {
+	WATCH_LOCKS = 1,   /* watch/lockdep.c checks every lock operation */
+	WATCH_EXPLORE = 2, /* explore/explore.c wants every step */
+};
+
+/* Near misses of the locking of vm_flags, switched on one by one: RMAP.md 4. */
+enum mutation_bits {
+	MUTATE_a = 1 << 0, /* make_pages_present before VM_LOCKED is stored */
+	MUTATE_b = 1 << 1, /* reclaim tests VM_LOCKED before page_table_lock */
+	MUTATE_d = 1 << 3, /* reclaim changes vm_flags, without mmap_sem */
+	MUTATE_f = 1 << 5, /* try_to_unmap does not look at page_count */
+	MUTATE_g = 1 << 6, /* change_protection before vm_page_prot is stored */
+	MUTATE_h = 1 << 7, /* page_table_lock is held over get_user_pages */
+};
+
+/* watch/lock.c */
+const char *vmemu_lock_name(int lock_class);
+void down_read(struct vmemu *, struct mm_struct *);
+void up_read(struct vmemu *, struct mm_struct *);
+void down_write(struct vmemu *, struct mm_struct *);
+void up_write(struct vmemu *, struct mm_struct *);
+void lock_page_table(struct vmemu *, struct mm_struct *);
+void unlock_page_table(struct vmemu *, struct mm_struct *);
+/* Any lock but mmap_sem, by the address of its word, for tests and the lab. */
+void take_lock(struct vmemu *, int lock_class, kptr word);
+int try_lock(struct vmemu *, int lock_class, kptr word);
+void drop_lock(struct vmemu *, int lock_class, kptr word);
+/* A write of vm_flags, by whatever rule m->vm_flags_lock names. */
+void vma_set_flags(struct vmemu *, struct vm_area_struct *, kulong flags);
+
+/* watch/lockdep.c: what is checked under WATCH_LOCKS; see docs/locking.md */
+/* Documented: may `inner` be waited for while `outer` is held? */
+int lock_order_allows(int outer, int inner);
+int lock_sleeps(int lock_class);   /* its holder may sleep */
+void lockdep_nest(struct vmemu *); /* see struct held_locks */
+void lockdep_path_ends(struct vmemu *, const char *path); /* holds nothing */
+
+/* watch/owner.c */
+const char *owned_field_name(int field); /* "mm_struct.rss, ptes" */
+const char *owned_field_rule(int field); /* "page_table_lock" */
+/* object: what enum owned_field says; the writer is a function's name. */
+void assert_owner(struct vmemu *, int field, const void *object,
+		  const char *writer);
+
+#endif
