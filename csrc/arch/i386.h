@@ -34,4 +34,9 @@ enum pte_bits {
 	_PAGE_PROTNONE = 0x080,
 };
 
+#define PAGE_OFFSET 0xC0000000u
+#define PAGE_MASK (~(kulong)(PAGE_SIZE - 1))
+#define PGDIR_SIZE ((kulong)1 << PGDIR_SHIFT)
+#define TASK_SIZE PAGE_OFFSET
+
 #endif

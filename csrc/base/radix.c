@@ -4,7 +4,8 @@
  * A tree of height h holds indices below 64^h.  Unlike Linux's, leaves always
  * stand in a node, also for index 0; no tags.
  */
-#include "internal.h"
+#include "base/base.h"
+#include "core/core.h"
 
 #define MAP_SHIFT 6
 #define MAP_MASK 63u

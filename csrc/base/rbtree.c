@@ -4,7 +4,7 @@
  * The textbook algorithm (Cormen et al.) on guest pointers; a missing child is
  * 0 and black.
  */
-#include "internal.h"
+#include "base/base.h"
 
 enum { RB_RED, RB_BLACK };
 

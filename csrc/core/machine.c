@@ -1,5 +1,8 @@
 /* core/machine.c - boots a machine: lays out guest RAM, names things, keeps events. */
-#include "internal.h"
+#include "core/core.h"
+#include "mm/mm.h"
+#include "page/page.h"
+#include "rmap/rmap.h"
 
 #include <errno.h>
 #include <stdarg.h>

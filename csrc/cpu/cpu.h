@@ -1,7 +1,7 @@
 /* cpu/cpu.h - the CPU's private state; only cpu*.c include it. */
 #ifndef VMEMU_CPU_H
 #define VMEMU_CPU_H
-#include "internal.h"
+#include "base/base.h"
 
 /* Unicorn's numbers (2.1); its own headers are not needed to build. */
 enum {
@@ -241,5 +241,8 @@ void cpu_forget_exception(struct vmemu *);
 /* cpu/run.c */
 void cpu_new_slice(struct vmemu *);
 int cpu_hooks(struct vmemu *);
+
+/* cpu/syscall.c */
+const uint32_t *syscall_in_c(struct vmemu *, uint32_t number);
 
 #endif

@@ -20,6 +20,7 @@
  * no instruction can step, again and again.
  */
 #include "cpu/cpu.h"
+#include "page/page.h"
 
 #include <stdlib.h>
 

@@ -7,6 +7,7 @@
  * decoded as far as its memory operands.  Whatever is computed must lie in the
  * page that faulted, or it is not believed.
  */
+#include "core/core.h"
 #include "cpu/cpu.h"
 
 struct insn {

@@ -4,6 +4,7 @@
  * Faults the TLB-fill hook may not resolve (FAULT_OUTSIDE) are resolved here,
  * between two runs of the engine, without going back to Python's scheduler.
  */
+#include "core/core.h"
 #include "cpu/cpu.h"
 
 const char *cpu_uc_function(int i)

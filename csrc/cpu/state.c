@@ -6,6 +6,7 @@
  * in a cpu_context; the running one's general registers are in m->regs, and
  * whatever the kernel changes there reaches the engine at the next cpu_run().
  */
+#include "core/core.h"
 #include "cpu/cpu.h"
 
 #include <stdlib.h>

@@ -4,7 +4,8 @@
  * They are answered inside the interrupt hook, without stopping the engine.
  * Counters, clock and events are those of a call that Python answers.
  */
-#include "internal.h"
+#include "core/core.h"
+#include "cpu/cpu.h"
 
 enum {
 	NR_getpid = 20,

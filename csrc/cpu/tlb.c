@@ -8,7 +8,10 @@
  * WRITE without EXEC, which is what makes Unicorn watch the stores to it and
  * drop the blocks they hit.
  */
+#include "core/core.h"
 #include "cpu/cpu.h"
+#include "mm/mm.h"
+#include "page/page.h"
 
 static bool grant(struct uc_tlb_entry *entry, uint64_t paddr, uint32_t perms)
 {

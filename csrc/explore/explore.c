@@ -15,6 +15,7 @@
  * holds while there is plenty; the caller checks that nothing was reclaimed.
  */
 #include "explore/explore.h"
+#include "watch/step.h"
 
 /*
  * Nothing else happens while one of these is held, and nobody only tries it: in

@@ -1,7 +1,7 @@
 /* explore/explore.h - what the files of the explorer share. */
 #ifndef VMEMU_EXPLORE_H
 #define VMEMU_EXPLORE_H
-#include "internal.h"
+#include "watch/step.h"
 
 /* Objects by number; those beyond the last share numbers, which only makes
  * more steps depend on each other. */

@@ -12,6 +12,7 @@
  * races with is the step by which its last holder took it.
  */
 #include "explore/explore.h"
+#include "watch/step.h"
 
 static bool takes(const struct explore_step *s)
 {

@@ -5,7 +5,9 @@
  * of a swap file cannot be read before it is written.  A run changes few
  * frames, so finding them costs less than copying all.
  */
+#include "core/core.h"
 #include "explore/explore.h"
+#include "swap/swap.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -4,7 +4,10 @@
  * A page in the cache is never dirty: only private mappings exist, and a write
  * to one copies first.
  */
-#include "internal.h"
+#include "core/core.h"
+#include "file/file.h"
+#include "mm/mm.h"
+#include "page/page.h"
 
 #include <unistd.h>
 

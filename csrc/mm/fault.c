@@ -6,7 +6,10 @@
  * grows stacks, refuses accesses, and gives a vma its first rmap object.  What
  * is left then, for either side, is handle_pte_fault().
  */
-#include "internal.h"
+#include "core/core.h"
+#include "mm/mm.h"
+#include "watch/lock.h"
+#include "watch/step.h"
 
 /*
  * Whether vm_flags allow the access.  i386 without NX can execute what it can

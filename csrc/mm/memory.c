@@ -5,7 +5,14 @@
  * allowed at all, is decided in vmemu/mm/fault.py.  Any allocation may reclaim
  * and so change ptes: each function looks at the pte again after one.
  */
-#include "internal.h"
+#include "core/core.h"
+#include "file/file.h"
+#include "mm/mm.h"
+#include "page/page.h"
+#include "rmap/rmap.h"
+#include "swap/swap.h"
+#include "watch/lock.h"
+#include "watch/step.h"
 
 /* No frame: outside the hook reclaim has failed, inside it could not run. */
 static int no_memory(struct vmemu *m)

@@ -4,7 +4,7 @@
  * After dup_mmap (kernel/fork.c), exit_mmap (mm/mmap.c) and
  * cap_vm_enough_memory (security/commoncap.c), 2.6.7.
  */
-#include "internal.h"
+#include "mm/mm.h"
 
 /*
  * Promises pages, for a root process.  GUESS refuses only what free memory,

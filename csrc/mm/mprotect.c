@@ -1,5 +1,7 @@
 /* mm/mprotect.c - new protection bits for the ptes of a range. */
-#include "internal.h"
+#include "mm/mm.h"
+#include "watch/lock.h"
+#include "watch/step.h"
 
 /* Pages already private and dirty stay so; writability comes back by fault. */
 void change_protection(struct vmemu *m, struct mm_struct *mm,

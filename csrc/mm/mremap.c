@@ -1,5 +1,9 @@
 /* mm/mremap.c - moves the ptes of a range to other addresses. */
-#include "internal.h"
+#include "core/core.h"
+#include "mm/mm.h"
+#include "page/page.h"
+#include "watch/lock.h"
+#include "watch/step.h"
 
 /*
  * The scheme cannot move a page that others map: give this mm its own copy at

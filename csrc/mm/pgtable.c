@@ -7,7 +7,11 @@
  *   pgd:                | pfn of the table | ...         A 5 | U 2 | W 1 | P 1   |
  *   pgd, lowmem:        | 4 MB frame 31..22| PSE 7 ...         |  0  | W 1 | P 1 |
  */
-#include "internal.h"
+#include "core/core.h"
+#include "mm/mm.h"
+#include "page/page.h"
+#include "watch/lock.h"
+#include "watch/step.h"
 
 #define PGD_TABLE                                                              \
 	(_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED | _PAGE_DIRTY)

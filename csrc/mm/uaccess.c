@@ -4,7 +4,9 @@
  * User memory may belong to any mm, not only the running one.  A write honours
  * read-only ptes as an i486 and later does in supervisor mode (CR0.WP).
  */
-#include "internal.h"
+#include "mm/mm.h"
+#include "page/page.h"
+#include "watch/step.h"
 
 /* The host address behind a user address, or NULL after a failed fault. */
 static uint8_t *user_page(struct vmemu *m, struct mm_struct *mm, kulong address,

@@ -3,7 +3,11 @@
  *
  * Mechanics only; which vmas split and merge is decided in vmemu/mm/vma.py.
  */
-#include "internal.h"
+#include "core/core.h"
+#include "mm/mm.h"
+#include "rmap/rmap.h"
+#include "watch/lock.h"
+#include "watch/step.h"
 
 static struct vm_area_struct *vma_at(struct vmemu *m, kptr k)
 {

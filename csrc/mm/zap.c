@@ -5,7 +5,12 @@
  * loop exists in two compilations, one for when nobody watches locks and steps:
  * asking for each of the many pages took a third of its time.
  */
-#include "internal.h"
+#include "mm/mm.h"
+#include "reclaim/reclaim.h"
+#include "rmap/rmap.h"
+#include "swap/swap.h"
+#include "watch/lock.h"
+#include "watch/step.h"
 
 /* Pages that lost a pte, freed together (struct mmu_gather). */
 struct gather {

@@ -9,7 +9,12 @@
  * for; below pages_min an ordinary allocation reclaims for itself; the rest is
  * for reclaim (PF_MEMALLOC) and, by half, for atomic allocations.
  */
-#include "internal.h"
+#include "core/core.h"
+#include "page/page.h"
+#include "reclaim/reclaim.h"
+#include "swap/swap.h"
+#include "watch/lock.h"
+#include "watch/step.h"
 
 static struct page *take_frame(struct vmemu *m, uint32_t leave)
 {

@@ -9,7 +9,9 @@
  *
  *   frame: | struct slab | bufctl[num] | pad | object 0 | object 1 | ... |
  */
-#include "internal.h"
+#include "core/core.h"
+#include "page/page.h"
+#include "watch/lock.h"
 
 #define BUFCTL_END 0xffffffffu
 

@@ -4,7 +4,13 @@
  * After mm/vmscan.c of 2.6.6.  How much to scan, and when, is decided in
  * vmemu/swap/reclaim.py.
  */
-#include "internal.h"
+#include "core/core.h"
+#include "mm/mm.h"
+#include "page/page.h"
+#include "reclaim/reclaim.h"
+#include "swap/swap.h"
+#include "watch/lock.h"
+#include "watch/step.h"
 
 /* The order of a list matters only to who takes pages from its end. */
 static void touch_lru(struct vmemu *m, const struct page *page)

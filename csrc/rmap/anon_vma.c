@@ -13,7 +13,11 @@
  *
  * No reference count: freed when the list empties.
  */
-#include "internal.h"
+#include "core/core.h"
+#include "mm/mm.h"
+#include "rmap/rmap.h"
+#include "watch/lock.h"
+#include "watch/step.h"
 
 static struct anon_vma *anon_vma_of(struct vmemu *m, kptr k)
 {

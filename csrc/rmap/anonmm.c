@@ -13,7 +13,11 @@
  * count: 1 for the living mm, 1 per page; a head also counts itself and each
  * member.  Protected by head->lock, as is the ring.
  */
-#include "internal.h"
+#include "core/core.h"
+#include "mm/mm.h"
+#include "rmap/rmap.h"
+#include "watch/lock.h"
+#include "watch/step.h"
 
 static struct anonmm *anonmm_at(struct vmemu *m, kptr k)
 {

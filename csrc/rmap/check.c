@@ -5,7 +5,8 @@
  * The walks are the schemes' own.  While m->finding is set, the two *_one
  * functions of rmap/rmap.c note where they are sent and touch nothing.
  */
-#include "internal.h"
+#include "core/core.h"
+#include "rmap/rmap.h"
 
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
  * Costs no byte in any object and can unmap no anonymous page: swap-out always
  * fails.  The baseline that `vmemu overhead` measures the schemes against.
  */
-#include "internal.h"
+#include "rmap/rmap.h"
 
 static int prepared(struct vm_area_struct *vma)
 {

@@ -6,7 +6,9 @@
  * here as for the other schemes.  page->mapping and page->index are the
  * scheme's to use; mapping must not stay 0.
  */
-#include "internal.h"
+#include "core/core.h"
+#include "mm/mm.h"
+#include "rmap/rmap.h"
 
 static void vma_dup(struct vmemu *m, struct vm_area_struct *new,
 		    struct vm_area_struct *old)

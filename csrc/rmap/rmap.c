@@ -9,7 +9,13 @@
  *
  * PG_anon is set, with mapping and index, while at least one pte maps the page.
  */
-#include "internal.h"
+#include "rmap/rmap.h"
+#include "core/core.h"
+#include "mm/mm.h"
+#include "page/page.h"
+#include "swap/swap.h"
+#include "watch/lock.h"
+#include "watch/step.h"
 
 /* The page gets one more pte; page_map_lock is held. */
 static void add_anon_rmap(struct vmemu *m, struct page *page,

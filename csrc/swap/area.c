@@ -5,7 +5,13 @@
  * its swap entry, plus one for the swap cache.  Slot 0 is the header's.  The
  * maps stand in guest frames, as vmalloc'ed ones would.
  */
-#include "internal.h"
+#include "core/core.h"
+#include "mm/mm.h"
+#include "page/page.h"
+#include "rmap/rmap.h"
+#include "swap/swap.h"
+#include "watch/lock.h"
+#include "watch/step.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -5,7 +5,11 @@
  * swap, found by entry, so that ptes that share a slot share the page.  I/O is
  * synchronous.
  */
-#include "internal.h"
+#include "core/core.h"
+#include "page/page.h"
+#include "swap/swap.h"
+#include "watch/lock.h"
+#include "watch/step.h"
 
 /* What stands for the cache's slot of an entry, to the explorer. */
 static const void *cache_slot(struct vmemu *m, uint32_t entry)

@@ -8,7 +8,8 @@
  * somebody gets it: every allocation and every read first sends off what waits.
  * A read may wait while nothing can look at the pages; see may_gather().
  */
-#include "internal.h"
+#include "page/page.h"
+#include "swap/swap.h"
 
 #include <errno.h>
 #include <sys/uio.h>

@@ -8,7 +8,9 @@
  * returns from a lock's step when the lock is free.  Under WATCH_LOCKS watch/lockdep.c
  * checks each operation.
  */
-#include "internal.h"
+#include "watch/lock.h"
+#include "core/core.h"
+#include "watch/step.h"
 
 const char *vmemu_lock_name(int lock_class)
 {

@@ -1,18 +1,15 @@
 /*
- * watch/lock.h - locks, and the steps between which another path might run.
- *
- * Part of internal.h.  While nobody watches, a lock is what is counted of it;
- * the uncommon half of each operation is in watch/lock.c, watch/lockdep.c, watch/owner.c and
- * explore/explore.c.
+ * watch/lock.h - locks.  While nobody watches, a lock is what is counted of it;
+ * the uncommon half of each operation is in watch/lock.c and watch/lockdep.c.
  */
 #ifndef VMEMU_LOCK_H
 #define VMEMU_LOCK_H
+#include "base/base.h"
 
 /* The uncommon half of each operation: somebody watches, or the lock is taken. */
 void lock_watched(struct vmemu *, enum lock_class, kptr object);
 bool trylock_watched(struct vmemu *, enum lock_class, kptr object);
 void unlock_watched(struct vmemu *, enum lock_class, kptr object);
-void step_watched(struct vmemu *, enum step_kind, kptr object);
 
 /* watch/lockdep.c */
 void lockdep_acquire(struct vmemu *, enum lock_class, kptr object,
@@ -37,75 +34,6 @@ void lockdep_sleeps(struct vmemu *, const char *why, const char *file,
 		if (unlikely((m)->watch & WATCH_LOCKS))                        \
 			assert_owner(m, OWNED_##field, object, __func__);      \
 	} while (0)
-
-/* A point where another path of the kernel might run. */
-static inline void step(struct vmemu *m, enum step_kind kind,
-			const void *object)
-{
-	m->steps++;
-	if (unlikely(m->watch & WATCH_EXPLORE))
-		step_watched(m, kind, kaddr(m, object));
-}
-
-/* One pte of many: the loop tests once for the explorer and adds up the steps. */
-static inline void step_of_many(struct vmemu *m, bool told, const pte_t *pte)
-{
-	if (unlikely(told))
-		step_watched(m, STEP_write, kaddr(m, pte));
-}
-
-/*
- * An access to something shared that no lock guards, where another path might
- * run as well; of no interest to anybody but the explorer.
- */
-static inline void shared(struct vmemu *m, enum step_kind kind,
-			  const void *object)
-{
-	if (unlikely(m->watch & WATCH_EXPLORE))
-		step_watched(m, kind, kaddr(m, object));
-}
-
-/* For loops, which need not ask for each page whether to tell the explorer. */
-static inline bool explored(const struct vmemu *m)
-{
-	return unlikely(m->watch & WATCH_EXPLORE);
-}
-
-/* A shared access that is part of the step in progress. */
-static inline void touch(struct vmemu *m, enum step_kind kind,
-			 const void *object)
-{
-	if (unlikely(m->watch & WATCH_EXPLORE))
-		explore_touch(m, kind, kaddr(m, object));
-}
-
-/* A store to a pte that does not belong to the step that looked at it. */
-static inline void set_pte(struct vmemu *m, pte_t *slot, pte_t pte)
-{
-	shared(m, STEP_write, slot);
-	*slot = pte;
-}
-
-/* The explorer hears of rss where it decides whether a walker looks at mm. */
-static inline void rss_inc(struct vmemu *m, struct mm_struct *mm)
-{
-	if (unlikely(!mm->rss))
-		touch(m, STEP_write, &mm->rss);
-	mm->rss++;
-}
-
-static inline void rss_sub(struct vmemu *m, struct mm_struct *mm, kulong n)
-{
-	if (n == mm->rss)
-		touch(m, STEP_write, &mm->rss);
-	mm->rss -= n;
-}
-
-static inline bool has_pages(struct vmemu *m, const struct mm_struct *mm)
-{
-	touch(m, STEP_read, &mm->rss);
-	return mm->rss != 0;
-}
 
 /* steps_held is the sum of the steps at unlocks less that of those at locks. */
 static inline void lock_acquired(struct vmemu *m, enum lock_class class)
@@ -307,5 +235,9 @@ static inline void mmap_read_unlock(struct vmemu *m, struct mm_struct *mm)
 	lock_released(m, LOCK_mmap_sem);
 	mm->mmap_sem.count--;
 }
+
+/* watch/lockdep.c */
+const char *held_names(struct vmemu *, char *text, size_t size);
+#define HELD_NAMES(m) held_names(m, (char[384]){ 0 }, 384)
 
 #endif

@@ -10,7 +10,8 @@
  * Everything here runs only under WATCH_LOCKS; the first violation is kept as
  * the machine's bug.  docs/locking.md draws the order.
  */
-#include "internal.h"
+#include "core/core.h"
+#include "watch/lock.h"
 
 #include <stdio.h>
 

@@ -14,7 +14,9 @@
  * locks that vmemu does not model because their sections hold no step: free
  * list, slabs, page cache trees, mmlist.
  */
-#include "internal.h"
+#include "core/core.h"
+#include "swap/swap.h"
+#include "watch/lock.h"
 
 static bool holds(struct vmemu *m, enum lock_class class, const void *word)
 {

@@ -183,7 +183,7 @@ RMAP = [
     ),
     Mutant(
         "fork does not raise mapcount",
-        "csrc/internal.h",
+        "csrc/rmap/rmap.h",
         "BUG_ON(m, !page->mapcount++);",
         "BUG_ON(m, !page->mapcount);",
         f"{RANDOM}[anon_vma-roomy]",

@@ -22,19 +22,20 @@ from .trial import NOTICED, SAME, SURVIVED, Trial, Verdict
 # Left out: the CPU emulator's glue, which tests/conformance holds against Unicorn, and the
 # explorer, which is an instrument.
 LEFT_OUT = ("cpu", "explore")
+DECLARATIONS = ("api.h", "i386.h", "lock.h", "step.h")  # and what is compiled twice
 LEAST = 2  # mutants of each file, if it has as many
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 
 
 def sources(root: Path = ROOT) -> list[str]:
     """The files in which mutants are planted."""
-    core = [path for path in root.glob("csrc/*/*.[ch]") if path.parent.name not in LEFT_OUT]
+    core = [
+        path
+        for path in root.glob("csrc/*/*.[ch]")
+        if path.parent.name not in LEFT_OUT and path.name not in DECLARATIONS
+    ]
     python = [path for part in ("mm", "rmap", "swap") for path in root.glob(f"vmemu/{part}/*.py")]
-    return sorted(
-        str(path.relative_to(root))
-        for path in [*core, root / "csrc" / "internal.h", *python]
-        if path.name != "lock.h"
-    )
+    return sorted(str(path.relative_to(root)) for path in [*core, *python])
 
 
 def quotas(counts: dict[str, int], number: int) -> dict[str, int]:

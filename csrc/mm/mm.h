@@ -1,0 +1,104 @@
+/* mm/mm.h - page tables and areas from inside. */
+#ifndef VMEMU_MM_MM_H
+#define VMEMU_MM_MM_H
+#include "page/page.h"
+#include "watch/step.h"
+
+static inline bool pte_present(pte_t pte)
+{
+	return pte & (_PAGE_PRESENT | _PAGE_PROTNONE);
+}
+
+static inline uint32_t pte_pfn(pte_t pte)
+{
+	return pte >> PAGE_SHIFT;
+}
+
+static inline pte_t mk_pte(struct vmemu *m, struct page *page, kulong prot)
+{
+	return ((pte_t)pfn_of(m, page) << PAGE_SHIFT) | prot;
+}
+
+static inline kulong pgd_index(kulong address)
+{
+	return address >> PGDIR_SHIFT;
+}
+
+/* The pte slot for address, or NULL when there is no page table. */
+static inline pte_t *pte_lookup(struct vmemu *m, struct mm_struct *mm,
+				kulong address)
+{
+	pgd_t *pgd = host(m, mm->pgd);
+	pgd_t entry = pgd[pgd_index(address)];
+
+	if (!(entry & _PAGE_PRESENT))
+		return NULL;
+	return (pte_t *)(m->ram + (entry & PAGE_MASK)) +
+	       (address >> PAGE_SHIFT & (PTRS_PER_PTE - 1));
+}
+
+/* A store to a pte that does not belong to the step that looked at it. */
+static inline void set_pte(struct vmemu *m, pte_t *slot, pte_t pte)
+{
+	shared(m, STEP_write, slot);
+	*slot = pte;
+}
+
+/* The explorer hears of rss where it decides whether a walker looks at mm. */
+static inline void rss_inc(struct vmemu *m, struct mm_struct *mm)
+{
+	if (unlikely(!mm->rss))
+		touch(m, STEP_write, &mm->rss);
+	mm->rss++;
+}
+
+static inline void rss_sub(struct vmemu *m, struct mm_struct *mm, kulong n)
+{
+	if (n == mm->rss)
+		touch(m, STEP_write, &mm->rss);
+	mm->rss -= n;
+}
+
+static inline bool has_pages(struct vmemu *m, const struct mm_struct *mm)
+{
+	touch(m, STEP_read, &mm->rss);
+	return mm->rss != 0;
+}
+
+static inline kulong vma_pgoff(const struct vm_area_struct *vma, kulong address)
+{
+	return ((address - vma->vm_start) >> PAGE_SHIFT) + vma->vm_pgoff;
+}
+
+/*
+ * Where the vma would map the page of this index; false: nowhere.  Offsets wrap,
+ * since a stack may have been moved up and grown down past offset 0, so the
+ * address decides and not a comparison of offsets.
+ */
+static inline bool vma_address(const struct vm_area_struct *vma, kulong index,
+			       kulong *address)
+{
+	*address = vma->vm_start + ((index - vma->vm_pgoff) << PAGE_SHIFT);
+	return *address >= vma->vm_start && *address < vma->vm_end;
+}
+
+static inline bool is_cow_mapping(kulong vm_flags)
+{
+	return (vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
+}
+
+/* mm/vma.c: out of the list and tree, all at once; the first */
+struct vm_area_struct *detach_vmas(struct vmemu *, struct mm_struct *);
+
+/* mm/memory.c, for mm/fault.c: enum fault_result */
+int do_anonymous_page(struct vmemu *, struct mm_struct *,
+		      struct vm_area_struct *, kulong address, int write);
+int do_no_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
+	       kulong address, int write);
+int do_wp_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
+	       kulong address);
+int do_swap_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
+		 kulong address, int write);
+struct page *make_private_copy(struct vmemu *, struct page *);
+
+#endif

@@ -1,0 +1,65 @@
+/* rmap/rmap.h - one pte of a page, and what schemes walk with. */
+#ifndef VMEMU_RMAP_RMAP_H
+#define VMEMU_RMAP_RMAP_H
+#include "core/core.h"
+#include "watch/lock.h"
+#include "watch/step.h"
+
+extern const struct rmap_ops rmap_none, rmap_anonmm, rmap_anon_vma, rmap_python;
+
+/* fork copies a pte: candidates include the child already. */
+static ALWAYS_INLINE void page_dup(struct vmemu *m, struct page *page,
+				   const bool watched)
+{
+	if (watched) {
+		touch(m, STEP_add, &page->_count);
+		page_map_lock(m, page);
+		owned(m, mapcount, page);
+		touch(m, STEP_write, &page->mapcount);
+	}
+	page->_count++;
+	BUG_ON(m, !page->mapcount++);
+	if (watched)
+		page_map_unlock(m, page);
+}
+
+/* One pte less, with page_map_lock; was it the last? */
+static ALWAYS_INLINE bool drop_mapcount(struct vmemu *m, struct page *page,
+					const bool watched)
+{
+	if (BUG_ON(m, page->mapcount == 0))
+		return false;
+	if (watched) {
+		owned(m, mapcount, page);
+		touch(m, STEP_write, &page->mapcount);
+	}
+	return !--page->mapcount;
+}
+
+/* Nothing maps the anonymous page any more. */
+static ALWAYS_INLINE void forget_anon(struct vmemu *m, struct page *page)
+{
+	if (m->rmap->remove_anon)
+		m->rmap->remove_anon(m, page);
+	page->flags &= ~(kulong)PG_anon;
+	page->mapping = 0;
+}
+
+/* rmap/rmap.c, for the schemes' walkers */
+enum rmap_walk { WALK_REFERENCED, WALK_UNMAP };
+int walk_file(struct vmemu *, struct page *, enum rmap_walk);
+bool page_share_anon_rmap(struct vmemu *, struct page *,
+			  struct vm_area_struct *, kulong address);
+int page_referenced_one(struct vmemu *, struct page *, struct mm_struct *,
+			kulong address, uint32_t *mapcount);
+int try_to_unmap_one(struct vmemu *, struct page *, struct mm_struct *,
+		     struct vm_area_struct *, kulong address);
+
+/* rmap/check.c */
+void rmap_found(struct vmemu *, const struct mm_struct *, kulong address);
+void stamp_anon(
+	struct vmemu *, const struct vm_area_struct *,
+	const struct vm_area_struct *in_place_of); /* NULL: at the front */
+void stamp_file(struct vmemu *, const struct vm_area_struct *);
+
+#endif
