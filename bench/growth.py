@@ -18,10 +18,10 @@ from time import thread_time_ns
 from typing import Any
 
 from vmemu.core import PAGE_SIZE, lib
-from vmemu.kernel.file import FdTable, NullFile
 from vmemu.kernel.hold import HostMemory
 from vmemu.machine import Machine
 from vmemu.mm import Mm, do_mmap, do_mprotect, do_munmap, dup_mmap
+from vmemu.vfs.file import FdTable, NullFile
 
 GUESTS = Path(__file__).resolve().parents[1] / "vmemu" / "guests_bin"
 VMAS = 40

@@ -21,9 +21,9 @@ from vmemu.mm.mm import Mm
 from vmemu.rmap import RmapScheme, checked_scheme, scheme_class
 
 if TYPE_CHECKING:
-    from vmemu.kernel.stdio import Stream
-    from vmemu.kernel.task import Task
-    from vmemu.kernel.wait import WaitStatus
+    from vmemu.kernel.process.task import Task
+    from vmemu.kernel.process.wait import WaitStatus
+    from vmemu.vfs.stdio import Stream
 
 __all__ = ["Machine", "Page", "Vma", "parse_size"]
 

@@ -2,7 +2,7 @@
  * reclaim/vmscan.c - the two LRU lists and what reclaim does to a batch of pages.
  *
  * After mm/vmscan.c of 2.6.6.  How much to scan, and when, is decided in
- * vmemu/swap/reclaim.py.
+ * vmemu/reclaim/vmscan.py.
  */
 #include "core/core.h"
 #include "mm/mm.h"

@@ -19,7 +19,7 @@ from typing import Any
 from vmemu.check import check_machine
 from vmemu.core import Core, lib
 from vmemu.errors import Errno
-from vmemu.fs.inode import Inode
+from vmemu.file.inode import Inode
 from vmemu.mm import MemoryManager, Mm
 from vmemu.rmap import RmapScheme, scheme_class
 

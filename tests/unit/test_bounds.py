@@ -22,8 +22,8 @@ from vmemu.kernel.hold import (
     WAITER_BYTES,
     HostMemory,
 )
-from vmemu.kernel.signal import MAX_QUEUED_SIGNALS
-from vmemu.kernel.timer import TimerQueue
+from vmemu.kernel.process.timer import TimerQueue
+from vmemu.kernel.signal.state import MAX_QUEUED_SIGNALS
 from vmemu.lab.guests import guest_path
 
 FORK, READ, WRITE, OPEN, CLOSE, PAUSE, ALARM, DUP, PIPE, PIPE2 = 2, 3, 4, 5, 6, 29, 27, 41, 42, 331
@@ -355,7 +355,7 @@ def test_a_program_needs_room_too(tmp_path: Path) -> None:
 
 def test_real_time_signals_queue_up_to_a_limit(tmp_path: Path, monkeypatch: Any) -> None:
     """Beyond it kill() makes a signal pending once, tkill() fails (2.6.7)."""
-    monkeypatch.setattr("vmemu.kernel.signal.MAX_QUEUED_SIGNALS", 4)
+    monkeypatch.setattr("vmemu.kernel.signal.state.MAX_QUEUED_SIGNALS", 4)
     assert MAX_QUEUED_SIGNALS == 1024
     script = Script()
     mask = script.words(0xFFFFFFFF, 0xFFFFFFFF)

@@ -12,7 +12,7 @@ from memory import BASE, FIXED, PAGE, PRIVATE, SCHEMES, Memory, R
 
 from vmemu.core import ffi, lib
 from vmemu.errors import KernelBug
-from vmemu.fs.inode import Inode
+from vmemu.file.inode import Inode
 from vmemu.mm import Mm, do_mmap, dup_mmap
 
 WALKS = {"page_referenced": "referenced", "try_to_unmap": "unmap"}

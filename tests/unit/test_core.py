@@ -9,7 +9,7 @@ import pytest
 from memory import BASE, PAGE, Memory
 
 from vmemu.core import COUNTERS, EVENTS, LOCKS, ffi, lib
-from vmemu.fs.inode import Inode
+from vmemu.file.inode import Inode
 
 
 @pytest.mark.parametrize("frames", [127, 128, 129, 255, 256, 257, 1024, 1025, 65536])

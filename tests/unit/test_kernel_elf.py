@@ -10,7 +10,7 @@ import pytest
 from script import BASE, TEXT, Script, elf, word
 
 from vmemu.errors import ExecError
-from vmemu.kernel.elf import ElfError, load_elf
+from vmemu.kernel.program.elf import ElfError, load_elf
 from vmemu.machine import Machine
 
 EXIT = bytes.fromhex("31db 31c0 40 cd80")  # exit(0)

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from vmemu.kernel.hold import HostMemory
-from vmemu.kernel.pipe import BUFFER_SIZE, PIPE_BUF, PIPE_BUFFERS, Pipe, PipeReader, PipeWriter
-from vmemu.kernel.sched import LONE_SLICES, Scheduler
-from vmemu.kernel.task import Accounting, TaskState, WakeReason
-from vmemu.kernel.timer import TimerQueue
-from vmemu.kernel.wait import Wait, WaitQueue, WaitStatus
+from vmemu.kernel.process.sched import LONE_SLICES, Scheduler
+from vmemu.kernel.process.task import Accounting, TaskState, WakeReason
+from vmemu.kernel.process.timer import TimerQueue
+from vmemu.kernel.process.wait import Wait, WaitQueue, WaitStatus
+from vmemu.vfs.pipe import BUFFER_SIZE, PIPE_BUF, PIPE_BUFFERS, Pipe, PipeReader, PipeWriter
 
 
 class FakeCpu:

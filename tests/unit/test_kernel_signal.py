@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from script import ADDRESS, COUNTER, Script, signed, snippet
 
-from vmemu.kernel.sigframe import SIGCONTEXT_FIELDS, SigContext
-from vmemu.kernel.signal import (
+from vmemu.kernel.signal.frame import SIGCONTEXT_FIELDS, SigContext
+from vmemu.kernel.signal.state import (
     SIG_IGN,
     AltStack,
     SaFlags,

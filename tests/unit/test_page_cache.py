@@ -11,7 +11,7 @@ import pytest
 from memory import BASE, PAGE, Memory, errno_of
 
 from vmemu.core import ffi, lib
-from vmemu.fs.inode import Inode
+from vmemu.file.inode import Inode
 from vmemu.mm import Mm, do_munmap, dup_mmap
 from vmemu.mm.vma import new_vma
 

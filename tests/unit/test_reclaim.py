@@ -1,4 +1,4 @@
-"""When and how hard memory is scanned: the priority loop of vmemu/swap/reclaim.py.
+"""When and how hard memory is scanned: the priority loop of vmemu/reclaim/vmscan.py.
 
 Each pass adds to two debts, and a list is scanned when its debt is a batch of 32:
 active    32 A / (2 I + 1), at most 128, and A >> priority, and 1
@@ -18,7 +18,7 @@ from script import Script
 from vmemu.core import lib
 from vmemu.errors import ConfigError
 from vmemu.mm import Mm
-from vmemu.swap.reclaim import DEF_PRIORITY
+from vmemu.reclaim.vmscan import DEF_PRIORITY
 
 BATCH = lib.SWAP_CLUSTER_MAX
 

@@ -12,9 +12,9 @@ from script import Script
 from vmemu import Machine
 from vmemu.core import Event, lib
 from vmemu.kernel.kernel import KernelOptions
-from vmemu.kernel.sched import KTIME_MAX
-from vmemu.kernel.signal import Signal
-from vmemu.kernel.timer import TimerQueue
+from vmemu.kernel.process.sched import KTIME_MAX
+from vmemu.kernel.process.timer import TimerQueue
+from vmemu.kernel.signal.state import Signal
 
 MODEL = Path(__file__).parents[2] / "docs" / "model.md"
 SIGACTION, ALARM, ITIMER, MMAP, NANOSLEEP, CLOCK_GETTIME, FORK, GETRUSAGE = (

@@ -15,8 +15,8 @@ from vmemu.cli.reporting import command_line, open_report, report_option
 from vmemu.errors import ConfigError, LimitReached
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Task
-    from vmemu.kernel.wait import WaitStatus
+    from vmemu.kernel.process.task import Task
+    from vmemu.kernel.process.wait import WaitStatus
     from vmemu.machine import Machine
 
 __all__ = ["command"]
@@ -75,7 +75,7 @@ def command(
     stderr, so that they never mix with the program's output.
     """
     from vmemu.cli.main import EX_LIMIT
-    from vmemu.kernel.wait import WaitStatus
+    from vmemu.kernel.process.wait import WaitStatus
     from vmemu.lab.guests import find_program
     from vmemu.machine import Machine
 
@@ -145,7 +145,7 @@ class _Observer:
         if task is not kernel.first:
             return
         if status.signaled and task is kernel.current and task.memory is not None:
-            from vmemu.kernel.crash import CRASHES, faulting_instruction
+            from vmemu.kernel.signal.crash import CRASHES, faulting_instruction
 
             if status.code in CRASHES:
                 self.crash = f" at {faulting_instruction(task)}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import KernelBug
 from vmemu.kernel.hold import DESCRIPTOR_BYTES, PIPE_BUFFER_BYTES, TASK_BYTES
-from vmemu.kernel.pipe import PipeReader, PipeWriter
+from vmemu.vfs.pipe import PipeReader, PipeWriter
 
 if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel

@@ -22,17 +22,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from vmemu.closing import Closing
 from vmemu.core import ffi, lib
 from vmemu.errors import Errno, ExecError, KernelBug, VmemuError
-from vmemu.fs.inode import Inodes
-from vmemu.kernel import oom, strace
-from vmemu.kernel.delivery import deliver_signals
-from vmemu.kernel.elf import ElfImage, load_elf
-from vmemu.kernel.exec import Arguments, Credentials, LoadedProgram, load_program
-from vmemu.kernel.exit import exit_task
-from vmemu.kernel.file import FdTable
-from vmemu.kernel.futex import Futexes
+from vmemu.file.inode import Inodes
+from vmemu.kernel import strace
 from vmemu.kernel.hold import TASK_BYTES, HostMemory
-from vmemu.kernel.sched import FAULT_NS, SYSCALL_NS, Scheduler
-from vmemu.kernel.signal import (
+from vmemu.kernel.process import oom
+from vmemu.kernel.process.exit import exit_task
+from vmemu.kernel.process.futex import Futexes
+from vmemu.kernel.process.sched import FAULT_NS, SYSCALL_NS, Scheduler
+from vmemu.kernel.process.task import Call, ProcessTable, Task, TaskState, WakeReason
+from vmemu.kernel.process.wait import ERESTART_RESTARTBLOCK, ERESTARTSYS, Interrupted, WaitStatus
+from vmemu.kernel.program.elf import ElfImage, load_elf
+from vmemu.kernel.program.exec import Arguments, Credentials, LoadedProgram, load_program
+from vmemu.kernel.signal.delivery import deliver_signals
+from vmemu.kernel.signal.state import (
     BUS_ADRERR,
     SEGV_ACCERR,
     SEGV_MAPERR,
@@ -41,11 +43,10 @@ from vmemu.kernel.signal import (
     SignalState,
     force_signal,
 )
-from vmemu.kernel.stdio import Stream, host_time_is_over, open_stream
+from vmemu.kernel.signal.traps import exception_signal
 from vmemu.kernel.syscalls import SYSCALLS, s32
-from vmemu.kernel.task import Call, ProcessTable, Task, TaskState, WakeReason
-from vmemu.kernel.traps import exception_signal
-from vmemu.kernel.wait import ERESTART_RESTARTBLOCK, ERESTARTSYS, Interrupted, WaitStatus
+from vmemu.vfs.file import FdTable
+from vmemu.vfs.stdio import Stream, host_time_is_over, open_stream
 
 if TYPE_CHECKING:
     from vmemu.cpu import Cpu

@@ -23,12 +23,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
-from vmemu.kernel.signal import SigInfo, signal_name
+from vmemu.kernel.process.wait import ERESTARTSYS, WaitStatus
+from vmemu.kernel.signal.state import SigInfo, signal_name
 from vmemu.kernel.syscalls.table import SYSCALLS, Syscall, s32
-from vmemu.kernel.wait import ERESTARTSYS, WaitStatus
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Call, Task
+    from vmemu.kernel.process.task import Call, Task
 
 SHOWN = 32
 _RESTARTS = {

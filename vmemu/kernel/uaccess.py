@@ -12,7 +12,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
-from vmemu.kernel.elf import PAGE_SIZE, TASK_SIZE
+from vmemu.kernel.program.elf import PAGE_SIZE, TASK_SIZE
 
 if TYPE_CHECKING:
     from vmemu.mm import Mm

@@ -18,8 +18,8 @@ from vmemu.machine import Machine, parse_size
 
 if TYPE_CHECKING:
     from vmemu.core import Core
-    from vmemu.kernel.task import Task
-    from vmemu.kernel.wait import WaitStatus
+    from vmemu.kernel.process.task import Task
+    from vmemu.kernel.process.wait import WaitStatus
     from vmemu.lab.scenario import Params, Scenario
     from vmemu.mm.mm import Mm
 

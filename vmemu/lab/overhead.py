@@ -24,7 +24,7 @@ from vmemu.machine import Machine, parse_size
 from vmemu.rmap import scheme_class
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Task
+    from vmemu.kernel.process.task import Task
 
 __all__ = [
     "BASELINE",

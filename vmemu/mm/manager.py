@@ -10,12 +10,12 @@ from vmemu.core import PAGE_SHIFT, Core, ffi, lib
 from vmemu.errors import Errno
 from vmemu.mm.fault import do_page_fault
 from vmemu.mm.mm import Mm
+from vmemu.reclaim.vmscan import Reclaim
 from vmemu.rmap.base import RmapScheme
 from vmemu.swap.area import SwapAreas
-from vmemu.swap.reclaim import Reclaim
 
 if TYPE_CHECKING:
-    from vmemu.fs.inode import Inode
+    from vmemu.file.inode import Inode
 
 __all__ = ["MemoryManager"]
 

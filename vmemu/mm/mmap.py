@@ -33,7 +33,7 @@ from vmemu.mm.mm import Mm, mmap_sem_write
 from vmemu.mm.vma import find_vma_prev, new_vma, split_vma, vma_merge
 
 if TYPE_CHECKING:
-    from vmemu.fs.inode import Inode
+    from vmemu.file.inode import Inode
 
 __all__ = [
     "do_brk",

@@ -1,1 +1,1 @@
-"""Swap areas and page reclaim."""
+"""Swap areas and their files."""

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from vmemu.core import lib
 from vmemu.errors import Errno
-from vmemu.kernel import procfs, uaccess
-from vmemu.kernel.elf import PAGE_SIZE, ElfError, load_elf
-from vmemu.kernel.exec import MAX_ARG_PAGES, Arguments
-from vmemu.kernel.exit import release_mm
+from vmemu.kernel import uaccess
+from vmemu.kernel.process.exit import release_mm
+from vmemu.kernel.program.elf import PAGE_SIZE, ElfError, load_elf
+from vmemu.kernel.program.exec import MAX_ARG_PAGES, Arguments
 from vmemu.kernel.syscalls.table import syscall
+from vmemu.vfs import procfs
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Task
+    from vmemu.kernel.process.task import Task
 
 
 _CANNOT_OPEN = frozenset(

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
-from vmemu.kernel.file import (
+from vmemu.kernel.hold import WAITER_BYTES
+from vmemu.kernel.process.wait import ERESTART_RESTARTBLOCK, Blocking, Interrupted, Wait
+from vmemu.kernel.signal.state import SI_USER, SigInfo, Signal, send_signal
+from vmemu.kernel.syscalls.table import s32, syscall
+from vmemu.vfs.file import (
     O_ACCMODE,
     O_CLOEXEC,
     O_NONBLOCK,
@@ -19,14 +23,10 @@ from vmemu.kernel.file import (
     SETTABLE,
     File,
 )
-from vmemu.kernel.hold import WAITER_BYTES
-from vmemu.kernel.pipe import Pipe, PipeReader, PipeWriter
-from vmemu.kernel.signal import SI_USER, SigInfo, Signal, send_signal
-from vmemu.kernel.syscalls.table import s32, syscall
-from vmemu.kernel.wait import ERESTART_RESTARTBLOCK, Blocking, Interrupted, Wait
+from vmemu.vfs.pipe import Pipe, PipeReader, PipeWriter
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Task
+    from vmemu.kernel.process.task import Task
 
 _CHUNK = 65536
 _F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL = range(5)

@@ -7,8 +7,10 @@ import os
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
-from vmemu.kernel import procfs, uaccess
-from vmemu.kernel.file import (
+from vmemu.kernel import uaccess
+from vmemu.kernel.syscalls.table import syscall
+from vmemu.vfs import procfs
+from vmemu.vfs.file import (
     O_ACCMODE,
     O_CLOEXEC,
     O_CREAT,
@@ -20,10 +22,9 @@ from vmemu.kernel.file import (
     TextFile,
     ZeroFile,
 )
-from vmemu.kernel.syscalls.table import syscall
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Task
+    from vmemu.kernel.process.task import Task
 
 _DEVICES = {"/dev/null": NullFile, "/dev/zero": ZeroFile}
 PROC = "/proc/"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from vmemu.core import TASK_SIZE
 from vmemu.errors import Errno
-from vmemu.kernel.futex import ANY, Key, Waiter
+from vmemu.kernel.process.futex import ANY, Key, Waiter
+from vmemu.kernel.process.wait import Blocking, Interrupted, Wait
 from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.kernel.syscalls.time import clock_now, read_timespec
-from vmemu.kernel.wait import Blocking, Interrupted, Wait
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Task
+    from vmemu.kernel.process.task import Task
 
 WAIT, WAKE = 0, 1
 REQUEUE, CMP_REQUEUE = 3, 4

@@ -10,7 +10,7 @@ from vmemu.kernel import uaccess
 from vmemu.kernel.syscalls.table import syscall
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Task
+    from vmemu.kernel.process.task import Task
 
 
 @syscall(20)

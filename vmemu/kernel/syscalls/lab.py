@@ -20,7 +20,7 @@ from vmemu.errors import Errno
 from vmemu.kernel.syscalls.table import s32, syscall
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Task
+    from vmemu.kernel.process.task import Task
 
 NR_LAB = 0x766D
 _NAME_MAX = 256

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
-from vmemu.kernel.limits import MM_LIMITS, NR_OPEN, RLIM_INFINITY, Resource
+from vmemu.kernel.process.limits import MM_LIMITS, NR_OPEN, RLIM_INFINITY, Resource
+from vmemu.kernel.process.wait import NSEC_PER_SEC
 from vmemu.kernel.syscalls.table import syscall
-from vmemu.kernel.wait import NSEC_PER_SEC
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Accounting, Task
+    from vmemu.kernel.process.task import Accounting, Task
 
 _RUSAGE_SELF, _RUSAGE_CHILDREN = 0, -1
 _RLIM64_INFINITY = (1 << 64) - 1

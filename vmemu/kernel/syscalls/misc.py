@@ -9,11 +9,11 @@ from vmemu.core import lib
 from vmemu.cpu import GDT_ENTRY_TLS_MAX, GDT_ENTRY_TLS_MIN, UserDesc
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.wait import NSEC_PER_SEC
 from vmemu.kernel.syscalls.table import syscall
-from vmemu.kernel.wait import NSEC_PER_SEC
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Task
+    from vmemu.kernel.process.task import Task
 
 _GRND_RANDOM, _GRND_INSECURE = 2, 4
 _RANDOM_FLAGS = 7

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from vmemu import mm as memory
 from vmemu.errors import Errno, VmemuError
 from vmemu.kernel import uaccess
-from vmemu.kernel.file import ZeroFile
 from vmemu.kernel.syscalls.table import syscall
+from vmemu.vfs.file import ZeroFile
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Task
+    from vmemu.kernel.process.task import Task
 
 _MAP_ANONYMOUS = 0x20
 _MAP_TYPE = 0xF

@@ -11,14 +11,14 @@ from vmemu.core import lib
 from vmemu.cpu import GDT_ENTRY_TLS_MAX, GDT_ENTRY_TLS_MIN, UserDesc
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
-from vmemu.kernel.exit import exit_task
 from vmemu.kernel.hold import TASK_BYTES
-from vmemu.kernel.signal import SIGRTMIN, Signal
+from vmemu.kernel.process.exit import exit_task
+from vmemu.kernel.process.task import Accounting, Task, TaskState
+from vmemu.kernel.process.wait import Blocking, Wait, WaitStatus
+from vmemu.kernel.signal.state import SIGRTMIN, Signal
 from vmemu.kernel.syscalls.limits import put_rusage
 from vmemu.kernel.syscalls.misc import read_user_desc
 from vmemu.kernel.syscalls.table import syscall
-from vmemu.kernel.task import Accounting, Task, TaskState
-from vmemu.kernel.wait import Blocking, Wait, WaitStatus
 from vmemu.mm import dup_mmap
 
 if TYPE_CHECKING:

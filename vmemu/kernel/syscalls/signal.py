@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
-from vmemu.kernel.sigframe import rt_sigreturn, sigreturn
-from vmemu.kernel.signal import (
+from vmemu.kernel.process.wait import ERESTARTNOHAND, Blocking, Interrupted, Wait
+from vmemu.kernel.signal.frame import rt_sigreturn, sigreturn
+from vmemu.kernel.signal.state import (
     MINSIGSTKSZ,
     NSIG,
     SI_TKILL,
@@ -22,10 +23,9 @@ from vmemu.kernel.signal import (
     send_signal,
 )
 from vmemu.kernel.syscalls.table import s32, syscall
-from vmemu.kernel.wait import ERESTARTNOHAND, Blocking, Interrupted, Wait
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Task
+    from vmemu.kernel.process.task import Task
 
 _SIG_BLOCK, _SIG_UNBLOCK, _SIG_SETMASK = range(3)
 _SS_ONSTACK, _SS_DISABLE = 1, 2

@@ -7,13 +7,14 @@ import stat
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
-from vmemu.kernel import procfs, uaccess
-from vmemu.kernel.file import O_RDONLY, FileStat
+from vmemu.kernel import uaccess
 from vmemu.kernel.syscalls.file import AT_FDCWD, DIRECTORIES, PROC, open_file, resolve
 from vmemu.kernel.syscalls.table import syscall
+from vmemu.vfs import procfs
+from vmemu.vfs.file import O_RDONLY, FileStat
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Task
+    from vmemu.kernel.process.task import Task
 
 _AT_SYMLINK_NOFOLLOW, _AT_NO_AUTOMOUNT, _AT_EMPTY_PATH = 0x100, 0x800, 0x1000
 _AT_STAT = _AT_SYMLINK_NOFOLLOW | _AT_NO_AUTOMOUNT | _AT_EMPTY_PATH

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from vmemu.kernel.wait import Blocking
+from vmemu.kernel.process.wait import Blocking
 
 Handler = Callable[..., int | Blocking[int]]
 """Takes the task and the arguments; returns the result, raises Errno, or blocks."""

@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
-from vmemu.kernel.procfs import clock_t
-from vmemu.kernel.signal import SI_KERNEL, SigInfo, Signal, send_signal
-from vmemu.kernel.syscalls.table import s32, syscall
-from vmemu.kernel.wait import (
+from vmemu.kernel.process.wait import (
     ERESTART_RESTARTBLOCK,
     ERESTARTNOHAND,
     NSEC_PER_SEC,
@@ -21,9 +18,12 @@ from vmemu.kernel.wait import (
     Interrupted,
     Wait,
 )
+from vmemu.kernel.signal.state import SI_KERNEL, SigInfo, Signal, send_signal
+from vmemu.kernel.syscalls.table import s32, syscall
+from vmemu.vfs.procfs import clock_t
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Task
+    from vmemu.kernel.process.task import Task
 
 BOOT_TIME = 1087344000
 """Seconds since the epoch, 2004-06-16 00:00 UTC."""

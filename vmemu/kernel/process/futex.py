@@ -5,7 +5,7 @@ All memory is private, so a word is known by its address space and its address.
 
 from __future__ import annotations
 
-from vmemu.kernel.wait import WaitQueue
+from vmemu.kernel.process.wait import WaitQueue
 
 Key = tuple[int, int]
 """An mm's kernel address, and the word's address in it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmemu.kernel.signal import (
+from vmemu.kernel.signal.state import (
     FPE_INTDIV,
     ILL_ILLOPN,
     SI_KERNEL,

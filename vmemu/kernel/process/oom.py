@@ -10,10 +10,10 @@ from math import isqrt
 from typing import TYPE_CHECKING
 
 from vmemu.core import lib
-from vmemu.kernel.exit import exit_task
-from vmemu.kernel.signal import SigInfo, Signal, force_signal
-from vmemu.kernel.task import Task
-from vmemu.kernel.wait import NSEC_PER_SEC, WaitStatus
+from vmemu.kernel.process.exit import exit_task
+from vmemu.kernel.process.task import Task
+from vmemu.kernel.process.wait import NSEC_PER_SEC, WaitStatus
+from vmemu.kernel.signal.state import SigInfo, Signal, force_signal
 
 if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel

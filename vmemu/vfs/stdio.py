@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from vmemu.errors import Errno, LimitReached
-from vmemu.kernel.file import O_RDONLY, O_RDWR, O_WRONLY, SEEK_CUR, File, FileStat
-from vmemu.kernel.wait import Blocking, immediately
+from vmemu.kernel.process.wait import Blocking, immediately
+from vmemu.vfs.file import O_RDONLY, O_RDWR, O_WRONLY, SEEK_CUR, File, FileStat
 
 Stream = int | bytes | BinaryIO | None
 """A host descriptor, input given as bytes, a binary file or BytesIO, or None for /dev/null."""

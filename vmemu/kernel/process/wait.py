@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from vmemu.errors import Errno
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Task
+    from vmemu.kernel.process.task import Task
 
 T = TypeVar("T")
 

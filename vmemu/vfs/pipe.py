@@ -12,7 +12,9 @@ import stat
 from collections import deque
 
 from vmemu.errors import Errno
-from vmemu.kernel.file import (
+from vmemu.kernel.hold import PIPE_BUFFER_BYTES, HostMemory
+from vmemu.kernel.process.wait import Blocking, Wait, WaitQueue
+from vmemu.vfs.file import (
     O_NONBLOCK,
     O_RDONLY,
     O_WRONLY,
@@ -23,8 +25,6 @@ from vmemu.kernel.file import (
     File,
     FileStat,
 )
-from vmemu.kernel.hold import PIPE_BUFFER_BYTES, HostMemory
-from vmemu.kernel.wait import Blocking, Wait, WaitQueue
 
 PIPE_BUF = 4096
 PIPE_BUFFERS = 16

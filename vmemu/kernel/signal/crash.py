@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
-from vmemu.kernel.signal import Signal
+from vmemu.kernel.signal.state import Signal
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Task
+    from vmemu.kernel.process.task import Task
 
 __all__ = ["CRASHES", "faulting_instruction"]
 

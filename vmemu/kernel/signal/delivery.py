@@ -9,9 +9,10 @@ import errno
 from typing import TYPE_CHECKING
 
 from vmemu.core import lib
-from vmemu.kernel.exit import exit_task, stop_task
-from vmemu.kernel.sigframe import handle_signal
-from vmemu.kernel.signal import (
+from vmemu.kernel.process.exit import exit_task, stop_task
+from vmemu.kernel.process.wait import ERESTART_RESTARTBLOCK, ERESTARTSYS, WaitStatus
+from vmemu.kernel.signal.frame import handle_signal
+from vmemu.kernel.signal.state import (
     IGNORED_BY_DEFAULT,
     SIG_DFL,
     SIG_IGN,
@@ -21,10 +22,9 @@ from vmemu.kernel.signal import (
     SigInfo,
     signal_name,
 )
-from vmemu.kernel.wait import ERESTART_RESTARTBLOCK, ERESTARTSYS, WaitStatus
 
 if TYPE_CHECKING:
-    from vmemu.kernel.task import Task
+    from vmemu.kernel.process.task import Task
 
 _INT80_SIZE = 2
 _NR_RESTART_SYSCALL = 0

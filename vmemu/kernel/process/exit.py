@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from vmemu.core import lib
 from vmemu.errors import Errno
-from vmemu.kernel.futex import ANY
-from vmemu.kernel.signal import (
+from vmemu.kernel.process.futex import ANY
+from vmemu.kernel.process.task import Task, TaskState
+from vmemu.kernel.process.wait import WaitStatus
+from vmemu.kernel.signal.state import (
     CLD_EXITED,
     CLD_KILLED,
     CLD_STOPPED,
@@ -20,8 +22,6 @@ from vmemu.kernel.signal import (
     notify_parent_stop,
     send_signal,
 )
-from vmemu.kernel.task import Task, TaskState
-from vmemu.kernel.wait import WaitStatus
 
 if TYPE_CHECKING:
     from vmemu.mm import Mm

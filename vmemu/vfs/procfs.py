@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from vmemu.core import PAGE_SIZE, lib
 from vmemu.errors import Errno
-from vmemu.fs import proc
-from vmemu.kernel.signal import SIG_DFL, SIG_IGN, mask_of
-from vmemu.kernel.task import Task
-from vmemu.kernel.wait import NSEC_PER_SEC
+from vmemu.kernel.process.task import Task
+from vmemu.kernel.process.wait import NSEC_PER_SEC
+from vmemu.kernel.signal.state import SIG_DFL, SIG_IGN, mask_of
 from vmemu.mm import proc_maps
+from vmemu.vfs import proc
 
 if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel

@@ -10,8 +10,8 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vmemu.kernel.task import Task, TaskState, WakeReason
-from vmemu.kernel.wait import WaitStatus
+from vmemu.kernel.process.task import Task, TaskState, WakeReason
+from vmemu.kernel.process.wait import WaitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

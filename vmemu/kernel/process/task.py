@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import KernelBug
 from vmemu.kernel.hold import TASK_BYTES
-from vmemu.kernel.limits import ResourceLimits
-from vmemu.kernel.wait import Blocking, Wait, WaitQueue, WaitStatus
+from vmemu.kernel.process.limits import ResourceLimits
+from vmemu.kernel.process.wait import Blocking, Wait, WaitQueue, WaitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from vmemu.cpu import Context
-    from vmemu.kernel.file import FdTable
     from vmemu.kernel.kernel import Kernel
-    from vmemu.kernel.signal import SignalState
-    from vmemu.kernel.timer import Timer
+    from vmemu.kernel.process.timer import Timer
+    from vmemu.kernel.signal.state import SignalState
     from vmemu.mm import Mm
+    from vmemu.vfs.file import FdTable
 
 INIT_PID = 1
 FIRST_PID = 100

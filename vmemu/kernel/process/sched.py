@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from vmemu.core import lib
 from vmemu.errors import LimitReached
-from vmemu.kernel.task import Task, TaskState, WakeReason
-from vmemu.kernel.timer import Timer, TimerQueue
-from vmemu.kernel.wait import Wait
+from vmemu.kernel.process.task import Task, TaskState, WakeReason
+from vmemu.kernel.process.timer import Timer, TimerQueue
+from vmemu.kernel.process.wait import Wait
 
 if TYPE_CHECKING:
     from vmemu.core import Core

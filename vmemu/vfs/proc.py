@@ -1,7 +1,7 @@
 """The memory parts of /proc, in the formats of Linux 2.6.6.
 
 Each function gives a file's text as it is now.  What a task knows of itself is
-in vmemu.kernel.procfs.
+in vmemu.vfs.procfs.
 """
 
 from __future__ import annotations

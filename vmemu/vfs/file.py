@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from vmemu.errors import Errno
 from vmemu.kernel.hold import DESCRIPTOR_BYTES, FILE_BYTES, HostMemory
-from vmemu.kernel.wait import Blocking, WaitQueue, immediately
+from vmemu.kernel.process.wait import Blocking, WaitQueue, immediately
 
 O_ACCMODE = 3
 O_RDONLY = 0

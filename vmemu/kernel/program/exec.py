@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmemu.kernel.elf import PAGE_SIZE, PF_R, PF_W, PF_X, TASK_SIZE, ElfError, ElfImage
+from vmemu.kernel.program.elf import PAGE_SIZE, PF_R, PF_W, PF_X, TASK_SIZE, ElfError, ElfImage
 from vmemu.mm import Mm, do_brk, do_mmap, setup_stack
 from vmemu.mm.consts import (
     MAP_DENYWRITE,
@@ -32,8 +32,8 @@ from vmemu.mm.consts import (
 )
 
 if TYPE_CHECKING:
-    from vmemu.fs.inode import Inode
-    from vmemu.kernel.elf import Segment
+    from vmemu.file.inode import Inode
+    from vmemu.kernel.program.elf import Segment
     from vmemu.mm import MemoryManager, Rlimits
 
 MAX_ARG_PAGES = 32

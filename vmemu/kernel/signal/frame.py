@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
-from vmemu.kernel.signal import (
+from vmemu.kernel.signal.state import (
     SIG_DFL,
     SIG_IGN,
     AltStack,
@@ -35,8 +35,8 @@ from vmemu.kernel.signal import (
 )
 
 if TYPE_CHECKING:
-    from vmemu.kernel.signal import SigAction
-    from vmemu.kernel.task import Task
+    from vmemu.kernel.process.task import Task
+    from vmemu.kernel.signal.state import SigAction
 
 USER_CS = 0x73
 USER_DS = 0x7B

@@ -1,0 +1,1 @@
+"""Files of the host whose pages are mapped."""

@@ -1,1 +1,0 @@
-"""Files: page cache, inodes, and the text of /proc."""

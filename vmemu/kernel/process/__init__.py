@@ -1,0 +1,1 @@
+"""Tasks: their life, their turn, what they wait for."""

@@ -1,0 +1,1 @@
+"""Signals: state, delivery, frames on the stack."""

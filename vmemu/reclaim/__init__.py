@@ -1,0 +1,1 @@
+"""Taking frames away: when, how hard, from whom."""
