@@ -9,7 +9,7 @@ import pytest
 from memory import BASE, NONE, PAGE, RW, SCHEMES, Memory, R, errno_of
 
 from vmemu.core import lib
-from vmemu.mm import Mm, do_madvise, do_mincore, do_mlock, do_munmap, dup_mmap
+from vmemu.mm import Mm, do_madvise, do_mincore, do_mlock, do_mmap, do_munmap, dup_mmap
 
 NORMAL, RANDOM, SEQUENTIAL, WILLNEED, DONTNEED = range(5)
 VECTOR = BASE + 256 * PAGE
@@ -176,3 +176,15 @@ def test_mincore_s_errors(memory: Memory, mm: Mm) -> None:
     assert errno_of(do_mincore, mm, BASE, 0, VECTOR) == 0
     assert errno_of(do_mincore, mm, BASE, 3 * PAGE + 1, VECTOR + 64) == 0
     assert mm.read(VECTOR + 64, 5) == b"\1\1\1\1\0"
+
+
+def test_mincore_answers_nothing_of_a_range_that_leaves_user_space(memory: Memory, mm: Mm) -> None:
+    """Not even for the pages that are there."""
+    top = 0xC0000000 - PAGE
+    do_mmap(mm, top, PAGE, 3, 0x32)
+    mm.write(top, b"x")
+    mm.write(VECTOR, b"\x7f\x7f")
+    assert errno_of(do_mincore, mm, top, 2 * PAGE, VECTOR) == ENOMEM
+    assert mm.read(VECTOR, 2) == b"\x7f\x7f"
+    do_mincore(mm, top, PAGE, VECTOR)
+    assert mm.read(VECTOR, 2) == b"\x01\x7f"

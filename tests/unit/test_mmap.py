@@ -22,7 +22,7 @@ from memory import (
 )
 
 from vmemu.core import lib
-from vmemu.mm import Mm, do_mincore, do_mmap, do_mremap, do_munmap, sys_brk
+from vmemu.mm import Mm, do_mincore, do_mmap, do_mremap, do_munmap, proc_maps, sys_brk
 from vmemu.mm.mmap import do_brk
 
 TOP = 0xC0000000
@@ -279,3 +279,11 @@ def test_what_may_not_expand(memory: Memory, mm: Mm) -> None:
     assert errno_of(do_mremap, mm, BASE, 4 * PAGE, 5 * PAGE, 1) == EFAULT
     assert do_mremap(mm, BASE, 4 * PAGE, 2 * PAGE, 1) == BASE
     assert do_mremap(mm, BASE, 2 * PAGE, 2 * PAGE, 3, BASE + 16 * PAGE) == BASE + 16 * PAGE
+
+
+def test_proc_maps_tells_the_rights(memory: Memory) -> None:
+    mm = memory.process()
+    for page, prot in enumerate((0, 1, 2, 3, 4, 5, 7)):
+        memory.map(mm, 2 * page, 1, prot)
+    rights = [line.split()[1] for line in proc_maps(mm).splitlines()]
+    assert rights == ["---p", "r--p", "-w-p", "rw-p", "--xp", "r-xp", "rwxp"]

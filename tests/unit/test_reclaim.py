@@ -212,3 +212,17 @@ def test_an_instruction_gets_the_pages_it_needs(tmp_path: Path, ram: int) -> Non
         script.run_code("fill", 1, at)
     script.end()
     assert script.run(tmp_path, ram=f"{ram}K", swap="4M", max_time=20).status is not None
+
+
+def test_frames_that_are_on_no_list_are_not_taken() -> None:
+    """A page table, a slab, the zero page: reclaim_page() has nothing to do with them."""
+    memory = Memory()
+    mm = memory.process()
+    memory.map(mm, 0, 1)
+    memory.fill(mm, 0, 1)
+    before = memory.core.counters()["pgfree"]
+    frames = [n for n in range(memory.m.nr_frames) if not memory.core.page(n).flags & lib.PG_lru]
+    assert [lib.reclaim_page(memory.m, memory.core.page(n)) for n in frames] == [0] * len(frames)
+    assert memory.core.counters()["pgfree"] == before
+    memory.check()
+    memory.close()

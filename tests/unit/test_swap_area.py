@@ -6,7 +6,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
-from errno import EINVAL, ENOMEM
+from errno import EINTR, EINVAL, ENOMEM
 from pathlib import Path
 
 import pytest
@@ -211,6 +211,24 @@ def test_swapoff_without_room(tmp_path: Path) -> None:
     memory.vm.swap.swapoff(path)
     memory.check()
     memory.close()
+
+
+def test_swapoff_of_one_who_is_killed(memory: Memory, tmp_path: Path) -> None:
+    """It stops with EINTR, the area stays in use, and nothing is lost."""
+    path = str(tmp_path / "swap")
+    memory.vm.swap.swapon(path, PAGES * PAGE)
+    mm = memory.process()
+    memory.map(mm, 0, 8)
+    memory.fill(mm, 0, 8)
+    assert memory.vm.reclaim_range(mm, BASE, BASE + 8 * PAGE) == 8
+    asked = []
+    assert errno_of(memory.vm.swap.swapoff, path, lambda: not asked.append(1)) == EINTR
+    assert asked
+    memory.check()
+    assert [area.path for area in memory.vm.swap.areas] == [path]
+    memory.verify(mm, 0, 8)
+    memory.vm.swap.swapoff(path)
+    memory.verify(mm, 0, 8)
 
 
 def test_swapoff_moves_to_another_area(tmp_path: Path) -> None:

@@ -202,6 +202,19 @@ def keep_last(machine: Machine, events: list[Event]) -> None:
     machine.kernel.on_exit = note
 
 
+def test_calls_that_the_core_answers_take_as_long(tmp_path: Path) -> None:
+    script = Script()
+    for _ in range(5):
+        script.call(20)  # getpid
+    script.end()
+    events: list[Event] = []
+    ran = script.run(tmp_path, setup=lambda machine: keep(machine, events), events=EVENTS)
+    assert ran.machine.core.counters()["syscall_c"] == 5
+    calls = [event for event in events if event.name == "syscall" and event.a == 20]
+    steps = [b.time - a.time for a, b in itertools.pairwise(calls)]
+    assert steps[1:] == [lib.SYSCALL_NS] * 3  # before the second the script's pages are read
+
+
 def test_the_documented_constants_are_the_core_s() -> None:
     rows = dict(re.findall(r"\| `(\w+_NS)` \| [^|]+ \| (\d+) \|", MODEL.read_text()))
     assert {name: int(value) for name, value in rows.items()} == {

@@ -12,7 +12,7 @@ import pytest
 from memory import BASE, PAGE, SCHEMES, Memory, R
 
 from vmemu.core import ffi, lib
-from vmemu.mm import Mm, do_mlock, do_mprotect, do_munlock, dup_mmap
+from vmemu.mm import Mm, do_mlock, do_mprotect, do_munlock, do_munmap, dup_mmap
 
 PAGES = 40
 BATCH = lib.SWAP_CLUSTER_MAX
@@ -394,3 +394,26 @@ def test_a_page_on_no_list_is_only_marked(lru: Lru) -> None:
         assert page.flags == lib.PG_referenced
     assert lru.zone.nr_active == active
     lib.put_page(lru.m, page)
+
+
+@pytest.mark.parametrize("who", ["both", "the child"])
+def test_a_page_of_a_living_mm_stays_its(who: str) -> None:
+    """anonmm gives a page to another mm only when the one it points at is gone."""
+    memory = Memory("anonmm")
+    parent = memory.process()
+    memory.map(parent, 0, 1)
+    memory.fill(parent, 0, 1)
+    child = dup_mmap(parent)
+    page = memory.core.page(int(lib.pte_value(memory.m, child.ptr, BASE)) >> 12)
+    owner = page.mapping
+    if who == "the child":
+        do_munmap(parent, BASE, PAGE)
+    lib.page_referenced(memory.m, page)
+    assert page.mapping == owner == parent.ptr.anonmm
+    assert memory.core.counters()["rmap_migrated"] == 0
+    parent.put()
+    lib.page_referenced(memory.m, page)
+    assert page.mapping == child.ptr.anonmm
+    assert memory.core.counters()["rmap_migrated"] == 1
+    memory.check()
+    memory.close()
