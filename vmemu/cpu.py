@@ -376,4 +376,4 @@ class Cpu(Closing):
 
     def drop_code(self) -> None:
         """Forget blocks of freed frames and give the frames back (not inside the hook)."""
-        lib.cpu_drop_code(self.m)
+        lib.drop_code(self.m)

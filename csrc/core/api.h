@@ -110,11 +110,13 @@ struct vmemu {
 	uint32_t vm_flags_lock; /* 1: page_table_lock too, as before rmap 34 */
 	uint32_t fault_in_c;    /* decided faults do not go to Python */
 	struct lock_stat lock_stat[NR_LOCK_CLASSES];
-	uint64_t steps;            /* pte and vm_flags accesses, allocations */
-	uint32_t watch;            /* enum watch_bits */
-	uint32_t mutations;        /* enum mutation_bits */
+	uint64_t steps;     /* pte and vm_flags accesses, allocations */
+	uint32_t watch;     /* enum watch_bits */
+	uint32_t mutations; /* enum mutation_bits */
+	const struct watcher *watcher; /* under WATCH_EXPLORE */
 	struct explorer *explorer; /* while there is a snapshot, else NULL */
-	struct held_locks *held;   /* the running path's; &m->path by default */
+	uint32_t rewinds; /* to a snapshot: nothing it has may be closed */
+	struct held_locks *held; /* the running path's; &m->path by default */
 	struct held_locks path;
 	/* Learned: how often a class was waited for inside another. */
 	uint64_t lock_order[NR_LOCK_CLASSES][NR_LOCK_CLASSES];
@@ -157,7 +159,8 @@ struct vmemu {
 	uint32_t fault_inexact; /* the fault being resolved: page only so far */
 	uint32_t fault_address, fault_access, fault_result;
 	struct cpu_state *cpu;
-	uint32_t cpu_aborted; /* the engine gave up, see cpu/abort.c */
+	const struct cpu_ops *cpu_ops; /* NULL: there is memory alone */
+	uint32_t cpu_aborted;          /* the engine gave up, see cpu/abort.c */
 };
 
 /* C -> Python: the only ways back. */

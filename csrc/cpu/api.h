@@ -17,6 +17,14 @@ enum cpu_trap {
 	TRAP_STOP,    /* cpu_request_stop() */
 };
 
+/* What memory asks of the CPU. */
+struct cpu_ops {
+	/* The fault being resolved, so far by its page: fault_address, fault_access. */
+	void (*exact_fault)(struct vmemu *);
+	/* Translated code of this frame goes; not inside the hook. */
+	void (*remove_blocks)(struct vmemu *, const struct page *);
+};
+
 /* What the calls that only read it return; kept by Python. */
 struct task_ids {
 	uint32_t pid, ppid, uid, gid;
@@ -45,8 +53,5 @@ void cpu_set_tls(struct vmemu *, struct cpu_context *, int entry,
 uint64_t cpu_get_tls(struct vmemu *, struct cpu_context *, int entry);
 void cpu_fxsave(struct vmemu *, void *image); /* 512 bytes, running task's */
 void cpu_fxrstor(struct vmemu *, const void *image);
-void cpu_exact_fault(struct vmemu *); /* fault_address, fault_access */
-void cpu_drop_code(struct vmemu *);   /* and release the quarantine */
-void cpu_code_written(struct vmemu *, struct page *);
 
 #endif

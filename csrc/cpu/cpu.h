@@ -209,6 +209,8 @@ struct cpu_state {
 bool cpu_tlb_fill(void *uc, uint64_t address, int type,
 		  struct uc_tlb_entry *entry, void *user);
 void cpu_flush_tlb(struct vmemu *);
+void cpu_exact_fault(struct vmemu *);
+void cpu_remove_blocks(struct vmemu *, const struct page *);
 int cpu_user_byte(struct vmemu *, kulong address); /* -1 = not mapped */
 
 /* cpu/insn.c: from the noted registers; may turn a read into a write */

@@ -233,11 +233,11 @@ int cpu_run(struct vmemu *m)
 		if (cpu->exits_untold)
 			cpu_tell_exits(m);
 		if (cpu->rewritten) {
-			cpu_code_written(m, cpu->rewritten);
+			code_written(m, cpu->rewritten);
 			cpu->rewritten = NULL;
 		}
 		if (m->nr_quarantine)
-			cpu_drop_code(m);
+			drop_code(m);
 		if (m->tlb_stale)
 			cpu_flush_tlb(m);
 		cpu->trap = TRAP_NONE;

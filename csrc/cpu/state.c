@@ -365,6 +365,11 @@ static int cpu_boot(struct vmemu *m)
 	return cpu->uc.context_save(m->uc, cpu->boot_context);
 }
 
+static const struct cpu_ops ops = {
+	.exact_fault = cpu_exact_fault,
+	.remove_blocks = cpu_remove_blocks,
+};
+
 int cpu_init(struct vmemu *m, void *const *functions)
 {
 	struct cpu_state *cpu = calloc(1, sizeof(*cpu));
@@ -387,6 +392,7 @@ int cpu_init(struct vmemu *m, void *const *functions)
 		m->cpu = NULL;
 		return err;
 	}
+	m->cpu_ops = &ops;
 	/* One CPU for all hosts, and none that hands the host's random numbers
 	 * on: this one has no rdrand and no rdseed.  Comes before all else. */
 	err = cpu->uc.ctl(m->uc, CTL_CPU_MODEL, UC_CPU_X86_SANDYBRIDGE);
@@ -421,6 +427,7 @@ void cpu_exit(struct vmemu *m)
 		cpu->uc.close(m->uc);
 	cpu_exits_free(m);
 	free(cpu);
+	m->cpu_ops = NULL;
 	m->cpu = NULL;
 	m->uc = NULL;
 }

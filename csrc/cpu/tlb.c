@@ -234,7 +234,7 @@ void cpu_flush_tlb(struct vmemu *m)
  * Unicorn knows blocks by virtual address, so the frame is shown to it in the
  * kernel window for that moment; a physical address would silently do nothing.
  */
-static void remove_blocks(struct vmemu *m, const struct page *page)
+void cpu_remove_blocks(struct vmemu *m, const struct page *page)
 {
 	uint64_t window = kaddr(m, page_address(m, page));
 
@@ -243,27 +243,4 @@ static void remove_blocks(struct vmemu *m, const struct page *page)
 	m->cpu->phase = CPU_IDLE;
 	m->tlb_stale = 1; /* the window's entries must not stay */
 	count(m, CNT_code_drop);
-}
-
-void cpu_drop_code(struct vmemu *m)
-{
-	struct list_head *head = &m->k->quarantine;
-	kptr at;
-
-	if (m->in_hook)
-		return;
-	if (m->cpu)
-		for (at = head->next; at != kaddr(m, head);
-		     at = HOST(m, list_head, at)->next)
-			remove_blocks(m, ENTRY(m, at, page, lru));
-	release_quarantine(m);
-}
-
-void cpu_code_written(struct vmemu *m, struct page *page)
-{
-	if (!page_executed(page) || BUG_ON(m, m->in_hook))
-		return;
-	if (m->cpu)
-		remove_blocks(m, page);
-	page->flags &= ~(kulong)PG_arch_1;
 }

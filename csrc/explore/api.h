@@ -46,6 +46,5 @@ const struct explore_step *explore_steps(struct vmemu *, uint32_t *n);
 struct explore_step explore_pending(struct vmemu *, int path);
 uint64_t explore_digest(struct vmemu *);
 void explore_step(struct vmemu *, enum step_kind, int lock_class, kptr object);
-void explore_touch(struct vmemu *, enum step_kind, kptr object);
 
 #endif

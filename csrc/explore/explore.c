@@ -62,7 +62,7 @@ static void add_access(struct explorer *e, struct footprint *f, int kind,
 		f->written |= bit;
 }
 
-void explore_touch(struct vmemu *m, enum step_kind kind, kptr object)
+static void explore_touch(struct vmemu *m, enum step_kind kind, kptr object)
 {
 	struct explorer *e = m->explorer;
 
@@ -291,6 +291,11 @@ void explore_exit(struct vmemu *m)
 	m->explorer->path[m->explorer->current].finished = true;
 }
 
+static const struct watcher watcher = {
+	.step = explore_step,
+	.touch = explore_touch,
+};
+
 /* ---- runs ------------------------------------------------------------------------ */
 
 /* Back to the snapshot, before the first step. */
@@ -308,6 +313,7 @@ void explore_start(struct vmemu *m)
 	e->cut = ~0u;
 	e->current = -1;
 	e->patience = 2u << next_random(e) % 5;
+	m->watcher = &watcher;
 	m->watch |= WATCH_EXPLORE;
 }
 

@@ -56,6 +56,7 @@ bool explore_begin(struct vmemu *m, uint32_t nr_paths,
 	memcpy(e->ram, m->ram, m->ram_size);
 	save_slots(m, e);
 	m->explorer = e;
+	m->rewinds = 1;
 	e->saved = *m;
 	return true;
 fail:
@@ -86,6 +87,7 @@ void explore_end(struct vmemu *m)
 
 	explore_restore(m);
 	m->explorer = NULL;
+	m->rewinds = 0;
 	while (e->nr_slots)
 		free(e->slot[--e->nr_slots].contents);
 	free(e->slot);

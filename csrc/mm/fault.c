@@ -77,7 +77,7 @@ int page_fault_locked(struct vmemu *m, struct mm_struct *mm, kulong address,
 	might_sleep(m, "resolving a fault");
 	vma = m->fault_in_c ? decided(m, mm, address, access) : NULL;
 	if (unlikely(!vma && m->in_hook && m->fault_inexact)) {
-		cpu_exact_fault(m);
+		m->cpu_ops->exact_fault(m);
 		address = m->fault_address;
 		access = (int)m->fault_access;
 	}

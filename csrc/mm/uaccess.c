@@ -33,7 +33,7 @@ static uint8_t *user_page(struct vmemu *m, struct mm_struct *mm, kulong address,
 		if (access == ACCESS_WRITE) {
 			*pte |= _PAGE_DIRTY;
 			if (page_executed(page))
-				cpu_code_written(m, page);
+				code_written(m, page);
 		}
 		return (uint8_t *)page_address(m, page) +
 		       (address & (PAGE_SIZE - 1));

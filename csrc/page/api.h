@@ -88,7 +88,10 @@ void get_page(struct vmemu *, struct page *);
 void put_page(struct vmemu *, struct page *);
 uint32_t page_to_pfn(struct vmemu *, const struct page *);
 struct page *pfn_to_page(struct vmemu *, uint32_t pfn);
-void release_quarantine(struct vmemu *); /* their blocks have been dropped */
+/* Translated code of freed frames goes, and the frames come back. */
+void drop_code(struct vmemu *);
+/* A frame that code was fetched from has changed: so does its translated code. */
+void code_written(struct vmemu *, struct page *);
 
 /* page/slab.c */
 void *kmem_cache_alloc(struct vmemu *, int id, int gfp);

@@ -58,7 +58,7 @@ struct page *alloc_page(struct vmemu *m, int gfp)
 	if (m->in_hook)
 		return NULL;
 	if (m->nr_quarantine)
-		cpu_drop_code(m);
+		drop_code(m);
 	if (m->memalloc) {
 		page = take_frame(m, 0);
 		if (page)
@@ -74,7 +74,7 @@ struct page *alloc_page(struct vmemu *m, int gfp)
 		if (gfp & GFP_ATOMIC || py_reclaim_entry(m, gfp) <= 0)
 			return NULL;
 		if (m->nr_quarantine)
-			cpu_drop_code(m);
+			drop_code(m);
 	}
 got:
 	if (gfp & GFP_ZERO)
@@ -148,7 +148,9 @@ void free_page(struct vmemu *m, struct page *page)
 	last_reference_gone(m, page);
 }
 
-void release_quarantine(struct vmemu *m)
+/* ---- frames whose code has been translated --------------------------------- */
+
+static void release_quarantine(struct vmemu *m)
 {
 	struct zone *zone = &m->k->zone;
 
@@ -161,6 +163,29 @@ void release_quarantine(struct vmemu *m)
 		zone->free_pages++;
 	}
 	m->nr_quarantine = 0;
+}
+
+void drop_code(struct vmemu *m)
+{
+	struct list_head *head = &m->k->quarantine;
+	kptr at;
+
+	if (m->in_hook)
+		return;
+	if (m->cpu_ops)
+		for (at = head->next; at != kaddr(m, head);
+		     at = HOST(m, list_head, at)->next)
+			m->cpu_ops->remove_blocks(m, ENTRY(m, at, page, lru));
+	release_quarantine(m);
+}
+
+void code_written(struct vmemu *m, struct page *page)
+{
+	if (!page_executed(page) || BUG_ON(m, m->in_hook))
+		return;
+	if (m->cpu_ops)
+		m->cpu_ops->remove_blocks(m, page);
+	page->flags &= ~(kulong)PG_arch_1;
 }
 
 uint32_t page_to_pfn(struct vmemu *m, const struct page *page)

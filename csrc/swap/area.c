@@ -109,7 +109,7 @@ void swap_remove(struct vmemu *m, int type)
 	BUG_ON(m, si->inuse != 0);
 	si->fd = -1;
 	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
-	if (m->explorer) /* the next run wants file and map again */
+	if (m->rewinds) /* the next run wants file and map again */
 		return;
 	close(fd);
 	free_map(m, si);

@@ -76,7 +76,15 @@ enum owned_field {
 
 enum watch_bits {
 	WATCH_LOCKS = 1,   /* watch/lockdep.c checks every lock operation */
-	WATCH_EXPLORE = 2, /* explore/explore.c wants every step */
+	WATCH_EXPLORE = 2, /* the watcher wants every step */
+};
+
+/* Who wants every step, and may let another path run at it. */
+struct watcher {
+	void (*step)(struct vmemu *, enum step_kind, int lock_class,
+		     kptr object);
+	/* A shared access that is part of the step in progress. */
+	void (*touch)(struct vmemu *, enum step_kind, kptr object);
 };
 
 /* Near misses of the locking of vm_flags, switched on one by one: RMAP.md 4. */

@@ -47,7 +47,7 @@ static bool lock_taken(struct vmemu *m, enum lock_class class, kptr object)
 void lock_watched(struct vmemu *m, enum lock_class class, kptr object)
 {
 	if (m->watch & WATCH_EXPLORE)
-		explore_step(m, STEP_lock, class, object);
+		m->watcher->step(m, STEP_lock, class, object);
 	if (m->watch & WATCH_LOCKS)
 		lockdep_acquire(m, class, object, 0);
 	if (lock_taken(m, class, object))
@@ -60,7 +60,7 @@ void lock_watched(struct vmemu *m, enum lock_class class, kptr object)
 bool trylock_watched(struct vmemu *m, enum lock_class class, kptr object)
 {
 	if (m->watch & WATCH_EXPLORE)
-		explore_step(m, STEP_trylock, class, object);
+		m->watcher->step(m, STEP_trylock, class, object);
 	if (lock_taken(m, class, object)) {
 		m->lock_stat[class].failed++;
 		return false;
@@ -73,7 +73,7 @@ bool trylock_watched(struct vmemu *m, enum lock_class class, kptr object)
 void unlock_watched(struct vmemu *m, enum lock_class class, kptr object)
 {
 	if (m->watch & WATCH_EXPLORE)
-		explore_step(m, STEP_unlock, class, object);
+		m->watcher->step(m, STEP_unlock, class, object);
 	if (m->watch & WATCH_LOCKS)
 		lockdep_release(m, class, object, 0);
 	if (!lock_taken(m, class, object))
@@ -83,7 +83,7 @@ void unlock_watched(struct vmemu *m, enum lock_class class, kptr object)
 
 void step_watched(struct vmemu *m, enum step_kind kind, kptr object)
 {
-	explore_step(m, kind, -1, object);
+	m->watcher->step(m, kind, -1, object);
 }
 
 /* ---- mmap_sem: count is the number of readers, or -1 for the writer --------- */
@@ -93,7 +93,7 @@ void read_watched(struct vmemu *m, struct mm_struct *mm)
 	kptr object = kaddr(m, &mm->mmap_sem.count);
 
 	if (m->watch & WATCH_EXPLORE)
-		explore_step(m, STEP_lock, LOCK_mmap_sem, object | 1);
+		m->watcher->step(m, STEP_lock, LOCK_mmap_sem, object | 1);
 	if (m->watch & WATCH_LOCKS)
 		lockdep_acquire(m, LOCK_mmap_sem, object, HELD_READ);
 	if (mm->mmap_sem.count < 0)
@@ -120,8 +120,8 @@ static void released(struct vmemu *m, struct mm_struct *mm, uint32_t mode)
 	kptr object = kaddr(m, &mm->mmap_sem.count);
 
 	if (m->watch & WATCH_EXPLORE)
-		explore_step(m, STEP_unlock, LOCK_mmap_sem,
-			     object | (mode == HELD_READ));
+		m->watcher->step(m, STEP_unlock, LOCK_mmap_sem,
+				 object | (mode == HELD_READ));
 	if (m->watch & WATCH_LOCKS)
 		lockdep_release(m, LOCK_mmap_sem, object, mode);
 	if (mode == HELD_READ ? mm->mmap_sem.count <= 0 :

@@ -43,7 +43,7 @@ static inline void touch(struct vmemu *m, enum step_kind kind,
 			 const void *object)
 {
 	if (unlikely(m->watch & WATCH_EXPLORE))
-		explore_touch(m, kind, kaddr(m, object));
+		m->watcher->touch(m, kind, kaddr(m, object));
 }
 
 #endif

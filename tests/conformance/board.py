@@ -123,7 +123,7 @@ class Board:
         """Put code somewhere, dropping what is cached of that page, and run it."""
         self.poke(at, code)
         for address in range(at & ~0xFFF, at + len(code), 0x1000):
-            lib.cpu_code_written(self.m, self.page(address))
+            lib.code_written(self.m, self.page(address))
         return self.go(at, **regs)
 
     def go(self, eip: int | None = None, **regs: int) -> Trap:

@@ -40,7 +40,7 @@ def test_writes_behind_the_engine_are_not_noticed(board: Board) -> None:
 def test_code_written(board: Board) -> None:
     board.start(MOV1, DATA)
     board.poke(DATA, MOV2)
-    lib.cpu_code_written(board.m, board.page(DATA))
+    lib.code_written(board.m, board.page(DATA))
     assert not board.executed(DATA)
     assert board.counter("code_drop") == 1
     board.go(DATA)
@@ -50,7 +50,7 @@ def test_code_written(board: Board) -> None:
 
 def test_code_written_does_nothing_to_data(board: Board) -> None:
     board.map(DATA)
-    lib.cpu_code_written(board.m, board.page(DATA))
+    lib.code_written(board.m, board.page(DATA))
     assert board.counter("code_drop") == 0
 
 
@@ -59,7 +59,7 @@ def test_only_that_frame_is_dropped(board: Board) -> None:
     board.start(MOV1, DATA + 0x1000)
     board.poke(DATA + 0x1000, MOV2)
     board.poke(DATA, MOV2)
-    lib.cpu_code_written(board.m, board.page(DATA))
+    lib.code_written(board.m, board.page(DATA))
     board.go(DATA)
     assert board.regs.eax == 2
     board.go(DATA + 0x1000)
@@ -97,7 +97,7 @@ def test_nothing_is_dropped_inside_the_hook(board: Board) -> None:
     def fault(mm: object, address: int, access: int) -> int:
         if board.m.in_hook:
             free(board, DATA)
-            lib.cpu_drop_code(board.m)
+            lib.drop_code(board.m)
             waiting.append(board.m.nr_quarantine)
         return board.demand_zero(mm, address, access)
 
@@ -115,7 +115,7 @@ def test_blocks_are_known_by_frame_and_address(board: Board) -> None:
     board.start(MOV1, DATA)
     board.go(DATA + 0x5000)
     board.poke(DATA, MOV2)
-    lib.cpu_code_written(board.m, board.page(DATA))
+    lib.code_written(board.m, board.page(DATA))
     for address in (DATA, DATA + 0x5000):
         board.go(address)
         assert board.regs.eax == 2
@@ -147,7 +147,7 @@ def test_a_block_across_two_frames_goes_with_either(board: Board, rewritten: int
     board.start(code, at)
     assert board.regs.eax == 0x01010101
     board.poke(at, assemble("mov $0x02020202, %eax; int $0x80"))
-    lib.cpu_code_written(board.m, board.page(DATA + 0x1000 * rewritten))
+    lib.code_written(board.m, board.page(DATA + 0x1000 * rewritten))
     board.go(at)
     assert board.regs.eax == 0x02020202
 

@@ -225,7 +225,7 @@ def test_register_numbers() -> None:
     """csrc/cpu/cpu.h has its own copy of Unicorn's numbers."""
     from pathlib import Path
 
-    header = (Path(__file__).parents[2] / "csrc" / "cpu.h").read_text()
+    header = (Path(__file__).parents[2] / "csrc" / "cpu" / "cpu.h").read_text()
     body = header[header.index("REG_CS") :]
     body = body[: body.index("};")]
     value = -1

@@ -127,7 +127,7 @@ class Frame:
         self.now = name
         getattr(self, f"op_{name}")(*arguments)
         self.vm.kswapd_if_wanted()
-        lib.cpu_drop_code(self.core.m)  # what the run loop does before user code runs
+        lib.drop_code(self.core.m)  # what the run loop does before user code runs
         self.core.check_bug()
 
     def check(self, *, contents: bool = True) -> None:

@@ -108,7 +108,7 @@ class SoftTlb:
         self.vm.core.check_bug()
         if result == lib.FAULT_OUTSIDE:
             result = self.vm.fault(self.mm, address, access)
-            lib.cpu_drop_code(self.m)
+            lib.drop_code(self.m)
         if self.m.tlb_stale:
             self.run(self.mm)
         return result

@@ -154,7 +154,7 @@ def test_an_executed_frame_waits(memory: Memory) -> None:
     assert (memory.free, memory.m.nr_quarantine) == (before, 1)
     assert memory.core.counters()["pgfree"] == counted + 1
     memory.check()
-    lib.release_quarantine(memory.m)
+    lib.drop_code(memory.m)
     assert (memory.free, memory.m.nr_quarantine) == (before + 1, 0)
     memory.check()
     assert lib.alloc_page(memory.m, lib.GFP_KERNEL) == page

@@ -91,7 +91,7 @@ class Reclaim:
             freed = lib.shrink_cache(m, zone.nr_scan_inactive)
             zone.nr_scan_inactive = 0
             if m.nr_quarantine:
-                lib.cpu_drop_code(m)
+                lib.drop_code(m)
         self.vm.core.event(lib.EV_reclaim, priority, zone.pages_scanned - scanned, freed)
         return int(freed)
 
