@@ -104,6 +104,12 @@ def test_munmap_leaves_both_ends(memory: Memory, mm: Mm) -> None:
     assert errno_of(mm.read, BASE + 3 * PAGE, 1) == EFAULT
 
 
+@pytest.mark.parametrize("beyond", [1, PAGE // 2, PAGE - 1, PAGE])
+def test_a_hint_is_rounded_up(memory: Memory, mm: Mm, beyond: int) -> None:
+    at = BASE + 512 * PAGE
+    assert do_mmap(mm, at + beyond, PAGE, RW, PRIVATE | ANON) == at + PAGE
+
+
 def test_a_hint_is_taken_if_it_is_free(memory: Memory, mm: Mm) -> None:
     memory.map(mm, 0, 4)
     assert do_mmap(mm, BASE + 4 * PAGE, PAGE, RW, PA) == BASE + 4 * PAGE
