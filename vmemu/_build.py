@@ -13,6 +13,7 @@ setup.py loads this file by path, before the package can be imported, and
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import os
 import shlex
@@ -20,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -134,6 +136,21 @@ def build_guests(root: Path, objects: Path) -> list[Path]:
     command = [compiler(), *GUEST_FLAGS, *GUEST_LINK, f"-I{root / 'guests'}"]
     sources = sorted((root / "guests").glob("*.c"))
     return _compile_all([(source, objects / source.stem, command) for source in sources])
+
+
+@functools.cache
+def guest_program(source: Path) -> bytes:
+    """The i386 program that a C source makes, built once in a process as guests are."""
+    include = Path(__file__).resolve().parents[1] / "guests"
+    with tempfile.TemporaryDirectory() as directory:
+        target = Path(directory) / source.stem
+        command = [compiler(), *GUEST_FLAGS, *GUEST_LINK, f"-I{include}", str(source)]
+        done = subprocess.run(
+            [*command, "-o", str(target)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise BuildError(done.stderr.strip())
+        return target.read_bytes()
 
 
 def mirror(files: Sequence[Path], directory: Path) -> None:

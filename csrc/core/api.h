@@ -200,6 +200,5 @@ void vmemu_event(struct vmemu *, int type, uint32_t a, uint32_t b, uint32_t c);
 /* The next event of these types (bits) sets stop_event, and the CPU stops. */
 void vmemu_stop_at(struct vmemu *, uint32_t types);
 kptr vmemu_kaddr(struct vmemu *, const void *host); /* 0 for NULL */
-void *vmemu_host(struct vmemu *, kptr);             /* NULL for 0 */
 
 #endif

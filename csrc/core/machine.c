@@ -276,11 +276,6 @@ kptr vmemu_kaddr(struct vmemu *m, const void *p)
 	return p ? kaddr(m, p) : 0;
 }
 
-void *vmemu_host(struct vmemu *m, kptr k)
-{
-	return k ? host(m, k) : NULL;
-}
-
 void vmemu_bug(struct vmemu *m, const char *file, int line, const char *format,
 	       ...)
 {

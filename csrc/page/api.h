@@ -87,7 +87,6 @@ struct page *alloc_page(struct vmemu *, int gfp);
 void get_page(struct vmemu *, struct page *);
 void put_page(struct vmemu *, struct page *);
 uint32_t page_to_pfn(struct vmemu *, const struct page *);
-struct page *pfn_to_page(struct vmemu *, uint32_t pfn);
 /* Translated code of freed frames goes, and the frames come back. */
 void drop_code(struct vmemu *);
 /* A frame that code was fetched from has changed: so does its translated code. */

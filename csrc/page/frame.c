@@ -192,8 +192,3 @@ uint32_t page_to_pfn(struct vmemu *m, const struct page *page)
 {
 	return pfn_of(m, page);
 }
-
-struct page *pfn_to_page(struct vmemu *m, uint32_t pfn)
-{
-	return pfn < m->nr_frames ? m->mem_map + pfn : NULL;
-}

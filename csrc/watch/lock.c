@@ -49,7 +49,7 @@ void lock_watched(struct vmemu *m, enum lock_class class, kptr object)
 	if (m->watch & WATCH_EXPLORE)
 		m->watcher->step(m, STEP_lock, class, object);
 	if (m->watch & WATCH_LOCKS)
-		lockdep_acquire(m, class, object, 0);
+		lockdep_acquire(m, class, object);
 	if (lock_taken(m, class, object))
 		BUG(m, "self-deadlock: %s at %#x is taken already",
 		    vmemu_lock_name(class), object);
@@ -95,7 +95,7 @@ void read_watched(struct vmemu *m, struct mm_struct *mm)
 	if (m->watch & WATCH_EXPLORE)
 		m->watcher->step(m, STEP_lock, LOCK_mmap_sem, object | 1);
 	if (m->watch & WATCH_LOCKS)
-		lockdep_acquire(m, LOCK_mmap_sem, object, HELD_READ);
+		lockdep_acquire(m, LOCK_mmap_sem, object);
 	if (mm->mmap_sem.count < 0)
 		BUG(m, "self-deadlock: mmap_sem is held for write");
 	if (m->watch & WATCH_LOCKS)

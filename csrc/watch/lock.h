@@ -12,8 +12,8 @@ bool trylock_watched(struct vmemu *, enum lock_class, kptr object);
 void unlock_watched(struct vmemu *, enum lock_class, kptr object);
 
 /* watch/lockdep.c */
-void lockdep_acquire(struct vmemu *, enum lock_class, kptr object,
-		     uint32_t mode); /* about to wait for it */
+void lockdep_acquire(struct vmemu *, enum lock_class,
+		     kptr object); /* about to wait for it */
 void lockdep_acquired(struct vmemu *, enum lock_class, kptr object,
 		      uint32_t mode);
 void lockdep_release(struct vmemu *, enum lock_class, kptr object,

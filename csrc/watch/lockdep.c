@@ -103,13 +103,11 @@ static void check_order(struct vmemu *m, const struct held_lock *outer,
 }
 
 /* Before the path waits, so that a deadlock is told instead of met. */
-void lockdep_acquire(struct vmemu *m, enum lock_class class, kptr object,
-		     uint32_t mode)
+void lockdep_acquire(struct vmemu *m, enum lock_class class, kptr object)
 {
 	struct held_locks *held = m->held;
 	uint32_t nest = held->nest, i;
 
-	(void)mode;
 	held->nest = 0;
 	if (lock_sleeps(class))
 		lockdep_sleeps(m, vmemu_lock_name(class), __FILE__, __LINE__);

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import itertools
 import os
 import struct
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -81,17 +79,9 @@ def listed(asked: list[Question]) -> bytes:
     return struct.pack("<I", len(records)) + pool + b"".join(records)
 
 
-@functools.cache
 def asker() -> bytes:
     """The program, built once."""
-    root = Path(_build.__file__).parents[1]
-    with tempfile.TemporaryDirectory() as directory:
-        program = Path(directory) / "asker"
-        command = [_build.compiler(), *_build.GUEST_FLAGS, *_build.GUEST_LINK]
-        source = Path(__file__).with_name("asker.c")
-        include = f"-I{root / 'guests'}"
-        subprocess.run([*command, include, source, "-o", program], check=True)
-        return program.read_bytes()
+    return _build.guest_program(Path(__file__).with_name("asker.c"))
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 import random
 import struct
-import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -43,17 +42,9 @@ _GDT = 0xC0001000
 Draw = Callable[[random.Random], bytes]
 
 
-@functools.cache
 def runner() -> bytes:
     """The program, built once."""
-    root = Path(_build.__file__).parents[1]
-    with tempfile.TemporaryDirectory() as directory:
-        program = Path(directory) / "runner"
-        command = [_build.compiler(), *_build.GUEST_FLAGS, *_build.GUEST_LINK]
-        include = f"-I{root / 'guests'}"
-        source = Path(__file__).with_name("runner.c")
-        subprocess.run([*command, include, source, "-o", program], check=True)
-        return program.read_bytes()
+    return _build.guest_program(Path(__file__).with_name("runner.c"))
 
 
 # ---- instructions ---------------------------------------------------------------------

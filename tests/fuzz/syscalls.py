@@ -8,11 +8,9 @@ news that everybody sleeps.
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import random
 import struct
-import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -56,17 +54,9 @@ _ODD = [
 ]  # fmt: skip
 
 
-@functools.cache
 def caller() -> bytes:
     """The program, built once."""
-    root = Path(_build.__file__).parents[1]
-    with tempfile.TemporaryDirectory() as directory:
-        program = Path(directory) / "caller"
-        command = [_build.compiler(), *_build.GUEST_FLAGS, *_build.GUEST_LINK]
-        include = f"-I{root / 'guests'}"
-        source = Path(__file__).with_name("caller.c")
-        subprocess.run([*command, include, source, "-o", program], check=True)
-        return program.read_bytes()
+    return _build.guest_program(Path(__file__).with_name("caller.c"))
 
 
 class Draw:
