@@ -33,6 +33,12 @@ def check_events(survey: Survey) -> None:
     for counter, event in COUNTED.items():
         found = m.counter[getattr(lib, f"CNT_{counter}")]
         survey.expect(f"counter {counter}", found, m.happened[getattr(lib, f"EV_{event}")])
+    taken = m.counter[lib.CNT_pgalloc] - m.counter[lib.CNT_pgfree]
+    zone = m.k.zone
+    used = zone.present_pages - zone.free_pages - m.nr_quarantine
+    survey.expect("pgalloc - pgfree", taken, used)
+    tables = m.counter[lib.CNT_pgtable_alloc] - m.counter[lib.CNT_pgtable_free]
+    survey.expect("pgtable_alloc - pgtable_free", tables, m.nr_pagetable)
     decided = m.counter[lib.CNT_fault_c] + m.counter[lib.CNT_fault_python]
     survey.expect("fault_c + fault_python", decided, m.counter[lib.CNT_pgfault])
     if m.ring_size:

@@ -252,9 +252,18 @@ def test_a_counter_apart_from_its_events_is_found(memory: Memory, counter: str, 
         memory.check()
 
 
-def test_faults_that_nobody_decided_are_found(memory: Memory) -> None:
-    memory.m.counter[lib.CNT_fault_c] += 1
-    with pytest.raises(KernelBug, match=r"fault_c \+ fault_python"):
+@pytest.mark.parametrize(
+    ("counter", "told"),
+    [
+        ("fault_c", r"fault_c \+ fault_python"),
+        ("pgalloc", "pgalloc - pgfree"),
+        ("pgfree", "pgalloc - pgfree"),
+        ("pgtable_free", "pgtable_alloc - pgtable_free"),
+    ],
+)
+def test_counters_that_do_not_add_up_are_found(memory: Memory, counter: str, told: str) -> None:
+    memory.m.counter[getattr(lib, f"CNT_{counter}")] += 1
+    with pytest.raises(KernelBug, match=told):
         memory.check()
 
 
