@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from memory import Memory
 
 from vmemu.core import LOCKS, ffi, lib
 from vmemu.errors import ConfigError, KernelBug
@@ -445,3 +446,21 @@ def test_steps_held_and_failed_trylocks_are_counted(lab: Lab) -> None:
     after = lock_stats(lab.core)["page_table_lock"]
     assert after["acquired"] - before["acquired"] == 1
     assert after["steps_held"] - before["steps_held"] == with_lock
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_fork_makes_a_step_for_each_pte(watched: bool) -> None:
+    """Steps are what the time a lock is held is measured in."""
+    steps = []
+    for pages in (8, 24):
+        memory = Memory("anon_vma")
+        memory.m.watch = lib.WATCH_LOCKS if watched else 0
+        mm = memory.process()
+        memory.map(mm, 0, pages)
+        memory.fill(mm, 0, pages)
+        before = memory.m.steps
+        child = dup_mmap(mm)
+        steps.append(memory.m.steps - before)
+        child.put()
+        memory.close()
+    assert steps[1] - steps[0] == 24 - 8

@@ -7,10 +7,12 @@ import io
 import pytest
 
 from vmemu.check import check_machine
+from vmemu.core import Core
 from vmemu.errors import ConfigError, KernelBug
 from vmemu.machine import Machine
+from vmemu.mm import MemoryManager, Mm, do_mmap, do_mremap, dup_mmap
 from vmemu.rmap import scheme_class
-from vmemu.rmap.python import AddressBook
+from vmemu.rmap.python import AddressBook, Candidate, PythonScheme
 
 SMALL = {"ram": "1M", "swap": "16M"}
 
@@ -78,3 +80,56 @@ def test_a_mistyped_swap_size_makes_no_file(swap, tmp_path, monkeypatch):
     with pytest.raises(ConfigError):
         Machine(ram="1M", swap=swap)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scheme_of_another_package_is_found_by_its_name(monkeypatch):
+    """What stands in the entry points of the group vmemu.rmap."""
+
+    class Entry:
+        name = "book"
+
+        @staticmethod
+        def load():
+            return AddressBook
+
+    asked = []
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: [Entry] if not asked.append(group) else []
+    )
+    assert scheme_class("book") is AddressBook
+    assert set(asked) == {"vmemu.rmap"}
+    with pytest.raises(ConfigError, match=r"unknown rmap scheme 'volume': choose .*book"):
+        scheme_class("volume")
+
+
+def test_a_scheme_copies_no_page_that_moves_unless_it_says_so():
+    class Everywhere(AddressBook):
+        """Tries every mm at every page of its areas; needs not be told of moves."""
+
+        page_moved = PythonScheme.page_moved
+
+        def candidates(self, page):
+            for mm in self._mms:
+                vma = self.core.vma(self.core.mm(mm).mmap)
+                while vma is not None:
+                    for address in range(vma.vm_start, vma.vm_end, 4096):
+                        yield Candidate(mm, 0, address)
+                    vma = self.core.vma(vma.vm_next)
+
+        def check(self, survey):
+            """Nothing is remembered."""
+
+    core = Core(4 << 20, "python")
+    vm = MemoryManager(core, Everywhere(core))
+    parent = Mm.create(vm)
+    at, to = 0x10000000, 0x20000000
+    do_mmap(parent, at, 4 * 4096, 3, 0x32)
+    parent.write(at, b"x" * 4 * 4096)
+    child = dup_mmap(parent)
+    do_mremap(parent, at, 4 * 4096, 4 * 4096, 3, to)
+    counters = core.counters()
+    assert counters["mremap_ptes"] == 4
+    assert counters["rmap_copies"] == counters["pgcow"] == 0
+    check_machine(vm)
+    assert parent.read(to, 1) == child.read(at, 1) == b"x"
+    core.close()
