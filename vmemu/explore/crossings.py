@@ -135,6 +135,7 @@ PATHS: dict[str, Callable[[Crossing], Any]] = {
     "kidrd": lambda s: _fault(s.kid, AREA, lib.ACCESS_READ),
     "kidwr": lambda s: _fault(s.kid, AREA, lib.ACCESS_WRITE),
     "stack": lambda s: _fault(s.mm, STACK_TOP - 2 * P, lib.ACCESS_WRITE),
+    "deeper": lambda s: _fault(s.mm, STACK_TOP - 4 * P, lib.ACCESS_WRITE),
     "device": _device,
     "reclaim": lambda s: s.shrink(2),
     "refill": lambda s: lib.refill_inactive_zone(s.m, 4, 1),
