@@ -73,7 +73,7 @@ class Accounting:
         self.switches += other.switches
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Task:
     """A process (task_struct)."""
 
