@@ -105,6 +105,7 @@ class Core(Closing):
         self.m: CData = lib.vmemu_new(ram, rmap.encode(), cache_line, min_free_pages, events)
         if self.m == ffi.NULL:
             raise ConfigError(f"no host memory for {ram} bytes of guest RAM")
+        self._happened = self.m.happened
         self.closed = False
         self._last_counters: dict[str, int] = {}
         # Also for machines that nobody closes; not at exit, when all goes anyway.
@@ -134,7 +135,7 @@ class Core(Closing):
         self._last_counters = self.counters()
         self.closed = True
         lib.vmemu_close(self.m)
-        self.forget("m")
+        self.forget("m", "_happened")
 
     # ---- guest pointers
 
@@ -172,7 +173,10 @@ class Core(Closing):
 
     def event(self, kind: int, a: int = 0, b: int = 0, c: int = 0) -> None:
         """Say that something happened (``lib.EV_*``): counted, and in the ring if there is one."""
-        lib.vmemu_event(self.m, kind, a & 0xFFFFFFFF, b & 0xFFFFFFFF, c & 0xFFFFFFFF)
+        if self.m.events_told >> kind & 1:
+            lib.vmemu_event(self.m, kind, a & 0xFFFFFFFF, b & 0xFFFFFFFF, c & 0xFFFFFFFF)
+        else:
+            self._happened[kind] += 1
 
     def events(self, since: int = 0) -> Iterator[Event]:
         """Events from sequence number ``since`` on; for those the ring has dropped, one "dropped".

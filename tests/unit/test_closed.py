@@ -13,6 +13,7 @@ import pytest
 
 from vmemu import Machine
 from vmemu.errors import ConfigError, MachineClosed
+from vmemu.lab.guests import guest_path
 
 GUEST = Callable[[str], Path]
 
@@ -108,3 +109,18 @@ def test_a_machine_that_could_not_be_made_leaves_nothing(options: dict[str, Any]
             Machine(**{"ram": "4M", "swap": "1M"} | options)
     gc.collect()
     assert descriptors() == before
+
+
+def test_what_is_open_answers_for_nothing_that_is_missing() -> None:
+    """A class with __getattr__ would make each attribute of it slow to get."""
+    with Machine(ram="4M") as machine:
+        mm = machine.spawn(guest_path("hello"), stdout=None).mm
+        live = (machine.core, machine.cpu, machine.kernel, mm)
+        before = [type(each) for each in live]
+        assert not [cls for cls in before if hasattr(cls, "__getattr__")]
+    for cls, each in zip(before, live, strict=True):
+        assert isinstance(each, cls)
+        assert type(each).__name__ == cls.__name__
+        assert hasattr(type(each), "__getattr__")
+        with pytest.raises(AttributeError, match=f"'{cls.__name__}' object has no attribute 'no'"):
+            each.no  # noqa: B018

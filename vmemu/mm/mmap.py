@@ -182,12 +182,14 @@ def munmap_locked(mm: Mm, addr: int, length: int) -> None:
     vma, prev = find_vma_prev(mm, addr)
     if vma is None or vma.vm_start >= end:
         return
-    if vma.vm_start < addr:
+    whole = vma.vm_start >= addr
+    if not whole:
         split_vma(mm, vma, addr, new_below=False)
-    last, _ = find_vma_prev(mm, end)
-    if last is not None and last.vm_start < end:
-        split_vma(mm, last, end, new_below=True)
-    vma, prev = find_vma_prev(mm, addr)
+    if not whole or vma.vm_end != end:
+        last, _ = find_vma_prev(mm, end)
+        if last is not None and last.vm_start < end:
+            split_vma(mm, last, end, new_below=True)
+        vma, prev = find_vma_prev(mm, addr)
     lib.unmap_vmas(mm.core.m, mm.ptr, addr, end)
     while vma is not None and vma.vm_start < end:
         nxt = mm.next_vma(vma)
