@@ -160,6 +160,24 @@ def test_a_wrong_index_of_an_anonymous_page(memory: Memory, family: tuple[Mm, Mm
     broken(memory, r"page \d+ .* index 0x")
 
 
+@pytest.mark.parametrize("child", [0, 1])
+def test_an_anonmm_in_a_wrong_place_of_its_ring(child: int) -> None:
+    """Walks go round in fork order: a child that stands elsewhere costs other probes."""
+    memory = Memory("anonmm")
+    parent = memory.process()
+    children = [dup_mmap(parent) for _ in range(3)]
+    children.pop(1).put()
+    children.insert(1, dup_mmap(parent))
+    memory.check()
+    at = lambda mm: ffi.cast("struct anonmm *", memory.core.base + mm.ptr.anonmm)  # noqa: E731
+    order = [0, 2, 1]  # the second was made again
+    node = at(children[order[child]]).list
+    unlink(memory, node)
+    link_last(memory, node, at(parent).list)
+    broken(memory, "the ring of anonmm 0x[0-9a-f]+ is not in the order of the forks")
+    memory.close()
+
+
 def test_an_anonmm_of_another_bundle() -> None:
     memory = Memory("anonmm")
     one, other = memory.process(), memory.process()

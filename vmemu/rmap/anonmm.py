@@ -80,7 +80,17 @@ class Anonmm(RmapScheme):
             survey.expect(f"count of anonmm {member:#x}", anonmm.count, expected)
             if anonmm.head != head:
                 survey.fail(f"anonmm {member:#x} is on the ring of another head")
+        # forks that were explored against one another may end in any order
+        if not core.m.explorer and not _in_order(survey, [_at(core, each).mm for each in members]):
+            survey.fail(f"the ring of anonmm {head:#x} is not in the order of the forks")
         return set(members)
+
+
+def _in_order(survey: Survey, ring: list[int]) -> bool:
+    """Whether the living mms of a ring stand as they were made; 0 is one that is gone."""
+    made = {kaddr: place for place, kaddr in enumerate(survey.vm.mms)}
+    places = [made[kaddr] for kaddr in ring if kaddr in made]
+    return places == sorted(places)
 
 
 def _at(core: Core, kptr: int) -> Any:
