@@ -323,7 +323,6 @@ class Cpu(Closing):
             if ended.wait(seconds):
                 return
             over()
-            self.request_stop()
             while not ended.wait(0.01):
                 self.request_stop()
 

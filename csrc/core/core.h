@@ -32,12 +32,18 @@ static inline bool must_stop(const struct vmemu *m)
 void write_event(struct vmemu *, int type, uint32_t a, uint32_t b, uint32_t c,
 		 uint32_t d);
 
-static inline void event(struct vmemu *m, int type, uint32_t a, uint32_t b,
-			 uint32_t c)
+static inline void event_of_four(struct vmemu *m, int type, uint32_t a,
+				 uint32_t b, uint32_t c, uint32_t d)
 {
 	m->happened[type]++;
 	if (unlikely(m->events_told >> type & 1))
-		write_event(m, type, a, b, c, 0);
+		write_event(m, type, a, b, c, d);
+}
+
+static inline void event(struct vmemu *m, int type, uint32_t a, uint32_t b,
+			 uint32_t c)
+{
+	event_of_four(m, type, a, b, c, 0);
 }
 
 /* Records the first inconsistency; Python raises it at the next boundary. */

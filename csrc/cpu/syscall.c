@@ -49,7 +49,7 @@ const uint32_t *syscall_in_c(struct vmemu *m, uint32_t number)
 {
 	const uint32_t *result = answer(m, number);
 
-	if (!result || !m->syscalls_in_c || m->stop_events >> EV_syscall & 1 ||
+	if (!result || !m->syscalls_in_c ||
 	    m->clock + SYSCALL_NS >= m->clock_limit)
 		return NULL;
 	count(m, CNT_syscalls);

@@ -92,10 +92,8 @@ int page_fault_locked(struct vmemu *m, struct mm_struct *mm, kulong address,
 	if (ret == FAULT_MAJOR)
 		count(m, CNT_pgmajfault);
 	spend(m, FAULT_NS);
-	m->happened[EV_fault]++;
-	if (unlikely(m->events_told >> EV_fault & 1))
-		write_event(m, EV_fault, address, (uint32_t)access,
-			    (uint32_t)ret, m->regs.eip);
+	event_of_four(m, EV_fault, address, (uint32_t)access, (uint32_t)ret,
+		      m->regs.eip);
 	return ret;
 }
 

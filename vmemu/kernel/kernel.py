@@ -97,7 +97,7 @@ class Kernel(Closing):
         """The time.monotonic() at which a run ends."""
         self.host_time_is_over = False
         """Set from outside when it has come: the next step ends the run."""
-        self.tasks = ProcessTable()
+        self.tasks = ProcessTable(self.options.max_tasks)
         self.first: Task | None = None
         """The task run() waits for."""
         self.current: Task | None = None
@@ -159,13 +159,13 @@ class Kernel(Closing):
         arguments = Arguments.of(path, argv if argv is not None else [path], entries)
         files = FdTable(self.hold)
         try:
-            pid = self.new_pid()
+            pid = self.tasks.alloc_pid()
             with contextlib.ExitStack() as undo:
                 self.hold.charge(TASK_BYTES)
                 undo.callback(self.hold.uncharge, TASK_BYTES)
                 undo.callback(files.exit)
                 for fd, stream in enumerate((stdin, stdout, stderr)):
-                    files.install(fd, open_stream(stream, fd, self._host_deadline))
+                    files.install(fd, open_stream(stream, fd, lambda: self.host_deadline))
                 program = self.load(image, arguments)
                 undo.pop_all()
         except Errno as error:
@@ -190,9 +190,6 @@ class Kernel(Closing):
         """The host's time is over: the next step raises LimitReached."""
         self.host_time_is_over = True
 
-    def _host_deadline(self) -> float | None:
-        return self.host_deadline
-
     def load(self, image: ElfImage, arguments: Arguments, old: Task | None = None) -> LoadedProgram:
         """Build an address space for a program; Errno when there is no memory for it."""
         return load_program(
@@ -204,14 +201,6 @@ class Kernel(Closing):
             self.random.randbytes(16),
             old.mm.rlimits if old is not None else None,
         )
-
-    def new_pid(self) -> int:
-        """The next free id for a task; Errno EAGAIN when there are as many as there may be."""
-        limit = self.options.max_tasks
-        pid = 0 if limit is not None and len(self.tasks) >= limit else self.tasks.alloc_pid()
-        if not pid:
-            raise Errno(errno.EAGAIN)
-        return pid
 
     # ---- the loop ---------------------------------------------------------
 
@@ -316,9 +305,12 @@ class Kernel(Closing):
         allocations reclaim for themselves.  Nor does it run twice before the same
         instruction, whose pages it might take each time.
         """
+        if self.sched.now < self._kswapd_waits:
+            self._m.want_kswapd = 0
+            return
         registers = bytes(ffi.buffer(self._words, ffi.sizeof("struct cpu_regs")))
         at = (self.current, registers, int(self._counter[_CNT_SYSCALLS]))
-        if self.sched.now < self._kswapd_waits or at == self._kswapd_ran_at:
+        if at == self._kswapd_ran_at:
             self._m.want_kswapd = 0
             return
         self._kswapd_ran_at = at

@@ -7,11 +7,12 @@ them at once, so the first program spawned has the id 100 and the parent 1.
 from __future__ import annotations
 
 import enum
+import errno
 from dataclasses import dataclass, field
 from heapq import heapify, heappop
 from typing import TYPE_CHECKING
 
-from vmemu.errors import KernelBug
+from vmemu.errors import Errno, KernelBug
 from vmemu.kernel.hold import TASK_BYTES
 from vmemu.kernel.process.limits import ResourceLimits
 from vmemu.kernel.process.wait import Blocking, Wait, WaitQueue, WaitStatus
@@ -188,7 +189,9 @@ class WakeReason(enum.Enum):
 class ProcessTable:
     """All tasks that are not reaped, by id, in the order of their creation."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = PID_MAX if limit is None else limit
+        """How many tasks there may be, zombies included."""
         self._tasks: dict[int, Task] = {}
         self._last = FIRST_PID - 1
         self._births = 0
@@ -200,14 +203,14 @@ class ProcessTable:
         return len(self._tasks)
 
     def alloc_pid(self) -> int:
-        """Give the next free id (alloc_pid); 0 when none is left."""
-        for _ in range(PID_MAX):
+        """Give the next free id (alloc_pid); Errno EAGAIN when there are as many as may be."""
+        for _ in range(PID_MAX if len(self._tasks) < self.limit else 0):
             self._last += 1
             if self._last >= PID_MAX:
                 self._last = FIRST_PID
             if self._last not in self._tasks:
                 return self._last
-        return 0
+        raise Errno(errno.EAGAIN)
 
     def add(self, task: Task) -> None:
         """Enter a new task."""

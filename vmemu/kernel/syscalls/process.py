@@ -52,7 +52,7 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
     Errno EAGAIN without a free id or with as many tasks as there may be, EFAULT, ENOMEM.
     """
     kernel = task.kernel
-    pid = kernel.new_pid()
+    pid = kernel.tasks.alloc_pid()
     if flags & CLONE_PARENT_SETTID:
         uaccess.write_struct(task.mm, parent_tid, "I", pid)
     kernel.hold.charge(TASK_BYTES)
