@@ -51,6 +51,20 @@ def test_candidates_that_cannot_be_are_refused_by_name(guest, lie):
             machine.run()
 
 
+@pytest.mark.parametrize("program", ["mremap-shared", "mremap-exclusive"])
+def test_a_scheme_that_wants_copies_for_ever_is_told(guest, program):
+    class Never(AddressBook):
+        name = "never"
+
+        def page_moved(self, page, vma, address):
+            return False
+
+    with Machine(ram="1M", swap="16M", rmap=Never) as machine:
+        machine.spawn(guest(program), [program], stdout=io.BytesIO())
+        with pytest.raises(KernelBug, match="the rmap scheme 'never' wants a copy of a page"):
+            machine.run()
+
+
 @pytest.mark.parametrize("hook", ["page_added", "page_removed", "candidates"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_a_hook_that_raises_is_named_and_breaks_the_machine(guest, hook, error):

@@ -61,7 +61,7 @@ class PythonScheme(RmapScheme):
         self._calls: dict[int, Callable[[Any, Any, int], int]] = {
             lib.RMAP_ADD: self._add,
             lib.RMAP_REMOVE: self._remove,
-            lib.RMAP_MOVE: lambda page, vma, address: not self.page_moved(page, vma, address),
+            lib.RMAP_MOVE: self._move,
             lib.RMAP_CLASH: self.clash,
             lib.RMAP_CANDIDATES_REFERENCED: self._candidates,
             lib.RMAP_CANDIDATES_UNMAP: self._candidates,
@@ -95,7 +95,10 @@ class PythonScheme(RmapScheme):
         """The last pte of ``page`` has gone."""
 
     def page_moved(self, page: Any, vma: Any, address: int) -> bool:
-        """mremap moves one pte to ``address``; False = copy the page first."""
+        """mremap moves one pte to ``address``; False = copy the page, which others map, first.
+
+        It is asked again of the copy, which nobody else maps.
+        """
         return True
 
     def clash(self, page: Any, vma: Any, address: int) -> bool:
@@ -165,6 +168,15 @@ class PythonScheme(RmapScheme):
             f"the rmap scheme {self.name!r} names no mm, vma of it and page of a user: "
             f"Candidate({mm!r}, {vma!r}, {at!r})"
         )
+
+    def _move(self, page: Any, vma: Any, address: int) -> int:
+        if self.page_moved(page, vma, address):
+            return 0
+        if page.mapcount == 1:  # else mremap would copy it for ever
+            raise KernelBug(
+                f"the rmap scheme {self.name!r} wants a copy of a page that nobody else maps"
+            )
+        return 1
 
     def _candidates(self, page: Any, vma: Any, address: int) -> int:
         found: list[Candidate] = []
