@@ -32,6 +32,6 @@ class build_core(build_ext):
 
 
 setup(
-    ext_modules=[Extension("vmemu._core", sources=[])],
+    ext_modules=[Extension(f"vmemu._core{bits}", sources=[]) for bits in (32, 64)],
     cmdclass={"build_ext": build_core},
 )

@@ -3,12 +3,13 @@
  * defined it is the cffi cdef.
  *
  * Everything the modelled kernel owns (page tables, struct page, vmas, mms,
- * rmap objects, slabs, zone lists) lives in guest RAM with i386 field order and
- * size.  A `kptr` is such an object's kernel virtual address (PAGE_OFFSET +
+ * rmap objects, slabs, zone lists) lives in guest RAM with the kernel's field
+ * order and size.  A `kptr` is such an object's kernel virtual address (PAGE_OFFSET +
  * physical); functions take host pointers to the same objects.  Only struct
  * vmemu itself, which stands for the CPU and for the devices, is host memory.
  *
- * Sizes are those of Linux 2.6.6..2.6.7 built for i386 SMP without debugging.
+ * Sizes are those of Linux 2.6.6..2.6.7 built for SMP without debugging: for i386,
+ * or for x86-64 where VMEMU_BITS is 64.  Each width is a core of its own.
  */
 #ifndef VMEMU_H
 #define VMEMU_H
@@ -22,7 +23,7 @@ struct vmemu;
 struct explorer;
 
 /* clang-format off */
-#include "arch/i386.h"
+#include "arch/arch.h"
 #include "base/api.h"
 #include "page/api.h"
 #include "file/api.h"

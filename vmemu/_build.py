@@ -29,6 +29,9 @@ from pathlib import Path
 
 HEADER = "csrc/vmemu.h"
 
+WIDTHS = {32: "i386", 64: "x86_64"}
+"""Each bits of a guest's word has a core of its own; files called *_NAME.c are for it alone."""
+
 CORE_FLAGS = (
     "-std=gnu11",
     "-O3",
@@ -100,32 +103,38 @@ def build(root: Path, package: Path) -> None:
     objects = root / "build" / "vmemu"
     with _locked(objects):
         mode = sanitizer()
-        core = build_core(root, objects / (mode or "core"), mode)
-        install([core], package)
+        cores = [
+            build_core(root, objects / f"{mode or 'core'}{bits}", mode, bits) for bits in WIDTHS
+        ]
+        install(cores, package)
         programs = build_guests(root, objects / "guests")
         sources = sorted((root / "guests").glob("*.c"))  # vmemu list reads what they show
         mirror([*programs, *sources], package / "guests_bin")
 
 
-def build_core(root: Path, objects: Path, mode: str) -> Path:
-    """Build the extension module from ``csrc`` and return its path below `objects`."""
+def build_core(root: Path, objects: Path, mode: str, bits: int) -> Path:
+    """Build one width's extension module from ``csrc`` and return its path below `objects`."""
     objects.mkdir(parents=True, exist_ok=True)
     gcc = compiler()
-    glue = objects / "_core.c"
-    _write_glue(root, gcc, glue)
+    name = f"_core{bits}"
+    glue = objects / f"{name}.c"
+    width = f"-DVMEMU_BITS={bits}"
+    _write_glue(root, [gcc, width], f"vmemu.{name}", glue)
     flags = [*CORE_FLAGS, *SANITIZERS[mode], *shlex.split(os.environ.get("CFLAGS", ""))]
     sources = root / "csrc"
     # messages name files as the tree does
     names = f"-fmacro-prefix-map={sources}/="
-    command = [gcc, *flags, *WARNINGS, f"-I{sources}", names]
+    command = [gcc, *flags, *WARNINGS, width, f"-I{sources}", names]
     python = [f"-I{path}" for path in python_includes()]
+    others = tuple(arch for width, arch in WIDTHS.items() if width != bits)
     jobs = [
         (source, objects / f"{'-'.join(source.relative_to(sources).parts)[:-2]}.o", command)
         for source in sorted(sources.rglob("*.c"))
+        if not source.stem.endswith(others)
     ]
-    jobs.append((glue, objects / "_core.o", [*command, *GLUE_FLAGS, *python]))
+    jobs.append((glue, objects / f"{name}.o", [*command, *GLUE_FLAGS, *python]))
     inputs = _compile_all(jobs)
-    extension = objects / f"_core{sysconfig.get_config_var('EXT_SUFFIX')}"
+    extension = objects / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
     _make(extension, [gcc, "-shared", *SANITIZERS[mode], *map(str, inputs)], inputs)
     return extension
 
@@ -178,13 +187,13 @@ def install(files: Sequence[Path], directory: Path) -> None:
             fresh.replace(target)
 
 
-def _write_glue(root: Path, gcc: str, glue: Path) -> None:
-    """Write cffi's C source for the header, unless it is there already."""
+def _write_glue(root: Path, gcc: Sequence[str], module: str, glue: Path) -> None:
+    """Write cffi's C source of a module for the header, unless it is there already."""
     import cffi
 
     header = root / HEADER
     done = subprocess.run(
-        [gcc, "-E", "-P", "-DVMEMU_CDEF", str(header)],
+        [*gcc, "-E", "-P", "-DVMEMU_CDEF", f"-I{header.parent}", str(header)],
         capture_output=True,
         text=True,
         check=False,
@@ -200,7 +209,7 @@ def _write_glue(root: Path, gcc: str, glue: Path) -> None:
         ffi.cdef(done.stdout)
     except cffi.CDefError as error:
         raise BuildError(f"cffi cannot read {HEADER}: {error}") from error
-    ffi.set_source("vmemu._core", '#include "vmemu.h"')
+    ffi.set_source(module, '#include "vmemu.h"')
     ffi.emit_c_code(str(glue))
     stamp.write_text(digest)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from vmemu.check_events import check_events
 from vmemu.check_rmap import check_files, check_walks
-from vmemu.core import CACHES, PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, Core, ffi, lib
+from vmemu.core import CACHES, PAGE_SHIFT, PAGE_SIZE, Core, lib
 from vmemu.errors import KernelBug
 from vmemu.frames import PTE_PRESENT, mem_map, user_ptes
 
@@ -66,7 +66,7 @@ def check_machine(vm: MemoryManager) -> None:
 
     Call it between operations, with nothing in flight.
     """
-    lib.lockdep_path_ends(vm.core.m, b"what preceded check()")
+    vm.core.lib.lockdep_path_ends(vm.core.m, b"what preceded check()")
     vm.core.check_bug()
     survey = Survey(vm, pages=mem_map(vm.core))
     survey.mapcount = np.zeros(len(survey.pages), dtype=np.int64)
@@ -92,6 +92,7 @@ def check_machine(vm: MemoryManager) -> None:
 
 def _list(core: Core, head: Any, kind: str, *member: str) -> list[Any]:
     """The objects on a ``struct list_head`` of guest RAM, with its links verified."""
+    ffi = core.ffi
     offset = ffi.offsetof(kind, *member)
     found: list[Any] = []
     start, at = core.kaddr(ffi.addressof(head)), head.next
@@ -125,7 +126,7 @@ def _check_mm(survey: Survey, mm: Mm) -> None:
             survey.fail(f"{name} has vmas that overlap at {vma.vm_start:#x}")
         if core.mm(vma.vm_mm) != ptr:
             survey.fail(f"vma {vma.vm_start:#x} does not belong to {name}")
-        if vma.vm_page_prot != lib.vm_page_prot(vma.vm_flags):
+        if vma.vm_page_prot != core.lib.vm_page_prot(vma.vm_flags):
             survey.fail(f"{name} vma {vma.vm_start:#x}: vm_page_prot does not fit vm_flags")
     survey.expect(f"{name} total_vm", ptr.total_vm, total)
     survey.expect(f"{name} locked_vm", ptr.locked_vm, locked)
@@ -135,7 +136,7 @@ def _check_mm(survey: Survey, mm: Mm) -> None:
 
 def _check_tree(survey: Survey, mm: Mm, vmas: list[Any]) -> None:
     """The red-black tree holds the same vmas, in order, balanced."""
-    core = survey.vm.core
+    core, ffi = survey.vm.core, survey.vm.core.ffi
     offset = ffi.offsetof("struct vm_area_struct", "vm_rb")
     order: list[int] = []
 
@@ -237,17 +238,14 @@ def _check_frames(survey: Survey) -> None:
 
 def _check_lru(survey: Survey) -> None:
     core, zone = survey.vm.core, survey.vm.core.m.k.zone
-    base = int(ffi.cast("uintptr_t", core.m.mem_map))
+    first = core.m.mem_map
     flags = survey.pages["flags"]
     seen = np.zeros(len(flags), dtype=bool)
     for head, active, count in (
         (zone.active_list, True, zone.nr_active),
         (zone.inactive_list, False, zone.nr_inactive),
     ):
-        listed = [
-            (int(ffi.cast("uintptr_t", page)) - base) // 32
-            for page in _list(core, head, "struct page", "lru")
-        ]
+        listed = [page - first for page in _list(core, head, "struct page", "lru")]
         survey.expect(f"nr_{'active' if active else 'inactive'}", count, len(listed))
         seen[listed] = True
         wrong = ((flags[listed] & lib.PG_active) != 0) != active
@@ -283,7 +281,8 @@ def _check_slabs(survey: Survey) -> None:
     survey.expect("mm_structs", caches[lib.CACHE_mm_struct].nr_active, len(survey.vm.mms))
     trees = [core.m.k.swapper_space.page_tree]
     trees += [
-        ffi.cast("struct address_space *", core.base + kptr).page_tree for kptr in survey.vm.inodes
+        core.ffi.cast("struct address_space *", core.base + kptr).page_tree
+        for kptr in survey.vm.inodes
     ]
     nodes = sum(_tree_nodes(survey, tree.rnode, tree.height) for tree in trees)
     survey.expect("radix_tree_nodes", caches[lib.CACHE_radix_tree_node].nr_active, nodes)
@@ -298,7 +297,8 @@ def _tree_nodes(survey: Survey, kptr: int, height: int) -> int:
     """Nodes of a radix tree, each of which must have as many slots in use as it counts."""
     if not kptr or not height:
         return 0
-    node = ffi.cast("struct radix_tree_node *", survey.vm.core.base + kptr)
+    core = survey.vm.core
+    node = core.ffi.cast("struct radix_tree_node *", core.base + kptr)
     used = [slot for slot in node.slots if slot]
     if not used or len(used) != node.count:
         survey.fail(f"radix tree node {kptr:#x} counts {node.count} of {len(used)} slots")
@@ -315,11 +315,11 @@ def _check_swap(survey: Survey) -> None:
     for pfn in cached:
         entry = int(pages["private"][pfn])
         expected[entry] += 1
-        found = lib.lookup_swap_cache(core.m, entry)
+        found = core.lib.lookup_swap_cache(core.m, entry)
         if not found or found != core.page(pfn):
             survey.fail(f"swap cache does not know page {pfn} of entry {entry:#x}")
         if found:
-            lib.put_page(core.m, found)
+            core.lib.put_page(core.m, found)
     survey.expect("swap cache pages", core.m.k.swapper_space.nrpages, len(cached))
     actual: dict[int, int] = {}
     for area in survey.vm.swap.areas:
@@ -327,8 +327,8 @@ def _check_swap(survey: Survey) -> None:
         used = 0
         per_frame = PAGE_SIZE // 2
         for i in range(info.nr_map_frames):
-            at = core.m.ram + (info.map_frames[i] - PAGE_OFFSET)
-            slots = np.frombuffer(ffi.buffer(at, PAGE_SIZE), dtype="<u2")
+            at = core.m.ram + (info.map_frames[i] - core.page_offset)
+            slots = np.frombuffer(core.ffi.buffer(at, PAGE_SIZE), dtype="<u2")
             for slot in np.flatnonzero(slots).tolist():
                 offset = i * per_frame + slot
                 if slots[slot] != lib.SWAP_MAP_BAD:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from vmemu.core import PAGE_SHIFT, ffi, lib
+from vmemu.core import PAGE_SHIFT, lib
 
 if TYPE_CHECKING:
     from vmemu.check import Mapping, Survey
 
 __all__ = ["check_files", "check_order", "check_walks"]
 
-_MASK = 0xFFFFFFFF
 _RADIX_SHIFT = 6
 _WALKS = ((0, "page_referenced"), (1, "try_to_unmap"))
 
@@ -29,13 +28,13 @@ def check_walks(survey: Survey) -> None:
     places = [(pfn, mapping) for pfn in sorted(found) for mapping in found[pfn]]
     if not places:
         return
-    where = ffi.new("struct candidate[]", len(places))
+    core = survey.vm.core
+    where = core.ffi.new("struct candidate[]", len(places))
     for at, (_, mapping) in zip(where, places, strict=True):
         at.mm, at.address = mapping.mm.kaddr, mapping.address
-    pfns = ffi.new("uint32_t[]", [pfn for pfn, _ in places])
-    core = survey.vm.core
+    pfns = core.ffi.new("uint32_t[]", [pfn for pfn, _ in places])
     for walk, name in _WALKS:
-        missing = lib.rmap_missing(core.m, where, pfns, len(places), walk)
+        missing = core.lib.rmap_missing(core.m, where, pfns, len(places), walk)
         core.check_bug()
         if missing < len(places):
             pfn, mapping = places[missing]
@@ -53,7 +52,7 @@ def check_order(survey: Survey, what: str, areas: list[Any], kind: str) -> None:
     m = survey.vm.core.m
     if m.explorer:
         return
-    stamps = [getattr(lib.list_stamps(m, vma), kind) for vma in areas]
+    stamps = [getattr(survey.vm.core.lib.list_stamps(m, vma), kind) for vma in areas]
     if stamps != sorted(stamps, reverse=kind == "anon"):
         survey.fail(f"the areas of {what} are not in the order in which they came")
 
@@ -70,7 +69,7 @@ def check_files(survey: Survey) -> None:
         if kptr not in vm.inodes:
             survey.fail(f"areas map {kptr:#x}, which is no file")
             continue
-        mapping = ffi.cast("struct address_space *", vm.core.base + kptr)
+        mapping = vm.core.ffi.cast("struct address_space *", vm.core.base + kptr)
         areas = survey.list_of(mapping.i_mmap, "struct vm_area_struct", "shared", "list")
         if {vm.core.kaddr(vma) for vma in areas} != expected or len(areas) != len(expected):
             survey.fail(f"file {kptr:#x} lists {len(areas)} areas, not its {len(expected)}")
@@ -89,7 +88,7 @@ def _check_cache(survey: Survey, mapping: Any, kptr: int) -> int:
         n += 1
         if page.flags & lib.PG_anon or page.mapping != kptr or page.index != index:
             survey.fail(
-                f"page {lib.page_to_pfn(core.m, page)} is in file {kptr:#x} at {index}, "
+                f"page {core.lib.page_to_pfn(core.m, page)} is in file {kptr:#x} at {index}, "
                 f"and says {page.mapping:#x} at {page.index}"
             )
     survey.expect(f"nrpages of file {kptr:#x}", mapping.nrpages, n)
@@ -98,7 +97,7 @@ def _check_cache(survey: Survey, mapping: Any, kptr: int) -> int:
 
 def _tree_pages(survey: Survey, tree: Any) -> Iterator[tuple[int, Any]]:
     """``(index, struct page *)`` of a radix tree."""
-    base = survey.vm.core.base
+    base, ffi = survey.vm.core.base, survey.vm.core.ffi
 
     def below(kptr: int, height: int, prefix: int) -> Iterator[tuple[int, Any]]:
         if not height:
@@ -115,8 +114,9 @@ def _tree_pages(survey: Survey, tree: Any) -> Iterator[tuple[int, Any]]:
 
 def _check_place(survey: Survey, pfn: int, at: Mapping) -> None:
     """A file's page is mapped where its index says, by an area of that file."""
-    page, vma = survey.vm.core.page(pfn), at.vma
-    index = (vma.vm_pgoff + ((at.address - vma.vm_start) >> PAGE_SHIFT)) & _MASK
+    core, vma = survey.vm.core, at.vma
+    page = core.page(pfn)
+    index = (vma.vm_pgoff + ((at.address - vma.vm_start) >> PAGE_SHIFT)) & core.mask
     if page.mapping != vma.vm_file:
         survey.fail(f"page {pfn} at {at.address:#x} is not of the area's file")
     elif page.index != index:

@@ -1,27 +1,30 @@
 """The C core, seen from Python: one machine's memory, counters and events.
 
-``ffi`` and ``lib`` are re-exported here and only here.  The callbacks by which C
-reaches Python find their machine through its handle; an exception in one is kept and
-raised again at the next boundary (:meth:`Core.check_bug`).
+There is one extension module for each width of a guest's word.  What depends on it, a
+machine asks its :class:`Core`: functions are ``core.lib``'s, types ``core.ffi``'s.  ``lib``
+of this module has the constants, which are the same in both, and the functions for i386.
+The callbacks by which C reaches Python find their machine through its handle; an exception
+in one is kept and raised again at the next boundary (:meth:`Core.check_bug`).
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from vmemu._core import ffi, lib
+from vmemu._core32 import ffi, lib
 from vmemu.closing import Closing
 from vmemu.errors import ConfigError, CpuError, KernelBug, SwapIOError
 
-__all__ = ["PAGE_OFFSET", "PAGE_SHIFT", "PAGE_SIZE", "Core", "Event", "ffi", "lib"]
+__all__ = ["PAGE_SHIFT", "PAGE_SIZE", "WIDTHS", "Core", "Event", "ffi", "lib"]
 
-PAGE_OFFSET = 0xC0000000
 PAGE_SIZE: int = lib.PAGE_SIZE
 PAGE_SHIFT: int = lib.PAGE_SHIFT
-TASK_SIZE = PAGE_OFFSET
+WIDTHS = (32, 64)
+"""Bits of a guest's word: i386, x86-64."""
 
 CData = Any
 
@@ -72,8 +75,9 @@ class Core(Closing):
     """Owner of a ``struct vmemu``.
 
     ``ram`` in bytes, ``cache_line`` in bytes (aligns ``mm_struct`` slabs),
-    ``min_free_pages`` in pages, ``events`` entries in the ring (a power of two or 0).
-    Raises ConfigError when the machine is too small or too large.
+    ``min_free_pages`` in pages, ``events`` entries in the ring (a power of two or 0), ``bits``
+    of a word (WIDTHS), ``levels`` of page tables (2 in i386; 3 or 4 in x86-64, by default 3
+    as in 2.6.7).  Raises ConfigError when the machine is too small or too large.
     """
 
     def __init__(
@@ -81,10 +85,20 @@ class Core(Closing):
         ram: int,
         rmap: str,
         *,
+        bits: int = 32,
+        levels: int | None = None,
         cache_line: int = 128,
         min_free_pages: int | None = None,
         events: int = 0,
     ) -> None:
+        ffi, lib = core_of(bits)
+        self.ffi, self.lib, self.bits = ffi, lib, bits
+        levels = lib.DEFAULT_LEVELS if levels is None else levels
+        if not lib.DEFAULT_LEVELS <= levels <= lib.MAX_LEVELS:
+            raise ConfigError(
+                f"page tables of {levels} levels: {bits} bits have "
+                + ("2" if bits == 32 else "3 or 4")
+            )
         frames = ram >> PAGE_SHIFT
         boot = lib.vmemu_boot_frames(ram)
         least = boot + 48
@@ -92,8 +106,9 @@ class Core(Closing):
             raise ConfigError(
                 f"ram of {ram} bytes is too small to boot: at least {least * PAGE_SIZE} are needed"
             )
-        if ram > lib.LOWMEM_MAX_MB << 20:
-            raise ConfigError(f"ram may be at most {lib.LOWMEM_MAX_MB}M (no highmem), not {ram}")
+        if ram > lib.MAX_RAM_MB << 20:
+            why = " (no highmem)" if bits == 32 else ""
+            raise ConfigError(f"ram may be at most {lib.MAX_RAM_MB}M{why}, not {ram}")
         if min_free_pages is None:
             min_free_pages = default_min_free_pages(frames)
         if min_free_pages * 4 > frames - boot:
@@ -102,18 +117,31 @@ class Core(Closing):
             )
         if events & (events - 1):
             raise ConfigError(f"events must be a power of two or 0, not {events}")
-        self.m: CData = lib.vmemu_new(ram, rmap.encode(), cache_line, min_free_pages, events)
+        self.m: CData = lib.vmemu_new(
+            ram, rmap.encode(), cache_line, min_free_pages, events, levels
+        )
         if self.m == ffi.NULL:
             raise ConfigError(f"no host memory for {ram} bytes of guest RAM")
         self._happened = self.m.happened
         self.closed = False
         self._last_counters: dict[str, int] = {}
         # Also for machines that nobody closes; not at exit, when all goes anyway.
-        self._finalizer = weakref.finalize(self, _free, self.m)
+        self._finalizer = weakref.finalize(self, _free, lib, self.m)
         self._finalizer.atexit = False
         self._handle = ffi.new_handle(self)
         self.m.handle = self._handle
-        self.base = int(ffi.cast("uintptr_t", self.m.ram)) - PAGE_OFFSET
+        self.page_offset = int(lib.vmemu_page_offset())
+        self.base = int(ffi.cast("uintptr_t", self.m.ram)) - self.page_offset
+        self.task_size = int(self.m.task_size)
+        self.unmapped_base = int(self.m.unmapped_base)
+        #: Bytes that one entry of the top table maps.
+        self.pgdir_size = 1 << PAGE_SHIFT + (levels - 1) * lib.TABLE_BITS
+        self.levels = levels
+        self.word = bits // 8
+        self.mask = (1 << bits) - 1
+        self._vma, self._mm = (
+            ffi.typeof(f"struct {name} *") for name in ("vm_area_struct", "mm_struct")
+        )
         self.on_fault: Callable[[CData, int, int], int] = lambda mm, address, access: (
             lib.FAULT_MAPERR
         )
@@ -134,23 +162,23 @@ class Core(Closing):
             return
         self._last_counters = self.counters()
         self.closed = True
-        lib.vmemu_close(self.m)
+        self.lib.vmemu_close(self.m)
         self.forget("m", "_happened")
 
     # ---- guest pointers
 
     def kaddr(self, pointer: CData) -> int:
         """Kernel virtual address (``kptr``) of an object in guest RAM; 0 for NULL."""
-        address: int = lib.vmemu_kaddr(self.m, pointer)
+        address: int = self.lib.vmemu_kaddr(self.m, pointer)
         return address
 
     def vma(self, kptr: int) -> CData:
         """``struct vm_area_struct *`` behind a kptr, or None for 0."""
-        return ffi.cast(_VMA, self.base + kptr) if kptr else None
+        return self.ffi.cast(self._vma, self.base + kptr) if kptr else None
 
     def mm(self, kptr: int) -> CData:
         """``struct mm_struct *`` behind a kptr, or None for 0."""
-        return ffi.cast(_MM, self.base + kptr) if kptr else None
+        return self.ffi.cast(self._mm, self.base + kptr) if kptr else None
 
     def page(self, pfn: int) -> CData:
         """``struct page *`` of a frame."""
@@ -174,7 +202,8 @@ class Core(Closing):
     def event(self, kind: int, a: int = 0, b: int = 0, c: int = 0) -> None:
         """Say that something happened (``lib.EV_*``): counted, and in the ring if there is one."""
         if self.m.events_told >> kind & 1:
-            lib.vmemu_event(self.m, kind, a & 0xFFFFFFFF, b & 0xFFFFFFFF, c & 0xFFFFFFFF)
+            mask = self.mask
+            self.lib.vmemu_event(self.m, kind, a & mask, b & mask, c & mask)
         else:
             self._happened[kind] += 1
 
@@ -212,7 +241,7 @@ class Core(Closing):
         if self.m.cpu_aborted:
             raise CpuError(
                 f"Unicorn gave up at code that process {self.m.pid} reached from "
-                f"{self.m.regs.eip:#x}: the machine cannot go on"
+                f"{self.m.regs.ip:#x}: the machine cannot go on"
             )
         if self.m.bug[0] != b"\0":
             raise KernelBug(self._describe(ffi.string(self.m.bug).decode()))
@@ -237,14 +266,24 @@ def default_min_free_pages(frames: int) -> int:
     return max(8, min(max(kilobytes, 128) >> 2, frames // 32))
 
 
-def _free(m: CData) -> None:
+def core_of(bits: int) -> tuple[Any, Any]:
+    """``(ffi, lib)`` of one width; ConfigError when there is none."""
+    if bits not in WIDTHS:
+        raise ConfigError(f"bits must be 32 or 64, not {bits!r}")
+    if bits not in _CORES:
+        module = importlib.import_module(f"vmemu._core{bits}")
+        _CORES[bits] = module.ffi, module.lib
+        _receive_calls(module.ffi, module.lib)
+    return _CORES[bits]
+
+
+_CORES: dict[int, tuple[Any, Any]] = {}
+
+
+def _free(lib: Any, m: CData) -> None:
     lib.cpu_exit(m)
     lib.vmemu_close(m)
     lib.vmemu_free(m)
-
-
-_VMA = ffi.typeof("struct vm_area_struct *")
-_MM = ffi.typeof("struct mm_struct *")
 
 
 def _of(m: CData) -> Core:
@@ -269,25 +308,30 @@ def _keep(trace: Any, error: BaseException) -> None:
         core.error = error
 
 
-@ffi.def_extern(name="py_fault", onerror=_fault_failed)  # type: ignore[untyped-decorator]
 def _py_fault(m: CData, mm: CData, address: int, access: int) -> int:
     return _of(m).on_fault(mm, address, access)
 
 
-@ffi.def_extern(name="py_reclaim", onerror=_failed)  # type: ignore[untyped-decorator]
 def _py_reclaim(m: CData, gfp: int) -> int:
     return _of(m).on_reclaim(gfp)
 
 
-@ffi.def_extern(name="py_rmap", onerror=_failed)  # type: ignore[untyped-decorator]
 def _py_rmap(m: CData, call: int, page: CData, vma: CData, address: int) -> int:
     return _of(m).on_rmap(call, page, vma, address)
 
 
-@ffi.def_extern(name="py_switch", onerror=_failed)  # type: ignore[untyped-decorator]
 def _py_switch(m: CData, path: int) -> int:
     _of(m).on_switch(path)
     return 0
 
 
-lib.vmemu_set_entries(lib.py_fault, lib.py_reclaim, lib.py_rmap, lib.py_switch)
+def _receive_calls(ffi: Any, lib: Any) -> None:
+    """Connect the core's ways back to the functions above."""
+    for function, failed in (
+        (_py_fault, _fault_failed),
+        (_py_reclaim, _failed),
+        (_py_rmap, _failed),
+        (_py_switch, _failed),
+    ):
+        ffi.def_extern(name=function.__name__[1:], onerror=failed)(function)
+    lib.vmemu_set_entries(lib.py_fault, lib.py_reclaim, lib.py_rmap, lib.py_switch)

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vmemu._core import ffi, lib
 from vmemu.closing import Closing
 from vmemu.errors import ConfigError, VmemuError
 
@@ -189,6 +188,8 @@ class Cpu(Closing):
     def __init__(self, core: Core) -> None:
         self.core = core
         self.m = core.m
+        self.lib, self.ffi = core.lib, core.ffi
+        ffi, lib = self.ffi, self.lib
         library = _unicorn_library()
         functions: list[int | None] = []
         while (name := lib.cpu_uc_function(len(functions))) != ffi.NULL:
@@ -202,47 +203,46 @@ class Cpu(Closing):
 
     def close(self) -> None:
         """Close the engine; contexts must be freed before."""
-        lib.cpu_exit(self.m)
+        self.lib.cpu_exit(self.m)
         self.forget("m")
 
     # ---- contexts
 
     def new_context(self) -> Context:
         """Make a context: ring 3, flat segments, eflags 0x202, everything else zero."""
-        return self._context(lib.cpu_context_new(self.m))
+        return self._context(self.lib.cpu_context_new(self.m))
 
     def clone_context(self, context: Context) -> Context:
         """Make a copy, as copy_thread() does; fork then sets the child's eax to 0."""
-        return self._context(lib.cpu_context_clone(self.m, context.ptr))
+        return self._context(self.lib.cpu_context_clone(self.m, context.ptr))
 
-    @staticmethod
-    def _context(ptr: Any) -> Context:
-        if ptr == ffi.NULL:
+    def _context(self, ptr: Any) -> Context:
+        if ptr == self.ffi.NULL:
             raise MemoryError("no host memory for a CPU context")
         return Context(ptr)
 
     def reset_context(self, context: Context) -> None:
         """Make it as new again, as exec does (flush_thread, start_thread)."""
-        lib.cpu_context_reset(self.m, context.ptr)
+        self.lib.cpu_context_reset(self.m, context.ptr)
 
     def free_context(self, context: Context) -> None:
         """Free it (exit_thread); if it is the running one, the CPU runs nobody then."""
-        lib.cpu_context_free(self.m, context.ptr)
-        context.ptr = ffi.NULL
+        self.lib.cpu_context_free(self.m, context.ptr)
+        context.ptr = self.ffi.NULL
 
     def context_regs(self, context: Context) -> Any:
         """Give the struct cpu_regs of a context, running or not."""
-        return lib.cpu_context_regs(self.m, context.ptr)
+        return self.lib.cpu_context_regs(self.m, context.ptr)
 
     def switch(self, context: Context | None, mm: Mm | None) -> None:
         """Make a context and an address space the running ones, with a new time slice.
 
         `regs` are then the context's.  The TLB is flushed if the mm differs.
         """
-        lib.cpu_switch(
+        self.lib.cpu_switch(
             self.m,
-            context.ptr if context is not None else ffi.NULL,
-            mm.ptr if mm is not None else ffi.NULL,
+            context.ptr if context is not None else self.ffi.NULL,
+            mm.ptr if mm is not None else self.ffi.NULL,
         )
 
     # ---- running
@@ -259,7 +259,7 @@ class Cpu(Closing):
         An exception raised in a callback is not raised here: see
         `Core.check_bug`.
         """
-        return int(lib.cpu_run(self.m))
+        return int(self.lib.cpu_run(self.m))
 
     @property
     def regs(self) -> Any:
@@ -276,13 +276,13 @@ class Cpu(Closing):
         return int(self.m.trap_vector)
 
     def set_regs(self, **values: int) -> None:
-        """Set registers of the running task, by name, modulo 2**32."""
+        """Set registers of the running task, by name, modulo their width."""
         for name, value in values.items():
-            setattr(self.m.regs, name, value & 0xFFFFFFFF)
+            setattr(self.m.regs, name, value & self.core.mask)
 
     def request_stop(self) -> None:
         """Make `run` return Trap.STOP soon; callable from any thread and from callbacks."""
-        lib.cpu_request_stop(self.m)
+        self.lib.cpu_request_stop(self.m)
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
@@ -299,7 +299,7 @@ class Cpu(Closing):
             while os.read(reader, 1):
                 self.request_stop()
                 # between its test and the engine's start a request would be lost
-                while lib.cpu_stop_pending(self.m) and not ended.wait(0.01):
+                while self.lib.cpu_stop_pending(self.m) and not ended.wait(0.01):
                     self.request_stop()
 
         ended = threading.Event()
@@ -340,19 +340,30 @@ class Cpu(Closing):
         Between zero and nonzero all translated code is thrown away: change it
         rarely.
         """
-        lib.cpu_set_preempt(self.m, blocks)
+        self.lib.cpu_set_preempt(self.m, blocks)
 
     # ---- segments and floating point
 
     def set_tls(self, context: Context, entry: int, desc: UserDesc) -> None:
         """Set GDT entry 6, 7 or 8 of a task; segments that name it are loaded again."""
         self._check_tls(entry)
-        lib.cpu_set_tls(self.m, context.ptr, entry, desc.descriptor())
+        self.lib.cpu_set_tls(self.m, context.ptr, entry, desc.descriptor())
 
     def get_tls(self, context: Context, entry: int) -> UserDesc:
         """Read GDT entry 6, 7 or 8 of a task."""
         self._check_tls(entry)
-        return UserDesc.from_descriptor(int(lib.cpu_get_tls(self.m, context.ptr, entry)))
+        return UserDesc.from_descriptor(int(self.lib.cpu_get_tls(self.m, context.ptr, entry)))
+
+    def set_base(self, context: Context, segment: str, address: int) -> None:
+        """Set the base of ``fs`` or ``gs`` of an x86-64 task (arch_prctl, CLONE_SETTLS)."""
+        self.lib.cpu_set_base(self.m, context.ptr, self._base(segment), address)
+
+    def get_base(self, segment: str) -> int:
+        """The base of ``fs`` or ``gs`` of the running task."""
+        return int(self.lib.cpu_get_base(self.m, self._base(segment)))
+
+    def _base(self, segment: str) -> int:
+        return int(self.lib.BASE_FS if segment == "fs" else self.lib.BASE_GS)
 
     @staticmethod
     def _check_tls(entry: int) -> None:
@@ -361,18 +372,18 @@ class Cpu(Closing):
 
     def fpu_save(self) -> bytes:
         """Take the running task's FPU and SSE state as an FXSAVE image."""
-        image = ffi.new("char[]", FXSAVE_SIZE)
-        lib.cpu_fxsave(self.m, image)
-        return bytes(ffi.buffer(image))
+        image = self.ffi.new("char[]", FXSAVE_SIZE)
+        self.lib.cpu_fxsave(self.m, image)
+        return bytes(self.ffi.buffer(image))
 
     def fpu_restore(self, image: bytes) -> None:
         """Load the running task's FPU and SSE state from an FXSAVE image."""
         if len(image) != FXSAVE_SIZE:
             raise ValueError("an FXSAVE image has 512 bytes")
-        lib.cpu_fxrstor(self.m, image)
+        self.lib.cpu_fxrstor(self.m, image)
 
     # ---- cached code
 
     def drop_code(self) -> None:
         """Forget blocks of freed frames and give the frames back (not inside the hook)."""
-        lib.drop_code(self.m)
+        self.lib.drop_code(self.m)

@@ -2,57 +2,105 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from vmemu.core import PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, Core, ffi, lib
+from vmemu.core import PAGE_SHIFT, PAGE_SIZE, Core, core_of, lib
 
-__all__ = ["PAGE_DTYPE", "PTE_PRESENT", "mem_map", "page_kinds", "ptes", "user_ptes"]
+__all__ = [
+    "PTE_PRESENT",
+    "Table",
+    "mem_map",
+    "page_dtype",
+    "page_kinds",
+    "page_tables",
+    "ptes",
+    "user_ptes",
+]
 
-#: ``struct page``
-PAGE_DTYPE = np.dtype(
-    [
-        ("flags", "<u4"),
-        ("count", "<i4"),
-        ("mapcount", "<u4"),
-        ("private", "<u4"),
-        ("mapping", "<u4"),
-        ("index", "<u4"),
-        ("lru_next", "<u4"),
-        ("lru_prev", "<u4"),
-    ]
-)
 PTE_PRESENT = lib._PAGE_PRESENT | lib._PAGE_PROTNONE
 
 Array = npt.NDArray[Any]
 
 
+@functools.cache
+def page_dtype(bits: int) -> np.dtype[Any]:
+    """``struct page`` of a width; the two links of ``lru`` are lru_next and lru_prev."""
+    ffi, _ = core_of(bits)
+    word = f"<u{bits // 8}"
+    kinds = {"flags": word, "_count": "<i4", "mapcount": "<u4", "private": word, "mapping": word}
+    kinds["index"] = word
+    names = [name.strip("_") for name in kinds]
+    offsets = [ffi.offsetof("struct page", name) for name in kinds]
+    lru = ffi.offsetof("struct page", "lru")
+    return np.dtype(
+        {
+            "names": [*names, "lru_next", "lru_prev"],
+            "formats": [*kinds.values(), word, word],
+            "offsets": [*offsets, lru, lru + bits // 8],
+            "itemsize": ffi.sizeof("struct page"),
+        }
+    )
+
+
 def mem_map(core: Core) -> Array:
     """Every frame's ``struct page``, a writable view of shape (frames,)."""
-    buffer = ffi.buffer(core.m.mem_map, core.m.nr_frames * PAGE_DTYPE.itemsize)
-    return np.frombuffer(buffer, dtype=PAGE_DTYPE)
+    dtype = page_dtype(core.bits)
+    buffer = core.ffi.buffer(core.m.mem_map, core.m.nr_frames * dtype.itemsize)
+    return np.frombuffer(buffer, dtype=dtype)
 
 
 def ptes(core: Core, frame: int) -> Array:
-    """One page table or directory, shape (1024,), ``uint32``."""
+    """One table of any level, its entries as wide as a word."""
     at = core.m.ram + (frame << PAGE_SHIFT)
-    return np.frombuffer(ffi.buffer(at, PAGE_SIZE), dtype="<u4")
+    return np.frombuffer(core.ffi.buffer(at, PAGE_SIZE), dtype=f"<u{core.word}")
+
+
+class Table(NamedTuple):
+    """A table of an mm: its level (0: a page table), the first address it maps, its frame."""
+
+    level: int
+    address: int
+    frame: int
+
+
+def page_tables(core: Core, mm: Any) -> Iterator[Table]:
+    """The tables of a ``struct mm_struct *`` for user addresses, each before those below it."""
+    bits = core.lib.TABLE_BITS
+
+    def below(table: Table) -> Iterator[Table]:
+        yield table
+        if not table.level:
+            return
+        entries = ptes(core, table.frame)
+        if table.level == core.levels - 1:
+            entries = entries[: core.lib.TASK_SIZE_PGDS]
+        shift = PAGE_SHIFT + table.level * bits
+        for i in np.flatnonzero(entries).tolist():
+            frame = int(entries[i]) >> PAGE_SHIFT
+            yield from below(Table(table.level - 1, table.address + (i << shift), frame))
+
+    top = (int(mm.pgd) - core.page_offset) >> PAGE_SHIFT
+    yield from below(Table(core.levels - 1, 0, top))
 
 
 def user_ptes(core: Core, mm: Any) -> tuple[Array, Array]:
     """``(addresses, ptes)`` of every non-zero pte of a ``struct mm_struct *``."""
-    directory = ptes(core, (mm.pgd - PAGE_OFFSET) >> PAGE_SHIFT)[: lib.TASK_SIZE_PGDS]
     addresses: list[Array] = []
     values: list[Array] = []
-    for i in np.flatnonzero(directory):
-        table = ptes(core, int(directory[i]) >> PAGE_SHIFT)
-        used = np.flatnonzero(table)
-        addresses.append((int(i) << lib.PGDIR_SHIFT) + (used << PAGE_SHIFT))
-        values.append(table[used])
+    for table in page_tables(core, mm):
+        if table.level:
+            continue
+        entries = ptes(core, table.frame)
+        used = np.flatnonzero(entries)
+        addresses.append(table.address + (used << PAGE_SHIFT))
+        values.append(entries[used])
     if not addresses:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype="<u4")
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=f"<u{core.word}")
     return np.concatenate(addresses), np.concatenate(values)
 
 

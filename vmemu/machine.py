@@ -37,9 +37,11 @@ _RANGES = {
     "min_free_pages": (0, 1 << 18),
     "events": (0, 1 << 26),
     "max_tasks": (1, 1 << 15),
+    "bits": (32, 64),
+    "levels": (2, 4),
 }
 """What the numbers a machine is made with may be."""
-_OPTIONAL = ("min_free_pages", "max_tasks")
+_OPTIONAL = ("min_free_pages", "max_tasks", "levels")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -84,12 +86,13 @@ class Page(NamedTuple):
 
 
 class Machine:
-    """An i386 machine with a small Linux 2.6-like kernel.
+    """An i386 or x86-64 machine with a small Linux 2.6-like kernel.
 
-    ``ram``: bytes or "32M", up to 896M.  ``swap``: a size for a temporary file, a path
-    (``"PATH"`` or ``"PATH:SIZE"``, created when absent), or None.  ``rmap``: the reverse
-    map's name, or a :class:`~vmemu.rmap.RmapScheme` subclass.  ``seed`` feeds the guests'
-    randomness.  ``slice_blocks``: basic blocks a time slice.  ``page_cluster``: log2 of
+    ``bits``: 32 or 64.  ``levels`` of page tables: with 64 bits 3, as in 2.6.7, or 4.
+    ``ram``: bytes or "32M", up to 896M, with 64 bits 64G.
+    ``swap``: a size for a temporary file, a path (``"PATH"`` or ``"PATH:SIZE"``, created when
+    absent), or None.  ``rmap``: the reverse map's name, or a
+    :class:`~vmemu.rmap.RmapScheme` subclass.  ``seed`` feeds the guests' randomness.  ``slice_blocks``: basic blocks a time slice.  ``page_cluster``: log2 of
     swap readahead in pages.  ``min_free_pages``: pages_min.  ``cache_line``: bytes.
     ``events``: size of the event ring, 0 for none.  ``fault_path``: "c" resolves in the core
     what a vma already decides, "python" asks Python for every fault.  ``vm_flags_lock``:
@@ -114,6 +117,8 @@ class Machine:
         swap: str | int | None = "64M",
         rmap: str | type[RmapScheme] = "anon_vma",
         *,
+        bits: int = 32,
+        levels: int | None = None,
         cpus: int = 1,
         seed: int = 0,
         slice_blocks: int = 100_000,
@@ -159,6 +164,8 @@ class Machine:
             self.core = Core(
                 parse_size(ram, "ram"),
                 scheme.walker,
+                bits=bits,
+                levels=levels,
                 cache_line=cache_line,
                 min_free_pages=min_free_pages,
                 events=events,
@@ -265,7 +272,7 @@ class Machine:
         if self._runner is not None:
             raise VmemuError("the machine is running already: a hook cannot run it")
         self._sound()
-        lib.cpu_guard(1)
+        self.core.lib.cpu_guard(1)
         try:
             self._runner = threading.get_ident()
             with self._clocked():
@@ -277,7 +284,7 @@ class Machine:
                 self.core.broken = self.core.broken or error
             raise
         finally:
-            lib.cpu_guard(0)
+            self.core.lib.cpu_guard(0)
             self._runner = None
 
     @contextlib.contextmanager
@@ -372,14 +379,14 @@ class Machine:
         main = threading.current_thread() is threading.main_thread()
         with self._running(), self.cpu.interruptible() if main else contextlib.nullcontext():
             m = self.core.m
-            lib.vmemu_stop_at(m, types)
+            self.core.lib.vmemu_stop_at(m, types)
             try:
                 while not m.stop_event.type:
                     if self._step() is None:
                         return None
                 return event_of(m.stop_event)
             finally:
-                lib.vmemu_stop_at(m, 0)
+                self.core.lib.vmemu_stop_at(m, 0)
 
     @property
     def processes(self) -> list[Task]:

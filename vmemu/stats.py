@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vmemu.core import CACHES, EVENTS, LOCKS, PAGE_SIZE, ffi, lib
+from vmemu.core import CACHES, EVENTS, LOCKS, PAGE_SIZE, lib
 
 if TYPE_CHECKING:
     from vmemu.core import Core
@@ -66,6 +66,7 @@ def machine_stats(machine: Machine) -> dict[str, Any]:
     core, vm = machine.core, machine.vm
     m = core.m
     counters = core.counters()
+    happened = core.ffi.unpack(m.happened, len(EVENTS))
     return {
         "rmap": vm.rmap.name,
         "ram_bytes": m.ram_size,
@@ -79,8 +80,8 @@ def machine_stats(machine: Machine) -> dict[str, Any]:
         "referenced": _walk(counters, "referenced"),
         "copies": counters["rmap_copies"],
         "swap": {
-            "total_pages": lib.swap_total(m),
-            "used_pages": lib.swap_used(m),
+            "total_pages": core.lib.swap_total(m),
+            "used_pages": core.lib.swap_used(m),
             "in": counters["pswpin"],
             "out": counters["pswpout"],
         },
@@ -96,7 +97,7 @@ def machine_stats(machine: Machine) -> dict[str, Any]:
             "limit": machine.kernel.hold.limit,
         },
         "events": {
-            "happened": dict(zip(EVENTS[1:], ffi.unpack(m.happened, len(EVENTS))[1:], strict=True)),
+            "happened": dict(zip(EVENTS[1:], happened[1:], strict=True)),
             "kept": m.ring_head - core.events_dropped,
             "dropped": core.events_dropped,
         },

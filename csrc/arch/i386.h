@@ -1,41 +1,70 @@
-/* arch/i386.h - types and page tables of i386, as far as the C core and Python both name them. */
+/* arch/i386.h - types, page tables and sizes of i386, two levels without PAE. */
 #ifndef VMEMU_ARCH_I386_H
 #define VMEMU_ARCH_I386_H
 
 typedef uint32_t kptr;   /* kernel virtual address; 0 is NULL */
 typedef uint32_t kulong; /* the guest kernel's unsigned long */
-typedef uint32_t pte_t;
-typedef uint32_t pgd_t;
+typedef int32_t klong;
+typedef uint32_t pte_t; /* an entry of a table, of any level */
 
-enum vmemu_layout {
-	PAGE_SHIFT = 12,
-	PAGE_SIZE = 4096,
-	PTRS_PER_PTE = 1024,
-	PTRS_PER_PGD = 1024,
-	PGDIR_SHIFT = 22,
-	TASK_SIZE_PGDS = 768, /* pgd entries below PAGE_OFFSET */
-	GDT_PFN = 1,
-	SWAPPER_PG_DIR_PFN = 2,
-	ZERO_PAGE_PFN = 3,
-	KERNEL_DATA_PFN = 4,
-	LOWMEM_MAX_MB = 896,
+enum vmemu_geometry {
+	BITS_PER_LONG = 32,
+	TABLE_BITS = 10,      /* of an address that one level decodes */
+	MAX_LEVELS = 2,       /* of tables */
+	DEFAULT_LEVELS = 2,   /* and the fewest */
+	TASK_SIZE_PGDS = 768, /* entries of the top table below PAGE_OFFSET */
+	MAX_RAM_MB = 896,     /* lowmem */
 	TASK_UNMAPPED_BASE = 0x40000000, /* where mmap begins to look */
 };
 
-/* i386 pte bits; drawn in mm/pgtable.c */
-enum pte_bits {
-	_PAGE_PRESENT = 0x001,
-	_PAGE_RW = 0x002,
-	_PAGE_USER = 0x004,
-	_PAGE_ACCESSED = 0x020,
-	_PAGE_DIRTY = 0x040,
-	_PAGE_PSE = 0x080,
-	_PAGE_PROTNONE = 0x080,
+/* Named as in pt_regs of today's kernels, and as the manuals have them. */
+struct cpu_regs {
+	union {
+		uint32_t ax, eax;
+	};
+	union {
+		uint32_t cx, ecx;
+	};
+	union {
+		uint32_t dx, edx;
+	};
+	union {
+		uint32_t bx, ebx;
+	};
+	union {
+		uint32_t sp, esp;
+	};
+	union {
+		uint32_t bp, ebp;
+	};
+	union {
+		uint32_t si, esi;
+	};
+	union {
+		uint32_t di, edi;
+	};
+	union {
+		uint32_t ip, eip;
+	};
+	union {
+		uint32_t flags, eflags;
+	};
+	uint32_t cs, ss, ds, es, fs, gs;
 };
 
 #define PAGE_OFFSET 0xC0000000u
-#define PAGE_MASK (~(kulong)(PAGE_SIZE - 1))
-#define PGDIR_SIZE ((kulong)1 << PGDIR_SHIFT)
-#define TASK_SIZE PAGE_OFFSET
+#define TOP_LEVEL(m) 1
+#define TASK_SIZE(m) PAGE_OFFSET
+#define PRIk "x" /* printf's conversion for a kulong */
+
+#ifndef VMEMU_CDEF
+#define ARCH_SIZES(X)                                                          \
+	X(page, 32)                                                            \
+	X(vm_area_struct, 84)                                                  \
+	X(mm_struct, 528)                                                      \
+	X(address_space, 84)                                                   \
+	X(radix_tree_node, 276)                                                \
+	X(slab, 24)
+#endif
 
 #endif

@@ -18,10 +18,10 @@ struct radix_tree_root {
 	kptr rnode;
 };
 
-struct radix_tree_node { /* 276 bytes */
+struct radix_tree_node { /* 276 or 536 bytes */
 	uint32_t count;
 	kptr slots[64];
-	kulong tags[2][2];
+	kulong tags[2][64 / BITS_PER_LONG];
 };
 
 #endif

@@ -5,6 +5,10 @@
 
 #include <string.h>
 
+#define ASSERT_SIZE(name, size)                                                \
+	_Static_assert(sizeof(struct name) == (size), #name);
+ARCH_SIZES(ASSERT_SIZE)
+
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -80,6 +84,10 @@ static inline void list_move_run(struct vmemu *m, struct list_head *first,
 	next->prev = kaddr(m, last);
 	last->next = kaddr(m, next);
 }
+
+/* arch/i386.c, arch/x86_64.c */
+void address_space_boot(struct vmemu *, int levels);
+void map_lowmem(struct vmemu *);
 
 /* base/radix.c */
 int radix_tree_insert(struct vmemu *, struct radix_tree_root *, kulong index,

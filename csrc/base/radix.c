@@ -9,11 +9,13 @@
 
 #define MAP_SHIFT 6
 #define MAP_MASK 63u
+#define HEIGHT_MAX ((BITS_PER_LONG + MAP_SHIFT - 1) / MAP_SHIFT)
 
 static kulong max_index(uint32_t height)
 {
-	return height * MAP_SHIFT >= 32 ? ~(kulong)0 :
-					  ((kulong)1 << height * MAP_SHIFT) - 1;
+	return height * MAP_SHIFT >= BITS_PER_LONG ?
+		       ~(kulong)0 :
+		       ((kulong)1 << height * MAP_SHIFT) - 1;
 }
 
 static uint32_t slot_at(kulong index, uint32_t level)
@@ -49,7 +51,7 @@ static int extend(struct vmemu *m, struct radix_tree_root *root, kulong index)
 /* Frees the empty nodes on the way to index, from the leaf upwards. */
 static void prune(struct vmemu *m, struct radix_tree_root *root, kulong index)
 {
-	struct radix_tree_node *path[6];
+	struct radix_tree_node *path[HEIGHT_MAX];
 	uint32_t level = root->height, empty;
 	kptr k = root->rnode;
 

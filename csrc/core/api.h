@@ -75,7 +75,7 @@ struct event {
 	uint64_t time; /* virtual nanoseconds */
 	uint32_t pid;
 	uint32_t type; /* enum event_type */
-	uint32_t a, b, c, d;
+	uint64_t a, b, c, d;
 };
 
 struct vmemu {
@@ -83,6 +83,9 @@ struct vmemu {
 	uint64_t ram_size; /* bytes */
 	uint32_t nr_frames;
 	uint32_t page_cluster; /* log2 of swap readahead, pages */
+	int top_level;         /* of a page directory; levels less 1 */
+	kulong task_size;      /* addresses from here on are not the user's */
+	kulong unmapped_base;  /* where mmap begins to look */
 	struct page *mem_map;
 	struct kernel_data *k;
 	const struct rmap_ops *rmap;
@@ -157,7 +160,8 @@ struct vmemu {
 	struct cpu_regs regs;
 	uint32_t trap_vector;
 	uint32_t fault_inexact; /* the fault being resolved: page only so far */
-	uint32_t fault_address, fault_access, fault_result;
+	kulong fault_address;
+	uint32_t fault_access, fault_result;
 	struct cpu_state *cpu;
 	const struct cpu_ops *cpu_ops; /* NULL: there is memory alone */
 	uint32_t cpu_aborted;          /* the engine gave up, see cpu/abort.c */
@@ -165,30 +169,31 @@ struct vmemu {
 
 /* C -> Python: the only ways back. */
 #ifdef VMEMU_CDEF
-extern "Python" int py_fault(struct vmemu *, struct mm_struct *,
-			     uint32_t address, int access);
+extern "Python" int py_fault(struct vmemu *, struct mm_struct *, kulong address,
+			     int access);
 extern "Python" int py_reclaim(struct vmemu *, int gfp);
 extern "Python" int py_rmap(struct vmemu *, int call, struct page *,
-			    struct vm_area_struct *, uint32_t address);
+			    struct vm_area_struct *, kulong address);
 extern "Python" int py_switch(struct vmemu *, int path);
 #else
-extern int (*py_fault_entry)(struct vmemu *, struct mm_struct *, uint32_t, int);
+extern int (*py_fault_entry)(struct vmemu *, struct mm_struct *, kulong, int);
 extern int (*py_reclaim_entry)(struct vmemu *, int);
 extern int (*py_rmap_entry)(struct vmemu *, int, struct page *,
-			    struct vm_area_struct *, uint32_t);
+			    struct vm_area_struct *, kulong);
 extern int (*py_switch_entry)(struct vmemu *, int);
 #endif
-void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *,
-				    uint32_t, int),
+void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *, kulong,
+				    int),
 		       int (*reclaim)(struct vmemu *, int),
 		       int (*rmap)(struct vmemu *, int, struct page *,
-				   struct vm_area_struct *, uint32_t),
+				   struct vm_area_struct *, kulong),
 		       int (*switch_to)(struct vmemu *, int));
 
 /* core/machine.c */
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 			uint32_t cache_line, uint32_t min_free_pages,
-			uint32_t ring_size);
+			uint32_t ring_size, int levels);
+kptr vmemu_page_offset(void);
 void vmemu_close(struct vmemu *); /* files and RAM; addresses stay, as zeros */
 void vmemu_free(struct vmemu *);  /* after it */
 uint32_t vmemu_boot_frames(uint64_t ram_bytes); /* frames reserved at boot */
@@ -196,7 +201,7 @@ const char *vmemu_counter_name(int id);
 const char *vmemu_event_name(int type);
 const char *vmemu_cache_name(int id);
 const char *vmemu_rmap_name(int i); /* NULL behind the last */
-void vmemu_event(struct vmemu *, int type, uint32_t a, uint32_t b, uint32_t c);
+void vmemu_event(struct vmemu *, int type, uint64_t a, uint64_t b, uint64_t c);
 /* The next event of these types (bits) sets stop_event, and the CPU stops. */
 void vmemu_stop_at(struct vmemu *, uint32_t types);
 kptr vmemu_kaddr(struct vmemu *, const void *host); /* 0 for NULL */

@@ -29,19 +29,19 @@ static inline bool must_stop(const struct vmemu *m)
 	return m->clock >= m->next_timer || m->stop_event.type;
 }
 
-void write_event(struct vmemu *, int type, uint32_t a, uint32_t b, uint32_t c,
-		 uint32_t d);
+void write_event(struct vmemu *, int type, uint64_t a, uint64_t b, uint64_t c,
+		 uint64_t d);
 
-static inline void event_of_four(struct vmemu *m, int type, uint32_t a,
-				 uint32_t b, uint32_t c, uint32_t d)
+static inline void event_of_four(struct vmemu *m, int type, uint64_t a,
+				 uint64_t b, uint64_t c, uint64_t d)
 {
 	m->happened[type]++;
 	if (unlikely(m->events_told >> type & 1))
 		write_event(m, type, a, b, c, d);
 }
 
-static inline void event(struct vmemu *m, int type, uint32_t a, uint32_t b,
-			 uint32_t c)
+static inline void event(struct vmemu *m, int type, uint64_t a, uint64_t b,
+			 uint64_t c)
 {
 	event_of_four(m, type, a, b, c, 0);
 }

@@ -13,17 +13,17 @@
 
 #define HUGE_PAGE ((uint64_t)2 << 20)
 
-int (*py_fault_entry)(struct vmemu *, struct mm_struct *, uint32_t, int);
+int (*py_fault_entry)(struct vmemu *, struct mm_struct *, kulong, int);
 int (*py_reclaim_entry)(struct vmemu *, int);
 int (*py_switch_entry)(struct vmemu *, int);
 int (*py_rmap_entry)(struct vmemu *, int, struct page *,
-		     struct vm_area_struct *, uint32_t);
+		     struct vm_area_struct *, kulong);
 
-void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *,
-				    uint32_t, int),
+void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *, kulong,
+				    int),
 		       int (*reclaim)(struct vmemu *, int),
 		       int (*rmap)(struct vmemu *, int, struct page *,
-				   struct vm_area_struct *, uint32_t),
+				   struct vm_area_struct *, kulong),
 		       int (*switch_to)(struct vmemu *, int))
 {
 	py_fault_entry = fault;
@@ -48,21 +48,6 @@ uint32_t vmemu_boot_frames(uint64_t ram_bytes)
 {
 	return KERNEL_DATA_PFN + 1 +
 	       mem_map_frames((uint32_t)(ram_bytes >> PAGE_SHIFT));
-}
-
-/*
- * swapper_pg_dir maps lowmem at PAGE_OFFSET with 4 MB supervisor pages; every
- * page directory copies these entries.
- */
-static void map_lowmem(struct vmemu *m)
-{
-	pgd_t *pgd = (pgd_t *)(m->ram + SWAPPER_PG_DIR_PFN * PAGE_SIZE);
-	uint64_t pa;
-
-	for (pa = 0; pa < m->ram_size; pa += PGDIR_SIZE)
-		pgd[pgd_index(PAGE_OFFSET + (kulong)pa)] =
-			(pgd_t)pa | _PAGE_PRESENT | _PAGE_RW | _PAGE_PSE |
-			_PAGE_ACCESSED | _PAGE_DIRTY;
 }
 
 static void zone_boot(struct vmemu *m, uint32_t reserved, uint32_t min_pages)
@@ -118,7 +103,7 @@ static uint8_t *ram_map(uint64_t size)
 
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 			uint32_t cache_line, uint32_t min_free_pages,
-			uint32_t ring_size)
+			uint32_t ring_size, int levels)
 {
 	struct vmemu *m = calloc(1, sizeof(*m));
 	uint32_t reserved = vmemu_boot_frames(ram_bytes);
@@ -147,6 +132,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 	m->ram_size = ram_bytes;
 	m->nr_frames = (uint32_t)(ram_bytes >> PAGE_SHIFT);
 	m->page_cluster = 3;
+	address_space_boot(m, levels);
 	m->held = &m->path;
 	m->clock_limit = m->next_timer = UINT64_MAX;
 	m->k = (struct kernel_data *)(m->ram + KERNEL_DATA_PFN * PAGE_SIZE);
@@ -239,8 +225,8 @@ const char *vmemu_rmap_name(int i)
 	return i >= 0 && i < NR_SCHEMES ? schemes[i]->name : NULL;
 }
 
-void write_event(struct vmemu *m, int type, uint32_t a, uint32_t b, uint32_t c,
-		 uint32_t d)
+void write_event(struct vmemu *m, int type, uint64_t a, uint64_t b, uint64_t c,
+		 uint64_t d)
 {
 	struct event e = {
 		.seq = m->ring_head,
@@ -259,7 +245,7 @@ void write_event(struct vmemu *m, int type, uint32_t a, uint32_t b, uint32_t c,
 		m->stop_event = e;
 }
 
-void vmemu_event(struct vmemu *m, int type, uint32_t a, uint32_t b, uint32_t c)
+void vmemu_event(struct vmemu *m, int type, uint64_t a, uint64_t b, uint64_t c)
 {
 	event(m, type, a, b, c);
 }
@@ -269,6 +255,11 @@ void vmemu_stop_at(struct vmemu *m, uint32_t types)
 	m->stop_events = types;
 	m->stop_event.type = EV_none;
 	m->events_told = m->ring_size ? ~0u : types;
+}
+
+kptr vmemu_page_offset(void)
+{
+	return PAGE_OFFSET;
 }
 
 kptr vmemu_kaddr(struct vmemu *m, const void *p)

@@ -38,7 +38,7 @@ void cpu_guard(int on)
 	pthread_mutex_unlock(&guards_lock);
 }
 
-int cpu_start_engine(struct vmemu *m, uint32_t eip)
+int cpu_start_engine(struct vmemu *m, kulong ip)
 {
 	sigjmp_buf here;
 	sigset_t set;
@@ -53,7 +53,7 @@ int cpu_start_engine(struct vmemu *m, uint32_t eip)
 		return UC_ERR_OK;
 	}
 	abort_point = &here;
-	err = m->cpu->uc.emu_start(m->uc, eip, 0, 0, 0);
+	err = m->cpu->uc.emu_start(m->uc, ip, 0, 0, 0);
 	abort_point = NULL;
 	return err;
 }

@@ -2,17 +2,11 @@
 #ifndef VMEMU_CPU_API_H
 #define VMEMU_CPU_API_H
 
-struct cpu_regs {
-	uint32_t eax, ecx, edx, ebx, esp, ebp, esi, edi;
-	uint32_t eip, eflags;
-	uint32_t cs, ss, ds, es, fs, gs;
-};
-
 enum cpu_trap {
 	TRAP_NONE,
-	TRAP_SYSCALL, /* int 0x80; eip is behind it */
+	TRAP_SYSCALL, /* int 0x80, or syscall; ip is behind it */
 	TRAP_FAULT,   /* fault_address, fault_access, fault_result */
-	TRAP_EXCEPTION, /* trap_vector; eip at the instruction (behind it for int3, into) */
+	TRAP_EXCEPTION, /* trap_vector; ip at the instruction (behind it for int3, into) */
 	TRAP_PREEMPT, /* time slice used up */
 	TRAP_STOP,    /* cpu_request_stop() */
 };
@@ -51,7 +45,11 @@ void cpu_switch(struct vmemu *, struct cpu_context *, struct mm_struct *);
 void cpu_set_tls(struct vmemu *, struct cpu_context *, int entry,
 		 uint64_t descriptor); /* entry 6..8 of the GDT */
 uint64_t cpu_get_tls(struct vmemu *, struct cpu_context *, int entry);
-void cpu_fxsave(struct vmemu *, void *image); /* 512 bytes, running task's */
+/* Segment bases that no descriptor holds (x86-64): arch_prctl(). */
+enum cpu_base { BASE_FS, BASE_GS, NR_BASES };
+void cpu_set_base(struct vmemu *, struct cpu_context *, int base, kulong);
+kulong cpu_get_base(struct vmemu *, int base); /* the running task's */
+void cpu_fxsave(struct vmemu *, void *image);  /* 512 bytes, running task's */
 void cpu_fxrstor(struct vmemu *, const void *image);
 
 #endif

@@ -7,6 +7,7 @@
 enum {
 	UC_ARCH_X86 = 4,
 	UC_MODE_32 = 4,
+	UC_MODE_64 = 8,
 	UC_PROT_READ = 1,
 	UC_PROT_WRITE = 2,
 	UC_PROT_EXEC = 4,
@@ -37,16 +38,10 @@ enum {
 	REG_CS = 11,
 	REG_DS = 17,
 	REG_EAX = 19,
-	REG_EBP = 20,
-	REG_EBX = 21,
 	REG_ECX = 22,
-	REG_EDI = 23,
 	REG_EDX = 24,
 	REG_EFLAGS = 25,
-	REG_EIP = 26,
 	REG_ES = 28,
-	REG_ESI = 29,
-	REG_ESP = 30,
 	REG_FPSW = 31,
 	REG_FS = 32,
 	REG_GS = 33,
@@ -120,41 +115,45 @@ struct uc_functions {
 };
 #undef UC_MEMBER
 
-/* The GDT, as on i386: selectors are index * 8 + 3. */
-enum {
-	GDT_ENTRY_TLS_MIN = 6,
-	GDT_ENTRY_TLS_ENTRIES = 3,
-	GDT_KERNEL_CS = 12,
-	GDT_KERNEL_DS = 13,
-	GDT_USER_CS = 14,
-	GDT_USER_DS = 15,
-	GDT_ENTRIES = 32,
-};
-#define KERNEL_CS (GDT_KERNEL_CS * 8)
-#define KERNEL_DS (GDT_KERNEL_DS * 8)
-#define USER_CS (GDT_USER_CS * 8 + 3)
-#define USER_DS (GDT_USER_DS * 8 + 3)
-#define GDT_ADDRESS (PAGE_OFFSET + GDT_PFN * PAGE_SIZE)
+#if VMEMU_BITS == 64
+#include "cpu/x86_64.h"
+#else
+#include "cpu/i386.h"
+#endif
+#define GDT_ADDRESS (CPU_WINDOW + GDT_PFN * PAGE_SIZE)
+enum { BOOT_STUB = 0x800, BOOT_STACK = 0xf00 }; /* in the GDT's page */
 
-#define NR_REGS (sizeof(struct cpu_regs) / sizeof(uint32_t))
+/*
+ *  63    56 55   52 51   48 47      40 39            16 15         0
+ * | base 31-24 | G D 0 AVL | limit 19-16 | P DPL S type | base 23-0 | limit 15-0 |
+ */
+#define FLAT_CODE(dpl) (0x00cf9b000000ffffull | (uint64_t)(dpl) << 45)
+#define LONG_CODE(dpl) (0x00af9b000000ffffull | (uint64_t)(dpl) << 45)
+#define FLAT_DATA(dpl) (0x00cf93000000ffffull | (uint64_t)(dpl) << 45)
+#define DESC_ACCESSED (1ull << 40)
+#define DESC_TYPE_CODE (1ull << 43)
+#define DESC_READABLE (1ull << 41)
+#define DESC_SEGMENT (1ull << 44)
+#define DESC_DPL_3 (3ull << 45)
+#define DESC_PRESENT (1ull << 47)
+#define FIXED_EFLAGS 0x00000202u /* IF and the bit that is always set */
+
+#define NR_REGS (sizeof(struct cpu_regs) / sizeof(kulong))
 extern const int cpu_reg_ids[NR_REGS]; /* in the order of struct cpu_regs */
 
-#define NR_ADDRESS_REGS (offsetof(struct cpu_regs, eflags) / sizeof(uint32_t))
-#define NR_GENERAL_REGS (offsetof(struct cpu_regs, cs) / sizeof(uint32_t))
+#define NR_ADDRESS_REGS (offsetof(struct cpu_regs, flags) / sizeof(kulong))
+#define NR_GENERAL_REGS (offsetof(struct cpu_regs, cs) / sizeof(kulong))
 
 /* The FXSAVE image, as far as it is used. */
 struct cpu_fxsave {
 	uint16_t fcw, fsw;
 	uint8_t ftw, reserved; /* one bit a register, set = in use */
 	uint16_t fop;
-	uint32_t fip;
-	uint16_t fcs, reserved2;
-	uint32_t fdp;
-	uint16_t fds, reserved3;
+	uint64_t fip, fdp; /* i386: 32 bits, and the selector above */
 	uint32_t mxcsr, mxcsr_mask;
-	uint8_t st[8][16]; /* from the top of the stack */
-	uint8_t xmm[8][16];
-	uint8_t reserved4[224];
+	uint8_t st[8][16];   /* from the top of the stack */
+	uint8_t xmm[16][16]; /* i386: 8 */
+	uint8_t reserved2[96];
 };
 
 /* One task's CPU while another task runs. */
@@ -162,6 +161,8 @@ struct cpu_context {
 	void *saved; /* uc_context */
 	struct cpu_regs regs;
 	uint64_t tls[GDT_ENTRY_TLS_ENTRIES]; /* descriptors */
+	kulong base[NR_BASES];
+	bool bases_set; /* since it was saved */
 };
 
 enum { TLB_PATIENCE = 16384, TLB_PATIENCE_MAX = 1 << 20 };
@@ -188,6 +189,8 @@ struct cpu_state {
 	void *boot_context;        /* ring 3, flat segments, nothing executed */
 	struct cpu_regs boot_regs; /* the registers in it */
 	struct cpu_regs engine;    /* the registers the engine holds */
+	kulong base[NR_BASES];     /* for the engine, if */
+	bool bases_set;
 	struct cpu_context *current;
 	enum cpu_phase phase;
 	enum cpu_trap trap;     /* why the engine was stopped */
@@ -214,9 +217,9 @@ void cpu_remove_blocks(struct vmemu *, const struct page *);
 int cpu_user_byte(struct vmemu *, kulong address); /* -1 = not mapped */
 
 /* cpu/insn.c: from the noted registers; may turn a read into a write */
-uint32_t cpu_fault_address(struct vmemu *, uint32_t page, uint32_t *access);
+kulong cpu_fault_address(struct vmemu *, kulong page, uint32_t *access);
 /* Does the instruction read a descriptor in this page, and not an operand? */
-bool cpu_reads_descriptor(struct vmemu *, uint32_t page);
+bool cpu_reads_descriptor(struct vmemu *, kulong page);
 
 /* cpu/exits.c */
 bool cpu_exits_init(struct vmemu *); /* false: no memory */
@@ -227,24 +230,38 @@ bool cpu_look_at_code(struct vmemu *, kulong address, struct page *);
 bool cpu_code_may_change(struct vmemu *, kulong address, struct page *);
 void cpu_forget_exits(struct vmemu *);
 /* The engine's error; sets cpu_aborted if it gave up. */
-int cpu_start_engine(struct vmemu *, uint32_t eip);
+int cpu_start_engine(struct vmemu *, kulong ip);
 void cpu_tell_exits(struct vmemu *);
 /* Nobody fetches from this absent page: the engine looks at its exits. */
 bool cpu_exit_absent(struct vmemu *, kulong page);
 enum cpu_exit cpu_stopped(struct vmemu *, int err);
 
 /* cpu/state.c */
-void cpu_store_regs(struct vmemu *);    /* engine -> m->regs */
-uint32_t cpu_note_regs(struct vmemu *); /* general ones; returns eip */
-uint32_t cpu_segment_base(struct vmemu *, int reg);
+void cpu_store_regs(struct vmemu *);  /* engine -> m->regs */
+kulong cpu_note_regs(struct vmemu *); /* general ones; returns ip */
+uint32_t cpu_descriptor_base(struct vmemu *, kulong selector);
 void cpu_load_regs(struct vmemu *); /* m->regs -> engine */
 void cpu_forget_exception(struct vmemu *);
 
+/* cpu/i386.c, cpu/x86_64.c */
+/* Into ring 3, by a stub in the page; 0 or a uc_err. */
+int cpu_enter_ring3(struct vmemu *, uint8_t *page);
+kulong cpu_segment_base(struct vmemu *, int reg); /* REG_FS, REG_GS */
+void cpu_note_bases(struct vmemu *, kulong *base);
+void cpu_load_bases(struct vmemu *, const kulong *base);
+int cpu_syscall_hook(struct vmemu *);
+bool cpu_calls_by(const struct vmemu *, uint32_t vector);
+/* What the instruction leaves behind besides the result. */
+void cpu_after_syscall(struct vmemu *);
+
 /* cpu/run.c */
+void cpu_stop_engine(struct vmemu *, enum cpu_trap);
+void cpu_forbidden(struct vmemu *, uint32_t vector);
 void cpu_new_slice(struct vmemu *);
 int cpu_hooks(struct vmemu *);
 
 /* cpu/syscall.c */
-const uint32_t *syscall_in_c(struct vmemu *, uint32_t number);
+const uint32_t *syscall_in_c(struct vmemu *, kulong number);
+const uint32_t *syscall_answer(const struct vmemu *, kulong number);
 
 #endif

@@ -601,16 +601,16 @@ static bool drop_absent_exits(struct vmemu *m)
  * away, until it is another's turn; then the block that begins here can be
  * translated.  What comes here meanwhile is bounded by the exits on both sides.
  */
-static void send_away(struct vmemu *m, kulong eip)
+static void send_away(struct vmemu *m, kulong ip)
 {
 	struct cpu_exits *exits = m->cpu->exits;
 	uint32_t i, last = exits->nr_list - 1;
 
-	for (i = 0; i < last && exits->list[i] != eip; i++)
+	for (i = 0; i < last && exits->list[i] != ip; i++)
 		;
 	exits->list[i] = exits->list[last];
-	exits->list[last] = eip;
-	exits->away = eip;
+	exits->list[last] = ip;
+	exits->away = ip;
 	cpu_tell_exits(m);
 }
 
@@ -619,19 +619,19 @@ static enum cpu_exit at_exit(struct vmemu *m)
 	struct cpu_exits *exits = m->cpu->exits;
 	uint8_t code[INSN_MAX + 1] = { 0 };
 	const struct exit_page *entry;
-	kulong eip;
+	kulong ip;
 	int i;
 
 	cpu_store_regs(m);
-	eip = m->regs.eip;
-	entry = exits_of(exits, eip & PAGE_MASK);
-	if (!entry || !has_exit(entry->bits, eip & ~PAGE_MASK))
+	ip = m->regs.ip;
+	entry = exits_of(exits, ip & PAGE_MASK);
+	if (!entry || !has_exit(entry->bits, ip & ~PAGE_MASK))
 		return EXIT_NONE;
 	for (i = 0; i < INSN_MAX; i++)
-		code[i] = (uint8_t)cpu_user_byte(m, eip + (kulong)i);
+		code[i] = (uint8_t)cpu_user_byte(m, ip + (kulong)i);
 	if (is_vex(code) || is_locked_bit_test(code, code + INSN_MAX))
 		return EXIT_REFUSED;
-	send_away(m, eip);
+	send_away(m, ip);
 	return EXIT_PASSED;
 }
 

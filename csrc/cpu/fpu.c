@@ -6,7 +6,7 @@
  */
 #include "cpu/cpu.h"
 
-#define NR_FPU_REGS 25
+#define NR_FPU_REGS (17 + NR_XMM)
 
 /* What the engine's registers need: physical order, two tag bits, 64-bit ips */
 struct fpu_regs {
@@ -14,7 +14,7 @@ struct fpu_regs {
 	uint64_t fip, fdp;
 	uint32_t mxcsr;
 	uint8_t fpr[8][16];
-	uint8_t xmm[8][16];
+	uint8_t xmm[NR_XMM][16];
 };
 
 static void fpu_registers(struct fpu_regs *fpu, int *ids, void **values)
@@ -39,7 +39,7 @@ static void fpu_registers(struct fpu_regs *fpu, int *ids, void **values)
 		ids[n] = REG_FP0 + i;
 		values[n++] = fpu->fpr[i];
 	}
-	for (i = 0; i < 8; i++) {
+	for (i = 0; i < NR_XMM; i++) {
 		ids[n] = REG_XMM0 + i;
 		values[n++] = fpu->xmm[i];
 	}
@@ -64,6 +64,14 @@ static void fpu_write(struct vmemu *m, struct fpu_regs *fpu)
 	m->cpu->uc.reg_write_batch(m->uc, ids, values, NR_FPU_REGS);
 }
 
+/* fxsave64 has no room for the selector. */
+static uint64_t with_selector(uint64_t address, uint16_t selector)
+{
+	if (BITS_PER_LONG == 64)
+		return address;
+	return (uint32_t)address | (uint64_t)selector << 32;
+}
+
 void cpu_fxsave(struct vmemu *m, void *image)
 {
 	struct cpu_fxsave *fx = image;
@@ -75,10 +83,8 @@ void cpu_fxsave(struct vmemu *m, void *image)
 	fx->fcw = fpu.fcw;
 	fx->fsw = fpu.fsw;
 	fx->fop = fpu.fop;
-	fx->fip = (uint32_t)fpu.fip;
-	fx->fcs = fpu.fcs;
-	fx->fdp = (uint32_t)fpu.fdp;
-	fx->fds = fpu.fds;
+	fx->fip = with_selector(fpu.fip, fpu.fcs);
+	fx->fdp = with_selector(fpu.fdp, fpu.fds);
 	fx->mxcsr = fpu.mxcsr;
 	fx->mxcsr_mask = 0xffff;
 	top = fpu.fsw >> 11 & 7;
@@ -87,7 +93,7 @@ void cpu_fxsave(struct vmemu *m, void *image)
 			fx->ftw |= (uint8_t)(1 << i);
 		memcpy(fx->st[(i - top) & 7], fpu.fpr[i], 10);
 	}
-	memcpy(fx->xmm, fpu.xmm, sizeof(fx->xmm));
+	memcpy(fx->xmm, fpu.xmm, sizeof(fpu.xmm));
 }
 
 void cpu_fxrstor(struct vmemu *m, const void *image)
@@ -100,10 +106,12 @@ void cpu_fxrstor(struct vmemu *m, const void *image)
 	fpu.fcw = fx->fcw;
 	fpu.fsw = fx->fsw;
 	fpu.fop = fx->fop;
-	fpu.fip = fx->fip;
-	fpu.fcs = fx->fcs;
-	fpu.fdp = fx->fdp;
-	fpu.fds = fx->fds;
+	fpu.fip = (kulong)fx->fip;
+	fpu.fdp = (kulong)fx->fdp;
+	if (BITS_PER_LONG == 32) {
+		fpu.fcs = (uint16_t)(fx->fip >> 32);
+		fpu.fds = (uint16_t)(fx->fdp >> 32);
+	}
 	fpu.mxcsr = fx->mxcsr & 0xffff;
 	top = fx->fsw >> 11 & 7;
 	for (i = 0; i < 8; i++) {

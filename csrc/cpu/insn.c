@@ -11,13 +11,13 @@
 #include "cpu/cpu.h"
 
 struct insn {
-	uint32_t at; /* the next byte */
+	kulong at; /* the next byte */
 	uint8_t opcode;
 	bool two_byte;
 	bool operand16, address16;
-	uint32_t segment; /* base of the segment of an overridden operand */
-	bool memory;      /* a modrm or moffs operand: */
-	uint32_t operand;
+	kulong segment; /* base of the segment of an overridden operand */
+	bool memory;    /* a modrm or moffs operand: */
+	kulong operand;
 	uint8_t reg; /* the modrm field */
 };
 
@@ -39,13 +39,11 @@ static uint32_t next_number(struct vmemu *m, struct insn *insn, int bytes)
 }
 
 /* A general register by its number in instructions. */
-static uint32_t general(struct vmemu *m, int number)
+static kulong general(struct vmemu *m, int number)
 {
 	const struct cpu_regs *regs = &m->regs;
-	const uint32_t values[] = {
-		regs->eax, regs->ecx, regs->edx, regs->ebx,
-		regs->esp, regs->ebp, regs->esi, regs->edi
-	};
+	const kulong values[] = { regs->ax, regs->cx, regs->dx, regs->bx,
+				  regs->sp, regs->bp, regs->si, regs->di };
 
 	return values[number & 7];
 }
@@ -96,26 +94,26 @@ static bool has_modrm(const struct insn *insn)
 	       op >= 0xfe || (op & 0xf8) == 0xd8 || op == 0xf6 || op == 0xf7;
 }
 
-static uint32_t modrm16(struct vmemu *m, struct insn *insn, int mod, int rm)
+static kulong modrm16(struct vmemu *m, struct insn *insn, int mod, int rm)
 {
 	static const uint8_t base[] = { 3, 3, 5, 5, 6, 7, 5, 3 };
 	static const uint8_t index[] = { 6, 7, 6, 7 };
-	uint32_t address = 0;
+	kulong address = 0;
 
 	if (mod || rm != 6)
 		address = general(m, base[rm]);
 	if (rm < 4)
 		address += general(m, index[rm]);
 	if (mod == 1)
-		address += (uint32_t)(int8_t)next_byte(m, insn);
+		address += (kulong)(int8_t)next_byte(m, insn);
 	else if (mod == 2 || rm == 6)
 		address += next_number(m, insn, 2);
 	return address & 0xffff;
 }
 
-static uint32_t modrm32(struct vmemu *m, struct insn *insn, int mod, int rm)
+static kulong modrm32(struct vmemu *m, struct insn *insn, int mod, int rm)
 {
-	uint32_t address = 0;
+	kulong address = 0;
 	bool absolute = !mod && rm == 5;
 
 	if (rm == 4) {
@@ -129,7 +127,7 @@ static uint32_t modrm32(struct vmemu *m, struct insn *insn, int mod, int rm)
 	if (!absolute)
 		address += general(m, rm);
 	if (mod == 1)
-		address += (uint32_t)(int8_t)next_byte(m, insn);
+		address += (kulong)(int8_t)next_byte(m, insn);
 	else if (mod == 2 || absolute)
 		address += next_number(m, insn, 4);
 	return address;
@@ -229,7 +227,7 @@ static bool read_modify_write(const struct insn *insn)
 }
 
 /* The operand in the faulting page, if this can be it. */
-static bool in_page(uint32_t operand, uint32_t page, uint32_t *address)
+static bool in_page(kulong operand, kulong page, kulong *address)
 {
 	if ((operand & PAGE_MASK) == page)
 		*address = operand;
@@ -241,12 +239,12 @@ static bool in_page(uint32_t operand, uint32_t page, uint32_t *address)
 }
 
 /* Operands no modrm byte names: strings, then the stack. */
-static uint32_t implied(struct vmemu *m, const struct insn *insn, uint32_t page,
-			uint32_t access)
+static kulong implied(struct vmemu *m, const struct insn *insn, kulong page,
+		      uint32_t access)
 {
 	const struct cpu_regs *regs = &m->regs;
-	uint32_t word = insn->operand16 ? 2 : 4;
-	uint32_t address;
+	kulong word = insn->operand16 ? 2 : sizeof(kulong);
+	kulong address;
 
 	if (!insn->two_byte)
 		switch (insn->opcode) {
@@ -259,7 +257,7 @@ static uint32_t implied(struct vmemu *m, const struct insn *insn, uint32_t page,
 		case 0x6e:
 		case 0x6f:
 			if (access == ACCESS_READ &&
-			    in_page(regs->esi + insn->segment, page, &address))
+			    in_page(regs->si + insn->segment, page, &address))
 				return address;
 			/* fallthrough */
 		case 0xaa: /* stos, scas, ins */
@@ -268,33 +266,33 @@ static uint32_t implied(struct vmemu *m, const struct insn *insn, uint32_t page,
 		case 0xaf:
 		case 0x6c:
 		case 0x6d:
-			return in_page(regs->edi, page, &address) ? address :
-								    page;
+			return in_page(regs->di, page, &address) ? address :
+								   page;
 		case 0xd7: /* xlat */
-			address = regs->ebx + (regs->eax & 0xff);
+			address = regs->bx + (regs->ax & 0xff);
 			if (in_page(address + insn->segment, page, &address))
 				return address;
 			break;
 		case 0xc9: /* leave */
-			return in_page(regs->ebp, page, &address) ? address :
-								    page;
+			return in_page(regs->bp, page, &address) ? address :
+								   page;
 		}
 	if (access == ACCESS_READ)
-		return in_page(regs->esp, page, &address) ? address : page;
-	if (in_page(regs->esp - word, page, &address))
+		return in_page(regs->sp, page, &address) ? address : page;
+	if (in_page(regs->sp - word, page, &address))
 		return address;
 	/* pusha, enter: they have come down into this page */
 	return page + PAGE_SIZE - word;
 }
 
-uint32_t cpu_fault_address(struct vmemu *m, uint32_t page, uint32_t *access)
+kulong cpu_fault_address(struct vmemu *m, kulong page, uint32_t *access)
 {
-	struct insn insn = { .at = m->regs.eip };
-	uint32_t address;
+	struct insn insn = { .at = m->regs.ip };
+	kulong address;
 	bool pushes;
 
 	if (*access == ACCESS_FETCH)
-		return (m->regs.eip & PAGE_MASK) == page ? m->regs.eip : page;
+		return (m->regs.ip & PAGE_MASK) == page ? m->regs.ip : page;
 	decode(m, &insn);
 	/* call and push read their operand and write the stack */
 	pushes = !insn.two_byte && insn.opcode == 0xff &&
@@ -308,7 +306,7 @@ uint32_t cpu_fault_address(struct vmemu *m, uint32_t page, uint32_t *access)
 }
 
 /* May an operand of up to so many bytes reach into the page? */
-static bool reaches(uint32_t operand, uint32_t bytes, uint32_t page)
+static bool reaches(kulong operand, kulong bytes, kulong page)
 {
 	return operand - page < PAGE_SIZE || page - operand < bytes;
 }
@@ -359,16 +357,16 @@ static bool loads_segment(const struct insn *insn, bool *pops)
  * User code has no business in the GDT's page, but what it does to segments
  * makes the CPU read it.  Operands come first: if one may be there, this is it.
  */
-bool cpu_reads_descriptor(struct vmemu *m, uint32_t page)
+bool cpu_reads_descriptor(struct vmemu *m, kulong page)
 {
 	enum { FAR_POINTER = 6, FAR_FRAME = 20 };
-	struct insn insn = { .at = m->regs.eip };
+	struct insn insn = { .at = m->regs.ip };
 	bool pops;
 
 	decode(m, &insn);
 	if (!loads_segment(&insn, &pops))
 		return false;
 	if (pops)
-		return !reaches(m->regs.esp, FAR_FRAME, page);
+		return !reaches(m->regs.sp, FAR_FRAME, page);
 	return !insn.memory || !reaches(insn.operand, FAR_POINTER, page);
 }

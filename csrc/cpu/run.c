@@ -18,7 +18,7 @@ const char *cpu_uc_function(int i)
 
 /* ---- hooks -------------------------------------------------------------- */
 
-static void stop_engine(struct vmemu *m, enum cpu_trap trap)
+void cpu_stop_engine(struct vmemu *m, enum cpu_trap trap)
 {
 	m->cpu->trap = trap;
 	m->cpu->uc.emu_stop(m->uc);
@@ -28,12 +28,13 @@ static void on_interrupt(void *uc, uint32_t vector, void *user)
 {
 	static const int eax = REG_EAX;
 	struct vmemu *m = user;
+	bool call = cpu_calls_by(m, vector);
 	const uint32_t *result;
 	uint32_t number;
 
 	if (m->cpu->trap == TRAP_FORBIDDEN)
 		return;
-	if (vector == 0x80 && m->syscalls_in_c) {
+	if (call && m->syscalls_in_c) {
 		m->cpu->uc.reg_read(uc, eax, &number);
 		result = syscall_in_c(m, number);
 		if (result) {
@@ -42,7 +43,7 @@ static void on_interrupt(void *uc, uint32_t vector, void *user)
 		}
 	}
 	m->trap_vector = vector;
-	stop_engine(m, vector == 0x80 ? TRAP_SYSCALL : TRAP_EXCEPTION);
+	cpu_stop_engine(m, call ? TRAP_SYSCALL : TRAP_EXCEPTION);
 }
 
 static void on_block(void *uc, uint64_t address, uint32_t size, void *user)
@@ -53,7 +54,7 @@ static void on_block(void *uc, uint64_t address, uint32_t size, void *user)
 	(void)address;
 	(void)size;
 	if (--m->cpu->blocks_left == 0)
-		stop_engine(m, TRAP_PREEMPT);
+		cpu_stop_engine(m, TRAP_PREEMPT);
 }
 
 /*
@@ -90,13 +91,13 @@ static int on_rdtscp(void *uc, void *user)
  * still execute must not be taken for the guest's doing, so the registers are
  * kept as they are now and everything until the engine stops is ignored.
  */
-static void forbidden(struct vmemu *m, uint32_t vector)
+void cpu_forbidden(struct vmemu *m, uint32_t vector)
 {
 	if (m->cpu->trap == TRAP_FORBIDDEN)
 		return;
 	m->trap_vector = vector;
 	cpu_store_regs(m);
-	stop_engine(m, TRAP_FORBIDDEN);
+	cpu_stop_engine(m, TRAP_FORBIDDEN);
 }
 
 static uint32_t on_in(void *uc, uint32_t port, int size, void *user)
@@ -104,7 +105,7 @@ static uint32_t on_in(void *uc, uint32_t port, int size, void *user)
 	(void)uc;
 	(void)port;
 	(void)size;
-	forbidden(user, 13);
+	cpu_forbidden(user, 13);
 	return 0;
 }
 
@@ -115,13 +116,13 @@ static void on_out(void *uc, uint32_t port, int size, uint32_t value,
 	(void)port;
 	(void)size;
 	(void)value;
-	forbidden(user, 13);
+	cpu_forbidden(user, 13);
 }
 
 static void on_sysenter(void *uc, void *user)
 {
 	(void)uc;
-	forbidden(user, 6);
+	cpu_forbidden(user, 6);
 }
 
 int cpu_hooks(struct vmemu *m)
@@ -136,7 +137,6 @@ int cpu_hooks(struct vmemu *m)
 		{ UC_X86_INS_IN, on_in },
 		{ UC_X86_INS_OUT, on_out },
 		{ UC_X86_INS_SYSENTER, on_sysenter },
-		{ UC_X86_INS_SYSCALL, on_sysenter },
 	};
 	size_t hook, i;
 	int err;
@@ -150,7 +150,7 @@ int cpu_hooks(struct vmemu *m)
 		err = cpu->uc.hook_add(m->uc, &hook, UC_HOOK_INSN,
 				       insns[i].callback, m, 1, 0,
 				       insns[i].insn);
-	return err;
+	return err ? err : cpu_syscall_hook(m);
 }
 
 /* The block before which the engine stops is counted, but not run. */
@@ -192,12 +192,12 @@ static bool user_gate(uint32_t vector)
  */
 static void refuse_int(struct vmemu *m)
 {
-	kulong eip = m->regs.eip - 2;
+	kulong ip = m->regs.ip - 2;
 
-	if (user_gate(m->trap_vector) || cpu_user_byte(m, eip) != 0xcd ||
-	    cpu_user_byte(m, eip + 1) != (int)m->trap_vector)
+	if (user_gate(m->trap_vector) || cpu_user_byte(m, ip) != 0xcd ||
+	    cpu_user_byte(m, ip + 1) != (int)m->trap_vector)
 		return;
-	m->regs.eip = eip;
+	m->regs.ip = ip;
 	m->trap_vector = 13;
 }
 
@@ -213,7 +213,7 @@ static enum cpu_trap stopped(struct vmemu *m, int err)
 int cpu_run(struct vmemu *m)
 {
 	struct cpu_state *cpu = m->cpu;
-	uint32_t eip = m->regs.eip;
+	kulong ip = m->regs.ip;
 	enum cpu_trap trap;
 	enum cpu_exit met;
 	int err;
@@ -221,7 +221,7 @@ int cpu_run(struct vmemu *m)
 	if (BUG_ON(m, !cpu->current || !m->current_mm) || m->cpu_aborted)
 		return TRAP_STOP;
 	if (cpu->stop) {
-		/* The engine knows neither the new eip nor the registers. */
+		/* The engine knows neither the new ip nor the registers. */
 		cpu->stop = 0;
 		return TRAP_STOP;
 	}
@@ -242,16 +242,16 @@ int cpu_run(struct vmemu *m)
 			cpu_flush_tlb(m);
 		cpu->trap = TRAP_NONE;
 		cpu->phase = CPU_GUEST;
-		err = cpu_start_engine(m, eip);
+		err = cpu_start_engine(m, ip);
 		cpu->phase = CPU_IDLE;
 		if (unlikely(m->cpu_aborted)) {
-			m->regs.eip = eip;
+			m->regs.ip = ip;
 			m->in_hook = 0;
 			return TRAP_STOP;
 		}
 		met = cpu_stopped(m, err);
 		if (met == EXIT_PASSED) {
-			eip = m->regs.eip;
+			ip = m->regs.ip;
 			continue;
 		}
 		if (met == EXIT_REFUSED)
@@ -259,7 +259,7 @@ int cpu_run(struct vmemu *m)
 		trap = cpu->trap ? cpu->trap : stopped(m, err);
 		if (trap != TRAP_FAULT)
 			break;
-		eip = cpu_note_regs(m);
+		ip = cpu_note_regs(m);
 		if (m->fault_result == FAULT_OUTSIDE) {
 			count(m, CNT_fault_outside);
 			m->fault_result =
@@ -280,6 +280,8 @@ int cpu_run(struct vmemu *m)
 		trap = TRAP_EXCEPTION;
 	else
 		cpu_store_regs(m);
+	if (trap == TRAP_SYSCALL)
+		cpu_after_syscall(m);
 	if (trap == TRAP_STOP) {
 		cpu->stop = 0;
 	} else if (trap == TRAP_PREEMPT) {

@@ -11,41 +11,23 @@
 
 #include <stdlib.h>
 
-const int cpu_reg_ids[NR_REGS] = {
-	REG_EAX, REG_ECX, REG_EDX, REG_EBX,    REG_ESP, REG_EBP,
-	REG_ESI, REG_EDI, REG_EIP, REG_EFLAGS, REG_CS,  REG_SS,
-	REG_DS,  REG_ES,  REG_FS,  REG_GS,
-};
+const int cpu_reg_ids[NR_REGS] = { REG_IDS };
 
-/* eflags user code may set: CF PF AF ZF SF TF DF OF NT AC ID */
+/* flags user code may set: CF PF AF ZF SF TF DF OF NT AC ID */
 #define USER_EFLAGS 0x00244dd5u
-#define FIXED_EFLAGS 0x00000202u /* IF and the bit that is always set */
 
 /* ---- the GDT ------------------------------------------------------------- */
 
-/*
- *  63    56 55   52 51   48 47      40 39            16 15         0
- * | base 31-24 | G D 0 AVL | limit 19-16 | P DPL S type | base 23-0 | limit 15-0 |
- */
-#define FLAT_CODE(dpl) (0x00cf9b000000ffffull | (uint64_t)(dpl) << 45)
-#define FLAT_DATA(dpl) (0x00cf93000000ffffull | (uint64_t)(dpl) << 45)
-#define DESC_ACCESSED (1ull << 40)
-#define DESC_TYPE_CODE (1ull << 43)
-#define DESC_READABLE (1ull << 41)
-#define DESC_SEGMENT (1ull << 44)
-#define DESC_DPL_3 (3ull << 45)
-#define DESC_PRESENT (1ull << 47)
-
-#define NO_SELECTOR 0xffffffffu /* equals none that is wanted */
+#define NO_SELECTOR ((kulong) - 1) /* equals none that is wanted */
 
 static uint64_t *gdt(struct vmemu *m)
 {
 	return (uint64_t *)(m->ram + GDT_PFN * PAGE_SIZE);
 }
 
-static bool names_tls(uint32_t selector)
+static bool names_tls(kulong selector)
 {
-	uint32_t entry = selector >> 3;
+	kulong entry = selector >> 3;
 
 	return entry >= GDT_ENTRY_TLS_MIN &&
 	       entry < GDT_ENTRY_TLS_MIN + GDT_ENTRY_TLS_ENTRIES;
@@ -58,7 +40,7 @@ static bool names_tls(uint32_t selector)
 static void load_tls(struct vmemu *m, const struct cpu_context *context)
 {
 	struct cpu_regs *held = &m->cpu->engine;
-	uint32_t *segments[] = { &held->ds, &held->es, &held->fs, &held->gs };
+	kulong *segments[] = { &held->ds, &held->es, &held->fs, &held->gs };
 	int i;
 
 	memcpy(gdt(m) + GDT_ENTRY_TLS_MIN, context->tls, sizeof(context->tls));
@@ -97,7 +79,7 @@ uint64_t cpu_get_tls(struct vmemu *m, struct cpu_context *context, int entry)
  * Would ring 3 be allowed to load this into ds, es, fs or gs?  Unicorn would
  * raise the exception outside uc_emu_start(), where nothing catches it.
  */
-static bool user_selector(struct vmemu *m, uint32_t selector)
+static bool user_selector(struct vmemu *m, kulong selector)
 {
 	uint64_t wanted = DESC_SEGMENT | DESC_PRESENT | DESC_DPL_3;
 	uint64_t descriptor;
@@ -120,20 +102,17 @@ void cpu_store_regs(struct vmemu *m)
 	m->cpu->engine = m->regs;
 }
 
-uint32_t cpu_note_regs(struct vmemu *m)
+kulong cpu_note_regs(struct vmemu *m)
 {
 	m->cpu->uc.reg_read_batch(m->uc, cpu_reg_ids, m->cpu->values,
 				  NR_ADDRESS_REGS);
-	return m->regs.eip;
+	return m->regs.ip;
 }
 
-uint32_t cpu_segment_base(struct vmemu *m, int reg)
+uint32_t cpu_descriptor_base(struct vmemu *m, kulong selector)
 {
-	uint32_t selector = 0;
-	void *value = &selector;
 	uint64_t descriptor;
 
-	m->cpu->uc.reg_read_batch(m->uc, &reg, &value, 1);
 	if (!user_selector(m, selector))
 		return 0;
 	descriptor = gdt(m)[selector >> 3];
@@ -141,8 +120,7 @@ uint32_t cpu_segment_base(struct vmemu *m, int reg)
 	       (uint32_t)(descriptor >> 56) << 24;
 }
 
-static void load_segment(struct vmemu *m, int reg, uint32_t *wanted,
-			 uint32_t *held)
+static void load_segment(struct vmemu *m, int reg, kulong *wanted, kulong *held)
 {
 	if (*wanted == *held)
 		return;
@@ -156,18 +134,18 @@ void cpu_load_regs(struct vmemu *m)
 {
 	struct cpu_state *cpu = m->cpu;
 	struct cpu_regs *regs = &m->regs, *held = &cpu->engine;
-	const uint32_t *new = (const uint32_t *)regs;
-	const uint32_t *old = (const uint32_t *)held;
+	const kulong *new = (const kulong *)regs;
+	const kulong *old = (const kulong *)held;
 	int ids[NR_REGS], n = 0;
 	void *values[NR_REGS];
 	size_t i;
 
-	regs->eflags = (regs->eflags & USER_EFLAGS) | FIXED_EFLAGS;
+	regs->flags = (regs->flags & USER_EFLAGS) | FIXED_EFLAGS;
 	regs->cs = held->cs;
 	regs->ss = held->ss;
 	for (i = 0; i < NR_GENERAL_REGS; i++) {
-		/* eip goes to uc_emu_start() */
-		if (new[i] == old[i] || cpu_reg_ids[i] == REG_EIP)
+		/* ip goes to uc_emu_start() */
+		if (new[i] == old[i] || cpu_reg_ids[i] == REG_IP)
 			continue;
 		ids[n] = cpu_reg_ids[i];
 		values[n++] = cpu->values[i];
@@ -179,6 +157,36 @@ void cpu_load_regs(struct vmemu *m)
 	load_segment(m, REG_FS, &regs->fs, &held->fs);
 	load_segment(m, REG_GS, &regs->gs, &held->gs);
 	*held = *regs;
+	if (unlikely(cpu->bases_set)) { /* by a selector they would be lost */
+		cpu_load_bases(m, cpu->base);
+		cpu->bases_set = false;
+	}
+}
+
+void cpu_set_base(struct vmemu *m, struct cpu_context *context, int base,
+		  kulong address)
+{
+	struct cpu_state *cpu = m->cpu;
+	bool running = context == cpu->current;
+	kulong *bases = running ? cpu->base : context->base;
+
+	if (running && !cpu->bases_set)
+		cpu_note_bases(m, bases);
+	if (base == BASE_FS)
+		cpu_context_regs(m, context)->fs = 0;
+	else
+		cpu_context_regs(m, context)->gs = 0;
+	bases[base] = address;
+	*(running ? &cpu->bases_set : &context->bases_set) = true;
+}
+
+kulong cpu_get_base(struct vmemu *m, int base)
+{
+	struct cpu_state *cpu = m->cpu;
+
+	if (!cpu->bases_set)
+		cpu_note_bases(m, cpu->base);
+	return cpu->base[base];
 }
 
 /*
@@ -190,6 +198,9 @@ void cpu_forget_exception(struct vmemu *m)
 	struct cpu_fxsave fpu;
 
 	cpu_fxsave(m, &fpu);
+	if (!m->cpu->bases_set)
+		cpu_note_bases(m, m->cpu->base);
+	m->cpu->bases_set = true;
 	m->cpu->uc.context_restore(m->uc, m->cpu->boot_context);
 	m->cpu->engine = m->cpu->boot_regs;
 	cpu_fxrstor(m, &fpu);
@@ -229,6 +240,7 @@ static void save_current(struct vmemu *m)
 	cpu_load_regs(m);
 	current->regs = m->regs;
 	m->cpu->uc.context_save(m->uc, current->saved);
+	current->bases_set = false;
 }
 
 static void load_context(struct vmemu *m, struct cpu_context *context)
@@ -237,6 +249,8 @@ static void load_context(struct vmemu *m, struct cpu_context *context)
 	cpu_store_regs(m);
 	m->regs = context->regs;
 	load_tls(m, context);
+	m->cpu->bases_set = context->bases_set;
+	memcpy(m->cpu->base, context->base, sizeof(context->base));
 }
 
 void cpu_context_reset(struct vmemu *m, struct cpu_context *context)
@@ -248,7 +262,10 @@ void cpu_context_reset(struct vmemu *m, struct cpu_context *context)
 	m->cpu->uc.context_restore(m->uc, m->cpu->boot_context);
 	m->cpu->uc.context_save(m->uc, context->saved);
 	context->regs = m->cpu->boot_regs;
+	context->bases_set = false;
 	memset(context->tls, 0, sizeof(context->tls));
+	if (running)
+		m->cpu->bases_set = false;
 	if (m->cpu->current)
 		load_context(m, m->cpu->current);
 }
@@ -266,6 +283,11 @@ struct cpu_context *cpu_context_clone(struct vmemu *m, struct cpu_context *from)
 	m->cpu->uc.context_save(m->uc, context->saved);
 	context->regs = from->regs;
 	memcpy(context->tls, from->tls, sizeof(context->tls));
+	cpu_note_bases(m, context->base); /* one of them may be set alone */
+	if (!running && from->bases_set) {
+		memcpy(context->base, from->base, sizeof(from->base));
+		context->bases_set = true;
+	}
 	if (m->cpu->current && !running)
 		load_context(m, m->cpu->current);
 	return context;
@@ -306,47 +328,18 @@ void cpu_switch(struct vmemu *m, struct cpu_context *context,
 
 /* ---- boot ---------------------------------------------------------------- */
 
-/*
- * The engine starts in ring 0 of a CPU without a GDT.  Ring 3 can only be
- * entered by an instruction: a stub in the GDT page does iret to the int 0x80
- * behind it.
- */
+/* The engine starts in ring 0; its page, which has the GDT, is empty. */
 static int cpu_boot(struct vmemu *m)
 {
-	enum { STUB = 0x800, STACK = 0xf00 };
-	static const uint8_t stub[] = { 0xcf, 0xcd,
-					0x80 }; /* iret; int $0x80 */
 	struct cpu_state *cpu = m->cpu;
 	uint8_t *page = m->ram + GDT_PFN * PAGE_SIZE;
-	uint32_t frame[] = { GDT_ADDRESS + STUB + 1, USER_CS, FIXED_EFLAGS, 0,
-			     USER_DS };
-	struct uc_x86_mmr gdtr = { .base = GDT_ADDRESS,
-				   .limit = GDT_ENTRIES * 8 - 1 };
-	uint32_t cr0 = 0x33;  /* PE MP ET NE */
-	uint32_t cr4 = 0x600; /* OSFXSR OSXMMEXCPT */
-	uint32_t ss = KERNEL_DS, cs = KERNEL_CS, esp = GDT_ADDRESS + STACK;
-	uint32_t ds = USER_DS;
+	uint16_t fcw = 0x37f, fptag = 0xffff;
+	uint32_t mxcsr = 0x1f80, ds = USER_DS;
 	int err;
 
-	gdt(m)[GDT_KERNEL_CS] = FLAT_CODE(0);
-	gdt(m)[GDT_KERNEL_DS] = FLAT_DATA(0);
-	gdt(m)[GDT_USER_CS] = FLAT_CODE(3);
-	gdt(m)[GDT_USER_DS] = FLAT_DATA(3);
-	memcpy(page + STUB, stub, sizeof(stub));
-	memcpy(page + STACK, frame, sizeof(frame));
-
 	cpu->phase = CPU_BOOT;
-	cpu->uc.reg_write(m->uc, REG_GDTR, &gdtr);
-	cpu->uc.reg_write(m->uc, REG_CR0, &cr0);
-	cpu->uc.reg_write(m->uc, REG_CR4, &cr4);
-	cpu->uc.reg_write(m->uc, REG_SS, &ss);
-	cpu->uc.reg_write(m->uc, REG_CS, &cs);
-	cpu->uc.reg_write(m->uc, REG_ESP, &esp);
-	err = cpu->uc.emu_start(m->uc, GDT_ADDRESS + STUB, 0, 0, 0);
+	err = cpu_enter_ring3(m, page);
 	if (!err && cpu->trap == TRAP_SYSCALL) {
-		uint16_t fcw = 0x37f, fptag = 0xffff;
-		uint32_t mxcsr = 0x1f80;
-
 		cpu->uc.reg_write(m->uc, REG_DS, &ds);
 		cpu->uc.reg_write(m->uc, REG_ES, &ds);
 		cpu->uc.reg_write(m->uc, REG_FPCW, &fcw);
@@ -354,13 +347,13 @@ static int cpu_boot(struct vmemu *m)
 		cpu->uc.reg_write(m->uc, REG_MXCSR, &mxcsr);
 	}
 	cpu->phase = CPU_IDLE;
-	memset(page + STUB, 0, PAGE_SIZE - STUB);
+	memset(page + BOOT_STUB, 0, PAGE_SIZE - BOOT_STUB);
 	cpu->uc.ctl(m->uc, CTL_TB_FLUSH);
 	cpu->uc.ctl(m->uc, CTL_TLB_FLUSH);
 	cpu_store_regs(m);
 	if (m->regs.cs != USER_CS || m->regs.ss != USER_DS)
 		return -1;
-	m->regs.eip = 0;
+	m->regs.ip = 0;
 	cpu->boot_regs = cpu->engine = m->regs;
 	return cpu->uc.context_save(m->uc, cpu->boot_context);
 }
@@ -382,10 +375,10 @@ int cpu_init(struct vmemu *m, void *const *functions)
 	m->tlb_patience = cpu->tlb_grow_at = TLB_PATIENCE;
 	memcpy(&cpu->uc, functions, sizeof(cpu->uc));
 	for (i = 0; i < NR_REGS; i++)
-		cpu->values[i] = (uint32_t *)&m->regs + i;
+		cpu->values[i] = (kulong *)&m->regs + i;
 	err = cpu_exits_init(m) ? 0 : -1;
 	if (!err)
-		err = cpu->uc.open(UC_ARCH_X86, UC_MODE_32, &m->uc);
+		err = cpu->uc.open(UC_ARCH_X86, ENGINE_MODE, &m->uc);
 	if (err) {
 		cpu_exits_free(m);
 		free(cpu);

@@ -21,16 +21,16 @@ static bool grant(struct uc_tlb_entry *entry, uint64_t paddr, uint32_t perms)
 }
 
 /* Is the instruction that is being executed in this page, or reaches into it? */
-static bool executes_here(struct vmemu *m, uint32_t page_address)
+static bool executes_here(struct vmemu *m, kulong page_address)
 {
-	uint32_t eip = cpu_note_regs(m);
+	kulong ip = cpu_note_regs(m);
 
-	return ((eip & PAGE_MASK) == page_address) ||
-	       ((eip + 14) & PAGE_MASK) == page_address;
+	return ((ip & PAGE_MASK) == page_address) ||
+	       ((ip + 14) & PAGE_MASK) == page_address;
 }
 
 /* Does the present pte answer this access? */
-static bool fill(struct vmemu *m, pte_t *pte, uint32_t page_address,
+static bool fill(struct vmemu *m, pte_t *pte, kulong page_address,
 		 uint32_t access, struct uc_tlb_entry *entry)
 {
 	struct page *page = m->mem_map + pte_pfn(*pte);
@@ -78,7 +78,7 @@ int cpu_user_byte(struct vmemu *m, kulong address)
 {
 	pte_t *pte;
 
-	if (address >= TASK_SIZE)
+	if (address >= TASK_SIZE(m))
 		return -1;
 	pte = pte_lookup(m, m->current_mm, address);
 	if (!pte || !(*pte & _PAGE_PRESENT))
@@ -103,10 +103,10 @@ void cpu_exact_fault(struct vmemu *m)
 }
 
 /* Kernel addresses: only what the CPU itself needs is there. */
-static bool fill_kernel(struct vmemu *m, uint32_t address, uint32_t access,
+static bool fill_kernel(struct vmemu *m, kulong address, uint32_t access,
 			struct uc_tlb_entry *entry)
 {
-	uint64_t paddr = (address - PAGE_OFFSET) & PAGE_MASK;
+	uint64_t paddr = (address - CPU_WINDOW) & PAGE_MASK;
 
 	switch (m->cpu->phase) {
 	case CPU_DROP:
@@ -164,7 +164,7 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 		  struct uc_tlb_entry *entry, void *user)
 {
 	struct vmemu *m = user;
-	uint32_t page = (uint32_t)vaddr; /* never more exact than that */
+	kulong page = (kulong)vaddr; /* never more exact than that */
 	uint32_t access = (uint32_t)(type - UC_MEM_READ);
 	uint32_t result;
 	pte_t *pte;
@@ -175,7 +175,7 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 	/* What is looked up after a trap is not the program's. */
 	if (unlikely(m->cpu->trap != TRAP_NONE) && m->cpu->phase == CPU_GUEST)
 		return false;
-	if (unlikely(page >= TASK_SIZE)) {
+	if (unlikely(page >= TASK_SIZE(m))) {
 		if (fill_kernel(m, page, access, entry))
 			return true;
 		m->fault_address = page;
@@ -236,7 +236,8 @@ void cpu_flush_tlb(struct vmemu *m)
  */
 void cpu_remove_blocks(struct vmemu *m, const struct page *page)
 {
-	uint64_t window = kaddr(m, page_address(m, page));
+	uint64_t window =
+		CPU_WINDOW + ((uint64_t)pfn_of(m, page) << PAGE_SHIFT);
 
 	m->cpu->phase = CPU_DROP;
 	m->cpu->uc.ctl(m->uc, CTL_REMOVE_CACHE, window, window + PAGE_SIZE);

@@ -6,7 +6,7 @@ enum file_limits {
 	NR_FILES = 64, /* mapped host files */
 };
 
-struct address_space { /* 84 bytes */
+struct address_space { /* 84 or 152 bytes */
 	kptr host; /* 1 + index of the file in struct vmemu; 0 for swapper_space */
 	struct radix_tree_root page_tree;
 	uint32_t tree_lock;

@@ -85,7 +85,7 @@ struct aio_ring_info {
 	kulong mmap_base, mmap_size;
 	kptr ring_pages;
 	uint32_t ring_lock;
-	int32_t nr_pages;
+	klong nr_pages;
 	uint32_t nr, tail;
 	kptr internal_pages[8];
 };
@@ -157,7 +157,7 @@ enum pte_kind { PTE_NONE, PTE_PRESENT, PTE_SWAP };
 enum overcommit { OVERCOMMIT_GUESS, OVERCOMMIT_ALWAYS, OVERCOMMIT_NEVER };
 
 /* mm/mmap.c: 0, or -1 = no memory */
-int vm_enough_memory(struct vmemu *, uint32_t pages); /* charges them */
+int vm_enough_memory(struct vmemu *, int64_t pages); /* charges them */
 int dup_mmap(struct vmemu *, struct mm_struct *child, struct mm_struct *parent);
 void exit_mmap(struct vmemu *, struct mm_struct *);
 
@@ -168,10 +168,11 @@ pte_t *pte_offset(struct vmemu *, struct mm_struct *, kulong address);
 pte_t *pte_alloc(struct vmemu *, struct mm_struct *, kulong address);
 int pte_kind_at(struct vmemu *, struct mm_struct *, kulong address);
 pte_t pte_value(struct vmemu *, struct mm_struct *, kulong address);
-void free_pgtables(struct vmemu *, struct mm_struct *, kulong start,
-		   kulong end); /* tables that lie wholly in [start, end) */
+void free_pgtables(
+	struct vmemu *, struct mm_struct *, kulong start,
+	kulong end); /* those whose whole extent is in [start, end) */
 void flush_tlb(struct vmemu *);
-uint32_t vm_page_prot(kulong vm_flags); /* protection_map[] */
+kulong vm_page_prot(kulong vm_flags); /* protection_map[] */
 
 /* mm/vma.c */
 struct vm_area_struct *find_vma(struct vmemu *, struct mm_struct *,
@@ -192,10 +193,10 @@ void vma_link(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
 void vma_adjust(struct vmemu *, struct vm_area_struct *, kulong start,
 		kulong end, struct vm_area_struct *insert);
 /* Pages more, or less, in total_vm and locked_vm. */
-void mm_account(struct vmemu *, struct mm_struct *, int32_t total,
-		int32_t locked);
+void mm_account(struct vmemu *, struct mm_struct *, int64_t total,
+		int64_t locked);
 /* Returns the pages it grew by: another fault may have been first. */
-uint32_t vma_expand_down(struct vmemu *, struct vm_area_struct *, kulong start);
+kulong vma_expand_down(struct vmemu *, struct vm_area_struct *, kulong start);
 void vma_unlink(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
 void vma_file_link(struct vmemu *, struct vm_area_struct *);
 void vma_file_unlink(struct vmemu *, struct vm_area_struct *);

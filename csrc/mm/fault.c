@@ -93,7 +93,7 @@ int page_fault_locked(struct vmemu *m, struct mm_struct *mm, kulong address,
 		count(m, CNT_pgmajfault);
 	spend(m, FAULT_NS);
 	event_of_four(m, EV_fault, address, (uint32_t)access, (uint32_t)ret,
-		      m->regs.eip);
+		      m->regs.ip);
 	return ret;
 }
 

@@ -75,41 +75,31 @@ static ALWAYS_INLINE void copy_ptes(struct vmemu *m, struct mm_struct *dst,
 int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 		    struct mm_struct *src, struct vm_area_struct *vma)
 {
-	kulong start = vma->vm_start, end = vma->vm_end;
+	kulong at = vma->vm_start, end = vma->vm_end;
+	pte_t *from, *to;
+	uint32_t nr;
 
 	flush_tlb(m);
-	while (start < end) {
-		kulong next = (start + PGDIR_SIZE) & ~(PGDIR_SIZE - 1);
-		pte_t *from, *to;
-		uint32_t nr;
-
-		if (next > end || next < start)
-			next = end;
-		nr = (next - start) >> PAGE_SHIFT;
-		if (pte_lookup(m, src, start)) {
-			ptl_lock(m, dst);
-			to = pte_alloc(m, dst, start);
-			if (!to) {
-				ptl_unlock(m, dst);
-				return -1;
-			}
-			/* Nobody waits for src with dst held the other way
-			 * round: only reclaim knows the child yet. */
-			lockdep_nest(m);
-			ptl_lock(m, src);
-			owned(m, page_table, src);
-			owned(m, page_table, dst);
-			from = pte_lookup(m, src, start);
-			if (unlikely(m->watch))
-				copy_ptes(m, dst, to, from, nr, vma->vm_flags,
-					  true);
-			else
-				copy_ptes(m, dst, to, from, nr, vma->vm_flags,
-					  false);
-			ptl_unlock(m, src);
+	for_each_table(m, src, at, end, from, nr)
+	{
+		ptl_lock(m, dst);
+		to = pte_alloc(m, dst, at);
+		if (!to) {
 			ptl_unlock(m, dst);
+			return -1;
 		}
-		start = next;
+		/* Nobody waits for src with dst held the other way round: only
+		 * reclaim knows the child yet. */
+		lockdep_nest(m);
+		ptl_lock(m, src);
+		owned(m, page_table, src);
+		owned(m, page_table, dst);
+		if (unlikely(m->watch))
+			copy_ptes(m, dst, to, from, nr, vma->vm_flags, true);
+		else
+			copy_ptes(m, dst, to, from, nr, vma->vm_flags, false);
+		ptl_unlock(m, src);
+		ptl_unlock(m, dst);
 	}
 	return 0;
 }

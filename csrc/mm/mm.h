@@ -1,6 +1,7 @@
 /* mm/mm.h - page tables and areas from inside. */
 #ifndef VMEMU_MM_MM_H
 #define VMEMU_MM_MM_H
+#include "mm/walk.h"
 #include "page/page.h"
 #include "watch/step.h"
 
@@ -9,32 +10,9 @@ static inline bool pte_present(pte_t pte)
 	return pte & (_PAGE_PRESENT | _PAGE_PROTNONE);
 }
 
-static inline uint32_t pte_pfn(pte_t pte)
-{
-	return pte >> PAGE_SHIFT;
-}
-
 static inline pte_t mk_pte(struct vmemu *m, struct page *page, kulong prot)
 {
 	return ((pte_t)pfn_of(m, page) << PAGE_SHIFT) | prot;
-}
-
-static inline kulong pgd_index(kulong address)
-{
-	return address >> PGDIR_SHIFT;
-}
-
-/* The pte slot for address, or NULL when there is no page table. */
-static inline pte_t *pte_lookup(struct vmemu *m, struct mm_struct *mm,
-				kulong address)
-{
-	pgd_t *pgd = host(m, mm->pgd);
-	pgd_t entry = pgd[pgd_index(address)];
-
-	if (!(entry & _PAGE_PRESENT))
-		return NULL;
-	return (pte_t *)(m->ram + (entry & PAGE_MASK)) +
-	       (address >> PAGE_SHIFT & (PTRS_PER_PTE - 1));
 }
 
 /* A store to a pte that does not belong to the step that looked at it. */
@@ -86,6 +64,10 @@ static inline bool is_cow_mapping(kulong vm_flags)
 {
 	return (vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
 }
+
+/* mm/pgtable.c: NULL = no memory */
+pte_t *table_alloc_to(struct vmemu *, struct mm_struct *, kulong address,
+		      int level);
 
 /* mm/vma.c: out of the list and tree, all at once; the first */
 struct vm_area_struct *detach_vmas(struct vmemu *, struct mm_struct *);

@@ -11,7 +11,7 @@
  * page cache and free swap could never hold (pages that reclaim could swap out
  * do not count); NEVER keeps the sum below swap plus a share of RAM.
  */
-int vm_enough_memory(struct vmemu *m, uint32_t pages)
+int vm_enough_memory(struct vmemu *m, int64_t pages)
 {
 	const struct zone *zone = &m->k->zone;
 	int64_t limit;
@@ -35,9 +35,9 @@ int vm_enough_memory(struct vmemu *m, uint32_t pages)
 	return 0;
 }
 
-static uint32_t vma_pages(const struct vm_area_struct *vma)
+static int64_t vma_pages(const struct vm_area_struct *vma)
 {
-	return (vma->vm_end - vma->vm_start) >> PAGE_SHIFT;
+	return (int64_t)((vma->vm_end - vma->vm_start) >> PAGE_SHIFT);
 }
 
 static int dup_vma(struct vmemu *m, struct mm_struct *child,
@@ -57,16 +57,17 @@ static int dup_vma(struct vmemu *m, struct mm_struct *child,
 	vma_copy(m, new, vma);
 	new->vm_flags &= ~(kulong)VM_LOCKED;
 	vma_link(m, child, new);
-	mm_account(m, child, (int32_t)vma_pages(new), 0);
+	mm_account(m, child, vma_pages(new), 0);
 	/* The scheme knows the child before its first pte is there. */
 	if (m->rmap->vma_dup)
 		m->rmap->vma_dup(m, new, vma);
 	return copy_page_range(m, child, parent, vma);
 }
 
-static void copy_layout(struct mm_struct *to, const struct mm_struct *from)
+static void copy_layout(struct mm_struct *to, const struct mm_struct *from,
+			kulong unmapped_base)
 {
-	to->free_area_cache = TASK_UNMAPPED_BASE; /* the child looks anew */
+	to->free_area_cache = unmapped_base; /* the child looks anew */
 	to->start_code = from->start_code;
 	to->end_code = from->end_code;
 	to->start_data = from->start_data;
@@ -86,7 +87,7 @@ int dup_mmap(struct vmemu *m, struct mm_struct *child, struct mm_struct *parent)
 	kptr k;
 
 	m->held->newborn = kaddr(m, child);
-	copy_layout(child, parent);
+	copy_layout(child, parent, m->unmapped_base);
 	for (k = parent->mmap; k; k = HOST(m, vm_area_struct, k)->vm_next) {
 		struct vm_area_struct *vma = HOST(m, vm_area_struct, k);
 
@@ -103,8 +104,9 @@ void exit_mmap(struct vmemu *m, struct mm_struct *mm)
 {
 	struct vm_area_struct *vma, *next;
 
-	unmap_vmas(m, mm, 0, TASK_SIZE);
-	free_pgtables(m, mm, 0, TASK_SIZE);
+	unmap_vmas(m, mm, 0, TASK_SIZE(m));
+	free_pgtables(m, mm, 0,
+		      (kulong)TASK_SIZE_PGDS << level_shift(TOP_LEVEL(m)));
 	for (vma = detach_vmas(m, mm); vma; vma = next) {
 		next = vma->vm_next ? HOST(m, vm_area_struct, vma->vm_next) :
 				      NULL;

@@ -10,25 +10,20 @@ void change_protection(struct vmemu *m, struct mm_struct *mm,
 {
 	const pte_t keep = PAGE_MASK | _PAGE_ACCESSED | _PAGE_DIRTY;
 	const bool told = explored(m);
+	uint32_t nr, i;
 	uint64_t n = 0;
+	pte_t *pte;
 
 	(void)vma;
 	ptl_lock(m, mm);
 	owned(m, page_table, mm);
-	while (start < end) {
-		kulong next = (start + PGDIR_SIZE) & ~(PGDIR_SIZE - 1);
-		pte_t *pte = pte_lookup(m, mm, start);
-
-		if (next > end)
-			next = end;
-		if (pte)
-			for (; start < next; start += PAGE_SIZE, pte++)
-				if (pte_present(*pte)) {
-					step_of_many(m, told, pte);
-					*pte = (*pte & keep) | prot;
-					n++;
-				}
-		start = next;
+	for_each_table(m, mm, start, end, pte,
+		       nr) for (i = 0; i < nr;
+				i++, pte++) if (pte_present(*pte))
+	{
+		step_of_many(m, told, pte);
+		*pte = (*pte & keep) | prot;
+		n++;
 	}
 	m->steps += n;
 	m->counter[CNT_protect_ptes] += n;

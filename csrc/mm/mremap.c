@@ -80,8 +80,9 @@ static uint32_t move_ptes(struct vmemu *m, struct mm_struct *mm, pte_t *src,
 	uint32_t i, n = 0, moved = 0;
 
 	if (m->watch) {
-		while (n < nr && move_pte(m, mm, src + n, to,
-					  address + (n << PAGE_SHIFT), dst + n))
+		while (n < nr &&
+		       move_pte(m, mm, src + n, to,
+				address + ((kulong)n << PAGE_SHIFT), dst + n))
 			n++;
 		return n;
 	}
@@ -109,19 +110,26 @@ static uint32_t move_ptes(struct vmemu *m, struct mm_struct *mm, pte_t *src,
 static bool move_table(struct vmemu *m, struct mm_struct *mm, kulong old,
 		       kulong new)
 {
-	pgd_t *pgd = host(m, mm->pgd);
-	pgd_t *src = &pgd[pgd_index(old)], *dst = &pgd[pgd_index(new)];
 	const pte_t *pte = pte_lookup(m, mm, old);
+	int from = 1, to = 1;
+	pte_t *src = table_walk(m, mm, old, &from);
+	pte_t *dst = table_walk(m, mm, new, &to);
 	uint32_t n = 0;
 	int i;
 
 	/* The explorer wants to see every pte; a scheme may have to. */
-	if (!pte || *dst & _PAGE_PRESENT || m->rmap->move_anon ||
+	if (!pte || (dst && *dst & _PAGE_PRESENT) || m->rmap->move_anon ||
 	    m->watch & WATCH_EXPLORE)
 		return false;
 	ptl_lock(m, mm);
+	if (!dst)
+		dst = table_alloc_to(m, mm, new, 1);
+	if (!dst) {
+		ptl_unlock(m, mm);
+		return false;
+	}
 	owned(m, page_table, mm);
-	for (i = 0; i < PTRS_PER_PTE; i++)
+	for (i = 0; i < PTRS_PER_TABLE; i++)
 		n += pte[i] != 0;
 	m->counter[CNT_mremap_ptes] += n;
 	*dst = *src;
@@ -133,8 +141,8 @@ static bool move_table(struct vmemu *m, struct mm_struct *mm, kulong old,
 /* What of length lies in one page table on both sides. */
 static kulong table_extent(kulong old, kulong new, kulong length)
 {
-	kulong room = PGDIR_SIZE - (old & (PGDIR_SIZE - 1));
-	kulong there = PGDIR_SIZE - (new & (PGDIR_SIZE - 1));
+	kulong room = PMD_SIZE - (old & (PMD_SIZE - 1));
+	kulong there = PMD_SIZE - (new & (PMD_SIZE - 1));
 
 	room = there < room ? there : room;
 	return length < room ? length : room;
@@ -155,7 +163,7 @@ kulong move_page_tables(struct vmemu *m, struct mm_struct *mm,
 		uint32_t nr, n;
 
 		if (!src ||
-		    (extent == PGDIR_SIZE && move_table(m, mm, old, new))) {
+		    (extent == PMD_SIZE && move_table(m, mm, old, new))) {
 			done += extent;
 			continue;
 		}
@@ -164,11 +172,12 @@ kulong move_page_tables(struct vmemu *m, struct mm_struct *mm,
 		ptl_unlock(m, mm);
 		if (!dst)
 			break;
-		nr = extent >> PAGE_SHIFT;
+		nr = (uint32_t)(extent >> PAGE_SHIFT);
 		n = move_ptes(m, mm, src, to, new, dst, nr);
-		done += n << PAGE_SHIFT;
+		done += (kulong)n << PAGE_SHIFT;
 		if (n < nr &&
-		    make_page_exclusive(m, mm, from, old + (n << PAGE_SHIFT)))
+		    make_page_exclusive(m, mm, from,
+					old + ((kulong)n << PAGE_SHIFT)))
 			break;
 	}
 	return done;

@@ -1,11 +1,15 @@
 /*
- * mm/pgtable.c - two-level i386 page tables and the mm_struct that owns them.
+ * mm/pgtable.c - page tables, and the mm_struct that owns them.  The way through
+ * them is in mm/walk.h.
  *
- *   pte, present:       | pfn 31..12 | ... | PSE 7 | D 6 | A 5 | U 2 | W 1 | P 1 |
- *   pte, PROT_NONE:     | pfn 31..12 | ... |  1  7 | D 6 | A 5 |  .  |  .  | 0   |
+ *   pte, present:       | pfn ..12         | PSE 7 | D 6 | A 5 | U 2 | W 1 | P 1 |
+ *   pte, PROT_NONE:     | pfn ..12         |  1  7 | D 6 | A 5 |  .  |  .  | 0   |
  *   pte, swapped out:   | offset 31..8     |  0  7 | 0 6 | type 5..1         | 0 |
- *   pgd:                | pfn of the table | ...         A 5 | U 2 | W 1 | P 1   |
+ *   of a table above:   | pfn of the table | ...         A 5 | U 2 | W 1 | P 1   |
  *   pgd, lowmem:        | 4 MB frame 31..22| PSE 7 ...         |  0  | W 1 | P 1 |
+ *
+ * Entries of x86-64 have 64 bits, of which 2.6.7 used the same; lowmem is in the
+ * kernel's own tables there, not in each process'.
  */
 #include "core/core.h"
 #include "mm/mm.h"
@@ -13,7 +17,7 @@
 #include "watch/lock.h"
 #include "watch/step.h"
 
-#define PGD_TABLE                                                              \
+#define TABLE_ENTRY                                                            \
 	(_PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED | _PAGE_DIRTY)
 
 static struct page *table_alloc(struct vmemu *m)
@@ -41,7 +45,7 @@ struct mm_struct *mm_alloc(struct vmemu *m)
 {
 	struct mm_struct *mm = kmem_cache_alloc(m, CACHE_mm_struct, GFP_KERNEL);
 	struct page *page;
-	pgd_t *pgd;
+	pte_t *pgd;
 
 	if (!mm)
 		return NULL;
@@ -53,8 +57,8 @@ struct mm_struct *mm_alloc(struct vmemu *m)
 	pgd = page_address(m, page);
 	memcpy(pgd + TASK_SIZE_PGDS,
 	       m->ram + SWAPPER_PG_DIR_PFN * PAGE_SIZE +
-		       TASK_SIZE_PGDS * sizeof(pgd_t),
-	       (PTRS_PER_PGD - TASK_SIZE_PGDS) * sizeof(pgd_t));
+		       TASK_SIZE_PGDS * sizeof(pte_t),
+	       (PTRS_PER_TABLE - TASK_SIZE_PGDS) * sizeof(pte_t));
 	mm->pgd = kaddr(m, pgd);
 	mm->mm_users = mm->mm_count = 1;
 	list_init(m, &mm->mmap_sem.wait_list);
@@ -64,7 +68,7 @@ struct mm_struct *mm_alloc(struct vmemu *m)
 
 void mm_free(struct vmemu *m, struct mm_struct *mm)
 {
-	pgd_t *pgd = host(m, mm->pgd);
+	pte_t *pgd = host(m, mm->pgd);
 	int i;
 
 	for (i = 0; i < TASK_SIZE_PGDS; i++)
@@ -86,28 +90,40 @@ pte_t *pte_offset(struct vmemu *m, struct mm_struct *mm, kulong address)
 }
 
 /*
- * The pte slot, with its table allocated when missing; NULL = no memory.  The
- * caller holds page_table_lock, which is dropped for the allocation.
+ * The entry for address in its table of this level, the tables on the way
+ * allocated where missing; NULL = no memory.  The caller holds page_table_lock,
+ * which is dropped for an allocation.
  */
+pte_t *table_alloc_to(struct vmemu *m, struct mm_struct *mm, kulong address,
+		      int level)
+{
+	int missing = level;
+	pte_t *entry;
+
+	while (!(entry = table_walk(m, mm, address, &missing))) {
+		struct page *page;
+
+		ptl_unlock(m, mm);
+		page = table_alloc(m);
+		ptl_lock(m, mm);
+		if (!page)
+			return NULL;
+		owned(m, page_table, mm);
+		entry = table_walk(m, mm, address, &missing);
+		if (*entry & _PAGE_PRESENT) /* somebody was faster */
+			table_free(m, page);
+		else
+			*entry = (pte_t)pfn_of(m, page) << PAGE_SHIFT |
+				 TABLE_ENTRY;
+		touch(m, STEP_write, mm);
+		missing = level;
+	}
+	return entry;
+}
+
 pte_t *pte_alloc(struct vmemu *m, struct mm_struct *mm, kulong address)
 {
-	pgd_t *pgd = (pgd_t *)host(m, mm->pgd) + pgd_index(address);
-	struct page *page;
-
-	if (likely(*pgd & _PAGE_PRESENT))
-		return pte_lookup(m, mm, address);
-	ptl_unlock(m, mm);
-	page = table_alloc(m);
-	ptl_lock(m, mm);
-	if (!page)
-		return NULL;
-	owned(m, page_table, mm);
-	if (*pgd & _PAGE_PRESENT) /* somebody was faster */
-		table_free(m, page);
-	else
-		*pgd = pfn_of(m, page) << PAGE_SHIFT | PGD_TABLE;
-	touch(m, STEP_write, mm);
-	return pte_lookup(m, mm, address);
+	return table_alloc_to(m, mm, address, 0);
 }
 
 pte_t pte_value(struct vmemu *m, struct mm_struct *mm, kulong address)
@@ -124,33 +140,46 @@ int pte_kind_at(struct vmemu *m, struct mm_struct *mm, kulong address)
 	return !pte ? PTE_NONE : pte_present(pte) ? PTE_PRESENT : PTE_SWAP;
 }
 
-/* Frees the page tables whose whole 4 MB lie in [start, end). */
+static bool is_empty(const pte_t *table)
+{
+	pte_t any = 0;
+	int i;
+
+	for (i = 0; i < PTRS_PER_TABLE; i++)
+		any |= table[i];
+	return !any;
+}
+
+/* The tables below this one, which maps from base on, as far as what they map
+ * lies in [start, end). */
+static void free_below(struct vmemu *m, pte_t *table, int level, kulong base,
+		       kulong start, kulong end)
+{
+	kulong size = (kulong)1 << level_shift(level), at;
+	kulong i = start > base ? (start - base) / size : 0;
+
+	for (; i < PTRS_PER_TABLE && (at = base + i * size) < end; i++) {
+		pte_t *below;
+
+		if (!(table[i] & _PAGE_PRESENT))
+			continue;
+		below = table_below(m, table[i]);
+		if (level > 1)
+			free_below(m, below, level - 1, at, start, end);
+		if (at < start || end - at < size)
+			continue;
+		BUG_ON(m, !is_empty(below));
+		table[i] = 0;
+		table_free(m, virt_to_page(m, below));
+	}
+}
+
 void free_pgtables(struct vmemu *m, struct mm_struct *mm, kulong start,
 		   kulong end)
 {
-	pgd_t *pgd = host(m, mm->pgd);
-	uint64_t base = ((uint64_t)start + PGDIR_SIZE - 1) &
-			~(uint64_t)(PGDIR_SIZE - 1);
-
 	ptl_lock(m, mm);
 	owned(m, page_table, mm);
-	for (; base + PGDIR_SIZE <= end; base += PGDIR_SIZE) {
-		kulong i = pgd_index((kulong)base);
-		struct page *page;
-		const pte_t *pte;
-		pte_t any = 0;
-		int j;
-
-		if (!(pgd[i] & _PAGE_PRESENT))
-			continue;
-		page = m->mem_map + (pgd[i] >> PAGE_SHIFT);
-		pte = page_address(m, page);
-		for (j = 0; j < PTRS_PER_PTE; j++)
-			any |= pte[j];
-		BUG_ON(m, any != 0);
-		pgd[i] = 0;
-		table_free(m, page);
-	}
+	free_below(m, host(m, mm->pgd), TOP_LEVEL(m), 0, start, end);
 	ptl_unlock(m, mm);
 }
 
@@ -161,7 +190,7 @@ void flush_tlb(struct vmemu *m)
 }
 
 /* protection_map[] of i386: private writable pages start read-only. */
-uint32_t vm_page_prot(kulong vm_flags)
+kulong vm_page_prot(kulong vm_flags)
 {
 	if (!(vm_flags & (VM_READ | VM_WRITE | VM_EXEC)))
 		return _PAGE_PROTNONE | _PAGE_ACCESSED;

@@ -12,7 +12,7 @@
 static uint8_t *user_page(struct vmemu *m, struct mm_struct *mm, kulong address,
 			  int access)
 {
-	if (address >= TASK_SIZE)
+	if (address >= TASK_SIZE(m))
 		return NULL;
 	for (;;) {
 		pte_t *pte = pte_lookup(m, mm, address);

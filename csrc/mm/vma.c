@@ -302,8 +302,8 @@ void vma_adjust(struct vmemu *m, struct vm_area_struct *vma, kulong start,
 	unlock_range(m, &locks);
 }
 
-void mm_account(struct vmemu *m, struct mm_struct *mm, int32_t total,
-		int32_t locked)
+void mm_account(struct vmemu *m, struct mm_struct *mm, int64_t total,
+		int64_t locked)
 {
 	owned(m, mm_sizes, mm);
 	mm->total_vm += (kulong)total;
@@ -314,20 +314,20 @@ void mm_account(struct vmemu *m, struct mm_struct *mm, int32_t total,
  * A stack grows under mmap_sem for read only: two faults are kept apart by the
  * anon_vma's lock, or by page_table_lock where there is none.
  */
-uint32_t vma_expand_down(struct vmemu *m, struct vm_area_struct *vma,
-			 kulong start)
+kulong vma_expand_down(struct vmemu *m, struct vm_area_struct *vma,
+		       kulong start)
 {
 	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
 	struct range_locks locks = range_locks(m, vma, NULL);
-	uint32_t pages = 0;
+	kulong pages = 0;
 
 	BUG_ON(m, !locks.anon);
 	lock_range(m, &locks);
 	if (start < vma->vm_start) {
 		pages = (vma->vm_start - start) >> PAGE_SHIFT;
 		set_range(m, vma, start, vma->vm_end);
-		mm_account(m, mm, (int32_t)pages,
-			   vma->vm_flags & VM_LOCKED ? (int32_t)pages : 0);
+		mm_account(m, mm, (int64_t)pages,
+			   vma->vm_flags & VM_LOCKED ? (int64_t)pages : 0);
 	}
 	unlock_range(m, &locks);
 	return pages;

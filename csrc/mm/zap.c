@@ -126,22 +126,16 @@ static ALWAYS_INLINE void zap_ptes(struct vmemu *m, pte_t *pte, pte_t *end,
 static void zap_range(struct vmemu *m, struct mm_struct *mm, kulong start,
 		      kulong end, struct gather *gather)
 {
+	pte_t *pte;
+	uint32_t nr;
+
 	owned(m, page_table, mm);
-	while (start < end) {
-		kulong next = (start + PGDIR_SIZE) & ~(PGDIR_SIZE - 1);
-		pte_t *pte = pte_lookup(m, mm, start);
-
-		if (next > end)
-			next = end;
-		if (pte) {
-			pte_t *stop = pte + ((next - start) >> PAGE_SHIFT);
-
-			if (unlikely(m->watch))
-				zap_ptes(m, pte, stop, gather, true);
-			else
-				zap_ptes(m, pte, stop, gather, false);
-		}
-		start = next;
+	for_each_table(m, mm, start, end, pte, nr)
+	{
+		if (unlikely(m->watch))
+			zap_ptes(m, pte, pte + nr, gather, true);
+		else
+			zap_ptes(m, pte, pte + nr, gather, false);
 	}
 }
 

@@ -23,7 +23,7 @@ enum page_flag_bits {
 	PG_rewritten = 1 << 28, /* vmemu: written after code was fetched */
 };
 
-struct page { /* 32 bytes */
+struct page { /* 32 or 56 bytes */
 	kulong flags;
 	int32_t _count;    /* references; 0 = free */
 	uint32_t mapcount; /* ptes that map it */
@@ -33,7 +33,7 @@ struct page { /* 32 bytes */
 	struct list_head lru;
 };
 
-struct slab { /* 24 bytes, followed by one 4-byte bufctl per object */
+struct slab { /* 24 or 40 bytes, followed by one 4-byte bufctl per object */
 	struct list_head list;
 	kulong colouroff;
 	kptr s_mem;

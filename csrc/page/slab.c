@@ -109,9 +109,10 @@ void *kmem_cache_alloc(struct vmemu *m, int id, int gfp)
 int kmem_cache_owns(struct vmemu *m, int id, kptr object)
 {
 	struct kmem_cache *c = &m->k->caches[id];
-	uint32_t pfn = (object - PAGE_OFFSET) >> PAGE_SHIFT, i;
+	kulong pfn = (object - PAGE_OFFSET) >> PAGE_SHIFT;
 	struct page *page = m->mem_map + pfn;
 	struct slab *s;
+	uint32_t i;
 
 	if (object < PAGE_OFFSET || pfn >= m->nr_frames ||
 	    !(page->flags & PG_slab) || page->lru.next != kaddr(m, c))
@@ -136,7 +137,7 @@ void kmem_cache_free(struct vmemu *m, int id, void *object)
 	if (BUG_ON(m,
 		   !(page->flags & PG_slab) || page->lru.next != kaddr(m, c)))
 		return;
-	i = (kaddr(m, object) - s->s_mem) / c->bufsize;
+	i = (uint32_t)((kaddr(m, object) - s->s_mem) / c->bufsize);
 	if (BUG_ON(m, i >= c->num || s->inuse == 0))
 		return;
 	memset(object, 0x6b, c->objsize); /* use after free shows at once */

@@ -379,31 +379,31 @@ static int unuse_one(struct vmemu *m, struct mm_struct *mm, kulong address,
 	return ret;
 }
 
+static bool is_swapped_to(pte_t pte, int type)
+{
+	return pte && !pte_present(pte) &&
+	       swp_type(pte_to_swp_entry(pte)) == (uint32_t)type;
+}
+
 /* The first pte from *address on that is swapped to the area, or 0. */
 static pte_t next_swapped(struct vmemu *m, struct mm_struct *mm, int type,
 			  kulong *address)
 {
 	struct vm_area_struct *vma = find_vma_prev(m, mm, *address, NULL);
 	kulong at = *address;
+	const pte_t *pte;
+	uint32_t nr, i;
 
 	for (; vma; vma = vma->vm_next ? HOST(m, vm_area_struct, vma->vm_next) :
 					 NULL) {
 		if (at < vma->vm_start)
 			at = vma->vm_start;
-		while (at < vma->vm_end) {
-			const pte_t *pte = pte_lookup(m, mm, at);
-
-			if (!pte) {
-				at = (at + PGDIR_SIZE) & ~(PGDIR_SIZE - 1);
-				continue;
-			}
-			if (*pte && !pte_present(*pte) &&
-			    swp_type(pte_to_swp_entry(*pte)) ==
-				    (uint32_t)type) {
-				*address = at;
-				return *pte;
-			}
-			at += PAGE_SIZE;
+		for_each_table(m, mm, at, vma->vm_end, pte,
+			       nr) for (i = 0; i < nr;
+					i++) if (is_swapped_to(pte[i], type))
+		{
+			*address = at + ((kulong)i << PAGE_SHIFT);
+			return pte[i];
 		}
 	}
 	return 0;

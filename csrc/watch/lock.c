@@ -51,7 +51,7 @@ void lock_watched(struct vmemu *m, enum lock_class class, kptr object)
 	if (m->watch & WATCH_LOCKS)
 		lockdep_acquire(m, class, object);
 	if (lock_taken(m, class, object))
-		BUG(m, "self-deadlock: %s at %#x is taken already",
+		BUG(m, "self-deadlock: %s at %#" PRIk " is taken already",
 		    vmemu_lock_name(class), object);
 	if (m->watch & WATCH_LOCKS)
 		lockdep_acquired(m, class, object, 0);
@@ -77,7 +77,7 @@ void unlock_watched(struct vmemu *m, enum lock_class class, kptr object)
 	if (m->watch & WATCH_LOCKS)
 		lockdep_release(m, class, object, 0);
 	if (!lock_taken(m, class, object))
-		BUG(m, "unlock of %s at %#x, which nobody holds",
+		BUG(m, "unlock of %s at %#" PRIk ", which nobody holds",
 		    vmemu_lock_name(class), object);
 }
 

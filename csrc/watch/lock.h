@@ -147,39 +147,45 @@ static inline void spin_unlock(struct vmemu *m, enum lock_class class,
 	spin_unlock_bit(m, class, lock, 1);
 }
 
+/* The half of the flags that has the lock bits. */
+static inline uint32_t *page_word(struct page *page)
+{
+	return (uint32_t *)&page->flags;
+}
+
 static inline void lock_page(struct vmemu *m, struct page *page)
 {
-	lock_bits(m, LOCK_page, &page->flags, PG_locked);
+	lock_bits(m, LOCK_page, page_word(page), PG_locked);
 }
 
 static inline bool trylock_page(struct vmemu *m, struct page *page)
 {
-	return trylock_bits(m, LOCK_page, &page->flags, PG_locked);
+	return trylock_bits(m, LOCK_page, page_word(page), PG_locked);
 }
 
 static inline void unlock_page(struct vmemu *m, struct page *page)
 {
-	unlock_bits(m, LOCK_page, &page->flags, PG_locked);
+	unlock_bits(m, LOCK_page, page_word(page), PG_locked);
 }
 
 static inline void page_map_lock(struct vmemu *m, struct page *page)
 {
-	spin_lock_bit(m, LOCK_page_map, &page->flags, PG_maplock);
+	spin_lock_bit(m, LOCK_page_map, page_word(page), PG_maplock);
 }
 
 static inline void page_map_unlock(struct vmemu *m, struct page *page)
 {
-	spin_unlock_bit(m, LOCK_page_map, &page->flags, PG_maplock);
+	spin_unlock_bit(m, LOCK_page_map, page_word(page), PG_maplock);
 }
 
 static inline void page_map_lock_short(struct vmemu *m, struct page *page)
 {
-	spin_lock_short(m, LOCK_page_map, &page->flags, PG_maplock);
+	spin_lock_short(m, LOCK_page_map, page_word(page), PG_maplock);
 }
 
 static inline void page_map_unlock_short(struct vmemu *m, struct page *page)
 {
-	spin_unlock_short(m, LOCK_page_map, &page->flags, PG_maplock, 0);
+	spin_unlock_short(m, LOCK_page_map, page_word(page), PG_maplock, 0);
 }
 
 static inline void ptl_lock(struct vmemu *m, struct mm_struct *mm)

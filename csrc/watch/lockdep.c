@@ -63,7 +63,7 @@ const char *held_names(struct vmemu *m, char *text, size_t size)
 
 	snprintf(text, size, "nothing");
 	for (i = held->nr; i-- && n < size;)
-		n += (size_t)snprintf(text + n, size - n, "%s%s %#x%s",
+		n += (size_t)snprintf(text + n, size - n, "%s%s %#" PRIk "%s",
 				      n ? ", " : "",
 				      vmemu_lock_name((int)held->lock[i].class),
 				      held->lock[i].object,
@@ -85,19 +85,22 @@ static void check_order(struct vmemu *m, const struct held_lock *outer,
 		return;
 	if (m->lock_order[class][outer->class])
 		BUG(m,
-		    "lock inversion: %s %#x wanted inside %s, but %s was taken "
+		    "lock inversion: %s %#" PRIk
+		    " wanted inside %s, but %s was taken "
 		    "inside %s before; held: %s",
 		    inner_name, object, outer_name, outer_name, inner_name,
 		    HELD_NAMES(m));
 	else if (lock_order_allows(class, (int)outer->class))
 		BUG(m,
-		    "lock inversion: %s %#x wanted inside %s, but the order is "
+		    "lock inversion: %s %#" PRIk
+		    " wanted inside %s, but the order is "
 		    "%s inside %s; held: %s",
 		    inner_name, object, outer_name, outer_name, inner_name,
 		    HELD_NAMES(m));
 	else
 		BUG(m,
-		    "lock order: %s %#x wanted inside %s, which the order does "
+		    "lock order: %s %#" PRIk
+		    " wanted inside %s, which the order does "
 		    "not know; held: %s",
 		    inner_name, object, outer_name, HELD_NAMES(m));
 }
@@ -118,12 +121,14 @@ void lockdep_acquire(struct vmemu *m, enum lock_class class, kptr object)
 			check_order(m, outer, class, object);
 		else if (outer->object == object)
 			BUG(m,
-			    "self-deadlock: %s %#x wanted by its holder; held: "
+			    "self-deadlock: %s %#" PRIk
+			    " wanted by its holder; held: "
 			    "%s",
 			    vmemu_lock_name(class), object, HELD_NAMES(m));
 		else if (!nest)
 			BUG(m,
-			    "lock nesting: %s %#x wanted inside another %s; "
+			    "lock nesting: %s %#" PRIk
+			    " wanted inside another %s; "
 			    "held: %s",
 			    vmemu_lock_name(class), object,
 			    vmemu_lock_name(class), HELD_NAMES(m));
@@ -155,13 +160,14 @@ void lockdep_release(struct vmemu *m, enum lock_class class, kptr object,
 		if (lock->class != class || lock->object != object)
 			continue;
 		if ((lock->mode & HELD_READ) != mode)
-			BUG(m, "%s %#x is held%s and released otherwise",
+			BUG(m, "%s %#" PRIk " is held%s and released otherwise",
 			    vmemu_lock_name(class), object, mode_name(lock));
 		memmove(lock, lock + 1,
 			(--held->nr - i) * sizeof(held->lock[0]));
 		return;
 	}
-	BUG(m, "unlock of %s %#x by a path that does not hold it; held: %s",
+	BUG(m,
+	    "unlock of %s %#" PRIk " by a path that does not hold it; held: %s",
 	    vmemu_lock_name(class), object, HELD_NAMES(m));
 }
 

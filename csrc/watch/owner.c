@@ -209,6 +209,6 @@ void assert_owner(struct vmemu *m, int field, const void *object,
 
 	if (!(m->watch & WATCH_LOCKS) || rule->owns(m, object))
 		return;
-	BUG(m, "%s writes %s of %#x without %s; held: %s", writer, rule->field,
-	    kaddr(m, object), rule->locks, HELD_NAMES(m));
+	BUG(m, "%s writes %s of %#" PRIk " without %s; held: %s", writer,
+	    rule->field, kaddr(m, object), rule->locks, HELD_NAMES(m));
 }

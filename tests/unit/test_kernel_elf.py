@@ -137,7 +137,7 @@ def test_first_stack(tmp_path: Path) -> None:
     with Machine(ram="2M", swap=None) as machine:
         task = machine.spawn(path, ["one", "two"], {"A": "b"})
         assert task.start_regs is not None
-        esp = task.start_regs["esp"]
+        esp = task.start_regs["sp"]
         assert esp % 16 == 0
         words = struct.unpack("<64I", task.mm.read(esp, 256))
         assert words[0] == 2
@@ -184,5 +184,5 @@ def test_position_independent(tmp_path: Path) -> None:
     with Machine(ram="2M", swap=None) as machine:
         task = machine.spawn(write(tmp_path, data))
         assert task.start_regs is not None
-        assert task.start_regs["eip"] == 0x80000100
+        assert task.start_regs["ip"] == 0x80000100
         assert machine.run().exit_status == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from script import ADDRESS, COUNTER, Script, signed, snippet
 
-from vmemu.kernel.signal.frame import SIGCONTEXT_FIELDS, SigContext
+from vmemu.kernel.signal.frame_i386 import SIGCONTEXT_FIELDS, SigContext
 from vmemu.kernel.signal.state import (
     SIG_IGN,
     AltStack,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from memory import PAGE, Memory
 
-from vmemu.core import CACHES, PAGE_OFFSET, ffi, lib
+from vmemu.core import CACHES, ffi, lib
 
 SLAB, BUFCTL = 24, 4  # bytes: struct slab, and what each object costs beside itself
 CACHE = lib.CACHE_radix_tree_node
@@ -135,7 +135,7 @@ def test_what_is_no_object_of_the_cache_is_not_freed(wrong: str) -> None:
     made = take(memory)
     if wrong == "not a slab":
         page = lib.alloc_page(memory.m, lib.GFP_KERNEL)
-        give(memory, PAGE_OFFSET + (lib.page_to_pfn(memory.m, page) << 12) + 512)
+        give(memory, memory.core.page_offset + (lib.page_to_pfn(memory.m, page) << 12) + 512)
     elif wrong == "another cache":
         give(memory, made, lib.CACHE_mm_struct)
     else:

@@ -70,7 +70,7 @@ class _Written(Scenario):
 
     def vma(self, address: int = AREA) -> Any:
         """The area at an address."""
-        return lib.find_vma_prev(self.m, self.mm.ptr, address, self.vm.vma_out)
+        return self.core.lib.find_vma_prev(self.m, self.mm.ptr, address, self.vm.vma_out)
 
     def lost(self, mm: Mm, start: int) -> Iterator[str]:
         """What is not where it was written."""
@@ -193,7 +193,7 @@ class MprotectVsSwapoff(_Written):
         """Every pte has the area's protection."""
         prot = self.vma().vm_page_prot
         for at in range(AREA, AREA + self.length, PAGE_SIZE):
-            pte = lib.pte_value(self.m, self.mm.ptr, at)
+            pte = self.core.lib.pte_value(self.m, self.mm.ptr, at)
             if not pte & (lib._PAGE_PRESENT | lib._PAGE_PROTNONE):
                 yield f"{at:#x} is still in swap"
             elif (pte ^ prot) & _GRANTED:
@@ -220,14 +220,14 @@ class MadviseVsReferenced(_Written):
     @path
     def age_pages(self) -> None:
         """Move pages that were not used to the inactive list."""
-        lib.refill_inactive_zone(self.m, self.pages, 1)
+        self.core.lib.refill_inactive_zone(self.m, self.pages, 1)
 
     def check(self) -> Iterator[str]:
         """A page is active, or its pte still says that it was used."""
         if not self.vma().vm_flags & lib.VM_RAND_READ:
             yield "VM_RAND_READ is lost"
         for at in range(AREA, AREA + self.length, PAGE_SIZE):
-            pte = lib.pte_value(self.m, self.mm.ptr, at)
+            pte = self.core.lib.pte_value(self.m, self.mm.ptr, at)
             if not (pte & lib._PAGE_ACCESSED or self.core.page(pte >> 12).flags & lib.PG_active):
                 yield f"the use of {at:#x} is forgotten"
 
@@ -347,20 +347,20 @@ class TwoReclaimers(_Written):
         self.mapped(self.mm, _THERE, 1)
         self.mm.write(_THERE, b"\1")
         for at in (AREA, _THERE):
-            pte = lib.pte_offset(self.m, self.mm.ptr, at)
+            pte = self.core.lib.pte_offset(self.m, self.mm.ptr, at)
             pte[0] &= ~lib._PAGE_ACCESSED
             self.core.page(pte[0] >> 12).flags &= ~lib.PG_referenced
 
     @path
     def kswapd(self) -> int:
         """Deactivate, then shrink."""
-        lib.refill_inactive_zone(self.m, self.pages, 1)
+        self.core.lib.refill_inactive_zone(self.m, self.pages, 1)
         return self.shrink(self.pages)
 
     @path
     def direct(self) -> int:
         """The same."""
-        lib.refill_inactive_zone(self.m, self.pages, 1)
+        self.core.lib.refill_inactive_zone(self.m, self.pages, 1)
         return self.shrink(self.pages)
 
     def check(self) -> Iterator[str]:
@@ -411,12 +411,12 @@ class GupVsReclaim(_Written):
     def transfer(self) -> None:
         """get_user_pages for a transfer; the process writes byte 0; the device, byte 1."""
         m, mm = self.m, self.mm.ptr
-        lib.down_read(m, mm)
-        page = lib.get_user_page(m, mm, AREA, 1)
-        lib.up_read(m, mm)
+        self.core.lib.down_read(m, mm)
+        page = self.core.lib.get_user_page(m, mm, AREA, 1)
+        self.core.lib.up_read(m, mm)
         self.mm.write(AREA, b"\1")
-        lib.device_write(m, page, 1, 0xD1)
-        lib.put_page(m, page)
+        self.core.lib.device_write(m, page, 1, 0xD1)
+        self.core.lib.put_page(m, page)
 
     @path
     def reclaim(self) -> int:

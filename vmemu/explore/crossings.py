@@ -38,7 +38,6 @@ from vmemu.mm.consts import (
     MREMAP_MAYMOVE,
     PROT_READ,
     PROT_WRITE,
-    STACK_TOP,
 )
 from vmemu.mm.mmap import setup_stack
 
@@ -62,7 +61,7 @@ class Crossing(Scenario):
         self.mm = self.new_mm("mm")
         self.mm.ptr.start_brk = self.mm.ptr.brk = HEAP
         setup_stack(self.mm)
-        self.mm.write(STACK_TOP - 16, b"x")
+        self.mm.write(self.core.task_size - 16, b"x")
         self.written(self.mm, AREA, 2)
         self.kid = dup_mmap(self.mm)
         self.names[self.kid.kaddr] = "kid"
@@ -111,7 +110,7 @@ _MOVE = MREMAP_MAYMOVE | MREMAP_FIXED
 
 
 def _fault(mm: Mm, address: int, access: int) -> int:
-    return int(lib.page_fault(mm.core.m, mm.ptr, address, access))
+    return int(mm.core.lib.page_fault(mm.core.m, mm.ptr, address, access))
 
 
 def _read(s: Crossing) -> None:
@@ -121,12 +120,12 @@ def _read(s: Crossing) -> None:
 
 def _device(s: Crossing) -> None:
     """get_user_pages, a device's write, and the page given back."""
-    lib.down_read(s.m, s.mm.ptr)
-    page = lib.get_user_page(s.m, s.mm.ptr, AREA, 1)
-    lib.up_read(s.m, s.mm.ptr)
+    s.core.lib.down_read(s.m, s.mm.ptr)
+    page = s.core.lib.get_user_page(s.m, s.mm.ptr, AREA, 1)
+    s.core.lib.up_read(s.m, s.mm.ptr)
     if page:
-        lib.device_write(s.m, page, 0, 7)
-        lib.put_page(s.m, page)
+        s.core.lib.device_write(s.m, page, 0, 7)
+        s.core.lib.put_page(s.m, page)
 
 
 PATHS: dict[str, Callable[[Crossing], Any]] = {
@@ -134,11 +133,11 @@ PATHS: dict[str, Callable[[Crossing], Any]] = {
     "wr": lambda s: _fault(s.mm, AREA, lib.ACCESS_WRITE),
     "kidrd": lambda s: _fault(s.kid, AREA, lib.ACCESS_READ),
     "kidwr": lambda s: _fault(s.kid, AREA, lib.ACCESS_WRITE),
-    "stack": lambda s: _fault(s.mm, STACK_TOP - 2 * P, lib.ACCESS_WRITE),
-    "deeper": lambda s: _fault(s.mm, STACK_TOP - 4 * P, lib.ACCESS_WRITE),
+    "stack": lambda s: _fault(s.mm, s.core.task_size - 2 * P, lib.ACCESS_WRITE),
+    "deeper": lambda s: _fault(s.mm, s.core.task_size - 4 * P, lib.ACCESS_WRITE),
     "device": _device,
     "reclaim": lambda s: s.shrink(2),
-    "refill": lambda s: lib.refill_inactive_zone(s.m, 4, 1),
+    "refill": lambda s: s.core.lib.refill_inactive_zone(s.m, 4, 1),
     "evict": lambda s: s.vm.reclaim_range(s.mm, AREA, AREA + 2 * P),
     "swapoff": lambda s: s.vm.swap.swapoff("swap"),
     "fork": lambda s: dup_mmap(s.mm) and None,

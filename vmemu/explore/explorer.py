@@ -106,8 +106,8 @@ class Explorer:
         self.outcomes: set[Hashable] = set()
         self._python = _PythonState(scenario)
         self.m.mutations = mutation.bits(scenario.settings.mutations)
-        options = ffi.new("struct explore_options *", [mode.value, preemptions, seed])
-        if not lib.explore_begin(self.m, len(names), options):
+        options = self.core.ffi.new("struct explore_options *", [mode.value, preemptions, seed])
+        if not self.core.lib.explore_begin(self.m, len(names), options):
             raise ConfigError("no host memory for a snapshot of the machine")
         self.core.on_switch = self._switch
         self._main = self._greenlet.getcurrent()
@@ -116,7 +116,7 @@ class Explorer:
 
     def close(self) -> None:
         """End the exploration and free the scenario's machine."""
-        lib.explore_end(self.m)
+        self.core.lib.explore_end(self.m)
         self.scenario.close()
 
     def __enter__(self) -> Explorer:
@@ -142,8 +142,8 @@ class Explorer:
         while more and not (limit and runs >= limit):
             ended = run()
             runs += 1
-            redundant += lib.explore_redundant(m)
-            lib.explore_steps(m, count)
+            redundant += self.core.lib.explore_redundant(m)
+            self.core.lib.explore_steps(m, count)
             longest = max(longest, count[0])
             problems = judge(ended)
             if problems:
@@ -157,7 +157,7 @@ class Explorer:
 
     def advance(self) -> bool:
         """Prescribe the next run; False when there is nothing left that matters."""
-        return bool(lib.explore_advance(self.m))
+        return bool(self.core.lib.explore_advance(self.m))
 
     # ---- one run
 
@@ -168,21 +168,21 @@ class Explorer:
 
     def prescribe(self, choices: bytes) -> None:
         """Let the next run follow these paths, step by step."""
-        lib.explore_prescribe(self.m, choices, len(choices))
+        self.core.lib.explore_prescribe(self.m, choices, len(choices))
 
     def run(self) -> int:
         """One run from the snapshot: ``enum explore_outcome``."""
         m, choose = self.m, lib.explore_choose
         new = self._greenlet.greenlet
-        lib.explore_start(m)
+        self.core.lib.explore_start(m)
         self._python.restore()
         self._raised.clear()
         switches = self._switches
         switches[:] = [new(body).switch for body in self._bodies]
         while (path := choose(m)) >= 0:
             switches[path]()
-        lib.explore_stop(m)
-        ended: int = lib.explore_outcome(m)
+        self.core.lib.explore_stop(m)
+        ended: int = self.core.lib.explore_outcome(m)
         if ended != lib.EXPLORE_ENDED:
             _abandon(switches)
         return ended
@@ -195,7 +195,7 @@ class Explorer:
         if self._raised or self.core.error is not None or m.bug[0] != b"\0":
             return self._broken()
         key = (
-            lib.explore_digest(m),
+            self.core.lib.explore_digest(m),
             m.vm_committed,
             *[result if type(result) is int else None for result in self._results],
         )
@@ -217,7 +217,7 @@ class Explorer:
                 results[index] = -error.errno
             except Exception as error:
                 self._raised.append(f"{name}: {type(error).__name__}: {error}")
-            lib.explore_exit(m)
+            self.core.lib.explore_exit(m)
 
         return body
 
@@ -257,19 +257,19 @@ class Explorer:
         names = Names(self.scenario, self._at_first)
         steps = self._steps()
         choices = bytes(step.path for step in steps)
-        deadlock = lib.explore_outcome(self.m) == lib.EXPLORE_DEADLOCK
+        deadlock = self.core.lib.explore_outcome(self.m) == lib.EXPLORE_DEADLOCK
         waiting = self._waiting() if deadlock else {}
         told = rows(names, steps, waiting)
         return Violation(problems, choices, told, waits(names, steps, waiting))
 
     def _steps(self) -> list[Step]:
         n = ffi.new("uint32_t *")
-        raw = lib.explore_steps(self.m, n)
-        return [_step(s) for s in ffi.unpack(raw, n[0])]
+        raw = self.core.lib.explore_steps(self.m, n)
+        return [_step(s) for s in self.core.ffi.unpack(raw, n[0])]
 
     def _waiting(self) -> dict[int, Step]:
         """The step that each path of a deadlock cannot make."""
-        pending = [_step(lib.explore_pending(self.m, i)) for i in range(len(self.names))]
+        pending = [_step(self.core.lib.explore_pending(self.m, i)) for i in range(len(self.names))]
         return {step.path: step for step in pending if step.object}
 
     def _unfinished(self, ended: int) -> list[str]:

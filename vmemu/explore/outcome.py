@@ -11,7 +11,7 @@ import os
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
-from vmemu.core import PAGE_SHIFT, PAGE_SIZE, ffi, lib
+from vmemu.core import PAGE_SHIFT, PAGE_SIZE, lib
 from vmemu.frames import PTE_PRESENT, mem_map, user_ptes
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class _Survey:
         return (vmas, ptes, ptr.rss, ptr.total_vm, ptr.locked_vm, ptr.def_flags, ptr.mm_users)
 
     def _has_anon_vma(self) -> bool:
-        return bool(self.m.rmap.vma_size == ffi.sizeof("struct vm_area_struct"))
+        return bool(self.m.rmap.vma_size == self.core.ffi.sizeof("struct vm_area_struct"))
 
     def pte(self, pte: int) -> Hashable:
         if pte & PTE_PRESENT:
@@ -79,24 +79,25 @@ class _Survey:
             number = self.number("page", pfn)
             page = self.pages[pfn]
             swap = int(page["private"]) if page["flags"] & lib.PG_swapcache else 0
+            users = self.core.lib.swap_count
             self.described[pfn] = (
                 number,
                 int(page["flags"]) & _FLAGS,
                 int(page["count"]),
                 int(page["mapcount"]),
-                bytes(ffi.buffer(self.m.ram + (pfn << PAGE_SHIFT), PAGE_SIZE)),
-                (self.number("slot", swap), lib.swap_count(self.m, swap)) if swap else None,
+                bytes(self.core.ffi.buffer(self.m.ram + (pfn << PAGE_SHIFT), PAGE_SIZE)),
+                (self.number("slot", swap), users(self.m, swap)) if swap else None,
             )
             return self.described[pfn]
         return self.number("page", pfn)
 
     def slot(self, entry: int) -> Hashable:
         number = self.number("slot", entry)
-        users = lib.swap_count(self.m, entry)
-        page = lib.lookup_swap_cache(self.m, entry)
+        users = self.core.lib.swap_count(self.m, entry)
+        page = self.core.lib.lookup_swap_cache(self.m, entry)
         if page:
-            lib.put_page(self.m, page)
-            return (number, users, self.page(lib.page_to_pfn(self.m, page)))
+            self.core.lib.put_page(self.m, page)
+            return (number, users, self.page(self.core.lib.page_to_pfn(self.m, page)))
         info = self.m.swap[entry >> 1 & 0x1F]
         return (number, users, os.pread(info.fd, PAGE_SIZE, (entry >> 8) * PAGE_SIZE))
 

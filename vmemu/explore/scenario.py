@@ -177,7 +177,7 @@ class Scenario:
     def age(self) -> None:
         """Let every page become cold: unreferenced, on the inactive list."""
         for _ in range(2):
-            lib.refill_inactive_zone(self.m, FRAMES, 1)
+            self.core.lib.refill_inactive_zone(self.m, FRAMES, 1)
         self.core.check_bug()
 
     def swap_out(self, mm: Mm, start: int, pages: int) -> None:
@@ -189,14 +189,16 @@ class Scenario:
     def cache(self, mm: Mm, at: int) -> None:
         """Read a swapped page into the swap cache, as readahead does, without mapping it."""
         major = ffi.new("int *")
-        page = lib.read_swap_cache(self.m, lib.pte_value(self.m, mm.ptr, at), 0, major)
-        lib.put_page(self.m, page)
+        page = self.core.lib.read_swap_cache(
+            self.m, self.core.lib.pte_value(self.m, mm.ptr, at), 0, major
+        )
+        self.core.lib.put_page(self.m, page)
 
     # ---- for paths
 
     def shrink(self, pages: int) -> int:
         """What kswapd does to the cold end of the inactive list; pages freed."""
-        freed: int = lib.shrink_cache(self.m, pages)
+        freed: int = self.core.lib.shrink_cache(self.m, pages)
         return freed
 
     # ---- for checks
@@ -210,9 +212,9 @@ class Scenario:
         found = []
         for at in range(start, start + pages * PAGE_SIZE, PAGE_SIZE):
             if m.watch & lib.WATCH_EXPLORE:
-                pte = self.core.kaddr(lib.pte_offset(m, mm.ptr, at))
-                lib.explore_step(m, lib.STEP_read, -1, pte)
-            if lib.pte_kind_at(m, mm.ptr, at) != lib.PTE_PRESENT:
+                pte = self.core.kaddr(self.core.lib.pte_offset(m, mm.ptr, at))
+                self.core.lib.explore_step(m, lib.STEP_read, -1, pte)
+            if self.core.lib.pte_kind_at(m, mm.ptr, at) != lib.PTE_PRESENT:
                 found.append(at)
         return found
 
@@ -222,16 +224,16 @@ class Scenario:
         Changes nothing.
         """
         for at in range(start, start + pages * PAGE_SIZE, PAGE_SIZE):
-            yield self._first_byte(lib.pte_value(self.m, mm.ptr, at))
+            yield self._first_byte(self.core.lib.pte_value(self.m, mm.ptr, at))
 
     def _first_byte(self, pte: int) -> int | None:
         if not pte:
             return None
         if pte & (lib._PAGE_PRESENT | lib._PAGE_PROTNONE):
             return int(self.m.ram[pte & ~0xFFF])
-        page = lib.lookup_swap_cache(self.m, pte)
+        page = self.core.lib.lookup_swap_cache(self.m, pte)
         if page:
-            lib.put_page(self.m, page)
-            return int(self.m.ram[lib.page_to_pfn(self.m, page) << 12])
+            self.core.lib.put_page(self.m, page)
+            return int(self.m.ram[self.core.lib.page_to_pfn(self.m, page) << 12])
         info = self.m.swap[pte >> 1 & 0x1F]
         return os.pread(info.fd, 1, (pte >> 8) * PAGE_SIZE)[0]

@@ -7,17 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmemu.core import LOCKS, PAGE_OFFSET, PAGE_SHIFT, PAGE_SIZE, ffi, lib
-from vmemu.frames import user_ptes
+from vmemu.core import LOCKS, PAGE_SHIFT, PAGE_SIZE, lib
+from vmemu.frames import page_tables, user_ptes
 
 if TYPE_CHECKING:
     from vmemu.explore.scenario import Scenario
 
 __all__ = ["LEAF_LOCKS", "Access", "Names", "Row", "Step", "Wait", "rows", "table", "waits"]
 
-_PAGE_FIELDS = {
-    ffi.offsetof("struct page", field): field for field in ("flags", "_count", "mapcount", "lru")
-}
+_PAGE_FIELDS = ("flags", "_count", "mapcount", "lru")
 _NUMBERS = ("_count", "mapcount", "rss")
 _VM_FLAGS = {
     "r": lib.VM_READ,
@@ -122,6 +120,8 @@ class Names:
     def __init__(self, scenario: Scenario, earlier: Names | None = None) -> None:
         self.core, self.m = scenario.core, scenario.m
         self._earlier = earlier
+        ffi = self.core.ffi
+        self._page_fields = {ffi.offsetof("struct page", name): name for name in _PAGE_FIELDS}
         self._things: dict[int, str] = {}
         self._tables: dict[int, tuple[int, str]] = {}  # page tables by frame: base, suffix
         self._pages: dict[int, str] = {}  # by pfn
@@ -131,13 +131,13 @@ class Names:
             self._learn_mm(mm.ptr, f" of {name}" if name else "")
         info = self.m.swap[scenario.area.kind]
         for i in range(info.nr_map_frames):
-            self._tables[(info.map_frames[i] - PAGE_OFFSET) >> PAGE_SHIFT] = (-1, "")
+            self._tables[(info.map_frames[i] - self.core.page_offset) >> PAGE_SHIFT] = (-1, "")
         zone = self.core.kaddr(self.m.k) + ffi.offsetof("struct kernel_data", "zone")
         for name in ("active_list", "inactive_list"):
             self._things[zone + ffi.offsetof("struct zone", name)] = name
 
     def _learn_mm(self, mm: object, suffix: str) -> None:
-        core = self.core
+        core, ffi = self.core, self.core.ffi
         at = core.kaddr(mm)
         for field in ("mmap_sem", "page_table_lock", "rss"):
             self._things[at + ffi.offsetof("struct mm_struct", field)] = field + suffix
@@ -149,17 +149,17 @@ class Names:
                 offset = ffi.offsetof("struct vm_area_struct", field)
                 self._things[core.kaddr(vma) + offset] = field + where
             vma = core.vma(vma.vm_next)
-        directory = core.mm(at).pgd - PAGE_OFFSET + self.m.ram
-        entries = ffi.cast("pgd_t *", directory)
-        for i in range(lib.TASK_SIZE_PGDS):
-            if entries[i]:
-                self._tables[entries[i] >> PAGE_SHIFT] = (i << lib.PGDIR_SHIFT, suffix)
+        for table in page_tables(core, mm):
+            if not table.level:
+                self._tables[table.frame] = (table.address, suffix)
         for address, pte in zip(*(a.tolist() for a in user_ptes(core, mm)), strict=True):
             if pte & (lib._PAGE_PRESENT | lib._PAGE_PROTNONE):
                 self._pages.setdefault(pte >> PAGE_SHIFT, f"{address:#x}{suffix}")
-            elif page := lib.lookup_swap_cache(self.m, pte):
-                self._pages.setdefault(lib.page_to_pfn(self.m, page), f"{address:#x}{suffix}")
-                lib.put_page(self.m, page)
+            elif page := self.core.lib.lookup_swap_cache(self.m, pte):
+                self._pages.setdefault(
+                    self.core.lib.page_to_pfn(self.m, page), f"{address:#x}{suffix}"
+                )
+                self.core.lib.put_page(self.m, page)
 
     def page(self, pfn: int) -> str:
         """A page by the address it is, or was, mapped at."""
@@ -174,24 +174,24 @@ class Names:
             found = self._earlier._find(address)
         if found is not None:
             return found
-        pfn = (address - PAGE_OFFSET) >> PAGE_SHIFT
+        pfn = (address - self.core.page_offset) >> PAGE_SHIFT
         return f"contents of {self.page(pfn)}" if not address & 0xFFF else f"{address:#x}"
 
     def _find(self, address: int) -> str | None:
         if address in self._things:
             return self._things[address]
         index = address - self.core.kaddr(self.m.mem_map)
-        size = ffi.sizeof("struct page")
-        if 0 <= index < self.m.nr_frames * size and index % size in _PAGE_FIELDS:
-            return f"{_PAGE_FIELDS[index % size]} of {self.page(index // size)}"
-        table = self._tables.get((address - PAGE_OFFSET) >> PAGE_SHIFT)
+        size, fields = self.core.ffi.sizeof("struct page"), self._page_fields
+        if 0 <= index < self.m.nr_frames * size and index % size in fields:
+            return f"{fields[index % size]} of {self.page(index // size)}"
+        table = self._tables.get((address - self.core.page_offset) >> PAGE_SHIFT)
         if table is None:
             return None
         base, suffix = table
         if base < 0:  # a swap map: the byte behind a count stands for the cache's slot
             kind = "swap cache" if address & 1 else "swap slot"
             return f"{kind} {(address % PAGE_SIZE) // 2}"
-        return f"pte {base + (address % PAGE_SIZE // 4 << PAGE_SHIFT):#x}{suffix}"
+        return f"pte {base + (address % PAGE_SIZE // self.core.word << PAGE_SHIFT):#x}{suffix}"
 
     # ---- steps
 
@@ -203,7 +203,9 @@ class Names:
         if name == "page_table_lock":
             return self.thing(step.object)
         if name in ("page_lock", "page_map_lock"):
-            pfn = (step.object - self.core.kaddr(self.m.mem_map)) // ffi.sizeof("struct page")
+            pfn = (step.object - self.core.kaddr(self.m.mem_map)) // self.core.ffi.sizeof(
+                "struct page"
+            )
             return f"{name} of {self.page(pfn)}"
         return name
 

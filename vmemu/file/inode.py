@@ -26,7 +26,7 @@ class Inode:
 
     def __init__(self, vm: MemoryManager, path: str) -> None:
         fd = above_streams(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-        mapping = lib.file_open(vm.core.m, fd)
+        mapping = vm.core.lib.file_open(vm.core.m, fd)
         if not mapping:
             os.close(fd)
             full = len(vm.inodes) >= lib.NR_FILES
@@ -41,11 +41,11 @@ class Inode:
     @property
     def mapped(self) -> bool:
         """Whether any area maps it (mapping_mapped)."""
-        return bool(lib.file_mapped(self._vm.core.m, self._mapping))
+        return bool(self._vm.core.lib.file_mapped(self._vm.core.m, self._mapping))
 
     def close(self) -> None:
         """Drop its page cache and give the descriptor back; no area may map it (iput)."""
-        lib.file_close(self._vm.core.m, self._mapping)
+        self._vm.core.lib.file_close(self._vm.core.m, self._mapping)
         del self._vm.inodes[self.kaddr]
 
 

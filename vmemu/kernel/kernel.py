@@ -16,14 +16,16 @@ import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from vmemu.closing import Closing
-from vmemu.core import ffi, lib
+from vmemu.core import lib
 from vmemu.errors import Errno, ExecError, KernelBug, VmemuError
 from vmemu.file.inode import Inodes
 from vmemu.kernel import strace
+from vmemu.kernel.abi import abi_of
 from vmemu.kernel.hold import TASK_BYTES, HostMemory
 from vmemu.kernel.process import oom
 from vmemu.kernel.process.exit import exit_task
@@ -44,7 +46,7 @@ from vmemu.kernel.signal.state import (
     force_signal,
 )
 from vmemu.kernel.signal.traps import exception_signal
-from vmemu.kernel.syscalls import SYSCALLS, s32
+from vmemu.kernel.syscalls import TABLES
 from vmemu.vfs.file import FdTable
 from vmemu.vfs.stdio import Stream, host_time_is_over, open_stream
 
@@ -53,7 +55,6 @@ if TYPE_CHECKING:
     from vmemu.mm import MemoryManager
 
 _RESTARTS = range(ERESTARTSYS, ERESTART_RESTARTBLOCK + 1)
-_SIGRETURNS = (119, 173)
 _TRAP_SYSCALL: int = lib.TRAP_SYSCALL
 _CNT_SYSCALLS: int = lib.CNT_syscalls
 UNKNOWN_MAX = 1024
@@ -82,11 +83,11 @@ class KernelOptions:
 class Kernel(Closing):
     """The kernel personality of one machine."""
 
-    TASK_SIZE: ClassVar[int] = 0xC0000000
-
     def __init__(self, vm: MemoryManager, cpu: Cpu, options: KernelOptions | None = None) -> None:
         self.vm = vm
         self.core = vm.core
+        self.abi = abi_of(vm.core.bits)
+        self.syscalls = TABLES[vm.core.bits]
         self.cpu = cpu
         self.options = options if options is not None else KernelOptions()
         self.random = random.Random(self.options.seed)
@@ -127,8 +128,12 @@ class Kernel(Closing):
         self._m = self.core.m
         self._counter = self.core.m.counter
         self._regs = self.core.m.regs
-        self._words = ffi.cast("uint32_t *", ffi.addressof(self._m, "regs"))
+        ffi = self.core.ffi
+        self._words = ffi.cast("kulong *", ffi.addressof(self._m, "regs"))
         """The registers in the order of struct cpu_regs."""
+        self._unpack, self._arguments = ffi.unpack, itemgetter(*self.abi.arguments)
+        self._nr_words = max(self.abi.arguments) + 1
+        self._mask = self.core.mask
         self._faults_seen = (0, 0)
         self._calls_seen = 0
         self._stime_seen = 0
@@ -154,7 +159,7 @@ class Kernel(Closing):
         descriptors, binary files, bytes, or None.  Raises ExecError.
         """
         path = os.fspath(path)
-        image = load_elf(path)
+        image = load_elf(path, self.abi.bits, self.core.task_size)
         entries = [f"{name}={value}" for name, value in (env or {}).items()]
         arguments = Arguments.of(path, argv if argv is not None else [path], entries)
         files = FdTable(self.hold)
@@ -177,7 +182,7 @@ class Kernel(Closing):
         task.pgrp = task.session = pid
         task.exe = os.path.realpath(path)
         task.set_comm(path)
-        task.start_regs = {"eip": program.eip, "esp": program.esp}
+        task.start_regs = {"ip": program.ip, "sp": program.sp}
         task.start_time = self.sched.now
         self.tasks.add(task)
         self.sched.enqueue(task)
@@ -199,6 +204,7 @@ class Kernel(Closing):
             arguments,
             self.options.credentials,
             self.random.randbytes(16),
+            self.abi,
             old.mm.rlimits if old is not None else None,
         )
 
@@ -308,6 +314,7 @@ class Kernel(Closing):
         if self.sched.now < self._kswapd_waits:
             self._m.want_kswapd = 0
             return
+        ffi = self.core.ffi
         registers = bytes(ffi.buffer(self._words, ffi.sizeof("struct cpu_regs")))
         at = (self.current, registers, int(self._counter[_CNT_SYSCALLS]))
         if at == self._kswapd_ran_at:
@@ -369,11 +376,11 @@ class Kernel(Closing):
             return "preempt"
         if trap == lib.TRAP_EXCEPTION:
             self.sched.advance(task, FAULT_NS)
-            force_signal(task, exception_signal(int(self._m.trap_vector), int(self._regs.eip)))
+            force_signal(task, exception_signal(int(self._m.trap_vector), int(self._regs.ip)))
             return "exception"
         if trap == lib.TRAP_STOP:
             return "preempt" if self._m.clock >= self._m.next_timer else "stop"
-        raise KernelBug(f"the CPU stopped with trap {trap} at {self._regs.eip:#x}")
+        raise KernelBug(f"the CPU stopped with trap {trap} at {self._regs.ip:#x}")
 
     def _fault(self, task: Task) -> str:
         m = self._m
@@ -403,8 +410,8 @@ class Kernel(Closing):
 
         A kernel address always counts as refused (do_page_fault).
         """
-        present = address >= self.TASK_SIZE or bool(
-            lib.pte_value(self._m, task.mm.ptr, address) & lib._PAGE_PRESENT
+        present = address >= self.core.task_size or bool(
+            self.core.lib.pte_value(self._m, task.mm.ptr, address) & lib._PAGE_PRESENT
         )
         return 4 | (2 if access == lib.ACCESS_WRITE else 0) | int(present)
 
@@ -420,12 +427,12 @@ class Kernel(Closing):
     # ---- system calls -----------------------------------------------------
 
     def _syscall(self, task: Task) -> str:
-        eax, ecx, edx, ebx, _, ebp, esi, edi = ffi.unpack(self._words, 8)
-        number = int(eax)
+        registers = self._unpack(self._words, self._nr_words)
+        number = int(registers[0])
         self._counter[_CNT_SYSCALLS] += 1
         self.sched.advance(task, SYSCALL_NS)
-        entry = SYSCALLS.get(number)
-        words = (ebx, ecx, edx, esi, edi, ebp)
+        entry = self.syscalls.get(number)
+        words = self._arguments(registers)
         if entry is None:
             self._counter[lib.CNT_enosys] += 1
             if number in self.unknown_syscalls or len(self.unknown_syscalls) < UNKNOWN_MAX:
@@ -433,10 +440,10 @@ class Kernel(Closing):
             call = task.call = Call(number, words)
             self._finish(task, call, -errno.ENOSYS)
             return "syscall"
-        if entry.signed:
+        if entry.convert:
             values = list(words[: len(entry.kinds)])
-            for index in entry.signed:
-                values[index] = s32(values[index])
+            for index, to in entry.convert:
+                values[index] = to(values[index])
             args = tuple(values)
         else:
             args = words[: len(entry.kinds)]
@@ -483,7 +490,7 @@ class Kernel(Closing):
         return "exit" if task.memory is None else "syscall"
 
     def _finish(self, task: Task, call: Call, result: int) -> None:
-        """A call ends: its result goes to eax."""
+        """A call ends: its result goes to eax, or rax."""
         if task.call is call:
             task.call = None
         if self._m.events_told:
@@ -492,8 +499,8 @@ class Kernel(Closing):
         if task.memory is None:
             return  # it was its last
         if self.strace is not None:
-            strace.leave(task, SYSCALLS.get(call.number), call, result)
-        self._regs.eax = result & 0xFFFFFFFF
-        if -result in _RESTARTS and call.number not in _SIGRETURNS:
+            strace.leave(task, self.syscalls.get(call.number), call, result)
+        self._regs.ax = result & self._mask
+        if -result in _RESTARTS and call.number not in self.abi.sigreturns:
             task.restart = -result
             task.interrupted_call = call.number

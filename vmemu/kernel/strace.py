@@ -2,7 +2,8 @@
 
 Kinds of arguments, named in the table of system calls:
 
-    int uint oct hex ptr     a number                fd dirfd pid     a descriptor, a process
+    int uint size long oct   a number                fd dirfd pid     a descriptor, a process
+    hex xlong ptr            the same in hexadecimal
     str                      a path or name          strv             argv or envp
     buf                      bytes to write, as many as the next argument says
     rbuf                     bytes that were read, as many as the result says
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING
 from vmemu.errors import Errno
 from vmemu.kernel.process.wait import ERESTARTSYS, WaitStatus
 from vmemu.kernel.signal.state import SigInfo, signal_name
-from vmemu.kernel.syscalls.table import SYSCALLS, Syscall, s32
+from vmemu.kernel.syscalls.table import Syscall, s32, s64
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Call, Task
@@ -97,6 +98,9 @@ def _clone_flags(value: int) -> str:
 _NUMBERS: dict[str, Callable[[int], str]] = {
     "int": str,
     "uint": str,
+    "size": str,
+    "long": str,
+    "xlong": hex,
     "fd": str,
     "pid": str,
     "oct": lambda value: f"{value:#05o}" if value else "0",
@@ -135,6 +139,8 @@ def _status(value: int) -> str:
 
 def _memory(task: Task, kind: str, args: tuple[int, ...], index: int, result: int) -> str:
     """Format an argument that points to memory; Errno EFAULT if it cannot be read."""
+    from vmemu.kernel.uaccess import read_strings, read_struct
+
     value, mm = args[index], task.mm
     length = args[index + 1] if index + 1 < len(args) else 0
     if kind == "str":
@@ -148,17 +154,16 @@ def _memory(task: Task, kind: str, args: tuple[int, ...], index: int, result: in
     if kind == "pipefd":
         return "[{}, {}]".format(*struct.unpack("<2i", mm.read(value, 8)))
     if kind == "timespec":
-        return "{{tv_sec={}, tv_nsec={}}}".format(*struct.unpack("<2i", mm.read(value, 8)))
+        return "{{tv_sec={}, tv_nsec={}}}".format(*read_struct(mm, value, "2n"))
     if kind == "iov":
         parts = []
-        for at in range(value, value + 8 * min(length, 8), 8):
-            base, size = struct.unpack("<2I", mm.read(at, 8))
+        each = 2 * mm.core.word
+        for at in range(value, value + each * min(length, 8), each):
+            base, size = read_struct(mm, at, "2N")
             piece = quote(mm.read(base, min(size, SHOWN)), size > SHOWN)
             parts.append(f"{{iov_base={piece}, iov_len={size}}}")
         return "[" + ", ".join(parts) + "]"
     if kind == "strv":
-        from vmemu.kernel.uaccess import read_strings
-
         strings = read_strings(mm, value, 131072)
         if len(strings) > 8:
             return f"{hex(value)} /* {len(strings)} vars */"
@@ -194,7 +199,7 @@ def leave(task: Task, entry: Syscall | None, call: Call, result: int | None) -> 
     """Write the line of a call that has ended; None: it will never return."""
     if entry is None:
         words = ", ".join(hex(word) for word in call.args)
-        _line(task, f"syscall_{call.number:#x}({words})", _result("int", result))
+        _line(task, f"syscall_{call.number:#x}({words})", _result(task, "int", result))
         return
     parts = [
         text if text is not None else _format(task, kind, call.args, index, result or 0)
@@ -202,19 +207,20 @@ def leave(task: Task, entry: Syscall | None, call: Call, result: int | None) -> 
             zip(entry.kinds, call.trace or [None] * len(entry.kinds), strict=True)
         )
     ]
-    _line(task, f"{entry.name}({', '.join(parts)})", _result(entry.result, result))
+    _line(task, f"{entry.name}({', '.join(parts)})", _result(task, entry.result, result))
 
 
-def _result(kind: str, result: int | None) -> str:
+def _result(task: Task, kind: str, result: int | None) -> str:
     if result is None:
         return "?"
-    result = s32(result & 0xFFFFFFFF)
+    mask = task.kernel.core.mask
+    result = (s64 if task.kernel.abi.bits == 64 else s32)(result & mask)
     if -result in _RESTARTS:
         return "? " + _RESTARTS[-result]
     if -ERESTARTSYS < result < 0:
         return f"-1 {errno.errorcode.get(-result, -result)} ({os.strerror(-result)})"
     if kind == "ptr":
-        return hex(result & 0xFFFFFFFF)
+        return hex(result & mask)
     return str(result)
 
 
@@ -238,7 +244,7 @@ def trace_signal(task: Task, name: str, info: SigInfo) -> None:
 def trace_exit(task: Task, status: WaitStatus) -> None:
     """Write the line of a task's end, after that of the call it was in."""
     if task.call is not None:
-        leave(task, SYSCALLS.get(task.call.number), task.call, None)
+        leave(task, task.kernel.syscalls.get(task.call.number), task.call, None)
     if status.signaled:
         _write(task, f"+++ killed by {signal_name(status.code)} +++")
     else:

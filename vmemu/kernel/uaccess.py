@@ -1,6 +1,8 @@
 """Structures, strings and vectors in user memory.
 
-Everything raises Errno EFAULT for an address the task cannot read or write.
+Layouts are the struct module's, little-endian, without padding of their own; N and n are an
+unsigned and a signed long of the program's width.  Everything raises Errno EFAULT for an
+address the task cannot read or write.
 """
 
 from __future__ import annotations
@@ -12,36 +14,48 @@ import struct
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
-from vmemu.kernel.program.elf import PAGE_SIZE, TASK_SIZE
+from vmemu.kernel.program.elf import PAGE_SIZE
 
 if TYPE_CHECKING:
     from vmemu.mm import Mm
 
 PATH_MAX = 4096
 UIO_MAXIOV = 1024
-SSIZE_MAX = 0x7FFFFFFF
 MAX_ARG_STRLEN = 32 * PAGE_SIZE
 
 
-def access_ok(address: int, length: int) -> None:
+def access_ok(mm: Mm, address: int, length: int) -> None:
     """Refuse a range that leaves the user's address space (access_ok)."""
-    if address + length > TASK_SIZE:
+    if address + length > mm.core.task_size:
         raise Errno(errno.EFAULT)
 
 
+def ssize_max(mm: Mm) -> int:
+    """The largest length that is not a negative one."""
+    return mm.core.mask >> 1
+
+
+@functools.cache
+def layout_of(bits: int, layout: str) -> struct.Struct:
+    """A layout with longs of so many bits."""
+    unsigned, signed = ("Q", "q") if bits == 64 else ("I", "i")
+    return struct.Struct("<" + layout.replace("N", unsigned).replace("n", signed))
+
+
 def read_struct(mm: Mm, address: int, layout: str) -> tuple[int, ...]:
-    """Unpack a little-endian structure (struct module's format, without '<')."""
-    size = struct.calcsize("<" + layout)
-    access_ok(address, size)
-    return struct.unpack("<" + layout, mm.read(address, size))
+    """Unpack a structure."""
+    form = layout_of(mm.core.bits, layout)
+    access_ok(mm, address, form.size)
+    return form.unpack(mm.read(address, form.size))
 
 
 def write_struct(mm: Mm, address: int, layout: str, *values: int) -> None:
-    """Pack a little-endian structure; values are cut to their fields' width."""
+    """Pack a structure; values are cut to their fields' width."""
+    form = layout_of(mm.core.bits, layout)
     try:
-        data = struct.pack("<" + layout, *values)
+        data = form.pack(*values)
     except struct.error:
-        unsigned, masks = _fields(layout)
+        unsigned, masks = _fields(form.format)
         data = struct.pack(
             unsigned, *(value & mask for value, mask in zip(values, masks, strict=True))
         )
@@ -64,13 +78,13 @@ def _fields(layout: str) -> tuple[str, tuple[int, ...]]:
 
 def write(mm: Mm, address: int, data: bytes) -> None:
     """Write bytes (copy_to_user)."""
-    access_ok(address, len(data))
+    access_ok(mm, address, len(data))
     mm.write(address, data)
 
 
 def read(mm: Mm, address: int, count: int) -> bytes:
     """Read bytes (copy_from_user)."""
-    access_ok(address, count)
+    access_ok(mm, address, count)
     return mm.read(address, count)
 
 
@@ -90,8 +104,8 @@ def read_strings(mm: Mm, address: int, limit: int) -> list[bytes]:
     strings: list[bytes] = []
     if not address:
         return strings
-    total = 0
-    while pointer := read_struct(mm, address + 4 * len(strings), "I")[0]:
+    total, word = 0, mm.core.word
+    while pointer := read_struct(mm, address + word * len(strings), "N")[0]:
         try:
             strings.append(mm.read_cstr(pointer, MAX_ARG_STRLEN))
         except Errno as error:
@@ -126,12 +140,12 @@ def read_prefix(mm: Mm, address: int, count: int) -> bytes:
 def read_iovec(mm: Mm, address: int, count: int) -> list[tuple[int, int]]:
     """Read struct iovec[count] as (base, length) pairs.
 
-    Errno EINVAL for more than UIO_MAXIOV, or more than SSIZE_MAX bytes in all; EFAULT.
+    Errno EINVAL for more than UIO_MAXIOV, or more than ssize_max() bytes in all; EFAULT.
     """
     if count > UIO_MAXIOV:
         raise Errno(errno.EINVAL)
-    words = read_struct(mm, address, f"{2 * count}I") if count else ()
+    words = read_struct(mm, address, f"{2 * count}N") if count else ()
     pairs = list(zip(words[::2], words[1::2], strict=True))
-    if sum(length for _, length in pairs) > SSIZE_MAX:
+    if sum(length for _, length in pairs) > ssize_max(mm):
         raise Errno(errno.EINVAL)
     return pairs

@@ -125,9 +125,9 @@ class Visit:
         """Ask once for each page of the area whether it was referenced (page_referenced)."""
         m = self.machine.core.m
         for address in range(self.start, self.end, PAGE_SIZE):
-            pte = lib.pte_value(m, mm.ptr, address)
+            pte = self.machine.core.lib.pte_value(m, mm.ptr, address)
             if pte & lib._PAGE_PRESENT:
-                lib.page_referenced(m, m.mem_map + (pte >> PAGE_SHIFT))
+                self.machine.core.lib.page_referenced(m, m.mem_map + (pte >> PAGE_SHIFT))
         self.machine.core.check_bug()
 
     def vmas(self) -> int:

@@ -1,8 +1,6 @@
-"""Numbers of the memory system calls, as i386 Linux defines them."""
+"""Numbers of the memory system calls, the same on i386 and x86-64."""
 
 from __future__ import annotations
-
-from vmemu.core import lib
 
 PROT_READ, PROT_WRITE, PROT_EXEC, PROT_NONE = 1, 2, 4, 0
 PROT_GROWSDOWN = 0x01000000
@@ -18,8 +16,7 @@ MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_DONTNEED = range(
 
 MCL_CURRENT, MCL_FUTURE = 1, 2
 
-RLIM_INFINITY = 0xFFFFFFFF
-STACK_TOP = 0xC0000000
-TASK_UNMAPPED_BASE: int = lib.TASK_UNMAPPED_BASE
+RLIM_INFINITY = 0xFFFFFFFFFFFFFFFF
+"""No limit; a program sees as many bits of it as its longs have."""
 MAX_MAP_COUNT = 65536
 STACK_LIMIT = 8 << 20

@@ -36,7 +36,7 @@ def do_page_fault(vm: MemoryManager, mm: Any, address: int, access: int) -> int:
     run loop.
     """
     m = vm.core.m
-    vma = lib.find_vma(m, mm, address)
+    vma = vm.core.lib.find_vma(m, mm, address)
     if not vma:
         return _MAPERR
     if vma.vm_start > address:
@@ -45,12 +45,12 @@ def do_page_fault(vm: MemoryManager, mm: Any, address: int, access: int) -> int:
         result = _expand_stack(vm, mm, vma, address & ~0xFFF)
         if result != _MINOR:
             return result
-    if not lib.vma_permits(vma, access):
+    if not vm.core.lib.vma_permits(vma, access):
         return _ACCERR
     write = access == _WRITE
     if write and not vm.rmap.prepare(mm, vma):
         return _no_memory(m)
-    return int(lib.handle_pte_fault(m, mm, vma, address, write))
+    return int(vm.core.lib.handle_pte_fault(m, mm, vma, address, write))
 
 
 def _no_memory(m: Any) -> int:
@@ -80,7 +80,7 @@ def _expand_stack(vm: MemoryManager, mm: Any, vma: Any, start: int) -> int:
         if error.errno != errno.ENOMEM:
             raise
         return _MAPERR
-    grown = lib.vma_expand_down(m, vma, start)
+    grown = vm.core.lib.vma_expand_down(m, vma, start)
     if vma.vm_flags & lib.VM_ACCOUNT:
         vm.unacct_memory(pages - grown)  # what another fault has grown it by
     return _MINOR

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 
-from vmemu.core import lib
 from vmemu.errors import Errno
 from vmemu.mm.mm import Mm, mmap_sem_write
 
@@ -23,7 +22,7 @@ def dup_mmap(parent: Mm) -> Mm:
     if not vm.rmap.mm_dup(mm.ptr, parent.ptr):
         mm.release()
         raise Errno(errno.ENOMEM)
-    if lib.dup_mmap(core.m, mm.ptr, parent.ptr):
+    if core.lib.dup_mmap(core.m, mm.ptr, parent.ptr):
         mm.put()
         core.check_bug()
         raise Errno(errno.ENOMEM)

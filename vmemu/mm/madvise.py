@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from typing import Any
 
-from vmemu.core import PAGE_SHIFT, PAGE_SIZE, TASK_SIZE, ffi, lib
+from vmemu.core import PAGE_SHIFT, PAGE_SIZE, ffi, lib
 from vmemu.errors import Errno
 from vmemu.mm.consts import (
     MADV_DONTNEED,
@@ -40,7 +40,7 @@ def do_madvise(mm: Mm, addr: int, length: int, advice: int) -> None:
     if addr & 0xFFF or not 0 <= advice <= MADV_DONTNEED:
         raise Errno(errno.EINVAL)
     end = addr + page_align(length)
-    if end > 0xFFFFFFFF or (length and end == addr):
+    if end > mm.core.mask or (length and end == addr):
         raise Errno(errno.EINVAL)
     unmapped = False
     at = addr
@@ -65,7 +65,7 @@ def _advise(mm: Mm, vma: Any, start: int, end: int, advice: int) -> None:
     if advice == MADV_DONTNEED:
         if vma.vm_flags & (lib.VM_LOCKED | lib.VM_RESERVED):
             raise Errno(errno.EINVAL)
-        lib.zap_page_range(m, mm.ptr, vma, start, end)
+        mm.core.lib.zap_page_range(m, mm.ptr, vma, start, end)
     elif advice == MADV_WILLNEED:
         _read_ahead(mm, start, end)
     else:
@@ -73,7 +73,7 @@ def _advise(mm: Mm, vma: Any, start: int, end: int, advice: int) -> None:
         if flags == vma.vm_flags:
             return
         cut_out(mm, vma, start, end)
-        lib.vma_set_flags(m, vma, flags)
+        mm.core.lib.vma_set_flags(m, vma, flags)
 
 
 def _read_ahead(mm: Mm, start: int, end: int) -> None:
@@ -82,11 +82,11 @@ def _read_ahead(mm: Mm, start: int, end: int) -> None:
     for address in range(start, end, PAGE_SIZE):
         if m.k.zone.free_pages <= m.k.zone.pages_low:
             return
-        if lib.pte_kind_at(m, mm.ptr, address) == lib.PTE_SWAP:
-            entry = lib.pte_value(m, mm.ptr, address)
-            page = lib.read_swap_cache(m, entry, 0, major)
+        if mm.core.lib.pte_kind_at(m, mm.ptr, address) == lib.PTE_SWAP:
+            entry = mm.core.lib.pte_value(m, mm.ptr, address)
+            page = mm.core.lib.read_swap_cache(m, entry, 0, major)
             if page:
-                lib.put_page(m, page)
+                mm.core.lib.put_page(m, page)
 
 
 def do_mincore(mm: Mm, addr: int, length: int, vec: int) -> None:
@@ -97,7 +97,7 @@ def do_mincore(mm: Mm, addr: int, length: int, vec: int) -> None:
     """
     if addr & 0xFFF:
         raise Errno(errno.EINVAL)
-    if addr > TASK_SIZE or length > TASK_SIZE - addr:
+    if addr > mm.core.task_size or length > mm.core.task_size - addr:
         raise Errno(errno.ENOMEM)
     at, end = addr, addr + page_align(length)
     while at < end:
@@ -119,10 +119,10 @@ def _resident(mm: Mm, start: int, end: int) -> bytes:
 def _page_resident(mm: Mm, address: int) -> bool:
     """Whether touching the page needs no I/O: it is mapped, or in the swap cache."""
     m = mm.core.m
-    kind = lib.pte_kind_at(m, mm.ptr, address)
+    kind = mm.core.lib.pte_kind_at(m, mm.ptr, address)
     if kind != lib.PTE_SWAP:
         return bool(kind == lib.PTE_PRESENT)
-    page = lib.lookup_swap_cache(m, lib.pte_value(m, mm.ptr, address))
+    page = mm.core.lib.lookup_swap_cache(m, mm.core.lib.pte_value(m, mm.ptr, address))
     if page:
-        lib.put_page(m, page)
+        mm.core.lib.put_page(m, page)
     return bool(page)

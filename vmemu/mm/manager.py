@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from vmemu.core import PAGE_SHIFT, Core, ffi, lib
+from vmemu.core import PAGE_SHIFT, Core, lib
 from vmemu.errors import Errno
 from vmemu.mm.fault import do_page_fault
 from vmemu.mm.mm import Mm
@@ -46,7 +46,7 @@ class MemoryManager:
         self.mms: dict[int, Mm] = {}  # by kptr, in order of creation
         self.inodes: dict[int, Inode] = {}  # by kptr
         self.next_inode = 1
-        self.vma_out: Any = ffi.new("struct vm_area_struct **")
+        self.vma_out: Any = core.ffi.new("struct vm_area_struct **")
         self.swap = SwapAreas(self)
         self.reclaim = Reclaim(self, swappiness)
         self.oom: Callable[[MemoryManager], bool] | None = None
@@ -60,7 +60,7 @@ class MemoryManager:
 
     def fault(self, mm: Mm, address: int, access: int) -> int:
         """Resolve one fault of ``mm`` outside the TLB-fill hook: ``enum fault_result``."""
-        result: int = lib.page_fault(self.core.m, mm.ptr, address, access)
+        result: int = self.core.lib.page_fault(self.core.m, mm.ptr, address, access)
         self.core.check_bug()
         return result
 
@@ -84,7 +84,7 @@ class MemoryManager:
     def reclaim_range(self, mm: Mm, start: int, end: int) -> int:
         """Evict every page of [start, end) in ``mm``, for the lab: ptes unmapped."""
         start &= ~0xFFF
-        gone: int = lib.pageout_range(self.core.m, mm.ptr, start, end)
+        gone: int = self.core.lib.pageout_range(self.core.m, mm.ptr, start, end)
         self.core.check_bug()
         return gone
 
@@ -92,7 +92,7 @@ class MemoryManager:
 
     def acct_memory(self, pages: int) -> None:
         """Promise pages (``security_vm_enough_memory``); Errno ENOMEM."""
-        if lib.vm_enough_memory(self.core.m, pages):
+        if self.core.lib.vm_enough_memory(self.core.m, pages):
             raise Errno(errno.ENOMEM)
 
     def unacct_memory(self, pages: int) -> None:

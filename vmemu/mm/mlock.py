@@ -10,7 +10,7 @@ import contextlib
 import errno
 from typing import Any
 
-from vmemu.core import PAGE_SHIFT, PAGE_SIZE, TASK_SIZE, lib
+from vmemu.core import PAGE_SHIFT, PAGE_SIZE, lib
 from vmemu.errors import Errno
 from vmemu.mm.consts import MCL_CURRENT, MCL_FUTURE
 from vmemu.mm.mm import Mm, mmap_sem_write
@@ -28,7 +28,7 @@ def do_mlock(mm: Mm, addr: int, length: int) -> None:
     area that may not be accessed; EAGAIN when a split finds no memory.  What precedes stays
     locked.
     """
-    start, end = _range(addr, length)
+    start, end = _range(mm, addr, length)
     if mm.ptr.locked_vm * PAGE_SIZE + (end - start) > mm.rlimits.memlock:
         raise Errno(errno.ENOMEM)
     _set_locked(mm, start, end, on=True)
@@ -37,7 +37,7 @@ def do_mlock(mm: Mm, addr: int, length: int) -> None:
 @mmap_sem_write
 def do_munlock(mm: Mm, addr: int, length: int) -> None:
     """Let a range be reclaimed again (``sys_munlock``); Errno EINVAL, ENOMEM, EAGAIN."""
-    start, end = _range(addr, length)
+    start, end = _range(mm, addr, length)
     _set_locked(mm, start, end, on=False)
 
 
@@ -63,10 +63,10 @@ def do_munlockall(mm: Mm) -> None:
     _set_all(mm, on=False)
 
 
-def _range(addr: int, length: int) -> tuple[int, int]:
+def _range(mm: Mm, addr: int, length: int) -> tuple[int, int]:
     length = page_align(length + (addr & 0xFFF))
     start = addr & ~0xFFF
-    if start + length > 0xFFFFFFFF:
+    if start + length > mm.core.mask:
         raise Errno(errno.EINVAL)
     return start, start + length
 
@@ -82,7 +82,7 @@ def _set_locked(mm: Mm, start: int, end: int, *, on: bool) -> None:
     """Change every vma of the range; ENOMEM at a hole, after what precedes it."""
     if start == end:
         return
-    if end > TASK_SIZE:
+    if end > mm.core.task_size:
         raise Errno(errno.ENOMEM)
     at = start
     while at < end:
@@ -108,16 +108,16 @@ def _fixup(mm: Mm, vma: Any, start: int, end: int, *, on: bool) -> None:
     m, write = mm.core.m, bool(flags & lib.VM_WRITE)
     if on and m.mutations & lib.MUTATE_a:
         mm.make_present(start, end, write=write)
-    lib.vma_set_flags(m, vma, flags)
+    mm.core.lib.vma_set_flags(m, vma, flags)
     pages = (end - start) >> PAGE_SHIFT
-    lib.mm_account(m, mm.ptr, 0, pages if on else -pages)
+    mm.core.lib.mm_account(m, mm.ptr, 0, pages if on else -pages)
     if on and not m.mutations & lib.MUTATE_a:
         holds_lock = bool(m.mutations & lib.MUTATE_h)
         if holds_lock:
-            lib.lock_page_table(m, mm.ptr)
+            mm.core.lib.lock_page_table(m, mm.ptr)
         result = mm.make_present(start, end, write=write)
         if holds_lock:
-            lib.unlock_page_table(m, mm.ptr)
+            mm.core.lib.unlock_page_table(m, mm.ptr)
         if result == lib.FAULT_OOM:
             raise Errno(errno.ENOMEM)
         if result > lib.FAULT_MAJOR:

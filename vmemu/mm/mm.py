@@ -53,7 +53,7 @@ class Mm(Closing):
     @classmethod
     def allocate(cls, vm: MemoryManager, rlimits: Rlimits | None = None) -> Mm:
         """An mm without rmap state or mappings; Errno ENOMEM."""
-        ptr = lib.mm_alloc(vm.core.m)
+        ptr = vm.core.lib.mm_alloc(vm.core.m)
         if not ptr:
             raise Errno(errno.ENOMEM)
         mm = cls(vm, ptr, rlimits.copy() if rlimits else Rlimits())
@@ -81,14 +81,14 @@ class Mm(Closing):
             self._exit_mmap()
 
     def _exit_mmap(self) -> None:
-        lib.exit_mmap(self.core.m, self.ptr)
+        self.core.lib.exit_mmap(self.core.m, self.ptr)
         self.vm.rmap.mm_exit(self.ptr)
         self.release()
 
     def release(self) -> None:
         """Free the empty ``mm_struct`` and its page directory."""
         del self.vm.mms[self.kaddr]
-        lib.mm_free(self.core.m, self.ptr)
+        self.core.lib.mm_free(self.core.m, self.ptr)
 
     # ---- its vmas
 
@@ -107,14 +107,16 @@ class Mm(Closing):
     def account(self, pages: int, vm_flags: int) -> None:
         """So many pages more (or less) belong to areas with these flags."""
         locked = pages if vm_flags & lib.VM_LOCKED else 0
-        lib.mm_account(self.core.m, self.ptr, pages, locked)
+        self.core.lib.mm_account(self.core.m, self.ptr, pages, locked)
 
     # ---- its memory
 
     def read(self, address: int, n: int) -> bytes:
         """Copy ``n`` bytes from user memory; Errno EFAULT unless all can be read."""
         buffer = ffi.new("char[]", n)
-        done = lib.copy_from_user(self.core.m, self.ptr, buffer, address & 0xFFFFFFFF, n)
+        done = self.core.lib.copy_from_user(
+            self.core.m, self.ptr, buffer, address & self.core.mask, n
+        )
         self.core.check_bug()
         if done != n:
             raise Errno(errno.EFAULT)
@@ -127,8 +129,8 @@ class Mm(Closing):
 
     def write_some(self, address: int, data: bytes | bytearray | memoryview) -> int:
         """Copy bytes to user memory until one cannot be written; how many were."""
-        done: int = lib.copy_to_user(
-            self.core.m, self.ptr, address & 0xFFFFFFFF, ffi.from_buffer(data), len(data)
+        done: int = self.core.lib.copy_to_user(
+            self.core.m, self.ptr, address & self.core.mask, ffi.from_buffer(data), len(data)
         )
         self.core.check_bug()
         return done
@@ -136,7 +138,9 @@ class Mm(Closing):
     def read_cstr(self, address: int, limit: int) -> bytes:
         """A NUL-terminated string below ``limit`` bytes; Errno EFAULT or ENAMETOOLONG."""
         buffer = ffi.new("char[]", limit)
-        n = lib.strncpy_from_user(self.core.m, self.ptr, buffer, address & 0xFFFFFFFF, limit)
+        n = self.core.lib.strncpy_from_user(
+            self.core.m, self.ptr, buffer, address & self.core.mask, limit
+        )
         self.core.check_bug()
         if n < 0:
             raise Errno(errno.EFAULT)
@@ -157,23 +161,23 @@ class Mm(Closing):
 
         mmap_sem is held.
         """
-        result: int = lib.make_pages_present(self.core.m, self.ptr, start, end, write)
+        result: int = self.core.lib.make_pages_present(self.core.m, self.ptr, start, end, write)
         self.core.check_bug()
         return result
 
 
 def _holding(
-    down: Callable[[Any, Any], None], up: Callable[[Any, Any], None]
+    down: str, up: str
 ) -> Callable[[Callable[Concatenate[Mm, P], T]], Callable[Concatenate[Mm, P], T]]:
     def decorate(body: Callable[Concatenate[Mm, P], T]) -> Callable[Concatenate[Mm, P], T]:
         @functools.wraps(body)
         def locked(mm: Mm, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            m, ptr = mm.core.m, mm.ptr
-            down(m, ptr)
+            lib, m, ptr = mm.core.lib, mm.core.m, mm.ptr
+            getattr(lib, down)(m, ptr)
             try:
                 return body(mm, *args, **kwargs)
             finally:
-                up(m, ptr)
+                getattr(lib, up)(m, ptr)
 
         return locked
 
@@ -181,6 +185,6 @@ def _holding(
 
 
 #: Decorates a function of an mm that changes vmas: it runs with mmap_sem held for write.
-mmap_sem_write = _holding(lib.down_write, lib.up_write)
+mmap_sem_write = _holding("down_write", "up_write")
 #: Decorates one that only looks at vmas: it runs with mmap_sem held for read.
-mmap_sem_read = _holding(lib.down_read, lib.up_read)
+mmap_sem_read = _holding("down_read", "up_read")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from vmemu.core import PAGE_SHIFT, PAGE_SIZE, TASK_SIZE, lib
+from vmemu.core import PAGE_SHIFT, PAGE_SIZE, lib
 from vmemu.errors import Errno
 from vmemu.mm.consts import (
     MAP_ANONYMOUS,
@@ -26,8 +26,6 @@ from vmemu.mm.consts import (
     PROT_EXEC,
     PROT_READ,
     PROT_WRITE,
-    STACK_TOP,
-    TASK_UNMAPPED_BASE,
 )
 from vmemu.mm.mm import Mm, mmap_sem_write
 from vmemu.mm.vma import find_vma_prev, new_vma, split_vma, vma_merge
@@ -48,7 +46,6 @@ __all__ = [
 
 _MAY = lib.VM_MAYREAD | lib.VM_MAYWRITE | lib.VM_MAYEXEC
 _DATA_FLAGS = lib.VM_READ | lib.VM_WRITE | lib.VM_EXEC | _MAY
-_DIRECTORY = 1 << lib.PGDIR_SHIFT
 
 
 def page_align(n: int) -> int:
@@ -67,24 +64,25 @@ def prot_to_flags(prot: int) -> int:
 def get_unmapped_area(mm: Mm, hint: int, length: int) -> int:
     """A free range of ``length`` bytes (``arch_get_unmapped_area``); Errno ENOMEM."""
     m, ptr = mm.core.m, mm.ptr
-    if length > TASK_SIZE:
+    if length > mm.core.task_size:
         raise Errno(errno.ENOMEM)
     if hint:
         hint = page_align(hint)
-        if hint + length <= TASK_SIZE:
+        if hint + length <= mm.core.task_size:
             vma, _ = find_vma_prev(mm, hint)
             if vma is None or hint + length <= vma.vm_start:
                 return hint
     found: int
     if mm.vm.topdown:
-        gap = min(max(mm.rlimits.stack, 128 << 20), TASK_SIZE // 6 * 5)
-        found = lib.get_unmapped_area(m, ptr, PAGE_SIZE, TASK_SIZE - gap, length, 1)
+        gap = min(max(mm.rlimits.stack, 128 << 20), mm.core.task_size // 6 * 5)
+        found = mm.core.lib.get_unmapped_area(m, ptr, PAGE_SIZE, mm.core.task_size - gap, length, 1)
         if found:
             return found
-    start = max(ptr.free_area_cache, TASK_UNMAPPED_BASE)
-    found = lib.get_unmapped_area(m, ptr, start, TASK_SIZE, length, 0)
-    if not found and start > TASK_UNMAPPED_BASE:
-        found = lib.get_unmapped_area(m, ptr, TASK_UNMAPPED_BASE, TASK_SIZE, length, 0)
+    base, top = mm.core.unmapped_base, mm.core.task_size
+    start = max(ptr.free_area_cache, base)
+    found = mm.core.lib.get_unmapped_area(m, ptr, start, top, length, 0)
+    if not found and start > base:
+        found = mm.core.lib.get_unmapped_area(m, ptr, base, top, length, 0)
     if not found:
         raise Errno(errno.ENOMEM)
     ptr.free_area_cache = found + length
@@ -112,14 +110,14 @@ def do_mmap(
     if length == 0:
         raise Errno(errno.EINVAL)
     length = page_align(length)
-    if length > TASK_SIZE or length == 0:
+    if length > mm.core.task_size or length == 0:
         raise Errno(errno.ENOMEM)
     if mm.ptr.map_count > MAX_MAP_COUNT:
         raise Errno(errno.ENOMEM)
     if flags & MAP_FIXED:
         if addr & ~0xFFF != addr:
             raise Errno(errno.EINVAL)
-        if addr > TASK_SIZE - length:
+        if addr > mm.core.task_size - length:
             raise Errno(errno.ENOMEM)
     else:
         addr = get_unmapped_area(mm, addr, length)
@@ -173,7 +171,7 @@ def do_munmap(mm: Mm, addr: int, length: int) -> None:
 
 def munmap_locked(mm: Mm, addr: int, length: int) -> None:
     """The same with mmap_sem held for write already (``do_munmap``)."""
-    if addr & 0xFFF or addr > TASK_SIZE or length > TASK_SIZE - addr:
+    if addr & 0xFFF or addr > mm.core.task_size or length > mm.core.task_size - addr:
         raise Errno(errno.EINVAL)
     length = page_align(length)
     if length == 0:
@@ -190,7 +188,7 @@ def munmap_locked(mm: Mm, addr: int, length: int) -> None:
         if last is not None and last.vm_start < end:
             split_vma(mm, last, end, new_below=True)
         vma, prev = find_vma_prev(mm, addr)
-    lib.unmap_vmas(mm.core.m, mm.ptr, addr, end)
+    mm.core.lib.unmap_vmas(mm.core.m, mm.ptr, addr, end)
     while vma is not None and vma.vm_start < end:
         nxt = mm.next_vma(vma)
         _unmap_vma(mm, vma)
@@ -203,21 +201,22 @@ def _unmap_vma(mm: Mm, vma: Any) -> None:
     m, ptr = mm.core.m, mm.ptr
     pages = (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
     mm.account(-pages, vma.vm_flags)
-    if TASK_UNMAPPED_BASE <= vma.vm_start < ptr.free_area_cache:
+    if mm.core.unmapped_base <= vma.vm_start < ptr.free_area_cache:
         ptr.free_area_cache = vma.vm_start  # a new lowest hole
     if vma.vm_flags & lib.VM_ACCOUNT:
         mm.vm.unacct_memory(pages)
     mm.vm.rmap.vma_free(vma)
-    lib.vma_unlink(m, ptr, vma)
-    lib.vma_free(m, vma)
+    mm.core.lib.vma_unlink(m, ptr, vma)
+    mm.core.lib.vma_free(m, vma)
 
 
 def _free_tables(mm: Mm, start: int, end: int, prev: Any, nxt: Any) -> None:
     """Page tables that no vma needs any more, around [start, end)."""
-    low = max(prev.vm_end if prev is not None else 0, start & -_DIRECTORY)
-    high = (end + _DIRECTORY - 1) & -_DIRECTORY
-    high = min(nxt.vm_start if nxt is not None else TASK_SIZE, high)
-    lib.free_pgtables(mm.core.m, mm.ptr, low, high)
+    directory = mm.core.pgdir_size
+    low = max(prev.vm_end if prev is not None else 0, start & -directory)
+    high = (end + directory - 1) & -directory
+    high = min(nxt.vm_start if nxt is not None else mm.core.task_size, high)
+    mm.core.lib.free_pgtables(mm.core.m, mm.ptr, low, high)
 
 
 @mmap_sem_write
@@ -227,7 +226,7 @@ def sys_brk(mm: Mm, brk: int) -> int:
     if brk < ptr.end_code or brk < ptr.start_brk:
         return int(ptr.brk)
     old, new = page_align(ptr.brk), page_align(brk)
-    if new > TASK_SIZE:
+    if new > mm.core.task_size:
         return int(ptr.brk)
     if new <= old:
         try:
@@ -261,7 +260,7 @@ def _brk(mm: Mm, addr: int, length: int) -> None:
     length = page_align(length)
     if length == 0:
         return
-    if addr > TASK_SIZE - length:
+    if addr > mm.core.task_size - length:
         raise Errno(errno.EINVAL)
     vm_flags = _DATA_FLAGS | mm.ptr.def_flags
     locked = vm_flags & lib.VM_LOCKED
@@ -277,11 +276,12 @@ def _brk(mm: Mm, addr: int, length: int) -> None:
 
 @mmap_sem_write
 def setup_stack(mm: Mm) -> None:
-    """The stack's vma, one page below STACK_TOP (``setup_arg_pages``); Errno ENOMEM.
+    """The stack's vma, one page below TASK_SIZE (``setup_arg_pages``); Errno ENOMEM.
 
     Executable, as on i386 without NX; it grows as exec writes its strings.
     """
     flags = _DATA_FLAGS | lib.VM_GROWSDOWN | lib.VM_ACCOUNT
     mm.vm.acct_memory(1)
-    new_vma(mm, STACK_TOP - PAGE_SIZE, STACK_TOP, flags)
+    top = mm.core.task_size
+    new_vma(mm, top - PAGE_SIZE, top, flags)
     mm.account(1, flags)

@@ -29,7 +29,7 @@ def do_mprotect(mm: Mm, addr: int, length: int, prot: int) -> None:
     if addr & 0xFFF or prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC):
         raise Errno(errno.EINVAL)
     end = addr + page_align(length)
-    if end > 0xFFFFFFFF or end < addr:
+    if end > mm.core.mask or end < addr:
         raise Errno(errno.ENOMEM)
     if end == addr:
         return
@@ -87,11 +87,11 @@ def _fixup(mm: Mm, vma: Any, prev: Any, start: int, end: int, flags: int) -> Any
             if charged:
                 mm.vm.unacct_memory(pages)
             raise
-    m, prot = mm.core.m, lib.vm_page_prot(flags)
+    m, prot = mm.core.m, mm.core.lib.vm_page_prot(flags)
     too_early = bool(m.mutations & lib.MUTATE_g)
     if too_early:
-        lib.change_protection(m, mm.ptr, vma, start, end, prot)
-    lib.vma_set_flags(m, vma, flags)
+        mm.core.lib.change_protection(m, mm.ptr, vma, start, end, prot)
+    mm.core.lib.vma_set_flags(m, vma, flags)
     if not too_early:  # what was mapped with the old protection meanwhile is put right
-        lib.change_protection(m, mm.ptr, vma, start, end, prot)
+        mm.core.lib.change_protection(m, mm.ptr, vma, start, end, prot)
     return vma

@@ -10,7 +10,7 @@ import contextlib
 import errno
 from typing import Any
 
-from vmemu.core import PAGE_SHIFT, TASK_SIZE, ffi, lib
+from vmemu.core import PAGE_SHIFT, ffi, lib
 from vmemu.errors import Errno
 from vmemu.mm.consts import MAX_MAP_COUNT, MREMAP_FIXED, MREMAP_MAYMOVE
 from vmemu.mm.mm import Mm, mmap_sem_write
@@ -18,8 +18,6 @@ from vmemu.mm.mmap import get_unmapped_area, munmap_locked, page_align
 from vmemu.mm.vma import find_vma_prev, vma_merge
 
 __all__ = ["do_mremap"]
-
-_MASK = 0xFFFFFFFF
 
 
 @mmap_sem_write
@@ -38,15 +36,18 @@ def _mremap(mm: Mm, old: int, old_length: int, new_length: int, flags: int, new:
     fixed = bool(flags & MREMAP_FIXED)
     if flags & ~(MREMAP_FIXED | MREMAP_MAYMOVE) or old & 0xFFF:
         raise Errno(errno.EINVAL)
-    old_length, new_length = page_align(old_length) & _MASK, page_align(new_length) & _MASK
+    old_length, new_length = (
+        page_align(old_length) & mm.core.mask,
+        page_align(new_length) & mm.core.mask,
+    )
     if not new_length or not old_length:
         raise Errno(errno.EINVAL)
     if fixed:
         if new & 0xFFF or not flags & MREMAP_MAYMOVE:
             raise Errno(errno.EINVAL)
-        if new_length > TASK_SIZE or new > TASK_SIZE - new_length:
+        if new_length > mm.core.task_size or new > mm.core.task_size - new_length:
             raise Errno(errno.EINVAL)
-        if new <= old < new + new_length or old <= new < (old + old_length) & _MASK:
+        if new <= old < new + new_length or old <= new < (old + old_length) & mm.core.mask:
             raise Errno(errno.EINVAL)
         munmap_locked(mm, new, new_length)
     if old_length >= new_length:
@@ -91,12 +92,12 @@ def _check_area(mm: Mm, vma: Any, old: int, old_length: int, new_length: int) ->
 def _grow(mm: Mm, vma: Any, old: int, new_length: int) -> bool:
     """Extend the vma's end in place, if nothing stands there."""
     nxt = mm.next_vma(vma)
-    room = (nxt.vm_start if nxt is not None else TASK_SIZE) - old
+    room = (nxt.vm_start if nxt is not None else mm.core.task_size) - old
     if room < new_length:
         return False
     end, pages = old + new_length, (old + new_length - vma.vm_end) >> PAGE_SHIFT
     before = vma.vm_end
-    lib.vma_adjust(mm.core.m, vma, vma.vm_start, end, ffi.NULL)
+    mm.core.lib.vma_adjust(mm.core.m, vma, vma.vm_start, end, ffi.NULL)
     mm.account(pages, vma.vm_flags)
     if vma.vm_flags & lib.VM_LOCKED:
         mm.make_present(before, end, write=bool(vma.vm_flags & lib.VM_WRITE))
@@ -115,12 +116,12 @@ def _copy_vma(mm: Mm, vma: Any, new: int, length: int, pgoff: int) -> tuple[Any,
         if merged.vm_start <= source < merged.vm_end:
             vma = merged  # it reached the source and took it in
         return merged, vma
-    copy = lib.vma_alloc(m)
+    copy = mm.core.lib.vma_alloc(m)
     if not copy:
         raise Errno(errno.ENOMEM)
-    lib.vma_copy(m, copy, vma)
-    copy.vm_start, copy.vm_end, copy.vm_pgoff = new, new + length, pgoff & _MASK
-    lib.vma_link(m, mm.ptr, copy)
+    mm.core.lib.vma_copy(m, copy, vma)
+    copy.vm_start, copy.vm_end, copy.vm_pgoff = new, new + length, pgoff & mm.core.mask
+    mm.core.lib.vma_link(m, mm.ptr, copy)
     rmap.vma_split(copy, vma)
     return copy, vma
 
@@ -133,10 +134,10 @@ def _move_vma(mm: Mm, vma: Any, old: int, old_length: int, new: int, new_length:
     flags = vma.vm_flags
     pgoff = vma.vm_pgoff + ((old - vma.vm_start) >> PAGE_SHIFT)
     target, vma = _copy_vma(mm, vma, new, new_length, pgoff)
-    moved = lib.move_page_tables(m, ptr, vma, old, target, new, old_length)
+    moved = mm.core.lib.move_page_tables(m, ptr, vma, old, target, new, old_length)
     failed = moved < old_length
     if failed:  # no memory on the way: bring back what went
-        lib.move_page_tables(m, ptr, target, new, vma, old, moved)
+        mm.core.lib.move_page_tables(m, ptr, target, new, vma, old, moved)
     pages = new_length >> PAGE_SHIFT
     mm.account(pages, flags)
     if flags & lib.VM_ACCOUNT:

@@ -30,28 +30,26 @@ if TYPE_CHECKING:
 
 __all__ = ["cut_out", "find_vma_prev", "new_vma", "split_vma", "vma_merge"]
 
-_MASK = 0xFFFFFFFF
-
 
 def find_vma_prev(mm: Mm, address: int) -> tuple[Any, Any]:
     """``(vma, prev)``: the first vma that ends above ``address`` and the one before it."""
     out = mm.vm.vma_out
-    vma = lib.find_vma_prev(mm.core.m, mm.ptr, address, out)
+    vma = mm.core.lib.find_vma_prev(mm.core.m, mm.ptr, address, out)
     return (vma or None), (out[0] or None)
 
 
 def new_vma(mm: Mm, start: int, end: int, flags: int, file: int = 0, pgoff: int = -1) -> Any:
     """Allocate and link a vma; ``pgoff`` defaults to the address.  Errno ENOMEM."""
     m = mm.core.m
-    vma = lib.vma_alloc(m)
+    vma = mm.core.lib.vma_alloc(m)
     if not vma:
         raise Errno(errno.ENOMEM)
     vma.vm_start, vma.vm_end = start, end
     vma.vm_flags = flags
-    vma.vm_page_prot = lib.vm_page_prot(flags)
+    vma.vm_page_prot = mm.core.lib.vm_page_prot(flags)
     vma.vm_file = file
     vma.vm_pgoff = start >> PAGE_SHIFT if pgoff < 0 else pgoff
-    lib.vma_link(m, mm.ptr, vma)
+    mm.core.lib.vma_link(m, mm.ptr, vma)
     return vma
 
 
@@ -63,14 +61,14 @@ def split_vma(mm: Mm, vma: Any, address: int, *, new_below: bool) -> Any:
     m = mm.core.m
     if mm.ptr.map_count >= MAX_MAP_COUNT:
         raise Errno(errno.ENOMEM)
-    new = lib.vma_alloc(m)
+    new = mm.core.lib.vma_alloc(m)
     if not new:
         raise Errno(errno.ENOMEM)
-    lib.vma_copy(m, new, vma)
+    mm.core.lib.vma_copy(m, new, vma)
     if new_below:
-        lib.vma_adjust(m, vma, address, vma.vm_end, new)
+        mm.core.lib.vma_adjust(m, vma, address, vma.vm_end, new)
     else:
-        lib.vma_adjust(m, vma, vma.vm_start, address, new)
+        mm.core.lib.vma_adjust(m, vma, vma.vm_start, address, new)
     return new
 
 
@@ -95,8 +93,8 @@ def _adjacent(mm: Mm, low: Any, high_flags: int, high_file: int, high_pgoff: int
     if not high_file and not mm.vm.rmap.anon_pgoff_matters:
         return True
     pages = (low.vm_end - low.vm_start) >> PAGE_SHIFT
-    joined: int = (low.vm_pgoff + pages) & _MASK
-    return joined == high_pgoff & _MASK
+    joined: int = (low.vm_pgoff + pages) & mm.core.mask
+    return joined == high_pgoff & mm.core.mask
 
 
 def _before(mm: Mm, high: Any, flags: int, file: int, pgoff_end: int) -> bool:
@@ -105,7 +103,7 @@ def _before(mm: Mm, high: Any, flags: int, file: int, pgoff_end: int) -> bool:
         return False
     if not file and not mm.vm.rmap.anon_pgoff_matters:
         return True
-    same: bool = high.vm_pgoff == pgoff_end & _MASK
+    same: bool = high.vm_pgoff == pgoff_end & mm.core.mask
     return same
 
 
@@ -153,10 +151,10 @@ def vma_merge(
         return None
     if prev is not None and start < prev.vm_end:  # case 4
         rmap.vma_absorb(nxt, prev)
-        lib.vma_adjust(mm.core.m, prev, prev.vm_start, start, ffi.NULL)
+        mm.core.lib.vma_adjust(mm.core.m, prev, prev.vm_start, start, ffi.NULL)
         return nxt
     if area.vm_start == nxt.vm_start:  # case 3
-        lib.vma_adjust(mm.core.m, nxt, start, nxt.vm_end, ffi.NULL)
+        mm.core.lib.vma_adjust(mm.core.m, nxt, start, nxt.vm_end, ffi.NULL)
         return nxt
     _extend_up(mm, area, nxt.vm_end)  # case 8
     return area
@@ -170,8 +168,8 @@ def _extend_up(mm: Mm, vma: Any, end: int) -> None:
             rmap.vma_absorb(vma, nxt)
             break
         rmap.vma_merge(vma, nxt)
-        lib.vma_adjust(m, vma, vma.vm_start, nxt.vm_end, ffi.NULL)
+        mm.core.lib.vma_adjust(m, vma, vma.vm_start, nxt.vm_end, ffi.NULL)
         rmap.vma_free(nxt)
-        lib.vma_free(m, nxt)
+        mm.core.lib.vma_free(m, nxt)
     if vma.vm_end < end:
-        lib.vma_adjust(m, vma, vma.vm_start, end, ffi.NULL)
+        mm.core.lib.vma_adjust(m, vma, vma.vm_start, end, ffi.NULL)

@@ -83,15 +83,15 @@ class Reclaim:
         ratio = _BATCH * zone.nr_active // (zone.nr_inactive * 2 + 1)
         zone.nr_scan_active += min(ratio, _BATCH * 4) + (zone.nr_active >> priority) + 1
         if zone.nr_scan_active >= _BATCH:
-            lib.refill_inactive_zone(m, zone.nr_scan_active, self._reclaim_mapped())
+            self.vm.core.lib.refill_inactive_zone(m, zone.nr_scan_active, self._reclaim_mapped())
             zone.nr_scan_active = 0
         zone.nr_scan_inactive += (zone.nr_inactive >> priority) + 1
         freed = 0
         if zone.nr_scan_inactive >= _BATCH or not priority:
-            freed = lib.shrink_cache(m, zone.nr_scan_inactive)
+            freed = self.vm.core.lib.shrink_cache(m, zone.nr_scan_inactive)
             zone.nr_scan_inactive = 0
             if m.nr_quarantine:
-                lib.drop_code(m)
+                self.vm.core.lib.drop_code(m)
         self.vm.core.event(lib.EV_reclaim, priority, zone.pages_scanned - scanned, freed)
         return int(freed)
 

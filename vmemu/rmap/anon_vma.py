@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vmemu.check_rmap import check_order
-from vmemu.core import PAGE_SHIFT, Core, ffi, lib
+from vmemu.core import PAGE_SHIFT, Core, lib
 from vmemu.rmap.base import RmapScheme
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class AnonVma(RmapScheme):
 
     def __init__(self, core: Core) -> None:
         super().__init__(core)
-        self._out = ffi.new("struct vm_area_struct **")
+        self._out = core.ffi.new("struct vm_area_struct **")
 
     def prepare(self, mm: Any, vma: Any) -> bool:
         """``anon_vma_prepare``: the neighbour's anon_vma, or a new one."""
@@ -38,11 +38,11 @@ class AnonVma(RmapScheme):
             return True
         m = self.core.m
         adopted = self._find_mergeable(mm, vma) if self.find_mergeable else None
-        anon_vma = adopted or lib.anon_vma_alloc(m)
+        anon_vma = adopted or self.core.lib.anon_vma_alloc(m)
         if not anon_vma:
             return False
-        if not lib.anon_vma_install(m, vma, anon_vma) and not adopted:
-            lib.anon_vma_free(m, anon_vma)
+        if not self.core.lib.anon_vma_install(m, vma, anon_vma) and not adopted:
+            self.core.lib.anon_vma_free(m, anon_vma)
         return True
 
     def _find_mergeable(self, mm: Any, vma: Any) -> Any:
@@ -50,38 +50,37 @@ class AnonVma(RmapScheme):
         core = self.core
         nxt = core.vma(vma.vm_next)
         if nxt is not None and nxt.anon_vma and self._continues(vma, nxt):
-            return ffi.cast("struct anon_vma *", core.base + nxt.anon_vma)
-        lib.find_vma_prev(core.m, mm, vma.vm_start, self._out)
+            return core.ffi.cast("struct anon_vma *", core.base + nxt.anon_vma)
+        core.lib.find_vma_prev(core.m, mm, vma.vm_start, self._out)
         prev = self._out[0]
         if prev and prev.anon_vma and self._continues(prev, vma):
-            return ffi.cast("struct anon_vma *", core.base + prev.anon_vma)
+            return core.ffi.cast("struct anon_vma *", core.base + prev.anon_vma)
         return None
 
-    @staticmethod
-    def _continues(low: Any, high: Any) -> bool:
+    def _continues(self, low: Any, high: Any) -> bool:
         pages = (low.vm_end - low.vm_start) >> PAGE_SHIFT
         return bool(
             low.vm_end == high.vm_start
             and not (low.vm_flags ^ high.vm_flags) & ~_RWX
             and low.vm_file == high.vm_file
-            and (low.vm_pgoff + pages) & 0xFFFFFFFF == high.vm_pgoff
+            and (low.vm_pgoff + pages) & self.core.mask == high.vm_pgoff
         )
 
     def vma_split(self, new: Any, old: Any) -> None:
         """The moved area joins the list."""
-        lib.anon_vma_link(self.core.m, new)
+        self.core.lib.anon_vma_link(self.core.m, new)
 
     def vma_absorb(self, into: Any, other: Any) -> None:
         """An area without anon_vma takes the other's, at the front of its list."""
-        lib.anon_vma_absorb(self.core.m, into, other, 0)
+        self.core.lib.anon_vma_absorb(self.core.m, into, other, 0)
 
     def vma_merge(self, into: Any, other: Any) -> None:
         """``__anon_vma_merge``: it takes the other's place in the list."""
-        lib.anon_vma_absorb(self.core.m, into, other, 1)
+        self.core.lib.anon_vma_absorb(self.core.m, into, other, 1)
 
     def vma_free(self, vma: Any) -> None:
         """``anon_vma_unlink``: the last one off the list frees the object."""
-        lib.anon_vma_unlink(self.core.m, vma)
+        self.core.lib.anon_vma_unlink(self.core.m, vma)
 
     def can_merge(self, vma: Any, other: Any) -> bool:
         """At least one has no anon_vma, or both have the same."""
@@ -103,7 +102,7 @@ class AnonVma(RmapScheme):
                 pgoff = vma.vm_pgoff + ((mapping.address - vma.vm_start) >> PAGE_SHIFT)
                 if page.mapping != vma.anon_vma:
                     survey.fail(f"page {pfn} at {mapping.address:#x} has another anon_vma")
-                if page.index != pgoff & 0xFFFFFFFF:
+                if page.index != pgoff & core.mask:
                     survey.fail(
                         f"page {pfn} at {mapping.address:#x} has index {page.index:#x}, "
                         f"its vma says {pgoff:#x}"
@@ -113,7 +112,7 @@ class AnonVma(RmapScheme):
             if vma.anon_vma:
                 users.setdefault(vma.anon_vma, set()).add(core.kaddr(vma))
         for kptr, expected in users.items():
-            head = ffi.cast("struct anon_vma *", core.base + kptr).head
+            head = core.ffi.cast("struct anon_vma *", core.base + kptr).head
             areas = survey.list_of(head, "struct vm_area_struct", "anon_vma_node")
             if {core.kaddr(vma) for vma in areas} != expected or len(areas) != len(expected):
                 survey.fail(f"the list of anon_vma {kptr:#x} is not its {len(expected)} vmas")

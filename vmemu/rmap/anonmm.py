@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from vmemu.core import Core, ffi, lib
+from vmemu.core import Core, lib
 from vmemu.rmap.base import RmapScheme
 
 if TYPE_CHECKING:
@@ -25,15 +25,15 @@ class Anonmm(RmapScheme):
 
     def mm_init(self, mm: Any) -> bool:
         """``exec_rmap``: a new head."""
-        return bool(lib.anonmm_init(self.core.m, mm) == 0)
+        return bool(self.core.lib.anonmm_init(self.core.m, mm) == 0)
 
     def mm_dup(self, child: Any, parent: Any) -> bool:
         """``dup_rmap``: one more member of the parent's bundle."""
-        return bool(lib.anonmm_dup(self.core.m, child, parent) == 0)
+        return bool(self.core.lib.anonmm_dup(self.core.m, child, parent) == 0)
 
     def mm_exit(self, mm: Any) -> None:
         """``exit_rmap``: the object stays while pages point at it."""
-        lib.anonmm_exit(self.core.m, mm)
+        self.core.lib.anonmm_exit(self.core.m, mm)
 
     def check(self, survey: Survey) -> None:
         """Every mapping has the page's address and bundle; every count is recounted."""
@@ -67,7 +67,7 @@ class Anonmm(RmapScheme):
         if head in known:
             return set()
         core = self.core
-        offset = ffi.offsetof("struct anonmm", "list")
+        offset = core.ffi.offsetof("struct anonmm", "list")
         members, at = [head], _at(core, head).list.next - offset
         while at != head and len(members) < 1 << 20:
             members.append(at)
@@ -94,4 +94,4 @@ def _in_order(survey: Survey, ring: list[int]) -> bool:
 
 
 def _at(core: Core, kptr: int) -> Any:
-    return ffi.cast("struct anonmm *", core.base + kptr)
+    return core.ffi.cast("struct anonmm *", core.base + kptr)

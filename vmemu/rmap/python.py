@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from vmemu.core import TASK_SIZE, Core, ffi, lib
+from vmemu.core import Core, ffi, lib
 from vmemu.errors import KernelBug
 from vmemu.rmap.base import RmapScheme
 
@@ -114,7 +114,7 @@ class PythonScheme(RmapScheme):
 
         Hooks run with spinlocks held, so it does not wait for memory.
         """
-        new = lib.kmem_cache_alloc(self.core.m, lib.CACHE_python_rmap, lib.GFP_ATOMIC)
+        new = self.core.lib.kmem_cache_alloc(self.core.m, lib.CACHE_python_rmap, lib.GFP_ATOMIC)
         return self.core.kaddr(new)
 
     def free(self, kptr: int) -> None:
@@ -122,7 +122,7 @@ class PythonScheme(RmapScheme):
         if not self._owns(lib.CACHE_python_rmap, kptr):
             raise KernelBug(f"the rmap scheme {self.name!r} frees {kptr!r}, which it has not got")
         where = ffi.cast("void *", self.core.base + kptr)
-        lib.kmem_cache_free(self.core.m, lib.CACHE_python_rmap, where)
+        self.core.lib.kmem_cache_free(self.core.m, lib.CACHE_python_rmap, where)
 
     def _add(self, page: Any, vma: Any, address: int) -> int:
         self.page_added(page, vma, address)
@@ -147,15 +147,15 @@ class PythonScheme(RmapScheme):
     def _owns(self, cache: int, kptr: int) -> bool:
         return (
             isinstance(kptr, int)
-            and 0 < kptr < 1 << 32
-            and bool(lib.kmem_cache_owns(self.core.m, cache, kptr))
+            and 0 < kptr <= self.core.mask
+            and bool(self.core.lib.kmem_cache_owns(self.core.m, cache, kptr))
         )
 
     def _believe(self, mm: int, vma: int, at: int) -> None:
         """KernelBug unless there may be such a candidate."""
         if (
             isinstance(at, int)
-            and 0 <= at < TASK_SIZE
+            and 0 <= at < self.core.task_size
             and not at & 0xFFF
             and self._owns(lib.CACHE_mm_struct, mm)
             and (
@@ -192,7 +192,7 @@ class PythonScheme(RmapScheme):
             ) from error
         if len(found) > self._room:
             self._room = len(found) * 2
-            self._buffer = ffi.new("struct candidate[]", self._room)
+            self._buffer = self.core.ffi.new("struct candidate[]", self._room)
         for slot, candidate in enumerate(found):
             self._buffer[slot] = candidate
         self.core.m.candidates = self._buffer
@@ -254,4 +254,4 @@ class AddressBook(PythonScheme):
                     survey.fail(f"page {pfn} at {mapping.address:#x} was never told of")
 
     def _pfn(self, page: Any) -> int:
-        return int(lib.page_to_pfn(self.core.m, page))
+        return int(self.core.lib.page_to_pfn(self.core.m, page))

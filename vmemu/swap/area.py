@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmemu.core import PAGE_SIZE, lib
+from vmemu.core import PAGE_SIZE
 from vmemu.errors import ConfigError, Errno
 from vmemu.streams import above_streams
 
@@ -140,7 +140,7 @@ class SwapAreas:
         if priority is None:
             priority = self._next_priority
             self._next_priority -= 1
-        kind = lib.swap_add(self.vm.core.m, handle, pages, priority)
+        kind = self.vm.core.lib.swap_add(self.vm.core.m, handle, pages, priority)
         if kind < 0:
             raise ConfigError(f"no memory for the swap map of {path}, or too many swap areas")
         area = SwapArea(kind, path)
@@ -167,17 +167,17 @@ class SwapAreas:
         try:
             self._empty(area, killed)
         except BaseException:
-            lib.swap_set_writeok(m, area.kind, 1)
+            self.vm.core.lib.swap_set_writeok(m, area.kind, 1)
             self.areas.insert(min(place, len(self.areas)), area)
             raise
-        lib.swap_remove(m, area.kind)
+        self.vm.core.lib.swap_remove(m, area.kind)
         self.vm.core.check_bug()
 
     def _empty(self, area: SwapArea, killed: Callable[[], bool]) -> None:
         """Bring everything back (``try_to_unuse``); Errno ENOMEM, EINTR."""
         m = self.vm.core.m
         info = m.swap[area.kind]
-        lib.swap_set_writeok(m, area.kind, 0)
+        self.vm.core.lib.swap_set_writeok(m, area.kind, 0)
         slots, attempts = info.inuse, _ATTEMPTS
         while info.inuse and attempts:
             for mm in list(self.vm.mms.values()):
@@ -185,7 +185,7 @@ class SwapAreas:
                 if failed or killed():
                     raise Errno(errno.EINTR if killed() else errno.ENOMEM)
             # Reclaim may have sent shared pages back to the slots they still had.
-            left = lib.swap_drop_cache(m, area.kind)
+            left = self.vm.core.lib.swap_drop_cache(m, area.kind)
             self.vm.core.check_bug()
             attempts = _ATTEMPTS if left < slots else attempts - 1
             slots = left
@@ -197,7 +197,7 @@ class SwapAreas:
         if self.vm.mms.get(mm.kaddr) is not mm or not mm.ptr.mm_users:
             return 0
         mm.get()
-        failed: int = lib.unuse_mm(self.vm.core.m, mm.ptr, kind)
+        failed: int = self.vm.core.lib.unuse_mm(self.vm.core.m, mm.ptr, kind)
         mm.put()
         self.vm.core.check_bug()
         return failed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmemu.core import CACHES, PAGE_SIZE, ffi, lib
+from vmemu.core import CACHES, PAGE_SIZE, lib
 
 if TYPE_CHECKING:
     from vmemu.mm import MemoryManager
@@ -38,7 +38,7 @@ def meminfo(vm: MemoryManager) -> str:
     m = vm.core.m
     zone = m.k.zone
     swapcached = int(m.k.swapper_space.nrpages)
-    swap_total, swap_used = lib.swap_total(m), lib.swap_used(m)
+    swap_total, swap_used = vm.core.lib.swap_total(m), vm.core.lib.swap_used(m)
     pages = {
         "MemTotal": zone.present_pages,
         "MemFree": zone.free_pages,
@@ -137,7 +137,7 @@ def min_free_kbytes(vm: MemoryManager) -> str:
 
 def rmap(vm: MemoryManager) -> str:
     """/proc/sys/vm/rmap, vmemu's own: the scheme's name."""
-    return f"{ffi.string(vm.core.m.rmap.name).decode()}\n"
+    return f"{vm.core.ffi.string(vm.core.m.rmap.name).decode()}\n"
 
 
 FILES = {

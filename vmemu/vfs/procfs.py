@@ -95,10 +95,14 @@ def stat(task: Task) -> str:
     pending, blocked, ignored, caught = _signal_masks(task)
     if task.memory is not None:
         ptr = task.mm.ptr
-        memory = [int(ptr.total_vm) * PAGE_SIZE, int(ptr.rss), task.mm.rlimits.as_]
+        memory = [
+            int(ptr.total_vm) * PAGE_SIZE,
+            int(ptr.rss),
+            min(task.mm.rlimits.as_, task.kernel.core.mask),
+        ]
         memory += [int(ptr.start_code), int(ptr.end_code), int(ptr.start_stack)]
         regs = task.kernel.cpu.context_regs(task.context)
-        memory += [int(regs.esp), int(regs.eip)]
+        memory += [int(regs.sp), int(regs.ip)]
     else:
         memory = [0] * 8
     fields = [
@@ -144,7 +148,7 @@ def auxv(task: Task) -> bytes:
         return b""
     words = [int(word) for word in task.mm.ptr.saved_auxv]
     length = next((i + 2 for i in range(0, len(words), 2) if not words[i]), len(words))
-    return b"".join(word.to_bytes(4, "little") for word in words[:length])
+    return b"".join(word.to_bytes(task.kernel.core.word, "little") for word in words[:length])
 
 
 def comm(task: Task) -> str:

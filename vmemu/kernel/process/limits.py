@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-RLIM_INFINITY = 0xFFFFFFFF
+RLIM_INFINITY = 0xFFFFFFFFFFFFFFFF
 NR_OPEN = 4096
 """The highest hard limit of descriptors; 2.6 has 1048576."""
 

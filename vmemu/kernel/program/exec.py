@@ -1,11 +1,12 @@
 """Making an address space out of a program (load_elf_binary, binfmt_elf.c of 2.6.6).
 
-0x08048000  text, data        where the file wants them
-            bss               anonymous, up to start_brk
-            heap              grows with brk()
-0x40000000  mmap()            TASK_UNMAPPED_BASE, upwards
-            stack             grows down
-0xC0000000  strings, auxv     see _create_elf_tables
+i386        x86-64
+0x08048000  0x400000      text, data        where the file wants them
+                          bss               anonymous, up to start_brk
+                          heap              grows with brk()
+0x40000000  0x2a95556000  mmap()            TASK_UNMAPPED_BASE, upwards
+                          stack             grows down
+0xC0000000  0x7fc0000000  strings, auxv     see _create_elf_tables
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from __future__ import annotations
 import enum
 import errno
 import os
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmemu.kernel.program.elf import PAGE_SIZE, PF_R, PF_W, PF_X, TASK_SIZE, ElfError, ElfImage
+from vmemu.kernel.program.elf import PAGE_SIZE, PF_R, PF_W, PF_X, ElfError, ElfImage
+from vmemu.kernel.uaccess import layout_of
 from vmemu.mm import Mm, do_brk, do_mmap, setup_stack
 from vmemu.mm.consts import (
     MAP_DENYWRITE,
@@ -28,18 +29,15 @@ from vmemu.mm.consts import (
     PROT_EXEC,
     PROT_READ,
     PROT_WRITE,
-    STACK_TOP,
 )
 
 if TYPE_CHECKING:
     from vmemu.file.inode import Inode
+    from vmemu.kernel.abi import Abi
     from vmemu.kernel.program.elf import Segment
     from vmemu.mm import MemoryManager, Rlimits
 
 MAX_ARG_PAGES = 32
-PLATFORM = b"i686\0"
-HWCAP = 0x0781ABFB
-"""CPUID 1 edx of a plain i686 with SSE2: fpu .. mmx fxsr sse sse2."""
 CLOCKS_PER_SEC = 100
 
 
@@ -113,8 +111,8 @@ class LoadedProgram:
     """An address space ready to run."""
 
     mm: Mm
-    eip: int
-    esp: int
+    ip: int
+    sp: int
 
 
 def load_program(
@@ -124,6 +122,7 @@ def load_program(
     arguments: Arguments,
     credentials: Credentials,
     random: bytes,
+    abi: Abi,
     rlimits: Rlimits | None = None,
 ) -> LoadedProgram:
     """Build the address space of a program; the caller owns its one reference.
@@ -135,11 +134,11 @@ def load_program(
     try:
         setup_stack(mm)
         _map_segments(mm, image, inode)
-        esp = _create_elf_tables(mm, image, arguments, credentials, random)
+        sp = _create_elf_tables(mm, image, arguments, credentials, random, abi)
     except BaseException:
         mm.put()
         raise
-    return LoadedProgram(mm, image.entry, esp)
+    return LoadedProgram(mm, image.entry, sp)
 
 
 def _page_align(address: int) -> int:
@@ -154,7 +153,7 @@ def _prot(segment: Segment) -> int:
 
 def _map_segments(mm: Mm, image: ElfImage, inode: Inode) -> None:
     ptr = mm.ptr
-    start_code, end_code, start_data, end_data, end = TASK_SIZE, 0, 0, 0, 0
+    start_code, end_code, start_data, end_data, end = mm.core.task_size, 0, 0, 0, 0
     for segment in image.segments:
         _map_segment(mm, segment, inode)
         file_end = segment.vaddr + segment.filesz
@@ -200,7 +199,7 @@ class _StackWriter:
 
     def __init__(self, mm: Mm) -> None:
         self._mm = mm
-        self.sp = STACK_TOP - 4
+        self.sp = mm.core.task_size - mm.core.word
 
     def push(self, data: bytes) -> int:
         """Write data below what is there; give its address."""
@@ -224,8 +223,9 @@ def _create_elf_tables(
     arguments: Arguments,
     credentials: Credentials,
     random: bytes,
+    abi: Abi,
 ) -> int:
-    """Write strings, auxv, envp, argv and argc; give the first esp (create_elf_tables)."""
+    """Write strings, auxv, envp, argv and argc; the first stack pointer (create_elf_tables)."""
     stack = _StackWriter(mm)
     filename = stack.push(arguments.filename + b"\0")
     ptr = mm.ptr
@@ -235,11 +235,11 @@ def _create_elf_tables(
     argv = stack.push_strings(arguments.argv)
     ptr.arg_start = stack.sp
     stack.sp &= ~15
-    platform = stack.push(PLATFORM)
+    platform = stack.push(abi.platform)
     stack.sp &= ~15
     at_random = stack.push(random)
     auxv = [
-        (Aux.HWCAP, HWCAP),
+        (Aux.HWCAP, abi.hwcap),
         (Aux.PAGESZ, PAGE_SIZE),
         (Aux.CLKTCK, CLOCKS_PER_SEC),
         (Aux.PHDR, image.phdr),
@@ -264,7 +264,7 @@ def _create_elf_tables(
         # struct mm_struct keeps a copy for /proc/PID/auxv
     for number, word in enumerate(words[-2 * len(auxv) :][:40]):
         ptr.saved_auxv[number] = word
-    table = struct.pack(f"<{len(words)}I", *words)
+    table = layout_of(abi.bits, f"{len(words)}N").pack(*words)
     stack.sp = (stack.sp - len(table)) & ~15
     mm.write(stack.sp, table)
     ptr.start_stack = stack.sp

@@ -23,20 +23,24 @@ def faulting_instruction(task: Task) -> str:
     Its bytes are read as the program could read them; "not mapped" stands for those it
     could not.  The task must still have its memory.
     """
-    eip = int(task.kernel.cpu.regs.eip)
+    kernel = task.kernel
+    ip, digits = int(kernel.cpu.regs.ip), 2 * kernel.core.word
     code = b""
     for at in range(_LONGEST):
         try:
-            code += task.mm.read((eip + at) & 0xFFFFFFFF, 1)
+            code += task.mm.read((ip + at) & kernel.core.mask, 1)
         except Errno:
             break
-    return f"0x{eip:08x}: {_disassemble(code, eip) if code else 'not mapped'}"
+    shown = _disassemble(code, ip, kernel.abi.bits) if code else "not mapped"
+    return f"0x{ip:0{digits}x}: {shown}"
 
 
-def _disassemble(code: bytes, eip: int) -> str:
+def _disassemble(code: bytes, ip: int, bits: int) -> str:
     import capstone
 
-    engine = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_32)
-    for instruction in engine.disasm(code, eip, 1):
+    engine = capstone.Cs(
+        capstone.CS_ARCH_X86, capstone.CS_MODE_64 if bits == 64 else capstone.CS_MODE_32
+    )
+    for instruction in engine.disasm(code, ip, 1):
         return f"{instruction.mnemonic} {instruction.op_str}".rstrip()
     return f"no instruction ({code[:4].hex(' ')})"

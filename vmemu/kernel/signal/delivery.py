@@ -26,9 +26,6 @@ from vmemu.kernel.signal.state import (
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
 
-_INT80_SIZE = 2
-_NR_RESTART_SYSCALL = 0
-
 
 def deliver_signals(task: Task) -> bool:
     """Act on every deliverable signal; False when the task must not run on.
@@ -57,7 +54,9 @@ def deliver_signals(task: Task) -> bool:
         return False
     if task.restart:
         number = (
-            _NR_RESTART_SYSCALL if task.restart == ERESTART_RESTARTBLOCK else task.interrupted_call
+            task.kernel.abi.nr_restart_syscall
+            if task.restart == ERESTART_RESTARTBLOCK
+            else task.interrupted_call
         )
         _make_again(task, number)
     if state.saved_mask is not None:
@@ -77,10 +76,10 @@ def _note(task: Task, info: SigInfo) -> None:
 
 
 def _make_again(task: Task, number: int) -> None:
-    """Put eip back on the `int 0x80` that made the call."""
-    cpu = task.kernel.cpu
-    cpu.regs.eax = number
-    cpu.regs.eip = int(cpu.regs.eip) - _INT80_SIZE
+    """Put ip back on the instruction that made the call."""
+    regs = task.kernel.cpu.regs
+    regs.ax = number
+    regs.ip = int(regs.ip) - task.kernel.abi.entry_size
     task.restart = 0
 
 
@@ -91,5 +90,5 @@ def _restart_under_handler(task: Task, action: SigAction) -> None:
         _make_again(task, task.interrupted_call)
         return
     cpu = task.kernel.cpu
-    cpu.regs.eax = -errno.EINTR & 0xFFFFFFFF
+    cpu.regs.ax = -errno.EINTR & task.kernel.core.mask
     task.restart = 0

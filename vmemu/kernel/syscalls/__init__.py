@@ -1,4 +1,4 @@
-"""The i386 system calls, a module per noun; importing the package fills the table."""
+"""The system calls, a module per noun; importing the package fills the table."""
 
 from vmemu.kernel.syscalls import (
     exec,  # noqa: A004
@@ -15,10 +15,11 @@ from vmemu.kernel.syscalls import (
     stat,
     time,
 )
-from vmemu.kernel.syscalls.table import SYSCALLS, Syscall, s32
+from vmemu.kernel.syscalls.table import SYSCALLS, TABLES, Syscall, s32
 
 __all__ = [
     "SYSCALLS",
+    "TABLES",
     "Syscall",
     "exec",
     "fd",

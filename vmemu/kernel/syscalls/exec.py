@@ -39,9 +39,9 @@ def _host_path(task: Task, path: bytes) -> str:
     return name
 
 
-@syscall(11, "str", "strv", "strv")
+@syscall(11, "str", "strv", "strv", x64=59)
 def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
-    """Replace the program by one of the host's files, static i386 ELF only.
+    """Replace the program by one of the host's files, static ELF of the machine's width only.
 
     The new address space is complete before the old one is given up, so that
     every failure leaves the caller as it was.  (2.6 kills a task whose exec
@@ -53,7 +53,7 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
     host = _host_path(task, filename)
     refused, image = None, None
     try:
-        image = load_elf(host)
+        image = load_elf(host, kernel.abi.bits, kernel.core.task_size)
     except ElfError as error:
         if error.errno in _CANNOT_OPEN:
             raise Errno(error.errno) from None
@@ -82,6 +82,6 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
     task.exe = os.path.realpath(host)
     task.set_comm(os.fsdecode(filename))
     regs = kernel.cpu.regs
-    regs.eip, regs.esp = program.eip, program.esp
+    regs.ip, regs.sp = program.ip, program.sp
     kernel.core.event(lib.EV_exec, task.pid, 0, 0)
     return 0

@@ -35,7 +35,7 @@ _F_DUPFD_CLOEXEC = 1030
 
 def _write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
     """Write user memory to a file, piece by piece; a fault after some bytes ends it."""
-    _check_range(buf, count)
+    _check_range(task, buf, count)
     if file.takes_all:
         return count
     done = 0
@@ -59,16 +59,16 @@ def _write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
             return done
 
 
-def _check_range(buf: int, count: int) -> None:
+def _check_range(task: Task, buf: int, count: int) -> None:
     """Refuse a buffer that leaves the user's address space, then a negative length."""
-    uaccess.access_ok(buf, count)
-    if count > uaccess.SSIZE_MAX:
+    uaccess.access_ok(task.mm, buf, count)
+    if count > uaccess.ssize_max(task.mm):
         raise Errno(errno.EINVAL)
 
 
 def _read_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
     """Read from a file into user memory; what cannot be stored stays in the file."""
-    _check_range(buf, count)
+    _check_range(task, buf, count)
     if not count:
         return 0
     data = yield from file.read(min(count, _CHUNK))
@@ -87,19 +87,19 @@ def _open_for(task: Task, fd: int, *, writing: bool) -> File:
     return file
 
 
-@syscall(3, "fd", "rbuf", "uint")
+@syscall(3, "fd", "rbuf", "size", x64=0)
 def sys_read(task: Task, fd: int, buf: int, count: int) -> Blocking[int]:
     """Read at most 64 KiB at once; fewer bytes than asked for are not an error."""
     return (yield from _read_user(task, _open_for(task, fd, writing=False), buf, count))
 
 
-@syscall(4, "fd", "buf", "uint")
+@syscall(4, "fd", "buf", "size", x64=1)
 def sys_write(task: Task, fd: int, buf: int, count: int) -> Blocking[int]:
     """Write; SIGPIPE comes with EPIPE."""
     return (yield from _write_user(task, _open_for(task, fd, writing=True), buf, count))
 
 
-@syscall(145, "fd", "ptr", "uint")
+@syscall(145, "fd", "ptr", "size", x64=19)
 def sys_readv(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
     """Read into several buffers until one is not filled."""
     file = _open_for(task, fd, writing=False)
@@ -129,7 +129,7 @@ def _gather(task: Task, pairs: list[tuple[int, int]]) -> bytes | None:
         return None
 
 
-@syscall(146, "fd", "iov", "uint")
+@syscall(146, "fd", "iov", "size", x64=20)
 def sys_writev(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
     """Write several buffers, small ones as one; those before a bad one count."""
     file = _open_for(task, fd, writing=True)
@@ -158,21 +158,21 @@ def sys_writev(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
     return done
 
 
-@syscall(6, "fd")
+@syscall(6, "fd", x64=3)
 def sys_close(task: Task, fd: int) -> int:
     """Close a descriptor."""
     task.files.close(fd)
     return 0
 
 
-@syscall(41, "fd")
+@syscall(41, "fd", x64=32)
 def sys_dup(task: Task, fd: int) -> int:
     """Duplicate to the lowest free descriptor."""
     file = task.files.get(fd)
     return task.files.install(task.files.alloc(0, task.limits.nofile), file)
 
 
-@syscall(63, "fd", "fd")
+@syscall(63, "fd", "fd", x64=33)
 def sys_dup2(task: Task, old: int, new: int) -> int:
     """Duplicate to a given descriptor, closing it first."""
     file = task.files.get(old)
@@ -183,7 +183,7 @@ def sys_dup2(task: Task, old: int, new: int) -> int:
     return task.files.install(new, file)
 
 
-@syscall(330, "fd", "fd", "openfl")
+@syscall(330, "fd", "fd", "openfl", x64=292)
 def sys_dup3(task: Task, old: int, new: int, flags: int) -> int:
     """Like dup2(), with O_CLOEXEC; the same descriptor twice is an error."""
     if flags & ~O_CLOEXEC or old == new:
@@ -216,13 +216,13 @@ def _pipe(task: Task, pointer: int, flags: int) -> int:
     return 0
 
 
-@syscall(42, "pipefd")
+@syscall(42, "pipefd", x64=22)
 def sys_pipe(task: Task, pointer: int) -> int:
     """Make a pipe."""
     return _pipe(task, pointer, 0)
 
 
-@syscall(331, "pipefd", "openfl")
+@syscall(331, "pipefd", "openfl", x64=293)
 def sys_pipe2(task: Task, pointer: int, flags: int) -> int:
     """Make a pipe with O_CLOEXEC or O_NONBLOCK."""
     if flags & ~(O_CLOEXEC | O_NONBLOCK):
@@ -230,7 +230,7 @@ def sys_pipe2(task: Task, pointer: int, flags: int) -> int:
     return _pipe(task, pointer, flags)
 
 
-@syscall(55, "fd", "uint", "hex")
+@syscall(55, "fd", "uint", "hex", x64=72)
 @syscall(221, "fd", "uint", "hex", name="fcntl64")
 def sys_fcntl(task: Task, fd: int, command: int, argument: int) -> int:
     """F_DUPFD, F_GETFD, F_SETFD, F_GETFL and F_SETFL; EINVAL for others."""
@@ -260,11 +260,11 @@ def _seek(task: Task, fd: int, offset: int, whence: int) -> int:
     return file.seek(offset, whence)
 
 
-@syscall(19, "fd", "int", "uint")
+@syscall(19, "fd", "long", "uint", x64=8)
 def sys_lseek(task: Task, fd: int, offset: int, whence: int) -> int:
-    """Move the file position; Errno EOVERFLOW where it does not fit into 31 bits."""
+    """Move the file position; Errno EOVERFLOW where it does not fit into a long."""
     position = _seek(task, fd, offset, whence)
-    if position > uaccess.SSIZE_MAX:
+    if position > uaccess.ssize_max(task.mm):
         raise Errno(errno.EOVERFLOW)
     return position
 
@@ -280,7 +280,7 @@ def sys_llseek(task: Task, fd: int, high: int, low: int, result: int, whence: in
     return 0
 
 
-@syscall(54, "fd", "hex", "ptr")
+@syscall(54, "fd", "hex", "ptr", x64=16)
 def sys_ioctl(task: Task, fd: int, request: int, argument: int) -> int:
     """No file knows any request."""
     task.files.get(fd)
@@ -303,7 +303,7 @@ def _poll_once(task: Task, fds: bytes) -> list[int]:
     return result
 
 
-@syscall(168, "ptr", "uint", "int")
+@syscall(168, "ptr", "uint", "int", x64=7)
 def sys_poll(task: Task, pointer: int, count: int, timeout: int) -> Blocking[int]:
     """Wait until a descriptor is ready; timeout in milliseconds, negative = for ever."""
     if count > task.limits.nofile:

@@ -79,25 +79,25 @@ def _open(task: Task, pointer: int, flags: int, dirfd: int = AT_FDCWD) -> int:
     return task.files.install(fd, file, bool(flags & O_CLOEXEC))
 
 
-@syscall(5, "str", "openfl", "oct")
+@syscall(5, "str", "openfl", "oct", x64=2)
 def sys_open(task: Task, path: int, flags: int, mode: int) -> int:
     """Open a file of /proc or a device; anything else does not exist."""
     return _open(task, path, flags)
 
 
-@syscall(8, "str", "oct")
+@syscall(8, "str", "oct", x64=85)
 def sys_creat(task: Task, path: int, mode: int) -> int:
     """Nothing can be created."""
     return _open(task, path, O_CREAT | 1)
 
 
-@syscall(295, "dirfd", "str", "openfl", "oct")
+@syscall(295, "dirfd", "str", "openfl", "oct", x64=257)
 def sys_openat(task: Task, dirfd: int, path: int, flags: int, mode: int) -> int:
     """Like open(); a relative path must be relative to AT_FDCWD."""
     return _open(task, path, flags, dirfd)
 
 
-@syscall(85, "str", "ptr", "uint")
+@syscall(85, "str", "ptr", "uint", x64=89)
 def sys_readlink(task: Task, path: int, pointer: int, size: int) -> int:
     """Read a link; all links are in /proc."""
     return _readlink(task, AT_FDCWD, path, pointer, size)
@@ -118,13 +118,13 @@ def _readlink(task: Task, dirfd: int, path: int, pointer: int, size: int) -> int
     return len(data)
 
 
-@syscall(305, "dirfd", "str", "ptr", "uint")
+@syscall(305, "dirfd", "str", "ptr", "uint", x64=267)
 def sys_readlinkat(task: Task, dirfd: int, path: int, pointer: int, size: int) -> int:
     """Like readlink()."""
     return _readlink(task, dirfd, path, pointer, size)
 
 
-@syscall(183, "ptr", "uint")
+@syscall(183, "ptr", "size", x64=79)
 def sys_getcwd(task: Task, pointer: int, size: int) -> int:
     """The working directory is the root; the result counts the terminating zero."""
     data = os.fsencode(_CWD) + b"\0"
@@ -134,7 +134,7 @@ def sys_getcwd(task: Task, pointer: int, size: int) -> int:
     return len(data)
 
 
-@syscall(60, "oct")
+@syscall(60, "oct", x64=95)
 def sys_umask(task: Task, mask: int) -> int:
     """Set the mask and return the old one."""
     old, task.umask = task.umask, mask & 0o777

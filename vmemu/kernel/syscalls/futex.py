@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from vmemu.core import TASK_SIZE
 from vmemu.errors import Errno
 from vmemu.kernel.process.futex import ANY, Key, Waiter
 from vmemu.kernel.process.wait import Blocking, Interrupted, Wait
@@ -25,7 +24,7 @@ def _key(task: Task, address: int) -> Key:
     """What a word is known by (get_futex_key); Errno EINVAL when odd, EFAULT."""
     if address & 3:
         raise Errno(errno.EINVAL)
-    if address > TASK_SIZE - 4:
+    if address > task.kernel.core.task_size - 4:
         raise Errno(errno.EFAULT)
     return task.mm.kaddr, address
 
@@ -96,7 +95,7 @@ def _futex(
     raise Errno(errno.ENOSYS)
 
 
-@syscall(240, "ptr", "uint", "uint", "ptr", "ptr", "uint")
+@syscall(240, "ptr", "uint", "uint", "ptr", "ptr", "uint", x64=202)
 def sys_futex(
     task: Task, address: int, operation: int, value: int, timeout: int, second: int, last: int
 ) -> int | Blocking[int]:

@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
 
 
-@syscall(20)
-@syscall(224, name="gettid")
+@syscall(20, x64=39)
+@syscall(224, x64=186, name="gettid")
 def sys_getpid(task: Task) -> int:
     """The process id; a task is its own only thread."""
     return task.pid
 
 
-@syscall(64)
+@syscall(64, x64=110)
 def sys_getppid(task: Task) -> int:
     """The parent's id."""
     return task.ppid
 
 
-@syscall(24)
-@syscall(49, name="geteuid")
+@syscall(24, x64=102)
+@syscall(49, x64=107, name="geteuid")
 @syscall(199, name="getuid32")
 @syscall(201, name="geteuid32")
 def sys_getuid(task: Task) -> int:
@@ -35,8 +35,8 @@ def sys_getuid(task: Task) -> int:
     return task.kernel.options.credentials.uid
 
 
-@syscall(47)
-@syscall(50, name="getegid")
+@syscall(47, x64=104)
+@syscall(50, x64=108, name="getegid")
 @syscall(200, name="getgid32")
 @syscall(202, name="getegid32")
 def sys_getgid(task: Task) -> int:
@@ -44,7 +44,7 @@ def sys_getgid(task: Task) -> int:
     return task.kernel.options.credentials.gid
 
 
-@syscall(65)
+@syscall(65, x64=111)
 def sys_getpgrp(task: Task) -> int:
     """The process group."""
     return task.pgrp
@@ -57,19 +57,19 @@ def _find(task: Task, pid: int) -> Task:
     return found
 
 
-@syscall(132, "pid")
+@syscall(132, "pid", x64=121)
 def sys_getpgid(task: Task, pid: int) -> int:
     """The process group of a process; 0 = oneself."""
     return _find(task, pid).pgrp
 
 
-@syscall(147, "pid")
+@syscall(147, "pid", x64=124)
 def sys_getsid(task: Task, pid: int) -> int:
     """The session of a process; 0 = oneself."""
     return _find(task, pid).session
 
 
-@syscall(57, "pid", "pid")
+@syscall(57, "pid", "pid", x64=109)
 def sys_setpgid(task: Task, pid: int, pgrp: int) -> int:
     """Move oneself or a child to a process group of the same session."""
     if pgrp < 0:
@@ -93,7 +93,7 @@ def sys_setpgid(task: Task, pid: int, pgrp: int) -> int:
     return 0
 
 
-@syscall(66)
+@syscall(66, x64=112)
 def sys_setsid(task: Task) -> int:
     """Begin a session; a group leader cannot."""
     if task.kernel.tasks.group(task.pid):
@@ -106,13 +106,20 @@ _FIELD = 65
 
 
 def _utsname(task: Task) -> list[bytes]:
-    options = task.kernel.options
+    options, machine = task.kernel.options, task.kernel.abi.machine
     version = "#1 SMP Wed Jun 16 05:18:37 UTC 2004"
-    fields = ("Linux", options.hostname, options.release, version, "i686", "(none)")
+    fields = (
+        "Linux",
+        options.hostname,
+        options.release,
+        version,
+        machine,
+        "(none)",
+    )
     return [field.encode()[: _FIELD - 1].ljust(_FIELD, b"\0") for field in fields]
 
 
-@syscall(122, "ptr", name="uname")
+@syscall(122, "ptr", x64=63, name="uname")
 def sys_newuname(task: Task, pointer: int) -> int:
     """Name the system, in six fields of 65 bytes."""
     uaccess.write(task.mm, pointer, b"".join(_utsname(task)))
@@ -126,7 +133,7 @@ def sys_uname(task: Task, pointer: int) -> int:
     return 0
 
 
-@syscall(136, "hex")
+@syscall(136, "hex", x64=135)
 def sys_personality(task: Task, value: int) -> int:
     """Set the execution domain, which changes nothing, and return the old one."""
     old = task.personality

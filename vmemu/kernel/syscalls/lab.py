@@ -1,6 +1,6 @@
 """The lab call, private to vmemu: a guest hands a point of its run to the lab.
 
-eax 0x766d  ebx operation  ecx, edx, esi arguments
+eax 0x766d  ebx operation  ecx, edx, esi arguments (x86-64: rax, rdi, rsi, rdx, r10)
 
 0 MARK     name, a, b       run the lab's callback; its answer, or 0
 1 RECLAIM  addr, len, pid   unmap and page out; pages unmapped
@@ -50,7 +50,9 @@ def _reclaim(task: Task, start: int, length: int, pid: int) -> int:
     target = task if not pid else task.kernel.tasks.get(s32(pid))
     if target is None or target.memory is None:
         raise Errno(errno.ESRCH)
-    return task.kernel.vm.reclaim_range(target.mm, start, min(start + length, 0xC0000000))
+    return task.kernel.vm.reclaim_range(
+        target.mm, start, min(start + length, task.kernel.core.task_size)
+    )
 
 
 def _counter(task: Task, pointer: int) -> int:
@@ -61,7 +63,7 @@ def _counter(task: Task, pointer: int) -> int:
     return value
 
 
-@syscall(NR_LAB, "uint", "ptr", "hex", "hex", name="vmemu_lab")
+@syscall(NR_LAB, "uint", "ptr", "xlong", "xlong", x64=NR_LAB, name="vmemu_lab")
 def sys_lab(task: Task, op: int, a: int, b: int, c: int) -> int:
     """Do one operation of LabOp; Errno EINVAL for others."""
     if op == LabOp.MARK:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from vmemu.kernel.process.task import Accounting, Task
 
 _RUSAGE_SELF, _RUSAGE_CHILDREN = 0, -1
-_RLIM64_INFINITY = (1 << 64) - 1
 
 
 def _resource(number: int) -> Resource:
@@ -57,29 +56,39 @@ def sys_getrlimit(task: Task, number: int, pointer: int) -> int:
     return 0
 
 
-@syscall(191, "uint", "ptr")
+@syscall(191, "uint", "ptr", x64=97, name64="getrlimit")
 def sys_ugetrlimit(task: Task, number: int, pointer: int) -> int:
-    """Ask for a limit."""
-    uaccess.write_struct(task.mm, pointer, "2I", *get_limit(task, _resource(number)))
+    """Ask for a limit; what does not fit into a long is infinity."""
+    largest = task.kernel.core.mask
+    limits = (min(value, largest) for value in get_limit(task, _resource(number)))
+    uaccess.write_struct(task.mm, pointer, "2N", *limits)
     return 0
 
 
-@syscall(75, "uint", "ptr")
+@syscall(75, "uint", "ptr", x64=160)
 def sys_setrlimit(task: Task, number: int, pointer: int) -> int:
     """Change a limit."""
     resource = _resource(number)
-    soft, hard = uaccess.read_struct(task.mm, pointer, "2I")
+    infinite = task.kernel.core.mask
+    soft, hard = (
+        RLIM_INFINITY if value == infinite else value
+        for value in uaccess.read_struct(task.mm, pointer, "2N")
+    )
     set_limit(task, resource, soft, hard)
     return 0
 
 
-@syscall(340, "pid", "uint", "ptr", "ptr")
+@syscall(340, "pid", "uint", "ptr", "ptr", x64=302)
 def sys_prlimit64(task: Task, pid: int, number: int, new: int, old: int) -> int:
     """Ask for and change a limit, of oneself or of another that has not ended."""
     wanted = None
     if new:
-        soft, hard = uaccess.read_struct(task.mm, new, "2Q")
-        wanted = min(soft, RLIM_INFINITY), min(hard, RLIM_INFINITY)
+        largest = task.kernel.core.mask
+        soft, hard = (
+            RLIM_INFINITY if value >= largest else value
+            for value in uaccess.read_struct(task.mm, new, "2Q")
+        )
+        wanted = soft, hard
     target = task.kernel.tasks.get(pid) if pid else task
     if target is None or target.memory is None:
         raise Errno(errno.ESRCH)
@@ -88,8 +97,7 @@ def sys_prlimit64(task: Task, pid: int, number: int, new: int, old: int) -> int:
     if wanted is not None:
         set_limit(target, resource, *wanted)
     if old:
-        wide = (_RLIM64_INFINITY if value == RLIM_INFINITY else value for value in current)
-        uaccess.write_struct(task.mm, old, "2Q", *wide)
+        uaccess.write_struct(task.mm, old, "2Q", *current)
     return 0
 
 
@@ -102,10 +110,10 @@ def put_rusage(task: Task, pointer: int, used: Accounting) -> None:
     fields = [0] * 14
     fields[4], fields[5] = used.minflt, used.majflt
     fields[13] = used.switches
-    uaccess.write_struct(task.mm, pointer, "18I", *microseconds, *fields)
+    uaccess.write_struct(task.mm, pointer, "18N", *microseconds, *fields)
 
 
-@syscall(77, "int", "ptr")
+@syscall(77, "int", "ptr", x64=98)
 def sys_getrusage(task: Task, who: int, pointer: int) -> int:
     """What a task, or its reaped children, have used in virtual time."""
     task.kernel.account()

@@ -56,22 +56,41 @@ def sys_get_thread_area(task: Task, pointer: int) -> int:
     return 0
 
 
-@syscall(311, "ptr", "uint")
+_ARCH_SET_GS, _ARCH_SET_FS, _ARCH_GET_FS, _ARCH_GET_GS = range(0x1001, 0x1005)
+
+
+@syscall(None, "hex", "ptr", x64=158)
+def sys_arch_prctl(task: Task, code: int, address: int) -> int:
+    """Set or read the base of fs or gs; Errno EPERM for one that is the kernel's."""
+    cpu = task.kernel.cpu
+    if code in (_ARCH_SET_FS, _ARCH_SET_GS):
+        if address >= task.kernel.core.task_size:
+            raise Errno(errno.EPERM)
+        cpu.set_base(task.context, "fs" if code == _ARCH_SET_FS else "gs", address)
+        return 0
+    if code in (_ARCH_GET_FS, _ARCH_GET_GS):
+        base = cpu.get_base("fs" if code == _ARCH_GET_FS else "gs")
+        uaccess.write_struct(task.mm, address, "Q", base)
+        return 0
+    raise Errno(errno.EINVAL)
+
+
+@syscall(311, "ptr", "size", x64=273)
 def sys_set_robust_list(task: Task, head: int, length: int) -> int:
     """Take a list that only futexes would use."""
-    if length != 12:
+    if length != 3 * task.kernel.core.word:
         raise Errno(errno.EINVAL)
     return 0
 
 
-@syscall(116, "ptr")
+@syscall(116, "ptr", x64=99)
 def sys_sysinfo(task: Task, pointer: int) -> int:
     """Memory, swap, uptime and the number of processes; memory in bytes."""
     m = task.kernel.core.m
     page = lib.PAGE_SIZE
-    total, used = lib.swap_total(m), lib.swap_used(m)
+    total, used = task.kernel.core.lib.swap_total(m), task.kernel.core.lib.swap_used(m)
     uaccess.write_struct(
-        task.mm, pointer, "i9I2H3I8x",
+        task.mm, pointer, task.kernel.abi.structs["sysinfo"],
         task.kernel.sched.now // NSEC_PER_SEC, 0, 0, 0,
         m.k.zone.present_pages * page, m.k.zone.free_pages * page, 0, 0,
         total * page, (total - used) * page, len(task.kernel.tasks), 0, 0, 0, 1,
@@ -79,14 +98,14 @@ def sys_sysinfo(task: Task, pointer: int) -> int:
     return 0
 
 
-@syscall(355, "ptr", "uint", "hex")
+@syscall(355, "ptr", "size", "hex", x64=318)
 def sys_getrandom(task: Task, pointer: int, count: int, flags: int) -> int:
     """Random bytes from the machine's seed, at most 1 MiB at once, up to a bad address."""
     if flags & ~_RANDOM_FLAGS:
         raise Errno(errno.EINVAL)
     if flags & _GRND_RANDOM and flags & _GRND_INSECURE:
         raise Errno(errno.EINVAL)
-    uaccess.access_ok(pointer, count)
+    uaccess.access_ok(task.mm, pointer, count)
     count = min(count, _RANDOM_MAX)
     stored = task.mm.write_some(pointer, task.kernel.random.randbytes(count))
     if count and not stored:

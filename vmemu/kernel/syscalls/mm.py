@@ -22,7 +22,7 @@ _MAP_PRIVATE = 2
 _MS_ASYNC, _MS_INVALIDATE, _MS_SYNC = 1, 2, 4
 
 
-@syscall(45, "ptr", result="ptr")
+@syscall(45, "ptr", x64=12, result="ptr")
 def sys_brk(task: Task, brk: int) -> int:
     """Move the end of the heap; always returns where it is."""
     return memory.sys_brk(task.mm, brk)
@@ -46,7 +46,7 @@ def sys_old_mmap(task: Task, pointer: int) -> int:
     return _mmap(task, addr, length, prot, flags, fd, offset >> 12)
 
 
-@syscall(192, "ptr", "uint", "prot", "mapfl", "fd", "uint", result="ptr")
+@syscall(192, "ptr", "size", "prot", "mapfl", "fd", "uint", result="ptr")
 def sys_mmap2(
     task: Task, addr: int, length: int, prot: int, flags: int, fd: int, pgoff: int
 ) -> int:
@@ -54,76 +54,86 @@ def sys_mmap2(
     return _mmap(task, addr, length, prot, flags, fd, pgoff)
 
 
-@syscall(91, "ptr", "uint")
+@syscall(None, "ptr", "size", "prot", "mapfl", "fd", "size", x64=9, result="ptr")
+def sys_mmap(
+    task: Task, addr: int, length: int, prot: int, flags: int, fd: int, offset: int
+) -> int:
+    """The same with the offset in bytes."""
+    if offset & 4095:
+        raise Errno(errno.EINVAL)
+    return _mmap(task, addr, length, prot, flags, fd, offset >> 12)
+
+
+@syscall(91, "ptr", "size", x64=11)
 def sys_munmap(task: Task, addr: int, length: int) -> int:
     """Unmap a range."""
     memory.do_munmap(task.mm, addr, length)
     return 0
 
 
-@syscall(125, "ptr", "uint", "prot")
+@syscall(125, "ptr", "size", "prot", x64=10)
 def sys_mprotect(task: Task, addr: int, length: int, prot: int) -> int:
     """Change the protection of a range."""
     memory.do_mprotect(task.mm, addr, length, prot)
     return 0
 
 
-@syscall(163, "ptr", "uint", "uint", "mremapfl", "ptr", result="ptr")
+@syscall(163, "ptr", "size", "size", "mremapfl", "ptr", x64=25, result="ptr")
 def sys_mremap(task: Task, old: int, old_len: int, new_len: int, flags: int, new: int) -> int:
     """Resize or move a mapping."""
     return memory.do_mremap(task.mm, old, old_len, new_len, flags, new)
 
 
-@syscall(219, "ptr", "uint", "advice")
+@syscall(219, "ptr", "size", "advice", x64=28)
 def sys_madvise(task: Task, addr: int, length: int, advice: int) -> int:
     """Take advice on a range."""
     memory.do_madvise(task.mm, addr, length, advice)
     return 0
 
 
-@syscall(150, "ptr", "uint")
+@syscall(150, "ptr", "size", x64=149)
 def sys_mlock(task: Task, addr: int, length: int) -> int:
     """Lock a range into memory."""
     memory.do_mlock(task.mm, addr, length)
     return 0
 
 
-@syscall(151, "ptr", "uint")
+@syscall(151, "ptr", "size", x64=150)
 def sys_munlock(task: Task, addr: int, length: int) -> int:
     """Unlock a range."""
     memory.do_munlock(task.mm, addr, length)
     return 0
 
 
-@syscall(152, "hex")
+@syscall(152, "hex", x64=151)
 def sys_mlockall(task: Task, flags: int) -> int:
     """Lock everything."""
     memory.do_mlockall(task.mm, flags)
     return 0
 
 
-@syscall(153)
+@syscall(153, x64=152)
 def sys_munlockall(task: Task) -> int:
     """Unlock everything."""
     memory.do_munlockall(task.mm)
     return 0
 
 
-@syscall(218, "ptr", "uint", "ptr")
+@syscall(218, "ptr", "size", "ptr", x64=27)
 def sys_mincore(task: Task, addr: int, length: int, vec: int) -> int:
     """Tell which pages are in memory."""
     memory.do_mincore(task.mm, addr, length, vec)
     return 0
 
 
-@syscall(144, "ptr", "uint", "hex")
+@syscall(144, "ptr", "size", "hex", x64=26)
 def sys_msync(task: Task, addr: int, length: int, flags: int) -> int:
     """There is nothing to write back; only the arguments are checked."""
     both = _MS_ASYNC | _MS_SYNC
     if flags & ~(both | _MS_INVALIDATE) or flags & both == both or addr & 4095:
         raise Errno(errno.EINVAL)
     end = addr + (length + 4095 & ~4095)
-    if end > 1 << 32:
+    if end > task.kernel.core.mask + 1:
         raise Errno(errno.ENOMEM)
     for vma in task.mm.vmas():
         if vma.vm_end > addr >= vma.vm_start:
@@ -141,7 +151,7 @@ def _mode_on_host(name: str) -> int:
         raise Errno(error.errno or errno.EIO) from None
 
 
-@syscall(87, "str", "hex")
+@syscall(87, "str", "hex", x64=167)
 def sys_swapon(task: Task, path: int, flags: int) -> int:
     """Add a swap file of the host; Errno EBUSY if it is one already, EINVAL if none."""
     name = os.fsdecode(uaccess.read_path(task.mm, path))
@@ -161,7 +171,7 @@ def sys_swapon(task: Task, path: int, flags: int) -> int:
     return 0
 
 
-@syscall(115, "str")
+@syscall(115, "str", x64=168)
 def sys_swapoff(task: Task, path: int) -> int:
     """Bring everything in a swap file back and give it up.
 

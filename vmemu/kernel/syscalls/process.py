@@ -45,9 +45,9 @@ _WAIT_OPTIONS = WNOHANG | WUNTRACED | WCONTINUED | 0xE0000000
 
 
 def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task:
-    """Make a child that goes on where the parent is, with 0 in eax (do_fork, copy_process).
+    """Make a child that goes on where the parent is, with 0 as result (do_fork, copy_process).
 
-    stack is its esp, 0 = the parent's; parent_tid the word that CLONE_PARENT_SETTID sets
+    stack is its stack pointer, 0 = the parent's; parent_tid the word that CLONE_PARENT_SETTID sets
     before there is a child.  The child runs after everybody who is runnable now.  Raises
     Errno EAGAIN without a free id or with as many tasks as there may be, EFAULT, ENOMEM.
     """
@@ -88,7 +88,7 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
         child.signals.actions = task.signals.actions
     if flags & CLONE_VM and not flags & CLONE_VFORK:
         child.signals.stack = replace(child.signals.stack, base=0, size=0)
-    child.start_regs = {"eax": 0} | ({"esp": stack} if stack else {})
+    child.start_regs = {"ax": 0} | ({"sp": stack} if stack else {})
     kernel.tasks.add(child)
     kernel.sched.enqueue(child)
     kernel.core.event(lib.EV_fork, pid, 0, 0)
@@ -116,13 +116,13 @@ def _wait_for_vfork(task: Task, child: Task) -> Blocking[int]:
     return child.pid
 
 
-@syscall(2)
+@syscall(2, x64=57)
 def sys_fork(task: Task) -> int:
     """Copy the process."""
     return do_fork(task, Signal.SIGCHLD).pid
 
 
-@syscall(190)
+@syscall(190, x64=58)
 def sys_vfork(task: Task) -> Blocking[int]:
     """Lend the address space to a child and sleep until it gives it back."""
     child = do_fork(task, CLONE_VM | CLONE_VFORK | Signal.SIGCHLD)
@@ -146,10 +146,13 @@ def sys_clone(
         raise Errno(errno.EINVAL)
     if flags & CSIGNAL >= SIGRTMIN:
         raise Errno(errno.EINVAL)
-    segment = _clone_segment(task, tls) if flags & CLONE_SETTLS else None
+    set_tls = task.kernel.abi.bits == 32 and flags & CLONE_SETTLS
+    segment = _clone_segment(task, tls) if set_tls else None
     child = do_fork(task, flags, stack, parent_tid)
     if segment is not None:
         task.kernel.cpu.set_tls(child.context, *segment)
+    elif flags & CLONE_SETTLS:
+        task.kernel.cpu.set_base(child.context, "fs", tls)
     if flags & CLONE_CHILD_SETTID:
         with contextlib.suppress(Errno):  # schedule_tail() does not look
             uaccess.write_struct(child.mm, child_tid, "I", child.pid)
@@ -160,15 +163,23 @@ def sys_clone(
     return child.pid
 
 
-@syscall(1, "int")
-@syscall(252, "int", name="exit_group")
+@syscall(None, "clonefl", "ptr", "ptr", "ptr", "ptr", x64=56, name="clone")
+def sys_clone_64(
+    task: Task, flags: int, stack: int, parent_tid: int, child_tid: int, tls: int
+) -> Blocking[int]:
+    """The same; the last two are the other way round, and tls is an address."""
+    return (yield from sys_clone(task, flags, stack, parent_tid, tls, child_tid))
+
+
+@syscall(1, "int", x64=60)
+@syscall(252, "int", x64=231, name="exit_group")
 def sys_exit(task: Task, code: int) -> int:
     """End the process."""
     exit_task(task, WaitStatus(code & 0xFF))
     return 0
 
 
-@syscall(258, "ptr")
+@syscall(258, "ptr", x64=218)
 def sys_set_tid_address(task: Task, pointer: int) -> int:
     """Remember which word to clear when the task ends."""
     task.clear_child_tid = pointer
@@ -216,7 +227,7 @@ def _find_waitable(task: Task, pid: int, options: int) -> tuple[bool, Task | Non
     return meant, None
 
 
-@syscall(114, "pid", "wstatus", "waitfl", "ptr")
+@syscall(114, "pid", "wstatus", "waitfl", "ptr", x64=61)
 def sys_wait4(task: Task, pid: int, status: int, options: int, rusage: int) -> Blocking[int]:
     """Wait until a child ends or stops, and reap it."""
     if options & ~_WAIT_OPTIONS:
@@ -265,7 +276,7 @@ def sys_waitpid(task: Task, pid: int, status: int, options: int) -> Blocking[int
     return (yield from sys_wait4(task, pid, status, options, 0))
 
 
-@syscall(158)
+@syscall(158, x64=24)
 def sys_sched_yield(task: Task) -> int:
     """Let the others run first."""
     task.kernel.sched.end_slice()
@@ -299,13 +310,13 @@ def _nice_targets(task: Task, which: int, who: int) -> list[Task]:
     return targets
 
 
-@syscall(96, "int", "pid")
+@syscall(96, "int", "pid", x64=140)
 def sys_getpriority(task: Task, which: int, who: int) -> int:
     """Give 20 - nice, the best of a process, a group or a user."""
     return 20 - min(target.nice for target in _nice_targets(task, which, who))
 
 
-@syscall(97, "int", "pid", "int")
+@syscall(97, "int", "pid", "int", x64=141)
 def sys_setpriority(task: Task, which: int, who: int, value: int) -> int:
     """Set the nice value of a process, a group or a user."""
     for target in _nice_targets(task, which, who):

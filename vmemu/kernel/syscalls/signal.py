@@ -22,7 +22,7 @@ from vmemu.kernel.signal.state import (
     SigInfo,
     send_signal,
 )
-from vmemu.kernel.syscalls.table import s32, syscall
+from vmemu.kernel.syscalls.table import s32, s64, syscall
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -71,18 +71,18 @@ def sys_sigaction(task: Task, number: int, new: int, old: int) -> int:
     return 0
 
 
-@syscall(174, "sig", "ptr", "ptr", "uint")
+@syscall(174, "sig", "ptr", "ptr", "size", x64=13)
 def sys_rt_sigaction(task: Task, number: int, new: int, old: int, size: int) -> int:
     """Set a disposition.  A bad `old` is found when it is set."""
     if size != _SIGSET_SIZE:
         raise Errno(errno.EINVAL)
     action = None
     if new:
-        handler, flags, restorer, mask = uaccess.read_struct(task.mm, new, "3IQ")
+        handler, flags, restorer, mask = uaccess.read_struct(task.mm, new, "3NQ")
         action = SigAction(handler, flags, restorer, mask & ~UNBLOCKABLE)
     was = _change_action(task, number, action)
     if old:
-        uaccess.write_struct(task.mm, old, "3IQ", was.handler, was.flags, was.restorer, was.mask)
+        uaccess.write_struct(task.mm, old, "3NQ", was.handler, was.flags, was.restorer, was.mask)
     return 0
 
 
@@ -122,7 +122,7 @@ def sys_sigprocmask(task: Task, how: int, new: int, old: int) -> int:
     return 0
 
 
-@syscall(175, "sighow", "ptr", "ptr", "uint")
+@syscall(175, "sighow", "ptr", "ptr", "size", x64=14)
 def sys_rt_sigprocmask(task: Task, how: int, new: int, old: int, size: int) -> int:
     """Change the mask."""
     if size != _SIGSET_SIZE:
@@ -143,7 +143,7 @@ def sys_sigpending(task: Task, pointer: int) -> int:
     return 0
 
 
-@syscall(176, "ptr", "uint")
+@syscall(176, "ptr", "size", x64=127)
 def sys_rt_sigpending(task: Task, pointer: int, size: int) -> int:
     """Tell which signals are blocked and pending; the first `size` bytes of the set."""
     if size > _SIGSET_SIZE:
@@ -169,7 +169,7 @@ def _suspend(task: Task, mask: int) -> Blocking[int]:
     return _pause()
 
 
-@syscall(29)
+@syscall(29, x64=34)
 def sys_pause(task: Task) -> Blocking[int]:
     """Sleep until a handler has run."""
     return _pause()
@@ -181,7 +181,7 @@ def sys_sigsuspend(task: Task, history0: int, history1: int, mask: int) -> Block
     return _suspend(task, mask)
 
 
-@syscall(179, "ptr", "uint")
+@syscall(179, "ptr", "size", x64=130)
 def sys_rt_sigsuspend(task: Task, pointer: int, size: int) -> Blocking[int]:
     """Sleep under another mask until a handler has run."""
     if size != _SIGSET_SIZE:
@@ -189,13 +189,13 @@ def sys_rt_sigsuspend(task: Task, pointer: int, size: int) -> Blocking[int]:
     return _suspend(task, uaccess.read_struct(task.mm, pointer, "Q")[0])
 
 
-@syscall(186, "ptr", "ptr")
+@syscall(186, "ptr", "ptr", x64=131)
 def sys_sigaltstack(task: Task, new: int, old: int) -> int:
     """Set the alternate signal stack, unless it is in use."""
     state = task.signals
-    on_stack = state.stack.holds(int(task.kernel.cpu.regs.esp))
-    current = state.stack
-    fields = uaccess.read_struct(task.mm, new, "3I") if new else None
+    on_stack = state.stack.holds(int(task.kernel.cpu.regs.sp))
+    current, layout = state.stack, task.kernel.abi.structs["stack_t"]
+    fields = uaccess.read_struct(task.mm, new, layout) if new else None
     if fields is not None:
         if on_stack:
             raise Errno(errno.EPERM)
@@ -210,22 +210,27 @@ def sys_sigaltstack(task: Task, new: int, old: int) -> int:
             state.stack = AltStack(base, size)
     if old:
         flags = _SS_ONSTACK if on_stack else (0 if current.size else _SS_DISABLE)
-        uaccess.write_struct(task.mm, old, "3I", current.base, flags, current.size)
+        uaccess.write_struct(task.mm, old, layout, current.base, flags, current.size)
     return 0
+
+
+def _result_register(task: Task) -> int:
+    signed = s64 if task.kernel.abi.bits == 64 else s32
+    return signed(int(task.kernel.cpu.regs.ax))
 
 
 @syscall(119)
 def sys_sigreturn(task: Task) -> int:
     """Leave a handler."""
     sigreturn(task)
-    return s32(int(task.kernel.cpu.regs.eax))
+    return _result_register(task)
 
 
-@syscall(173)
+@syscall(173, x64=15)
 def sys_rt_sigreturn(task: Task) -> int:
     """Leave a handler with SA_SIGINFO."""
     rt_sigreturn(task)
-    return s32(int(task.kernel.cpu.regs.eax))
+    return _result_register(task)
 
 
 def _kill(task: Task, targets: list[Task], number: int, code: int = SI_USER) -> int:
@@ -241,7 +246,7 @@ def _kill(task: Task, targets: list[Task], number: int, code: int = SI_USER) -> 
     return 0
 
 
-@syscall(37, "pid", "sig")
+@syscall(37, "pid", "sig", x64=62)
 def sys_kill(task: Task, pid: int, number: int) -> int:
     """Send a signal to a process, a group (pid < 0, 0 = one's own) or all others (-1)."""
     tasks = task.kernel.tasks
@@ -255,7 +260,7 @@ def sys_kill(task: Task, pid: int, number: int) -> int:
     return _kill(task, targets, s32(number))
 
 
-@syscall(238, "pid", "sig")
+@syscall(238, "pid", "sig", x64=200)
 def sys_tkill(task: Task, tid: int, number: int) -> int:
     """Send a signal to one thread."""
     if tid <= 0:
@@ -264,7 +269,7 @@ def sys_tkill(task: Task, tid: int, number: int) -> int:
     return _kill(task, [found] if found is not None else [], s32(number), SI_TKILL)
 
 
-@syscall(270, "pid", "pid", "sig")
+@syscall(270, "pid", "pid", "sig", x64=234)
 def sys_tgkill(task: Task, tgid: int, tid: int, number: int) -> int:
     """Send a signal to one thread of a process; they have the same id."""
     if tgid <= 0 or tid <= 0:

@@ -51,13 +51,33 @@ def _put_stat64(task: Task, pointer: int, found: FileStat) -> int:
 
 
 def _put_stat(task: Task, pointer: int, found: FileStat) -> int:
-    ids = task.kernel.options.credentials
+    ids, abi = task.kernel.options.credentials, task.kernel.abi
+    if abi.bits == 64:
+        return _put_stat_wide(task, pointer, found)
     uaccess.write_struct(
         task.mm, pointer, "2I4H12I",
         0, found.ino, found.mode, 1, ids.uid & 0xFFFF, ids.gid & 0xFFFF, found.rdev,
         found.size & 0xFFFFFFFF, 4096, (found.size + 511) // 512, 0, 0, 0, 0, 0, 0, 0, 0,
     )  # fmt: skip
     return 0
+
+
+def _put_stat_wide(task: Task, pointer: int, found: FileStat) -> int:
+    ids = task.kernel.options.credentials
+    uaccess.write_struct(
+        task.mm, pointer, task.kernel.abi.structs["stat"],
+        0, found.ino, 1, found.mode, ids.uid, ids.gid, found.rdev,
+        found.size, 4096, (found.size + 511) // 512, 0, 0, 0, 0, 0, 0,
+    )  # fmt: skip
+    return 0
+
+
+@syscall(None, "dirfd", "str", "ptr", "hex", x64=262)
+def sys_newfstatat(task: Task, dirfd: int, path: int, pointer: int, flags: int) -> int:
+    """Describe what a path names, or an open file; Errno EINVAL for unknown flags."""
+    if flags & ~_AT_STAT:
+        raise Errno(errno.EINVAL)
+    return _put_stat(task, pointer, _stat_at(task, dirfd, path, flags))
 
 
 @syscall(195, "str", "ptr")
@@ -75,8 +95,8 @@ def sys_fstatat64(task: Task, dirfd: int, path: int, pointer: int, flags: int) -
     return _put_stat64(task, pointer, _stat_at(task, dirfd, path, flags))
 
 
-@syscall(106, "str", "ptr")
-@syscall(107, "str", "ptr", name="lstat")
+@syscall(106, "str", "ptr", x64=4)
+@syscall(107, "str", "ptr", x64=6, name="lstat")
 def sys_stat(task: Task, path: int, pointer: int) -> int:
     """Describe what a path names, with 16-bit ids."""
     return _put_stat(task, pointer, stat_path(task, path))
@@ -88,13 +108,13 @@ def sys_fstat64(task: Task, fd: int, pointer: int) -> int:
     return _put_stat64(task, pointer, task.files.get(fd).stat())
 
 
-@syscall(108, "fd", "ptr")
+@syscall(108, "fd", "ptr", x64=5)
 def sys_fstat(task: Task, fd: int, pointer: int) -> int:
     """Describe an open file, with 16-bit ids."""
     return _put_stat(task, pointer, task.files.get(fd).stat())
 
 
-@syscall(383, "dirfd", "str", "hex", "hex", "ptr")
+@syscall(383, "dirfd", "str", "hex", "hex", "ptr", x64=332)
 def sys_statx(task: Task, dirfd: int, path: int, flags: int, mask: int, pointer: int) -> int:
     """Describe what a path names, or an open file; Errno EINVAL for unknown flags."""
     if mask & _STATX_RESERVED or flags & ~(_AT_STAT | _AT_STATX_SYNC_TYPE):
@@ -112,7 +132,7 @@ def sys_statx(task: Task, dirfd: int, path: int, flags: int, mask: int, pointer:
     return 0
 
 
-@syscall(33, "str", "oct")
+@syscall(33, "str", "oct", x64=21)
 def sys_access(task: Task, path: int, mode: int) -> int:
     """Tell whether a path exists and allows what is asked."""
     return _access(task, AT_FDCWD, path, mode)
@@ -129,7 +149,7 @@ def _access(task: Task, dirfd: int, path: int, mode: int) -> int:
     return 0
 
 
-@syscall(307, "dirfd", "str", "oct")
+@syscall(307, "dirfd", "str", "oct", x64=269)
 def sys_faccessat(task: Task, dirfd: int, path: int, mode: int) -> int:
     """Like access()."""
     return _access(task, dirfd, path, mode)

@@ -1,12 +1,12 @@
 """The system call table: number to handler, with the kinds of its arguments.
 
-The kinds serve twice: signed ones are converted before the handler sees them,
+The kinds serve twice: numbers are cut and signed as C would before the handler sees them,
 and strace formats by them (see vmemu.kernel.strace for the list).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,6 +16,11 @@ Handler = Callable[..., int | Blocking[int]]
 """Takes the task and the arguments; returns the result, raises Errno, or blocks."""
 
 SIGNED_KINDS = frozenset({"int", "fd", "pid", "dirfd"})
+WIDE_KINDS = frozenset(
+    {"ptr", "size", "long", "xlong", "str", "strv", "buf", "rbuf", "iov", "wstatus", "pipefd",
+     "timespec", "prot", "mapfl", "mremapfl"}
+)  # fmt: skip
+"""Those as wide as a long; the others have 32 bits in either width."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,32 +33,66 @@ class Syscall:
     name: str
     handler: Handler
     kinds: tuple[str, ...]
-    signed: tuple[int, ...]
-    """Indices of the arguments that are signed."""
+    convert: tuple[tuple[int, Callable[[int], int]], ...]
+    """Indices of the arguments that are not what the register says, and what they are."""
     result: str
     """The kind of the result."""
 
 
 SYSCALLS: dict[int, Syscall] = {}
+SYSCALLS_64: dict[int, Syscall] = {}
+TABLES = {32: SYSCALLS, 64: SYSCALLS_64}
 
 
 def syscall(
-    number: int, *kinds: str, name: str | None = None, result: str = "int"
+    number: int | None,
+    *kinds: str,
+    x64: int | None = None,
+    name: str | None = None,
+    name64: str | None = None,
+    result: str = "int",
 ) -> Callable[[F], F]:
-    """Enter a handler, sys_NAME, under a number of i386; stack it for several numbers."""
+    """Enter a handler, sys_NAME, under its number of i386 and that of x86-64.
+
+    None: the width has no such call, or has it under this number by another decorator;
+    ``name64`` is its name there, if it is another.
+    """
 
     def register(handler: F) -> F:
-        if number in SYSCALLS:
-            raise ValueError(f"system call {number} is defined twice")
-        signed = tuple(i for i, kind in enumerate(kinds) if kind in SIGNED_KINDS)
-        SYSCALLS[number] = Syscall(
-            number, name or handler.__name__.removeprefix("sys_"), handler, kinds, signed, result
-        )
+        own = name or handler.__name__.removeprefix("sys_")
+        for bits, at, called in ((32, number, own), (64, x64, name64 or own)):
+            if at is None:
+                continue
+            if at in TABLES[bits]:
+                raise ValueError(f"system call {at} of {bits} bits is defined twice")
+            convert = tuple(_conversions(bits, kinds))
+            TABLES[bits][at] = Syscall(at, called, handler, kinds, convert, result)
         return handler
 
     return register
 
 
+def _conversions(bits: int, kinds: tuple[str, ...]) -> Iterator[tuple[int, Callable[[int], int]]]:
+    for index, kind in enumerate(kinds):
+        if kind in SIGNED_KINDS or (kind == "long" and bits == 32):
+            yield index, s32
+        elif kind == "long":
+            yield index, s64
+        elif bits == 64 and kind not in WIDE_KINDS:
+            yield index, u32
+
+
+def u32(value: int) -> int:
+    """The low half of a register."""
+    return value & 0xFFFFFFFF
+
+
 def s32(value: int) -> int:
-    """Read an unsigned 32-bit register as signed."""
+    """The low half of a register, as a signed number."""
+    value &= 0xFFFFFFFF
     return value - 0x1_0000_0000 if value & 0x8000_0000 else value
+
+
+def s64(value: int) -> int:
+    """A register of 64 bits as a signed number."""
+    return value - (1 << 64) if value >> 63 else value

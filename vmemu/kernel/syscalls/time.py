@@ -19,7 +19,7 @@ from vmemu.kernel.process.wait import (
     Wait,
 )
 from vmemu.kernel.signal.state import SI_KERNEL, SigInfo, Signal, send_signal
-from vmemu.kernel.syscalls.table import s32, syscall
+from vmemu.kernel.syscalls.table import syscall
 from vmemu.vfs.procfs import clock_t
 
 if TYPE_CHECKING:
@@ -45,30 +45,30 @@ def clock_now(task: Task, clock: int) -> int:
     raise Errno(errno.EINVAL)
 
 
-@syscall(13, "ptr")
+@syscall(13, "ptr", x64=201)
 def sys_time(task: Task, pointer: int) -> int:
     """Seconds since the epoch."""
     seconds = clock_now(task, 0) // NSEC_PER_SEC
     if pointer:
-        uaccess.write_struct(task.mm, pointer, "I", seconds)
+        uaccess.write_struct(task.mm, pointer, "N", seconds)
     return seconds
 
 
-@syscall(78, "ptr", "ptr")
+@syscall(78, "ptr", "ptr", x64=96)
 def sys_gettimeofday(task: Task, tv: int, tz: int) -> int:
     """Seconds and microseconds since the epoch."""
     seconds, rest = divmod(clock_now(task, 0), NSEC_PER_SEC)
     if tv:
-        uaccess.write_struct(task.mm, tv, "2I", seconds, rest // 1000)
+        uaccess.write_struct(task.mm, tv, "2N", seconds, rest // 1000)
     if tz:
         uaccess.write_struct(task.mm, tz, "2I", 0, 0)
     return 0
 
 
-@syscall(265, "clock", "ptr")
+@syscall(265, "clock", "ptr", x64=228)
 def sys_clock_gettime(task: Task, clock: int, pointer: int) -> int:
-    """Read a clock, seconds in 32 bits."""
-    uaccess.write_struct(task.mm, pointer, "2I", *divmod(clock_now(task, clock), NSEC_PER_SEC))
+    """Read a clock, seconds in a long."""
+    uaccess.write_struct(task.mm, pointer, "2N", *divmod(clock_now(task, clock), NSEC_PER_SEC))
     return 0
 
 
@@ -79,12 +79,12 @@ def sys_clock_gettime64(task: Task, clock: int, pointer: int) -> int:
     return 0
 
 
-@syscall(266, "clock", "ptr")
+@syscall(266, "clock", "ptr", x64=229)
 def sys_clock_getres(task: Task, clock: int, pointer: int) -> int:
     """Every clock counts nanoseconds."""
     clock_now(task, clock)
     if pointer:
-        uaccess.write_struct(task.mm, pointer, "2I", 0, _CLOCK_RESOLUTION)
+        uaccess.write_struct(task.mm, pointer, "2N", 0, _CLOCK_RESOLUTION)
     return 0
 
 
@@ -97,20 +97,20 @@ def sys_clock_getres_time64(task: Task, clock: int, pointer: int) -> int:
     return 0
 
 
-@syscall(43, "ptr")
+@syscall(43, "ptr", x64=100)
 def sys_times(task: Task, pointer: int) -> int:
     """CPU times of oneself and reaped children in hundredths of a second."""
     task.kernel.account()
     used, waited = task.used, task.children_used
     if pointer:
         fields = (used.utime, used.stime, waited.utime, waited.stime)
-        uaccess.write_struct(task.mm, pointer, "4I", *map(clock_t, fields))
+        uaccess.write_struct(task.mm, pointer, "4N", *map(clock_t, fields))
     return clock_t(task.kernel.sched.now)
 
 
 def read_timespec(task: Task, pointer: int, wide: bool) -> int:
-    """Read struct timespec, of 64-bit words if wide, in nanoseconds; Errno EINVAL, EFAULT."""
-    seconds, nanoseconds = uaccess.read_struct(task.mm, pointer, "qq" if wide else "ii")
+    """Read struct timespec in nanoseconds; of longs, or 64-bit words if wide.  Errno EINVAL."""
+    seconds, nanoseconds = uaccess.read_struct(task.mm, pointer, "2q" if wide else "2n")
     if seconds < 0 or not 0 <= nanoseconds < NSEC_PER_SEC:
         raise Errno(errno.EINVAL)
     return seconds * NSEC_PER_SEC + nanoseconds
@@ -125,14 +125,14 @@ def _sleep(task: Task, deadline: int, remaining: int, wide: bool) -> Blocking[in
         except Interrupted:
             left = max(deadline - sched.now, 0)
             if remaining:
-                layout = "2Q" if wide else "2I"
+                layout = "2Q" if wide else "2N"
                 uaccess.write_struct(task.mm, remaining, layout, *divmod(left, NSEC_PER_SEC))
             task.restart_block = lambda: _sleep(task, deadline, remaining, wide)
             raise Interrupted(ERESTART_RESTARTBLOCK) from None
     return 0
 
 
-@syscall(162, "timespec", "ptr")
+@syscall(162, "timespec", "ptr", x64=35)
 def sys_nanosleep(task: Task, request: int, remaining: int) -> Blocking[int]:
     """Sleep in virtual time."""
     length = read_timespec(task, request, wide=False)
@@ -155,7 +155,7 @@ def _clock_nanosleep(
     return (yield from _sleep(task, task.kernel.sched.deadline(length), remaining, wide))
 
 
-@syscall(267, "clock", "int", "timespec", "ptr")
+@syscall(267, "clock", "int", "timespec", "ptr", x64=230)
 def sys_clock_nanosleep(
     task: Task, clock: int, flags: int, request: int, remaining: int
 ) -> Blocking[int]:
@@ -171,7 +171,7 @@ def sys_clock_nanosleep_time64(
     return (yield from _clock_nanosleep(task, clock, flags, request, remaining, True))
 
 
-@syscall(0)
+@syscall(0, x64=219)
 def sys_restart_syscall(task: Task) -> int | Blocking[int]:
     """Go on with a sleep that a signal without a handler interrupted."""
     block, task.restart_block = task.restart_block, None
@@ -198,23 +198,23 @@ def _set_alarm(task: Task, nanoseconds: int) -> int:
     return left
 
 
-@syscall(27, "uint")
+@syscall(27, "uint", x64=37)
 def sys_alarm(task: Task, seconds: int) -> int:
     """Send oneself SIGALRM after so many seconds."""
     left = _set_alarm(task, seconds * NSEC_PER_SEC)
     return -(-left // NSEC_PER_SEC)
 
 
-@syscall(104, "uint", "ptr", "ptr")
+@syscall(104, "uint", "ptr", "ptr", x64=38)
 def sys_setitimer(task: Task, which: int, new: int, old: int) -> int:
     """ITIMER_REAL without an interval only; EINVAL for the rest."""
-    values = (0, 0, 0, 0) if not new else uaccess.read_struct(task.mm, new, "4I")
+    values = (0, 0, 0, 0) if not new else uaccess.read_struct(task.mm, new, "4n")
     if which != _ITIMER_REAL or values[0] or values[1]:
         raise Errno(errno.EINVAL)
-    if s32(values[2]) < 0 or values[3] >= 1_000_000:
+    if values[2] < 0 or not 0 <= values[3] < 1_000_000:
         raise Errno(errno.EINVAL)
     left = _set_alarm(task, values[2] * NSEC_PER_SEC + values[3] * 1000)
     if old:
         seconds, rest = divmod(left, NSEC_PER_SEC)
-        uaccess.write_struct(task.mm, old, "4I", 0, 0, seconds, rest // 1000)
+        uaccess.write_struct(task.mm, old, "4N", 0, 0, seconds, rest // 1000)
     return 0
