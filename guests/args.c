@@ -6,19 +6,20 @@ extern char _start[];
 
 int main(int argc, char **argv)
 {
-	u32 seen[32] = { 0 }, envs = 0, i;
-	u32 *aux;
+	ulong seen[32] = { 0 }, *aux;
+	u32 envs = 0, i;
 
 	for (i = 1; argv[i]; i++)
 		say("args: %u: %s\n", i, argv[i]);
 	while (environ[envs])
 		envs++;
-	for (aux = (u32 *)(environ + envs + 1); aux[0] != AT_NULL; aux += 2)
+	for (aux = (ulong *)(environ + envs + 1); aux[0] != AT_NULL; aux += 2)
 		if (aux[0] < 32)
 			seen[aux[0]] = aux[1];
 	say("args: %d arguments, stack %s, auxiliary vector %s\n", argc - 1,
-	    (int)i == argc && (!envs || (u32)environ[0] > (u32)aux) ? "ok" : "wrong",
-	    seen[AT_PAGESZ] == PAGE_SIZE && seen[AT_ENTRY] == (u32)_start && seen[AT_PHENT] == 32 &&
+	    (int)i == argc && (!envs || (ulong)environ[0] > (ulong)aux) ? "ok" : "wrong",
+	    seen[AT_PAGESZ] == PAGE_SIZE && seen[AT_ENTRY] == (ulong)_start &&
+			    seen[AT_PHENT] == (sizeof(long) == 8 ? 56 : 32) &&
 			    *(u32 *)seen[AT_PHDR] <= 7 && seen[AT_PHNUM] > 1 ? "ok" : "wrong");
 	return 0;
 }

@@ -3,8 +3,8 @@
 
 int main(int argc, char **argv)
 {
-	u32 pages = param(argc, argv, "R", 32), len = pages * PAGE_SIZE;
-	u32 start = (brk(0) + PAGE_SIZE - 1) & -PAGE_SIZE, sum;
+	u32 pages = param(argc, argv, "R", 32), len = pages * PAGE_SIZE, sum;
+	ulong start = (brk(0) + PAGE_SIZE - 1) & -(ulong)PAGE_SIZE;
 	u8 *heap = (u8 *)start;
 
 	if (brk(start + len) != (long)(start + len))
@@ -22,7 +22,7 @@ int main(int argc, char **argv)
 	check(heap, pages / 2, 1);
 	sum = checksum(heap + pages / 2 * PAGE_SIZE, pages - pages / 2);
 	say("brk: %u pages kept, %u pages again fresh %x\n", pages / 2, pages - pages / 2, sum);
-	if (brk(0xffff0000) != (long)(start + len))
+	if (brk(-0x10000ul) != (long)(start + len))
 		die("brk: grew into the kernel\n");
 	return 0;
 }

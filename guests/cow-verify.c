@@ -32,7 +32,7 @@ int main(int argc, char **argv)
 	fill_page(untouched, 0, 6);
 	release_children(&f, 1);
 	await_children(&f, 1);
-	mark("measure", (u32)area, pages * PAGE_SIZE);
+	mark("measure", (ulong)area, pages * PAGE_SIZE);
 	for (u32 page = 0; page < pages; page++)
 		check_page(area, page, page % 2 ? 1 : 2);
 	check_page(untouched, 0, 6);

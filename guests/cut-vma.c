@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 		}
 	}
 	await_children(&f, n);
-	mark("measure", (u32)area, k * PAGE_SIZE);
+	mark("measure", (ulong)area, k * PAGE_SIZE);
 	release_children(&f, n);
 	total = reap_children(&f, n);
 	say("cut-vma: %u pages, %u children, parent %x, children %x\n", k, n, verify(area, k, 0),

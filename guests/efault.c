@@ -23,7 +23,7 @@ int main(int argc, char **argv)
 	for (u32 i = 0; i < k; i++)
 		if (halves ? i >= k / 2 : i % 2)
 			must(mprotect(area + i * PAGE_SIZE, PAGE_SIZE, PROT_RW), "mprotect");
-	mark("measure", (u32)area, len);
+	mark("measure", (ulong)area, len);
 	ret = mremap(area, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to);
 	mark("result", (u32)ret > -4096u ? -ret : 0, 0);
 	if ((u32)ret > -4096u && ret != -EFAULT)

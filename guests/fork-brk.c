@@ -4,7 +4,7 @@
 int main(int argc, char **argv)
 {
 	u32 pages = param(argc, argv, "R", 8), len = pages * PAGE_SIZE, total;
-	u32 start = (brk(0) + PAGE_SIZE - 1) & -PAGE_SIZE;
+	ulong start = (brk(0) + PAGE_SIZE - 1) & -(ulong)PAGE_SIZE;
 	u8 *heap = (u8 *)start;
 	struct family f;
 

@@ -35,7 +35,7 @@ int main(int argc, char **argv)
 		close(alive[1]);
 		read(alive[0], &c, 1); /* end of file: our parent and its memory are gone */
 	}
-	mark("measure", (u32)area, generations * PAGE_SIZE);
+	mark("measure", (ulong)area, generations * PAGE_SIZE);
 	for (u32 i = 0; i < generations; i++)
 		check_page(area, i, i);
 	sum = checksum(area, generations);

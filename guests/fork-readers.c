@@ -18,7 +18,7 @@ int main(int argc, char **argv)
 		}
 	}
 	await_children(&f, n);
-	mark("measure", (u32)area, pages * PAGE_SIZE);
+	mark("measure", (ulong)area, pages * PAGE_SIZE);
 	release_children(&f, n);
 	total = reap_children(&f, n);
 	say("fork-readers: %u pages, %u children, parent %x, children %x\n", pages, n,

@@ -1,7 +1,7 @@
-/* frame: what a handler finds in its frame and flags, and what it can do to them. */
+/* frame: (i386) what a handler finds in its frame and flags, and what it can do to them. */
 #include "guest.h"
 
-enum { NR_kill = 37, SIGUSR1 = 10 };
+enum { SIGUSR1 = 10 };
 enum { GS, FS, ES, DS, TRAPNO = 12, ERR, CS = 15, EFLAGS, SS = 18, DF = 0x400 };
 
 static u8 *page;
@@ -10,7 +10,8 @@ static int field;
 
 static void on_fault(int sig UNUSED, struct siginfo *info, struct ucontext *uc)
 {
-	say("code %d, trap %u, err %u\n", info->si_code, uc->gregs[TRAPNO], uc->gregs[ERR]);
+	say("code %d, trap %u, err %u\n", info->si_code,
+	    (u32)uc->gregs[TRAPNO], (u32)uc->gregs[ERR]);
 	mprotect(page, PAGE_SIZE, PROT_RW);
 }
 

@@ -1,21 +1,14 @@
 /* futex: words that processes with one memory sleep on; and what a program alone is answered. */
 #include "guest.h"
 
-enum { NR_clone = 120, NR_futex = 240, CLONE_VM = 0x100, CLONE_CHILD_CLEARTID = 0x200000 };
+enum { CLONE_VM = 0x100, CLONE_CHILD_CLEARTID = 0x200000 };
 enum { WAIT = 128, WAKE, CMP_REQUEUE = 132, WAIT_BITSET = 137, WAKE_BITSET }; /* all PRIVATE */
 
 static volatile u32 word = 7, other = 7, tid = 1, woken;
 
 static long futex(volatile u32 *at, int op, u32 value, void *timeout, volatile u32 *to, u32 last)
 {
-	long ret, args[2] = { (long)last, NR_futex };
-
-	__asm__ volatile("pushl %%ebp\n\tmovl (%%eax), %%ebp\n\tmovl 4(%%eax), %%eax\n\t"
-			 "int $0x80\n\tpopl %%ebp"
-			 : "=a"(ret)
-			 : "0"(args), "b"(at), "c"(op), "d"(value), "S"(timeout), "D"(to)
-			 : "memory");
-	return ret;
+	return syscall6(NR_futex, (long)at, op, value, (long)timeout, (long)to, last);
 }
 
 static void child(void)
@@ -29,15 +22,25 @@ static void child(void)
 /* A process that shares our memory and runs child() on a stack of its own. */
 static void start_child(void)
 {
-	u32 *stack = (u32 *)((u8 *)map_pages(1) + PAGE_SIZE - 16);
+	ulong *stack = (ulong *)((u8 *)map_pages(1) + PAGE_SIZE - 16);
 	long ret;
 
-	*--stack = (u32)child;
+	*--stack = (ulong)child;
+#ifdef __x86_64__
+	register long r10 __asm__("r10") = (long)&tid;
+
+	__asm__ volatile("syscall\n\ttestq %%rax, %%rax\n\tjnz 1f\n\tpopq %%rax\n\tcall *%%rax\n1:"
+			 : "=a"(ret)
+			 : "0"(NR_clone), "D"(CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD), "S"(stack),
+			   "d"(0), "r"(r10)
+			 : "rcx", "r11", "memory");
+#else
 	__asm__ volatile("int $0x80\n\ttestl %%eax, %%eax\n\tjnz 1f\n\tpopl %%eax\n\tcall *%%eax\n1:"
 			 : "=a"(ret)
 			 : "0"(NR_clone), "b"(CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD), "c"(stack),
 			   "d"(0), "S"(0), "D"(&tid)
 			 : "memory");
+#endif
 	must(ret, "clone");
 	sleep_ms(20);
 }

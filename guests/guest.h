@@ -1,8 +1,8 @@
 /*
- * guest.h - what a freestanding i386 guest needs, and nothing else.
+ * guest.h - what a freestanding guest needs, i386 or x86-64, and nothing else.
  *
  * A guest includes this one file, defines main(argc, argv) and is linked without a C library.
- * It runs unchanged on any kernel that executes i386 binaries: outside vmemu the lab call is an
+ * It runs unchanged on any kernel that executes its binary: outside vmemu the lab call is an
  * unknown system call and fails with -ENOSYS, which every guest ignores. So that its output is
  * the same everywhere, a guest never prints an address, a pid, a time or what the lab returned.
  *
@@ -15,9 +15,10 @@
 
 typedef unsigned char u8;
 typedef unsigned int u32;
+typedef unsigned long ulong; /* and an address */
 
 #define NULL ((void *)0)
-#define PAGE_SIZE 4096u
+#define PAGE_SIZE 4096ul
 #define PAGE_WORDS (PAGE_SIZE / 4)
 #define UNUSED __attribute__((unused))
 
@@ -34,19 +35,50 @@ enum { SEGV_MAPERR = 1, SEGV_ACCERR = 2, FPE_INTDIV = 1, ILL_ILLOPN = 2, CLD_EXI
 enum { CLOCK_MONOTONIC = 1, CLOCK_PROCESS_CPUTIME_ID = 2 };
 enum { WNOHANG = 1, MADV_DONTNEED = 4, O_RDONLY = 0 };
 
-/* i386 system call numbers. */
+#ifdef __x86_64__
+enum {
+	NR_read = 0, NR_write = 1, NR_open = 2, NR_close = 3, NR_mmap = 9, NR_mprotect = 10,
+	NR_munmap = 11, NR_brk = 12, NR_rt_sigaction = 13, NR_rt_sigreturn = 15, NR_writev = 20,
+	NR_pipe = 22, NR_mremap = 25, NR_mincore = 27, NR_madvise = 28, NR_nanosleep = 35,
+	NR_dup2 = 33, NR_getpid = 39, NR_clone = 56, NR_fork = 57, NR_vfork = 58, NR_execve = 59, NR_exit = 60,
+	NR_wait4 = 61, NR_kill = 62, NR_uname = 63, NR_fcntl = 72, NR_gettimeofday = 96, NR_getrusage = 98,
+	NR_times = 100, NR_setpgid = 109, NR_mlock = 149, NR_munlock = 150, NR_prctl = 157,
+	NR_futex = 202, NR_clock_gettime = 228, NR_getrandom = 318,
+	NR_lab = 0x766d, /* "vm": private to vmemu */
+};
+#else
 enum {
 	NR_exit = 1, NR_fork = 2, NR_read = 3, NR_write = 4, NR_open = 5, NR_close = 6,
 	NR_execve = 11, NR_getpid = 20, NR_times = 43, NR_pipe = 42, NR_brk = 45,
-	NR_getrusage = 77, NR_gettimeofday = 78, NR_munmap = 91, NR_wait4 = 114, NR_uname = 122,
-	NR_mprotect = 125, NR_writev = 146, NR_mlock = 150, NR_munlock = 151, NR_nanosleep = 162,
-	NR_mremap = 163, NR_rt_sigreturn = 173, NR_rt_sigaction = 174, NR_vfork = 190,
-	NR_mmap2 = 192, NR_mincore = 218, NR_madvise = 219, NR_clock_gettime = 265,
+	NR_kill = 37, NR_fcntl = 55, NR_setpgid = 57, NR_dup2 = 63, NR_getrusage = 77, NR_gettimeofday = 78, NR_munmap = 91, NR_wait4 = 114,
+	NR_clone = 120, NR_uname = 122, NR_mprotect = 125, NR_writev = 146, NR_mlock = 150, NR_munlock = 151, NR_nanosleep = 162,
+	NR_prctl = 172, NR_mremap = 163, NR_rt_sigreturn = 173, NR_rt_sigaction = 174, NR_vfork = 190,
+	NR_mmap2 = 192, NR_mincore = 218, NR_madvise = 219, NR_futex = 240,
+	NR_clock_gettime = 265, NR_getrandom = 355,
 	NR_lab = 0x766d, /* "vm": private to vmemu */
 };
+#endif
 
 /* ---- system calls ---- */
 
+#ifdef __x86_64__
+static inline long syscall6(long nr, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+static inline long syscall5(long nr, long a, long b, long c, long d, long e)
+{
+	return syscall6(nr, a, b, c, d, e, 0);
+}
+#else
 static inline long syscall5(long nr, long a, long b, long c, long d, long e)
 {
 	long ret;
@@ -58,14 +90,34 @@ static inline long syscall5(long nr, long a, long b, long c, long d, long e)
 	return ret;
 }
 
+/* The sixth argument travels in ebp, which the compiler cannot name. */
+static UNUSED long syscall6(long nr, long a, long b, long c, long d, long e, long f)
+{
+	long ret, args[2] = { f, nr };
+
+	__asm__ volatile("pushl %%ebp\n\tmovl (%%eax), %%ebp\n\tmovl 4(%%eax), %%eax\n\t"
+			 "int $0x80\n\tpopl %%ebp"
+			 : "=a"(ret)
+			 : "0"(args), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)
+			 : "memory");
+	return ret;
+}
+#endif
+
 #define syscall0(nr) syscall5(nr, 0, 0, 0, 0, 0)
 #define syscall1(nr, a) syscall5(nr, (long)(a), 0, 0, 0, 0)
 #define syscall2(nr, a, b) syscall5(nr, (long)(a), (long)(b), 0, 0, 0)
 #define syscall3(nr, a, b, c) syscall5(nr, (long)(a), (long)(b), (long)(c), 0, 0)
 #define syscall4(nr, a, b, c, d) syscall5(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0)
 
-/* The sixth argument travels in ebp, which the compiler cannot name: pass the offset 0 by hand. */
-static inline long mmap(void *addr, u32 len, int prot, int flags)
+#ifdef __x86_64__
+static inline long mmap(void *addr, ulong len, int prot, int flags)
+{
+	return syscall6(NR_mmap, (long)addr, len, prot, flags, -1, 0);
+}
+#else
+/* The offset is 0, so it need not come from memory. */
+static inline long mmap(void *addr, ulong len, int prot, int flags)
 {
 	long ret;
 
@@ -75,6 +127,7 @@ static inline long mmap(void *addr, u32 len, int prot, int flags)
 			 : "memory");
 	return ret;
 }
+#endif
 
 static inline void __attribute__((noreturn)) exit(int status)
 {
@@ -88,22 +141,22 @@ static inline long pipe(int fd[2]) { return syscall1(NR_pipe, fd); }
 static inline long close(int fd) { return syscall1(NR_close, fd); }
 static inline long read(int fd, void *buf, u32 n) { return syscall3(NR_read, fd, buf, n); }
 static inline long write(int fd, const void *buf, u32 n) { return syscall3(NR_write, fd, buf, n); }
-static inline long brk(u32 end) { return syscall1(NR_brk, end); }
-static inline long munmap(void *addr, u32 len) { return syscall2(NR_munmap, addr, len); }
-static inline long mlock(void *addr, u32 len) { return syscall2(NR_mlock, addr, len); }
-static inline long munlock(void *addr, u32 len) { return syscall2(NR_munlock, addr, len); }
+static inline long brk(ulong end) { return syscall1(NR_brk, end); }
+static inline long munmap(void *addr, ulong len) { return syscall2(NR_munmap, addr, len); }
+static inline long mlock(void *addr, ulong len) { return syscall2(NR_mlock, addr, len); }
+static inline long munlock(void *addr, ulong len) { return syscall2(NR_munlock, addr, len); }
 
-static inline long mprotect(void *addr, u32 len, int prot)
+static inline long mprotect(void *addr, ulong len, int prot)
 {
 	return syscall3(NR_mprotect, addr, len, prot);
 }
 
-static inline long mremap(void *old, u32 old_len, u32 new_len, int flags, void *to)
+static inline long mremap(void *old, ulong old_len, ulong new_len, int flags, void *to)
 {
 	return syscall5(NR_mremap, (long)old, old_len, new_len, flags, (long)to);
 }
 
-static inline long mincore(void *addr, u32 len, u8 *vec)
+static inline long mincore(void *addr, ulong len, u8 *vec)
 {
 	return syscall3(NR_mincore, addr, len, vec);
 }
@@ -124,18 +177,18 @@ static inline void sleep_ms(u32 ms)
 	syscall2(NR_nanosleep, &ts, 0);
 }
 
-/* ---- the lab call: eax = 0x766d, ebx = operation, ecx, edx, esi = arguments ---- */
+/* ---- the lab call: number 0x766d, an operation, three arguments ---- */
 
 enum { LAB_MARK, LAB_RECLAIM, LAB_COUNTER, LAB_CHECK, LAB_TRIM };
 
 /* Let the lab take over here; what a and b mean stands in guests/README.md. */
-static inline void mark(const char *name, u32 a, u32 b)
+static inline void mark(const char *name, ulong a, ulong b)
 {
 	syscall4(NR_lab, LAB_MARK, name, a, b);
 }
 
 /* Have the calling process's pages of [addr, addr + len) unmapped and written to swap. */
-static inline void reclaim(void *addr, u32 len)
+static inline void reclaim(void *addr, ulong len)
 {
 	syscall4(NR_lab, LAB_RECLAIM, addr, len, 0);
 }
@@ -148,8 +201,8 @@ static inline int in_lab(void)
 
 /* ---- what the compiler calls behind our back (string instructions: no loop to recognise) ---- */
 
-static void *memcpy(void *to, const void *from, u32 n) __attribute__((used));
-static void *memcpy(void *to, const void *from, u32 n)
+static void *memcpy(void *to, const void *from, ulong n) __attribute__((used));
+static void *memcpy(void *to, const void *from, ulong n)
 {
 	void *d = to;
 
@@ -157,8 +210,8 @@ static void *memcpy(void *to, const void *from, u32 n)
 	return to;
 }
 
-static void *memset(void *to, int byte, u32 n) __attribute__((used));
-static void *memset(void *to, int byte, u32 n)
+static void *memset(void *to, int byte, ulong n) __attribute__((used));
+static void *memset(void *to, int byte, ulong n)
 {
 	void *d = to;
 
@@ -224,7 +277,7 @@ static UNUSED void __attribute__((noreturn, format(printf, 1, 2))) die(const cha
 /* Pass a successful result through; on failure say which call it was and exit with 1. */
 static UNUSED long must(long ret, const char *what)
 {
-	if ((u32)ret > -4096u)
+	if ((ulong)ret > -4096ul)
 		die("%s failed: errno %d\n", what, (int)-ret);
 	return ret;
 }
@@ -402,30 +455,38 @@ static UNUSED u32 reap_children(struct family *f, u32 n)
 struct siginfo {
 	int si_signo, si_errno, si_code;
 	union {
-		u32 si_addr;
+		ulong si_addr;
 		struct {
 			int si_pid, si_uid, si_status;
 		};
-		int pad[29];
+		int pad[28];
 	};
 };
 
 /* Up to the saved registers; gregs in the order of struct sigcontext. */
-enum { REG_EIP = 14 };
+#ifdef __x86_64__
+enum { REG_IP = 16 };
+#else
+enum { REG_IP = 14 };
+#endif
 struct ucontext {
-	u32 uc_flags, uc_link, uc_stack[3];
-	u32 gregs[19];
+	ulong uc_flags, uc_link, uc_stack[3];
+	ulong gregs[19];
 };
 
 struct sigaction {
 	void (*handler)(int, struct siginfo *, struct ucontext *);
-	u32 flags;
+	ulong flags;
 	void (*restorer)(void);
 	u32 mask[2];
 };
 
 void restore_rt(void);
+#ifdef __x86_64__
+__asm__(".text\nrestore_rt:\n\tmovl $15, %eax\n\tsyscall\n");
+#else
 __asm__(".text\nrestore_rt:\n\tmovl $173, %eax\n\tint $0x80\n");
+#endif
 
 static UNUSED void on_signal(int sig, void (*handler)(int, struct siginfo *, struct ucontext *))
 {
@@ -445,8 +506,13 @@ static void __attribute__((used, noreturn)) start(long *stack)
 	exit(main(stack[0], (char **)(stack + 1)));
 }
 
+#ifdef __x86_64__
+__asm__(".text\n.globl _start\n_start:\n"
+	"\txorl %ebp, %ebp\n\tmovq %rsp, %rdi\n\tandq $-16, %rsp\n\tcall start\n");
+#else
 __asm__(".text\n.globl _start\n_start:\n"
 	"\txorl %ebp, %ebp\n\tmovl %esp, %eax\n\tandl $-16, %esp\n"
 	"\tsubl $12, %esp\n\tpushl %eax\n\tcall start\n");
+#endif
 
 #endif

@@ -3,6 +3,7 @@
 
 int main(int argc, char **argv)
 {
+	ulong UNUSED cr3;
 	const char *insn = param_str(argc, argv, "INSN", "hlt");
 
 	say("hlt: executing %s\n", insn);
@@ -11,7 +12,7 @@ int main(int argc, char **argv)
 	else if (same(insn, "in"))
 		__asm__ volatile("inb $0x60, %%al" : : : "eax");
 	else if (same(insn, "cr3"))
-		__asm__ volatile("movl %%cr3, %%eax" : : : "eax");
+		__asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
 	else if (same(insn, "int"))
 		__asm__ volatile("int $0x42");
 	else

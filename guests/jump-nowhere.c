@@ -3,7 +3,7 @@
 
 int main(int argc, char **argv)
 {
-	u32 target = param(argc, argv, "ADDR", 16);
+	ulong target = param(argc, argv, "ADDR", 16);
 
 	say("jump-nowhere: jumping\n");
 	((void (*)(void))target)();

@@ -18,7 +18,7 @@ static u32 subfamily(u32 pages, u32 grand)
 		child_exit(&f, checksum(area, pages));
 	}
 	await_children(&f, grand);
-	mark("measure", (u32)area, pages * PAGE_SIZE);
+	mark("measure", (ulong)area, pages * PAGE_SIZE);
 	release_children(&f, grand);
 	check(area, pages, 1);
 	return reap_children(&f, grand) + checksum(area, pages);

@@ -7,13 +7,13 @@ int main(int argc, char **argv)
 	u8 *area = map_pages(pages);
 
 	fill(area, pages, 1);
-	mark("before", (u32)area, pages * PAGE_SIZE);
+	mark("before", (ulong)area, pages * PAGE_SIZE);
 	for (u32 page = 1; page < pages; page += 2) {
 		u8 *p = area + page * PAGE_SIZE;
 
 		must(syscall3(NR_madvise, p, PAGE_SIZE, MADV_DONTNEED), "madvise");
 	}
-	mark("measure", (u32)area, pages * PAGE_SIZE);
+	mark("measure", (ulong)area, pages * PAGE_SIZE);
 	for (u32 page = 0; page < pages; page++) {
 		if (page % 2)
 			zero += checksum(area + page * PAGE_SIZE, 1) == 0;

@@ -16,9 +16,9 @@ int main(int argc, char **argv)
 		fill_page(both, page, 1);
 	if (written)
 		fill(arena, pages, 2);
-	mark("before", (u32)both, 3 * len);
+	mark("before", (ulong)both, 3 * len);
 	must(mremap(arena, len, 2 * len, MREMAP_MAYMOVE | MREMAP_FIXED, both), "mremap");
-	mark("measure", (u32)both, 3 * len);
+	mark("measure", (ulong)both, 3 * len);
 	if (!written)
 		fill(both, pages, 2);
 	check(both, pages, 2);

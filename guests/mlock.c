@@ -23,11 +23,11 @@ int main(int argc, char **argv)
 	say("mlock: %u of %u pages resident before the first touch\n", resident(area, pages), pages);
 	fill(area, pages, 1);
 	reclaim(area, len);
-	mark("measure", (u32)area, len);
+	mark("measure", (ulong)area, len);
 	say("mlock: %u of %u pages resident after reclaim\n", resident(area, pages), pages);
 	must(munlock(area, len), "munlock");
 	reclaim(area, len);
-	mark("unlocked", (u32)area, len);
+	mark("unlocked", (ulong)area, len);
 	check(area, pages, 1);
 	say("mlock: sum %x\n", checksum(area, pages));
 	return 0;

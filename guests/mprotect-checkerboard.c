@@ -11,12 +11,12 @@ int main(int argc, char **argv)
 
 	for (u32 i = 0; i < k; i++)
 		must(mprotect(area + (2 * i + 1) * PAGE_SIZE, PAGE_SIZE, PROT_READ), "mprotect");
-	mark("before", (u32)area, 2 * k * PAGE_SIZE);
+	mark("before", (ulong)area, 2 * k * PAGE_SIZE);
 	for (u32 i = 0; i < k; i++)
 		fill_page(area, 2 * i, 1);
 	for (u32 i = 0; i < k; i++)
 		must(mprotect(area + (2 * i + 1) * PAGE_SIZE, PAGE_SIZE, PROT_RW), "mprotect");
-	mark("measure", (u32)area, 2 * k * PAGE_SIZE);
+	mark("measure", (ulong)area, 2 * k * PAGE_SIZE);
 	for (u32 i = 0; i < k; i++)
 		check_page(area, 2 * i, 1);
 	say("mprotect-checkerboard: %u pages, sum %x\n", k, checksum(area, 2 * k));

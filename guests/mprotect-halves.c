@@ -10,10 +10,10 @@ int main(int argc, char **argv)
 	u8 *area = map_pages(2 * pages);
 
 	must(mprotect(area + len, len, PROT_RWX), "mprotect");
-	mark("before", (u32)area, 2 * len);
+	mark("before", (ulong)area, 2 * len);
 	fill(area, 2 * pages, 1);
 	must(mprotect(area + len, len, PROT_RW), "mprotect");
-	mark("measure", (u32)area, 2 * len);
+	mark("measure", (ulong)area, 2 * len);
 	check(area, 2 * pages, 1);
 	say("mprotect-halves: 2 x %u pages, sum %x\n", pages, checksum(area, 2 * pages));
 	return 0;

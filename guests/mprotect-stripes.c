@@ -9,11 +9,11 @@ int main(int argc, char **argv)
 
 	for (u32 i = 1; i < k; i += 2)
 		must(mprotect(area + i * len, len, PROT_RWX), "mprotect");
-	mark("before", (u32)area, k * len);
+	mark("before", (ulong)area, k * len);
 	fill(area, k * pages, 1);
 	for (u32 i = 1; i < k; i += 2)
 		must(mprotect(area + i * len, len, PROT_RW), "mprotect");
-	mark("measure", (u32)area, k * len);
+	mark("measure", (ulong)area, k * len);
 	check(area, k * pages, 1);
 	say("mprotect-stripes: %u x %u pages, sum %x\n", k, pages, checksum(area, k * pages));
 	return 0;

@@ -23,9 +23,9 @@ int main(int argc, char **argv)
 		child_exit(&f, checksum(data, PAGES));
 	}
 	await_children(&f, 1);
-	mark("before", (u32)data, sizeof(data));
+	mark("before", (ulong)data, sizeof(data));
 	must(mremap(data, sizeof(data), sizeof(data), MREMAP_MAYMOVE | MREMAP_FIXED, to), "mremap");
-	mark("measure", (u32)to, sizeof(data));
+	mark("measure", (ulong)to, sizeof(data));
 	check(to, PAGES, 1);
 	release_children(&f, 1);
 	total = reap_children(&f, 1);

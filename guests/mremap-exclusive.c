@@ -7,9 +7,9 @@ int main(int argc, char **argv)
 	void *area = map_pages(pages), *to = find_room(pages);
 
 	fill(area, pages, 1);
-	mark("before", (u32)area, len);
+	mark("before", (ulong)area, len);
 	must(mremap(area, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to), "mremap");
-	mark("measure", (u32)to, len);
+	mark("measure", (ulong)to, len);
 	check(to, pages, 1);
 	say("mremap-exclusive: %u pages, sum %x\n", pages, checksum(to, pages));
 	return 0;

@@ -18,9 +18,9 @@ int main(int argc, char **argv)
 		child_exit(&f, checksum(area, pages));
 	}
 	await_children(&f, 1);
-	mark("before", (u32)area, len);
+	mark("before", (ulong)area, len);
 	must(mremap(area, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to), "mremap");
-	mark("measure", (u32)to, len);
+	mark("measure", (ulong)to, len);
 	check(to, pages, 1);
 	release_children(&f, 1);
 	await_children(&f, 1); /* the child has written by now */

@@ -23,12 +23,12 @@ int main(int argc, char **argv)
 	}
 	await_children(&f, 1);
 	reclaim(area, len);
-	mark("before", (u32)area, len);
+	mark("before", (ulong)area, len);
 	must(mremap(area, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to), "mremap");
 	check(to, pages, 1);
 	release_children(&f, 1);
 	await_children(&f, 1); /* the child has read its view */
-	mark("measure", (u32)to, len);
+	mark("measure", (ulong)to, len);
 	release_children(&f, 1);
 	await_children(&f, 1); /* the child has written */
 	check(to, pages, 1);

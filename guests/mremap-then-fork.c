@@ -9,7 +9,7 @@ int main(int argc, char **argv)
 
 	family_init(&f);
 	fill(area, pages, 1);
-	mark("before", (u32)area, len);
+	mark("before", (ulong)area, len);
 	must(mremap(area, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to), "mremap");
 	if (must(fork(), "fork") == 0) {
 		child_wait(&f);
@@ -17,7 +17,7 @@ int main(int argc, char **argv)
 		child_exit(&f, checksum(to, pages));
 	}
 	await_children(&f, 1);
-	mark("measure", (u32)to, len);
+	mark("measure", (ulong)to, len);
 	release_children(&f, 1);
 	total = reap_children(&f, 1);
 	check(to, pages, 1);

@@ -30,7 +30,7 @@ int main(int argc, char **argv)
 			if (must(fork(), "fork") == 0) {
 				child_wait(i ? &others : &first);
 				if (i == 0)
-					mark("measure", (u32)area, pages * PAGE_SIZE);
+					mark("measure", (ulong)area, pages * PAGE_SIZE);
 				check(area, pages, 1);
 				fill_page(area, 0, i);
 				child_exit(i ? &others : &first, checksum(area, pages));

@@ -26,7 +26,7 @@ int main(int argc, char **argv)
 	}
 	for (u32 i = 0; own && i < k; i++)
 		fill_page(area, 2 * i, 1);
-	mark("measure", (u32)area, len);
+	mark("measure", (ulong)area, len);
 	for (u32 i = 0; i < k; i++)
 		sum += checksum(area + i * step * PAGE_SIZE, 1);
 	say("overhead: %u vmas, %s, sum %x\n", k, mode, sum);

@@ -1,7 +1,7 @@
 /* pipe-room: a pipe has 16 buffers of a page; how much fits depends on how it was written. */
 #include "guest.h"
 
-enum { NR_fcntl = 55, F_SETFL = 4, O_NONBLOCK = 04000, PAGE = 4096 };
+enum { F_SETFL = 4, O_NONBLOCK = 04000, PAGE = 4096 };
 
 static int p[2];
 static u8 *buf;

@@ -1,7 +1,7 @@
-/* segments: thread-local segments: set, set again while loaded, and given to a child by clone. */
+/* segments: (i386) thread-local segments: set, set again while loaded, and given to a child by clone. */
 #include "guest.h"
 
-enum { NR_clone = 120, NR_set_thread_area = 243, NR_get_thread_area = 244 };
+enum { NR_set_thread_area = 243, NR_get_thread_area = 244 };
 enum { CLONE_SETTLS = 0x80000 };
 
 struct user_desc {

@@ -18,6 +18,20 @@ static u32 call(u8 *code)
 }
 
 /* A loop that increments the immediate of its own next instruction, 5 bytes further on. */
+#ifdef __x86_64__
+static const u8 self[] = {
+	0x31, 0xd2,				 /*     xorl  %edx, %edx */
+	0xe8, 0, 0, 0, 0,			 /*     call  1f */
+	0x5b,					 /* 1:  popq  %rbx */
+	0x83, 0x43, 0x06, 0x03,			 /* 2:  addl  $3, 6(%rbx): the immediate below */
+	0xb8, 0, 0, 0, 0,			 /*     movl  $0, %eax */
+	0x01, 0xc2,				 /*     addl  %eax, %edx */
+	0xff, 0xc9,				 /*     decl  %ecx */
+	0x75, 0xf1,				 /*     jnz   2b */
+	0x89, 0xd0,				 /*     movl  %edx, %eax */
+	0xc3,					 /*     ret */
+};
+#else
 static const u8 self[] = {
 	0x31, 0xd2,				 /*     xorl  %edx, %edx */
 	0xe8, 0, 0, 0, 0,			 /*     call  1f */
@@ -30,6 +44,7 @@ static const u8 self[] = {
 	0x89, 0xd0,				 /*     movl  %edx, %eax */
 	0xc3,					 /*     ret */
 };
+#endif
 
 static u32 run_self(u8 *code, u32 rounds)
 {

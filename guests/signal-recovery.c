@@ -3,7 +3,7 @@
 
 static u8 *area;
 static volatile int last_sig, last_code;
-static volatile u32 last_addr;
+static volatile ulong last_addr;
 static volatile int child_pid;
 
 static void note(int sig, struct siginfo *info)
@@ -25,7 +25,7 @@ static void unprotect(int sig, struct siginfo *info, struct ucontext *uc)
 static void skip(int sig, struct siginfo *info, struct ucontext *uc)
 {
 	note(sig, info);
-	uc->gregs[REG_EIP] += 2;
+	uc->gregs[REG_IP] += 2;
 }
 
 static void on_child(int sig, struct siginfo *info, struct ucontext *uc)
@@ -44,7 +44,8 @@ static void report(const char *what, int right_addr)
 
 int main(int argc, char **argv)
 {
-	u32 value, here;
+	ulong here;
+	u32 value;
 	int go[2], status = 0;
 
 	(void)argc, (void)argv;
@@ -53,19 +54,19 @@ int main(int argc, char **argv)
 	on_signal(SIGSEGV, unprotect);
 	must(mprotect(area, PAGE_SIZE, PROT_NONE), "mprotect");
 	value = ((volatile u8 *)area)[5];
-	report("read of PROT_NONE", last_addr == (u32)area + 5 && value == 1);
+	report("read of PROT_NONE", last_addr == (ulong)area + 5 && value == 1);
 	must(mprotect(area, PAGE_SIZE, PROT_READ), "mprotect");
 	((volatile u8 *)area)[6] = 2;
-	report("write to read-only", last_addr == (u32)area + 6 && area[6] == 2);
+	report("write to read-only", last_addr == (ulong)area + 6 && area[6] == 2);
 
 	on_signal(SIGSEGV, skip);
-	__asm__ volatile("movl (%1), %0" : "=a"(value) : "c"(8), "0"(42)); /* 2 bytes */
+	__asm__ volatile("movl (%1), %0" : "=a"(value) : "c"(8ul), "0"(42)); /* 2 bytes */
 	report("read of nothing", last_addr == 8 && value == 42);
 	on_signal(SIGFPE, skip);
-	__asm__ volatile("movl $1f, %0\n1:\tdivl %%ecx" : "=&S"(here) : "a"(1), "d"(0), "c"(0));
+	__asm__ volatile("mov $1f, %0\n1:\tdivl %%ecx" : "=&S"(here) : "a"(1), "d"(0), "c"(0));
 	report("division by zero", last_addr == here);
 	on_signal(SIGILL, skip);
-	__asm__ volatile("movl $1f, %0\n1:\tud2" : "=r"(here));
+	__asm__ volatile("mov $1f, %0\n1:\tud2" : "=r"(here));
 	report("ud2", last_addr == here);
 
 	on_signal(SIGCHLD, on_child);

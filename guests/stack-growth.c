@@ -11,7 +11,7 @@ static u32 __attribute__((noinline)) descend(u32 depth)
 	if (depth)
 		sum = descend(depth - 1);
 	else
-		mark("measure", (u32)frame, 0);
+		mark("measure", (ulong)frame, 0);
 	for (u32 i = 0; i < 256; i++) {
 		if (frame[i] != depth * STEP + i)
 			die("stack-growth: frame %u word %u is wrong\n", depth, i);

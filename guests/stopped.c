@@ -1,7 +1,7 @@
 /* stopped: children that stop, go on and die, as wait4 tells of them. */
 #include "guest.h"
 
-enum { NR_kill = 37, NR_setpgid = 57, WUNTRACED = 2, WCONTINUED = 8 };
+enum { WUNTRACED = 2, WCONTINUED = 8 };
 enum { SIGKILL = 9, SIGCONT = 18, SIGSTOP = 19, SIGTSTP = 20 };
 
 static int sleeper(void)

@@ -50,7 +50,7 @@ int main(int argc, char **argv)
 			rewrite(page);
 		must(waitpid(-1, &status, 0), "wait4");
 	}
-	mark("measure", (u32)area, pages * PAGE_SIZE);
+	mark("measure", (ulong)area, pages * PAGE_SIZE);
 	for (u32 page = 0; page < pages; page++) {
 		check_page(area, page, version[page]);
 		sum += checksum(area + page * PAGE_SIZE, 1);

@@ -7,9 +7,9 @@ int main(int argc, char **argv)
 	u32 *area = map_pages(pages), sum;
 
 	sum = checksum(area, pages);
-	mark("read", (u32)area, pages * PAGE_SIZE);
+	mark("read", (ulong)area, pages * PAGE_SIZE);
 	fill(area, pages, 1);
-	mark("measure", (u32)area, pages * PAGE_SIZE);
+	mark("measure", (ulong)area, pages * PAGE_SIZE);
 	check(area, pages, 1);
 	say("touch: %u pages, read %x, written %x\n", pages, sum, checksum(area, pages));
 	return 0;

@@ -9,6 +9,21 @@ static long vfork_exec(const char *path, char **argv, char **envp)
 {
 	long ret;
 
+#ifdef __x86_64__
+	__asm__ volatile("syscall\n\t"
+			 "testl %%eax, %%eax\n\t"
+			 "jnz 1f\n\t"
+			 "movl %2, %%eax\n\t"
+			 "syscall\n\t"
+			 "movl %%eax, %%edi\n\t"
+			 "negl %%edi\n\t"
+			 "movl %3, %%eax\n\t"
+			 "syscall\n"
+			 "1:"
+			 : "=a"(ret)
+			 : "0"(NR_vfork), "i"(NR_execve), "i"(NR_exit), "D"(path), "S"(argv), "d"(envp)
+			 : "rcx", "r11", "memory");
+#else
 	__asm__ volatile("int $0x80\n\t"
 			 "testl %%eax, %%eax\n\t"
 			 "jnz 1f\n\t"
@@ -22,6 +37,7 @@ static long vfork_exec(const char *path, char **argv, char **envp)
 			 : "=a"(ret)
 			 : "0"(NR_vfork), "i"(NR_execve), "i"(NR_exit), "b"(path), "c"(argv), "d"(envp)
 			 : "memory");
+#endif
 	return ret;
 }
 

@@ -45,7 +45,7 @@ int main(int argc, char **argv)
 		must(munlock(area[i], len), "munlock");
 	mark("write", other, 0);
 	fill(heap, other, 3);
-	mark("measure", (u32)area[0], len);
+	mark("measure", (ulong)area[0], len);
 	mark("madvise", n, 0);
 	for (i = 0; i < n; i++)
 		must(syscall3(NR_madvise, area[i], len, MADV_RANDOM), "madvise");

@@ -46,8 +46,6 @@ WARNINGS = ("-Wall", "-Wextra", "-Werror")
 GLUE_FLAGS = ("-O1", "-Wno-unused-parameter")
 
 GUEST_FLAGS = (
-    "-m32",
-    "-march=i686",
     "-std=gnu11",
     "-O2",
     "-ffreestanding",
@@ -59,6 +57,7 @@ GUEST_FLAGS = (
     "-Wextra",
     "-Werror",
 )
+GUEST_WIDTH = {32: ("-m32", "-march=i686"), 64: ("-m64",)}
 GUEST_LINK = ("-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,noexecstack")
 
 SANITIZERS = {
@@ -107,9 +106,10 @@ def build(root: Path, package: Path) -> None:
             build_core(root, objects / f"{mode or 'core'}{bits}", mode, bits) for bits in WIDTHS
         ]
         install(cores, package)
-        programs = build_guests(root, objects / "guests")
         sources = sorted((root / "guests").glob("*.c"))  # vmemu list reads what they show
+        programs = build_guests(root, objects / "guests")
         mirror([*programs, *sources], package / "guests_bin")
+        mirror(build_guests(root, objects / "guests64", 64), package / "guests_bin" / "x86_64")
 
 
 def build_core(root: Path, objects: Path, mode: str, bits: int) -> Path:
@@ -139,21 +139,33 @@ def build_core(root: Path, objects: Path, mode: str, bits: int) -> Path:
     return extension
 
 
-def build_guests(root: Path, objects: Path) -> list[Path]:
-    """Build each ``guests/NAME.c`` into the i386 program ``objects/NAME`` and return these."""
+def guest_command(include: Path, bits: int) -> list[str]:
+    """The compiler's command for a program of a width, without source and target."""
+    return [compiler(), *GUEST_WIDTH[bits], *GUEST_FLAGS, *GUEST_LINK, f"-I{include}"]
+
+
+def build_guests(root: Path, objects: Path, bits: int = 32) -> list[Path]:
+    """Build each ``guests/NAME.c`` into the program ``objects/NAME`` and return these.
+
+    One whose comment begins with "(i386)" is for that width only.
+    """
     objects.mkdir(parents=True, exist_ok=True)
-    command = [compiler(), *GUEST_FLAGS, *GUEST_LINK, f"-I{root / 'guests'}"]
-    sources = sorted((root / "guests").glob("*.c"))
+    command = guest_command(root / "guests", bits)
+    sources = [
+        source
+        for source in sorted((root / "guests").glob("*.c"))
+        if bits == 32 or f"{source.stem}: (i386)" not in source.read_text()
+    ]
     return _compile_all([(source, objects / source.stem, command) for source in sources])
 
 
 @functools.cache
-def guest_program(source: Path) -> bytes:
-    """The i386 program that a C source makes, built once in a process as guests are."""
+def guest_program(source: Path, bits: int = 32) -> bytes:
+    """The program that a C source makes, built once in a process as guests are."""
     include = Path(__file__).resolve().parents[1] / "guests"
     with tempfile.TemporaryDirectory() as directory:
         target = Path(directory) / source.stem
-        command = [compiler(), *GUEST_FLAGS, *GUEST_LINK, f"-I{include}", str(source)]
+        command = [*guest_command(include, bits), str(source)]
         done = subprocess.run(
             [*command, "-o", str(target)], capture_output=True, text=True, check=False
         )
@@ -163,11 +175,11 @@ def guest_program(source: Path) -> bytes:
 
 
 def mirror(files: Sequence[Path], directory: Path) -> None:
-    """Make a directory hold copies of `files` and nothing else."""
+    """Make a directory hold copies of `files` and no other files."""
     install(files, directory)
     names = {path.name for path in files}
     for path in directory.iterdir():
-        if path.name not in names:
+        if path.name not in names and not path.is_dir():
             path.unlink()
 
 

@@ -73,6 +73,9 @@ static void zone_boot(struct vmemu *m, uint32_t reserved, uint32_t min_pages)
 	}
 }
 
+/* RAM beyond that is the host's only when it is touched. */
+#define PRESENT_RAM ((uint64_t)1 << 30)
+
 /*
  * Host memory for guest RAM: huge pages where the host has them, since an
  * emulated TLB miss costs host TLB misses; and present from the start, or the
@@ -91,6 +94,8 @@ static uint8_t *ram_map(uint64_t size)
 		munmap(map, (size_t)(ram - map));
 	munmap(ram + size, (size_t)(map + HUGE_PAGE - ram));
 	madvise(ram, size, MADV_HUGEPAGE);
+	if (size > PRESENT_RAM)
+		return ram;
 	if (!madvise(ram, size, MADV_POPULATE_WRITE))
 		return ram;
 	if (errno == EINVAL) { /* before Linux 5.14 */

@@ -38,8 +38,6 @@ enum {
 	REG_CS = 11,
 	REG_DS = 17,
 	REG_EAX = 19,
-	REG_ECX = 22,
-	REG_EDX = 24,
 	REG_EFLAGS = 25,
 	REG_ES = 28,
 	REG_FPSW = 31,

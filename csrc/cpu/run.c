@@ -63,9 +63,9 @@ static void on_block(void *uc, uint64_t address, uint32_t size, void *user)
  */
 static int on_rdtsc(void *uc, void *user)
 {
-	static const int regs[] = { REG_EAX, REG_EDX };
+	static const int regs[] = { REG_AX, REG_DX };
 	struct vmemu *m = user;
-	uint32_t low, high;
+	kulong low, high;
 	void *values[] = { &low, &high };
 
 	m->clock += RDTSC_NS;
@@ -77,11 +77,10 @@ static int on_rdtsc(void *uc, void *user)
 
 static int on_rdtscp(void *uc, void *user)
 {
-	static const int ecx = REG_ECX;
 	struct vmemu *m = user;
-	uint32_t processor = 0;
+	kulong processor = 0;
 
-	m->cpu->uc.reg_write(uc, ecx, &processor);
+	m->cpu->uc.reg_write(uc, REG_CX, &processor);
 	return on_rdtsc(uc, user);
 }
 

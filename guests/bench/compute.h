@@ -34,7 +34,7 @@ static void do_sieve(u32 n)
 /* One pointer in each of the area's cache lines, linked into a single random cycle. */
 enum { LINE = 64, LINES = 4096 / LINE };
 
-static u32 *line(u32 i) { return (u32 *)(area + i * LINE); }
+static ulong *line(u32 i) { return (ulong *)(area + i * LINE); }
 
 static void set_chase(u32 n)
 {
@@ -49,15 +49,15 @@ static void set_chase(u32 n)
 		k = *line(i), *line(i) = *line(j), *line(j) = k;
 	}
 	for (u32 i = 0; i < lines; i++)
-		*line(i) = (u32)line(*line(i));
+		*line(i) = (ulong)line(*line(i));
 }
 
 static void do_chase(u32 n)
 {
-	u32 at = (u32)area;
+	ulong at = (ulong)area;
 
 	for (u32 hops = n * LINES; hops; hops--)
-		at = *(volatile u32 *)at;
+		at = *(volatile ulong *)at;
 	result = at;
 }
 

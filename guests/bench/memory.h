@@ -2,7 +2,7 @@
 #ifndef BENCH_MEMORY_H
 #define BENCH_MEMORY_H
 
-enum { NR_prctl = 172, PR_SET_THP_DISABLE = 41, PAGE_TABLE_PAGES = 1024 };
+enum { PR_SET_THP_DISABLE = 41, PAGE_TABLE_PAGES = PAGE_SIZE / sizeof(long) };
 
 static u8 *area, *room; /* room: unmapped, as long as the area */
 
@@ -59,7 +59,7 @@ static void lay_out(u32 n, u32 skew)
 	u32 span = (n + PAGE_TABLE_PAGES) / PAGE_TABLE_PAGES * PAGE_TABLE_PAGES;
 	u8 *free = find_room(2 * span + PAGE_TABLE_PAGES + skew);
 
-	area = (u8 *)(((u32)free / PAGE_SIZE + PAGE_TABLE_PAGES - 1) / PAGE_TABLE_PAGES *
+	area = (u8 *)(((ulong)free / PAGE_SIZE + PAGE_TABLE_PAGES - 1) / PAGE_TABLE_PAGES *
 		      PAGE_TABLE_PAGES * PAGE_SIZE);
 	room = area + (span + skew) * PAGE_SIZE;
 	must(mmap(area, n * PAGE_SIZE, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED), "mmap");

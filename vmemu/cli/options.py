@@ -24,6 +24,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 _MACHINE = (
     click.option("--ram", metavar="SIZE", help="Guest RAM, such as 1M, 32M, 896M."),
     click.option(
+        "--bits",
+        type=int,
+        metavar="32|64",
+        help="i386 or x86-64; by default what the program is, or 32.",
+    ),
+    click.option(
+        "--levels",
+        type=int,
+        metavar="3|4",
+        help="Levels of x86-64's page tables: 3 as in 2.6.7, or 4, with 128 TB of addresses.",
+    ),
+    click.option(
         "--swap",
         metavar="SIZE|PATH[:SIZE]|none",
         help="Swap: a size for a temporary file, or a swap file, made if absent.",

@@ -29,6 +29,7 @@ __all__ = ["command"]
         "vmemu run --ram 2M --stats swap-storm PAGES=2048",
         "vmemu run --rmap anonmm --strace ./a.out one two",
         "vmemu run --max-host-time 10 --max-tasks 50 ./a.out",
+        "vmemu run --bits 64 --ram 2M swap-storm PAGES=2048",
         "vmemu run --json-to stats.json --seed 7 fork-server R=8",
         "vmemu run --ram 2M --report storm.html swap-storm PAGES=2048",
     ),
@@ -64,7 +65,9 @@ def command(
     check: bool,
     **options: Any,
 ) -> None:
-    """Run PROGRAM, a static i386 ELF file or the name of a guest that comes with vmemu.
+    """Run PROGRAM, a static ELF file or the name of a guest that comes with vmemu.
+
+    The machine is an i386 or an x86-64, as the program's file says; of a guest there are both.
 
     Its standard input and output are vmemu's own, and vmemu exits with its status, with
     128 + N if signal N killed it, or with 124 if it came to a limit of time.  Options of vmemu
@@ -85,12 +88,18 @@ def command(
     values = [f"{name}={value}" for name, value in parse_settings(settings).items()]
     argv = [program, *arguments, *values]
     status, limit = WaitStatus(EX_LIMIT), ""
+    bits = options["bits"] or 32
+    path = find_program(program, bits)
+    if options["bits"] is None:
+        from vmemu.kernel.program.elf import elf_bits
+
+        options["bits"] = elf_bits(path)
     with Machine(**given(options)) as machine:
         wanted = stats or as_json or facts_file is not None or page is not None
         observer = _Observer(machine, maps_at_exit, wanted, check)
         if strace:
             machine.kernel.strace = lambda line: print(line, file=sys.stderr)
-        machine.spawn(find_program(program), argv, environment)
+        machine.spawn(path, argv, environment)
         try:
             status = machine.run()
         except LimitReached as error:

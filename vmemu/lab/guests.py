@@ -11,18 +11,21 @@ __all__ = ["GUESTS", "find_program", "guest_path", "guest_summaries"]
 
 GUESTS = Path(__file__).parents[1] / "guests_bin"
 """The directory of the built programs, each with its source beside it."""
+GUESTS_OF = {32: GUESTS, 64: GUESTS / "x86_64"}
+"""Where the programs of each width are."""
 
 
-def guest_path(name: str) -> str:
-    """Path of a shipped guest; ConfigError when there is none of that name."""
-    path = GUESTS / name
+def guest_path(name: str, bits: int = 32) -> str:
+    """Path of a shipped guest; ConfigError when there is none of that name and width."""
+    path = GUESTS_OF[bits] / name
     if not path.is_file():
-        raise ConfigError(f"there is no guest {name!r} (see vmemu list guests)")
+        which = f" of {bits} bits" if (GUESTS / name).is_file() else ""
+        raise ConfigError(f"there is no guest {name!r}{which} (see vmemu list guests)")
     return str(path)
 
 
-def find_program(program: str) -> str:
-    """What ``program`` means on a command line: a file, or a shipped guest.
+def find_program(program: str, bits: int = 32) -> str:
+    """What ``program`` means on a command line: a file, or a shipped guest of a width.
 
     A guest is named ``hello`` or ``guests/hello``; a file of that name goes first.  A path
     that is neither is returned as it stands, for the kernel to complain of; ConfigError for
@@ -32,12 +35,12 @@ def find_program(program: str) -> str:
         return program
     directory, slash, name = program.rpartition("/")
     if directory in ("", "guests") and name and (GUESTS / name).is_file():
-        return str(GUESTS / name)
+        return guest_path(name, bits)
     if slash or Path(program).exists():
         return program
     import difflib
 
-    guests = [path.name for path in GUESTS.iterdir() if not path.suffix]
+    guests = [path.name for path in GUESTS.iterdir() if path.is_file() and not path.suffix]
     near = difflib.get_close_matches(program, guests, 1)
     hint = f"did you mean {near[0]}?" if near else "see vmemu list guests"
     raise ConfigError(f"there is no file and no guest {program!r} ({hint})")
