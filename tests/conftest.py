@@ -72,9 +72,11 @@ def guest_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = ROOT / "vmemu" / "guests_bin"
     headers = max(path.stat().st_mtime_ns for path in (ROOT / "guests").rglob("*.h"))
     for source in (ROOT / "guests").glob("*.c"):
-        program = built / source.stem
         newest = max(source.stat().st_mtime_ns, headers)
-        if not program.exists() or program.stat().st_mtime_ns < newest:
+        programs = [built / source.stem]
+        if f"{source.stem}: (i386)" not in source.read_text():
+            programs.append(built / "x86_64" / source.stem)
+        if any(not each.exists() or each.stat().st_mtime_ns < newest for each in programs):
             break
     else:
         return built
@@ -86,15 +88,16 @@ def guest_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec.loader.exec_module(build)
     fresh = tmp_path_factory.mktemp("guests")
     build.build_guests(ROOT, fresh)
+    build.build_guests(ROOT, fresh / "x86_64", 64)
     return fresh
 
 
 @pytest.fixture(scope="session")
-def guest(guest_directory: Path) -> Callable[[str], Path]:
-    """Return a function from a guest's name to the path of its built i386 program."""
+def guest(guest_directory: Path) -> Callable[..., Path]:
+    """Return a function from a guest's name, and a width, to the path of its built program."""
 
-    def path(name: str) -> Path:
-        program = guest_directory / name
+    def path(name: str, bits: int = 32) -> Path:
+        program = guest_directory / ("x86_64" if bits == 64 else "") / name
         assert program.exists(), f"there is no guest {name}"
         return program
 

@@ -280,6 +280,11 @@ def core_of(bits: int) -> tuple[Any, Any]:
 _CORES: dict[int, tuple[Any, Any]] = {}
 
 
+def most_ram(bits: int) -> int:
+    """The largest RAM of a machine, in bytes."""
+    return int(core_of(bits)[1].MAX_RAM_MB) << 20
+
+
 def _free(lib: Any, m: CData) -> None:
     lib.cpu_exit(m)
     lib.vmemu_close(m)

@@ -88,21 +88,20 @@ class Page(NamedTuple):
 class Machine:
     """An i386 or x86-64 machine with a small Linux 2.6-like kernel.
 
-    ``bits``: 32 or 64.  ``levels`` of page tables: with 64 bits 3, as in 2.6.7, or 4.
-    ``ram``: bytes or "32M", up to 896M, with 64 bits 64G.
-    ``swap``: a size for a temporary file, a path (``"PATH"`` or ``"PATH:SIZE"``, created when
-    absent), or None.  ``rmap``: the reverse map's name, or a
-    :class:`~vmemu.rmap.RmapScheme` subclass.  ``seed`` feeds the guests' randomness.  ``slice_blocks``: basic blocks a time slice.  ``page_cluster``: log2 of
-    swap readahead in pages.  ``min_free_pages``: pages_min.  ``cache_line``: bytes.
-    ``events``: size of the event ring, 0 for none.  ``fault_path``: "c" resolves in the core
-    what a vma already decides, "python" asks Python for every fault.  ``vm_flags_lock``:
-    "mmap_sem" alone guards vm_flags, as after rmap 34, or "page_table_lock" as well, as
-    before.  ``max_time``: virtual seconds, ``max_host_time``: seconds of the host, after which
-    run() raises LimitReached.  ``max_tasks``: fork fails with EAGAIN then.  ``max_host_memory``:
-    bytes or "64M" that guests may make the host hold beside guest RAM, with ENOMEM and ENFILE
-    beyond; 2G unless told.  ``lock_checks``: hold every lock operation and guarded write against
-    docs/locking.md, KernelBug at the first violation; by default what the environment's
-    VMEMU_LOCK_CHECKS says, else off.
+    ``bits``: 32 or 64. ``levels`` of page tables: with 64 bits 3, as in 2.6.7, or 4. ``ram``:
+    bytes or "32M", up to 896M, with 64 bits 64G. ``swap``: a size for a temporary file, a path
+    (``"PATH"`` or ``"PATH:SIZE"``, created when absent), or None. ``rmap``: the reverse map's
+    name, or a :class:`~vmemu.rmap.RmapScheme` subclass. ``seed`` feeds the guests' randomness.
+    ``slice_blocks``: basic blocks a time slice. ``page_cluster``: log2 of swap readahead in
+    pages. ``min_free_pages``: pages_min. ``cache_line``: bytes. ``events``: size of the event
+    ring, 0 for none. ``fault_path``: "c" resolves in the core what a vma already decides,
+    "python" asks Python for every fault. ``vm_flags_lock``: "mmap_sem" alone guards vm_flags, as
+    after rmap 34, or "page_table_lock" as well, as before. ``max_time``: virtual seconds,
+    ``max_host_time``: seconds of the host, after which run() raises LimitReached. ``max_tasks``:
+    fork fails with EAGAIN then. ``max_host_memory``: bytes or "64M" that guests may make the host
+    hold beside guest RAM, with ENOMEM and ENFILE beyond; 2G unless told. ``lock_checks``: hold
+    every lock operation and guarded write against docs/locking.md, KernelBug at the first
+    violation; by default what the environment's VMEMU_LOCK_CHECKS says, else off.
     ConfigError for what cannot be.
 
     >>> from vmemu.lab.guests import guest_path

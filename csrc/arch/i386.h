@@ -1,4 +1,4 @@
-/* arch/i386.h - types, page tables and sizes of i386, two levels without PAE. */
+/* arch/i386.h - types and page tables of i386, two levels without PAE. */
 #ifndef VMEMU_ARCH_I386_H
 #define VMEMU_ARCH_I386_H
 
@@ -56,15 +56,5 @@ struct cpu_regs {
 #define TOP_LEVEL(m) 1
 #define TASK_SIZE(m) PAGE_OFFSET
 #define PRIk "x" /* printf's conversion for a kulong */
-
-#ifndef VMEMU_CDEF
-#define ARCH_SIZES(X)                                                          \
-	X(page, 32)                                                            \
-	X(vm_area_struct, 84)                                                  \
-	X(mm_struct, 528)                                                      \
-	X(address_space, 84)                                                   \
-	X(radix_tree_node, 276)                                                \
-	X(slab, 24)
-#endif
 
 #endif

@@ -1,4 +1,4 @@
-/* arch/x86_64.h - types, page tables and sizes of x86-64: three levels for each
+/* arch/x86_64.h - types and page tables of x86-64: three levels for each
  * process as in 2.6.7, or four. */
 #ifndef VMEMU_ARCH_X86_64_H
 #define VMEMU_ARCH_X86_64_H
@@ -57,15 +57,5 @@ struct cpu_regs {
 #define TOP_LEVEL(m) ((m)->top_level)
 #define TASK_SIZE(m) ((m)->task_size)
 #define PRIk "lx" /* printf's conversion for a kulong */
-
-#ifndef VMEMU_CDEF
-#define ARCH_SIZES(X)                                                          \
-	X(page, 56)                                                            \
-	X(vm_area_struct, 168)                                                 \
-	X(mm_struct, 1008)                                                     \
-	X(address_space, 152)                                                  \
-	X(radix_tree_node, 536)                                                \
-	X(slab, 40)
-#endif
 
 #endif

@@ -5,10 +5,6 @@
 
 #include <string.h>
 
-#define ASSERT_SIZE(name, size)                                                \
-	_Static_assert(sizeof(struct name) == (size), #name);
-ARCH_SIZES(ASSERT_SIZE)
-
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 

@@ -62,7 +62,7 @@ CASES = [
     ("run {}/cut", "{}/cut: segment 1 at .* beyond the end of the file, which is truncated"),
     ("run {}/overlap", "{}/overlap: segments 0 and 1 overlap"),
     ("run {}/kernel", "{}/kernel: segment 1 at .* reaches beyond the user's address space"),
-    ("run {}/elf64", "{}/elf64 is a 64-bit ELF file; vmemu runs 32-bit i386 programs"),
+    ("run {}/elf64", "{}/elf64 is not an x86-64 program (machine EM_386)"),
     ("run {}/bigendian", "{}/bigendian is not a 32-bit little-endian ELF file"),
     ("run {}/sparc", "{}/sparc is not an i386 program (machine .*)"),
     ("run {}/noexec", "{}/noexec is not executable"),

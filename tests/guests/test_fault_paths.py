@@ -99,20 +99,20 @@ def compare(in_c: Seen, *others: Seen) -> None:
     "command", [c for c, _ in GOOD] + SEGV + ["vfork-exec HELLO", "cat /nonexistent"]
 )
 def test_same_run_with_ample_ram(guest: Guest, command: str, scheme: str) -> None:
-    program, args = split(guest, command)
+    program, args = split(guest, 32, command)
     compare(*(run(program, args, scheme, "8M", path) for path in PATHS))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("command", TIGHT + SMALL)
 def test_same_run_in_little_ram(guest: Guest, command: str, scheme: str) -> None:
-    program, args = split(guest, command)
+    program, args = split(guest, 32, command)
     ram = "512K" if command in TIGHT else "300K"
     compare(*(run(program, args, scheme, ram, path) for path in PATHS))
 
 
 def test_the_core_takes_what_is_decided(guest: Guest) -> None:
-    program, args = split(guest, "touch PAGES=400")
+    program, args = split(guest, 32, "touch PAGES=400")
     with Machine(ram="8M", swap="16M") as machine:
         machine.spawn(program, [program.name, *args], stdout=None)
         machine.run()

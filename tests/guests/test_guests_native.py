@@ -15,7 +15,9 @@ pytestmark = pytest.mark.native
 GUESTS = Path(__file__).parents[2] / "guests"
 SOURCES = sorted(GUESTS.glob("*.c"))
 
-Guest = Callable[[str], Path]
+Guest = Callable[..., Path]
+WIDTHS = (32, 64)
+I386_ONLY = {path.stem for path in SOURCES if f"{path.stem}: (i386)" in path.read_text()}
 
 # Command line, and the pattern its last line of standard output has to match.
 GOOD = [
@@ -80,6 +82,16 @@ SEGV = [
 ]
 
 
+def in_widths(*commands: str) -> list[tuple[int, str]]:
+    """Each command with each width that has its guest."""
+    return [
+        (bits, command)
+        for bits in WIDTHS
+        for command in commands
+        if bits == 32 or command.split()[0] not in I386_ONLY
+    ]
+
+
 def run(program: Path, *args: str) -> subprocess.CompletedProcess[str]:
     """Run a guest on the host, its standard input empty."""
     return subprocess.run(
@@ -92,28 +104,31 @@ def run(program: Path, *args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _host_executes_i386(guest: Guest) -> None:
+@pytest.fixture(autouse=True)
+def _host_executes(request: pytest.FixtureRequest, guest: Guest) -> None:
+    bits = request.node.callspec.params.get("bits", 32) if hasattr(request.node, "callspec") else 32
     try:
-        done = run(guest("hello"))
+        done = run(guest("hello", bits))
     except OSError as error:
-        pytest.skip(f"the host does not execute i386 programs: {error}")
+        pytest.skip(f"the host does not execute programs of {bits} bits: {error}")
     assert done.stdout == "Hello from ring 3\n"
 
 
-@pytest.mark.parametrize(("command", "last_line"), GOOD, ids=[command for command, _ in GOOD])
-def test_good_guest(guest: Guest, command: str, last_line: str) -> None:
+@pytest.mark.parametrize(("bits", "command"), in_widths(*[command for command, _ in GOOD]))
+def test_good_guest(guest: Guest, bits: int, command: str) -> None:
     name, *args = command.split()
-    first, second = run(guest(name), *args), run(guest(name), *args)
+    last_line = dict(GOOD)[command]
+    program = guest(name, bits)
+    first, second = run(program, *args), run(program, *args)
     assert (first.returncode, first.stderr) == (0, "")
     assert re.fullmatch(last_line, first.stdout.splitlines()[-1])
     assert second.stdout == first.stdout  # no address, pid or time in it
 
 
-@pytest.mark.parametrize("command", SEGV)
-def test_bad_guest_dies_of_sigsegv(guest: Guest, command: str) -> None:
+@pytest.mark.parametrize(("bits", "command"), in_widths(*SEGV))
+def test_bad_guest_dies_of_sigsegv(guest: Guest, bits: int, command: str) -> None:
     name, *args = command.split()
-    done = run(guest(name), *args)
+    done = run(guest(name, bits), *args)
     assert done.returncode == -signal.SIGSEGV
     assert len(done.stdout.splitlines()) == 1
 
@@ -122,8 +137,9 @@ def test_exit_status(guest: Guest) -> None:
     assert run(guest("hello"), "STATUS=42").returncode == 42
 
 
-def test_every_fault_recovers_at_the_right_address(guest: Guest) -> None:
-    lines = run(guest("signal-recovery")).stdout.splitlines()
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_every_fault_recovers_at_the_right_address(guest: Guest, bits: int) -> None:
+    lines = run(guest("signal-recovery", bits)).stdout.splitlines()
     assert len(lines) == 6
     assert all(line.endswith(", ok") for line in lines)
 

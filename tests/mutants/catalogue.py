@@ -201,10 +201,8 @@ PAGES = [
     Mutant(
         "fork does not flush",
         "csrc/mm/memory.c",
-        "\tflush_tlb(m);\n\twhile (start < end) {\n\t\tkulong next = (start + PGDIR_SIZE) & "
-        "~(PGDIR_SIZE - 1);\n\t\tpte_t *from, *to;",
-        "\twhile (start < end) {\n\t\tkulong next = (start + PGDIR_SIZE) & "
-        "~(PGDIR_SIZE - 1);\n\t\tpte_t *from, *to;",
+        "\tflush_tlb(m);\n\tfor_each_table(m, src, at, end, from, nr) {",
+        "\tfor_each_table(m, src, at, end, from, nr) {",
         f"{TLB}[anon_vma-fork]",
     ),
     Mutant(
@@ -336,7 +334,7 @@ PAGES = [
     Mutant(
         "unused page tables are not freed",
         "csrc/mm/pgtable.c",
-        "\t\tif (!(pgd[i] & _PAGE_PRESENT))\n\t\t\tcontinue;",
+        "\t\tif (!(table[i] & _PAGE_PRESENT))\n\t\t\tcontinue;",
         "\t\tcontinue;",
         f"{RANDOM}[anon_vma-roomy]",
     ),
@@ -395,8 +393,8 @@ SWAP = [
     Mutant(
         "swapoff skips the last page of an area",
         "csrc/swap/area.c",
-        "while (at < vma->vm_end) {",
-        "while (at + PAGE_SIZE < vma->vm_end) {",
+        "for_each_table(m, mm, at, vma->vm_end, pte, nr)",
+        "for_each_table(m, mm, at, vma->vm_end - PAGE_SIZE, pte, nr)",
         SWAPOFF,
     ),
     Mutant(
@@ -489,7 +487,7 @@ AREAS = [
     Mutant(
         "offsets do not matter to merging",
         "vmemu/mm/vma.py",
-        "    return joined == high_pgoff & _MASK",
+        "    return joined == high_pgoff & mm.core.mask",
         "    return True",
         f"{RANDOM}[anon_vma-roomy]",
     ),
@@ -563,8 +561,8 @@ LIMITS = [
     Mutant(
         "mprotect gives an area its flags, but not when it is all of one",
         "vmemu/mm/mprotect.py",
-        "    lib.vma_set_flags(m, vma, flags)",
-        "    if merged is None:\n        lib.vma_set_flags(m, vma, flags)",
+        "    mm.core.lib.vma_set_flags(m, vma, flags)",
+        "    if merged is None:\n        mm.core.lib.vma_set_flags(m, vma, flags)",
         MERGES,
     ),
     Mutant(

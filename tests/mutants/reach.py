@@ -148,7 +148,7 @@ def measure(selection: list[str]) -> tuple[Reach, list[str]]:
             ["-p", "tests.mutants.recorder", *ignored, *selection],
             {"VMEMU_REACH_DIR": str(directory), "VMEMU_REACH_MAP": str(directory / "map")},
         )
-        (extension,) = (forge.tree / "vmemu").glob("_core*.so")
+        (extension,) = (forge.tree / "vmemu").glob("_core32*.so")
         return evaluate(directory, blocks_of_lines(extension))
 
 

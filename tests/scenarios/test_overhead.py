@@ -59,7 +59,7 @@ def _rebuild(tree: Path, changes: dict[str, str]) -> None:
     shutil.copytree(
         ROOT / "vmemu",
         tree / "vmemu",
-        ignore=shutil.ignore_patterns("_core.*.so", "__pycache__"),
+        ignore=shutil.ignore_patterns("_core*.so", "__pycache__"),
     )
     for old, new in changes.items():
         (header,) = (h for h in tree.glob("csrc/*/api.h") if old in h.read_text())
@@ -71,7 +71,7 @@ def _rebuild(tree: Path, changes: dict[str, str]) -> None:
     assert spec.loader is not None
     build = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build)
-    build.install([build.build_core(tree, tree / "build", "")], tree / "vmemu")
+    build.install([build.build_core(tree, tree / "build", "", 32)], tree / "vmemu")
 
 
 def _overhead_in(tree: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vmemu.core import PAGE_SHIFT, PAGE_SIZE, lib
+from vmemu.core import PAGE_SHIFT, PAGE_SIZE, lib, most_ram
 from vmemu.errors import VmemuError
 from vmemu.lab.guests import guest_path
 from vmemu.lab.slabs import SlabUse, scheme_cost, slab_use
@@ -156,7 +156,8 @@ def run_scenario(
         machine.kernel.log = lambda line: _log(errors, line)
         before = machine.core.counters()
         argv = scenario.argv(params)
-        machine.spawn(guest_path(scenario.guest), argv, stdin=None, stdout=output, stderr=errors)
+        guest = guest_path(scenario.guest, machine.core.bits)
+        machine.spawn(guest, argv, stdin=None, stdout=output, stderr=errors)
         status = run_to_end(machine)
         _expect_success(scenario, scheme, status, errors, result)
         after = machine.core.counters()
@@ -177,6 +178,11 @@ def run_to_end(machine: Machine) -> WaitStatus:
     return status
 
 
+def bits_of(options: Mapping[str, Any]) -> int:
+    """The width of the machine that these settings make."""
+    return int(options.get("bits", 32))
+
+
 def machine_options(
     scenario: Scenario, params: Params, options: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -185,7 +191,7 @@ def machine_options(
     if "ram" not in options and not scenario.pressure:
         ample = scenario.frames(params) * PAGE_SIZE * 3 // 2
         base = parse_size(scenario.ram, "ram")
-        settings["ram"] = min(base + (ample & -PAGE_SIZE), lib.LOWMEM_MAX_MB << 20)
+        settings["ram"] = min(base + (ample & -PAGE_SIZE), most_ram(bits_of(options)))
     if "swap" not in options:
         needed = scenario.frames(params) * PAGE_SIZE * 5 // 4
         settings["swap"] = max(parse_size(scenario.swap, "swap"), needed & -PAGE_SIZE)
@@ -210,7 +216,7 @@ def _on_mark(
     result.visited = True
     result.vmas = visit.vmas()
     result.slabs = slab_use(machine.core, machine.vm.rmap)
-    result.cost = scheme_cost(result.slabs)
+    result.cost = scheme_cost(result.slabs, machine.core.bits)
     with _counting(machine.core, result):
         scenario.act(visit)
     machine.check()

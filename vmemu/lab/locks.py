@@ -158,7 +158,8 @@ def _run(
         machine.kernel.log = lambda line: None
         run.marks.append(("start", 0, Reading.of(machine)))
         argv = scenario.argv(params)
-        machine.spawn(guest_path(scenario.guest), argv, stdin=None, stdout=output, stderr=None)
+        guest = guest_path(scenario.guest, machine.core.bits)
+        machine.spawn(guest, argv, stdin=None, stdout=output, stderr=None)
         status = run_to_end(machine)
         run.marks.append(("exit", 0, Reading.of(machine)))
     if status.exit_status or status.signaled:

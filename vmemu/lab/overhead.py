@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vmemu.core import PAGE_SIZE, lib
+from vmemu.core import PAGE_SIZE, most_ram
 from vmemu.errors import VmemuError
-from vmemu.lab.experiment import run_to_end
+from vmemu.lab.experiment import bits_of, run_to_end
 from vmemu.lab.guests import guest_path
 from vmemu.lab.scenario import Parameter
 from vmemu.lab.slabs import SlabUse, slab_use
@@ -166,7 +166,7 @@ def _read(
     """Run a guest and read the slab caches at each of its marks."""
     settings: dict[str, Any] = {"swap": None, **options}
     ample = parse_size("32M", "ram") + frames * 2 * PAGE_SIZE
-    settings.setdefault("ram", min(ample, lib.LOWMEM_MAX_MB << 20))
+    settings.setdefault("ram", min(ample, most_ram(bits_of(options))))
     readings: dict[str, Growth] = {}
     errors = io.BytesIO()
     with Machine(rmap=scheme, **settings) as machine:
@@ -176,7 +176,8 @@ def _read(
             readings[name] = slab_use(machine.core, machine.vm.rmap)
 
         machine.kernel.on_mark = read
-        machine.spawn(guest_path(argv[0]), argv, stdin=None, stdout=None, stderr=errors)
+        guest = guest_path(argv[0], machine.core.bits)
+        machine.spawn(guest, argv, stdin=None, stdout=None, stderr=errors)
         status = run_to_end(machine)
     if status.exit_status or "measure" not in readings:
         said = errors.getvalue().decode(errors="replace").strip() or str(status)

@@ -71,15 +71,15 @@ def slab_use(core: Core, rmap: RmapScheme) -> dict[str, SlabUse]:
 
 
 @functools.cache
-def baseline_caches() -> dict[str, SlabUse]:
+def baseline_caches(bits: int = 32) -> dict[str, SlabUse]:
     """The caches of a machine that has no reverse map for anonymous pages."""
     from vmemu.machine import Machine
 
-    with Machine(ram="4M", swap=None, rmap="none") as machine:
+    with Machine(ram="4M", swap=None, rmap="none", bits=bits) as machine:
         return slab_use(machine.core, machine.vm.rmap)
 
 
-def scheme_cost(use: Mapping[str, SlabUse]) -> tuple[float, float]:
+def scheme_cost(use: Mapping[str, SlabUse], bits: int = 32) -> tuple[float, float]:
     """Bytes that these objects take more than they would without a reverse map.
 
     Exact, and by their share of full slabs.
@@ -89,7 +89,7 @@ def scheme_cost(use: Mapping[str, SlabUse]) -> tuple[float, float]:
         exact += cache.exact
         rounded += cache.rounded
         if name in SHARED:
-            without = baseline_caches()[name]
+            without = baseline_caches(bits)[name]
             same = SlabUse(cache.objects, without.size, without.per_slab, 0)
             exact -= same.exact
             rounded -= same.rounded
