@@ -80,8 +80,7 @@ int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 	uint32_t nr;
 
 	flush_tlb(m);
-	for_each_table(m, src, at, end, from, nr)
-	{
+	for_each_table(m, src, at, end, from, nr) {
 		ptl_lock(m, dst);
 		to = pte_alloc(m, dst, at);
 		if (!to) {

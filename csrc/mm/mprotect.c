@@ -17,14 +17,13 @@ void change_protection(struct vmemu *m, struct mm_struct *mm,
 	(void)vma;
 	ptl_lock(m, mm);
 	owned(m, page_table, mm);
-	for_each_table(m, mm, start, end, pte,
-		       nr) for (i = 0; i < nr;
-				i++, pte++) if (pte_present(*pte))
-	{
-		step_of_many(m, told, pte);
-		*pte = (*pte & keep) | prot;
-		n++;
-	}
+	for_each_table(m, mm, start, end, pte, nr)
+		for (i = 0; i < nr; i++, pte++)
+			if (pte_present(*pte)) {
+				step_of_many(m, told, pte);
+				*pte = (*pte & keep) | prot;
+				n++;
+			}
 	m->steps += n;
 	m->counter[CNT_protect_ptes] += n;
 	flush_tlb(m);

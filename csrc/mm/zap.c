@@ -130,8 +130,7 @@ static void zap_range(struct vmemu *m, struct mm_struct *mm, kulong start,
 	uint32_t nr;
 
 	owned(m, page_table, mm);
-	for_each_table(m, mm, start, end, pte, nr)
-	{
+	for_each_table(m, mm, start, end, pte, nr) {
 		if (unlikely(m->watch))
 			zap_ptes(m, pte, pte + nr, gather, true);
 		else

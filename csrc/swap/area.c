@@ -398,13 +398,13 @@ static pte_t next_swapped(struct vmemu *m, struct mm_struct *mm, int type,
 					 NULL) {
 		if (at < vma->vm_start)
 			at = vma->vm_start;
-		for_each_table(m, mm, at, vma->vm_end, pte,
-			       nr) for (i = 0; i < nr;
-					i++) if (is_swapped_to(pte[i], type))
-		{
-			*address = at + ((kulong)i << PAGE_SHIFT);
-			return pte[i];
-		}
+		for_each_table(m, mm, at, vma->vm_end, pte, nr)
+			for (i = 0; i < nr; i++)
+				if (is_swapped_to(pte[i], type)) {
+					*address =
+						at + ((kulong)i << PAGE_SHIFT);
+					return pte[i];
+				}
 	}
 	return 0;
 }

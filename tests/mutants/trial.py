@@ -37,7 +37,7 @@ class Trial:
         self.kills = kills
         self.budget = budget
         self.forge = forge or Forge(CFLAGS)
-        self.objects = self.forge.tree / "build" / "vmemu" / "core"
+        self.objects = self.forge.tree / "build" / "vmemu" / "core32"
         self.limits = self.forge.tree / "limits.json"
         self.limits.write_text(json.dumps(dict(zip(reach.tests, reach.seconds, strict=True))))
 
