@@ -38,7 +38,7 @@ class AccessOps(Frame):
         return len(pages)
 
     def _present(self, process: Process, page: int) -> bool:
-        kind: int = lib.pte_kind_at(self.core.m, process.mm.ptr, page * PAGE)
+        kind: int = self.core.lib.pte_kind_at(self.core.m, process.mm.ptr, page * PAGE)
         return kind == lib.PTE_PRESENT
 
     def op_read(self, pid: int, address: int, n: int) -> None:

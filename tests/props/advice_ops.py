@@ -16,7 +16,7 @@ from vmemu.mm.consts import MADV_DONTNEED, MADV_NORMAL, MCL_CURRENT, MCL_FUTURE
 
 from .frame import Difference, Process, page_up
 from .mapping_ops import MappingOps
-from .model import LOCKED, PAGE, PROT, TASK_PAGES, WRITE
+from .model import LOCKED, PAGE, PROT, WRITE
 
 
 class AdviceOps(MappingOps):
@@ -129,7 +129,7 @@ class AdviceOps(MappingOps):
         error, _ = self.call(do_mlock if on else do_munlock, process.mm, address, length)
         start = address // PAGE
         end = page_up(address + length) if length else start
-        hole = space.hole(start, min(end, TASK_PAGES))
+        hole = space.hole(start, min(end, self.task_pages))
         # Where a locked area has grown, Linux brings in nothing, and will not later.
         fresh = [page for page in range(start, hole) if not space.attr[page] & LOCKED]
         pages = range(start, hole)

@@ -21,14 +21,10 @@ from vmemu.mm.consts import (
 )
 
 from .frame import Operation
-from .model import FILE_PAGES, LOCKED, PAGE, TASK_PAGES, WRITE, Space
+from .model import FILE_PAGES, LOCKED, PAGE, WRITE, Space
 from .world import HEAP, World
 
-LOW = 0x40000  # where mappings go by themselves
-SEAM = 0x403F0  # where two page tables meet
-TOP = TASK_PAGES - 160  # just below the stack's end
 WIDE = 0x50000  # whole page tables, which mremap may move as they are
-TABLE = 1024  # pages
 PROTS = (0, 1, 1, 2, 3, 3, 3, 3, 3, 5, 7)
 
 
@@ -38,6 +34,12 @@ class Chooser:
     def __init__(self, rng: random.Random, world: World) -> None:
         self.rng = rng
         self.world = world
+        core = world.core
+        self.low = core.unmapped_base // PAGE  # where mappings go by themselves
+        # where two page tables meet; in x86-64 two directories as well
+        self.seam = (0x40400 if core.bits == 32 else 0x40000) - 16
+        self.top = world.task_pages - 160  # just below the stack's end
+        self.table = core.lib.PTRS_PER_TABLE  # pages
         self.serial = 0
         self.pid = 0  # one process is busy for a while, lest the TLB be always empty
         self.downgrades = (self.munmap, self.mprotect, self.mremap, self.fork, self.reclaim)
@@ -138,7 +140,9 @@ class Chooser:
     def anywhere(self) -> int:
         """A page in one of the places where things happen."""
         rng = self.rng
-        start, size = rng.choice(((LOW, 160), (LOW, 160), (SEAM, 32), (TOP, 160)))
+        start, size = rng.choice(
+            ((self.low, 160), (self.low, 160), (self.seam, 32), (self.top, 160))
+        )
         return start + rng.randrange(size)
 
     def length(self) -> int:
@@ -213,19 +217,27 @@ class Chooser:
             flags |= MAP_NORESERVE
         if rng.random() < 0.06:
             flags |= MAP_GROWSDOWN | MAP_FIXED
-            address = (TOP + 60 + rng.randrange(80)) * PAGE
+            address = (self.top + 60 + rng.randrange(80)) * PAGE
             length = min(length, 16 * PAGE)
         if rng.random() < 0.02:
-            address += rng.choice((1, PAGE // 2, TASK_PAGES * PAGE - 3 * PAGE))
+            address += rng.choice((1, PAGE // 2, self.world.task_pages * PAGE - 3 * PAGE))
         elif rng.random() < 0.01:
-            length = rng.choice((0, 1500 * PAGE, TASK_PAGES * PAGE + 1))
+            length = rng.choice((0, 1500 * PAGE, self.world.task_pages * PAGE + 1))
             flags &= ~(MAP_FIXED | MAP_LOCKED | MAP_POPULATE | MAP_GROWSDOWN)
         if space.lock_future and not self.may_lock(space, length // PAGE):
             return ("munlockall", pid)
         if rng.random() < 0.25 and not flags & MAP_GROWSDOWN:
             file = rng.randrange(FILE_PAGES)
-            return ("mmap", pid, address & 0xFFFFFFFF, length, prot, flags & ~MAP_ANONYMOUS, file)
-        return ("mmap", pid, address & 0xFFFFFFFF, length, prot, flags)
+            return (
+                "mmap",
+                pid,
+                address & self.world.core.mask,
+                length,
+                prot,
+                flags & ~MAP_ANONYMOUS,
+                file,
+            )
+        return ("mmap", pid, address & self.world.core.mask, length, prot, flags)
 
     def munmap(self, pid: int, space: Space) -> Operation:
         start, end = self.run(space)
@@ -354,10 +366,10 @@ class Chooser:
     def wide(self, pid: int, space: Space) -> Operation:
         """Map, move or unmap as much as page tables hold."""
         rng = self.rng
-        tables = [WIDE + n * TABLE for n in range(4)]
+        tables = [WIDE + n * self.table for n in range(4)]
         there = [table for table in tables if table in space.attr]
         table = rng.choice(there or tables)
-        length = rng.choice((1, 1, 2)) * TABLE * PAGE
+        length = rng.choice((1, 1, 2)) * self.table * PAGE
         if space.lock_future:
             return ("munlockall", pid)
         if not there:
@@ -401,7 +413,7 @@ class Chooser:
         if space.lock_future:
             return ("munlockall", pid)
         pages, first = rng.randrange(1, 5), rng.randrange(16, 20)
-        low, high = first * PAGE, (TOP + 60 + rng.randrange(80)) * PAGE
+        low, high = first * PAGE, (self.top + 60 + rng.randrange(80)) * PAGE
         flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN
         below = high - rng.choice((1, first - 1, first, first + 1, 2 * first)) * PAGE
         move = MREMAP_MAYMOVE | MREMAP_FIXED

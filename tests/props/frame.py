@@ -61,6 +61,8 @@ class Config:
     processes: int = 6
     fault_in_c: bool = True
     lock_checks: bool = False
+    bits: int = 32
+    levels: int | None = None
 
 
 def page_up(n: int) -> int:
@@ -87,7 +89,10 @@ class Frame:
         if isinstance(scheme, str):
             scheme = scheme_class(scheme)
         self.config = config
-        self.core = Core(config.ram, scheme.walker, events=256)
+        self.core = Core(
+            config.ram, scheme.walker, events=256, bits=config.bits, levels=config.levels
+        )
+        self.task_pages = self.core.task_size // PAGE
         self.core.m.page_cluster = config.page_cluster
         self.core.m.fault_in_c = config.fault_in_c
         if config.lock_checks:
@@ -127,7 +132,7 @@ class Frame:
         self.now = name
         getattr(self, f"op_{name}")(*arguments)
         self.vm.kswapd_if_wanted()
-        lib.drop_code(self.core.m)  # what the run loop does before user code runs
+        self.core.lib.drop_code(self.core.m)  # what the run loop does before user code runs
         self.core.check_bug()
 
     def check(self, *, contents: bool = True) -> None:
@@ -214,11 +219,11 @@ class Frame:
         self.expect(f"pid {pid}: locked_vm", mm.ptr.locked_vm, space.locked())
         self.expect(f"pid {pid}: brk", mm.ptr.brk, space.brk)
         for page in space.attr.keys() - space.touched:
-            kind = lib.pte_kind_at(self.core.m, mm.ptr, page * PAGE)
+            kind = self.core.lib.pte_kind_at(self.core.m, mm.ptr, page * PAGE)
             if kind != lib.PTE_NONE:
                 raise Difference(f"{self.now}: pid {pid}: untouched page {page:#x} has a pte")
         for page in space.pinned:
-            kind = lib.pte_kind_at(self.core.m, mm.ptr, page * PAGE)
+            kind = self.core.lib.pte_kind_at(self.core.m, mm.ptr, page * PAGE)
             if kind != lib.PTE_PRESENT:
                 raise Difference(f"{self.now}: pid {pid}: locked page {page:#x} is not in memory")
 
@@ -245,6 +250,6 @@ class Frame:
             if page not in actual:
                 space.unmap(page, page + 1)
                 continue
-            kind = lib.pte_kind_at(self.core.m, process.mm.ptr, page * PAGE)
+            kind = self.core.lib.pte_kind_at(self.core.m, process.mm.ptr, page * PAGE)
             if attr is not None and kind == lib.PTE_NONE and actual[page] == attr:
                 space.map(page, page + 1, attr, None if shift is None else page - moved + shift)

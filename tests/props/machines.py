@@ -26,6 +26,17 @@ MACHINES = {
     ),
     "tight": Config("", ram=1 << 20, swap=(300, 100), budget=None, overcommit=0, lock_checks=True),
     "no-swap": Config("", ram=2 << 20, swap=(), budget=None, overcommit=1, fault_in_c=False),
+    "wide": Config("", ram=1200 << 10, swap=(1200, 600), budget=500, bits=64, lock_checks=True),
+    "wider": Config(
+        "",
+        ram=1200 << 10,
+        swap=(400, 100),
+        budget=None,
+        overcommit=0,
+        topdown=True,
+        bits=64,
+        levels=4,
+    ),
     "strict": Config("", ram=2 << 20, swap=(600,), budget=None, overcommit=2, topdown=True),
 }
 

@@ -26,7 +26,7 @@ from vmemu.mm.consts import (
 
 from .access_ops import AccessOps
 from .frame import Difference, Process, page_up
-from .model import EXEC, GROWSDOWN, LOCKED, PAGE, PROT, READ, TASK_PAGES, WRITE
+from .model import EXEC, GROWSDOWN, LOCKED, PAGE, PROT, READ, WRITE
 
 HEAP_PROT = READ | WRITE | EXEC  # VM_DATA_DEFAULT_FLAGS
 
@@ -54,7 +54,7 @@ class MappingOps(AccessOps):
         pages = page_up(length)
         fixed = flags & MAP_FIXED
         wanted = 0
-        if pages > TASK_PAGES:
+        if pages > self.task_pages:
             self.verdict(error, EINVAL, ENOMEM)
             return
         if not pages:
@@ -63,7 +63,7 @@ class MappingOps(AccessOps):
             wanted = ENODEV
         elif fixed and address % PAGE:
             wanted = EINVAL
-        elif fixed and address // PAGE + pages > TASK_PAGES:
+        elif fixed and address // PAGE + pages > self.task_pages:
             wanted = ENOMEM
         if wanted or not self.verdict(error, 0):
             if fixed and not wanted:
@@ -72,7 +72,7 @@ class MappingOps(AccessOps):
             return
         self._placed("mmap", process, address if fixed else None, found, pages)
         hint = page_up(address)
-        if not fixed and hint and hint + pages <= TASK_PAGES:
+        if not fixed and hint and hint + pages <= self.task_pages:
             free = space.hole(hint, hint + pages) == hint and not any(
                 page in space.attr for page in range(hint, hint + pages)
             )
@@ -94,7 +94,7 @@ class MappingOps(AccessOps):
             self.expect("address", found, wanted)
             return
         start = found // PAGE
-        if found % PAGE or start + pages > TASK_PAGES:
+        if found % PAGE or start + pages > self.task_pages:
             raise Difference(f"{what}: placed at {found:#x}")
         taken = [page for page in range(start, start + pages) if page in process.space.attr]
         self.expect(f"pages in use at {found:#x}", taken, [])
@@ -115,7 +115,7 @@ class MappingOps(AccessOps):
             return
         error, _ = self.call(do_munmap, process.mm, address, length)
         start, pages = address // PAGE, page_up(length)
-        if address % PAGE or pages == 0 or start + pages > TASK_PAGES:
+        if address % PAGE or pages == 0 or start + pages > self.task_pages:
             self.verdict(error, EINVAL)
         elif self.verdict(error, 0):
             process.space.unmap(start, start + pages)
@@ -134,7 +134,7 @@ class MappingOps(AccessOps):
         if address % PAGE or prot & ~PROT:
             self.verdict(error, EINVAL)
             return
-        hole = space.hole(start, min(end, TASK_PAGES))
+        hole = space.hole(start, min(end, self.task_pages))
         if hole < end:
             # Linux changes what precedes the hole; POSIX leaves that open.
             self.verdict(error, ENOMEM)
@@ -178,7 +178,7 @@ class MappingOps(AccessOps):
             or old % PAGE
             or not pages
             or (fixed and not flags & MREMAP_MAYMOVE)
-            or (fixed and (new % PAGE or target + pages > TASK_PAGES))
+            or (fixed and (new % PAGE or target + pages > self.task_pages))
             or (fixed and target < start + count and start < target + pages)
         ):
             self.verdict(error, EINVAL)
@@ -194,7 +194,7 @@ class MappingOps(AccessOps):
             space.unmap(start + pages, start + count)
             return
         cramped = pages > count and not flags & MREMAP_MAYMOVE
-        beyond = start + count > TASK_PAGES
+        beyond = start + count > self.task_pages
         also = [ENOMEM] * cramped + [EINVAL] * beyond
         if error and not self.verdict(error, EFAULT, *also):
             # What was to give way may have gone already.
@@ -213,7 +213,7 @@ class MappingOps(AccessOps):
         in_place = all(page not in space.attr for page in range(start + count, start + pages))
         if fixed:
             self.expect("address", found, new)
-        elif count >= pages or (in_place and start + pages <= TASK_PAGES):
+        elif count >= pages or (in_place and start + pages <= self.task_pages):
             self.expect("address", found, old)
         elif not flags & MREMAP_MAYMOVE:
             raise Difference("mremap: grew where there was no room")

@@ -19,7 +19,6 @@ LOCKED, GROWSDOWN = 0x10, 0x20
 ZEROES = bytes(PAGE)
 FILE = random.Random(1991).randbytes(24 * PAGE - 1000)  # what the file holds
 FILE_PAGES = 24
-TASK_PAGES = 0xC0000
 
 
 class Access(enum.Enum):

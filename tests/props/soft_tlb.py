@@ -68,7 +68,7 @@ class SoftTlb:
         return 0
 
     def _ram(self, frame: int, address: int, n: int) -> Any:
-        return ffi.buffer(self.m.ram + frame * PAGE + address % PAGE, n)
+        return self.vm.core.ffi.buffer(self.m.ram + frame * PAGE + address % PAGE, n)
 
     def _frame(self, address: int, access: int) -> int:
         """The frame an access reaches, or minus the fault result."""
@@ -88,7 +88,7 @@ class SoftTlb:
 
     def _fill(self, address: int, *, write: bool) -> int:
         assert self.mm is not None
-        pte = lib.pte_offset(self.m, self.mm.ptr, address)
+        pte = self.vm.core.lib.pte_offset(self.m, self.mm.ptr, address)
         if not pte or not pte[0] & lib._PAGE_PRESENT or not pte[0] & lib._PAGE_USER:
             return -1
         if write and not pte[0] & lib._PAGE_RW:
@@ -103,12 +103,12 @@ class SoftTlb:
         """As the fill hook does: inside it first, then outside; a stale TLB is flushed."""
         assert self.mm is not None
         self.m.in_hook = 1
-        result: int = lib.page_fault(self.m, self.mm.ptr, address, access)
+        result: int = self.vm.core.lib.page_fault(self.m, self.mm.ptr, address, access)
         self.m.in_hook = 0
         self.vm.core.check_bug()
         if result == lib.FAULT_OUTSIDE:
             result = self.vm.fault(self.mm, address, access)
-            lib.drop_code(self.m)
+            self.vm.core.lib.drop_code(self.m)
         if self.m.tlb_stale:
             self.run(self.mm)
         return result
