@@ -27,7 +27,7 @@ class Memory:
         self.scheme = scheme_class(scheme)
         core_options = {
             name: options.pop(name)
-            for name in ("cache_line", "min_free_pages", "events")
+            for name in ("cache_line", "min_free_pages", "events", "bits", "levels")
             if name in options
         }
         self.core = Core(ram * PAGE, self.scheme.walker, **core_options)
@@ -72,7 +72,7 @@ class Memory:
 
     def kind(self, mm: Mm, page: int) -> int:
         """``enum pte_kind`` of a page."""
-        kind: int = lib.pte_kind_at(self.m, mm.ptr, BASE + page * PAGE)
+        kind: int = self.core.lib.pte_kind_at(self.m, mm.ptr, BASE + page * PAGE)
         return kind
 
     def present(self, mm: Mm, page: int, pages: int) -> list[int]:
@@ -95,22 +95,22 @@ class Memory:
         objects = [(cache, object_) for cache in caches for object_ in self._objects(cache)]
         frames = []
         self.m.memalloc += 1
-        while (frame := lib.alloc_page(self.m, lib.GFP_ATOMIC)) != ffi.NULL:
+        while (frame := self.core.lib.alloc_page(self.m, lib.GFP_ATOMIC)) != ffi.NULL:
             frames.append(frame)
         self.m.memalloc -= 1
         for cache in caches:
             objects += [(cache, object_) for object_ in self._objects(cache)]
         yield frames
         for cache, object_ in objects:
-            lib.kmem_cache_free(self.m, cache, object_)
+            self.core.lib.kmem_cache_free(self.m, cache, object_)
         for frame in frames:
-            lib.put_page(self.m, frame)
+            self.core.lib.put_page(self.m, frame)
 
     def _objects(self, cache: int) -> Iterator[Any]:
         """What is left in the slabs there are."""
         slabs = self.m.k.caches[cache].nr_slabs
         while self.m.k.caches[cache].nr_active < slabs * self.m.k.caches[cache].num:
-            yield lib.kmem_cache_alloc(self.m, cache, lib.GFP_ATOMIC)
+            yield self.core.lib.kmem_cache_alloc(self.m, cache, lib.GFP_ATOMIC)
 
 
 def errno_of(function: Any, *arguments: Any) -> int:

@@ -1,0 +1,265 @@
+"""x86-64 beside i386: sizes, tables of three and four levels, machines of both at once."""
+
+from __future__ import annotations
+
+import errno
+import io
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from memory import PAGE, Memory, errno_of
+
+from vmemu import Machine
+from vmemu.core import CACHES, Core, core_of, lib
+from vmemu.errors import ConfigError, ExecError
+from vmemu.frames import page_tables
+from vmemu.lab.guests import guest_path
+
+GB = 1 << 30
+
+# bytes in 2.6.6 / 2.6.7 built for x86-64 SMP without debugging
+SIZES = {
+    "struct page": 56,
+    "struct vm_area_struct": 168,
+    "struct anon_vma": 24,
+    "struct anonmm": 40,
+    "struct address_space": 152,
+    "struct radix_tree_node": 536,
+    "struct slab": 40,
+    "struct mm_struct": 1008,
+    "struct list_head": 16,
+    "struct rb_node": 32,
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_sizes(name: str) -> None:
+    assert core_of(64)[0].sizeof(name) == SIZES[name]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "cache", "size", "objects"),
+    [
+        # 40 bytes of struct slab and 4 of bufctl an object leave so much of 4096
+        ("none", "vm_area_struct", 144, 27),
+        ("anon_vma", "vm_area_struct", 168, 23),
+        ("anon_vma", "anon_vma", 24, 144),
+        ("anonmm", "anonmm", 40, 92),
+        ("anon_vma", "mm_struct", 1000, 3),
+        ("anonmm", "mm_struct", 1008, 3),
+    ],
+)
+def test_objects_in_a_slab(scheme: str, cache: str, size: int, objects: int) -> None:
+    core = Core(4 << 20, scheme, bits=64)
+    found = core.m.k.caches[CACHES.index(cache)]
+    assert (found.objsize, found.num) == (size, objects)
+    core.close()
+
+
+def test_constants_that_python_takes_from_one_core_are_the_same_in_both() -> None:
+    """All but those that are asked of the core at hand."""
+    geometry = {
+        "BITS_PER_LONG",
+        "TABLE_BITS",
+        "MAX_LEVELS",
+        "DEFAULT_LEVELS",
+        "TASK_SIZE_PGDS",
+        "MAX_RAM_MB",
+        "TASK_UNMAPPED_BASE",
+        "PTRS_PER_TABLE",
+        "PMD_SHIFT",
+    }
+
+    def numbers(bits: int) -> dict[str, int]:
+        core = core_of(bits)[1]
+        names = set(dir(core)) - geometry
+        found = {name: getattr(core, name) for name in names if not name[:1].islower()}
+        return {name: value for name, value in found.items() if isinstance(value, int)}
+
+    assert numbers(32) == numbers(64)
+    assert len(numbers(32)) > 100
+
+
+@pytest.mark.parametrize(
+    ("bits", "levels", "task_size", "unmapped_base"),
+    [
+        (32, None, 0xC0000000, 0x40000000),
+        (64, None, 0x7FC0000000, 0x2A95556000),
+        (64, 3, 0x7FC0000000, 0x2A95556000),
+        (64, 4, 0x7FFFFFFFF000, 0x2AAAAAAAB000),
+    ],
+)
+def test_where_the_users_addresses_end(
+    bits: int, levels: int | None, task_size: int, unmapped_base: int
+) -> None:
+    core = Core(4 << 20, "none", bits=bits, levels=levels)
+    assert (core.task_size, core.unmapped_base) == (task_size, unmapped_base)
+    core.close()
+
+
+def tables(memory: Memory, mm: Any) -> list[int]:
+    """How many tables an mm has of each level, page tables first."""
+    found = [table.level for table in page_tables(memory.core, mm.ptr)]
+    return [found.count(level) for level in range(memory.core.levels)]
+
+
+@pytest.mark.parametrize(
+    ("options", "alone", "near", "next_table", "next_gb"),
+    [
+        ({"bits": 32}, [1, 1], [1, 1], [2, 1], [3, 1]),
+        ({"bits": 64}, [1, 1, 1], [1, 1, 1], [2, 1, 1], [3, 2, 1]),
+        ({"bits": 64, "levels": 4}, [1, 1, 1, 1], [1, 1, 1, 1], [2, 1, 1, 1], [3, 2, 1, 1]),
+    ],
+)
+def test_tables_of_a_few_pages(
+    options: dict[str, int],
+    alone: list[int],
+    near: list[int],
+    next_table: list[int],
+    next_gb: list[int],
+) -> None:
+    """One page needs a table of each level; one far enough away another of the lower ones."""
+    memory = Memory("anon_vma", **options)
+    mm = memory.process()
+    base, table = 0x10000000, PAGE * memory.core.lib.PTRS_PER_TABLE
+    for at, expected in (
+        (base, alone),
+        (base + PAGE, near),
+        (base + table, next_table),
+        (base + GB, next_gb),
+    ):
+        memory.map(mm, (at - base) // PAGE, 1)
+        mm.write(at, b"x")
+        assert tables(memory, mm) == expected
+        assert memory.m.nr_pagetable == sum(expected)
+        memory.check()
+    mm.put()
+    assert memory.m.nr_pagetable == 0
+    memory.check()
+    memory.close()
+
+
+@pytest.mark.parametrize("levels", [3, 4])
+def test_tables_go_when_nothing_needs_them(levels: int) -> None:
+    from vmemu.mm import do_munmap
+
+    memory = Memory("anonmm", bits=64, levels=levels)
+    mm = memory.process()
+    for page in (0, 1 << 9, 1 << 18):  # of one table, of another, of another directory
+        memory.map(mm, page, 1)
+        mm.write(0x10000000 + page * PAGE, b"x")
+    assert tables(memory, mm)[:2] == [3, 2]
+    do_munmap(mm, 0x10000000 + (PAGE << 18), PAGE)
+    assert tables(memory, mm)[:2] == [2, 1]
+    do_munmap(mm, 0x10000000, PAGE)
+    assert tables(memory, mm)[:2] == [1, 1]
+    memory.check()
+    memory.close()
+
+
+@pytest.mark.parametrize("levels", [3, 4])
+def test_the_last_page_is_the_users_and_the_next_is_not(levels: int) -> None:
+    memory = Memory("anon_vma", bits=64, levels=levels)
+    mm = memory.process()
+    end = memory.core.task_size
+    memory.map(mm, (end - 0x10000000) // PAGE - 1, 1)
+    mm.write(end - 4, b"last")
+    assert mm.read(end - 4, 4) == b"last"
+    assert errno_of(mm.read, end, 1) == errno.EFAULT
+    memory.check()
+    mm.put()
+    memory.close()
+
+
+def test_swap_beyond_four_gigabytes() -> None:
+    """Far apart, evicted, read back: entries do not mix addresses up."""
+    memory = Memory("anon_vma", bits=64)
+    memory.vm.swap.swapon_size(8 << 20, 1)
+    mm = memory.process()
+    places = [n << 20 for n in range(100)]  # pages: 4 GB each
+    for page in places:
+        memory.map(mm, page, 1)
+        mm.write(0x10000000 + page * PAGE, page.to_bytes(8, "little"))
+    for page in places:
+        start = 0x10000000 + page * PAGE
+        memory.vm.reclaim_range(mm, start, start + PAGE)
+        assert memory.kind(mm, page) == lib.PTE_SWAP
+    memory.check()
+    for page in places:
+        assert mm.read(0x10000000 + page * PAGE, 8) == page.to_bytes(8, "little")
+    memory.check()
+    mm.put()
+    memory.close()
+
+
+def story(bits: int, rmap: str, steps: int | None = None) -> tuple[bytes, dict[str, int]]:
+    """What a guest under pressure writes, and all counters; ``steps``: none of another's state."""
+    output = io.BytesIO()
+    with Machine(bits=bits, rmap=rmap, ram="1M", swap="8M", seed=5) as machine:
+        argv = ["swap-storm", "PAGES=300", "FORK=1"]
+        machine.spawn(guest_path("swap-storm", bits), argv, stdout=output)
+        machine.run()
+        machine.check()
+        counters = machine.core.counters()
+    return output.getvalue(), counters
+
+
+MACHINES = [(bits, rmap) for rmap in ("anonmm", "anon_vma") for bits in (32, 64)]
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[tuple[int, str], tuple[bytes, dict[str, int]]]:
+    return {each: story(*each) for each in MACHINES}
+
+
+def test_machines_of_both_widths_take_turns(alone: dict[tuple[int, str], Any]) -> None:
+    machines, outputs = {}, {}
+    for bits, rmap in MACHINES:
+        machine = Machine(bits=bits, rmap=rmap, ram="1M", swap="8M", seed=5)
+        outputs[bits, rmap] = io.BytesIO()
+        argv = ["swap-storm", "PAGES=300", "FORK=1"]
+        machine.spawn(guest_path("swap-storm", bits), argv, stdout=outputs[bits, rmap])
+        machines[bits, rmap] = machine
+    running = dict(machines)
+    while running:
+        for each, machine in list(running.items()):
+            machine.step()
+            first = machine.kernel.first
+            if first is not None and not first.alive:
+                del running[each]
+    for each, machine in machines.items():
+        machine.check()
+        assert outputs[each].getvalue() == alone[each][0]
+        machine.close()
+
+
+def test_machines_of_both_widths_in_threads(alone: dict[tuple[int, str], Any]) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        runs = {each: pool.submit(story, *each) for each in MACHINES * 2}
+        found = {each: run.result() for each, run in runs.items()}
+    assert found == alone
+
+
+def test_a_program_of_the_other_width_is_refused() -> None:
+    for bits, other in ((64, 32), (32, 64)):
+        told = f"hello is a {other}-bit ELF file; this machine runs {bits}-bit"
+        machine = Machine(bits=bits, ram="4M", swap=None)
+        with machine, pytest.raises(ExecError, match=told):
+            machine.spawn(guest_path("hello", other))
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"bits": 16}, "bits must be .*16"),
+        ({"bits": 48}, "bits must be 32 or 64, not 48"),
+        ({"levels": 3}, "page tables of 3 levels: 32 bits have 2"),
+        ({"bits": 64, "levels": 2}, "page tables of 2 levels: 64 bits have 3 or 4"),
+        ({"bits": 64, "ram": "65G"}, "ram may be at most 65536M"),
+        ({"ram": "897M"}, r"ram may be at most 896M \(no highmem\)"),
+    ],
+)
+def test_what_cannot_be(options: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        Machine(swap=None, **{"ram": "4M", **options})
