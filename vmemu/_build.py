@@ -184,7 +184,7 @@ def _write_glue(root: Path, gcc: str, glue: Path) -> None:
 
     header = root / HEADER
     done = subprocess.run(
-        [gcc, "-E", "-P", "-DVMEMU_CDEF", str(header)],
+        [gcc, "-E", "-P", "-DVMEMU_CDEF", f"-I{header.parent}", str(header)],
         capture_output=True,
         text=True,
         check=False,

@@ -17,21 +17,43 @@
 #include "watch/lock.h"
 #include "watch/step.h"
 
-/* The page gets one more pte; page_map_lock is held. */
-static void add_anon_rmap(struct vmemu *m, struct page *page,
+int rmap_mm_init(struct vmemu *m, struct mm_struct *mm)
+{
+	return m->rmap->mm_init ? m->rmap->mm_init(m, mm) : 0;
+}
+
+int rmap_mm_dup(struct vmemu *m, struct mm_struct *child,
+		struct mm_struct *parent)
+{
+	return m->rmap->mm_dup ? m->rmap->mm_dup(m, child, parent) : 0;
+}
+
+void rmap_mm_exit(struct vmemu *m, struct mm_struct *mm)
+{
+	if (m->rmap->mm_exit)
+		m->rmap->mm_exit(m, mm);
+}
+
+/*
+ * The page gets one more pte; page_map_lock is held.  false: the scheme cannot
+ * follow it here.
+ */
+static bool add_anon_rmap(struct vmemu *m, struct page *page,
 			  struct vm_area_struct *vma, kulong address)
 {
+	bool again = page->mapcount != 0;
+
 	owned(m, mapcount, page);
+	if (m->rmap->add_anon(m, page, vma, address & PAGE_MASK,
+			      again ? ADD_AGAIN : ADD_FRESH))
+		return false;
 	touch(m, STEP_write, &page->mapcount);
 	touch(m, STEP_write, &page->flags);
-	if (page->mapcount++) {
-		BUG_ON(m, !(page->flags & PG_anon));
-		m->rmap->again_anon(m, page, vma, address);
-	} else {
-		page->flags |= PG_anon;
-		m->rmap->add_anon(m, page, vma, address);
-		m->nr_mapped++;
-	}
+	BUG_ON(m, again && !(page->flags & PG_anon));
+	page->flags |= PG_anon;
+	page->mapcount++;
+	m->nr_mapped += !again;
+	return true;
 }
 
 void page_add_anon_rmap(struct vmemu *m, struct page *page,
@@ -40,7 +62,7 @@ void page_add_anon_rmap(struct vmemu *m, struct page *page,
 	if (BUG_ON(m, page->flags & PG_reserved))
 		return;
 	page_map_lock_short(m, page);
-	add_anon_rmap(m, page, vma, address & PAGE_MASK);
+	BUG_ON(m, !add_anon_rmap(m, page, vma, address));
 	page_map_unlock_short(m, page);
 }
 
@@ -52,14 +74,12 @@ void page_add_anon_rmap(struct vmemu *m, struct page *page,
 bool page_share_anon_rmap(struct vmemu *m, struct page *page,
 			  struct vm_area_struct *vma, kulong address)
 {
-	bool clash;
+	bool added;
 
 	page_map_lock_short(m, page);
-	clash = m->rmap->clash(m, page, vma, address & PAGE_MASK);
-	if (!clash)
-		add_anon_rmap(m, page, vma, address & PAGE_MASK);
+	added = add_anon_rmap(m, page, vma, address);
 	page_map_unlock_short(m, page);
-	return !clash;
+	return added;
 }
 
 void page_add_file_rmap(struct vmemu *m, struct page *page)

@@ -13,6 +13,7 @@ from memory import BASE, PAGE, SCHEMES, Memory, R
 
 from vmemu.core import ffi, lib
 from vmemu.mm import Mm, do_mlock, do_mprotect, do_munlock, do_munmap, dup_mmap
+from vmemu.rmap.anonmm import Anonmm
 
 PAGES = 40
 BATCH = lib.SWAP_CLUSTER_MAX
@@ -409,11 +410,11 @@ def test_a_page_of_a_living_mm_stays_its(who: str) -> None:
     if who == "the child":
         do_munmap(parent, BASE, PAGE)
     lib.page_referenced(memory.m, page)
-    assert page.mapping == owner == parent.ptr.anonmm
+    assert page.mapping == owner == Anonmm.anonmm(parent.ptr)
     assert memory.core.counters()["rmap_migrated"] == 0
     parent.put()
     lib.page_referenced(memory.m, page)
-    assert page.mapping == child.ptr.anonmm
+    assert page.mapping == Anonmm.anonmm(child.ptr)
     assert memory.core.counters()["rmap_migrated"] == 1
     memory.check()
     memory.close()
