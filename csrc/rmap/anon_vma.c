@@ -29,6 +29,11 @@ static struct anon_vma_tail *tail(const struct vm_area_struct *vma)
 	return (struct anon_vma_tail *)(vma + 1);
 }
 
+kptr vma_anon_vma(const struct vm_area_struct *vma)
+{
+	return tail(vma)->anon_vma;
+}
+
 /* The vma that a list's node belongs to. */
 static struct vm_area_struct *vma_of(struct vmemu *m, kptr node)
 {

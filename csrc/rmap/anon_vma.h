@@ -19,6 +19,7 @@ enum anon_vma_owned {
 	OWNED_anon_vma_list,         /* of a struct anon_vma */
 };
 
+kptr vma_anon_vma(const struct vm_area_struct *); /* its anon_vma, or 0 */
 struct anon_vma *anon_vma_alloc(struct vmemu *);
 void anon_vma_free(struct vmemu *, struct anon_vma *);
 /* new, a copy of old, joins its list, at the front. */

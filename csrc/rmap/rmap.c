@@ -34,25 +34,35 @@ void rmap_mm_exit(struct vmemu *m, struct mm_struct *mm)
 		m->rmap->mm_exit(m, mm);
 }
 
+static void touch_mapped(struct vmemu *m, struct page *page)
+{
+	touch(m, STEP_write, &page->mapcount);
+	touch(m, STEP_write, &page->flags);
+}
+
 /*
  * The page gets one more pte; page_map_lock is held.  false: the scheme cannot
  * follow it here.
  */
-static bool add_anon_rmap(struct vmemu *m, struct page *page,
-			  struct vm_area_struct *vma, kulong address)
+static ALWAYS_INLINE bool add_anon_rmap(struct vmemu *m, struct page *page,
+					struct vm_area_struct *vma,
+					kulong address)
 {
-	bool again = page->mapcount != 0;
-
+	address &= PAGE_MASK;
 	owned(m, mapcount, page);
-	if (m->rmap->add_anon(m, page, vma, address & PAGE_MASK,
-			      again ? ADD_AGAIN : ADD_FRESH))
+	if (!page->mapcount) {
+		m->rmap->add_anon(m, page, vma, address, ADD_FRESH);
+		touch_mapped(m, page);
+		page->flags |= PG_anon;
+		page->mapcount = 1;
+		m->nr_mapped++;
+		return true;
+	}
+	BUG_ON(m, !(page->flags & PG_anon));
+	if (m->rmap->add_anon(m, page, vma, address, ADD_AGAIN))
 		return false;
-	touch(m, STEP_write, &page->mapcount);
-	touch(m, STEP_write, &page->flags);
-	BUG_ON(m, again && !(page->flags & PG_anon));
-	page->flags |= PG_anon;
+	touch_mapped(m, page);
 	page->mapcount++;
-	m->nr_mapped += !again;
 	return true;
 }
 

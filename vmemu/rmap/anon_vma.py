@@ -43,7 +43,8 @@ class AnonVma(RmapScheme):
 
     def object_of(self, vma: Any) -> int:
         """Its anon_vma."""
-        return int(self.tail(vma).anon_vma)
+        own: int = lib.vma_anon_vma(vma)
+        return own
 
     def vma_fields(self, vma: Any) -> Mapping[str, int]:
         """The pointer to its anon_vma."""
@@ -51,7 +52,7 @@ class AnonVma(RmapScheme):
 
     def prepare(self, mm: Any, vma: Any) -> bool:
         """``anon_vma_prepare``: the neighbour's anon_vma, or a new one."""
-        if self.object_of(vma):
+        if lib.vma_anon_vma(vma):
             return True
         m = self.core.m
         adopted = self._find_mergeable(mm, vma) if self.find_mergeable else None
