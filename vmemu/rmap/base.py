@@ -45,25 +45,22 @@ class RmapScheme:
     color: ClassVar[str] = ""
 
     def __init__(self, core: Core) -> None:
+        from vmemu.core import lib  # here: what names schemes only need not load the core
+
         self.core = core
+        self._lib = lib
 
     def mm_init(self, mm: Any) -> bool:
         """exec made a fresh mm."""
-        from vmemu.core import lib
-
-        return bool(lib.rmap_mm_init(self.core.m, mm) == 0)
+        return bool(self._lib.rmap_mm_init(self.core.m, mm) == 0)
 
     def mm_dup(self, child: Any, parent: Any) -> bool:
         """fork made ``child``; it has no vmas yet."""
-        from vmemu.core import lib
-
-        return bool(lib.rmap_mm_dup(self.core.m, child, parent) == 0)
+        return bool(self._lib.rmap_mm_dup(self.core.m, child, parent) == 0)
 
     def mm_exit(self, mm: Any) -> None:
         """The mm has lost its vmas and dies."""
-        from vmemu.core import lib
-
-        lib.rmap_mm_exit(self.core.m, mm)
+        self._lib.rmap_mm_exit(self.core.m, mm)
 
     def prepare(self, mm: Any, vma: Any) -> bool:
         """``vma`` is about to get an anonymous page."""
