@@ -21,6 +21,7 @@
 
 struct vmemu;
 struct explorer;
+struct rmap_ops;
 
 /* clang-format off */
 #include "arch/arch.h"
@@ -28,10 +29,10 @@ struct explorer;
 #include "page/api.h"
 #include "file/api.h"
 #include "mm/api.h"
+#include "watch/api.h"
 #include "rmap/api.h"
 #include "swap/api.h"
 #include "reclaim/api.h"
-#include "watch/api.h"
 #include "explore/api.h"
 #include "cpu/api.h"
 #include "core/api.h"

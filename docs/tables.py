@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from vmemu import stats
-from vmemu.core import LOCKS, PAGE_SIZE, ffi, lib
+from vmemu.core import PAGE_SIZE, ffi, lib
 from vmemu.lab.compare import Comparison, compare
 from vmemu.lab.guests import guest_path
 from vmemu.lab.scenario import Formula
@@ -67,11 +67,11 @@ def caches() -> list[str]:
         with Machine(ram="2M", swap=None, rmap=scheme) as machine:
             found[scheme] = machine.stats()["slabs"]
     rows = []
-    for name in found["none"]:
-        by_scheme = [found[scheme][name] for scheme in found]
-        sizes = {cache["object_size"] for cache in by_scheme}
-        for cache, scheme in zip(by_scheme, found, strict=True):
-            if len(sizes) == 1 and scheme != "none":
+    for name in dict.fromkeys(name for caches in found.values() for name in caches):
+        by_scheme = {scheme: found[scheme][name] for scheme in found if name in found[scheme]}
+        sizes = {cache["object_size"] for cache in by_scheme.values()}
+        for scheme, cache in by_scheme.items():
+            if len(sizes) == 1 and scheme != next(iter(by_scheme)):
                 continue
             rows.append(
                 (
@@ -124,20 +124,24 @@ _BUSY = (
 def lock_order() -> list[str]:
     """Which lock classes were waited for inside which (`csrc/watch/lockdep.c` learns them)."""
     met: dict[tuple[str, str], list[str]] = {}
+    classes: dict[int, list[str]] = {}  # each lock's name, for the schemes' own several
     for scheme in ("anonmm", "anon_vma"):
         for command in _BUSY:
             guest, *parameters = command.split()
             with Machine(ram="1M", rmap=scheme, lock_checks=True) as machine:
                 machine.spawn(guest_path(guest), [guest, *parameters], stdout=None)
                 machine.run()
+                for i, name in enumerate(machine.core.locks):
+                    if name not in classes.setdefault(i, []):
+                        classes[i].append(name)
                 for edge in stats.lock_order(machine.core):
                     if scheme not in met.setdefault(edge, []):
                         met[edge].append(scheme)
-    rows = []
-    for outer in LOCKS:
+    rows, names = [], [name for of_class in classes.values() for name in of_class]
+    for outer in names:
         inner = [
             f"`{name}`" + (f" ({met[outer, name][0]})" if len(met[outer, name]) == 1 else "")
-            for name in LOCKS
+            for name in names
             if (outer, name) in met
         ]
         rows.append((f"`{outer}`", ", ".join(inner) or "-"))
@@ -145,14 +149,19 @@ def lock_order() -> list[str]:
 
 
 def owners() -> list[str]:
-    """What each lock guards (`csrc/watch/owner.c`)."""
-    rows = []
-    for i in range(lib.NR_OWNED):
-        field, rule = (
-            ffi.string(name(i)).decode() for name in (lib.owned_field_name, lib.owned_field_rule)
-        )
-        rows.append((field, rule))
-    return markdown(("field", "needs"), rows, "ll")
+    """What each lock guards (`csrc/watch/owner.c`, then the schemes' own)."""
+    rows: dict[str, str] = {}
+    for scheme in ("anonmm", "anon_vma"):
+        with Machine(ram="2M", swap=None, rmap=scheme) as machine:
+            for i in range(lib.NR_OWNED):
+                said = (name(machine.core.m.rmap, i) for name in _RULE)
+                field, rule = (text and ffi.string(text).decode() for text in said)
+                if field:
+                    rows[field] = rule
+    return markdown(("field", "needs"), list(rows.items()), "ll")
+
+
+_RULE = (lib.owned_field_name, lib.owned_field_rule)
 
 
 TABLES: dict[str, Callable[[], list[str]]] = {

@@ -14,7 +14,7 @@ import numpy as np
 
 from vmemu.check_events import check_events
 from vmemu.check_rmap import check_files, check_walks
-from vmemu.core import CACHES, PAGE_SHIFT, PAGE_SIZE, Core, lib
+from vmemu.core import PAGE_SHIFT, PAGE_SIZE, Core, lib
 from vmemu.errors import KernelBug
 from vmemu.frames import PTE_PRESENT, mem_map, user_ptes
 
@@ -263,7 +263,7 @@ def _check_lru(survey: Survey) -> None:
 def _check_slabs(survey: Survey) -> None:
     core = survey.vm.core
     slabs = 0
-    for i, name in enumerate(CACHES):
+    for i, name in enumerate(core.caches):
         cache = core.m.k.caches[i]
         full = _list(core, cache.slabs_full, "struct slab", "list")
         partial = _list(core, cache.slabs_partial, "struct slab", "list")

@@ -63,8 +63,8 @@ COUNTERS = _names(lib.vmemu_counter_name)
 EVENTS = _names(lib.vmemu_event_name)
 DROPPED = "dropped"
 """The name of what stands for events that are no longer in the ring."""
-LOCKS = _names(lib.vmemu_lock_name)
-CACHES = _names(lib.vmemu_cache_name)
+LOCKS = _names(lambda i: lib.vmemu_lock_name(ffi.NULL, i))
+"""Classes of locks; what a scheme calls its own is in `Core.locks`."""
 RMAPS = _names(lib.vmemu_rmap_name)
 
 HOST_COUNTERS = ("tlb_fill", "tlb_grow")
@@ -123,6 +123,8 @@ class Core(Closing):
         if self.m == ffi.NULL:
             raise ConfigError(f"no host memory for {ram} bytes of guest RAM")
         self._happened = self.m.happened
+        self.locks = _names(lambda i: lib.vmemu_lock_name(self.m.rmap, i))
+        self.caches = _names(lambda i: lib.vmemu_cache_name(self.m, i))
         self.closed = False
         self._last_counters: dict[str, int] = {}
         # Also for machines that nobody closes; not at exit, when all goes anyway.

@@ -18,7 +18,7 @@ from vmemu.errors import ConfigError, KernelBug, MachineClosed, VmemuError
 from vmemu.kernel.kernel import Kernel, KernelOptions
 from vmemu.mm import MemoryManager
 from vmemu.mm.mm import Mm
-from vmemu.rmap import RmapScheme, checked_scheme, scheme_class
+from vmemu.rmap import DEFAULT, RmapScheme, checked_scheme, scheme_class
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -114,7 +114,7 @@ class Machine:
         self,
         ram: str | int = "32M",
         swap: str | int | None = "64M",
-        rmap: str | type[RmapScheme] = "anon_vma",
+        rmap: str | type[RmapScheme] = DEFAULT,
         *,
         bits: int = 32,
         levels: int | None = None,

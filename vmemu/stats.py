@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vmemu.core import CACHES, EVENTS, LOCKS, PAGE_SIZE, lib
+from vmemu.core import EVENTS, PAGE_SIZE, lib
 
 if TYPE_CHECKING:
     from vmemu.core import Core
@@ -14,9 +14,9 @@ __all__ = ["lock_order", "lock_stats", "machine_stats", "slab_stats"]
 
 
 def slab_stats(core: Core) -> dict[str, dict[str, int]]:
-    """Every slab cache that was used or could be: objects, bytes exact and rounded."""
+    """Every slab cache there is under the scheme: objects, bytes exact and rounded."""
     caches = {}
-    for i, name in enumerate(CACHES):
+    for i, name in enumerate(core.caches):
         cache = core.m.k.caches[i]
         caches[name] = {
             "objects": cache.nr_active,
@@ -42,7 +42,8 @@ def lock_stats(core: Core) -> dict[str, dict[str, int]]:
             "failed": core.m.lock_stat[i].failed,
             "steps_held": core.m.lock_stat[i].steps_held,
         }
-        for i, name in enumerate(LOCKS)
+        for i, name in enumerate(core.locks)
+        if i != lib.LOCK_rmap or core.m.rmap.lock_name
     }
 
 
@@ -53,8 +54,8 @@ def lock_order(core: Core) -> dict[tuple[str, str], int]:
     """
     return {
         (outer, inner): times
-        for i, outer in enumerate(LOCKS)
-        for j, inner in enumerate(LOCKS)
+        for i, outer in enumerate(core.locks)
+        for j, inner in enumerate(core.locks)
         if (times := core.m.lock_order[i][j])
     }
 

@@ -199,8 +199,7 @@ void vmemu_free(struct vmemu *);  /* after it */
 uint32_t vmemu_boot_frames(uint64_t ram_bytes); /* frames reserved at boot */
 const char *vmemu_counter_name(int id);
 const char *vmemu_event_name(int type);
-const char *vmemu_cache_name(int id);
-const char *vmemu_rmap_name(int i); /* NULL behind the last */
+const char *vmemu_cache_name(const struct vmemu *, int id);
 void vmemu_event(struct vmemu *, int type, uint64_t a, uint64_t b, uint64_t c);
 /* The next event of these types (bits) sets stop_event, and the CPU stops. */
 void vmemu_stop_at(struct vmemu *, uint32_t types);

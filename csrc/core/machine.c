@@ -32,11 +32,6 @@ void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *, kulong,
 	py_switch_entry = switch_to;
 }
 
-static const struct rmap_ops *const schemes[] = { &rmap_none, &rmap_anonmm,
-						  &rmap_anon_vma,
-						  &rmap_python };
-#define NR_SCHEMES ((int)(sizeof(schemes) / sizeof(*schemes)))
-
 static uint32_t mem_map_frames(uint32_t nr_frames)
 {
 	return (uint32_t)(((uint64_t)nr_frames * sizeof(struct page) +
@@ -116,9 +111,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 
 	if (!m)
 		return NULL;
-	for (i = 0; i < NR_SCHEMES; i++)
-		if (!strcmp(schemes[i]->name, rmap))
-			m->rmap = schemes[i];
+	m->rmap = find_scheme(rmap);
 	if (!m->rmap)
 		goto fail;
 	m->ram = ram_map(ram_bytes);
@@ -216,18 +209,18 @@ const char *vmemu_event_name(int type)
 	return type >= 0 && type < NR_EVENTS ? names[type] : NULL;
 }
 
-const char *vmemu_cache_name(int id)
+/* NULL behind the scheme's last. */
+const char *vmemu_cache_name(const struct vmemu *m, int id)
 {
-	static const char *const names[NR_CACHES] = {
-		"vm_area_struct", "mm_struct",       "anon_vma",   "anonmm",
-		"address_space",  "radix_tree_node", "python_rmap"
-	};
-	return id >= 0 && id < NR_CACHES ? names[id] : NULL;
-}
+	static const char *const names[CACHE_rmap] = { "vm_area_struct",
+						       "mm_struct",
+						       "address_space",
+						       "radix_tree_node" };
 
-const char *vmemu_rmap_name(int i)
-{
-	return i >= 0 && i < NR_SCHEMES ? schemes[i]->name : NULL;
+	if (id < 0 || id >= NR_CACHES)
+		return NULL;
+	return id < CACHE_rmap ? names[id] :
+				 m->rmap->caches[id - CACHE_rmap].name;
 }
 
 void write_event(struct vmemu *m, int type, uint64_t a, uint64_t b, uint64_t c,

@@ -22,7 +22,7 @@ enum vm_flag_bits {
 	VM_LOCK_RMAP = 0x01000000, /* of a mutation only */
 };
 
-struct vm_area_struct { /* 72 bytes up to vm_private_data; 84 with anon_vma */
+struct vm_area_struct { /* 72 bytes, then the rmap scheme's */
 	kptr vm_mm;
 	kulong vm_start, vm_end;
 	kptr vm_next;
@@ -37,9 +37,6 @@ struct vm_area_struct { /* 72 bytes up to vm_private_data; 84 with anon_vma */
 	kulong vm_pgoff; /* pages */
 	kptr vm_file;    /* address_space of the mapped file */
 	kptr vm_private_data;
-	/* fields of anon_vma only; absent from the slab object elsewhere */
-	struct list_head anon_vma_node;
-	kptr anon_vma;
 };
 
 struct rw_semaphore {
@@ -110,7 +107,7 @@ struct mm_context {
 	kptr ldt;
 };
 
-struct mm_struct { /* 524 bytes up to default_kioctx; 528 with anonmm */
+struct mm_struct { /* 524 bytes, then the rmap scheme's */
 	kptr mmap; /* first vma */
 	kptr mm_rb;
 	kptr mmap_cache;
@@ -136,8 +133,6 @@ struct mm_struct { /* 524 bytes up to default_kioctx; 528 with anonmm */
 	uint32_t ioctx_list_lock;
 	kptr ioctx_list;
 	struct kioctx default_kioctx;
-	/* field of anonmm only; absent from the slab object elsewhere */
-	kptr anonmm;
 };
 
 enum fault_access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH };

@@ -276,7 +276,7 @@ int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 	return FAULT_MINOR;
 }
 
-/* The page may not be mapped here as it is: map a copy (anonmm's swap-in). */
+/* The page may not be mapped here as it is: map a copy. */
 static int swap_in_copy(struct vmemu *m, struct mm_struct *mm,
 			struct vm_area_struct *vma, kulong address, pte_t orig,
 			struct page *page)

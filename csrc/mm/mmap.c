@@ -49,19 +49,24 @@ static int dup_vma(struct vmemu *m, struct mm_struct *child,
 	if (account && vm_enough_memory(m, vma_pages(vma)))
 		return -1;
 	new = vma_alloc(m);
-	if (!new) {
-		if (account)
-			m->vm_committed -= vma_pages(vma);
-		return -1;
-	}
+	if (!new)
+		goto no_memory;
 	vma_copy(m, new, vma);
+	new->vm_mm = kaddr(m, child);
 	new->vm_flags &= ~(kulong)VM_LOCKED;
+	/* The scheme knows the child before its first pte is there. */
+	if (m->rmap->vma_dup && m->rmap->vma_dup(m, new, vma)) {
+		vma_free(m, new);
+		goto no_memory;
+	}
 	vma_link(m, child, new);
 	mm_account(m, child, vma_pages(new), 0);
-	/* The scheme knows the child before its first pte is there. */
-	if (m->rmap->vma_dup)
-		m->rmap->vma_dup(m, new, vma);
 	return copy_page_range(m, child, parent, vma);
+
+no_memory:
+	if (account)
+		m->vm_committed -= vma_pages(vma);
+	return -1;
 }
 
 static void copy_layout(struct mm_struct *to, const struct mm_struct *from,

@@ -7,7 +7,7 @@
 
 /*
  * The scheme cannot move a page that others map: give this mm its own copy at
- * the old address first (anonmm's early COW).  -1 = no memory.  Called with
+ * the old address first, an early COW.  -1 = no memory.  Called with
  * page_table_lock, which is gone afterwards.
  */
 static int make_page_exclusive(struct vmemu *m, struct mm_struct *mm,

@@ -63,11 +63,12 @@ void vma_free(struct vmemu *m, struct vm_area_struct *vma)
 	kmem_cache_free(m, CACHE_vm_area_struct, vma);
 }
 
-/* All fields that the scheme's vma has; links included, for the caller to fix. */
+/* All fields but the scheme's; links included, for the caller to fix. */
 void vma_copy(struct vmemu *m, struct vm_area_struct *to,
 	      const struct vm_area_struct *from)
 {
-	memcpy(to, from, m->rmap->vma_size);
+	(void)m;
+	*to = *from;
 }
 
 static void tree_lock(struct vmemu *m, struct mm_struct *mm)
@@ -185,8 +186,7 @@ void vma_file_unlink(struct vmemu *m, struct vm_area_struct *vma)
 
 /*
  * What reclaim holds while it computes addresses from a vma's ends: the lock of
- * the file's vmas, and that of the anonymous pages', which is page_table_lock
- * for a scheme that looks vmas up.
+ * the file's vmas, and that of the anonymous pages', see range_lock().
  */
 struct range_locks {
 	uint32_t *file, *anon;
@@ -197,19 +197,11 @@ static struct range_locks range_locks(struct vmemu *m,
 				      const struct vm_area_struct *vma,
 				      const struct vm_area_struct *next)
 {
-	struct range_locks locks = { .class = LOCK_page_table };
-	kptr anon_vma;
+	struct range_locks locks = { 0 };
 
 	if (vma->vm_file)
 		locks.file = &HOST(m, address_space, vma->vm_file)->i_mmap_lock;
-	if (m->rmap->locks_vma_tree) {
-		locks.anon = &HOST(m, mm_struct, vma->vm_mm)->page_table_lock;
-		return locks;
-	}
-	anon_vma = vma->anon_vma || !next ? vma->anon_vma : next->anon_vma;
-	locks.class = LOCK_anon_vma;
-	if (anon_vma)
-		locks.anon = &HOST(m, anon_vma, anon_vma)->lock;
+	locks.anon = range_lock(m, vma, next, &locks.class);
 	return locks;
 }
 
@@ -312,7 +304,7 @@ void mm_account(struct vmemu *m, struct mm_struct *mm, int64_t total,
 
 /*
  * A stack grows under mmap_sem for read only: two faults are kept apart by the
- * anon_vma's lock, or by page_table_lock where there is none.
+ * scheme's lock, which it has since it was written to, or by page_table_lock.
  */
 kulong vma_expand_down(struct vmemu *m, struct vm_area_struct *vma,
 		       kulong start)

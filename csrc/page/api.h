@@ -29,7 +29,7 @@ struct page { /* 32 or 56 bytes */
 	uint32_t mapcount; /* ptes that map it */
 	kulong private;    /* swap entry while PG_swapcache */
 	kptr mapping;      /* address_space, or the rmap object while PG_anon */
-	kulong index;      /* pgoff; under anonmm the user address */
+	kulong index;      /* pgoff; while PG_anon, as the scheme likes */
 	struct list_head lru;
 };
 
@@ -44,12 +44,11 @@ struct slab { /* 24 or 40 bytes, followed by one 4-byte bufctl per object */
 enum slab_cache_id {
 	CACHE_vm_area_struct,
 	CACHE_mm_struct,
-	CACHE_anon_vma,
-	CACHE_anonmm,
 	CACHE_address_space,
 	CACHE_radix_tree_node,
-	CACHE_python_rmap, /* for a scheme written in Python */
-	NR_CACHES
+	CACHE_rmap, /* the first of the scheme's own */
+	MAX_RMAP_CACHES = 3,
+	NR_CACHES = CACHE_rmap + MAX_RMAP_CACHES
 };
 
 struct kmem_cache {

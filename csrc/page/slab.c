@@ -43,13 +43,18 @@ static void cache_init(struct vmemu *m, uint32_t id, size_t size,
 
 void slab_boot(struct vmemu *m, uint32_t cache_line)
 {
-	cache_init(m, CACHE_vm_area_struct, m->rmap->vma_size, 4);
-	cache_init(m, CACHE_mm_struct, m->rmap->mm_size, cache_line);
-	cache_init(m, CACHE_anon_vma, sizeof(struct anon_vma), 4);
-	cache_init(m, CACHE_anonmm, sizeof(struct anonmm), 4);
+	const struct rmap_ops *rmap = m->rmap;
+	uint32_t i;
+
+	cache_init(m, CACHE_vm_area_struct,
+		   sizeof(struct vm_area_struct) + rmap->vma_tail, 4);
+	cache_init(m, CACHE_mm_struct, sizeof(struct mm_struct) + rmap->mm_tail,
+		   cache_line);
 	cache_init(m, CACHE_address_space, sizeof(struct address_space), 4);
 	cache_init(m, CACHE_radix_tree_node, sizeof(struct radix_tree_node), 4);
-	cache_init(m, CACHE_python_rmap, 32, 4);
+	for (i = 0; i < MAX_RMAP_CACHES && rmap->caches[i].name; i++)
+		cache_init(m, CACHE_rmap + i, rmap->caches[i].size,
+			   rmap->caches[i].align);
 }
 
 static uint32_t *bufctl(struct slab *s)

@@ -24,6 +24,24 @@ static struct anon_vma *anon_vma_of(struct vmemu *m, kptr k)
 	return HOST(m, anon_vma, k);
 }
 
+static struct anon_vma_tail *tail(const struct vm_area_struct *vma)
+{
+	return (struct anon_vma_tail *)(vma + 1);
+}
+
+kptr vma_anon_vma(const struct vm_area_struct *vma)
+{
+	return tail(vma)->anon_vma;
+}
+
+/* The vma that a list's node belongs to. */
+static struct vm_area_struct *vma_of(struct vmemu *m, kptr node)
+{
+	return (struct vm_area_struct *)ENTRY(m, node, anon_vma_tail,
+					      anon_vma_node) -
+	       1;
+}
+
 struct anon_vma *anon_vma_alloc(struct vmemu *m)
 {
 	struct anon_vma *a = kmem_cache_alloc(m, CACHE_anon_vma, GFP_KERNEL);
@@ -41,23 +59,23 @@ void anon_vma_free(struct vmemu *m, struct anon_vma *a)
 
 static void list_vma(struct vmemu *m, struct vm_area_struct *vma)
 {
-	struct anon_vma *a = anon_vma_of(m, vma->anon_vma);
+	struct anon_vma *a = anon_vma_of(m, tail(vma)->anon_vma);
 
 	owned(m, anon_vma_list, a);
-	list_add(m, &vma->anon_vma_node, &a->head);
+	list_add(m, &tail(vma)->anon_vma_node, &a->head);
 	stamp_anon(m, vma, NULL);
 }
 
-void anon_vma_link(struct vmemu *m, struct vm_area_struct *vma)
+static void anon_vma_link(struct vmemu *m, struct vm_area_struct *vma)
 {
 	struct anon_vma *a;
 
-	if (!vma->anon_vma)
+	if (!tail(vma)->anon_vma)
 		return;
-	a = anon_vma_of(m, vma->anon_vma);
-	spin_lock(m, LOCK_anon_vma, &a->lock);
+	a = anon_vma_of(m, tail(vma)->anon_vma);
+	spin_lock(m, LOCK_rmap, &a->lock);
 	list_vma(m, vma);
-	spin_unlock(m, LOCK_anon_vma, &a->lock);
+	spin_unlock(m, LOCK_rmap, &a->lock);
 }
 
 /*
@@ -70,17 +88,17 @@ void anon_vma_absorb(struct vmemu *m, struct vm_area_struct *into,
 {
 	struct anon_vma *a;
 
-	if (into->anon_vma || !other->anon_vma)
+	if (tail(into)->anon_vma || !tail(other)->anon_vma)
 		return;
-	a = anon_vma_of(m, other->anon_vma);
+	a = anon_vma_of(m, tail(other)->anon_vma);
 	owned(m, anon_vma, into);
-	into->anon_vma = other->anon_vma;
-	spin_lock(m, LOCK_anon_vma, &a->lock);
+	tail(into)->anon_vma = tail(other)->anon_vma;
+	spin_lock(m, LOCK_rmap, &a->lock);
 	owned(m, anon_vma_list, a);
-	list_add(m, &into->anon_vma_node,
-		 all ? (struct list_head *)&other->anon_vma_node : &a->head);
+	list_add(m, &tail(into)->anon_vma_node,
+		 all ? &tail(other)->anon_vma_node : &a->head);
 	stamp_anon(m, into, all ? other : NULL);
-	spin_unlock(m, LOCK_anon_vma, &a->lock);
+	spin_unlock(m, LOCK_rmap, &a->lock);
 }
 
 /*
@@ -94,12 +112,12 @@ int anon_vma_install(struct vmemu *m, struct vm_area_struct *vma,
 	int first;
 
 	ptl_lock(m, mm);
-	first = vma->anon_vma == 0;
-	touch(m, STEP_read, &vma->anon_vma);
+	first = tail(vma)->anon_vma == 0;
+	touch(m, STEP_read, &tail(vma)->anon_vma);
 	if (first) {
 		owned(m, anon_vma, vma);
-		touch(m, STEP_write, &vma->anon_vma);
-		vma->anon_vma = kaddr(m, a);
+		touch(m, STEP_write, &tail(vma)->anon_vma);
+		tail(vma)->anon_vma = kaddr(m, a);
 		anon_vma_link(m, vma);
 	}
 	ptl_unlock(m, mm);
@@ -111,58 +129,76 @@ void anon_vma_unlink(struct vmemu *m, struct vm_area_struct *vma)
 	struct anon_vma *a;
 	bool empty;
 
-	if (!vma->anon_vma)
+	if (!tail(vma)->anon_vma)
 		return;
-	a = anon_vma_of(m, vma->anon_vma);
-	spin_lock(m, LOCK_anon_vma, &a->lock);
+	a = anon_vma_of(m, tail(vma)->anon_vma);
+	spin_lock(m, LOCK_rmap, &a->lock);
 	owned(m, anon_vma_list, a);
-	list_del(m, &vma->anon_vma_node);
+	list_del(m, &tail(vma)->anon_vma_node);
 	empty = list_empty(m, &a->head);
-	spin_unlock(m, LOCK_anon_vma, &a->lock);
+	spin_unlock(m, LOCK_rmap, &a->lock);
 	if (empty)
 		anon_vma_free(m, a);
 }
 
-static void vma_dup(struct vmemu *m, struct vm_area_struct *new,
-		    struct vm_area_struct *old)
+void anon_vma_dup(struct vmemu *m, struct vm_area_struct *new,
+		  const struct vm_area_struct *old)
 {
-	(void)old; /* vma_copy() took its anon_vma along */
+	owned(m, anon_vma, new);
+	tail(new)->anon_vma = tail(old)->anon_vma;
 	anon_vma_link(m, new);
+}
+
+static int vma_dup(struct vmemu *m, struct vm_area_struct *new,
+		   struct vm_area_struct *old)
+{
+	anon_vma_dup(m, new, old);
+	return 0;
 }
 
 /* vma_adjust() holds the lock already. */
 static void vma_split(struct vmemu *m, struct vm_area_struct *new,
 		      struct vm_area_struct *old)
 {
-	(void)old;
-	if (new->anon_vma)
+	owned(m, anon_vma, new);
+	tail(new)->anon_vma = tail(old)->anon_vma;
+	if (tail(new)->anon_vma)
 		list_vma(m, new);
 }
 
-static int prepared(struct vm_area_struct *vma)
+/* Where both have one it is the same: else no boundary moves between them. */
+static uint32_t *range_lock_of(struct vmemu *m,
+			       const struct vm_area_struct *vma,
+			       const struct vm_area_struct *next)
 {
-	return vma->anon_vma != 0;
+	kptr k = tail(vma)->anon_vma;
+
+	if (!k && next)
+		k = tail(next)->anon_vma;
+	return k ? &anon_vma_of(m, k)->lock : NULL;
 }
 
-static void add_anon(struct vmemu *m, struct page *page,
-		     struct vm_area_struct *vma, kulong address)
+static int prepared(struct vmemu *m, struct vm_area_struct *vma)
 {
-	BUG_ON(m, vma->anon_vma == 0);
-	page->mapping = vma->anon_vma;
-	page->index = vma_pgoff(vma, address);
+	shared(m, STEP_read, &tail(vma)->anon_vma);
+	return tail(vma)->anon_vma != 0;
 }
 
-static void again_anon(struct vmemu *m, struct page *page,
-		       struct vm_area_struct *vma, kulong address)
+static int add_anon(struct vmemu *m, struct page *page,
+		    struct vm_area_struct *vma, kulong address,
+		    enum add_how how)
 {
-	BUG_ON(m, page->mapping != vma->anon_vma);
-	BUG_ON(m, page->index != vma_pgoff(vma, address));
-}
+	kptr mapping = tail(vma)->anon_vma;
+	kulong index = vma_pgoff(vma, address);
 
-static int nothing(struct vmemu *m, struct page *page,
-		   struct vm_area_struct *vma, kulong address)
-{
-	(void)m, (void)page, (void)vma, (void)address;
+	if (how == ADD_AGAIN) {
+		BUG_ON(m, page->mapping != mapping);
+		BUG_ON(m, page->index != index);
+		return 0;
+	}
+	BUG_ON(m, mapping == 0);
+	page->mapping = mapping;
+	page->index = index;
 	return 0;
 }
 
@@ -181,11 +217,10 @@ static int referenced(struct vmemu *m, struct page *page)
 	uint32_t left = page->mapcount;
 	int young = 0;
 
-	spin_lock(m, LOCK_anon_vma, &a->lock);
+	spin_lock(m, LOCK_rmap, &a->lock);
 	for (k = a->head.next; left && k != head;
 	     k = HOST(m, list_head, k)->next) {
-		struct vm_area_struct *vma =
-			ENTRY(m, k, vm_area_struct, anon_vma_node);
+		struct vm_area_struct *vma = vma_of(m, k);
 		kulong address;
 
 		if (!is_candidate(m, page, vma, &address)) {
@@ -197,7 +232,7 @@ static int referenced(struct vmemu *m, struct page *page)
 					     HOST(m, mm_struct, vma->vm_mm),
 					     address, &left);
 	}
-	spin_unlock(m, LOCK_anon_vma, &a->lock);
+	spin_unlock(m, LOCK_rmap, &a->lock);
 	return young;
 }
 
@@ -207,11 +242,10 @@ static int unmap(struct vmemu *m, struct page *page)
 	kptr head = kaddr(m, &a->head), k;
 	int ret = SWAP_AGAIN;
 
-	spin_lock(m, LOCK_anon_vma, &a->lock);
+	spin_lock(m, LOCK_rmap, &a->lock);
 	for (k = a->head.next; k != head && page->mapcount && ret != SWAP_FAIL;
 	     k = HOST(m, list_head, k)->next) {
-		struct vm_area_struct *vma =
-			ENTRY(m, k, vm_area_struct, anon_vma_node);
+		struct vm_area_struct *vma = vma_of(m, k);
 		kulong address;
 
 		if (!is_candidate(m, page, vma, &address)) {
@@ -222,21 +256,40 @@ static int unmap(struct vmemu *m, struct page *page)
 		ret = try_to_unmap_one(m, page, HOST(m, mm_struct, vma->vm_mm),
 				       vma, address);
 	}
-	spin_unlock(m, LOCK_anon_vma, &a->lock);
+	spin_unlock(m, LOCK_rmap, &a->lock);
 	return ret;
+}
+
+static bool owns_anon_vma(struct vmemu *m, const void *vma)
+{
+	const struct vm_area_struct *area = vma;
+	const struct mm_struct *mm = HOST(m, mm_struct, area->vm_mm);
+
+	return may_change_vmas(m, mm) ||
+	       holds_lock(m, LOCK_page_table, &mm->page_table_lock);
+}
+
+static bool owns_anon_vma_list(struct vmemu *m, const void *object)
+{
+	const struct anon_vma *a = object;
+
+	return holds_lock(m, LOCK_rmap, &a->lock);
 }
 
 const struct rmap_ops rmap_anon_vma = {
 	.name = "anon_vma",
-	.vma_size = sizeof(struct vm_area_struct),
-	.mm_size = offsetof(struct mm_struct, anonmm),
+	.vma_tail = sizeof(struct anon_vma_tail),
+	.caches = { { "anon_vma", sizeof(struct anon_vma), sizeof(kptr) } },
+	.lock_name = "anon_vma_lock",
+	.rules = { { "vm_area_struct.anon_vma",
+		     "page_table_lock, or mmap_sem for write", owns_anon_vma },
+		   { "anon_vma.head", "anon_vma_lock", owns_anon_vma_list } },
+	.range_lock = range_lock_of,
+	.prepared = prepared,
 	.vma_dup = vma_dup,
 	.vma_free = anon_vma_unlink,
 	.vma_split = vma_split,
-	.prepared = prepared,
 	.add_anon = add_anon,
-	.again_anon = again_anon,
-	.clash = nothing,
 	.referenced = referenced,
 	.unmap = unmap,
 };

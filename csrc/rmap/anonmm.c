@@ -24,8 +24,13 @@ static struct anonmm *anonmm_at(struct vmemu *m, kptr k)
 	return HOST(m, anonmm, k);
 }
 
-/* A fresh mm after exec: the head of a new bundle.  -1 = no memory. */
-int anonmm_init(struct vmemu *m, struct mm_struct *mm)
+static struct anonmm_tail *tail(struct mm_struct *mm)
+{
+	return (struct anonmm_tail *)(mm + 1);
+}
+
+/* exec_rmap(): the head of a new bundle. */
+static int mm_init(struct vmemu *m, struct mm_struct *mm)
 {
 	struct anonmm *a = kmem_cache_alloc(m, CACHE_anonmm, GFP_KERNEL);
 
@@ -35,29 +40,29 @@ int anonmm_init(struct vmemu *m, struct mm_struct *mm)
 	a->mm = kaddr(m, mm);
 	a->head = kaddr(m, a);
 	list_init(m, &a->list);
-	mm->anonmm = kaddr(m, a);
+	tail(mm)->anonmm = kaddr(m, a);
 	return 0;
 }
 
-/* fork: the child's anonmm joins the ring at its tail.  -1 = no memory. */
-int anonmm_dup(struct vmemu *m, struct mm_struct *child,
-	       struct mm_struct *parent)
+/* dup_rmap(): the child's anonmm joins the ring at its tail. */
+static int mm_dup(struct vmemu *m, struct mm_struct *child,
+		  struct mm_struct *parent)
 {
 	struct anonmm *a = kmem_cache_alloc(m, CACHE_anonmm, GFP_KERNEL);
 	struct anonmm *head;
 
 	if (!a)
 		return -1;
-	head = anonmm_at(m, anonmm_at(m, parent->anonmm)->head);
+	head = anonmm_at(m, anonmm_at(m, tail(parent)->anonmm)->head);
 	a->count = 1;
 	a->mm = kaddr(m, child);
 	a->head = kaddr(m, head);
-	spin_lock(m, LOCK_anonmm, &head->lock);
+	spin_lock(m, LOCK_rmap, &head->lock);
 	owned(m, anonmm_ring, head);
 	list_add_tail(m, &a->list, &head->list);
 	head->count++;
-	spin_unlock(m, LOCK_anonmm, &head->lock);
-	child->anonmm = kaddr(m, a);
+	spin_unlock(m, LOCK_rmap, &head->lock);
+	tail(child)->anonmm = kaddr(m, a);
 	return 0;
 }
 
@@ -70,7 +75,7 @@ static void anonmm_put(struct vmemu *m, struct anonmm *a, int32_t counts)
 	struct anonmm *head = anonmm_at(m, a->head);
 	bool last_member, last;
 
-	spin_lock(m, LOCK_anonmm, &head->lock);
+	spin_lock(m, LOCK_rmap, &head->lock);
 	BUG_ON(m, a->count < counts + (a == head));
 	a->count -= counts;
 	last_member = a != head && a->count == 0;
@@ -81,7 +86,7 @@ static void anonmm_put(struct vmemu *m, struct anonmm *a, int32_t counts)
 		head->count--;
 	}
 	last = head->count == 1;
-	spin_unlock(m, LOCK_anonmm, &head->lock);
+	spin_unlock(m, LOCK_rmap, &head->lock);
 	if (last_member)
 		kmem_cache_free(m, CACHE_anonmm, a);
 	if (last) {
@@ -90,45 +95,46 @@ static void anonmm_put(struct vmemu *m, struct anonmm *a, int32_t counts)
 	}
 }
 
-/* The mm dies; its anonmm lives on while pages point at it. */
-void anonmm_exit(struct vmemu *m, struct mm_struct *mm)
+/* exit_rmap(): the anonmm lives on while pages point at it. */
+static void mm_exit(struct vmemu *m, struct mm_struct *mm)
 {
-	struct anonmm *a = anonmm_at(m, mm->anonmm);
+	struct anonmm *a = anonmm_at(m, tail(mm)->anonmm);
 	struct anonmm *head = anonmm_at(m, a->head);
 
-	spin_lock(m, LOCK_anonmm, &head->lock);
+	spin_lock(m, LOCK_rmap, &head->lock);
 	owned(m, anonmm_ring, head);
-	mm->anonmm = 0;
+	tail(mm)->anonmm = 0;
 	a->mm = 0;
-	spin_unlock(m, LOCK_anonmm, &head->lock);
+	spin_unlock(m, LOCK_rmap, &head->lock);
 	anonmm_put(m, a, 1);
 }
 
-static int prepared(struct vm_area_struct *vma)
+/* The mm's object is enough. */
+static int prepared(struct vmemu *m, struct vm_area_struct *vma)
 {
-	(void)vma;
-	return 1; /* the mm's object is enough */
+	shared(m, STEP_read, tail(HOST(m, mm_struct, vma->vm_mm)));
+	return 1;
 }
 
-static void add_anon(struct vmemu *m, struct page *page,
-		     struct vm_area_struct *vma, kulong address)
+static int add_anon(struct vmemu *m, struct page *page,
+		    struct vm_area_struct *vma, kulong address,
+		    enum add_how how)
 {
-	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
+	kptr mapping = tail(HOST(m, mm_struct, vma->vm_mm))->anonmm;
+	struct anonmm *a = anonmm_at(m, mapping);
 
-	page->mapping = mm->anonmm;
+	if (how == ADD_AGAIN) {
+		touch(m, STEP_read, &page->mapcount);
+		if (page->index != address)
+			return -1;
+		BUG_ON(m, anonmm_at(m, page->mapping)->head != a->head);
+		return 0;
+	}
+	page->mapping = mapping;
 	page->index = address;
-	touch(m, STEP_add, &anonmm_at(m, mm->anonmm)->count);
-	anonmm_at(m, mm->anonmm)->count++;
-}
-
-static void again_anon(struct vmemu *m, struct page *page,
-		       struct vm_area_struct *vma, kulong address)
-{
-	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
-
-	BUG_ON(m, page->index != address);
-	BUG_ON(m, anonmm_at(m, page->mapping)->head !=
-			  anonmm_at(m, mm->anonmm)->head);
+	touch(m, STEP_add, &a->count);
+	a->count++;
+	return 0;
 }
 
 /*
@@ -194,14 +200,6 @@ static uint32_t move_anon(struct vmemu *m, const pte_t *pte, uint32_t nr,
 			  rewrite_index(m, pte, nr, address, false);
 }
 
-static int clash(struct vmemu *m, struct page *page, struct vm_area_struct *vma,
-		 kulong address)
-{
-	(void)vma;
-	touch(m, STEP_read, &page->mapcount);
-	return page->mapcount && page->index != address;
-}
-
 /* A living mm with pages, or NULL: counted as a cheap rejection. */
 static struct mm_struct *candidate(struct vmemu *m, struct anonmm *a, int cmp)
 {
@@ -225,7 +223,7 @@ static int referenced(struct vmemu *m, struct page *page)
 	uint32_t left = page->mapcount;
 	int young = 0;
 
-	spin_lock(m, LOCK_anonmm, &head->lock);
+	spin_lock(m, LOCK_rmap, &head->lock);
 	do {
 		struct mm_struct *mm = candidate(m, a, CNT_referenced_cmp);
 		uint32_t before = left;
@@ -249,7 +247,7 @@ static int referenced(struct vmemu *m, struct page *page)
 		found->count++;
 		count(m, CNT_rmap_migrated);
 	}
-	spin_unlock(m, LOCK_anonmm, &head->lock);
+	spin_unlock(m, LOCK_rmap, &head->lock);
 	if (found)
 		anonmm_put(m, own, 1);
 	return young;
@@ -261,7 +259,7 @@ static int unmap(struct vmemu *m, struct page *page)
 	struct anonmm *head = anonmm_at(m, own->head);
 	int ret = SWAP_AGAIN;
 
-	spin_lock(m, LOCK_anonmm, &head->lock);
+	spin_lock(m, LOCK_rmap, &head->lock);
 	own->count++; /* the last pte's going must not free it under the lock */
 	do {
 		struct mm_struct *mm = candidate(m, a, CNT_unmap_cmp);
@@ -272,22 +270,33 @@ static int unmap(struct vmemu *m, struct page *page)
 		}
 		a = next_in_ring(m, a);
 	} while (ret != SWAP_FAIL && page->mapcount && a != own);
-	spin_unlock(m, LOCK_anonmm, &head->lock);
+	spin_unlock(m, LOCK_rmap, &head->lock);
 	anonmm_put(m, own, 1);
 	return ret;
 }
 
+static bool owns_anonmm_ring(struct vmemu *m, const void *object)
+{
+	const struct anonmm *head = object;
+
+	return holds_lock(m, LOCK_rmap, &head->lock);
+}
+
 const struct rmap_ops rmap_anonmm = {
 	.name = "anonmm",
-	.vma_size = offsetof(struct vm_area_struct, anon_vma_node),
-	.mm_size = sizeof(struct mm_struct),
+	.mm_tail = sizeof(struct anonmm_tail),
+	.caches = { { "anonmm", sizeof(struct anonmm), sizeof(kptr) } },
+	.lock_name = "anonmm_lock", /* of a bundle's head */
+	.rules = { { "anonmm.list, mm", "anonmm_lock of the head",
+		     owns_anonmm_ring } },
 	.locks_vma_tree = 1,
+	.mm_init = mm_init,
+	.mm_dup = mm_dup,
+	.mm_exit = mm_exit,
 	.prepared = prepared,
 	.add_anon = add_anon,
-	.again_anon = again_anon,
 	.put_anon = put_anon,
 	.move_anon = move_anon,
-	.clash = clash,
 	.referenced = referenced,
 	.unmap = unmap,
 };

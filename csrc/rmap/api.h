@@ -2,33 +2,7 @@
 #ifndef VMEMU_RMAP_API_H
 #define VMEMU_RMAP_API_H
 
-struct anon_vma { /* 12 bytes */
-	uint32_t lock;
-	struct list_head head; /* of vm_area_struct.anon_vma_node */
-};
-
-struct anonmm { /* 24 bytes */
-	int32_t count;
-	uint32_t lock;
-	kptr mm;
-	kptr head;
-	struct list_head list; /* the exec bundle, in fork order */
-};
-
 enum swap_result { SWAP_SUCCESS, SWAP_AGAIN, SWAP_FAIL };
-
-/* What a scheme written in Python is asked; see vmemu/rmap/python.py. */
-enum rmap_call {
-	RMAP_ADD,
-	RMAP_REMOVE,
-	RMAP_MOVE,
-	RMAP_CLASH,
-	RMAP_CANDIDATES_REFERENCED, /* how many it put into m->candidates */
-	RMAP_CANDIDATES_UNMAP,
-	RMAP_VMA_DUP, /* address = kptr of the parent's vma */
-	RMAP_VMA_FREE,
-	RMAP_VMA_SPLIT, /* address = kptr of the other part */
-};
 
 struct candidate {    /* where a page may be mapped */
 	kptr mm, vma; /* vma 0: to be looked up after a hit */
@@ -43,44 +17,73 @@ struct list_stamps {
 
 struct rmap_finding;
 
+struct rmap_cache { /* of a scheme's own objects */
+	const char *name;
+	uint32_t size, align; /* bytes */
+};
+
+/* A page gets a pte: its first, or one more. */
+enum add_how { ADD_FRESH, ADD_AGAIN };
+
+/*
+ * A scheme.  To add one:
+ *   1. csrc/rmap/NAME.c with its rmap_NAME, below; csrc/rmap/NAME.h if Python
+ *      calls functions of it or looks into its structs;
+ *   2. its line in csrc/rmap/schemes.h;
+ *   3. vmemu/rmap/NAME.py with its classes, and SCHEMES, which lists them;
+ *   4. formulas in vmemu/lab/scenarios, a section in docs/schemes.md.
+ * NULL stands for nothing to do, unless something else is said.
+ */
 struct rmap_ops {
 	const char *name;
-	uint32_t vma_size, mm_size; /* bytes of the slab objects */
+	/* Bytes that it has behind each vm_area_struct and mm_struct: zero when
+	 * allocated, and never copied for it. */
+	uint32_t vma_tail, mm_tail;
+	struct rmap_cache caches[MAX_RMAP_CACHES]; /* CACHE_rmap and on */
+	const char *lock_name;                     /* of LOCK_rmap; or NULL */
+	struct owner_rule rules[MAX_RMAP_RULES];   /* OWNED_rmap and on */
 	/* Nonzero = page_table_lock guards the list and tree of vmas too. */
 	uint32_t locks_vma_tree;
+	/* Else: the LOCK_rmap to be held while ends of vma move, and those of
+	 * next, if it is not NULL.  NULL: none. */
+	uint32_t *(*range_lock)(struct vmemu *,
+				const struct vm_area_struct *vma,
+				const struct vm_area_struct *next);
+	/* exec made a fresh mm; fork made a child, without vmas yet: 0, or
+	 * -1 = no memory.  The mm has lost its vmas and dies. */
+	int (*mm_init)(struct vmemu *, struct mm_struct *);
+	int (*mm_dup)(struct vmemu *, struct mm_struct *child,
+		      struct mm_struct *parent);
+	void (*mm_exit)(struct vmemu *, struct mm_struct *);
 	/* Nonzero = vma may get an anonymous page without any decision. */
-	int (*prepared)(struct vm_area_struct *);
-	/* fork copied old to new; vma goes.  NULL: nothing to do. */
-	void (*vma_dup)(struct vmemu *, struct vm_area_struct *new,
-			struct vm_area_struct *old);
+	int (*prepared)(struct vmemu *, struct vm_area_struct *);
+	/* fork copied old to new, which is not linked yet: 0, or -1 = no
+	 * memory.  vma goes. */
+	int (*vma_dup)(struct vmemu *, struct vm_area_struct *new,
+		       struct vm_area_struct *old);
 	void (*vma_free)(struct vmemu *, struct vm_area_struct *);
-	/* new is a part cut off old; with vma_adjust()'s locks.  Or NULL. */
+	/* new is a part cut off old; with vma_adjust()'s locks. */
 	void (*vma_split)(struct vmemu *, struct vm_area_struct *new,
 			  struct vm_area_struct *old);
-	/* A page becomes mapped (mapcount 0 -> 1) at address in vma. */
-	void (*add_anon)(struct vmemu *, struct page *, struct vm_area_struct *,
-			 kulong address);
-	/* The same page gets another pte: only asserts. */
-	void (*again_anon)(struct vmemu *, struct page *,
-			   struct vm_area_struct *, kulong address);
-	/* The page's last pte has gone.  NULL: nothing to do. */
+	/* A page becomes mapped at address in vma, not by fork; mapcount does
+	 * not count this pte yet.  Nonzero to ADD_AGAIN = it must be copied
+	 * before it can be mapped here.  Never NULL. */
+	int (*add_anon)(struct vmemu *, struct page *, struct vm_area_struct *,
+			kulong address, enum add_how);
+	/* The page's last pte has gone. */
 	void (*remove_anon)(struct vmemu *, struct page *);
-	/* So it has for so many pages that pointed at mapping.  Or NULL. */
+	/* So it has for so many pages that pointed at mapping. */
 	void (*put_anon)(struct vmemu *, kptr mapping, int32_t pages);
 	/* mremap moves so many ptes to address and on; called before.  Returns
-	 * how many may go: the next one's page must be made exclusive first.
-	 * NULL: nothing to do for any page. */
+	 * how many may go: the next one's page must be made exclusive first. */
 	uint32_t (*move_anon)(struct vmemu *, const pte_t *, uint32_t nr,
 			      struct vm_area_struct *, kulong address);
-	/* Nonzero = a page already mapped elsewhere must be copied before it can
-	 * be mapped here (swap-in). */
-	int (*clash)(struct vmemu *, struct page *, struct vm_area_struct *,
-		     kulong address);
+	/* Never NULL, nor is prepared. */
 	int (*referenced)(struct vmemu *, struct page *);
 	int (*unmap)(struct vmemu *, struct page *);
 };
 
-/* rmap/rmap.c, rmap_*.c */
+/* rmap/rmap.c */
 void page_add_anon_rmap(struct vmemu *, struct page *, struct vm_area_struct *,
 			kulong address);
 void page_add_file_rmap(struct vmemu *, struct page *);
@@ -92,18 +95,20 @@ int try_to_unmap(struct vmemu *, struct page *); /* enum swap_result */
 uint32_t rmap_missing(struct vmemu *, const struct candidate *where,
 		      const uint32_t *pfn, uint32_t n, int unmap);
 struct list_stamps list_stamps(struct vmemu *, const struct vm_area_struct *);
-int anonmm_init(struct vmemu *, struct mm_struct *);
-int anonmm_dup(struct vmemu *, struct mm_struct *child,
-	       struct mm_struct *parent);
-void anonmm_exit(struct vmemu *, struct mm_struct *);
-struct anon_vma *anon_vma_alloc(struct vmemu *);
-void anon_vma_free(struct vmemu *, struct anon_vma *);
-void anon_vma_link(struct vmemu *, struct vm_area_struct *); /* at the front */
-void anon_vma_unlink(struct vmemu *, struct vm_area_struct *);
-void anon_vma_absorb(struct vmemu *, struct vm_area_struct *into,
-		     const struct vm_area_struct *other, int all);
-/* anon_vma_prepare's last step; 0 = another thread was first. */
-int anon_vma_install(struct vmemu *, struct vm_area_struct *,
-		     struct anon_vma *);
+/* rmap/rmap.c: the scheme's part in an mm's life; 0, or -1 = no memory */
+int rmap_mm_init(struct vmemu *, struct mm_struct *);
+int rmap_mm_dup(struct vmemu *, struct mm_struct *child,
+		struct mm_struct *parent);
+void rmap_mm_exit(struct vmemu *, struct mm_struct *);
+
+/* rmap/schemes.c */
+const char *vmemu_rmap_name(int i); /* NULL behind the last */
+
+#ifdef VMEMU_CDEF
+#define RMAP_SCHEME(name)
+#else
+#define RMAP_SCHEME(name) extern const struct rmap_ops rmap_##name;
+#endif
+#include "rmap/schemes.h"
 
 #endif

@@ -6,22 +6,17 @@
  */
 #include "rmap/rmap.h"
 
-static int prepared(struct vm_area_struct *vma)
+static int prepared(struct vmemu *m, struct vm_area_struct *vma)
 {
-	(void)vma;
+	(void)m, (void)vma;
 	return 1;
 }
 
-static void add(struct vmemu *m, struct page *page, struct vm_area_struct *vma,
-		kulong address)
+static int add_anon(struct vmemu *m, struct page *page,
+		    struct vm_area_struct *vma, kulong address,
+		    enum add_how how)
 {
-	(void)m, (void)page, (void)vma, (void)address;
-}
-
-static int nothing(struct vmemu *m, struct page *page,
-		   struct vm_area_struct *vma, kulong address)
-{
-	(void)m, (void)page, (void)vma, (void)address;
+	(void)m, (void)page, (void)vma, (void)address, (void)how;
 	return 0;
 }
 
@@ -39,13 +34,9 @@ static int fail(struct vmemu *m, struct page *page)
 
 const struct rmap_ops rmap_none = {
 	.name = "none",
-	.vma_size = offsetof(struct vm_area_struct, anon_vma_node),
-	.mm_size = offsetof(struct mm_struct, anonmm),
 	.locks_vma_tree = 1,
 	.prepared = prepared,
-	.add_anon = add,
-	.again_anon = add,
-	.clash = nothing,
+	.add_anon = add_anon,
 	.referenced = unreferenced,
 	.unmap = fail,
 };

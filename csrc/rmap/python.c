@@ -10,10 +10,10 @@
 #include "mm/mm.h"
 #include "rmap/rmap.h"
 
-static void vma_dup(struct vmemu *m, struct vm_area_struct *new,
-		    struct vm_area_struct *old)
+static int vma_dup(struct vmemu *m, struct vm_area_struct *new,
+		   struct vm_area_struct *old)
 {
-	py_rmap_entry(m, RMAP_VMA_DUP, NULL, new, kaddr(m, old));
+	return py_rmap_entry(m, RMAP_VMA_DUP, NULL, new, kaddr(m, old));
 }
 
 static void vma_split(struct vmemu *m, struct vm_area_struct *new,
@@ -27,24 +27,25 @@ static void vma_goes(struct vmemu *m, struct vm_area_struct *vma)
 	py_rmap_entry(m, RMAP_VMA_FREE, NULL, vma, 0);
 }
 
-static int prepared(struct vm_area_struct *vma)
+static int prepared(struct vmemu *m, struct vm_area_struct *vma)
 {
-	(void)vma;
+	(void)m, (void)vma;
 	return 0; /* ask */
 }
 
-static void add_anon(struct vmemu *m, struct page *page,
-		     struct vm_area_struct *vma, kulong address)
+static int add_anon(struct vmemu *m, struct page *page,
+		    struct vm_area_struct *vma, kulong address,
+		    enum add_how how)
 {
-	page->mapping = kaddr(m, page);
-	page->index = address;
+	if (how == ADD_AGAIN) {
+		if (py_rmap_entry(m, RMAP_CLASH, page, vma, address))
+			return -1;
+	} else {
+		page->mapping = kaddr(m, page);
+		page->index = address;
+	}
 	py_rmap_entry(m, RMAP_ADD, page, vma, address);
-}
-
-static void again_anon(struct vmemu *m, struct page *page,
-		       struct vm_area_struct *vma, kulong address)
-{
-	py_rmap_entry(m, RMAP_ADD, page, vma, address);
+	return 0;
 }
 
 static void remove_anon(struct vmemu *m, struct page *page)
@@ -72,13 +73,6 @@ static uint32_t move_anon(struct vmemu *m, const pte_t *pte, uint32_t nr,
 			break;
 	}
 	return i;
-}
-
-static int clash(struct vmemu *m, struct page *page, struct vm_area_struct *vma,
-		 kulong address)
-{
-	return page->mapcount &&
-	       py_rmap_entry(m, RMAP_CLASH, page, vma, address);
 }
 
 static struct mm_struct *living(struct vmemu *m, const struct candidate *c,
@@ -131,18 +125,15 @@ static int unmap(struct vmemu *m, struct page *page)
 
 const struct rmap_ops rmap_python = {
 	.name = "python",
-	.vma_size = offsetof(struct vm_area_struct, anon_vma_node),
-	.mm_size = offsetof(struct mm_struct, anonmm),
+	.caches = { { "python_rmap", 32, 4 } },
 	.locks_vma_tree = 1,
 	.vma_dup = vma_dup,
 	.vma_free = vma_goes,
 	.vma_split = vma_split,
 	.prepared = prepared,
 	.add_anon = add_anon,
-	.again_anon = again_anon,
 	.remove_anon = remove_anon,
 	.move_anon = move_anon,
-	.clash = clash,
 	.referenced = referenced,
 	.unmap = unmap,
 };

@@ -17,21 +17,53 @@
 #include "watch/lock.h"
 #include "watch/step.h"
 
-/* The page gets one more pte; page_map_lock is held. */
-static void add_anon_rmap(struct vmemu *m, struct page *page,
-			  struct vm_area_struct *vma, kulong address)
+int rmap_mm_init(struct vmemu *m, struct mm_struct *mm)
 {
-	owned(m, mapcount, page);
+	return m->rmap->mm_init ? m->rmap->mm_init(m, mm) : 0;
+}
+
+int rmap_mm_dup(struct vmemu *m, struct mm_struct *child,
+		struct mm_struct *parent)
+{
+	return m->rmap->mm_dup ? m->rmap->mm_dup(m, child, parent) : 0;
+}
+
+void rmap_mm_exit(struct vmemu *m, struct mm_struct *mm)
+{
+	if (m->rmap->mm_exit)
+		m->rmap->mm_exit(m, mm);
+}
+
+static void touch_mapped(struct vmemu *m, struct page *page)
+{
 	touch(m, STEP_write, &page->mapcount);
 	touch(m, STEP_write, &page->flags);
-	if (page->mapcount++) {
-		BUG_ON(m, !(page->flags & PG_anon));
-		m->rmap->again_anon(m, page, vma, address);
-	} else {
+}
+
+/*
+ * The page gets one more pte; page_map_lock is held.  false: the scheme cannot
+ * follow it here.
+ */
+static ALWAYS_INLINE bool add_anon_rmap(struct vmemu *m, struct page *page,
+					struct vm_area_struct *vma,
+					kulong address)
+{
+	address &= PAGE_MASK;
+	owned(m, mapcount, page);
+	if (!page->mapcount) {
+		m->rmap->add_anon(m, page, vma, address, ADD_FRESH);
+		touch_mapped(m, page);
 		page->flags |= PG_anon;
-		m->rmap->add_anon(m, page, vma, address);
+		page->mapcount = 1;
 		m->nr_mapped++;
+		return true;
 	}
+	BUG_ON(m, !(page->flags & PG_anon));
+	if (m->rmap->add_anon(m, page, vma, address, ADD_AGAIN))
+		return false;
+	touch_mapped(m, page);
+	page->mapcount++;
+	return true;
 }
 
 void page_add_anon_rmap(struct vmemu *m, struct page *page,
@@ -40,7 +72,7 @@ void page_add_anon_rmap(struct vmemu *m, struct page *page,
 	if (BUG_ON(m, page->flags & PG_reserved))
 		return;
 	page_map_lock_short(m, page);
-	add_anon_rmap(m, page, vma, address & PAGE_MASK);
+	BUG_ON(m, !add_anon_rmap(m, page, vma, address));
 	page_map_unlock_short(m, page);
 }
 
@@ -52,14 +84,12 @@ void page_add_anon_rmap(struct vmemu *m, struct page *page,
 bool page_share_anon_rmap(struct vmemu *m, struct page *page,
 			  struct vm_area_struct *vma, kulong address)
 {
-	bool clash;
+	bool added;
 
 	page_map_lock_short(m, page);
-	clash = m->rmap->clash(m, page, vma, address & PAGE_MASK);
-	if (!clash)
-		add_anon_rmap(m, page, vma, address & PAGE_MASK);
+	added = add_anon_rmap(m, page, vma, address);
 	page_map_unlock_short(m, page);
-	return !clash;
+	return added;
 }
 
 void page_add_file_rmap(struct vmemu *m, struct page *page)

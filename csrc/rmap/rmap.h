@@ -5,7 +5,26 @@
 #include "watch/lock.h"
 #include "watch/step.h"
 
-extern const struct rmap_ops rmap_none, rmap_anonmm, rmap_anon_vma, rmap_python;
+/* rmap/schemes.c: NULL when there is none of that name */
+const struct rmap_ops *find_scheme(const char *name);
+
+/*
+ * What reclaim holds while it computes addresses of anonymous pages from a
+ * vma's ends: page_table_lock where it looks vmas up, else what the scheme says.
+ * NULL: nothing.
+ */
+static inline uint32_t *range_lock(struct vmemu *m,
+				   const struct vm_area_struct *vma,
+				   const struct vm_area_struct *next,
+				   enum lock_class *class)
+{
+	if (m->rmap->locks_vma_tree) {
+		*class = LOCK_page_table;
+		return &HOST(m, mm_struct, vma->vm_mm)->page_table_lock;
+	}
+	*class = LOCK_rmap;
+	return m->rmap->range_lock(m, vma, next);
+}
 
 /* fork copies a pte: candidates include the child already. */
 static ALWAYS_INLINE void page_dup(struct vmemu *m, struct page *page,

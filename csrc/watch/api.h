@@ -9,8 +9,7 @@ enum lock_class {
 	LOCK_i_mmap,     /* address_space.i_mmap_lock */
 	LOCK_page_table, /* mm_struct.page_table_lock */
 	LOCK_page_map,   /* struct page, PG_maplock */
-	LOCK_anonmm,     /* anonmm.lock of a bundle's head */
-	LOCK_anon_vma,   /* anon_vma.lock */
+	LOCK_rmap,       /* the rmap scheme's, which gives it its name */
 	LOCK_swap,       /* kernel_data.swap_lock */
 	LOCK_lru,        /* zone.lru_lock */
 	NR_LOCK_CLASSES
@@ -57,21 +56,25 @@ enum step_kind {
 	STEP_start, /* a path's first */
 };
 
-/* What a lock guards; each rule stands once, in watch/owner.c. */
+/* What a lock guards; each rule stands once, in watch/owner.c or with the scheme. */
 enum owned_field {
-	OWNED_vm_flags,      /* of a struct vm_area_struct */
-	OWNED_vma_range,     /* the same */
-	OWNED_vma_list,      /* of a struct mm_struct */
-	OWNED_mm_sizes,      /* the same */
-	OWNED_page_table,    /* the same */
-	OWNED_anon_vma,      /* of a struct vm_area_struct */
-	OWNED_anon_vma_list, /* of a struct anon_vma */
-	OWNED_anonmm_ring,   /* of a head, struct anonmm */
-	OWNED_i_mmap,        /* of a struct address_space */
-	OWNED_mapcount,      /* of a struct page */
-	OWNED_lru,           /* of the struct zone */
-	OWNED_swap_map,      /* of a struct kernel_data */
-	NR_OWNED
+	OWNED_vm_flags,   /* of a struct vm_area_struct */
+	OWNED_vma_range,  /* the same */
+	OWNED_vma_list,   /* of a struct mm_struct */
+	OWNED_mm_sizes,   /* the same */
+	OWNED_page_table, /* the same */
+	OWNED_i_mmap,     /* of a struct address_space */
+	OWNED_mapcount,   /* of a struct page */
+	OWNED_lru,        /* of the struct zone */
+	OWNED_swap_map,   /* of a struct kernel_data */
+	OWNED_rmap,       /* the first of the scheme's own */
+	MAX_RMAP_RULES = 4,
+	NR_OWNED = OWNED_rmap + MAX_RMAP_RULES
+};
+
+struct owner_rule {
+	const char *field, *locks;
+	bool (*owns)(struct vmemu *, const void *object);
 };
 
 enum watch_bits {
@@ -98,7 +101,7 @@ enum mutation_bits {
 };
 
 /* watch/lock.c */
-const char *vmemu_lock_name(int lock_class);
+const char *vmemu_lock_name(const struct rmap_ops *, int lock_class);
 void down_read(struct vmemu *, struct mm_struct *);
 void up_read(struct vmemu *, struct mm_struct *);
 void down_write(struct vmemu *, struct mm_struct *);
@@ -120,8 +123,9 @@ void lockdep_nest(struct vmemu *); /* see struct held_locks */
 void lockdep_path_ends(struct vmemu *, const char *path); /* holds nothing */
 
 /* watch/owner.c */
-const char *owned_field_name(int field); /* "mm_struct.rss, ptes" */
-const char *owned_field_rule(int field); /* "page_table_lock" */
+/* "mm_struct.rss, ptes" and "page_table_lock"; NULL = there is no such field. */
+const char *owned_field_name(const struct rmap_ops *, int field);
+const char *owned_field_rule(const struct rmap_ops *, int field);
 /* object: what enum owned_field says; the writer is a function's name. */
 void assert_owner(struct vmemu *, int field, const void *object,
 		  const char *writer);

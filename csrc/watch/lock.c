@@ -12,16 +12,19 @@
 #include "core/core.h"
 #include "watch/step.h"
 
-const char *vmemu_lock_name(int lock_class)
+/* Under a scheme; under NULL, or one without a lock, LOCK_rmap is "rmap_lock". */
+const char *vmemu_lock_name(const struct rmap_ops *rmap, int lock_class)
 {
 	static const char *const names[NR_LOCK_CLASSES] = {
-		"mmap_sem",        "page_lock",     "i_mmap_lock",
-		"page_table_lock", "page_map_lock", "anonmm_lock",
-		"anon_vma_lock",   "swap_lock",     "lru_lock"
+		"mmap_sem",      "page_lock", "i_mmap_lock", "page_table_lock",
+		"page_map_lock", "rmap_lock", "swap_lock",   "lru_lock"
 	};
-	return lock_class >= 0 && lock_class < NR_LOCK_CLASSES ?
-		       names[lock_class] :
-		       NULL;
+
+	if (lock_class < 0 || lock_class >= NR_LOCK_CLASSES)
+		return NULL;
+	if (lock_class == LOCK_rmap && rmap && rmap->lock_name)
+		return rmap->lock_name;
+	return names[lock_class];
 }
 
 /* The bit of its word that says a lock is taken. */
@@ -52,7 +55,7 @@ void lock_watched(struct vmemu *m, enum lock_class class, kptr object)
 		lockdep_acquire(m, class, object);
 	if (lock_taken(m, class, object))
 		BUG(m, "self-deadlock: %s at %#" PRIk " is taken already",
-		    vmemu_lock_name(class), object);
+		    vmemu_lock_name(m->rmap, class), object);
 	if (m->watch & WATCH_LOCKS)
 		lockdep_acquired(m, class, object, 0);
 }
@@ -78,7 +81,7 @@ void unlock_watched(struct vmemu *m, enum lock_class class, kptr object)
 		lockdep_release(m, class, object, 0);
 	if (!lock_taken(m, class, object))
 		BUG(m, "unlock of %s at %#" PRIk ", which nobody holds",
-		    vmemu_lock_name(class), object);
+		    vmemu_lock_name(m->rmap, class), object);
 }
 
 void step_watched(struct vmemu *m, enum step_kind kind, kptr object)

@@ -242,6 +242,11 @@ static inline void mmap_read_unlock(struct vmemu *m, struct mm_struct *mm)
 	mm->mmap_sem.count--;
 }
 
+/* watch/owner.c, for rules */
+bool holds_lock(struct vmemu *, enum lock_class, const void *word);
+/* No other path may change the mm's vmas. */
+bool may_change_vmas(struct vmemu *, const struct mm_struct *);
+
 /* watch/lockdep.c */
 const char *held_names(struct vmemu *, char *text, size_t size);
 #define HELD_NAMES(m) held_names(m, (char[384]){ 0 }, 384)

@@ -22,9 +22,8 @@ static const uint32_t inside[NR_LOCK_CLASSES] = {
 	[LOCK_page] = L(page_table),
 	[LOCK_i_mmap] = L(page_table),
 	[LOCK_page_table] = L(page_map) | L(lru),
-	[LOCK_page_map] = L(anonmm) | L(anon_vma),
-	[LOCK_anonmm] = L(swap),
-	[LOCK_anon_vma] = L(swap),
+	[LOCK_page_map] = L(rmap),
+	[LOCK_rmap] = L(swap),
 #undef L
 };
 
@@ -63,11 +62,10 @@ const char *held_names(struct vmemu *m, char *text, size_t size)
 
 	snprintf(text, size, "nothing");
 	for (i = held->nr; i-- && n < size;)
-		n += (size_t)snprintf(text + n, size - n, "%s%s %#" PRIk "%s",
-				      n ? ", " : "",
-				      vmemu_lock_name((int)held->lock[i].class),
-				      held->lock[i].object,
-				      mode_name(&held->lock[i]));
+		n += (size_t)snprintf(
+			text + n, size - n, "%s%s %#" PRIk "%s", n ? ", " : "",
+			vmemu_lock_name(m->rmap, (int)held->lock[i].class),
+			held->lock[i].object, mode_name(&held->lock[i]));
 	return text;
 }
 
@@ -76,8 +74,8 @@ const char *held_names(struct vmemu *m, char *text, size_t size)
 static void check_order(struct vmemu *m, const struct held_lock *outer,
 			enum lock_class class, kptr object)
 {
-	const char *inner_name = vmemu_lock_name(class);
-	const char *outer_name = vmemu_lock_name((int)outer->class);
+	const char *inner_name = vmemu_lock_name(m->rmap, class);
+	const char *outer_name = vmemu_lock_name(m->rmap, (int)outer->class);
 
 	if (m->lock_order[outer->class][class]++)
 		return;
@@ -113,7 +111,8 @@ void lockdep_acquire(struct vmemu *m, enum lock_class class, kptr object)
 
 	held->nest = 0;
 	if (lock_sleeps(class))
-		lockdep_sleeps(m, vmemu_lock_name(class), __FILE__, __LINE__);
+		lockdep_sleeps(m, vmemu_lock_name(m->rmap, class), __FILE__,
+			       __LINE__);
 	for (i = 0; i < held->nr; i++) {
 		const struct held_lock *outer = &held->lock[i];
 
@@ -124,14 +123,15 @@ void lockdep_acquire(struct vmemu *m, enum lock_class class, kptr object)
 			    "self-deadlock: %s %#" PRIk
 			    " wanted by its holder; held: "
 			    "%s",
-			    vmemu_lock_name(class), object, HELD_NAMES(m));
+			    vmemu_lock_name(m->rmap, class), object,
+			    HELD_NAMES(m));
 		else if (!nest)
 			BUG(m,
 			    "lock nesting: %s %#" PRIk
 			    " wanted inside another %s; "
 			    "held: %s",
-			    vmemu_lock_name(class), object,
-			    vmemu_lock_name(class), HELD_NAMES(m));
+			    vmemu_lock_name(m->rmap, class), object,
+			    vmemu_lock_name(m->rmap, class), HELD_NAMES(m));
 	}
 }
 
@@ -161,14 +161,15 @@ void lockdep_release(struct vmemu *m, enum lock_class class, kptr object,
 			continue;
 		if ((lock->mode & HELD_READ) != mode)
 			BUG(m, "%s %#" PRIk " is held%s and released otherwise",
-			    vmemu_lock_name(class), object, mode_name(lock));
+			    vmemu_lock_name(m->rmap, class), object,
+			    mode_name(lock));
 		memmove(lock, lock + 1,
 			(--held->nr - i) * sizeof(held->lock[0]));
 		return;
 	}
 	BUG(m,
 	    "unlock of %s %#" PRIk " by a path that does not hold it; held: %s",
-	    vmemu_lock_name(class), object, HELD_NAMES(m));
+	    vmemu_lock_name(m->rmap, class), object, HELD_NAMES(m));
 }
 
 void lockdep_nest(struct vmemu *m)
@@ -188,7 +189,8 @@ void lockdep_sleeps(struct vmemu *m, const char *why, const char *file,
 		if (!lock_sleeps((int)held->lock[i].class)) {
 			vmemu_bug(m, file, line,
 				  "sleeping (%s) with %s held; held: %s", why,
-				  vmemu_lock_name((int)held->lock[i].class),
+				  vmemu_lock_name(m->rmap,
+						  (int)held->lock[i].class),
 				  HELD_NAMES(m));
 			return;
 		}

@@ -15,10 +15,11 @@
  * list, slabs, page cache trees, mmlist.
  */
 #include "core/core.h"
+#include "rmap/rmap.h"
 #include "swap/swap.h"
 #include "watch/lock.h"
 
-static bool holds(struct vmemu *m, enum lock_class class, const void *word)
+bool holds_lock(struct vmemu *m, enum lock_class class, const void *word)
 {
 	const struct held_locks *held = m->held;
 	kptr object = kaddr(m, word);
@@ -48,11 +49,10 @@ static bool holds_mmap_sem(struct vmemu *m, const struct mm_struct *mm,
 
 static bool holds_ptl(struct vmemu *m, const struct mm_struct *mm)
 {
-	return holds(m, LOCK_page_table, &mm->page_table_lock);
+	return holds_lock(m, LOCK_page_table, &mm->page_table_lock);
 }
 
-/* No other path may change the mm's vmas. */
-static bool may_change_vmas(struct vmemu *m, const struct mm_struct *mm)
+bool may_change_vmas(struct vmemu *m, const struct mm_struct *mm)
 {
 	return !mm->mm_users || m->held->newborn == kaddr(m, mm) ||
 	       holds_mmap_sem(m, mm, 0);
@@ -67,14 +67,15 @@ static const struct mm_struct *mm_of(struct vmemu *m,
 /* What reclaim holds while it looks at the vma's ends. */
 static bool holds_range_locks(struct vmemu *m, const struct vm_area_struct *vma)
 {
+	enum lock_class class;
+	const uint32_t *word;
+
 	if (vma->vm_file &&
-	    !holds(m, LOCK_i_mmap,
-		   &HOST(m, address_space, vma->vm_file)->i_mmap_lock))
+	    !holds_lock(m, LOCK_i_mmap,
+			&HOST(m, address_space, vma->vm_file)->i_mmap_lock))
 		return false;
-	if (m->rmap->locks_vma_tree)
-		return holds_ptl(m, mm_of(m, vma));
-	return !vma->anon_vma ||
-	       holds(m, LOCK_anon_vma, &HOST(m, anon_vma, vma->anon_vma)->lock);
+	word = range_lock(m, vma, NULL, &class);
+	return !word || holds_lock(m, class, word);
 }
 
 static bool owns_vm_flags(struct vmemu *m, const void *vma)
@@ -89,8 +90,9 @@ static bool owns_vma_range(struct vmemu *m, const void *object)
 {
 	const struct vm_area_struct *vma = object;
 	const struct mm_struct *mm = mm_of(m, vma);
+	enum lock_class class;
 	bool grows = vma->vm_flags & VM_GROWSDOWN &&
-		     (m->rmap->locks_vma_tree || vma->anon_vma);
+		     range_lock(m, vma, NULL, &class);
 
 	return holds_range_locks(m, vma) &&
 	       (may_change_vmas(m, mm) ||
@@ -113,76 +115,49 @@ static bool owns_page_table(struct vmemu *m, const void *mm)
 	return holds_ptl(m, mm);
 }
 
-static bool owns_anon_vma(struct vmemu *m, const void *vma)
-{
-	const struct mm_struct *mm = mm_of(m, vma);
-
-	return may_change_vmas(m, mm) || holds_ptl(m, mm);
-}
-
-static bool owns_anon_vma_list(struct vmemu *m, const void *object)
-{
-	const struct anon_vma *anon_vma = object;
-
-	return holds(m, LOCK_anon_vma, &anon_vma->lock);
-}
-
-static bool owns_anonmm_ring(struct vmemu *m, const void *object)
-{
-	const struct anonmm *head = object;
-
-	return holds(m, LOCK_anonmm, &head->lock);
-}
-
 static bool owns_i_mmap(struct vmemu *m, const void *object)
 {
 	const struct address_space *mapping = object;
 
-	return holds(m, LOCK_i_mmap, &mapping->i_mmap_lock);
+	return holds_lock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 }
 
 static bool owns_mapcount(struct vmemu *m, const void *object)
 {
 	const struct page *page = object;
 
-	return holds(m, LOCK_page_map, &page->flags);
+	return holds_lock(m, LOCK_page_map, &page->flags);
 }
 
 static bool owns_lru(struct vmemu *m, const void *object)
 {
 	const struct zone *zone = object;
 
-	return holds(m, LOCK_lru, &zone->lru_lock);
+	return holds_lock(m, LOCK_lru, &zone->lru_lock);
 }
 
 static bool owns_swap_map(struct vmemu *m, const void *object)
 {
 	const struct kernel_data *data = object;
 
-	return holds(m, LOCK_swap, &data->swap_lock);
+	return holds_lock(m, LOCK_swap, &data->swap_lock);
 }
 
 /* Shown in docs/locking.md, too; a test compares. */
-static const struct rule {
-	const char *field, *locks;
-	bool (*owns)(struct vmemu *, const void *object);
-} rules[NR_OWNED] = {
+static const struct owner_rule rules[OWNED_rmap] = {
 #define RULE(name, field, locks) [OWNED_##name] = { field, locks, owns_##name }
 	RULE(vm_flags, "vm_area_struct.vm_flags, vm_page_prot",
 	     "mmap_sem for write (before rmap 34, page_table_lock as well)"),
 	RULE(vma_range, "vm_area_struct.vm_start, vm_end, vm_pgoff",
 	     "mmap_sem for write (for read where a stack grows), "
-	     "i_mmap_lock of its file, and anon_vma_lock or page_table_lock"),
+	     "i_mmap_lock of its file, and the scheme's lock or "
+	     "page_table_lock"),
 	RULE(vma_list, "mm_struct.mmap, mm_rb, map_count",
 	     "mmap_sem for write, and page_table_lock where the scheme "
 	     "looks vmas up"),
 	RULE(mm_sizes, "mm_struct.total_vm, locked_vm",
 	     "mmap_sem for write (for read where a stack grows)"),
 	RULE(page_table, "mm_struct.rss, page tables", "page_table_lock"),
-	RULE(anon_vma, "vm_area_struct.anon_vma",
-	     "page_table_lock, or mmap_sem for write"),
-	RULE(anon_vma_list, "anon_vma.head", "anon_vma_lock"),
-	RULE(anonmm_ring, "anonmm.list, mm", "anonmm_lock of the head"),
 	RULE(i_mmap, "address_space.i_mmap", "i_mmap_lock"),
 	RULE(mapcount, "page.mapcount; mapping, index if anonymous",
 	     "page_map_lock"),
@@ -192,20 +167,28 @@ static const struct rule {
 #undef RULE
 };
 
-const char *owned_field_name(int field)
+static const struct owner_rule *rule_of(const struct rmap_ops *rmap, int field)
 {
-	return field >= 0 && field < NR_OWNED ? rules[field].field : NULL;
+	return field < OWNED_rmap ? &rules[field] :
+				    &rmap->rules[field - OWNED_rmap];
 }
 
-const char *owned_field_rule(int field)
+const char *owned_field_name(const struct rmap_ops *rmap, int field)
 {
-	return field >= 0 && field < NR_OWNED ? rules[field].locks : NULL;
+	return field >= 0 && field < NR_OWNED ? rule_of(rmap, field)->field :
+						NULL;
+}
+
+const char *owned_field_rule(const struct rmap_ops *rmap, int field)
+{
+	return field >= 0 && field < NR_OWNED ? rule_of(rmap, field)->locks :
+						NULL;
 }
 
 void assert_owner(struct vmemu *m, int field, const void *object,
 		  const char *writer)
 {
-	const struct rule *rule = &rules[field];
+	const struct owner_rule *rule = rule_of(m->rmap, field);
 
 	if (!(m->watch & WATCH_LOCKS) || rule->owns(m, object))
 		return;

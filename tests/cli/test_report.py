@@ -59,7 +59,7 @@ def test_the_locks_of_a_run_are_those_of_stats(vmemu: Vmemu, tmp_path: Path) -> 
     root = parsed(path)
     tables = {t.find("thead/tr/th").text: cells(t)[1:] for t in classed(root, "figures")}  # type: ignore[union-attr]
     assert tables["lock"] == [line.split() for line in printed]
-    assert len(tables["lock"]) == 9
+    assert len(tables["lock"]) == 8
     facts = {"".join(row[0].itertext()): row[1].text for row in classed(root, "facts")[0]}
     for line in done.err.splitlines()[1:9]:
         assert facts[line[:12].strip()] == line[12:]

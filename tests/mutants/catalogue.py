@@ -40,15 +40,15 @@ REQUIRED = [
     Mutant(
         "anon_vma: a split forgets to link the new half",
         "csrc/rmap/anon_vma.c",
-        "\tif (new->anon_vma)\n\t\tlist_vma(m, new);",
-        "\t(void)m, (void)new;",
+        "\tif (tail(new)->anon_vma)\n\t\tlist_vma(m, new);",
+        "",
         f"{RANDOM}[anon_vma-roomy]",
     ),
     Mutant(
         "anonmm: no copy at swap-in when addresses clash",
         "csrc/rmap/anonmm.c",
-        "return page->mapcount && page->index != address;",
-        "return page->mapcount && address == 1;",
+        "\t\tif (page->index != address)\n\t\t\treturn -1;\n",
+        "",
         REGRESSIONS,
     ),
     Mutant(
@@ -86,15 +86,15 @@ RMAP = [
     Mutant(
         "anonmm: a dead mm stays in its anonmm",
         "csrc/rmap/anonmm.c",
-        "\tmm->anonmm = 0;\n\ta->mm = 0;",
-        "\tmm->anonmm = 0;",
+        "\ttail(mm)->anonmm = 0;\n\ta->mm = 0;",
+        "\ttail(mm)->anonmm = 0;",
         f"{RANDOM}[anonmm-roomy]",
     ),
     Mutant(
         "anonmm: pages are not counted",
         "csrc/rmap/anonmm.c",
-        "\tanonmm_at(m, mm->anonmm)->count++;",
-        "",
+        "\ta->count++;\n\treturn 0;",
+        "\treturn 0;",
         f"{RANDOM}[anonmm-roomy]",
     ),
     Mutant(
@@ -114,15 +114,15 @@ RMAP = [
     Mutant(
         "anon_vma: the list is in fork order",
         "csrc/rmap/anon_vma.c",
-        "\tlist_add(m, &vma->anon_vma_node, &a->head);",
-        "\tlist_add_tail(m, &vma->anon_vma_node, &a->head);",
+        "\tlist_add(m, &tail(vma)->anon_vma_node, &a->head);",
+        "\tlist_add_tail(m, &tail(vma)->anon_vma_node, &a->head);",
         SCENARIOS,
     ),
     Mutant(
         "anon_vma: a forked vma is not linked",
         "csrc/rmap/anon_vma.c",
-        "\tanon_vma_link(m, new);",
-        "\t(void)m, (void)new;",
+        "\tanon_vma_dup(m, new, old);",
+        "\t(void)m, (void)new, (void)old;",
         f"{RANDOM}[anon_vma-roomy]",
     ),
     Mutant(
@@ -142,7 +142,7 @@ RMAP = [
     Mutant(
         "anon_vma: an area takes over pages, but not their anon_vma",
         "csrc/rmap/anon_vma.c",
-        "\tinto->anon_vma = other->anon_vma;\n",
+        "\ttail(into)->anon_vma = tail(other)->anon_vma;\n",
         "",
         MERGES,
     ),

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from vmemu.lab.compare import DEFAULT_SCHEMES, compare
+from vmemu.lab.compare import compare
 from vmemu.lab.scenarios import find_scenario
+from vmemu.rmap import compared
 
+DEFAULT_SCHEMES = compared()
 SCHEMES39 = ("anonmm", "anon_vma", "anon_vma39")
 
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests import tree as trees
 from vmemu.lab.overhead import measure_overhead
 
-ROOT = Path(__file__).parents[2]
 K, M = 1024, 64
 
 
@@ -55,40 +49,17 @@ def test_whole_frames_come_to_the_rounded_figure() -> None:
 
 def _rebuild(tree: Path, changes: dict[str, str]) -> None:
     """Build the package in ``tree`` from a copy of the sources with changed headers."""
-    shutil.copytree(ROOT / "csrc", tree / "csrc")
-    shutil.copytree(
-        ROOT / "vmemu",
-        tree / "vmemu",
-        ignore=shutil.ignore_patterns("_core*.so", "__pycache__"),
-    )
+    trees.copy_sources(tree)
     for old, new in changes.items():
-        (header,) = (h for h in tree.glob("csrc/*/api.h") if old in h.read_text())
+        (header,) = (h for h in tree.glob("csrc/*/*.h") if old in h.read_text())
         text = header.read_text()
         assert text.count(old) == 1
         header.write_text(text.replace(old, new))
-    spec = importlib.util.spec_from_file_location("vmemu_build", ROOT / "vmemu" / "_build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    build = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(build)
-    build.install([build.build_core(tree, tree / "build", "", 32)], tree / "vmemu")
+    trees.build(tree)
 
 
-def _overhead_in(tree: Path) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "vmemu", "overhead", "--json"],
-        cwd=tree,
-        env={**os.environ, "PYTHONPATH": str(tree)},
-        capture_output=True,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def test_a_changed_struct_moves_the_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_struct_moves_the_figure(tmp_path: Path) -> None:
     """Three structs grow by different amounts; every figure moves by its own struct's."""
-    monkeypatch.setenv("CFLAGS", "-O1 -g0")  # quicker to build
     _rebuild(
         tmp_path,
         {
@@ -97,7 +68,8 @@ def test_a_changed_struct_moves_the_figure(tmp_path: Path, monkeypatch: pytest.M
             "struct anonmm {": "struct anonmm { uint32_t more[4];",
         },
     )
-    schemes = _overhead_in(tmp_path)["schemes"]
+    printed = trees.run(tmp_path, "-m", "vmemu", "overhead", "--json")
+    schemes = json.loads(printed)["schemes"]
     vma, anon_vma, anonmm = 84 + 8, 12 + 4, 24 + 16
     assert schemes["anonmm"]["per_mm"]["exact"] == anonmm
     assert schemes["anonmm"]["per_mm"]["rounded"] == pytest.approx(rounded(anonmm), abs=1e-3)

@@ -54,11 +54,12 @@ class Family:
 
     def order(self, mm: Mm, page: int) -> str:
         """Who is on the list of that area's anon_vma, from the front."""
-        core, offset = self.memory.core, ffi.offsetof("struct vm_area_struct", "anon_vma_node")
-        head = ffi.cast("struct anon_vma *", core.base + self.area(mm, page).anon_vma).head
+        core, size = self.memory.core, ffi.sizeof("struct vm_area_struct")
+        own = self.memory.vm.rmap.object_of(self.area(mm, page))
+        head = ffi.cast("struct anon_vma *", core.base + own).head
         names, at = [], head.next
         while at != core.kaddr(ffi.addressof(head)):
-            vma = core.vma(at - offset)
+            vma = core.vma(at - size)
             names.append(f"{self.names[vma.vm_mm]}{(vma.vm_start - BASE) // PAGE}")
             at = ffi.cast("struct list_head *", core.base + at).next
         return " ".join(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,8 +81,13 @@ def link_last(memory: Memory, node: Any, head: Any) -> None:
 def anon_list(memory: Memory, mm: Mm) -> tuple[Any, Any]:
     """The first area's node, and the head of its anon_vma's list."""
     vma = next(iter(mm.vmas()))
-    head = ffi.cast("struct anon_vma *", memory.core.base + vma.anon_vma).head
-    return vma.anon_vma_node, head
+    tail = memory.vm.rmap.tail(vma)
+    head = ffi.cast("struct anon_vma *", memory.core.base + tail.anon_vma).head
+    return tail.anon_vma_node, head
+
+
+def anonmm_of(memory: Memory, mm: Mm) -> Any:
+    return ffi.cast("struct anonmm *", memory.core.base + memory.vm.rmap.anonmm(mm.ptr))
 
 
 needs_anon_vma = pytest.mark.parametrize("memory", ["anon_vma39", "anon_vma"], indirect=True)
@@ -169,7 +175,7 @@ def test_an_anonmm_in_a_wrong_place_of_its_ring(child: int) -> None:
     children.pop(1).put()
     children.insert(1, dup_mmap(parent))
     memory.check()
-    at = lambda mm: ffi.cast("struct anonmm *", memory.core.base + mm.ptr.anonmm)  # noqa: E731
+    at = functools.partial(anonmm_of, memory)
     order = [0, 2, 1]  # the second was made again
     node = at(children[order[child]]).list
     unlink(memory, node)
@@ -186,8 +192,8 @@ def test_an_anonmm_of_another_bundle() -> None:
         memory.map(mm, 0, 1)
         memory.fill(mm, 0, 1)
     memory.check()
-    at = lambda mm: ffi.cast("struct anonmm *", memory.core.base + mm.ptr.anonmm)  # noqa: E731
-    at(child).head = other.ptr.anonmm
+    at = functools.partial(anonmm_of, memory)
+    at(child).head = memory.vm.rmap.anonmm(other.ptr)
     broken(memory, r"anonmm 0x[0-9a-f]+ is on the ring of another head")
     memory.close()
 

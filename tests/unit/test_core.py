@@ -104,9 +104,9 @@ def test_a_fault_below_the_lowest_area_is_none(bytes_: int) -> None:
 
 
 def test_names_end_with_what_there_is() -> None:
-    assert ffi.string(lib.vmemu_lock_name(0)) == LOCKS[0].encode()
-    assert not lib.vmemu_lock_name(-1)
-    assert not lib.vmemu_lock_name(len(LOCKS))
+    assert ffi.string(lib.vmemu_lock_name(ffi.NULL, 0)) == LOCKS[0].encode()
+    assert not lib.vmemu_lock_name(ffi.NULL, -1)
+    assert not lib.vmemu_lock_name(ffi.NULL, len(LOCKS))
     assert not lib.vmemu_event_name(-1)
     assert not lib.vmemu_event_name(len(EVENTS))
     assert not lib.vmemu_counter_name(-1)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from errno import ENOMEM
 
 import pytest
+from memory import errno_of
 
 from vmemu.check import check_machine
 from vmemu.core import Core
@@ -132,4 +134,33 @@ def test_a_scheme_copies_no_page_that_moves_unless_it_says_so():
     assert counters["rmap_copies"] == counters["pgcow"] == 0
     check_machine(vm)
     assert parent.read(to, 1) == child.read(at, 1) == b"x"
+    core.close()
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_fork_fails_when_the_scheme_has_no_memory_for_an_area(left):
+    """What it has copied by then goes, and so do its promises."""
+
+    class Short(AddressBook):
+        areas = 1 << 20
+
+        def vma_dup(self, new, old):
+            assert new.vm_mm not in (0, old.vm_mm)
+            self.areas -= 1
+            return self.areas >= 0
+
+    memory = MemoryManager(core := Core(4 << 20, "python"), scheme := Short(core))
+    mm = Mm.create(memory)
+    for at in range(3):
+        do_mmap(mm, 0x40000000 + (at << 24), 4096, 3, 0x32)
+        mm.write(0x40000000 + (at << 24), b"x")
+    free, committed = core.m.k.zone.free_pages, memory.committed
+    scheme.areas = left
+    assert errno_of(dup_mmap, mm) == ENOMEM
+    assert (core.m.k.zone.free_pages, memory.committed) == (free, committed)
+    assert list(memory.mms) == [mm.kaddr]
+    check_machine(memory)
+    scheme.areas = 3
+    dup_mmap(mm).put()
+    check_machine(memory)
     core.close()

@@ -409,11 +409,11 @@ def test_a_page_of_a_living_mm_stays_its(who: str) -> None:
     if who == "the child":
         do_munmap(parent, BASE, PAGE)
     lib.page_referenced(memory.m, page)
-    assert page.mapping == owner == parent.ptr.anonmm
+    assert page.mapping == owner == memory.vm.rmap.anonmm(parent.ptr)
     assert memory.core.counters()["rmap_migrated"] == 0
     parent.put()
     lib.page_referenced(memory.m, page)
-    assert page.mapping == child.ptr.anonmm
+    assert page.mapping == memory.vm.rmap.anonmm(child.ptr)
     assert memory.core.counters()["rmap_migrated"] == 1
     memory.check()
     memory.close()

@@ -11,7 +11,7 @@ import pytest
 from memory import PAGE, Memory, errno_of
 
 from vmemu import Machine
-from vmemu.core import CACHES, Core, core_of, lib
+from vmemu.core import Core, core_of, lib
 from vmemu.errors import ConfigError, ExecError
 from vmemu.frames import page_tables
 from vmemu.lab.guests import guest_path
@@ -21,13 +21,15 @@ GB = 1 << 30
 # bytes in 2.6.6 / 2.6.7 built for x86-64 SMP without debugging
 SIZES = {
     "struct page": 56,
-    "struct vm_area_struct": 168,
+    "struct vm_area_struct": 144,
+    "struct anon_vma_tail": 24,
     "struct anon_vma": 24,
     "struct anonmm": 40,
     "struct address_space": 152,
     "struct radix_tree_node": 536,
     "struct slab": 40,
-    "struct mm_struct": 1008,
+    "struct mm_struct": 1000,
+    "struct anonmm_tail": 8,
     "struct list_head": 16,
     "struct rb_node": 32,
 }
@@ -52,7 +54,7 @@ def test_sizes(name: str) -> None:
 )
 def test_objects_in_a_slab(scheme: str, cache: str, size: int, objects: int) -> None:
     core = Core(4 << 20, scheme, bits=64)
-    found = core.m.k.caches[CACHES.index(cache)]
+    found = core.m.k.caches[core.caches.index(cache)]
     assert (found.objsize, found.num) == (size, objects)
     core.close()
 

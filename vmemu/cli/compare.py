@@ -16,6 +16,7 @@ from vmemu.cli.options import (
     set_option,
 )
 from vmemu.cli.reporting import command_line, open_report, report_option
+from vmemu.rmap import DEFAULT, compared
 
 __all__ = ["command"]
 
@@ -25,7 +26,7 @@ __all__ = ["command"]
     epilog=examples(
         "vmemu compare",
         "vmemu compare fork-server --set R=64 --set N=16",
-        "vmemu compare mprotect-halves --rmap anon_vma --rmap anon_vma39",
+        f"vmemu compare mprotect-halves --rmap none --rmap {DEFAULT}",
         "vmemu compare late-subfamily --json",
     ),
     short_help="Run scenarios under the schemes, print one table.",
@@ -60,13 +61,13 @@ def command(
     gives an object, several a list.
     """
     from vmemu.cli.progress import Progress
-    from vmemu.lab.compare import DEFAULT_SCHEMES, check_settings, compare, comparison_table
+    from vmemu.lab.compare import check_settings, compare, comparison_table
     from vmemu.lab.locks import locks_table
     from vmemu.lab.scenarios import SCENARIOS, find_scenario
 
     file = open_report(report_path)
     chosen = [find_scenario(name) for name in scenarios or SCENARIOS]
-    schemes = tuple(dict.fromkeys(rmaps)) or DEFAULT_SCHEMES
+    schemes = tuple(dict.fromkeys(rmaps)) or compared()
     values = parse_settings(settings)
     check_settings(chosen, values)
     with Progress(len(chosen) * len(schemes)) as progress:

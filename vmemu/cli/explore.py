@@ -162,10 +162,11 @@ def _cross(options: dict[str, Any]) -> bool:
 
     from vmemu.cli.progress import Progress
     from vmemu.explore.crossings import crossings, explore_all, triples
+    from vmemu.rmap import builtin
 
     names = crossings() if options["pairs"] else []
     names += triples(options["triples"], options["seed"]) if options["triples"] else []
-    rmaps = dict.fromkeys(options["rmaps"]) or ["none", "anonmm", "anon_vma39", "anon_vma"]
+    rmaps = tuple(dict.fromkeys(options["rmaps"]) or builtin())
     began, crossed, runs, found = time.monotonic(), 0, 0, []
     with Progress(len(names) * len(rmaps)) as bar:
         for result in explore_all(names, rmaps, options["limit"] or _CROSSING_RUNS):

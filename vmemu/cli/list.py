@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_SCHEMES = ("anonmm", "anon_vma", "anon_vma39")
 _KINDS = ("schemes", "scenarios", "guests")
 
 
@@ -68,6 +67,7 @@ def _guests() -> dict[str, str]:
 
 def _scenarios() -> dict[str, dict[str, Any]]:
     from vmemu.lab.scenarios import SCENARIOS
+    from vmemu.rmap import predicted
 
     return {
         scenario.name: {
@@ -78,7 +78,7 @@ def _scenarios() -> dict[str, dict[str, Any]]:
             "predictions": {
                 e.figure: {
                     scheme: formula.text
-                    for scheme in _SCHEMES
+                    for scheme in predicted()
                     if (formula := e.formula(scheme)) is not None
                 }
                 for e in scenario.expectations
@@ -114,12 +114,14 @@ def _parameter(parameter: Parameter) -> str:
 
 
 def _prediction(expectation: Expectation) -> str:
+    from vmemu.rmap import predicted
+
     by_text: dict[str, list[str]] = {}
-    for scheme in _SCHEMES:
+    for scheme in predicted():
         formula = expectation.formula(scheme)
         if formula is not None:
             by_text.setdefault(formula.text, []).append(scheme)
-    if len(by_text) == 1 and len(next(iter(by_text.values()))) == len(_SCHEMES):
+    if len(by_text) == 1 and len(next(iter(by_text.values()))) == len(predicted()):
         values = next(iter(by_text))
     else:
         values = ", ".join(f"{'/'.join(names)} {text}" for text, names in by_text.items())

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from vmemu.errors import ConfigError
+from vmemu.rmap import compared
 
 __all__ = [
     "examples",
@@ -108,12 +109,22 @@ set_option = click.option(
     help="Set a parameter; may be repeated.",
 )
 
+
+class _Schemes(click.Option):
+    """An option whose help names the schemes of the core, which is loaded for that only."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        record = super().get_help_record(ctx)
+        return record and (record[0], f"{record[1]}  [default: {', '.join(compared())}]")
+
+
 rmaps_option = click.option(
     "--rmap",
     "rmaps",
+    cls=_Schemes,
     metavar="SCHEME",
     multiple=True,
-    help="A reverse map (see vmemu list schemes); may be repeated.  [default: anonmm, anon_vma]",
+    help="A reverse map (see vmemu list schemes); may be repeated.",
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")

@@ -18,6 +18,7 @@ from vmemu.cli.options import (
 )
 from vmemu.cli.reporting import command_line, open_report, report_option
 from vmemu.errors import ConfigError
+from vmemu.rmap import DEFAULT, compared
 
 __all__ = ["command"]
 
@@ -27,7 +28,7 @@ __all__ = ["command"]
     epilog=examples(
         "vmemu overhead",
         "vmemu overhead --set K=8192 --json",
-        "vmemu overhead --rmap anon_vma39",
+        f"vmemu overhead --rmap {DEFAULT}",
     ),
     short_help="Measure bytes for each vma and mm of each scheme.",
 )
@@ -45,7 +46,7 @@ def command(
 ) -> None:
     """Measure on live guests what each scheme adds to a vma and to an mm.
 
-    A guest makes K vmas: each with an anon_vma of its own, never written, or all parts of
+    A guest makes K vmas: each with an rmap object of its own, never written, or all parts of
     one written area; another makes M processes.  Slab caches are read before and after, and
     compared with those of the same run without a reverse map (scheme none).  Bytes are those
     of the objects; slab-rounded, of their share of full slabs; the last column counts the
@@ -53,7 +54,6 @@ def command(
     """
     from vmemu.cli.progress import Progress
     from vmemu.lab import overhead
-    from vmemu.lab.compare import DEFAULT_SCHEMES
 
     file = open_report(report_path)
     values = parse_settings(settings)
@@ -64,7 +64,7 @@ def command(
     k, m = (
         int(p.parse(values[p.name]) if p.name in values else p.default) for p in overhead.PARAMETERS
     )
-    schemes = tuple(dict.fromkeys(rmaps)) or DEFAULT_SCHEMES
+    schemes = tuple(dict.fromkeys(rmaps)) or compared()
     runs = len({overhead.BASELINE, *schemes}) * (len(overhead.MODES) + 1)
     with Progress(runs) as progress:
         results = overhead.measure_overhead(schemes, k, m, given(options), progress.step)

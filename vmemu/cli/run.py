@@ -13,6 +13,7 @@ import click
 from vmemu.cli.options import examples, given, machine_options, parse_settings, set_option
 from vmemu.cli.reporting import command_line, open_report, report_option
 from vmemu.errors import ConfigError, LimitReached
+from vmemu.rmap import DEFAULT
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -27,7 +28,7 @@ __all__ = ["command"]
     epilog=examples(
         "vmemu run hello",
         "vmemu run --ram 2M --stats swap-storm PAGES=2048",
-        "vmemu run --rmap anonmm --strace ./a.out one two",
+        "vmemu run --rmap none --strace ./a.out one two",
         "vmemu run --max-host-time 10 --max-tasks 50 ./a.out",
         "vmemu run --bits 64 --ram 2M swap-storm PAGES=2048",
         "vmemu run --json-to stats.json --seed 7 fork-server R=8",
@@ -36,7 +37,7 @@ __all__ = ["command"]
     context_settings={"allow_interspersed_args": False},
     short_help="Run a program.",
 )
-@click.option("--rmap", metavar="SCHEME", help="The reverse map.  [default: anon_vma]")
+@click.option("--rmap", metavar="SCHEME", help=f"The reverse map.  [default: {DEFAULT}]")
 @machine_options
 @set_option
 @click.option("--env", metavar="NAME=VALUE", multiple=True, help="Set an environment variable.")

@@ -172,7 +172,7 @@ class Explorer:
 
     def run(self) -> int:
         """One run from the snapshot: ``enum explore_outcome``."""
-        m, choose = self.m, lib.explore_choose
+        m, choose = self.m, self.core.lib.explore_choose
         new = self._greenlet.greenlet
         self.core.lib.explore_start(m)
         self._python.restore()

@@ -40,6 +40,7 @@ def outcome(scenario: Scenario) -> Hashable:
 class _Survey:
     def __init__(self, scenario: Scenario) -> None:
         self.core, self.m = scenario.core, scenario.m
+        self.rmap = scenario.vm.rmap
         self.pages = mem_map(scenario.core)
         self.numbers: dict[Any, int] = {}
         self.described: dict[int, Hashable] = {}  # frames, by pfn
@@ -55,7 +56,7 @@ class _Survey:
         vmas = tuple(
             (
                 *(vma.vm_start, vma.vm_end, vma.vm_flags, vma.vm_page_prot, vma.vm_pgoff),
-                self.number("anon_vma", vma.anon_vma if self._has_anon_vma() else 0),
+                self.number("rmap", self.rmap.object_of(vma)),
             )
             for vma in mm.vmas()
         )
@@ -65,9 +66,6 @@ class _Survey:
             for address, pte in zip(addresses.tolist(), values.tolist(), strict=True)
         )
         return (vmas, ptes, ptr.rss, ptr.total_vm, ptr.locked_vm, ptr.def_flags, ptr.mm_users)
-
-    def _has_anon_vma(self) -> bool:
-        return bool(self.m.rmap.vma_size == self.core.ffi.sizeof("struct vm_area_struct"))
 
     def pte(self, pte: int) -> Hashable:
         if pte & PTE_PRESENT:

@@ -33,7 +33,7 @@ from vmemu.core import PAGE_SIZE, Core, ffi, lib
 from vmemu.errors import ConfigError, Errno
 from vmemu.mm import MemoryManager, Mm, do_mmap
 from vmemu.mm.consts import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE
-from vmemu.rmap import RmapScheme, scheme_class
+from vmemu.rmap import DEFAULT, RmapScheme, scheme_class
 from vmemu.swap.area import make_swap
 
 __all__ = ["AREA", "Scenario", "Settings", "path"]
@@ -59,7 +59,7 @@ class Settings:
     are not at their default.
     """
 
-    rmap: str = "anon_vma"
+    rmap: str = DEFAULT
     vm_flags_lock: str = "mmap_sem"
     mutations: str = ""
     values: dict[str, int] = field(default_factory=dict)

@@ -119,6 +119,7 @@ class Names:
 
     def __init__(self, scenario: Scenario, earlier: Names | None = None) -> None:
         self.core, self.m = scenario.core, scenario.m
+        self._rmap = scenario.vm.rmap
         self._earlier = earlier
         ffi = self.core.ffi
         self._page_fields = {ffi.offsetof("struct page", name): name for name in _PAGE_FIELDS}
@@ -142,12 +143,14 @@ class Names:
         for field in ("mmap_sem", "page_table_lock", "rss"):
             self._things[at + ffi.offsetof("struct mm_struct", field)] = field + suffix
         self._things[at] = "page directory" + suffix
+        for field, kptr in self._rmap.mm_fields(core.mm(at)).items():
+            self._things[kptr] = field + suffix
         vma = core.vma(core.mm(at).mmap)
         while vma is not None:
             where = f" at {vma.vm_start:#x}{suffix}"
-            for field in ("vm_flags", "anon_vma"):
-                offset = ffi.offsetof("struct vm_area_struct", field)
-                self._things[core.kaddr(vma) + offset] = field + where
+            flags = core.kaddr(vma) + ffi.offsetof("struct vm_area_struct", "vm_flags")
+            for field, kptr in {"vm_flags": flags, **self._rmap.vma_fields(vma)}.items():
+                self._things[kptr] = field + where
             vma = core.vma(vma.vm_next)
         for table in page_tables(core, mm):
             if not table.level:
@@ -197,7 +200,7 @@ class Names:
 
     def lock(self, step: Step) -> str:
         """The lock of a step, and how it is taken."""
-        name = LOCKS[step.lock]
+        name = self.core.locks[step.lock]
         if name == "mmap_sem":
             return self.thing(step.object & ~1) + (" for read" if step.object & 1 else " for write")
         if name == "page_table_lock":
@@ -262,7 +265,7 @@ def rows(names: Names, steps: Sequence[Step], waiting: Mapping[int, Step]) -> li
             access,
             step.what,
             "" if access is Access.NONE else names.about(step),
-            LOCKS[step.lock] if step.lock >= 0 else "",
+            names.core.locks[step.lock] if step.lock >= 0 else "",
             step.lock < 0 and step.before != step.after,
             not hidden and (telling or len(users[step.what]) > 1),
         )

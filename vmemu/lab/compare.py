@@ -10,7 +10,7 @@ from vmemu.errors import ConfigError
 from vmemu.lab.experiment import run_scenario
 from vmemu.lab.locks import run_both_ways
 from vmemu.lab.table import Cell, Table
-from vmemu.rmap import scheme_class
+from vmemu.rmap import compared, scheme_class
 
 if TYPE_CHECKING:
     from vmemu.lab.experiment import Measurement
@@ -18,15 +18,12 @@ if TYPE_CHECKING:
     from vmemu.lab.scenario import Scenario, Value
 
 __all__ = [
-    "DEFAULT_SCHEMES",
     "Comparison",
     "Deviation",
     "check_settings",
     "compare",
     "comparison_table",
 ]
-
-DEFAULT_SCHEMES = ("anonmm", "anon_vma")
 
 
 @dataclass(frozen=True)
@@ -108,16 +105,17 @@ def check_settings(scenarios: Sequence[Scenario], settings: Mapping[str, str]) -
 def compare(
     scenarios: Iterable[Scenario],
     settings: Mapping[str, str],
-    schemes: Sequence[str] = DEFAULT_SCHEMES,
+    schemes: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
     progress: Callable[[str], None] = lambda what: None,
 ) -> list[Comparison]:
-    """Run scenarios under schemes.
+    """Run scenarios under schemes, those that are compared by default if none is named.
 
     ``settings`` are parameters as text and apply wherever a scenario has one of that name;
     ``options`` are the Machine's; ``progress`` is called before each run.  Raises
     ConfigError for what cannot be run, ScenarioError when a guest fails.
     """
+    schemes = schemes or compared()
     for scheme in schemes:
         scheme_class(scheme)
     chosen = [(scenario, scenario.settle(settings)) for scenario in scenarios]

@@ -74,7 +74,8 @@ class Formula:
 class Expectation:
     """One figure that docs/schemes.md derives: formulas by scheme, ``None`` for every other one.
 
-    A scheme without a formula is not predicted.  ``why`` is the derivation in words.
+    One that has no formulas of its own may have another's (`RmapScheme.predicted_as`); a
+    scheme without either is not predicted.  ``why`` is the derivation in words.
     """
 
     figure: str
@@ -83,25 +84,25 @@ class Expectation:
 
     def formula(self, scheme: str) -> Formula | None:
         """What is expected under a scheme."""
-        return self.formulas.get(scheme, self.formulas.get(None))
+        from vmemu.rmap import builtin, schemes
+
+        if scheme in self.formulas:
+            return self.formulas[scheme]
+        known = builtin().get(scheme) or schemes().get(scheme)
+        if known is None or not known.predicted_as:
+            return None
+        return self.formulas.get(known.predicted_as, self.formulas.get(None))
 
 
 def expect(
-    figure: str,
-    everywhere: str | None = None,
-    why: str = "",
-    *,
-    anonmm: str | None = None,
-    anon_vma: str | None = None,
-    anon_vma39: str | None = None,
+    figure: str, everywhere: str | None = None, why: str = "", **by_scheme: str
 ) -> Expectation:
-    """An expectation; anon_vma39 is as anon_vma unless it is said, ``none`` has none."""
-    texts = {
-        "anonmm": anonmm or everywhere,
-        "anon_vma": anon_vma or everywhere,
-        "anon_vma39": anon_vma39 or anon_vma or everywhere,
-    }
-    return Expectation(figure, {name: Formula(t) for name, t in texts.items() if t}, why)
+    """An expectation: ``everywhere`` is the formula of schemes that are not named."""
+    formulas: dict[str | None, Formula] = {}
+    if everywhere is not None:
+        formulas[None] = Formula(everywhere)
+    formulas |= {name: Formula(text) for name, text in by_scheme.items()}
+    return Expectation(figure, formulas, why)
 
 
 def nothing(visit: Visit) -> None:

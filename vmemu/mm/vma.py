@@ -87,7 +87,7 @@ def cut_out(mm: Mm, vma: Any, start: int, end: int) -> None:
 
 
 def _adjacent(mm: Mm, low: Any, high_flags: int, high_file: int, high_pgoff: int) -> bool:
-    """``low`` may be continued by an area with these attributes, anon_vmas apart."""
+    """``low`` may be continued by an area with these attributes, the scheme apart."""
     if low.vm_flags != high_flags or low.vm_file != high_file:
         return False
     if not high_file and not mm.vm.rmap.anon_pgoff_matters:

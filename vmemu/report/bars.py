@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
+from vmemu.rmap import builtin
+
 __all__ = ["Bar", "Panel", "bars"]
 
-_COLORS = {"anonmm": "#0b6fa4", "anon_vma": "#c1440e", "anon_vma39": "#b98a00"}
 _OTHERS = ("#2d8a4e", "#8d55bb", "#6b7785", "#a34a6b")
 _INK = "#010203"  # stands for the page's text colour, which depends on the reader's screen
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -63,8 +64,9 @@ def bars(panels: Sequence[Panel], *, most: float | None = None) -> str:
 
 def _draw(axes: Any, panel: Panel, most: float | None) -> None:
     series = list(dict.fromkeys(bar.series for bar in panel.bars))
-    names = [name for name in series if name not in _COLORS]
-    colors = {name: _OTHERS[i % len(_OTHERS)] for i, name in enumerate(names)} | _COLORS
+    own = {name: scheme.color for name, scheme in builtin().items() if scheme.color}
+    names = [name for name in series if name not in own]
+    colors = {name: _OTHERS[i % len(_OTHERS)] for i, name in enumerate(names)} | own
     drawn = axes.barh(
         range(len(panel.bars)),
         [bar.value for bar in panel.bars],

@@ -6,29 +6,55 @@ entry point of the group ``vmemu.rmap`` or handed to ``Machine(rmap=...)`` as it
 
 from __future__ import annotations
 
+import functools
+from importlib import import_module
+
 from vmemu.errors import ConfigError
-from vmemu.rmap.anon_vma import AnonVma, AnonVma39
-from vmemu.rmap.anonmm import Anonmm
 from vmemu.rmap.base import RmapScheme
 
 __all__ = [
-    "AnonVma",
-    "AnonVma39",
-    "Anonmm",
+    "DEFAULT",
     "RmapScheme",
+    "builtin",
     "checked_scheme",
+    "compared",
+    "predicted",
     "scheme_class",
     "schemes",
 ]
 
-_BUILTIN: tuple[type[RmapScheme], ...] = (RmapScheme, Anonmm, AnonVma39, AnonVma)
+DEFAULT = "anon_vma"
+"""What a machine has when nothing else is said: 2.6.7's."""
+
+
+@functools.cache
+def builtin() -> dict[str, type[RmapScheme]]:
+    """The schemes of the core by name: SCHEMES of ``vmemu.rmap.NAME`` for each of its table.
+
+    The classes behind the walker ``python`` are their users' own.
+    """
+    from vmemu.core import RMAPS
+
+    modules = [import_module(f"vmemu.rmap.{name}") for name in RMAPS if name != "python"]
+    return {scheme.name: scheme for module in modules for scheme in module.SCHEMES}
+
+
+def compared() -> tuple[str, ...]:
+    """The schemes that are compared when none is asked for."""
+    return tuple(name for name, scheme in builtin().items() if scheme.compared)
+
+
+def predicted() -> list[str]:
+    """The schemes whose figures are derived, those last that another's formulas hold for."""
+    names = {name: scheme.predicted_as for name, scheme in builtin().items()}
+    return sorted((name for name in names if names[name]), key=lambda name: names[name] != name)
 
 
 def schemes() -> dict[str, type[RmapScheme]]:
     """Every scheme by name, those of entry points included."""
     from importlib.metadata import entry_points
 
-    found = {scheme.name: scheme for scheme in _BUILTIN}
+    found = dict(builtin())
     for entry in entry_points(group="vmemu.rmap"):
         found[entry.name] = entry.load()
     return found
@@ -36,9 +62,8 @@ def schemes() -> dict[str, type[RmapScheme]]:
 
 def scheme_class(name: str) -> type[RmapScheme]:
     """The scheme called ``name``, or the class at ``module:Class``; ConfigError if none is."""
-    for scheme in _BUILTIN:
-        if scheme.name == name:
-            return scheme
+    if name in builtin():
+        return builtin()[name]
     if ":" in name:
         return _load(name)
     known = schemes()
@@ -64,8 +89,6 @@ def checked_scheme(scheme: object) -> type[RmapScheme]:
 
 
 def _load(name: str) -> type[RmapScheme]:
-    from importlib import import_module
-
     module, _, attribute = name.partition(":")
     try:
         scheme = getattr(import_module(module), attribute)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vmemu.check_rmap import check_order
@@ -11,7 +12,7 @@ from vmemu.rmap.base import RmapScheme
 if TYPE_CHECKING:
     from vmemu.check import Survey
 
-__all__ = ["AnonVma", "AnonVma39"]
+__all__ = ["SCHEMES", "AnonVma", "AnonVma39"]
 
 _RWX = lib.VM_READ | lib.VM_WRITE | lib.VM_EXEC
 
@@ -25,6 +26,9 @@ class AnonVma(RmapScheme):
     anon_pgoff_matters: ClassVar[bool] = True
     finds_anon: ClassVar[bool] = True
     caches: ClassVar[tuple[str, ...]] = ("anon_vma",)
+    compared: ClassVar[bool] = True
+    predicted_as: ClassVar[str] = "anon_vma"
+    color: ClassVar[str] = "#c1440e"
     #: Whether a first fault adopts a neighbour's anon_vma (rmap 40) or not (rmap 39).
     find_mergeable: ClassVar[bool] = True
 
@@ -32,9 +36,22 @@ class AnonVma(RmapScheme):
         super().__init__(core)
         self._out = core.ffi.new("struct vm_area_struct **")
 
+    def tail(self, vma: Any) -> Any:
+        """``struct anon_vma_tail *`` of a vma."""
+        return self._ffi.cast("struct anon_vma_tail *", vma + 1)
+
+    def object_of(self, vma: Any) -> int:
+        """Its anon_vma."""
+        own: int = self._lib.vma_anon_vma(vma)
+        return own
+
+    def vma_fields(self, vma: Any) -> Mapping[str, int]:
+        """The pointer to its anon_vma."""
+        return {"anon_vma": self.core.kaddr(self._ffi.addressof(self.tail(vma), "anon_vma"))}
+
     def prepare(self, mm: Any, vma: Any) -> bool:
         """``anon_vma_prepare``: the neighbour's anon_vma, or a new one."""
-        if vma.anon_vma:
+        if self._lib.vma_anon_vma(vma):
             return True
         m = self.core.m
         adopted = self._find_mergeable(mm, vma) if self.find_mergeable else None
@@ -49,12 +66,12 @@ class AnonVma(RmapScheme):
         """The anon_vma of a touching neighbour that mprotect could merge with, or None."""
         core = self.core
         nxt = core.vma(vma.vm_next)
-        if nxt is not None and nxt.anon_vma and self._continues(vma, nxt):
-            return core.ffi.cast("struct anon_vma *", core.base + nxt.anon_vma)
+        if nxt is not None and (found := self.object_of(nxt)) and self._continues(vma, nxt):
+            return core.ffi.cast("struct anon_vma *", core.base + found)
         core.lib.find_vma_prev(core.m, mm, vma.vm_start, self._out)
         prev = self._out[0]
-        if prev and prev.anon_vma and self._continues(prev, vma):
-            return core.ffi.cast("struct anon_vma *", core.base + prev.anon_vma)
+        if prev and (found := self.object_of(prev)) and self._continues(prev, vma):
+            return core.ffi.cast("struct anon_vma *", core.base + found)
         return None
 
     def _continues(self, low: Any, high: Any) -> bool:
@@ -68,7 +85,7 @@ class AnonVma(RmapScheme):
 
     def vma_split(self, new: Any, old: Any) -> None:
         """The moved area joins the list."""
-        self.core.lib.anon_vma_link(self.core.m, new)
+        self.core.lib.anon_vma_dup(self.core.m, new, old)
 
     def vma_absorb(self, into: Any, other: Any) -> None:
         """An area without anon_vma takes the other's, at the front of its list."""
@@ -85,12 +102,12 @@ class AnonVma(RmapScheme):
     def can_merge(self, vma: Any, other: Any) -> bool:
         """At least one has no anon_vma, or both have the same."""
         return other is None or not (
-            vma.anon_vma and other.anon_vma and vma.anon_vma != other.anon_vma
+            (mine := self.object_of(vma)) and (its := self.object_of(other)) and mine != its
         )
 
     def has_anon(self, vma: Any) -> bool:
         """Its pages' index depends on the offset once there is an anon_vma."""
-        return bool(vma.anon_vma)
+        return bool(self.object_of(vma))
 
     def check(self, survey: Survey) -> None:
         """Every page agrees with every vma that maps it; every list has exactly its vmas."""
@@ -100,7 +117,7 @@ class AnonVma(RmapScheme):
             for mapping in mappings:
                 vma = mapping.vma
                 pgoff = vma.vm_pgoff + ((mapping.address - vma.vm_start) >> PAGE_SHIFT)
-                if page.mapping != vma.anon_vma:
+                if page.mapping != self.object_of(vma):
                     survey.fail(f"page {pfn} at {mapping.address:#x} has another anon_vma")
                 if page.index != pgoff & core.mask:
                     survey.fail(
@@ -109,11 +126,12 @@ class AnonVma(RmapScheme):
                     )
         users: dict[int, set[int]] = {}
         for vma in survey.vmas:
-            if vma.anon_vma:
-                users.setdefault(vma.anon_vma, set()).add(core.kaddr(vma))
+            if own := self.object_of(vma):
+                users.setdefault(own, set()).add(core.kaddr(vma))
         for kptr, expected in users.items():
             head = core.ffi.cast("struct anon_vma *", core.base + kptr).head
-            areas = survey.list_of(head, "struct vm_area_struct", "anon_vma_node")
+            tails = survey.list_of(head, "struct anon_vma_tail", "anon_vma_node")
+            areas = [core.ffi.cast("struct vm_area_struct *", tail) - 1 for tail in tails]
             if {core.kaddr(vma) for vma in areas} != expected or len(areas) != len(expected):
                 survey.fail(f"the list of anon_vma {kptr:#x} is not its {len(expected)} vmas")
             check_order(survey, f"anon_vma {kptr:#x}", areas, "anon")
@@ -126,4 +144,9 @@ class AnonVma39(AnonVma):
 
     name: ClassVar[str] = "anon_vma39"
     summary: ClassVar[str] = "anon_vma without adoption of a neighbour's (rmap 39)"
+    compared: ClassVar[bool] = False
+    color: ClassVar[str] = "#b98a00"
     find_mergeable: ClassVar[bool] = False
+
+
+SCHEMES = (AnonVma39, AnonVma)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vmemu.core import Core, lib
@@ -11,7 +12,7 @@ from vmemu.rmap.base import RmapScheme
 if TYPE_CHECKING:
     from vmemu.check import Survey
 
-__all__ = ["Anonmm"]
+__all__ = ["SCHEMES", "Anonmm"]
 
 
 class Anonmm(RmapScheme):
@@ -22,18 +23,21 @@ class Anonmm(RmapScheme):
     finds_anon: ClassVar[bool] = True
     summary: ClassVar[str] = "Hugh Dickins: one object per mm, pages keep their address (rmap 37)"
     caches: ClassVar[tuple[str, ...]] = ("anonmm",)
+    compared: ClassVar[bool] = True
+    predicted_as: ClassVar[str] = "anonmm"
+    color: ClassVar[str] = "#0b6fa4"
 
-    def mm_init(self, mm: Any) -> bool:
-        """``exec_rmap``: a new head."""
-        return bool(self.core.lib.anonmm_init(self.core.m, mm) == 0)
+    def tail(self, mm: Any) -> Any:
+        """``struct anonmm_tail *`` of an mm."""
+        return self._ffi.cast("struct anonmm_tail *", mm + 1)
 
-    def mm_dup(self, child: Any, parent: Any) -> bool:
-        """``dup_rmap``: one more member of the parent's bundle."""
-        return bool(self.core.lib.anonmm_dup(self.core.m, child, parent) == 0)
+    def anonmm(self, mm: Any) -> int:
+        """kptr of an mm's anonmm."""
+        return int(self.tail(mm).anonmm)
 
-    def mm_exit(self, mm: Any) -> None:
-        """``exit_rmap``: the object stays while pages point at it."""
-        self.core.lib.anonmm_exit(self.core.m, mm)
+    def mm_fields(self, mm: Any) -> Mapping[str, int]:
+        """The pointer to its anonmm."""
+        return {"anonmm": self.core.kaddr(self._ffi.addressof(self.tail(mm), "anonmm"))}
 
     def check(self, survey: Survey) -> None:
         """Every mapping has the page's address and bundle; every count is recounted."""
@@ -48,13 +52,14 @@ class Anonmm(RmapScheme):
                     survey.fail(
                         f"page {pfn} is mapped at {mapping.address:#x}, index {page.index:#x}"
                     )
-                if _at(core, mapping.mm.ptr.anonmm).head != head:
+                if _at(core, self.anonmm(mapping.mm.ptr)).head != head:
                     survey.fail(f"page {pfn} is mapped by an mm of another bundle")
         reached: set[int] = set()
         for mm in survey.vm.mms.values():
-            if core.mm(_at(core, mm.ptr.anonmm).mm) != mm.ptr:
+            own = _at(core, self.anonmm(mm.ptr))
+            if core.mm(own.mm) != mm.ptr:
                 survey.fail(f"anonmm of mm {mm.kaddr:#x} does not point back")
-            reached |= self._check_bundle(survey, _at(core, mm.ptr.anonmm).head, owned, reached)
+            reached |= self._check_bundle(survey, own.head, owned, reached)
         for kptr in owned:
             reached |= self._check_bundle(survey, _at(core, kptr).head, owned, reached)
         active = core.m.k.caches[lib.CACHE_anonmm].nr_active
@@ -95,3 +100,6 @@ def _in_order(survey: Survey, ring: list[int]) -> bool:
 
 def _at(core: Core, kptr: int) -> Any:
     return core.ffi.cast("struct anonmm *", core.base + kptr)
+
+
+SCHEMES = (Anonmm,)

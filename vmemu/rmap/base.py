@@ -6,6 +6,7 @@ it.  Memory management calls these hooks and knows nothing else of the scheme.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class RmapScheme:
 
     All ``vma`` are ``struct vm_area_struct *``, all ``mm`` ``struct mm_struct *``.  Hooks
     that allocate return False when memory ran out.  What fork and exit do to each vma is in
-    the C walker (``vma_dup``, ``vma_free`` of ``struct rmap_ops``).
+    the C walker (``vma_dup``, ``vma_free`` of ``struct rmap_ops``), and so is what exec, fork
+    and exit do to an mm, unless the class says otherwise.
     """
 
     #: What ``--rmap`` calls it.
@@ -35,20 +37,28 @@ class RmapScheme:
     finds_anon: ClassVar[bool] = False
     #: The slab caches of the scheme's own objects.
     caches: ClassVar[tuple[str, ...]] = ()
+    #: Whether ``vmemu compare`` and ``overhead`` run it when nothing is asked for.
+    compared: ClassVar[bool] = False
+    #: Whose formulas of the scenarios hold for it, if it has none of its own; "" = nobody's.
+    predicted_as: ClassVar[str] = ""
+    #: Of its bars in reports; "" = any.
+    color: ClassVar[str] = ""
 
     def __init__(self, core: Core) -> None:
         self.core = core
+        self._lib, self._ffi = core.lib, core.ffi
 
     def mm_init(self, mm: Any) -> bool:
         """exec made a fresh mm."""
-        return True
+        return bool(self._lib.rmap_mm_init(self.core.m, mm) == 0)
 
     def mm_dup(self, child: Any, parent: Any) -> bool:
         """fork made ``child``; it has no vmas yet."""
-        return True
+        return bool(self._lib.rmap_mm_dup(self.core.m, child, parent) == 0)
 
     def mm_exit(self, mm: Any) -> None:
         """The mm has lost its vmas and dies."""
+        self._lib.rmap_mm_exit(self.core.m, mm)
 
     def prepare(self, mm: Any, vma: Any) -> bool:
         """``vma`` is about to get an anonymous page."""
@@ -78,6 +88,18 @@ class RmapScheme:
     def has_anon(self, vma: Any) -> bool:
         """``vma``'s offset must stay as it is, since pages depend on it."""
         return True
+
+    def object_of(self, vma: Any) -> int:
+        """kptr of the object that finds ``vma``'s pages, if it is the area's own; else 0."""
+        return 0
+
+    def mm_fields(self, mm: Any) -> Mapping[str, int]:
+        """kptrs of what the scheme has in ``mm`` and paths may meet at, by name."""
+        return {}
+
+    def vma_fields(self, vma: Any) -> Mapping[str, int]:
+        """The same of ``vma``."""
+        return {}
 
     def check(self, survey: Survey) -> None:
         """Hold the scheme's objects against the page tables; problems go to ``survey``."""

@@ -46,8 +46,9 @@ class PythonScheme(RmapScheme):
     """Override what the scheme needs; ``page`` is a ``struct page *``, ``vma`` as in the base.
 
     The hooks of :class:`~vmemu.rmap.base.RmapScheme` tell of vmas and mms, those here of
-    pages.  :meth:`allocate` and :meth:`free` take 32-byte objects from the slab cache
-    ``python_rmap``, so that the scheme's memory is allocated, not modelled.
+    pages, whose ``mapcount`` is that of the other ptes.  :meth:`allocate` and :meth:`free`
+    take 32-byte objects from the slab cache ``python_rmap``, so that the scheme's memory is
+    allocated, not modelled.
     """
 
     walker: ClassVar[str] = "python"
@@ -82,8 +83,12 @@ class PythonScheme(RmapScheme):
             self.core.broken = error  # the scheme's books lack this call
             raise
 
-    def vma_dup(self, new: Any, old: Any) -> None:
-        """fork copied ``old`` of the parent to ``new`` of the child."""
+    def vma_dup(self, new: Any, old: Any) -> bool | None:
+        """fork copied ``old`` of the parent to ``new`` of the child, which is in no tree yet.
+
+        False: there is no memory for what the scheme needs, and fork fails.
+        """
+        return None
 
     def vma_split(self, new: Any, old: Any) -> None:
         """``new`` is a copy of ``old`` in the same mm: a part cut off, or moved by mremap."""
@@ -133,8 +138,7 @@ class PythonScheme(RmapScheme):
         return 0
 
     def _vma_dup(self, page: Any, vma: Any, old: int) -> int:
-        self.vma_dup(vma, self.core.vma(old))
-        return 0
+        return -1 if self.vma_dup(vma, self.core.vma(old)) is False else 0
 
     def _vma_split(self, page: Any, vma: Any, old: int) -> int:
         self.vma_split(vma, self.core.vma(old))

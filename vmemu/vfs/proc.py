@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmemu.core import CACHES, PAGE_SIZE, lib
+from vmemu.core import PAGE_SIZE, lib
 
 if TYPE_CHECKING:
     from vmemu.mm import MemoryManager
@@ -84,9 +84,7 @@ def vmstat(vm: MemoryManager) -> str:
 def slabinfo(vm: MemoryManager) -> str:
     """/proc/slabinfo, version 2.0 (s_show)."""
     lines = [_SLABINFO_HEAD]
-    for name, cache in zip(CACHES, vm.core.m.k.caches, strict=True):
-        if not cache.objsize:
-            continue
+    for name, cache in zip(vm.core.caches, vm.core.m.k.caches, strict=False):
         lines.append(
             f"{name:<17} {cache.nr_active:6} {cache.nr_slabs * cache.num:6} {cache.bufsize:6} "
             f"{cache.num:4} {1:4} : tunables {0:4} {0:4} {0:4} : "
