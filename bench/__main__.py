@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench import host, report, targets
 from bench.errors import BenchError
-from bench.platforms import Host, NotMeasured, Platform, Vmemu, peers
+from bench.platforms import WIDE, Host, NotMeasured, Platform, Vmemu, peers
 from bench.revision import built
 from bench.rows import EMPTY, ROWS, Kind, Row, select
 
@@ -28,10 +28,13 @@ from bench.rows import EMPTY, ROWS, Kind, Row, select
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description="Time one i386 binary natively and under emulators."
+        prog="python -m bench", description="Time one program natively and under emulators."
     )
     parser.add_argument("--rows", default="*", help="names or shell patterns, by commas")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
+    parser.add_argument(
+        "--bits", help="32, 64 or 32,64: the programs' widths (default 32; both with --targets)"
+    )
     parser.add_argument("--rmap", default="anon_vma,anonmm", help="schemes, by commas")
     parser.add_argument("--compare", metavar="REV", help="run this commit of vmemu beside")
     parser.add_argument("--no-peers", action="store_true", help="leave out other emulators")
@@ -56,6 +59,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.rounds < 1:
         parser.error("--rounds must be at least 1")
+    args.widths = (args.bits or ("32,64" if args.targets else "32")).split(",")
+    if not set(args.widths) <= {"32", "64"}:
+        parser.error(f"--bits must be 32, 64 or 32,64, not {args.bits!r}")
     if args.targets and args.rows == "*":
         args.rows = ",".join(target.row for target in targets.TARGETS)
     try:
@@ -125,19 +131,23 @@ def run_bench(args: argparse.Namespace) -> tuple[list[Platform], list[report.Lin
     """Everything that was asked for: where it ran and what it took; BenchError."""
     schemes = known_schemes(args.rmap.split(","))
     with contextlib.ExitStack() as stack:
-        platforms: list[Platform] = [Host("native")]
+        widths = [int(width) for width in args.widths]
+        platforms: list[Platform] = [Host("native", bits=bits) for bits in widths]
         directory = None
         if args.native_swap:
             from bench.swap import native_swap
 
             native = stack.enter_context(native_swap(args.native_swap))
             platforms, directory = [native], native.swap.path.parent
-        platforms += [Vmemu(rmap, directory=directory) for rmap in schemes]
+        platforms += [
+            Vmemu(rmap, directory=directory, bits=bits) for bits in widths for rmap in schemes
+        ]
         if args.compare is not None:
             commit, tree = stack.enter_context(built(args.compare))
             platforms += [Vmemu(rmap, tree, f"@{commit}", directory) for rmap in schemes]
         if not args.no_peers:
-            platforms += peers(args.qiling)
+            for bits in widths:
+                platforms += peers(args.qiling, bits)
         for platform in platforms:
             stack.callback(platform.close)
         lines = run_all(args.selected, platforms, args.rounds, args.verbose)
@@ -183,7 +193,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if swap is not None:
         print(swap)
     if args.targets:
-        print(targets.markdown(lines, [name for name in order if name in args.rmap.split(",")]))
+        schemes = args.rmap.split(",")
+        print(targets.markdown(lines, [n for n in order if n.removesuffix(WIDE) in schemes]))
         return 0
     print(report.table(lines, order))
     for sentence in report.skipped(lines, order):

@@ -1,6 +1,6 @@
 """Loops whose cost is looked at while something grows; run as a script, one at a time.
 
-``growth.py NAME SIZE SCHEME`` prints a line of JSON: nanoseconds of one operation by name,
+``growth.py NAME SIZE SCHEME BITS`` prints a line of JSON: nanoseconds of one operation by name,
 and what host memory the process took.  It is CPU time that is taken: the question is how
 much work there is, not who else runs on the host.  Each run is a process of its own, so that
 its peak memory is its own and none inherits another's caches.
@@ -24,6 +24,7 @@ from vmemu.mm import Mm, do_mmap, do_mprotect, do_munmap, dup_mmap
 from vmemu.vfs.file import FdTable, NullFile
 
 GUESTS = Path(__file__).resolve().parents[1] / "vmemu" / "guests_bin"
+CROWD = {32: GUESTS / "crowd", 64: GUESTS / "x86_64" / "crowd"}
 VMAS = 40
 """Areas of a process in the crowd."""
 AREA = 0x40000000
@@ -45,7 +46,7 @@ def timed(call: Callable[[], Any]) -> int:
     return thread_time_ns() - start
 
 
-def processes(size: int, rmap: str) -> tuple[Costs, int]:
+def processes(size: int, rmap: str, bits: int) -> tuple[Costs, int]:
     """A crowd of `size` processes, as a guest: what one more of them costs."""
     times: dict[str, int] = {}
 
@@ -53,11 +54,9 @@ def processes(size: int, rmap: str) -> tuple[Costs, int]:
         times[name] = thread_time_ns()
         return 0
 
-    with Machine(ram="640M", swap=None, rmap=rmap) as machine:
+    with Machine(ram="640M", swap=None, rmap=rmap, bits=bits) as machine:
         machine.kernel.on_mark = mark
-        machine.spawn(
-            GUESTS / "crowd", ["crowd", f"N={size}", f"K={VMAS}"], stdin=None, stdout=None
-        )
+        machine.spawn(CROWD[bits], ["crowd", f"N={size}", f"K={VMAS}"], stdin=None, stdout=None)
         status = machine.run()
         if str(status) != "exited with 0":
             raise RuntimeError(f"the guest {status}")
@@ -69,11 +68,11 @@ def processes(size: int, rmap: str) -> tuple[Costs, int]:
     }, ram
 
 
-def vmas(size: int, rmap: str) -> tuple[Costs, int]:
+def vmas(size: int, rmap: str, bits: int) -> tuple[Costs, int]:
     """One process with `size` written areas of a page, and gaps of a page between them."""
     rng = random.Random(1)
-    with Machine(ram="448M", swap=None, rmap=rmap) as machine:
-        m, vm = machine.core.m, machine.vm
+    with Machine(ram="448M", swap=None, rmap=rmap, bits=bits) as machine:
+        m, vm, core = machine.core.m, machine.vm, machine.core.lib
         mm = Mm.create(vm)
 
         def place() -> int:
@@ -92,11 +91,11 @@ def vmas(size: int, rmap: str) -> tuple[Costs, int]:
             mm.write_u32(address, i)
         gap, found = PAGE_SIZE, list[int]()
         costs = {
-            "find": each(lambda at: lib.find_vma(m, mm.ptr, at)),
+            "find": each(lambda at: core.find_vma(m, mm.ptr, at)),
             "mmap": each(lambda at: do_mmap(mm, at + gap, PAGE_SIZE, 0, FIXED)),
             "mprotect": each(
                 lambda at: (
-                    lib.find_vma(m, mm.ptr, at).vm_start == at
+                    core.find_vma(m, mm.ptr, at).vm_start == at
                     and do_mprotect(mm, at, PAGE_SIZE, READ)
                 )
             ),
@@ -114,10 +113,10 @@ def vmas(size: int, rmap: str) -> tuple[Costs, int]:
         return costs, m.ram_size
 
 
-def ram(size: int, rmap: str) -> tuple[Costs, int]:
+def ram(size: int, rmap: str, bits: int) -> tuple[Costs, int]:
     """`size` MB of guest RAM, nine tenths of it written by one process."""
     started = thread_time_ns()
-    with Machine(ram=f"{size}M", swap="64M", rmap=rmap) as machine:
+    with Machine(ram=f"{size}M", swap="64M", rmap=rmap, bits=bits) as machine:
         booted = thread_time_ns() - started
         vm, zone = machine.vm, machine.core.m.k.zone
         mm = Mm.create(vm)
@@ -129,7 +128,7 @@ def ram(size: int, rmap: str) -> tuple[Costs, int]:
         for pfn in range(machine.core.m.nr_frames):
             page = machine.core.page(pfn)
             if page.flags & lib.PG_anon:
-                lib.page_referenced(machine.core.m, page)
+                machine.core.lib.page_referenced(machine.core.m, page)
         free = zone.free_pages
         reclaimed = timed(lambda: vm.reclaim.reclaim_pages(free + RECLAIMED))
         gone = zone.free_pages - free
@@ -143,24 +142,24 @@ def ram(size: int, rmap: str) -> tuple[Costs, int]:
         }, machine.core.m.ram_size
 
 
-def sharers(size: int, rmap: str) -> tuple[Costs, int]:
+def sharers(size: int, rmap: str, bits: int) -> tuple[Costs, int]:
     """64 pages shared by `size` mms: what the walk costs a probe, and a mapping it removes."""
     length = FAMILY_PAGES * PAGE_SIZE
-    with Machine(ram="128M", swap="16M", rmap=rmap) as machine:
+    with Machine(ram="128M", swap="16M", rmap=rmap, bits=bits) as machine:
         m, core, vm = machine.core.m, machine.core, machine.vm
         mm = Mm.create(vm)
         do_mmap(mm, AREA, length, WRITE, PRIVATE)
         mm.make_present(AREA, AREA + length, write=True)
         family = [mm, *(dup_mmap(mm) for _ in range(size - 1))]
         frames = [
-            core.page(lib.pte_value(m, mm.ptr, AREA + i * PAGE_SIZE) >> 12)
+            core.page(core.lib.pte_value(m, mm.ptr, AREA + i * PAGE_SIZE) >> 12)
             for i in range(FAMILY_PAGES)
         ]
         for _ in range(2):  # the first fills the caches
             before = core.counters()["referenced_probes"]
             start = thread_time_ns()
             for frame in frames:
-                lib.page_referenced(m, frame)
+                core.lib.page_referenced(m, frame)
             spent = thread_time_ns() - start
             probes = core.counters()["referenced_probes"] - before
         costs = {"referenced": spent / probes}
@@ -177,7 +176,7 @@ def sharers(size: int, rmap: str) -> tuple[Costs, int]:
         return costs, m.ram_size
 
 
-def descriptors(size: int, rmap: str) -> tuple[Costs, int]:
+def descriptors(size: int, rmap: str, bits: int) -> tuple[Costs, int]:
     """A table of `size` open files."""
     table = FdTable(HostMemory(1 << 40))
     file = NullFile(2, "null")
@@ -196,7 +195,7 @@ def descriptors(size: int, rmap: str) -> tuple[Costs, int]:
     }, 0
 
 
-LOOPS: dict[str, Callable[[int, str], tuple[Costs, int]]] = {
+LOOPS: dict[str, Callable[[int, str, int], tuple[Costs, int]]] = {
     "processes": processes,
     "vmas": vmas,
     "ram": ram,
@@ -205,12 +204,12 @@ LOOPS: dict[str, Callable[[int, str], tuple[Costs, int]]] = {
 }
 
 
-def main(name: str, size: int, rmap: str) -> None:
+def main(name: str, size: int, rmap: str, bits: int) -> None:
     """Print the costs and the peak memory, in KB, with and without guest RAM."""
-    costs, guest_ram = LOOPS[name](size, rmap)
+    costs, guest_ram = LOOPS[name](size, rmap, bits)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps({"ns": costs, "peak": peak, "beside_ram": peak - (guest_ram >> 10)}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

@@ -38,6 +38,8 @@ class Workload:
     def __init__(self, machine: Machine, n: int) -> None:
         self.machine = machine
         self.core, self.m = machine.core, machine.core.m
+        # an older tree has one core, which its module names
+        self.lib, self.ffi = getattr(self.core, "lib", lib), getattr(self.core, "ffi", ffi)
         self.n = n
 
     def __enter__(self) -> Self:
@@ -69,7 +71,7 @@ class Area(Workload):
         self.mm = Mm.create(self.machine.vm)
         do_mmap(self.mm, AREA, self.length, PROT_RW, MAP_PRIVATE_ANONYMOUS)
         self.write()
-        self.vma = lib.find_vma(self.m, self.mm.ptr, AREA)
+        self.vma = self.lib.find_vma(self.m, self.mm.ptr, AREA)
         return self
 
     def __exit__(self, *ended: object) -> None:
@@ -81,7 +83,7 @@ class Area(Workload):
 
     def zap(self) -> None:
         """Have none."""
-        lib.zap_page_range(self.m, self.mm.ptr, self.vma, AREA, AREA + self.length)
+        self.lib.zap_page_range(self.m, self.mm.ptr, self.vma, AREA, AREA + self.length)
 
 
 class Zap(Area):
@@ -157,7 +159,7 @@ class Probe(Area):
         super().__enter__()
         self.family = [dup_mmap(self.mm) for _ in range(FAMILY - 1)]
         ends = range(AREA, AREA + self.length, PAGE_SIZE)
-        ptes = [lib.pte_value(self.m, self.mm.ptr, address) for address in ends]
+        ptes = [self.lib.pte_value(self.m, self.mm.ptr, address) for address in ends]
         self.frames = [self.core.page(pte >> 12) for pte in ptes]
         return self
 
@@ -171,7 +173,7 @@ class Probe(Area):
 
     def timed(self) -> None:
         for frame in self.frames:
-            lib.page_referenced(self.m, frame)
+            self.lib.page_referenced(self.m, frame)
 
     def items(self) -> int:
         return self.core.counters()["referenced_probes"] - self.probes
@@ -184,7 +186,10 @@ class Frame(Workload):
 
     def __enter__(self) -> Self:
         names = ("alloc_page", "put_page", "release_pages")
-        self.pointers = [_address(self.m), *(_address(ffi.addressof(lib, name)) for name in names)]
+        self.pointers = [
+            _address(self.m),
+            *(_address(self.ffi.addressof(self.lib, name)) for name in names),
+        ]
         self.loop = _frames_loop()
         return self
 

@@ -17,7 +17,12 @@ from typing import Any, Protocol
 from bench.rows import Kind, Row
 
 ROOT = Path(__file__).resolve().parents[1]
-GUESTS = ROOT / "vmemu" / "guests_bin"
+GUESTS = {
+    32: ROOT / "vmemu" / "guests_bin",
+    64: ROOT / "vmemu" / "guests_bin" / "x86_64",
+}
+WIDE = "-64"
+"""What the names of platforms that run x86-64 programs end with."""
 NOT_THERE = "it has no such thing"
 NOT_ASKED = "only with --native-swap"
 TIMEOUT = 300
@@ -29,7 +34,7 @@ class NotMeasured(Exception):
 
 
 class Platform(Protocol):
-    """Something that executes i386 Linux programs."""
+    """Something that executes Linux programs, of i386 or of x86-64."""
 
     name: str
 
@@ -70,10 +75,10 @@ def run(command: list[str], env: dict[str, str] | None = None) -> subprocess.Com
         raise NotMeasured(f"took more than {TIMEOUT} s") from error
 
 
-def guest_command(row: Row) -> list[str]:
+def guest_command(row: Row, bits: int = 32) -> list[str]:
     """The guest and its arguments, such that it times itself."""
     size = [f"N={row.n}", f"REP={row.rep}", f"time={2 if row.cpu else 1}"]
-    return [str(GUESTS / "bench"), row.guest or row.name, *size]
+    return [str(GUESTS[bits] / "bench"), row.guest or row.name, *size]
 
 
 def guest_times(output: str) -> list[float]:
@@ -96,8 +101,9 @@ class Host:
     `bare`: it has a CPU and hardly any system calls.
     """
 
-    def __init__(self, name: str, *prefix: str, bare: bool = False) -> None:
-        self.name = name
+    def __init__(self, name: str, *prefix: str, bare: bool = False, bits: int = 32) -> None:
+        self.name = name + (WIDE if bits == 64 else "")
+        self.bits = bits
         self.prefix = prefix
         self.bare = bare
 
@@ -110,8 +116,8 @@ class Host:
         if self.bare and not row.bare and row.name != "empty":
             raise NotMeasured(NOT_THERE)
         if row.kind is Kind.STARTUP:
-            return time_process([*self.prefix, str(GUESTS / "hello")], row.rep)
-        done = run([*self.prefix, *guest_command(row)])
+            return time_process([*self.prefix, str(GUESTS[self.bits] / "hello")], row.rep)
+        done = run([*self.prefix, *guest_command(row, self.bits)])
         if done.returncode:
             raise NotMeasured(last_line(done.stderr) or f"exit status {done.returncode}")
         return guest_times(done.stdout)
@@ -127,10 +133,16 @@ class Vmemu:
     """
 
     def __init__(
-        self, rmap: str, tree: Path = ROOT, suffix: str = "", directory: Path | None = None
+        self,
+        rmap: str,
+        tree: Path = ROOT,
+        suffix: str = "",
+        directory: Path | None = None,
+        bits: int = 32,
     ) -> None:
         self.rmap = rmap
-        self.name = rmap + suffix
+        self.bits = bits
+        self.name = rmap + (WIDE if bits == 64 else "") + suffix
         self._bytecode = tempfile.TemporaryDirectory(prefix="vmemu-bench-")
         self.env = os.environ | {
             "PYTHONPATH": str(tree),
@@ -151,7 +163,7 @@ class Vmemu:
             "row": row.guest or row.name,
             "n": row.n,
             "rep": row.rep,
-            "program": str(GUESTS / "bench"),
+            "program": str(GUESTS[self.bits] / "bench"),
             "machine": row.machine,
             "cpu": row.cpu,
         }
@@ -165,7 +177,14 @@ class Vmemu:
         script = Path(sys.executable).with_name("vmemu")
         program = [str(script)] if script.exists() and not options else ["-m", "vmemu"]
         interpreter = [sys.executable, *options] if program[0] == "-m" else []
-        return [*interpreter, *program, "run", "--rmap", self.rmap, str(GUESTS / "hello")]
+        return [
+            *interpreter,
+            *program,
+            "run",
+            "--rmap",
+            self.rmap,
+            str(GUESTS[self.bits] / "hello"),
+        ]
 
     def import_times(self) -> str:
         """The slowest imports of a start-up, with what they import."""
@@ -177,7 +196,12 @@ class Vmemu:
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("worker.py")), self.rmap],
+                [
+                    sys.executable,
+                    str(Path(__file__).with_name("worker.py")),
+                    self.rmap,
+                    str(self.bits),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=self.env,
@@ -229,15 +253,18 @@ class Qiling(Host):
         return super().measure(row)
 
 
-def peers(qiling: str | None = None) -> list[Host]:
-    """Other emulators of user-mode i386 programs: bare Unicorn, and what is installed."""
+_QEMU = {32: "qemu-i386", 64: "qemu-x86_64"}
+
+
+def peers(qiling: str | None = None, bits: int = 32) -> list[Host]:
+    """Other emulators of user-mode programs: bare Unicorn, and what is installed."""
     flat = Path(__file__).with_name("flat.py")
-    found = [Host("unicorn", sys.executable, str(flat), bare=True)]
-    for name in ("qemu-i386", "qemu-i386-static"):
+    found = [Host("unicorn", sys.executable, str(flat), bare=True, bits=bits)]
+    for name in (_QEMU[bits], f"{_QEMU[bits]}-static"):
         path = shutil.which(name)
         if path is not None:
-            found.append(Host("qemu-user", path))
+            found.append(Host("qemu-user", path, bits=bits))
             break
-    if qiling is not None:
+    if qiling is not None and bits == 32:
         found.append(Qiling(qiling))
     return found

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.platforms import NOT_THERE
+from bench.platforms import NOT_THERE, WIDE
 from bench.rows import Row
 
 
@@ -33,6 +33,11 @@ class Cell:
         return low, high
 
 
+def is_wide(name: str) -> bool:
+    """Whether a platform runs x86-64 programs."""
+    return name.partition("@")[0].endswith(WIDE)
+
+
 @dataclass
 class Line:
     """One row on all platforms."""
@@ -40,16 +45,18 @@ class Line:
     row: Row
     cells: dict[str, Cell]
 
-    def baseline(self, order: Sequence[str]) -> float | None:
-        """The median that ratios are taken to: the first platform's."""
-        cell = self.cells.get(order[0])
-        return cell.median if cell is not None and cell.samples else None
+    def baseline(self, name: str, order: Sequence[str]) -> str:
+        """The platform that ratios are taken to: the first that runs the same program."""
+        wide = is_wide(name)
+        return next((other for other in order if is_wide(other) == wide), order[0])
 
     def ratio(self, name: str, order: Sequence[str]) -> float | None:
         """A platform's median in units of the baseline; None without one."""
-        base = self.baseline(order)
-        cell = self.cells[name]
-        return cell.median / base if base and cell.samples and name != order[0] else None
+        first = self.baseline(name, order)
+        base, cell = self.cells[first], self.cells[name]
+        if name == first or not cell.samples or not base.samples or not base.median:
+            return None
+        return cell.median / base.median
 
     def change(self, name: str, old: str) -> float | None:
         """A platform's median in units of another's; None without either."""
@@ -127,7 +134,8 @@ def _cell_text(line: Line, name: str, order: Sequence[str]) -> tuple[str, str, s
 
 
 def table(lines: Sequence[Line], order: Sequence[str]) -> str:
-    """Medians; behind each ± half the interquartile range and × the ratio to the first column.
+    """Medians; behind each ± half the interquartile range and × the ratio to the first
+    column of the same width.
 
     A platform NAME that runs beside NAME@COMMIT gets a column at the end: its median in
     units of the older one's.

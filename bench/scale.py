@@ -145,12 +145,12 @@ class Scale:
     """Peak host memory besides guest RAM in KB, by growth and size."""
 
 
-def point(growth: Growth, size: int, scheme: str) -> dict[str, Any]:
+def point(growth: Growth, size: int, scheme: str, bits: int) -> dict[str, Any]:
     """Run one growth at one size; RuntimeError when it fails."""
     env = {name: value for name, value in os.environ.items() if name != "VMEMU_LOCK_CHECKS"}
     env["PYTHONPATH"] = str(ROOT)
     done = subprocess.run(
-        [sys.executable, str(HERE / "growth.py"), growth.name, str(size), scheme],
+        [sys.executable, str(HERE / "growth.py"), growth.name, str(size), scheme, str(bits)],
         capture_output=True,
         text=True,
         check=False,
@@ -182,7 +182,9 @@ class PointerWalk:
         return float(done.stdout)
 
 
-def measure(growths: Sequence[Growth], schemes: Sequence[str], rounds: int, verbose: bool) -> Scale:
+def measure(
+    growths: Sequence[Growth], schemes: Sequence[str], rounds: int, verbose: bool, bits: int = 32
+) -> Scale:
     """All rounds of all growths."""
     curves: dict[tuple[str, str, str], Curve] = {}
     beside: dict[str, dict[int, int]] = {}
@@ -203,7 +205,7 @@ def measure(growths: Sequence[Growth], schemes: Sequence[str], rounds: int, verb
                         if verbose:
                             what = f"{growth.name} {size} {scheme}"
                             print(f"round {turn + 1} of {rounds}: {what}", file=sys.stderr)
-                        answer = point(growth, size, scheme)
+                        answer = point(growth, size, scheme, bits)
                         for name, ns in answer["ns"].items():
                             add(growth, name, scheme, size, ns)
                         most = beside.setdefault(growth.name, {})
@@ -282,6 +284,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default=",".join(names), help="growths, by commas")
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default 5)")
     parser.add_argument("--rmap", default="anon_vma,anonmm", help="schemes, by commas")
+    parser.add_argument("--bits", type=int, choices=(32, 64), default=32, help="of the machines")
     parser.add_argument("--plot", metavar="DIRECTORY", help="write a plot of each growth there")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--verbose", action="store_true", help="report progress")
@@ -294,7 +297,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--rounds must be at least 1")
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     growths = [growth for growth in GROWTHS if growth.name in wanted]
-    scale = measure(growths, args.rmap.split(","), args.rounds, args.verbose)
+    scale = measure(growths, args.rmap.split(","), args.rounds, args.verbose, args.bits)
     machine = host.machine()
     if args.plot:
         from bench.plots import plot_growths

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.report import Line, number
+from bench.platforms import WIDE
+from bench.report import Line, is_wide, number
 
 NATIVE, UNICORN, QILING = "native", "unicorn", "qiling"
 
@@ -36,7 +37,8 @@ class Target:
 
     def measured(self, line: Line, name: str) -> tuple[str, bool | None]:
         """What a platform reached, and whether that keeps the promise; None: who knows."""
-        cell, base = line.cells[name], line.cells.get(self.to)
+        to = self.to + (WIDE if is_wide(name) else "")
+        cell, base = line.cells[name], line.cells.get(to)
         if not cell.samples:
             return "not measured", None
         value = cell.median / line.row.scale
@@ -46,7 +48,7 @@ class Target:
             kept = value <= self.value
         if self.ratio is not None:
             if base is None or not base.samples:
-                parts.append(f"no {self.to}")
+                parts.append(f"no {to}")
                 kept = None if kept else False
             else:
                 times = cell.median / base.median

@@ -44,8 +44,10 @@ class Stopwatch:
 class Worker:
     """The machines of one scheme; the latest is kept, since guest RAM takes time to map."""
 
-    def __init__(self, rmap: str) -> None:
+    def __init__(self, rmap: str, bits: int = 32) -> None:
         self.rmap = rmap
+        # an older tree may have one width only, and no such option
+        self.width = {"bits": bits} if bits != 32 else {}
         self._options: dict[str, Any] | None = None
         self._machine: Machine | None = None
 
@@ -54,7 +56,7 @@ class Worker:
         wanted = DEFAULTS | options
         if self._machine is None or wanted != self._options:
             self.close()
-            self._machine = Machine(rmap=self.rmap, **wanted)
+            self._machine = Machine(rmap=self.rmap, **self.width, **wanted)
             self._options = wanted
         return self._machine
 
@@ -100,13 +102,13 @@ class Worker:
             return {"error": f"{type(error).__name__}: {error}"}
 
 
-def main(rmap: str) -> None:
+def main(rmap: str, bits: int) -> None:
     """Answer requests until standard input ends."""
-    worker = Worker(rmap)
+    worker = Worker(rmap, bits)
     for line in sys.stdin:
         print(json.dumps(worker.answer(json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))
