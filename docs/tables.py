@@ -60,11 +60,11 @@ def _cell(result: Comparison, scheme: str, figure: str, formula: Formula | None)
     return f"`{formula.text}` **{measured}**{wrong}"
 
 
-def caches() -> list[str]:
+def caches(bits: int = 32) -> list[str]:
     """Objects of each slab cache under three schemes (`machine.stats()["slabs"]`)."""
     found = {}
     for scheme in ("none", "anonmm", "anon_vma"):
-        with Machine(ram="2M", swap=None, rmap=scheme) as machine:
+        with Machine(ram="2M", swap=None, rmap=scheme, bits=bits) as machine:
             found[scheme] = machine.stats()["slabs"]
     rows = []
     for name in dict.fromkeys(name for caches in found.values() for name in caches):
@@ -167,6 +167,7 @@ _RULE = (lib.owned_field_name, lib.owned_field_rule)
 TABLES: dict[str, Callable[[], list[str]]] = {
     "predictions": predictions,
     "caches": caches,
+    "caches64": lambda: caches(64),
     "page": page,
     "lock_order": lock_order,
     "owners": owners,
