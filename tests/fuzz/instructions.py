@@ -20,7 +20,7 @@ from typing import Any
 
 from vmemu import _build
 from vmemu.errors import VmemuError
-from vmemu.kernel import Task
+from vmemu.kernel.process.task import Task
 from vmemu.lab.guests import guest_path
 from vmemu.machine import Machine
 from vmemu.rmap import schemes

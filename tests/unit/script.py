@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vmemu.kernel import Task, WaitStatus
+from vmemu.kernel.process.task import Task
+from vmemu.kernel.process.wait import WaitStatus
 from vmemu.machine import Machine
 
 BASE = 0x08048000

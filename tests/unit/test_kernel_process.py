@@ -12,7 +12,8 @@ import pytest
 from script import COUNTER, SCRATCH, Script, elf, signed, word
 
 from vmemu.errors import VmemuError
-from vmemu.kernel import Kernel, Task
+from vmemu.kernel.kernel import Kernel
+from vmemu.kernel.process.task import Task
 from vmemu.kernel.syscalls import SYSCALLS
 from vmemu.machine import Machine
 
