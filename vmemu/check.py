@@ -260,18 +260,22 @@ def _check_lru(survey: Survey) -> None:
         survey.fail(f"mapped page {pfn} is on no LRU list")
 
 
+def _in_use(slab: Any) -> int:
+    """Objects of a ``struct slab *``; or, with SLUB, a ``struct page *``."""
+    return int(slab.inuse if hasattr(slab, "inuse") else slab.index)
+
+
 def _check_slabs(survey: Survey) -> None:
     core = survey.vm.core
     slabs = 0
     for i, name in enumerate(core.caches):
         cache = core.m.k.caches[i]
-        full = _list(core, cache.slabs_full, "struct slab", "list")
-        partial = _list(core, cache.slabs_partial, "struct slab", "list")
+        where = ("struct page", "lru") if cache.slub else ("struct slab", "list")
+        full = [_in_use(slab) for slab in _list(core, cache.slabs_full, *where)]
+        partial = [_in_use(slab) for slab in _list(core, cache.slabs_partial, *where)]
         survey.expect(f"slabs of {name}", cache.nr_slabs, len(full) + len(partial))
-        survey.expect(f"objects of {name}", cache.nr_active, sum(s.inuse for s in full + partial))
-        if any(s.inuse != cache.num for s in full) or any(
-            not 0 < s.inuse < cache.num for s in partial
-        ):
+        survey.expect(f"objects of {name}", cache.nr_active, sum(full + partial))
+        if any(n != cache.num for n in full) or any(not 0 < n < cache.num for n in partial):
             survey.fail(f"a slab of {name} is on the wrong list")
         slabs += len(full) + len(partial)
     flagged = int(((survey.pages["flags"] & lib.PG_slab) != 0).sum())

@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from vmemu import layouts
 from vmemu._core32 import ffi, lib
 from vmemu.closing import Closing
 from vmemu.errors import ConfigError, CpuError, KernelBug, SwapIOError
@@ -74,10 +75,11 @@ HOST_COUNTERS = ("tlb_fill", "tlb_grow")
 class Core(Closing):
     """Owner of a ``struct vmemu``.
 
-    ``ram`` in bytes, ``cache_line`` in bytes (aligns ``mm_struct`` slabs),
-    ``min_free_pages`` in pages, ``events`` entries in the ring (a power of two or 0), ``bits``
-    of a word (WIDTHS), ``levels`` of page tables (2 in i386; 3 or 4 in x86-64, by default 3
-    as in 2.6.7).  Raises ConfigError when the machine is too small or too large.
+    ``ram`` in bytes, ``cache_line`` in bytes (aligns ``mm_struct`` slabs), ``min_free_pages`` in
+    pages, ``events`` entries in the ring (a power of two or 0), ``bits`` of a word (WIDTHS),
+    ``levels`` of page tables (2 in i386; 3 or 4 in x86-64, by default 3 as in 2.6.7), ``layout``:
+    the kernel whose structs' sizes slab caches have. Raises ConfigError when the machine is too
+    small or too large.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Core(Closing):
         *,
         bits: int = 32,
         levels: int | None = None,
+        layout: str = layouts.DEFAULT,
         cache_line: int = 128,
         min_free_pages: int | None = None,
         events: int = 0,
@@ -118,7 +121,7 @@ class Core(Closing):
         if events & (events - 1):
             raise ConfigError(f"events must be a power of two or 0, not {events}")
         self.m: CData = lib.vmemu_new(
-            ram, rmap.encode(), cache_line, min_free_pages, events, levels
+            ram, rmap.encode(), cache_line, min_free_pages, events, levels, self._sizes(layout)
         )
         if self.m == ffi.NULL:
             raise ConfigError(f"no host memory for {ram} bytes of guest RAM")
@@ -153,6 +156,18 @@ class Core(Closing):
         self.error: BaseException | None = None
         self.broken: BaseException | None = None
         """What stopped the machine within a step, so that it cannot go on."""
+
+    def _sizes(self, name: str) -> CData:
+        """``struct kernel_layout *`` of a layout; ConfigError where its vma is too small."""
+        layout, ffi = layouts.find_layout(name, self.bits), self.ffi
+        own = ffi.sizeof("struct vm_area_struct")
+        if layout.vma and layout.common < own:
+            raise ConfigError(
+                f"layout {name} has a vm_area_struct of {layout.vma} bytes, in which there is no "
+                f"room for the {own + layout.vma_rmap} that the areas of this kernel need"
+            )
+        sizes = [layout.slub, layout.common, layout.mm, layout.anon_vma, layout.anon_vma_room]
+        return ffi.new("struct kernel_layout *", sizes)
 
     def close(self) -> None:
         """Give guest RAM and files back.

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from vmemu import arguments
+from vmemu import arguments, layouts
 from vmemu.core import EVENTS, PAGE_SHIFT, Core, Event, event_of, lib
 from vmemu.cpu import Cpu
 from vmemu.errors import ConfigError, KernelBug, MachineClosed, VmemuError
@@ -88,10 +88,11 @@ class Page(NamedTuple):
 class Machine:
     """An i386 or x86-64 machine with a small Linux 2.6-like kernel.
 
-    ``bits``: 32 or 64. ``levels`` of page tables: with 64 bits 3, as in 2.6.7, or 4. ``ram``:
-    bytes or "32M", up to 896M, with 64 bits 64G. ``swap``: a size for a temporary file, a path
-    (``"PATH"`` or ``"PATH:SIZE"``, created when absent), or None. ``rmap``: the reverse map's
-    name, or a :class:`~vmemu.rmap.RmapScheme` subclass. ``seed`` feeds the guests' randomness.
+    ``bits``: 32 or 64. ``levels`` of page tables: with 64 bits 3, as in 2.6.7, or 4. ``layout``:
+    the kernel whose structs' sizes slab caches have (see vmemu.layouts). ``ram``: bytes or "32M",
+    up to 896M, with 64 bits 64G. ``swap``: a size for a temporary file, a path (``"PATH"`` or
+    ``"PATH:SIZE"``, created when absent), or None. ``rmap``: the reverse map's name, or a
+    :class:`~vmemu.rmap.RmapScheme` subclass. ``seed`` feeds the guests' randomness.
     ``slice_blocks``: basic blocks a time slice. ``page_cluster``: log2 of swap readahead in
     pages. ``min_free_pages``: pages_min. ``cache_line``: bytes. ``events``: size of the event
     ring, 0 for none. ``fault_path``: "c" resolves in the core what a vma already decides,
@@ -118,6 +119,7 @@ class Machine:
         *,
         bits: int = 32,
         levels: int | None = None,
+        layout: str = layouts.DEFAULT,
         cpus: int = 1,
         seed: int = 0,
         slice_blocks: int = 100_000,
@@ -165,6 +167,7 @@ class Machine:
                 scheme.walker,
                 bits=bits,
                 levels=levels,
+                layout=layout,
                 cache_line=cache_line,
                 min_free_pages=min_free_pages,
                 events=events,

@@ -22,6 +22,7 @@ def slab_stats(core: Core) -> dict[str, dict[str, int]]:
             "objects": cache.nr_active,
             "object_size": cache.objsize,
             "buffer_size": cache.bufsize,
+            "align": cache.align,
             "per_slab": cache.num,
             "slabs": cache.nr_slabs,
             "bytes": cache.nr_active * cache.objsize,

@@ -89,6 +89,7 @@ struct vmemu {
 	struct page *mem_map;
 	struct kernel_data *k;
 	const struct rmap_ops *rmap;
+	struct kernel_layout layout;
 	void *handle; /* ffi handle of the Python side */
 
 	uint64_t counter[NR_COUNTERS];
@@ -192,7 +193,8 @@ void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *, kulong,
 /* core/machine.c */
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 			uint32_t cache_line, uint32_t min_free_pages,
-			uint32_t ring_size, int levels);
+			uint32_t ring_size, int levels,
+			const struct kernel_layout *);
 kptr vmemu_page_offset(void);
 void vmemu_close(struct vmemu *); /* files and RAM; addresses stay, as zeros */
 void vmemu_free(struct vmemu *);  /* after it */

@@ -103,7 +103,8 @@ static uint8_t *ram_map(uint64_t size)
 
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 			uint32_t cache_line, uint32_t min_free_pages,
-			uint32_t ring_size, int levels)
+			uint32_t ring_size, int levels,
+			const struct kernel_layout *layout)
 {
 	struct vmemu *m = calloc(1, sizeof(*m));
 	uint32_t reserved = vmemu_boot_frames(ram_bytes);
@@ -130,6 +131,8 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 	m->ram_size = ram_bytes;
 	m->nr_frames = (uint32_t)(ram_bytes >> PAGE_SHIFT);
 	m->page_cluster = 3;
+	if (layout)
+		m->layout = *layout;
 	address_space_boot(m, levels);
 	m->held = &m->path;
 	m->clock_limit = m->next_timer = UINT64_MAX;

@@ -57,6 +57,7 @@ struct kmem_cache {
 	uint32_t align;   /* bytes */
 	uint32_t bufsize; /* bytes, aligned */
 	uint32_t num;     /* objects a slab */
+	uint32_t slub;    /* nothing but objects in a slab */
 	uint32_t nr_slabs;
 	uint32_t nr_active;
 	struct list_head slabs_full, slabs_partial;
@@ -79,6 +80,14 @@ enum gfp_bits {
 	GFP_KERNEL = 0,
 	GFP_ZERO = 1,   /* cleared */
 	GFP_ATOMIC = 2, /* no reclaim; may use half of the reserve */
+};
+
+/* What a later kernel's structs take, where that is more; 0: as declared here. */
+struct kernel_layout {
+	uint32_t slub;        /* its allocator */
+	uint32_t vma, mm;     /* bytes, without what is a scheme's */
+	uint32_t object;      /* bytes of a scheme's object, if it lived on */
+	uint32_t object_room; /* and with what the allocator adds */
 };
 
 /* page/frame.c */

@@ -279,7 +279,7 @@ static bool owns_anon_vma_list(struct vmemu *m, const void *object)
 const struct rmap_ops rmap_anon_vma = {
 	.name = "anon_vma",
 	.vma_tail = sizeof(struct anon_vma_tail),
-	.caches = { { "anon_vma", sizeof(struct anon_vma), sizeof(kptr) } },
+	.caches = { { "anon_vma", sizeof(struct anon_vma), sizeof(kptr), 1 } },
 	.lock_name = "anon_vma_lock",
 	.rules = { { "vm_area_struct.anon_vma",
 		     "page_table_lock, or mmap_sem for write", owns_anon_vma },

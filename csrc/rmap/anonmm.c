@@ -285,7 +285,7 @@ static bool owns_anonmm_ring(struct vmemu *m, const void *object)
 const struct rmap_ops rmap_anonmm = {
 	.name = "anonmm",
 	.mm_tail = sizeof(struct anonmm_tail),
-	.caches = { { "anonmm", sizeof(struct anonmm), sizeof(kptr) } },
+	.caches = { { "anonmm", sizeof(struct anonmm), sizeof(kptr), 0 } },
 	.lock_name = "anonmm_lock", /* of a bundle's head */
 	.rules = { { "anonmm.list, mm", "anonmm_lock of the head",
 		     owns_anonmm_ring } },

@@ -20,6 +20,7 @@ struct rmap_finding;
 struct rmap_cache { /* of a scheme's own objects */
 	const char *name;
 	uint32_t size, align; /* bytes */
+	uint32_t later;       /* nonzero: later kernels have it, and larger */
 };
 
 /* A page gets a pte: its first, or one more. */

@@ -125,7 +125,7 @@ static int unmap(struct vmemu *m, struct page *page)
 
 const struct rmap_ops rmap_python = {
 	.name = "python",
-	.caches = { { "python_rmap", 32, 4 } },
+	.caches = { { "python_rmap", 32, 4, 0 } },
 	.locks_vma_tree = 1,
 	.vma_dup = vma_dup,
 	.vma_free = vma_goes,

@@ -37,6 +37,11 @@ _MACHINE = (
         help="Levels of x86-64's page tables: 3 as in 2.6.7, or 4, with 128 TB of addresses.",
     ),
     click.option(
+        "--layout",
+        metavar="KERNEL",
+        help="The kernel whose structs' sizes slab caches have, such as 6.18 (64 bits).",
+    ),
+    click.option(
         "--swap",
         metavar="SIZE|PATH[:SIZE]|none",
         help="Swap: a size for a temporary file, or a swap file, made if absent.",

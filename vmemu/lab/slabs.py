@@ -56,13 +56,18 @@ class SlabUse:
         }
 
 
+def aligned(size: int, align: int) -> int:
+    """Bytes that an object takes with its neighbours'."""
+    return -(-size // align) * align
+
+
 def slab_use(core: Core, rmap: RmapScheme) -> dict[str, SlabUse]:
     """The caches a scheme can be charged for: vmas, mms and its own objects."""
     stats = slab_stats(core)
     return {
         name: SlabUse(
             stats[name]["objects"],
-            stats[name]["buffer_size"],
+            aligned(stats[name]["object_size"], stats[name]["align"]),
             stats[name]["per_slab"],
             stats[name]["slabs"],
         )
