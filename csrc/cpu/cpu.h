@@ -218,11 +218,15 @@ int cpu_user_byte(struct vmemu *, kulong address); /* -1 = not mapped */
 
 /* cpu/insn.c: from the noted registers; may turn a read into a write */
 kulong cpu_fault_address(struct vmemu *, kulong page, uint32_t *access);
+/* Is it by sp or bp that the instruction touches the page? */
+bool cpu_touches_stack(struct vmemu *, kulong page, uint32_t access);
 /* Does the instruction read a descriptor in this page, and not an operand? */
 bool cpu_reads_descriptor(struct vmemu *, kulong page);
 
 /* cpu/exits.c */
-bool cpu_exits_init(struct vmemu *); /* false: no memory */
+enum { CPU_INSN_BYTES = 16 };             /* what it may look at */
+int cpu_insn_length(const uint8_t *code); /* 0 = not known */
+bool cpu_exits_init(struct vmemu *);      /* false: no memory */
 void cpu_exits_free(struct vmemu *);
 /* Code of this frame is fetched at an address; false: no room, forget first. */
 bool cpu_look_at_code(struct vmemu *, kulong address, struct page *);
