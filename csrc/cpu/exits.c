@@ -353,6 +353,28 @@ int cpu_insn_length(const uint8_t *code)
 	return insn_shape(code).length;
 }
 
+/* Among the opcodes behind 0f, those that Unicorn takes for SSE. */
+static bool is_sse(uint8_t op)
+{
+	return (op >= 0x10 && op <= 0x17) || (op >= 0x28 && op <= 0x2f) ||
+	       (op >= 0x50 && op <= 0x7f && op != 0x77) || op == 0xc2 ||
+	       (op >= 0xc4 && op <= 0xc6) || op >= 0xd0;
+}
+
+/*
+ * In 64-bit mode it is VEX whatever follows.  Unicorn refuses those of 256 bits if
+ * they are SSE's, and executes all others (c5 fc 05 is a system call to it).
+ */
+static bool is_vex_in_long_mode(const uint8_t *p)
+{
+	const uint8_t *last = *p == 0xc5 ? p + 1 : p + 2;
+	int map = *p == 0xc5 ? 1 : p[1] & 0x1f;
+
+	if ((*p & 0xfe) != 0xc4 || map < 1 || map > 3)
+		return false;
+	return !(*last & 4) || (map == 1 && !is_sse(last[1]));
+}
+
 /*
  * Is the instruction, behind its prefixes, coded with VEX, in a way that Unicorn
  * does not refuse itself?  Else it is les or lds, which have an operand in
@@ -364,6 +386,8 @@ static bool is_vex(const uint8_t *p)
 
 	while (is_prefix(*p) && ++prefixes < INSN_MAX - 2)
 		p++;
+	if (LONG_MODE)
+		return is_vex_in_long_mode(p);
 	if (*p == 0xc5)
 		return (p[1] & 0xc4) == 0xc0;
 	return *p == 0xc4 && p[1] >= 0xc0 && (p[1] & 0x1f) - 1u < 3 &&
@@ -444,7 +468,7 @@ static uint32_t most_taken(const uint8_t *code, uint32_t *vex)
 			 byte == 0xce || byte == 0x8e ||
 			 (byte & 0xf4) == 0xe4 || (byte & 0xfc) == 0x6c)
 			n++;
-		else if ((byte & 0xfe) == 0xc4 && next >= 0xc0)
+		else if ((byte & 0xfe) == 0xc4 && (LONG_MODE || next >= 0xc0))
 			*vex += 1;
 	}
 	return n;
@@ -483,7 +507,7 @@ static void bound_runs(const uint8_t *code, uint32_t *bits)
 /* Where in these bytes, a page, the engine has to stop; false: nowhere. */
 static bool find_exits(const uint8_t *page, uint32_t *bits)
 {
-	uint8_t code[PAGE_SIZE + INSN_MAX + 1] = { 0 };
+	uint8_t code[PAGE_SIZE + CPU_INSN_BYTES] = { 0 };
 	uint32_t vex, at;
 	bool dense;
 
@@ -706,7 +730,7 @@ static void send_away(struct vmemu *m, kulong ip)
 static enum cpu_exit at_exit(struct vmemu *m)
 {
 	struct cpu_exits *exits = m->cpu->exits;
-	uint8_t code[INSN_MAX + 1] = { 0 };
+	uint8_t code[CPU_INSN_BYTES] = { 0 };
 	const struct exit_page *entry;
 	kulong ip;
 	int i;

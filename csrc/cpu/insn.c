@@ -169,7 +169,8 @@ static kulong modrm(struct vmemu *m, struct insn *insn, int mod, int rm)
 		address += general(m, rm);
 		insn->stack = (rm == 4 || rm == 5) && !insn->overridden;
 		/* pop's operand is found when sp has moved */
-		if (rm == 4 && insn->opcode == 0x8f && !insn->two_byte)
+		if (LONG_MODE && rm == 4 && !insn->two_byte &&
+		    insn->opcode == 0x8f)
 			address += stack_word(insn);
 	}
 	if (mod == 1)
@@ -305,7 +306,7 @@ static kulong implied(struct vmemu *m, struct insn *insn, kulong page,
 	kulong address;
 
 	insn->stack = false;
-	if (insn->two_byte && insn->opcode == 0xf7) /* maskmovq, maskmovdqu */
+	if (LONG_MODE && insn->two_byte && insn->opcode == 0xf7) /* maskmov */
 		return in_page(di + insn->segment, page, &address) ? address :
 								     page;
 	if (!insn->two_byte)
@@ -353,13 +354,16 @@ static kulong touched(struct vmemu *m, struct insn *insn, kulong page,
 		      uint32_t *access)
 {
 	kulong address;
-	bool pushes;
+	bool stack;
 
 	decode(m, insn);
 	/* call and push read their operand and write the stack */
-	pushes = !insn->two_byte && insn->opcode == 0xff &&
+	stack = !insn->two_byte && insn->opcode == 0xff &&
 		 *access == ACCESS_WRITE && insn->reg >= 2;
-	if (insn->memory && !pushes && in_page(insn->operand, page, &address)) {
+	/* and pop reads that first */
+	if (LONG_MODE && !insn->two_byte && insn->opcode == 0x8f)
+		stack = *access == ACCESS_READ;
+	if (insn->memory && !stack && in_page(insn->operand, page, &address)) {
 		if (read_modify_write(insn))
 			*access = ACCESS_WRITE;
 		return address;
