@@ -224,9 +224,7 @@ bool cpu_touches_stack(struct vmemu *, kulong page, uint32_t access);
 bool cpu_reads_descriptor(struct vmemu *, kulong page);
 
 /* cpu/exits.c */
-enum { CPU_INSN_BYTES = 24 }; /* what is looked at, whatever it is */
-int cpu_insn_length(const uint8_t *code); /* 0 = not known */
-bool cpu_exits_init(struct vmemu *);      /* false: no memory */
+bool cpu_exits_init(struct vmemu *); /* false: no memory */
 void cpu_exits_free(struct vmemu *);
 /* Code of this frame is fetched at an address; false: no room, forget first. */
 bool cpu_look_at_code(struct vmemu *, kulong address, struct page *);

@@ -58,7 +58,7 @@ struct shape {
 	bool ends;  /* ends its block */
 };
 
-/* In 64-bit code; wherever it stands, for that is what Unicorn reads. */
+/* In 64-bit code; it counts only behind all other prefixes. */
 static bool is_rex(uint8_t byte)
 {
 	return LONG_MODE && (byte & 0xf0) == 0x40;
@@ -130,6 +130,10 @@ static int two_byte_shape(const uint8_t *p, const struct sizes *sizes,
 	    (op >= 0xa8 && op <= 0xaa) || (op >= 0xc8 && op <= 0xcf)) {
 		shape->takes = op < 0x38;
 		return 1;
+	}
+	if (LONG_MODE && op >= 0x20 && op <= 0x23) { /* mod does not count */
+		shape->takes = 1;
+		return 2;
 	}
 	modrm = modrm_length(p + 1, sizes);
 	if (op < 0x04 || (op >= 0x20 && op <= 0x23))
@@ -327,8 +331,7 @@ static struct shape insn_shape(const uint8_t *p)
 		operand16 |= *p == 0x66;
 		short_address |= *p == 0x67;
 		sizes.repeated |= *p == 0xf2;
-		if (is_rex(*p))
-			rex = *p;
+		rex = is_rex(*p) ? *p : 0;
 		if (++prefixes == INSN_MAX - 1)
 			return shape;
 	}

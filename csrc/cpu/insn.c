@@ -73,7 +73,8 @@ static kulong shortened(const struct insn *insn, kulong address)
 
 static bool prefix(struct vmemu *m, struct insn *insn, int byte)
 {
-	/* Unicorn lets other prefixes follow it; hardware would ignore it then. */
+	/* It counts only behind all others. */
+	insn->rex = 0;
 	if (LONG_MODE && (byte & 0xf0) == 0x40) {
 		insn->rex = (uint8_t)byte;
 		return true;
@@ -359,7 +360,7 @@ static kulong touched(struct vmemu *m, struct insn *insn, kulong page,
 	decode(m, insn);
 	/* call and push read their operand and write the stack */
 	stack = !insn->two_byte && insn->opcode == 0xff &&
-		 *access == ACCESS_WRITE && insn->reg >= 2;
+		*access == ACCESS_WRITE && insn->reg >= 2;
 	/* and pop reads that first */
 	if (LONG_MODE && !insn->two_byte && insn->opcode == 0x8f)
 		stack = *access == ACCESS_READ;
