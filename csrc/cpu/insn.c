@@ -71,14 +71,8 @@ static kulong shortened(const struct insn *insn, kulong address)
 	return LONG_MODE && insn->short_address ? (uint32_t)address : address;
 }
 
-static bool prefix(struct vmemu *m, struct insn *insn, int byte)
+static bool legacy_prefix(struct vmemu *m, struct insn *insn, int byte)
 {
-	/* It counts only behind all others. */
-	insn->rex = 0;
-	if (LONG_MODE && (byte & 0xf0) == 0x40) {
-		insn->rex = (uint8_t)byte;
-		return true;
-	}
 	switch (byte) {
 	case 0x64:
 	case 0x65:
@@ -102,6 +96,16 @@ static bool prefix(struct vmemu *m, struct insn *insn, int byte)
 		return true;
 	}
 	return false;
+}
+
+static bool prefix(struct vmemu *m, struct insn *insn, int byte)
+{
+	bool rex = LONG_MODE && (byte & 0xf0) == 0x40;
+
+	if (!rex && !legacy_prefix(m, insn, byte))
+		return false;
+	insn->rex = rex ? (uint8_t)byte : 0; /* counts behind all others */
+	return true;
 }
 
 static bool has_modrm(const struct insn *insn)
