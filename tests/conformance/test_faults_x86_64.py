@@ -131,6 +131,7 @@ def registers(**values: int) -> tuple[int, ...]:
 
 
 def with_operands(where: str) -> Iterator[Piece]:
+    """Each instruction with each form of operand."""
     target = TARGETS[where]
     low = where in LOW
     forms = OPERANDS | (LOW_OPERANDS if low else {})
