@@ -52,4 +52,8 @@ kulong cpu_get_base(struct vmemu *, int base); /* the running task's */
 void cpu_fxsave(struct vmemu *, void *image);  /* 512 bytes, running task's */
 void cpu_fxrstor(struct vmemu *, const void *image);
 
+/* cpu/exits.c */
+enum { CPU_INSN_BYTES = 24 }; /* what is looked at, whatever it is */
+int cpu_insn_length(const uint8_t *code); /* 0 = not known */
+
 #endif

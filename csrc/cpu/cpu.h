@@ -216,6 +216,8 @@ int cpu_user_byte(struct vmemu *, kulong address); /* -1 = not mapped */
 
 /* cpu/insn.c: from the noted registers; may turn a read into a write */
 kulong cpu_fault_address(struct vmemu *, kulong page, uint32_t *access);
+/* Is it by sp or bp that the instruction touches the page? */
+bool cpu_touches_stack(struct vmemu *, kulong page, uint32_t access);
 /* Does the instruction read a descriptor in this page, and not an operand? */
 bool cpu_reads_descriptor(struct vmemu *, kulong page);
 

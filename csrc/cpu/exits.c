@@ -25,6 +25,7 @@
 #include <stdlib.h>
 
 enum {
+	LONG_MODE = BITS_PER_LONG == 64,
 	/* In one page; a block may reach into a second, and one exit may be away:
 	 * three times this, and what a block has of its own, must be below 512. */
 	TEMPORARIES = 140,
@@ -57,8 +58,16 @@ struct shape {
 	bool ends;  /* ends its block */
 };
 
+/* In 64-bit code; it counts only behind all other prefixes. */
+static bool is_rex(uint8_t byte)
+{
+	return LONG_MODE && (byte & 0xf0) == 0x40;
+}
+
 static bool is_prefix(uint8_t byte)
 {
+	if (is_rex(byte))
+		return true;
 	switch (byte) {
 	case 0x26:
 	case 0x2e:
@@ -76,35 +85,45 @@ static bool is_prefix(uint8_t byte)
 	return false;
 }
 
+/* What the prefixes say of the bytes that follow them. */
+struct sizes {
+	int word;     /* bytes of most immediates and of a branch's distance */
+	int constant; /* of the one that mov takes in full */
+	int moffs;    /* of an address without modrm */
+	bool modrm16; /* an i386's short addresses */
+	bool repeated;
+	bool operand16;
+};
+
 /* Bytes of a modrm operand, the modrm byte included. */
-static int modrm_length(const uint8_t *p, bool address16)
+static int modrm_length(const uint8_t *p, const struct sizes *sizes)
 {
 	int mod = *p >> 6, rm = *p & 7;
 
 	if (mod == 3)
 		return 1;
-	if (address16)
+	if (sizes->modrm16)
 		return mod == 1 ? 2 : mod == 2 || rm == 6 ? 3 : 1;
 	if (rm == 4)
 		return mod == 1 ? 3 : mod == 2 || (p[1] & 7) == 5 ? 6 : 2;
 	return mod == 1 ? 2 : mod == 2 || rm == 5 ? 5 : 1;
 }
 
-static int two_byte_shape(const uint8_t *p, bool operand16, bool repeated,
-			  bool address16, struct shape *shape)
+static int two_byte_shape(const uint8_t *p, const struct sizes *sizes,
+			  struct shape *shape)
 {
 	uint8_t op = *p;
 	int modrm;
 
 	if (op == 0x38 || op == 0x3a) {
 		shape->takes = 1;
-		return 2 + modrm_length(p + 2, address16) + (op == 0x3a);
+		return 2 + modrm_length(p + 2, sizes) + (op == 0x3a);
 	}
 	if (op == 0x0f)
 		return 0;
 	if (op >= 0x80 && op <= 0x8f) {
 		shape->ends = true;
-		return 1 + (operand16 ? 2 : 4);
+		return 1 + sizes->word;
 	}
 	if ((op >= 0x05 && op <= 0x0b) || (op >= 0x30 && op <= 0x37) ||
 	    op == 0x77 || (op >= 0xa0 && op <= 0xa2) ||
@@ -112,12 +131,17 @@ static int two_byte_shape(const uint8_t *p, bool operand16, bool repeated,
 		shape->takes = op < 0x38;
 		return 1;
 	}
-	modrm = modrm_length(p + 1, address16);
+	if (LONG_MODE && op >= 0x20 && op <= 0x23) { /* mod does not count */
+		shape->takes = 1;
+		return 2;
+	}
+	modrm = modrm_length(p + 1, sizes);
 	if (op < 0x04 || (op >= 0x20 && op <= 0x23))
 		shape->takes = 1;
 	if (op == 0x78) {
 		shape->takes = 2;
-		return 1 + modrm + (operand16 || repeated ? 2 : 0);
+		return 1 + modrm +
+		       (sizes->operand16 || sizes->repeated ? 2 : 0);
 	}
 	if ((op >= 0x70 && op <= 0x73) || op == 0xc2 ||
 	    (op >= 0xc4 && op <= 0xc6)) {
@@ -127,13 +151,68 @@ static int two_byte_shape(const uint8_t *p, bool operand16, bool repeated,
 	return 1 + modrm + (op == 0xa4 || op == 0xac || op == 0xba);
 }
 
-static int one_byte_shape(const uint8_t *p, bool operand16, bool address16,
+/* Which the CPU does not have in 64-bit mode, but for VEX and EVEX. */
+static bool undefined_in_long_mode(uint8_t op)
+{
+	switch (op) {
+	case 0x06: /* push, pop of es, cs, ss, ds */
+	case 0x07:
+	case 0x0e:
+	case 0x16:
+	case 0x17:
+	case 0x1e:
+	case 0x1f:
+	case 0x27: /* daa, das, aaa, aas */
+	case 0x2f:
+	case 0x37:
+	case 0x3f:
+	case 0x60: /* pusha, popa */
+	case 0x61:
+	case 0x82: /* as 0x80 */
+	case 0x9a: /* far call, jump */
+	case 0xea:
+	case 0xce: /* into */
+	case 0xd4: /* aam, aad, salc */
+	case 0xd5:
+	case 0xd6:
+		return true;
+	}
+	return false;
+}
+
+/*
+ * An instruction coded with VEX or EVEX, in 64-bit mode.  None is executed; where
+ * the next one begins tells whether code is in step.
+ */
+static int vex_length(const uint8_t *p, const struct sizes *sizes)
+{
+	const uint8_t *op = p + (*p == 0xc5 ? 2 : *p == 0xc4 ? 3 : 4);
+	int map = *p == 0xc5 ? 1 : p[1] & 7;
+	bool immediate = map == 3;
+
+	if (map == 1) {
+		if (*op == 0x77)
+			return (int)(op - p) + 1;
+		immediate = (*op >= 0x70 && *op <= 0x73) || *op == 0xc2 ||
+			    (*op >= 0xc4 && *op <= 0xc6);
+	}
+	return (int)(op - p) + 1 + modrm_length(op + 1, sizes) + immediate;
+}
+
+static int one_byte_shape(const uint8_t *p, const struct sizes *sizes,
 			  struct shape *shape)
 {
-	int word = operand16 ? 2 : 4;
 	uint8_t op = *p, reg = p[1] >> 3 & 7;
-	int modrm = modrm_length(p + 1, address16);
+	int modrm = modrm_length(p + 1, sizes);
+	int word = sizes->word;
 
+	if (LONG_MODE) {
+		shape->ends = undefined_in_long_mode(op);
+		if (shape->ends)
+			return 1;
+		if (op == 0x62 || op == 0xc4 || op == 0xc5)
+			return vex_length(p, sizes);
+	}
 	if (op < 0x40)
 		return (op & 7) < 4  ? 1 + modrm :
 		       (op & 7) == 4 ? 2 :
@@ -209,7 +288,7 @@ static int one_byte_shape(const uint8_t *p, bool operand16, bool address16,
 	case 0xa1:
 	case 0xa2:
 	case 0xa3:
-		return 1 + (address16 ? 2 : 4);
+		return 1 + sizes->moffs;
 	case 0x8e:
 		shape->takes = 1;
 		return 1 + modrm;
@@ -234,34 +313,69 @@ static int one_byte_shape(const uint8_t *p, bool operand16, bool address16,
 	if ((op >= 0x84 && op <= 0x8f) || (op >= 0xd0 && op <= 0xd3))
 		return 1 + modrm;
 	if (op >= 0xb0 && op <= 0xbf)
-		return op < 0xb8 ? 2 : 1 + word;
+		return op < 0xb8 ? 2 : 1 + sizes->constant;
 	return 1;
 }
 
-/* p has INSN_MAX + 1 bytes at least, whatever they are. */
+/* p has CPU_INSN_BYTES at least, whatever they are. */
 static struct shape insn_shape(const uint8_t *p)
 {
-	bool operand16 = false, address16 = false, repeated = false;
+	enum { REX_W = 8 };
+	bool operand16 = false, short_address = false;
+	struct sizes sizes = { 0 };
 	struct shape shape = { 0 };
 	int prefixes = 0, length;
+	uint8_t rex = 0;
 
 	for (; is_prefix(*p); p++) {
 		operand16 |= *p == 0x66;
-		address16 |= *p == 0x67;
-		repeated |= *p == 0xf2;
+		short_address |= *p == 0x67;
+		sizes.repeated |= *p == 0xf2;
+		rex = is_rex(*p) ? *p : 0;
 		if (++prefixes == INSN_MAX - 1)
 			return shape;
 	}
+	sizes.operand16 = operand16;
+	sizes.word = operand16 && !(rex & REX_W) ? 2 : 4;
+	sizes.constant = rex & REX_W ? 8 : sizes.word;
+	sizes.moffs = (int)sizeof(kulong) >> short_address;
+	sizes.modrm16 = short_address && !LONG_MODE;
 	if (*p == 0x0f) {
-		length = two_byte_shape(p + 1, operand16, repeated, address16,
-					&shape);
+		length = two_byte_shape(p + 1, &sizes, &shape);
 		length += length > 0;
 	} else {
-		length = one_byte_shape(p, operand16, address16, &shape);
+		length = one_byte_shape(p, &sizes, &shape);
 	}
 	if (length && prefixes + length <= INSN_MAX)
 		shape.length = prefixes + length;
 	return shape;
+}
+
+int cpu_insn_length(const uint8_t *code)
+{
+	return insn_shape(code).length;
+}
+
+/* Among the opcodes behind 0f, those that Unicorn takes for SSE. */
+static bool is_sse(uint8_t op)
+{
+	return (op >= 0x10 && op <= 0x17) || (op >= 0x28 && op <= 0x2f) ||
+	       (op >= 0x50 && op <= 0x7f && op != 0x77) || op == 0xc2 ||
+	       (op >= 0xc4 && op <= 0xc6) || op >= 0xd0;
+}
+
+/*
+ * In 64-bit mode it is VEX whatever follows.  Unicorn refuses those of 256 bits if
+ * they are SSE's, and executes all others (c5 fc 05 is a system call to it).
+ */
+static bool is_vex_in_long_mode(const uint8_t *p)
+{
+	const uint8_t *last = *p == 0xc5 ? p + 1 : p + 2;
+	int map = *p == 0xc5 ? 1 : p[1] & 0x1f;
+
+	if ((*p & 0xfe) != 0xc4 || map < 1 || map > 3)
+		return false;
+	return !(*last & 4) || (map == 1 && !is_sse(last[1]));
 }
 
 /*
@@ -275,6 +389,8 @@ static bool is_vex(const uint8_t *p)
 
 	while (is_prefix(*p) && ++prefixes < INSN_MAX - 2)
 		p++;
+	if (LONG_MODE)
+		return is_vex_in_long_mode(p);
 	if (*p == 0xc5)
 		return (p[1] & 0xc4) == 0xc0;
 	return *p == 0xc4 && p[1] >= 0xc0 && (p[1] & 0x1f) - 1u < 3 &&
@@ -355,7 +471,7 @@ static uint32_t most_taken(const uint8_t *code, uint32_t *vex)
 			 byte == 0xce || byte == 0x8e ||
 			 (byte & 0xf4) == 0xe4 || (byte & 0xfc) == 0x6c)
 			n++;
-		else if ((byte & 0xfe) == 0xc4 && next >= 0xc0)
+		else if ((byte & 0xfe) == 0xc4 && (LONG_MODE || next >= 0xc0))
 			*vex += 1;
 	}
 	return n;
@@ -394,7 +510,7 @@ static void bound_runs(const uint8_t *code, uint32_t *bits)
 /* Where in these bytes, a page, the engine has to stop; false: nowhere. */
 static bool find_exits(const uint8_t *page, uint32_t *bits)
 {
-	uint8_t code[PAGE_SIZE + INSN_MAX + 1] = { 0 };
+	uint8_t code[PAGE_SIZE + CPU_INSN_BYTES] = { 0 };
 	uint32_t vex, at;
 	bool dense;
 
@@ -617,7 +733,7 @@ static void send_away(struct vmemu *m, kulong ip)
 static enum cpu_exit at_exit(struct vmemu *m)
 {
 	struct cpu_exits *exits = m->cpu->exits;
-	uint8_t code[INSN_MAX + 1] = { 0 };
+	uint8_t code[CPU_INSN_BYTES] = { 0 };
 	const struct exit_page *entry;
 	kulong ip;
 	int i;

@@ -10,14 +10,29 @@
 #include "core/core.h"
 #include "cpu/cpu.h"
 
+/*
+ * In 64-bit code a word on the stack has 8 bytes, a prefix of 67 makes addresses
+ * 32 bits short, not 16, and REX gives operands of 8 bytes and eight registers more.
+ */
+enum {
+	LONG_MODE = BITS_PER_LONG == 64,
+	REX_B = 1,
+	REX_X = 2,
+	REX_R = 4,
+	REX_W = 8
+};
+
 struct insn {
 	kulong at; /* the next byte */
 	uint8_t opcode;
+	uint8_t rex; /* 0 = none */
 	bool two_byte;
-	bool operand16, address16;
-	kulong segment; /* base of the segment of an overridden operand */
-	bool memory;    /* a modrm or moffs operand: */
+	bool operand16, short_address;
+	bool overridden; /* fs or gs: */
+	kulong segment;  /* its base */
+	bool memory;     /* a modrm or moffs operand: */
 	kulong operand;
+	bool stack;  /* what was touched is found by sp or bp */
 	uint8_t reg; /* the modrm field */
 };
 
@@ -28,40 +43,48 @@ static int next_byte(struct vmemu *m, struct insn *insn)
 	return byte < 0 ? 0 : byte; /* it was fetched, so it is there */
 }
 
-static uint32_t next_number(struct vmemu *m, struct insn *insn, int bytes)
+static kulong next_number(struct vmemu *m, struct insn *insn, int bytes)
 {
-	uint32_t number = 0;
+	kulong number = 0;
 	int i;
 
 	for (i = 0; i < bytes; i++)
-		number |= (uint32_t)next_byte(m, insn) << 8 * i;
+		number |= (kulong)next_byte(m, insn) << 8 * i;
 	return number;
 }
 
-/* A general register by its number in instructions. */
+/* A general register by its number in instructions: they stand in this order. */
 static kulong general(struct vmemu *m, int number)
 {
-	const struct cpu_regs *regs = &m->regs;
-	const kulong values[] = { regs->ax, regs->cx, regs->dx, regs->bx,
-				  regs->sp, regs->bp, regs->si, regs->di };
-
-	return values[number & 7];
+	return ((const kulong *)&m->regs)[number & (LONG_MODE ? 15 : 7)];
 }
 
-static bool prefix(struct vmemu *m, struct insn *insn, int byte)
+/* Bytes that push and pop move. */
+static kulong stack_word(const struct insn *insn)
+{
+	return insn->operand16 && !(insn->rex & REX_W) ? 2 : sizeof(kulong);
+}
+
+/* An address as a register of 64 bits gives it. */
+static kulong shortened(const struct insn *insn, kulong address)
+{
+	return LONG_MODE && insn->short_address ? (uint32_t)address : address;
+}
+
+static bool legacy_prefix(struct vmemu *m, struct insn *insn, int byte)
 {
 	switch (byte) {
 	case 0x64:
-		insn->segment = cpu_segment_base(m, REG_FS);
-		return true;
 	case 0x65:
-		insn->segment = cpu_segment_base(m, REG_GS);
+		insn->segment =
+			cpu_segment_base(m, byte == 0x64 ? REG_FS : REG_GS);
+		insn->overridden = true;
 		return true;
 	case 0x66:
 		insn->operand16 = true;
 		return true;
 	case 0x67:
-		insn->address16 = true;
+		insn->short_address = true;
 		return true;
 	case 0x26:
 	case 0x2e:
@@ -73,6 +96,16 @@ static bool prefix(struct vmemu *m, struct insn *insn, int byte)
 		return true;
 	}
 	return false;
+}
+
+static bool prefix(struct vmemu *m, struct insn *insn, int byte)
+{
+	bool rex = LONG_MODE && (byte & 0xf0) == 0x40;
+
+	if (!rex && !legacy_prefix(m, insn, byte))
+		return false;
+	insn->rex = rex ? (uint8_t)byte : 0; /* counts behind all others */
+	return true;
 }
 
 static bool has_modrm(const struct insn *insn)
@@ -111,26 +144,57 @@ static kulong modrm16(struct vmemu *m, struct insn *insn, int mod, int rm)
 	return address & 0xffff;
 }
 
-static kulong modrm32(struct vmemu *m, struct insn *insn, int mod, int rm)
+/* Where the instruction ends: some operands are relative to that. */
+static kulong insn_end(struct vmemu *m)
+{
+	uint8_t code[CPU_INSN_BYTES];
+	kulong i;
+
+	for (i = 0; i < sizeof(code); i++)
+		code[i] = (uint8_t)cpu_user_byte(m, m->regs.ip + i);
+	return m->regs.ip + (kulong)cpu_insn_length(code);
+}
+
+static kulong modrm(struct vmemu *m, struct insn *insn, int mod, int rm)
 {
 	kulong address = 0;
-	bool absolute = !mod && rm == 5;
+	bool absolute = !mod && rm == 5, relative = LONG_MODE && absolute;
 
 	if (rm == 4) {
 		int sib = next_byte(m, insn);
+		int index = (sib >> 3 & 7) | (insn->rex & REX_X) << 2;
 
-		if ((sib >> 3 & 7) != 4)
-			address = general(m, sib >> 3) << (sib >> 6);
+		if (index != 4)
+			address = general(m, index) << (sib >> 6);
 		rm = sib & 7;
 		absolute = !mod && rm == 5;
 	}
-	if (!absolute)
+	if (!absolute) {
+		rm |= (insn->rex & REX_B) << 3;
 		address += general(m, rm);
+		insn->stack = (rm == 4 || rm == 5) && !insn->overridden;
+		/* pop's operand is found when sp has moved */
+		if (LONG_MODE && rm == 4 && !insn->two_byte &&
+		    insn->opcode == 0x8f)
+			address += stack_word(insn);
+	}
 	if (mod == 1)
 		address += (kulong)(int8_t)next_byte(m, insn);
 	else if (mod == 2 || absolute)
-		address += next_number(m, insn, 4);
-	return address;
+		address += (kulong)(int32_t)next_number(m, insn, 4);
+	return relative ? address + insn_end(m) : address;
+}
+
+/* bt, bts, btr, btc reach beyond their operand: by so many bytes */
+static kulong bit_offset(struct vmemu *m, const struct insn *insn)
+{
+	kulong bit = general(m, insn->reg | (insn->rex & REX_R) << 1);
+
+	if (insn->rex & REX_W)
+		return (kulong)((int64_t)bit >> 6) * 8;
+	if (insn->operand16)
+		return (kulong)((int16_t)bit >> 4) * 2;
+	return (kulong)((int32_t)bit >> 5) * 4;
 }
 
 static void decode(struct vmemu *m, struct insn *insn)
@@ -148,7 +212,8 @@ static void decode(struct vmemu *m, struct insn *insn)
 	insn->opcode = (uint8_t)byte;
 	if (!insn->two_byte && byte >= 0xa0 && byte <= 0xa3) {
 		insn->memory = true;
-		insn->operand = next_number(m, insn, insn->address16 ? 2 : 4);
+		insn->operand = next_number(
+			m, insn, (int)sizeof(kulong) >> insn->short_address);
 	} else if (has_modrm(insn)) {
 		byte = next_byte(m, insn);
 		mod = byte >> 6;
@@ -156,19 +221,13 @@ static void decode(struct vmemu *m, struct insn *insn)
 		if (mod == 3)
 			return;
 		insn->memory = true;
-		insn->operand = insn->address16 ?
+		insn->operand = !LONG_MODE && insn->short_address ?
 					modrm16(m, insn, mod, byte & 7) :
-					modrm32(m, insn, mod, byte & 7);
+					modrm(m, insn, mod, byte & 7);
 	}
-	insn->operand += insn->segment;
-	/* bt, bts, btr, btc reach beyond their operand */
-	if (insn->two_byte && insn->memory && (insn->opcode & 0xe7) == 0xa3) {
-		int32_t bit = (int32_t)general(m, insn->reg);
-
-		insn->operand += insn->operand16 ?
-					 (uint32_t)((int16_t)bit >> 4) * 2 :
-					 (uint32_t)(bit >> 5) * 4;
-	}
+	if (insn->two_byte && insn->memory && (insn->opcode & 0xe7) == 0xa3)
+		insn->operand += bit_offset(m, insn);
+	insn->operand = shortened(insn, insn->operand) + insn->segment;
 }
 
 /* Does it write the memory operand it reads? */
@@ -226,12 +285,15 @@ static bool read_modify_write(const struct insn *insn)
 	return false;
 }
 
+/* Bytes: of fxsave; of xsave with AVX */
+enum { LONGEST_OPERAND = LONG_MODE ? 832 : 512 };
+
 /* The operand in the faulting page, if this can be it. */
 static bool in_page(kulong operand, kulong page, kulong *address)
 {
 	if ((operand & PAGE_MASK) == page)
 		*address = operand;
-	else if (page - operand >= 512) /* fxsave is the longest */
+	else if (page - operand >= LONGEST_OPERAND)
 		return false;
 	else
 		*address = page; /* it starts in the page before */
@@ -239,13 +301,19 @@ static bool in_page(kulong operand, kulong page, kulong *address)
 }
 
 /* Operands no modrm byte names: strings, then the stack. */
-static kulong implied(struct vmemu *m, const struct insn *insn, kulong page,
+static kulong implied(struct vmemu *m, struct insn *insn, kulong page,
 		      uint32_t access)
 {
 	const struct cpu_regs *regs = &m->regs;
-	kulong word = insn->operand16 ? 2 : sizeof(kulong);
+	kulong si = shortened(insn, regs->si) + insn->segment;
+	kulong di = shortened(insn, regs->di);
+	kulong word = stack_word(insn);
 	kulong address;
 
+	insn->stack = false;
+	if (LONG_MODE && insn->two_byte && insn->opcode == 0xf7) /* maskmov */
+		return in_page(di + insn->segment, page, &address) ? address :
+								     page;
 	if (!insn->two_byte)
 		switch (insn->opcode) {
 		case 0xa4: /* movs, cmps, lods, outs */
@@ -257,7 +325,7 @@ static kulong implied(struct vmemu *m, const struct insn *insn, kulong page,
 		case 0x6e:
 		case 0x6f:
 			if (access == ACCESS_READ &&
-			    in_page(regs->si + insn->segment, page, &address))
+			    in_page(si, page, &address))
 				return address;
 			/* fallthrough */
 		case 0xaa: /* stos, scas, ins */
@@ -266,17 +334,18 @@ static kulong implied(struct vmemu *m, const struct insn *insn, kulong page,
 		case 0xaf:
 		case 0x6c:
 		case 0x6d:
-			return in_page(regs->di, page, &address) ? address :
-								   page;
+			return in_page(di, page, &address) ? address : page;
 		case 0xd7: /* xlat */
-			address = regs->bx + (regs->ax & 0xff);
+			address = shortened(insn, regs->bx + (regs->ax & 0xff));
 			if (in_page(address + insn->segment, page, &address))
 				return address;
 			break;
 		case 0xc9: /* leave */
+			insn->stack = true;
 			return in_page(regs->bp, page, &address) ? address :
 								   page;
 		}
+	insn->stack = true;
 	if (access == ACCESS_READ)
 		return in_page(regs->sp, page, &address) ? address : page;
 	if (in_page(regs->sp - word, page, &address))
@@ -285,24 +354,43 @@ static kulong implied(struct vmemu *m, const struct insn *insn, kulong page,
 	return page + PAGE_SIZE - word;
 }
 
-kulong cpu_fault_address(struct vmemu *m, kulong page, uint32_t *access)
+/* Where the instruction touched the page; may turn a read into a write. */
+static kulong touched(struct vmemu *m, struct insn *insn, kulong page,
+		      uint32_t *access)
 {
-	struct insn insn = { .at = m->regs.ip };
 	kulong address;
-	bool pushes;
+	bool stack;
 
-	if (*access == ACCESS_FETCH)
-		return (m->regs.ip & PAGE_MASK) == page ? m->regs.ip : page;
-	decode(m, &insn);
+	decode(m, insn);
 	/* call and push read their operand and write the stack */
-	pushes = !insn.two_byte && insn.opcode == 0xff &&
-		 *access == ACCESS_WRITE && insn.reg >= 2;
-	if (insn.memory && !pushes && in_page(insn.operand, page, &address)) {
-		if (read_modify_write(&insn))
+	stack = !insn->two_byte && insn->opcode == 0xff &&
+		*access == ACCESS_WRITE && insn->reg >= 2;
+	/* and pop reads that first */
+	if (LONG_MODE && !insn->two_byte && insn->opcode == 0x8f)
+		stack = *access == ACCESS_READ;
+	if (insn->memory && !stack && in_page(insn->operand, page, &address)) {
+		if (read_modify_write(insn))
 			*access = ACCESS_WRITE;
 		return address;
 	}
-	return implied(m, &insn, page, *access);
+	return implied(m, insn, page, *access);
+}
+
+kulong cpu_fault_address(struct vmemu *m, kulong page, uint32_t *access)
+{
+	struct insn insn = { .at = m->regs.ip };
+
+	if (*access == ACCESS_FETCH)
+		return (m->regs.ip & PAGE_MASK) == page ? m->regs.ip : page;
+	return touched(m, &insn, page, access);
+}
+
+bool cpu_touches_stack(struct vmemu *m, kulong page, uint32_t access)
+{
+	struct insn insn = { .at = m->regs.ip };
+
+	touched(m, &insn, page, &access);
+	return insn.stack;
 }
 
 /* May an operand of up to so many bytes reach into the page? */
@@ -334,16 +422,19 @@ static bool loads_segment(const struct insn *insn, bool *pops)
 		}
 	switch (insn->opcode) {
 	case 0x8e: /* mov to a segment register */
+		return true;
 	case 0x9a: /* far call, jump */
 	case 0xea:
 	case 0xc4: /* les, lds */
 	case 0xc5:
-		return true;
-	case 0xff: /* far call, jump */
+		return !LONG_MODE; /* undefined, VEX */
+	case 0xff:                 /* far call, jump */
 		return insn->memory && (insn->reg == 3 || insn->reg == 5);
 	case 0x07: /* pop es, ss, ds */
 	case 0x17:
 	case 0x1f:
+		*pops = !LONG_MODE;
+		return !LONG_MODE;
 	case 0xca: /* far return, iret */
 	case 0xcb:
 	case 0xcf:
@@ -359,7 +450,11 @@ static bool loads_segment(const struct insn *insn, bool *pops)
  */
 bool cpu_reads_descriptor(struct vmemu *m, kulong page)
 {
-	enum { FAR_POINTER = 6, FAR_FRAME = 20 };
+	/* Bytes: a selector and an offset; what iret pops. */
+	enum {
+		FAR_POINTER = sizeof(kulong) + 2,
+		FAR_FRAME = 5 * sizeof(kulong)
+	};
 	struct insn insn = { .at = m->regs.ip };
 	bool pops;
 

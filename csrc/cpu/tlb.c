@@ -136,6 +136,26 @@ static bool refuse(struct vmemu *m, uint32_t result)
 	return false;
 }
 
+/* Bits 47 to 63 must be alike. */
+static bool canonical(kulong address)
+{
+	return (uint64_t)address + (1ull << 47) < 1ull << 48;
+}
+
+/* An address that cannot be is no page fault, and has no cr2. */
+static bool refuse_address(struct vmemu *m, kulong page, uint32_t access)
+{
+	enum { STACK_FAULT = 12, GENERAL_PROTECTION };
+
+	cpu_note_regs(m);
+	m->trap_vector =
+		access != ACCESS_FETCH && cpu_touches_stack(m, page, access) ?
+			STACK_FAULT :
+			GENERAL_PROTECTION;
+	m->cpu->trap = TRAP_EXCEPTION;
+	return false;
+}
+
 static void empty_tlb(struct vmemu *m, uint32_t grow_at)
 {
 	m->cpu->uc.ctl(m->uc, CTL_TLB_FLUSH);
@@ -178,6 +198,8 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 	if (unlikely(page >= TASK_SIZE(m))) {
 		if (fill_kernel(m, page, access, entry))
 			return true;
+		if (!canonical(page))
+			return refuse_address(m, page, access);
 		m->fault_address = page;
 		m->fault_access = access;
 		m->fault_inexact = 1;

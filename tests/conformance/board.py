@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from vmemu.core import Core, ffi, lib
+from vmemu.core import Core, lib
 from vmemu.cpu import Context, Cpu, Trap
 
 MINOR, OUTSIDE, MAPERR = lib.FAULT_MINOR, lib.FAULT_OUTSIDE, lib.FAULT_MAPERR
@@ -27,8 +27,9 @@ KERNEL = 0xC0000000
 class Board:
     """A machine without a kernel; faults go to `on_fault`, which is demand-zero at first."""
 
-    def __init__(self, ram: int = 16 << 20) -> None:
-        self.core = Core(ram, "none")
+    def __init__(self, ram: int = 16 << 20, bits: int = 32) -> None:
+        self.core = Core(ram, "none", bits=bits)
+        self.lib, self.bits = self.core.lib, bits
         self.core.on_fault = self._fault
         self.m = self.core.m
         self.cpu = Cpu(self.core)
@@ -47,8 +48,8 @@ class Board:
         self.core.close()
 
     def new_mm(self) -> Any:
-        mm = lib.mm_alloc(self.m)
-        assert mm != ffi.NULL
+        mm = self.lib.mm_alloc(self.m)
+        assert mm != self.core.ffi.NULL
         return SimpleNamespace(ptr=mm)
 
     def new_context(self) -> Context:
@@ -72,19 +73,19 @@ class Board:
 
     def slot(self, address: int, mm: Any = None) -> Any:
         mm = self.mm.ptr if mm is None else mm
-        lib.lock_page_table(self.m, mm)
-        slot = lib.pte_alloc(self.m, mm, address)
-        lib.unlock_page_table(self.m, mm)
-        assert slot != ffi.NULL
+        self.lib.lock_page_table(self.m, mm)
+        slot = self.lib.pte_alloc(self.m, mm, address)
+        self.lib.unlock_page_table(self.m, mm)
+        assert slot != self.core.ffi.NULL
         return slot
 
     def pte(self, address: int, mm: Any = None) -> int:
         return int(self.slot(address, mm)[0])
 
     def frame(self) -> int:
-        page = lib.alloc_page(self.m, lib.GFP_ZERO)
-        assert page != ffi.NULL
-        return int(lib.page_to_pfn(self.m, page))
+        page = self.lib.alloc_page(self.m, lib.GFP_ZERO)
+        assert page != self.core.ffi.NULL
+        return int(self.lib.page_to_pfn(self.m, page))
 
     def map(self, address: int, pfn: int | None = None, prot: int = RW, mm: Any = None) -> int:
         """Map a frame, a fresh one by default; nothing is flushed."""
@@ -115,7 +116,7 @@ class Board:
         return int.from_bytes(self.peek(address, 4), "little")
 
     def flush(self) -> None:
-        lib.flush_tlb(self.m)
+        self.lib.flush_tlb(self.m)
 
     # ---- running
 
@@ -123,19 +124,20 @@ class Board:
         """Put code somewhere, dropping what is cached of that page, and run it."""
         self.poke(at, code)
         for address in range(at & ~0xFFF, at + len(code), 0x1000):
-            lib.code_written(self.m, self.page(address))
+            self.lib.code_written(self.m, self.page(address))
         return self.go(at, **regs)
 
     def go(self, eip: int | None = None, **regs: int) -> Trap:
         if eip is not None:
-            regs["eip"] = eip
+            regs["ip"] = eip
         self.cpu.set_regs(**regs)
         return Trap(self.cpu.run())
 
     def asm(self, source: str, at: int = CODE, **regs: int) -> Trap:
         """Assemble, put and run; the stack pointer is set if it is not given."""
-        regs.setdefault("esp", STACK + 0x800)
-        return self.start(assemble(source, at), at, **regs)
+        if not {"esp", "rsp"} & set(regs):
+            regs["sp"] = STACK + 0x800
+        return self.start(assemble(source, at, self.bits), at, **regs)
 
     @property
     def regs(self) -> Any:
@@ -146,13 +148,21 @@ class Board:
 
 
 @functools.cache
-def assemble(source: str, at: int = CODE) -> bytes:
-    """Assemble AT&T syntax for i386."""
+def assemble(source: str, at: int = CODE, bits: int = 32) -> bytes:
+    """Assemble AT&T syntax for i386 or x86-64."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory)
-        (path / "a.s").write_text(f".code32\n.text\n.globl _start\n_start:\n{source}\n")
+        (path / "a.s").write_text(f".code{bits}\n.text\n.globl _start\n_start:\n{source}\n")
         run = lambda *command: subprocess.run(command, check=True, cwd=path)  # noqa: E731
-        run("gcc", "-m32", "-c", "a.s", "-o", "a.o")
-        run("ld", "-m", "elf_i386", f"-Ttext={at:#x}", "-o", "a.elf", "a.o")
+        run("gcc", f"-m{bits}", "-c", "a.s", "-o", "a.o")
+        run(
+            "ld",
+            "-m",
+            "elf_i386" if bits == 32 else "elf_x86_64",
+            f"-Ttext={at:#x}",
+            "-o",
+            "a.elf",
+            "a.o",
+        )
         run("objcopy", "-O", "binary", "-j", ".text", "a.elf", "a.bin")
         return (path / "a.bin").read_bytes()

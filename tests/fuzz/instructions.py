@@ -5,7 +5,8 @@ in a process of its own: noise, instructions in random order, those that the CPU
 trouble with in long runs, real code with bytes changed, what ring 3 may not do.  They are
 entered anywhere, with registers that are nearly right; some catch the signals they get and
 go on behind what raised them.  Whatever they do, the process lives, the kernel's books agree,
-and nothing is raised but the news that everybody sleeps.
+and nothing is raised but the news that everybody sleeps.  The streams of 64 bits are drawn by
+`long_mode`.
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ from vmemu.lab.guests import guest_path
 from vmemu.machine import Machine
 from vmemu.rmap import schemes
 
+from . import long_mode
+
 UNITS = "streams"
+WIDTHS = (32, 64)
 SEEDS: tuple[int, ...] = (2001,)
+SEEDS_64: tuple[int, ...] = ()
 """Cases that once found something."""
 
 STREAMS = 100
@@ -262,8 +267,9 @@ def stream(rng: random.Random) -> bytes:
 # ---- machines ---------------------------------------------------------------------------
 
 
-def _machine(rng: random.Random) -> Machine:
+def _machine(rng: random.Random, bits: int) -> Machine:
     options: dict[str, Any] = {
+        "bits": bits,
         "rmap": rng.choice(sorted(schemes())),
         "ram": rng.choice(["1M", "2M", "8M"]),
         "swap": "4M",
@@ -275,19 +281,20 @@ def _machine(rng: random.Random) -> Machine:
     return Machine(**options)
 
 
-def case(seed: int) -> int:
+def case(seed: int, bits: int = 32) -> int:
     """Run one machine full of streams; how many it began."""
     rng = random.Random(seed)
-    streams = b"".join(stream(rng) for _ in range(STREAMS))
+    draw, built = (stream, runner) if bits == 32 else (long_mode.stream, long_mode.runner)
+    streams = b"".join(draw(rng) for _ in range(STREAMS))
     begun = 0
 
     def count(_task: Task, _name: str, _number: int, _b: int) -> None:
         nonlocal begun
         begun += 1
 
-    with tempfile.TemporaryDirectory() as directory, _machine(rng) as machine:
+    with tempfile.TemporaryDirectory() as directory, _machine(rng, bits) as machine:
         program = Path(directory) / "runner"
-        program.write_bytes(runner())
+        program.write_bytes(built())
         program.chmod(0o755)
         machine.kernel.log = lambda _line: None
         machine.kernel.on_mark = count

@@ -19,6 +19,7 @@ _SIGNALS = {
     1: (Signal.SIGTRAP, TRAP_TRACE),
     3: (Signal.SIGTRAP, SI_KERNEL),
     6: (Signal.SIGILL, ILL_ILLOPN),
+    12: (Signal.SIGBUS, SI_KERNEL),
     16: (Signal.SIGFPE, FPE_FLTINV),
     17: (Signal.SIGBUS, BUS_ADRALN),
     19: (Signal.SIGFPE, FPE_FLTINV),
