@@ -198,6 +198,7 @@ struct cpu_state {
 	struct cpu_exits *exits;
 	bool exits_full;   /* cpu_forget_exits() is due */
 	bool exits_untold; /* cpu_tell_exits() is due */
+	bool exits_off;    /* the engine does not look at them */
 	struct page
 		*rewritten;   /* a store to fetched code waits for its blocks */
 	size_t hook_block;    /* 0 = not installed */
@@ -232,6 +233,9 @@ void cpu_forget_exits(struct vmemu *);
 /* The engine's error; sets cpu_aborted if it gave up. */
 int cpu_start_engine(struct vmemu *, kulong ip);
 void cpu_tell_exits(struct vmemu *);
+/* It is about to be stopped by a hook, or to be started. */
+void cpu_exits_off(struct vmemu *);
+void cpu_exits_on(struct vmemu *);
 /* Nobody fetches from this absent page: the engine looks at its exits. */
 bool cpu_exit_absent(struct vmemu *, kulong page);
 enum cpu_exit cpu_stopped(struct vmemu *, int err);

@@ -21,6 +21,7 @@ const char *cpu_uc_function(int i)
 void cpu_stop_engine(struct vmemu *m, enum cpu_trap trap)
 {
 	m->cpu->trap = trap;
+	cpu_exits_off(m);
 	m->cpu->uc.emu_stop(m->uc);
 }
 
@@ -241,6 +242,7 @@ int cpu_run(struct vmemu *m)
 			cpu_flush_tlb(m);
 		cpu->trap = TRAP_NONE;
 		cpu->phase = CPU_GUEST;
+		cpu_exits_on(m);
 		err = cpu_start_engine(m, ip);
 		cpu->phase = CPU_IDLE;
 		if (unlikely(m->cpu_aborted)) {

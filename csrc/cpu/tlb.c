@@ -133,6 +133,7 @@ static bool refuse(struct vmemu *m, uint32_t result)
 	cpu_exact_fault(m);
 	m->fault_result = result;
 	m->cpu->trap = TRAP_FAULT;
+	cpu_exits_off(m);
 	return false;
 }
 
