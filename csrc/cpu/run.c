@@ -21,7 +21,8 @@ const char *cpu_uc_function(int i)
 void cpu_stop_engine(struct vmemu *m, enum cpu_trap trap)
 {
 	m->cpu->trap = trap;
-	cpu_exits_off(m);
+	if (trap != TRAP_FORBIDDEN) /* which goes on for a while */
+		cpu_exits_off(m);
 	m->cpu->uc.emu_stop(m->uc);
 }
 

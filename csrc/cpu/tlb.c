@@ -128,12 +128,13 @@ static bool fill_kernel(struct vmemu *m, kulong address, uint32_t access,
 }
 
 /* Stops the engine at the instruction, with result for cpu_run(). */
-static bool refuse(struct vmemu *m, uint32_t result)
+static bool refuse(struct vmemu *m, uint32_t result, bool fetches)
 {
 	cpu_exact_fault(m);
 	m->fault_result = result;
 	m->cpu->trap = TRAP_FAULT;
-	cpu_exits_off(m);
+	if (!fetches) /* else code may be translated yet before it stops */
+		cpu_exits_off(m);
 	return false;
 }
 
@@ -187,6 +188,7 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 	struct vmemu *m = user;
 	kulong page = (kulong)vaddr; /* never more exact than that */
 	uint32_t access = (uint32_t)(type - UC_MEM_READ);
+	const bool fetches = access == ACCESS_FETCH;
 	uint32_t result;
 	pte_t *pte;
 	int tries;
@@ -204,7 +206,7 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 		m->fault_address = page;
 		m->fault_access = access;
 		m->fault_inexact = 1;
-		return refuse(m, FAULT_MAPERR);
+		return refuse(m, FAULT_MAPERR, fetches);
 	}
 	if (unlikely(m->cpu->phase != CPU_GUEST))
 		return false;
@@ -221,7 +223,7 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 		if (access != ACCESS_WRITE || m->events_told >> EV_fault & 1)
 			cpu_exact_fault(m);
 		if (BUG_ON(m, tries == 8))
-			return refuse(m, FAULT_OOM);
+			return refuse(m, FAULT_OOM, fetches);
 		m->in_hook = 1;
 		result =
 			(uint32_t)page_fault(m, m->current_mm, m->fault_address,
@@ -229,7 +231,7 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 		m->in_hook = 0;
 		access = m->fault_access;
 		if (result > FAULT_MAJOR)
-			return refuse(m, result);
+			return refuse(m, result, fetches);
 		m->fault_inexact = 0;
 		count(m, CNT_fault_hook);
 	}
@@ -238,7 +240,7 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 	if (unlikely(m->tlb_stale || m->cpu->exits_full ||
 		     m->cpu->exits_untold || m->cpu->rewritten ||
 		     (tries && (m->want_kswapd || must_stop(m)))))
-		return refuse(m, FAULT_MINOR);
+		return refuse(m, FAULT_MINOR, fetches);
 	if (unlikely(++m->cpu->tlb_misses >= m->cpu->tlb_grow_at))
 		grow_tlb(m);
 	return true;
