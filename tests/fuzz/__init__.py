@@ -7,5 +7,5 @@ which the tests run again.  `worker` runs cases in a process of their own, so th
 that kills the process is a finding as well.
 """
 
-FUZZERS: tuple[str, ...] = ("syscalls", "instructions", "elf", "swapfile")
+FUZZERS: tuple[str, ...] = ("syscalls", "syscalls64", "instructions", "elf", "swapfile")
 """Names of the modules."""
