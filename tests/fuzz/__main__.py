@@ -3,11 +3,13 @@
 $ python -m tests.fuzz syscalls --seconds 60
 $ python -m tests.fuzz elf --cases 5000 --seed 1
 $ python -m tests.fuzz elf --cases 1 --seed 4711     # one case again
+$ python -m tests.fuzz instructions --bits 64
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import sys
 import time
@@ -28,9 +30,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the first case (default: 1)")
     parser.add_argument("--keep-going", action="store_true", help="do not end at a finding")
     parser.add_argument("--hang", type=float, default=120.0, help="seconds a case may take")
+    parser.add_argument("--bits", type=int, choices=(32, 64), default=32, help="default: 32")
     options = parser.parse_args()
     module = importlib.import_module(f"{__package__}.{options.fuzzer}")
-    worker = Worker(module.case, hang=options.hang)
+    case = module.case
+    if options.bits != 32:
+        if options.bits not in getattr(module, "WIDTHS", ()):
+            parser.error(f"{options.fuzzer} knows no {options.bits} bits")
+        case = functools.partial(case, bits=options.bits)
+    worker = Worker(case, hang=options.hang)
     began = time.monotonic()
     findings = []
     for finding in worker.run(options.seed, options.cases, began + options.seconds):

@@ -1,9 +1,9 @@
 """Program files: headers drawn field by field, real ones with bytes changed, files cut off.
 
-A case is a machine of either width, drawn by the seed, and a list of files, each of which is started from
-outside or executed by a guest.  What starts runs for a while, and some files are changed
-under the program that runs from them.  A file is refused with ExecError or an errno, or its program
-runs or dies; the kernel's books agree before and behind it, and nothing is left of it.
+A case is a machine of either width, drawn by the seed, and a list of files, each of which is
+started from outside or executed by a guest.  What starts runs for a while, and some files are
+changed under the program that runs from them.  A file is refused with ExecError or an errno, or
+its program runs or dies; the kernel's books agree before and behind it, and nothing is left of it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """System calls: processes that make thousands of calls with values that are nearly right.
 
 A case is a machine drawn by the seed and a list of calls, which `caller.c` makes in many
-processes; `syscalls64` is the same in 64 bits.  Whatever they are given, the kernel's books agree, and nothing is raised but the
-news that everybody sleeps.
+processes of either width.  Whatever they are given, the kernel's books agree, and nothing is
+raised but the news that everybody sleeps.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from vmemu.machine import Machine
 from vmemu.rmap import schemes
 
 UNITS = "calls"
+WIDTHS = (32, 64)
 SEEDS: tuple[int, ...] = (68,)
 """Cases that once found something."""
+SEEDS_64: tuple[int, ...] = ()
 
 CALLS = 2048
 SPAWNS = 50
@@ -43,8 +45,8 @@ _WEIGHTS = {
     "exit": 0.1, "exit_group": 0.1, "execve": 0.3, "pause": 0.1, "sigsuspend": 0.1,
     "rt_sigsuspend": 0.1, "sigreturn": 0.2, "rt_sigreturn": 0.2, "alarm": 0.3, "setitimer": 0.3,
     "setsid": 0.3, "vmemu_lab": 2, "restart_syscall": 0.2, "nanosleep": 0.5, "kill": 0.6,
-    "mmap": 8, "mmap2": 8, "munmap": 5, "mprotect": 6, "mremap": 6, "madvise": 4, "mlock": 2, "munlock": 2,
-    "mincore": 2, "brk": 2, "fork": 2, "clone": 2, "vfork": 1, "wait4": 3, "read": 4, "write": 4,
+    "mmap": 8, "mmap2": 8, "munmap": 5, "mprotect": 6, "mremap": 6, "madvise": 4, "mlock": 2,
+    "munlock": 2, "mincore": 2, "brk": 2, "fork": 2, "clone": 2, "vfork": 1, "wait4": 3, "read": 4, "write": 4,
     "readv": 2, "writev": 2, "pipe": 2, "close": 2, "swapon": 1, "swapoff": 1, "rt_sigaction": 2,
     "poll": 2, "futex": 2, "mlockall": 0.5, "arch_prctl": 0.3,
 }  # fmt: skip
@@ -128,8 +130,10 @@ class Draw:
             return rng.randrange(17)
         if rng.random() < 0.8:
             return 4096 * rng.choice([1, 1, 2, 3, 8, 20]) + rng.choice([0, 0, 0, 1, -1])
-        odd = self.odd if self.width == 32 or rng.random() < 0.2 else _ODD
-        return rng.choice([0, 1, 4, 8, 12, 100, 1024, *odd])
+        value = rng.choice([0, 1, 4, 8, 12, 100, 1024, *self.odd])
+        if self.width == 64 and value >> 28 and rng.random() < 0.8:
+            value >>= 12  # there is room for large areas, and filling each takes its time
+        return value
 
     def bits(self, *flags: int) -> int:
         value = 0
@@ -256,8 +260,8 @@ def _base(d: Draw, values: list[int]) -> None:
 
 
 _SPECIAL: dict[str, Callable[[Draw, list[int]], None]] = {
-    "mmap": _mapping, "mmap2": _mapping, "munmap": _range, "mprotect": _range, "madvise": _range, "mlock": _range,
-    "munlock": _range, "mincore": _range, "msync": _range, "mremap": _move, "vmemu_lab": _lab,
+    "mmap": _mapping, "mmap2": _mapping, "munmap": _range, "mprotect": _range,
+    "madvise": _range, "mlock": _range, "munlock": _range, "mincore": _range, "msync": _range, "mremap": _move, "vmemu_lab": _lab,
     "brk": _heap, "rt_sigaction": _sizes, "rt_sigprocmask": _sizes, "readv": _vector,
     "writev": _vector, "poll": _polled, "futex": _futex, "arch_prctl": _base,
 }  # fmt: skip
