@@ -36,9 +36,7 @@ def host(program: Path) -> bytes:
 def test_answers_are_the_hosts(program: Path, host: bytes, rmap: str, topdown: bool) -> None:
     output = io.BytesIO()
     # 2.6.7 charges MAP_NORESERVE's memory when it becomes writable again; see docs/fidelity.md
-    with Machine(
-        ram="4M", swap="1M", bits=64, overcommit=1, rmap=rmap, topdown=topdown
-    ) as machine:
+    with Machine(ram="4M", swap="1M", bits=64, overcommit=1, rmap=rmap, topdown=topdown) as machine:
         machine.spawn(program, stdin=b"", stdout=output, stderr=output)
         assert machine.run().exit_status == 0
         machine.check()

@@ -23,9 +23,7 @@ _STATX_RESERVED = 0x80000000
 _STATX_BASIC_STATS = 0x7FF
 
 
-def stat_path(
-    task: Task, pointer: int, dirfd: int = AT_FDCWD, *, follow: bool = True
-) -> FileStat:
+def stat_path(task: Task, pointer: int, dirfd: int = AT_FDCWD, *, follow: bool = True) -> FileStat:
     """Describe what a path names, a link itself unless it is to be followed; Errno ENOENT..."""
     path = resolve(task, pointer, dirfd)
     if path in DIRECTORIES:
