@@ -46,7 +46,8 @@ _WEIGHTS = {
     "rt_sigsuspend": 0.1, "sigreturn": 0.2, "rt_sigreturn": 0.2, "alarm": 0.3, "setitimer": 0.3,
     "setsid": 0.3, "vmemu_lab": 2, "restart_syscall": 0.2, "nanosleep": 0.5, "kill": 0.6,
     "mmap": 8, "mmap2": 8, "munmap": 5, "mprotect": 6, "mremap": 6, "madvise": 4, "mlock": 2,
-    "munlock": 2, "mincore": 2, "brk": 2, "fork": 2, "clone": 2, "vfork": 1, "wait4": 3, "read": 4, "write": 4,
+    "munlock": 2, "mincore": 2, "brk": 2, "fork": 2, "clone": 2, "vfork": 1, "wait4": 3,
+    "read": 4, "write": 4,
     "readv": 2, "writev": 2, "pipe": 2, "close": 2, "swapon": 1, "swapoff": 1, "rt_sigaction": 2,
     "poll": 2, "futex": 2, "mlockall": 0.5, "arch_prctl": 0.3,
 }  # fmt: skip
@@ -261,7 +262,8 @@ def _base(d: Draw, values: list[int]) -> None:
 
 _SPECIAL: dict[str, Callable[[Draw, list[int]], None]] = {
     "mmap": _mapping, "mmap2": _mapping, "munmap": _range, "mprotect": _range,
-    "madvise": _range, "mlock": _range, "munlock": _range, "mincore": _range, "msync": _range, "mremap": _move, "vmemu_lab": _lab,
+    "madvise": _range, "mlock": _range, "munlock": _range, "mincore": _range, "msync": _range,
+    "mremap": _move, "vmemu_lab": _lab,
     "brk": _heap, "rt_sigaction": _sizes, "rt_sigprocmask": _sizes, "readv": _vector,
     "writev": _vector, "poll": _polled, "futex": _futex, "arch_prctl": _base,
 }  # fmt: skip
