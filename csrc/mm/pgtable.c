@@ -140,6 +140,12 @@ int pte_kind_at(struct vmemu *m, struct mm_struct *mm, kulong address)
 	return !pte ? PTE_NONE : pte_present(pte) ? PTE_PRESENT : PTE_SWAP;
 }
 
+kulong next_mapped(struct vmemu *m, struct mm_struct *mm, kulong start,
+		   kulong end)
+{
+	return next_table(m, mm, &start, end) ? start : end;
+}
+
 static bool is_empty(const pte_t *table)
 {
 	pte_t any = 0;

@@ -453,12 +453,9 @@ int pageout_range(struct vmemu *m, struct mm_struct *mm, kulong start,
 		  kulong end)
 {
 	int gone = 0;
+	pte_t *pte;
 
-	for (; start < end; start += PAGE_SIZE) {
-		pte_t *pte = pte_lookup(m, mm, start);
-
-		if (!pte)
-			continue;
+	for (; (pte = next_table(m, mm, &start, end)); start += PAGE_SIZE) {
 		shared(m, STEP_read, pte);
 		if (!pte_present(*pte))
 			continue;

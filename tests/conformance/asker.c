@@ -4,7 +4,7 @@
  */
 #include "guest.h"
 
-enum { NR_dup2 = 63, O_RDWR = 2, ARENA = 0x50000000, POOL = 0x60000000 };
+enum { O_RDWR = 2, ARENA = 0x50000000, POOL = 0x60000000 };
 
 static struct {
 	u32 calls;
@@ -17,16 +17,7 @@ static struct call {
 
 static long make(const struct call *c)
 {
-	long ret;
-
-	__asm__ volatile("pushl %%ebp\n\tpushl %%ebx\n\tmovl %%eax, %%ebp\n\t"
-			 "movl 4(%%ebp), %%ebx\n\tmovl 8(%%ebp), %%ecx\n\tmovl 12(%%ebp), %%edx\n\t"
-			 "movl 16(%%ebp), %%esi\n\tmovl 20(%%ebp), %%edi\n\tmovl (%%ebp), %%eax\n\t"
-			 "movl 24(%%ebp), %%ebp\n\tint $0x80\n\tpopl %%ebx\n\tpopl %%ebp"
-			 : "=a"(ret)
-			 : "0"(c)
-			 : "ecx", "edx", "esi", "edi", "memory", "cc");
-	return ret;
+	return syscall6(c->nr, c->arg[0], c->arg[1], c->arg[2], c->arg[3], c->arg[4], c->arg[5]);
 }
 
 static int read_all(void *to, u32 n)
@@ -39,7 +30,7 @@ static int read_all(void *to, u32 n)
 	return 1;
 }
 
-static void map_at(u32 address, u32 pages)
+static void map_at(ulong address, u32 pages)
 {
 	must(mmap((void *)address, pages * PAGE_SIZE, PROT_RW,
 		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED), "mmap");

@@ -3,6 +3,9 @@
 An error is provoked by arguments that are put in place of good ones.  When two of them are
 wrong at once, the one further up is found first; `test_calls` tries each pair.  Where the kernel
 of today answers otherwise than 2.6.7, or cannot be asked, the error says so.
+
+A row serves both widths, as far as they have the call; addresses in the pool are the same,
+what lies there is each width's own.
 """
 
 from __future__ import annotations
@@ -40,23 +43,32 @@ ARENA, ARENA_PAGES = 0x50000000, 8  # readable and writable, then nothing
 HOLE = ARENA + 0x4000000
 POOL = 0x60000000
 BAD = 16
-KERNEL = 0xFFFFF000  # beyond the end of user space, natively as well
+KERNEL = -4096  # beyond the end of user space, natively as well
 NO_PID = 0x7FFFFFF0
 
 POOL_SIZE = 4 * 4096
-POOL_BYTES = bytearray()
+POOL_BYTES = {32: bytearray(), 64: bytearray()}
 
 
-def _put(data: bytes) -> int:
-    """Place bytes in the pool; their address."""
-    address = POOL + len(POOL_BYTES)
-    POOL_BYTES.extend(data + bytes(-len(data) % 4))
-    assert len(POOL_BYTES) <= POOL_SIZE
+def _put(data: bytes, data64: bytes | None = None) -> int:
+    """Place bytes in the pool, others in that of 64 bits; their address."""
+    address = POOL + len(POOL_BYTES[32])
+    room = max(len(data), len(data64 or b"")) + 7 & -8
+    POOL_BYTES[32].extend(data.ljust(room, b"\0"))
+    POOL_BYTES[64].extend((data if data64 is None else data64).ljust(room, b"\0"))
+    assert len(POOL_BYTES[32]) <= POOL_SIZE
     return address
 
 
-def _words(*values: int) -> int:
+def _ints(*values: int) -> int:
     return _put(b"".join(struct.pack("<I", value & 0xFFFFFFFF) for value in values))
+
+
+def _longs(*values: int) -> int:
+    return _put(
+        b"".join(struct.pack("<I", value & 0xFFFFFFFF) for value in values),
+        b"".join(struct.pack("<Q", value & (1 << 64) - 1) for value in values),
+    )
 
 
 BUFFER = _put(bytes(512))
@@ -64,23 +76,23 @@ _DEVICE, _EMPTY, _NOTHING = _put(b"/dev/zero\0"), _put(b"\0"), _put(b"/no/such/f
 _LONG, _LONG_NAME = _put(b"/" + 4200 * b"a"), _put(b"/" + 300 * b"a" + b"\0")
 _RELATIVE, _ROOT = _put(b"relative\0"), _put(b"/\0")
 _PROC_FILE, _SELF = _put(b"/proc/self/comm\0"), _put(b"/proc/self/exe\0")
-_ODD_TIME, _SHORT_TIME = _words(0, 1_000_000_000), _words(0, 1)
-_ODD_TIME64, _SHORT_TIME64 = _words(0, 0, 1_000_000_000, 0), _words(0, 0, 1, 0)
-_ODD_ITIMER = _words(0, 0, 0, 1_000_000)
-_CROSSED = _words(2, 1)
-_CROSSED64 = _words(2, 0, 1, 0)
-_NO_FDS, _MANY_FDS = _words(3, 1024), _words(1024, 1024)
-_GOOD_LIMIT, _GOOD_LIMIT64 = _words(1 << 30, -1), _words(1 << 30, 0, -1, -1)
-_HUGE_LIMIT = _words(1024, 1 << 24)
-_ACTION, _SET = _words(0, 0, 0, 0, 0), _words(0, 0)
-_STACK, _SMALL_STACK, _ODD_STACK = _words(ARENA, 0, 8192), _words(ARENA, 0, 1), _words(ARENA, 8, 1)
-_IOV, _BAD_IOV, _NEGATIVE_IOV = _words(BUFFER, 4), _words(BAD, 4), _words(BUFFER, -1)
-_SEGMENT, _NO_SEGMENT = _words(-1, 0, 0xFFFFF, 0x51), _words(99, 0, 0xFFFFF, 0x51)
-_POLLFD = _words(READ_END, 0)
-_ODD_MMAP, _SHORT_MMAP = _words(0, 4096, 3, 0x22, -1, 1), _words(0, 0, 3, 0x22, -1, 0)
-_NO_FD_MMAP = _words(0, 4096, 3, 2, BADFD, 0)
-_FUTEX = _words(7)
-_BAD_ARGV = _words(BAD, 0)
+_ODD_TIME, _SHORT_TIME = _longs(0, 1_000_000_000), _longs(0, 1)
+_ODD_TIME64, _SHORT_TIME64 = _ints(0, 0, 1_000_000_000, 0), _ints(0, 0, 1, 0)
+_ODD_ITIMER = _longs(0, 0, 0, 1_000_000)
+_CROSSED = _longs(2, 1)
+_CROSSED64 = _ints(2, 0, 1, 0)
+_NO_FDS, _MANY_FDS = _longs(3, 1024), _longs(1024, 1024)
+_GOOD_LIMIT, _GOOD_LIMIT64 = _longs(1 << 30, -1), _ints(1 << 30, 0, -1, -1)
+_HUGE_LIMIT = _longs(1024, 1 << 24)
+_ACTION, _SET = _longs(0, 0, 0, 0, 0), _longs(0, 0)
+_STACK, _SMALL_STACK, _ODD_STACK = _longs(ARENA, 0, 8192), _longs(ARENA, 0, 1), _longs(ARENA, 8, 1)
+_IOV, _BAD_IOV, _NEGATIVE_IOV = _longs(BUFFER, 4), _longs(BAD, 4), _longs(BUFFER, -1)
+_SEGMENT, _NO_SEGMENT = _ints(-1, 0, 0xFFFFF, 0x51), _ints(99, 0, 0xFFFFF, 0x51)
+_POLLFD = _ints(READ_END, 0)
+_ODD_MMAP, _SHORT_MMAP = _longs(0, 4096, 3, 0x22, -1, 1), _longs(0, 0, 3, 0x22, -1, 0)
+_NO_FD_MMAP = _longs(0, 4096, 3, 2, BADFD, 0)
+_FUTEX = _ints(7)
+_BAD_ARGV = _longs(BAD, 0)
 
 
 @dataclass(frozen=True)
@@ -91,9 +103,11 @@ class Wrong:
     args: dict[int, int]
     today: bool = True
     """The kernel of today answers the same, also in company."""
-    before: tuple[tuple[int, ...], ...] = ()
+    before: tuple[tuple[str | int, ...], ...] = ()
     """Calls to be made first."""
-    after: tuple[tuple[int, ...], ...] = ()
+    after: tuple[tuple[str | int, ...], ...] = ()
+    widths: tuple[int, ...] = (32, 64)
+    """Where it can be provoked."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +123,13 @@ class Call:
     """Today's kernel can be asked."""
 
 
-def wrong(error: int, index: int, value: int, *, today: bool = True) -> Wrong:
-    return Wrong(error, {index: value}, today)
+def wrong(
+    error: int, index: int, value: int, *, today: bool = True, widths: tuple[int, ...] = (32, 64)
+) -> Wrong:
+    return Wrong(error, {index: value}, today, widths=widths)
 
 
-_FULL = Wrong(EMFILE, {}, before=((75, 7, _NO_FDS),), after=((75, 7, _MANY_FDS),))
+_FULL = Wrong(EMFILE, {}, before=(("setrlimit", 7, _NO_FDS),), after=(("setrlimit", 7, _MANY_FDS),))
 
 
 def path_errors(index: int) -> tuple[Wrong, ...]:
@@ -181,8 +197,8 @@ def _old(*names: str) -> dict[str, Call]:
 
 _SWAP = "needs a swap file; paths are the host's"
 
-# To a kernel of 64 bits no length of 32 bits is negative.
-_NEGATIVE = Wrong(EINVAL, {1: 4096, 2: 0x80000000}, today=False)
+# To a kernel of 64 bits no length of 32 bits is negative; one of its own goes beyond user space.
+_NEGATIVE = Wrong(EINVAL, {1: 4096, 2: 0x80000000}, today=False, widths=(32,))
 _READ = (
     wrong(EBADF, 0, BADFD),
     wrong(EBADF, 0, WRITE_END),
@@ -199,6 +215,13 @@ _WRITE = (
     wrong(EFAULT, 1, BAD),
 )
 _VECTOR = (wrong(EINVAL, 2, 1025), wrong(EFAULT, 1, BAD), wrong(EINVAL, 1, _NEGATIVE_IOV))
+_MMAP = (
+    Wrong(EBADF, {3: 2, 4: BADFD}),
+    wrong(EINVAL, 1, 0),
+    wrong(ENOMEM, 1, -4096),
+    Wrong(EINVAL, {0: ARENA + 1, 3: 0x32}),
+    wrong(EINVAL, 3, 0x20),
+)
 _LIMIT = (wrong(EINVAL, 0, 99), wrong(EFAULT, 1, BAD))
 
 CALLS: dict[str, Call] = {
@@ -263,10 +286,10 @@ CALLS: dict[str, Call] = {
         wrong(EINVAL, 2, 8), *_SECOND_PATH[:3], Wrong(EBADF, {0: BADFD, 1: _RELATIVE}),
         *_SECOND_PATH[3:],
     )),
-    "fstatat64": Call("fstatat64", (-100, _DEVICE, BUFFER, 0), (
+    **{name: Call(name, (-100, _DEVICE, BUFFER, 0), (
         wrong(EINVAL, 3, 1), *_SECOND_PATH[:3], Wrong(EBADF, {0: BADFD, 1: _RELATIVE}),
         *_SECOND_PATH[3:], wrong(EFAULT, 2, BAD),
-    )),
+    )) for name in ("fstatat64", "newfstatat")},
     "statx": Call("statx", (-100, _DEVICE, 0, 0x7FF, BUFFER), (
         wrong(EINVAL, 3, 0x80000000), wrong(EINVAL, 2, 0x6000), wrong(EINVAL, 2, 1),
         *_SECOND_PATH[:3], Wrong(EBADF, {0: BADFD, 1: _RELATIVE}), *_SECOND_PATH[3:],
@@ -279,8 +302,8 @@ CALLS: dict[str, Call] = {
     "waitpid": Call("waitpid", (-1, BUFFER, 1), (wrong(EINVAL, 2, 0x100), wrong(ECHILD, 0, -1))),
     "wait4": Call("wait4", (-1, BUFFER, 1, 0), (wrong(EINVAL, 2, 0x100), wrong(ECHILD, 0, -1))),
     "clone": Call("clone", (17, 0, 0, 0, 0), (
-        wrong(EINVAL, 0, 0x800), Wrong(EFAULT, {0: 0x80011, 3: BAD}),
-        Wrong(EINVAL, {0: 0x80011, 3: _NO_SEGMENT}),
+        wrong(EINVAL, 0, 0x800), Wrong(EFAULT, {0: 0x80011, 3: BAD}, widths=(32,)),
+        Wrong(EINVAL, {0: 0x80011, 3: _NO_SEGMENT}, widths=(32,)),
     )),
     "kill": Call("kill", (0, 0), (wrong(ESRCH, 0, NO_PID), wrong(EINVAL, 1, 65))),
     "tkill": Call("tkill", (1, 0), (
@@ -348,15 +371,18 @@ CALLS: dict[str, Call] = {
         wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _NO_SEGMENT),
     )),
     "set_robust_list": Call("set_robust_list", (BUFFER, 12), (wrong(EINVAL, 1, 11),)),
+    "arch_prctl": Call("arch_prctl", (0x1003, BUFFER), (
+        wrong(EINVAL, 0, 0x1FFF), Wrong(EPERM, {0: 0x1001, 1: KERNEL}),
+        Wrong(EPERM, {0: 0x1002, 1: KERNEL}), wrong(EFAULT, 1, BAD),
+        Wrong(EFAULT, {0: 0x1004, 1: BAD}),
+    )),
     "futex": _futex("futex", _ODD_TIME),
     "futex_time64": _futex("futex_time64", _ODD_TIME64),
     "getrandom": Call("getrandom", (BUFFER, 4, 0), (
         wrong(EINVAL, 2, 8), wrong(EINVAL, 2, 6), wrong(EFAULT, 0, BAD),
     )),
-    "mmap2": Call("mmap2", (0, 4096, 3, 0x22, -1, 0), (
-        Wrong(EBADF, {3: 2, 4: BADFD}), wrong(EINVAL, 1, 0), wrong(ENOMEM, 1, 0xFFFFF000),
-        Wrong(EINVAL, {0: ARENA + 1, 3: 0x32}), wrong(EINVAL, 3, 0x20),
-    )),
+    "mmap2": Call("mmap2", (0, 4096, 3, 0x22, -1, 0), _MMAP),
+    "mmap": Call("mmap", (0, 4096, 3, 0x22, -1, 0), (wrong(EINVAL, 5, 1), *_MMAP)),
     "old_mmap": Call("old_mmap", (_SHORT_MMAP,), (
         wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _ODD_MMAP), wrong(EBADF, 0, _NO_FD_MMAP),
         wrong(EINVAL, 0, _SHORT_MMAP),
@@ -376,7 +402,7 @@ CALLS: dict[str, Call] = {
     "munlock": Call("munlock", _RANGE, (wrong(ENOMEM, 0, HOLE),)),
     "mlockall": Call("mlockall", (1,), (wrong(EINVAL, 0, 0), wrong(EINVAL, 0, 99))),
     "mincore": Call("mincore", (*_RANGE, BUFFER), (
-        wrong(EINVAL, 0, ARENA + 1), wrong(ENOMEM, 1, 0xFFFFF000, today=False),
+        wrong(EINVAL, 0, ARENA + 1), wrong(ENOMEM, 1, -4096, today=False),
         wrong(ENOMEM, 0, HOLE), wrong(EFAULT, 2, BAD),
     )),
     "msync": Call("msync", (*_RANGE, 4), (

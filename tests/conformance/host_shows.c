@@ -6,7 +6,7 @@
 #include "guest.h"
 
 enum { NR_open_ = 5, NR_getppid = 64, NR_sysinfo = 116, NR_getrusage_ = 77, NR_time = 13 };
-enum { NR_getrandom = 355, NR_clock_getres = 266, NR_readlink_ = 85 };
+enum { NR_clock_getres = 266, NR_readlink_ = 85 };
 enum { NR_getitimer = 105, NR_sched_getaffinity = 242, NR_getdents = 141, NR_getcwd = 183 };
 
 static u8 buffer[16384];

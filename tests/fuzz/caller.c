@@ -4,7 +4,12 @@
  */
 #include "guest.h"
 
-enum { NR_clone = 120, NR_setitimer = 104, NR_setsid = 66, CHILD_CALLS = 25 };
+#ifdef __x86_64__
+enum { NR_setitimer = 38, NR_setsid = 112 };
+#else
+enum { NR_setitimer = 104, NR_setsid = 66 };
+#endif
+enum { CHILD_CALLS = 25 };
 enum { ARENA = 0x50000000, ARENA_PAGES = 64, POOL = 0x60000000, POOL_PAGES = 4, CALLS = 2048 };
 
 struct call {
@@ -12,27 +17,18 @@ struct call {
 };
 
 static struct {
-	u32 first, workers, each;
+	ulong first, workers, each;
 	struct call calls[CALLS];
 } list;
 
 static long make(const struct call *c)
 {
-	long ret;
-
-	__asm__ volatile("pushl %%ebp\n\tpushl %%ebx\n\tmovl %%eax, %%ebp\n\t"
-			 "movl 4(%%ebp), %%ebx\n\tmovl 8(%%ebp), %%ecx\n\tmovl 12(%%ebp), %%edx\n\t"
-			 "movl 16(%%ebp), %%esi\n\tmovl 20(%%ebp), %%edi\n\tmovl (%%ebp), %%eax\n\t"
-			 "movl 24(%%ebp), %%ebp\n\tint $0x80\n\tpopl %%ebx\n\tpopl %%ebp"
-			 : "=a"(ret)
-			 : "0"(c)
-			 : "ecx", "edx", "esi", "edi", "memory", "cc");
-	return ret;
+	return syscall6(c->nr, c->arg[0], c->arg[1], c->arg[2], c->arg[3], c->arg[4], c->arg[5]);
 }
 
 static void __attribute__((noreturn)) work(u32 at, u32 left)
 {
-	static const u32 soon[4] = { 0, 0, 0, 50000 };
+	static const long soon[4] = { 0, 0, 0, 50000 };
 
 	syscall0(NR_setsid);
 	syscall3(NR_setitimer, 0, soon, 0);
@@ -60,7 +56,7 @@ static void read_all(void *to, u32 n)
 			exit(1);
 }
 
-static void *map_at(u32 address, u32 pages)
+static void *map_at(ulong address, u32 pages)
 {
 	return (void *)mmap((void *)address, pages * PAGE_SIZE, PROT_RW,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED);

@@ -1,8 +1,8 @@
 """System calls: processes that make thousands of calls with values that are nearly right.
 
 A case is a machine drawn by the seed and a list of calls, which `caller.c` makes in many
-processes.  Whatever they are given, the kernel's books agree, and nothing is raised but the
-news that everybody sleeps.
+processes of either width.  Whatever they are given, the kernel's books agree, and nothing is
+raised but the news that everybody sleeps.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from typing import Any
 from vmemu import _build
 from vmemu.core import lib
 from vmemu.errors import ExecError, VmemuError
-from vmemu.kernel.syscalls import SYSCALLS, Syscall
+from vmemu.kernel.syscalls import TABLES, Syscall
 from vmemu.machine import Machine
 from vmemu.rmap import schemes
 
 UNITS = "calls"
+WIDTHS = (32, 64)
 SEEDS: tuple[int, ...] = (68,)
 """Cases that once found something."""
+SEEDS_64: tuple[int, ...] = ()
 
 CALLS = 2048
 SPAWNS = 50
@@ -43,27 +45,37 @@ _WEIGHTS = {
     "exit": 0.1, "exit_group": 0.1, "execve": 0.3, "pause": 0.1, "sigsuspend": 0.1,
     "rt_sigsuspend": 0.1, "sigreturn": 0.2, "rt_sigreturn": 0.2, "alarm": 0.3, "setitimer": 0.3,
     "setsid": 0.3, "vmemu_lab": 2, "restart_syscall": 0.2, "nanosleep": 0.5, "kill": 0.6,
-    "mmap2": 8, "munmap": 5, "mprotect": 6, "mremap": 6, "madvise": 4, "mlock": 2, "munlock": 2,
-    "mincore": 2, "brk": 2, "fork": 2, "clone": 2, "vfork": 1, "wait4": 3, "read": 4, "write": 4,
+    "mmap": 8, "mmap2": 8, "munmap": 5, "mprotect": 6, "mremap": 6, "madvise": 4, "mlock": 2,
+    "munlock": 2, "mincore": 2, "brk": 2, "fork": 2, "clone": 2, "vfork": 1, "wait4": 3,
+    "read": 4, "write": 4,
     "readv": 2, "writev": 2, "pipe": 2, "close": 2, "swapon": 1, "swapoff": 1, "rt_sigaction": 2,
-    "poll": 2, "futex": 2, "mlockall": 0.5,
+    "poll": 2, "futex": 2, "mlockall": 0.5, "arch_prctl": 0.3,
 }  # fmt: skip
 _ODD = [
     0, 1, 2, 3, 7, 8, 16, 255, 4095, 4096, 65536, 1 << 20, 1 << 30, 0x7FFFFFFF, 0x80000000,
     0xBFFFF000, 0xBFFFFFFF, 0xC0000000, 0xC0001070, 0xFFFFF000, 0xFFFFFFFE, 0xFFFFFFFF,
 ]  # fmt: skip
+_ODD_64 = [
+    *_ODD, 1 << 32, (1 << 32) + 4096, 1 << 38, 0x7FBFFFF000, 0x7FBFFFFFFF, 0x7FC0000000,
+    0x7FC0001070, 1 << 40, 0x7FFFFFFFFFFF, 1 << 47, 0xFFFF800000000000, 1 << 63, (1 << 63) - 1,
+    (1 << 64) - 4096, (1 << 64) - 2, (1 << 64) - 1,
+]  # fmt: skip
+_HEAP = {32: 0x08090000, 64: 0x00440000}
+"""An address in the caller's heap."""
 
 
-def caller() -> bytes:
+def caller(bits: int) -> bytes:
     """The program, built once."""
-    return _build.guest_program(Path(__file__).with_name("caller.c"))
+    return _build.guest_program(Path(__file__).with_name("caller.c"), bits)
 
 
 class Draw:
     """Draws arguments by what the table of calls says they are."""
 
-    def __init__(self, rng: random.Random, paths: list[bytes]) -> None:
+    def __init__(self, rng: random.Random, paths: list[bytes], bits: int = 32) -> None:
         self.rng = rng
+        self.width = bits
+        self.odd = _ODD_64 if bits == 64 else _ODD
         self.pool = bytearray()
         self.strings = [self._put(path[:600] + b"\0") for path in (*_PATHS, *paths)]
         self.structs = [self._put(self._struct()) for _ in range(120)]
@@ -72,11 +84,12 @@ class Draw:
     def _put(self, data: bytes) -> int:
         """Place bytes in the pool; their address."""
         address = POOL + len(self.pool)
-        self.pool += data + bytes(-len(data) % 4)
+        self.pool += data + bytes(-len(data) % (self.width // 8))
         return address
 
     def _struct(self) -> bytes:
         rng = self.rng
+        kind = rng.randrange(8)
         words: list[int] = {
             0: lambda: [rng.choice([0, 0, 1, -1, 1 << 31]), rng.choice([0, 5, 999999999, 10**9])],
             1: lambda: [rng.choice([0, 1, 5, -1]), 0, rng.choice([0, 3, 10**9]), 0],
@@ -87,8 +100,10 @@ class Draw:
             5: lambda: [rng.choice([6, 7, 8, -1, 5]), self.address(), 0xFFFFF, 0x51],
             6: lambda: [rng.choice([0, 4096, 1 << 20, -1]), rng.choice([0, 1 << 24, -1])],
             7: lambda: [self.address(), 4096, 3, 0x22, -1, 0],
-        }[rng.randrange(8)]()  # fmt: skip
-        return struct.pack(f"<{len(words)}I", *(word & 0xFFFFFFFF for word in words))
+        }[kind]()  # fmt: skip
+        wide = self.width == 64 and kind not in (4, 5)  # struct pollfd, user_desc
+        mask = (1 << 64) - 1 if wide else 0xFFFFFFFF
+        return struct.pack(f"<{len(words)}{'Q' if wide else 'I'}", *(word & mask for word in words))
 
     def page(self) -> int:
         return _ARENA + 4096 * self.rng.randrange(_ARENA_PAGES)
@@ -102,7 +117,7 @@ class Draw:
             return self.page() + rng.choice([-4, -1, 1, 8, 4092, 4095])
         if kind < 0.85:
             return POOL + 4 * rng.randrange(_POOL_SIZE // 4)
-        return rng.choice(_ODD) if kind < 0.97 else rng.getrandbits(32)
+        return rng.choice(self.odd) if kind < 0.97 else rng.getrandbits(self.width)
 
     def struct(self) -> int:
         return self.rng.choice(self.structs) if self.rng.random() < 0.8 else self.address()
@@ -116,7 +131,10 @@ class Draw:
             return rng.randrange(17)
         if rng.random() < 0.8:
             return 4096 * rng.choice([1, 1, 2, 3, 8, 20]) + rng.choice([0, 0, 0, 1, -1])
-        return rng.choice([0, 1, 4, 8, 12, 100, 1024, *_ODD])
+        value = rng.choice([0, 1, 4, 8, 12, 100, 1024, *self.odd])
+        if self.width == 64 and value >> 28 and rng.random() < 0.8:
+            value >>= 12  # there is room for large areas, and filling each takes its time
+        return value
 
     def bits(self, *flags: int) -> int:
         value = 0
@@ -126,7 +144,7 @@ class Draw:
 
     def argument(self, kind: str) -> int:
         draw = _KINDS.get(kind)
-        return self.rng.choice(_ODD) if draw is None else draw(self)
+        return self.rng.choice(self.odd) if draw is None else draw(self)
 
     def call(self, entry: Syscall) -> list[int]:
         """Number and six arguments."""
@@ -135,11 +153,18 @@ class Draw:
         special = _SPECIAL.get(entry.name)
         if special is not None and self.rng.random() < 0.85:
             special(self, values)
-        return [entry.number, *(value & 0xFFFFFFFF for value in values)]
+        mask = (1 << self.width) - 1
+        return [entry.number, *(self._soiled(value) & mask for value in values)]
+
+    def _soiled(self, value: int) -> int:
+        """Now and then with something in the upper half, which an int's register may have."""
+        if self.width == 32 or value >> 32 not in (0, -1) or self.rng.random() < 0.9:
+            return value
+        return value ^ self.rng.choice([1 << 32, -1 << 32, 1 << 63])
 
 
 def _small(*values: int) -> Callable[[Draw], int]:
-    return lambda d: d.rng.choice(values) if d.rng.random() < 0.95 else d.rng.choice(_ODD)
+    return lambda d: d.rng.choice(values) if d.rng.random() < 0.95 else d.rng.choice(d.odd)
 
 
 _FDS = (-1, *range(12), *range(8), 99, 1024)
@@ -163,6 +188,9 @@ _KINDS: dict[str, Callable[[Draw], int]] = {
     "str": Draw.string,
     "strv": lambda d: d.rng.choice([0, 0, d.struct()]),
     "uint": Draw.length,
+    "size": Draw.length,
+    "long": Draw.length,
+    "xlong": Draw.length,
     "int": _small(0, 1, 2, -1, 5, 100),
     "hex": lambda d: d.bits(1, 2, 4, 8, 0x100, 0x1000),
     "oct": _small(0, 1, 2, 4, 7, 0o644),
@@ -207,7 +235,7 @@ def _lab(d: Draw, values: list[int]) -> None:
 
 
 def _heap(d: Draw, values: list[int]) -> None:
-    values[0] = 0x08090000 + 4096 * d.rng.randrange(64) + d.rng.choice([0, 0, 1])
+    values[0] = _HEAP[d.width] + 4096 * d.rng.randrange(64) + d.rng.choice([0, 0, 1])
 
 
 def _sizes(d: Draw, values: list[int]) -> None:
@@ -228,16 +256,22 @@ def _polled(d: Draw, values: list[int]) -> None:
     values[1], values[2] = d.rng.choice([0, 1, 2, 3, 2000]), d.rng.choice([0, 1, 5, -1])
 
 
+def _base(d: Draw, values: list[int]) -> None:
+    values[0] = d.rng.choice([0x1001, 0x1002, 0x1003, 0x1004])
+
+
 _SPECIAL: dict[str, Callable[[Draw, list[int]], None]] = {
-    "mmap2": _mapping, "munmap": _range, "mprotect": _range, "madvise": _range, "mlock": _range,
-    "munlock": _range, "mincore": _range, "msync": _range, "mremap": _move, "vmemu_lab": _lab,
+    "mmap": _mapping, "mmap2": _mapping, "munmap": _range, "mprotect": _range,
+    "madvise": _range, "mlock": _range, "munlock": _range, "mincore": _range, "msync": _range,
+    "mremap": _move, "vmemu_lab": _lab,
     "brk": _heap, "rt_sigaction": _sizes, "rt_sigprocmask": _sizes, "readv": _vector,
-    "writev": _vector, "poll": _polled, "futex": _futex,
+    "writev": _vector, "poll": _polled, "futex": _futex, "arch_prctl": _base,
 }  # fmt: skip
 
 
-def _machine(rng: random.Random, swap: Path) -> Machine:
+def _machine(rng: random.Random, swap: Path, bits: int) -> Machine:
     options: dict[str, Any] = {
+        "bits": bits,
         "rmap": rng.choice(sorted(schemes())),
         "ram": rng.choice(["512K", "768K", "1M", "2M", "8M"]),
         "swap": rng.choice([None, f"{swap}:2M", f"{swap}:512K", "4M"]),
@@ -253,15 +287,15 @@ def _machine(rng: random.Random, swap: Path) -> Machine:
     return Machine(**options)
 
 
-def case(seed: int) -> int:
+def case(seed: int, bits: int = 32) -> int:
     """Run one machine full of calls; how many it made."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as name, Path(os.devnull).open("wb") as null:
         directory = Path(name)
         program, other = directory / "caller", directory / "other"
-        program.write_bytes(caller())
+        program.write_bytes(caller(bits))
         program.chmod(0o755)
-        with _machine(rng, directory / "swap") as machine:
+        with _machine(rng, directory / "swap", bits) as machine:
             machine.kernel.vm.swap.swapon(str(other), 256 << 10)
             if rng.random() < 0.5:
                 machine.kernel.vm.swap.swapoff(str(other))
@@ -270,10 +304,10 @@ def case(seed: int) -> int:
             if rng.random() < 0.2:
                 machine.kernel.strace = lambda _line: None
             each = rng.choice([50, 150, 400])
-            calls = _list(rng, Draw(rng, paths))
+            calls = _list(rng, Draw(rng, paths, bits))
 
             def start(first: int) -> None:
-                head = struct.pack("<3I", first, CALLS // each, each)
+                head = struct.pack(f"<3{_long(bits)}", first, CALLS // each, each)
                 fd = null.fileno()
                 with contextlib.suppress(ExecError):  # what is left may hold all memory
                     machine.spawn(program, stdin=head + calls, stdout=fd, stderr=fd)
@@ -281,13 +315,21 @@ def case(seed: int) -> int:
             return _run(machine, start)
 
 
+def _long(bits: int) -> str:
+    return "Q" if bits == 64 else "I"
+
+
 def _list(rng: random.Random, draw: Draw) -> bytes:
     """What caller.c reads after the three numbers: the calls, the pool, and more."""
-    entries = list(SYSCALLS.values())
+    entries = list(TABLES[draw.width].values())
     weights = [_WEIGHTS.get(entry.name, 1) for entry in entries]
     chosen = rng.choices(entries, weights, k=CALLS)
     words = [word for entry in chosen for word in draw.call(entry)]
-    return struct.pack(f"<{len(words)}I", *words) + bytes(draw.pool) + rng.randbytes(5000)
+    return (
+        struct.pack(f"<{len(words)}{_long(draw.width)}", *words)
+        + bytes(draw.pool)
+        + rng.randbytes(5000)
+    )
 
 
 def _run(machine: Machine, start: Callable[[int], object]) -> int:

@@ -7,7 +7,7 @@ import importlib
 
 import pytest
 
-from . import FUZZERS
+from . import FUZZERS, WIDE
 from .worker import Worker
 
 FIRST = range(1, 11)
@@ -22,7 +22,7 @@ def test_nothing_is_found(name: str) -> None:
     assert worker.units > 0
 
 
-@pytest.mark.parametrize("name", ["instructions"])
+@pytest.mark.parametrize("name", WIDE)
 def test_nothing_is_found_in_64_bits(name: str) -> None:
     module = importlib.import_module(f"{__package__}.{name}")
     worker = Worker(functools.partial(module.case, bits=64))

@@ -6,7 +6,7 @@ mincore answers for anonymous memory too, as kernels since 2.6.21 do.
 from __future__ import annotations
 
 import errno
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, ffi, lib
 from vmemu.errors import Errno
@@ -20,6 +20,9 @@ from vmemu.mm.consts import (
 from vmemu.mm.mm import Mm, mmap_sem_read, mmap_sem_write
 from vmemu.mm.mmap import page_align
 from vmemu.mm.vma import cut_out, find_vma_prev
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["do_madvise", "do_mincore"]
 
@@ -76,10 +79,19 @@ def _advise(mm: Mm, vma: Any, start: int, end: int, advice: int) -> None:
         mm.core.lib.vma_set_flags(m, vma, flags)
 
 
+def _mapped(mm: Mm, start: int, end: int) -> Iterator[int]:
+    """The pages of a range that have a page table: no more than there are tables for."""
+    m, extent = mm.core.m, 1 << PAGE_SHIFT + mm.core.lib.TABLE_BITS
+    while (start := int(mm.core.lib.next_mapped(m, mm.ptr, start, end))) < end:
+        stop = min((start | extent - 1) + 1, end)
+        yield from range(start, stop, PAGE_SIZE)
+        start = stop
+
+
 def _read_ahead(mm: Mm, start: int, end: int) -> None:
     """Bring swapped pages into the swap cache, as far as memory allows."""
     m, major = mm.core.m, ffi.new("int *")
-    for address in range(start, end, PAGE_SIZE):
+    for address in _mapped(mm, start, end):
         if m.k.zone.free_pages <= m.k.zone.pages_low:
             return
         if mm.core.lib.pte_kind_at(m, mm.ptr, address) == lib.PTE_SWAP:
@@ -108,12 +120,18 @@ def do_mincore(mm: Mm, addr: int, length: int, vec: int) -> None:
 
 @mmap_sem_read
 def _resident(mm: Mm, start: int, end: int) -> bytes:
-    """What mincore says of [start, end) as far as one vma goes; Errno ENOMEM without one."""
+    """What mincore says of [start, end) as far as one vma goes, a page of answers at most.
+
+    Errno ENOMEM without a vma.
+    """
     vma, _ = find_vma_prev(mm, start)
     if vma is None or vma.vm_start > start:
         raise Errno(errno.ENOMEM)
-    stop = min(vma.vm_end, end)
-    return bytes(_page_resident(mm, address) for address in range(start, stop, PAGE_SIZE))
+    stop = min(vma.vm_end, end, start + (PAGE_SIZE << PAGE_SHIFT))
+    answer = bytearray((stop - start) >> PAGE_SHIFT)
+    for address in _mapped(mm, start, stop):
+        answer[(address - start) >> PAGE_SHIFT] = _page_resident(mm, address)
+    return bytes(answer)
 
 
 def _page_resident(mm: Mm, address: int) -> bool:

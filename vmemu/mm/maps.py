@@ -14,7 +14,7 @@ __all__ = ["proc_maps"]
 
 def proc_maps(mm: Mm) -> str:
     """Every area in the kernel's format: range, permissions, offset, device, inode, name."""
-    lines = []
+    lines, column = [], 6 * mm.core.word + 25
     for vma in mm.vmas():
         flags = vma.vm_flags
         perms = "".join(
@@ -27,7 +27,7 @@ def proc_maps(mm: Mm) -> str:
         name = inode.path if inode is not None else _name(mm, vma.vm_start, vma.vm_end)
         line = f"{vma.vm_start:08x}-{vma.vm_end:08x} {perms} {offset:08x} 00:00 "
         line += str(inode.number if inode is not None else 0)
-        lines.append(f"{line:<49}{name}" if name else line)
+        lines.append(f"{line:<{column}}{name}" if name else line)
     return "".join(line.rstrip() + "\n" for line in lines)
 
 

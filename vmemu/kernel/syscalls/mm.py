@@ -132,8 +132,9 @@ def sys_msync(task: Task, addr: int, length: int, flags: int) -> int:
     both = _MS_ASYNC | _MS_SYNC
     if flags & ~(both | _MS_INVALIDATE) or flags & both == both or addr & 4095:
         raise Errno(errno.EINVAL)
-    end = addr + (length + 4095 & ~4095)
-    if end > task.kernel.core.mask + 1:
+    mask = task.kernel.core.mask
+    end = addr + (length + 4095 & ~4095 & mask)  # a length that wraps is none
+    if end > mask + 1:
         raise Errno(errno.ENOMEM)
     for vma in task.mm.vmas():
         if vma.vm_end > addr >= vma.vm_start:

@@ -1,4 +1,4 @@
-"""System calls that describe files, in the four layouts i386 has known."""
+"""System calls that describe files, in i386's four layouts and x86-64's."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _STATX_RESERVED = 0x80000000
 _STATX_BASIC_STATS = 0x7FF
 
 
-def stat_path(task: Task, pointer: int, dirfd: int = AT_FDCWD) -> FileStat:
-    """Describe what a path names; Errno ENOENT and the like."""
+def stat_path(task: Task, pointer: int, dirfd: int = AT_FDCWD, *, follow: bool = True) -> FileStat:
+    """Describe what a path names, a link itself unless it is to be followed; Errno ENOENT..."""
     path = resolve(task, pointer, dirfd)
     if path in DIRECTORIES:
         return FileStat(stat.S_IFDIR | 0o555)
     if path.startswith(PROC) and path.endswith("/exe"):
         procfs.read_link(task.kernel, task, path.removeprefix(PROC))
-        return FileStat(stat.S_IFREG | 0o755)
+        return FileStat(stat.S_IFREG | 0o755 if follow else stat.S_IFLNK | 0o777)
     return open_file(task, path, O_RDONLY).stat()
 
 
 def _stat_at(task: Task, dirfd: int, pointer: int, flags: int) -> FileStat:
     if flags & _AT_EMPTY_PATH and not task.mm.read_cstr(pointer, uaccess.PATH_MAX):
         return task.files.get(dirfd).stat()
-    return stat_path(task, pointer, dirfd)
+    return stat_path(task, pointer, dirfd, follow=not flags & _AT_SYMLINK_NOFOLLOW)
 
 
 def _put_stat64(task: Task, pointer: int, found: FileStat) -> int:
@@ -81,10 +81,15 @@ def sys_newfstatat(task: Task, dirfd: int, path: int, pointer: int, flags: int) 
 
 
 @syscall(195, "str", "ptr")
-@syscall(196, "str", "ptr", name="lstat64")
 def sys_stat64(task: Task, path: int, pointer: int) -> int:
     """Describe what a path names."""
     return _put_stat64(task, pointer, stat_path(task, path))
+
+
+@syscall(196, "str", "ptr")
+def sys_lstat64(task: Task, path: int, pointer: int) -> int:
+    """Describe what a path names, a link itself."""
+    return _put_stat64(task, pointer, stat_path(task, path, follow=False))
 
 
 @syscall(300, "dirfd", "str", "ptr", "hex")
@@ -96,10 +101,15 @@ def sys_fstatat64(task: Task, dirfd: int, path: int, pointer: int, flags: int) -
 
 
 @syscall(106, "str", "ptr", x64=4)
-@syscall(107, "str", "ptr", x64=6, name="lstat")
 def sys_stat(task: Task, path: int, pointer: int) -> int:
-    """Describe what a path names, with 16-bit ids."""
+    """Describe what a path names; ids have 16 bits on i386."""
     return _put_stat(task, pointer, stat_path(task, path))
+
+
+@syscall(107, "str", "ptr", x64=6)
+def sys_lstat(task: Task, path: int, pointer: int) -> int:
+    """Describe what a path names, a link itself."""
+    return _put_stat(task, pointer, stat_path(task, path, follow=False))
 
 
 @syscall(197, "fd", "ptr")
@@ -110,7 +120,7 @@ def sys_fstat64(task: Task, fd: int, pointer: int) -> int:
 
 @syscall(108, "fd", "ptr", x64=5)
 def sys_fstat(task: Task, fd: int, pointer: int) -> int:
-    """Describe an open file, with 16-bit ids."""
+    """Describe an open file; ids have 16 bits on i386."""
     return _put_stat(task, pointer, task.files.get(fd).stat())
 
 
