@@ -88,11 +88,22 @@ def _clear_child_tid(task: Task) -> None:
     if address and mm is not None and mm.ptr.mm_users > 1:
         if mm.ptr.mmap_sem.count:
             return  # killed for want of memory by a call that holds it, and cannot wait here
+        if task is not task.kernel.current and not _is_writable(mm, address):
+            return  # nor for a fault, within a call of another
         try:
             mm.write_u32(address, 0)
         except Errno:
             return
         task.kernel.futexes.wake((mm.kaddr, address), 1, ANY)
+
+
+def _is_writable(mm: Mm, address: int) -> bool:
+    """Whether a store there needs no fault."""
+    if address >= mm.core.task_size:
+        return False
+    wanted: int = lib._PAGE_PRESENT | lib._PAGE_RW
+    pte: int = mm.core.lib.pte_value(mm.core.m, mm.ptr, address)
+    return pte & wanted == wanted
 
 
 def _adopt(child: Task) -> None:
