@@ -71,6 +71,7 @@ CASES = {
     ),
     "a signalling NaN stays one when it is loaded": x87("fldl {SNAN}", 7, 0x40, 0x40, 0),
     "the NaN that fprem makes is positive": x87("fldz; fldz; fprem", 9, 0x80, 0x80, 0),
+    "what fprem leaves of -1 and 1 is +0": x87("fld1; fld1; fchs; fprem", 9, 0x80, 0x80, 0),
     "fxtract takes infinity's exponent for a number": x87(
         "fldl {INF}; fxtract; fstp %st(0)", 8, 0xFFFF, 0x7FFF, 16383 + 14
     ),
