@@ -41,12 +41,12 @@ static void cache_init(struct vmemu *m, uint32_t id, size_t size,
 	c->id = id;
 	c->slub = m->layout.slub;
 	c->objsize = (uint32_t)size;
-	c->align = c->slub && align < sizeof(kptr) ? sizeof(kptr) : align;
+	c->align = align < sizeof(kptr) ? sizeof(kptr) : align;
 	c->bufsize = align_up(room > c->objsize ? room : c->objsize, c->align);
 	if (c->slub)
 		c->num = PAGE_SIZE / c->bufsize;
 	else
-		while (header_size(c->num + 1, align) +
+		while (header_size(c->num + 1, c->align) +
 			       (c->num + 1) * c->bufsize <=
 		       PAGE_SIZE)
 			c->num++;
