@@ -38,6 +38,7 @@ enum {
 
 struct exit_page {
 	kulong page;
+	const struct page *frame; /* whose code was looked at last */
 	uint32_t bits[PAGE_SIZE / 32];
 };
 
@@ -607,7 +608,8 @@ static bool grow(void *array, uint32_t used, uint32_t *room, size_t size)
 }
 
 /* These bytes of the page too, whatever was there before; false: no room. */
-static bool add_exits(struct vmemu *m, kulong page, const uint32_t *bits)
+static bool add_exits(struct vmemu *m, kulong page, const struct page *frame,
+		      const uint32_t *bits)
 {
 	struct cpu_exits *exits = m->cpu->exits;
 	struct exit_page *entry = exits_of(exits, page);
@@ -639,6 +641,7 @@ static bool add_exits(struct vmemu *m, kulong page, const uint32_t *bits)
 		}
 		exits->list[last] = page + at;
 	}
+	entry->frame = frame;
 	if (exits->nr_list != before)
 		m->cpu->exits_untold = true;
 	return true;
@@ -647,6 +650,7 @@ static bool add_exits(struct vmemu *m, kulong page, const uint32_t *bits)
 bool cpu_look_at_code(struct vmemu *m, kulong address, struct page *page)
 {
 	uint32_t bits[PAGE_SIZE / 32];
+	const struct exit_page *known;
 
 	if (!page_executed(page)) {
 		page->flags &= ~(kulong)(PG_exits | PG_rewritten);
@@ -656,11 +660,15 @@ bool cpu_look_at_code(struct vmemu *m, kulong address, struct page *page)
 	} else if (!(page->flags & PG_exits)) {
 		return true;
 	} else {
+		known = exits_of(m->cpu->exits, address & PAGE_MASK);
+		if (known && known->frame == page &&
+		    !(page->flags & PG_rewritten))
+			return true;
 		find_exits(page_address(m, page), bits);
 	}
 	if (page->flags & PG_rewritten)
 		build_walls(bits);
-	return add_exits(m, address & PAGE_MASK, bits);
+	return add_exits(m, address & PAGE_MASK, page, bits);
 }
 
 bool cpu_code_may_change(struct vmemu *m, kulong address, struct page *page)
@@ -669,7 +677,7 @@ bool cpu_code_may_change(struct vmemu *m, kulong address, struct page *page)
 
 	page->flags |= PG_exits | PG_rewritten;
 	build_walls(bits);
-	return add_exits(m, address & PAGE_MASK, bits);
+	return add_exits(m, address & PAGE_MASK, page, bits);
 }
 
 /* Too many pages: all blocks go, and with them what was known of their code. */
