@@ -24,7 +24,7 @@ static void caught_one(int sig UNUSED, struct siginfo *info UNUSED, struct ucont
 {
 	if (++caught > SIGNALS_MAX)
 		exit(3);
-	context->gregs[REG_EIP] += 1 + caught % 4;
+	context->gregs[REG_IP] += 1 + caught % 4;
 }
 
 static void map_at(u32 address, u32 pages)
