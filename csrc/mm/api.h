@@ -164,7 +164,8 @@ pte_t *pte_alloc(struct vmemu *, struct mm_struct *, kulong address);
 int pte_kind_at(struct vmemu *, struct mm_struct *, kulong address);
 pte_t pte_value(struct vmemu *, struct mm_struct *, kulong address);
 /* the first page from start on that has a page table; end = none before it */
-kulong next_mapped(struct vmemu *, struct mm_struct *, kulong start, kulong end);
+kulong next_mapped(struct vmemu *, struct mm_struct *, kulong start,
+		   kulong end);
 void free_pgtables(
 	struct vmemu *, struct mm_struct *, kulong start,
 	kulong end); /* those whose whole extent is in [start, end) */

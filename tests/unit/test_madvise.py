@@ -142,6 +142,22 @@ def test_willneed_reads_into_the_swap_cache(memory: Memory, mm: Mm) -> None:
 # ---- mincore
 
 
+def test_mincore_of_an_area_with_few_page_tables(memory: Memory, mm: Mm) -> None:
+    """What has no table is passed over; answers come a page of them at a time."""
+    far, pages = 0x10000, 20_000
+    written = [0, 1, 1023, 1024, 4095, 4096, 4097, 12_345, 19_999]
+    memory.map(mm, 257, 7)
+    memory.map(mm, far, pages, flags=0x4000)  # MAP_NORESERVE
+    for page in written:
+        memory.fill(mm, far + page, 1)
+    memory.vm.reclaim_range(mm, BASE + far * PAGE, BASE + (far + 2) * PAGE)
+    do_madvise(mm, BASE + far * PAGE, pages * PAGE, WILLNEED)
+    assert mincore(mm, far, pages) == [far + page for page in written]
+    assert memory.vm.reclaim_range(mm, BASE + far * PAGE, BASE + (far + pages) * PAGE) == 7
+    for page in written:
+        memory.verify(mm, far + page, 1)
+
+
 def test_mincore(memory: Memory, mm: Mm) -> None:
     memory.map(mm, 16, 4)
     memory.map(mm, 20, 4, NONE)

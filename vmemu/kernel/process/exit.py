@@ -57,8 +57,11 @@ def exit_mm(task: Task) -> None:
     kernel.cpu.free_context(task.context)
 
 
-def exit_task(task: Task, status: WaitStatus) -> None:
-    """End a task: free its memory and files, hand its children on, tell its parent (do_exit)."""
+def exit_task(task: Task, status: WaitStatus, *, clear_tid: bool = True) -> None:
+    """End a task: free its memory and files, hand its children on, tell its parent (do_exit).
+
+    Whoever holds an mmap_sem, of whatever mm, must not have the task's tid cleared.
+    """
     kernel = task.kernel
     if kernel.strace is not None:
         from vmemu.kernel.strace import trace_exit
@@ -74,7 +77,8 @@ def exit_task(task: Task, status: WaitStatus) -> None:
     task.status = status
     if task.alarm is not None:
         task.alarm.cancel()
-    _clear_child_tid(task)
+    if clear_tid:
+        _clear_child_tid(task)
     exit_mm(task)
     task.files.exit()
     for child in tuple(task.children.values()):
@@ -86,24 +90,11 @@ def exit_task(task: Task, status: WaitStatus) -> None:
 def _clear_child_tid(task: Task) -> None:
     address, mm = task.clear_child_tid, task.memory
     if address and mm is not None and mm.ptr.mm_users > 1:
-        if mm.ptr.mmap_sem.count:
-            return  # killed for want of memory by a call that holds it, and cannot wait here
-        if task is not task.kernel.current and not _is_writable(mm, address):
-            return  # nor for a fault, within a call of another
         try:
             mm.write_u32(address, 0)
         except Errno:
             return
         task.kernel.futexes.wake((mm.kaddr, address), 1, ANY)
-
-
-def _is_writable(mm: Mm, address: int) -> bool:
-    """Whether a store there needs no fault."""
-    if address >= mm.core.task_size:
-        return False
-    wanted: int = lib._PAGE_PRESENT | lib._PAGE_RW
-    pte: int = mm.core.lib.pte_value(mm.core.m, mm.ptr, address)
-    return pte & wanted == wanted
 
 
 def _adopt(child: Task) -> None:

@@ -81,10 +81,10 @@ def out_of_memory(kernel: Kernel) -> bool:
     if current in sharing:
         for task in sharing:
             if task is not current:
-                exit_task(task, WaitStatus(Signal.SIGKILL, signaled=True))
+                exit_task(task, WaitStatus(Signal.SIGKILL, signaled=True), clear_tid=False)
         assert current is not None
         force_signal(current, SigInfo(Signal.SIGKILL))
         return False
     for task in sharing:
-        exit_task(task, WaitStatus(Signal.SIGKILL, signaled=True))
+        exit_task(task, WaitStatus(Signal.SIGKILL, signaled=True), clear_tid=False)
     return True
