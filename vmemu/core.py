@@ -166,7 +166,7 @@ class Core(Closing):
                 f"layout {name} has a vm_area_struct of {layout.vma} bytes, in which there is no "
                 f"room for the {own + layout.vma_rmap} that the areas of this kernel need"
             )
-        sizes = [layout.slub, layout.common, layout.mm, layout.anon_vma, layout.anon_vma_room]
+        sizes = [layout.slub, layout.common, layout.mm, layout.object, layout.object_room]
         return ffi.new("struct kernel_layout *", sizes)
 
     def close(self) -> None:

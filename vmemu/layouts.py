@@ -23,12 +23,13 @@ class Layout:
 
     name: str
     vma: int = 0
-    """vm_area_struct, with the fields of anon_vma."""
+    """vm_area_struct, with the reverse map's fields."""
     vma_rmap: int = 0
     """These fields."""
-    anon_vma: int = 0
-    anon_vma_room: int = 0
-    """And with what the allocator adds, which must not write into one that was freed."""
+    object: int = 0
+    """The reverse map's object that a vma points to."""
+    object_room: int = 0
+    """It, with what the allocator adds, which must not write into one that was freed."""
     mm: int = 0
     slub: bool = True
     """Its allocator; else slab."""
@@ -42,18 +43,18 @@ class Layout:
 _LAYOUTS: dict[int, tuple[Layout, ...]] = {
     32: (
         Layout(DEFAULT, slub=False),
-        Layout("2.6.34", vma=88, vma_rmap=12, anon_vma=24),
+        Layout("2.6.34", vma=88, vma_rmap=12, object=24),
     ),
     64: (
         Layout(DEFAULT, slub=False),
-        Layout("2.6.34", vma=168, vma_rmap=24, anon_vma=24),
-        Layout("3.10", vma=176, vma_rmap=24, anon_vma=56, anon_vma_room=64),
-        Layout("3.19", vma=184, vma_rmap=24, anon_vma=72, anon_vma_room=80),
-        Layout("5.10", vma=200, vma_rmap=24, anon_vma=96, mm=1032),
-        Layout("6.1", vma=152, vma_rmap=24, anon_vma=96, mm=1088),
-        Layout("6.12", vma=176, vma_rmap=24, anon_vma=96, mm=1344),
-        Layout("6.18", vma=192, vma_rmap=24, anon_vma=96, anon_vma_room=104, mm=1472),
-        Layout("7.2", vma=192, vma_rmap=24, anon_vma=88, mm=1728),
+        Layout("2.6.34", vma=168, vma_rmap=24, object=24),
+        Layout("3.10", vma=176, vma_rmap=24, object=56, object_room=64),
+        Layout("3.19", vma=184, vma_rmap=24, object=72, object_room=80),
+        Layout("5.10", vma=200, vma_rmap=24, object=96, mm=1032),
+        Layout("6.1", vma=152, vma_rmap=24, object=96, mm=1088),
+        Layout("6.12", vma=176, vma_rmap=24, object=96, mm=1344),
+        Layout("6.18", vma=192, vma_rmap=24, object=96, object_room=104, mm=1472),
+        Layout("7.2", vma=192, vma_rmap=24, object=88, mm=1728),
     ),
 }
 

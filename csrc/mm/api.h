@@ -209,7 +209,7 @@ int handle_pte_fault(struct vmemu *, struct mm_struct *,
 		     struct vm_area_struct *, kulong address, int write);
 int vma_permits(struct vm_area_struct *, int access); /* yes or no */
 
-/* mm/memory.c */
+/* mm/zap.c, mm/fork.c, mm/gup.c */
 /* Every vma's part of [start, end). */
 void unmap_vmas(struct vmemu *, struct mm_struct *, kulong start, kulong end);
 void zap_page_range(struct vmemu *, struct mm_struct *, struct vm_area_struct *,

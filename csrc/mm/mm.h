@@ -60,6 +60,11 @@ static inline bool vma_address(const struct vm_area_struct *vma, kulong index,
 	return *address >= vma->vm_start && *address < vma->vm_end;
 }
 
+static inline int64_t vma_pages(const struct vm_area_struct *vma)
+{
+	return (int64_t)((vma->vm_end - vma->vm_start) >> PAGE_SHIFT);
+}
+
 static inline bool is_cow_mapping(kulong vm_flags)
 {
 	return (vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
@@ -72,15 +77,7 @@ pte_t *table_alloc_to(struct vmemu *, struct mm_struct *, kulong address,
 /* mm/vma.c: out of the list and tree, all at once; the first */
 struct vm_area_struct *detach_vmas(struct vmemu *, struct mm_struct *);
 
-/* mm/memory.c, for mm/fault.c: enum fault_result */
-int do_anonymous_page(struct vmemu *, struct mm_struct *,
-		      struct vm_area_struct *, kulong address, int write);
-int do_no_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
-	       kulong address, int write);
-int do_wp_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
-	       kulong address);
-int do_swap_page(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
-		 kulong address, int write);
+/* mm/fault.c: with the same contents, mapped by nobody; NULL = no memory */
 struct page *make_private_copy(struct vmemu *, struct page *);
 
 #endif

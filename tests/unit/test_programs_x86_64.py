@@ -11,7 +11,8 @@ from typing import NamedTuple
 import pytest
 
 from vmemu import _build
-from vmemu.kernel import Task, WaitStatus
+from vmemu.kernel.process.task import Task
+from vmemu.kernel.process.wait import WaitStatus
 from vmemu.kernel.signal.crash import faulting_instruction
 from vmemu.machine import Machine
 

@@ -1,0 +1,157 @@
+/*
+ * mm/fork.c - a child's address space: every vma and its ptes, write-protected.
+ *
+ * After dup_mmap (kernel/fork.c) and copy_page_range (mm/memory.c), 2.6.7.
+ */
+#include "mm/mm.h"
+#include "rmap/rmap.h"
+#include "swap/swap.h"
+#include "watch/lock.h"
+#include "watch/step.h"
+
+static ALWAYS_INLINE pte_t copy_pte(struct vmemu *m, struct mm_struct *dst,
+				    pte_t *src, kulong vm_flags, kulong *rss,
+				    const bool watched)
+{
+	pte_t pte = *src;
+	struct page *page;
+
+	if (!pte_present(pte)) {
+		BUG_ON(m, swap_duplicate(m, pte_to_swp_entry(pte)));
+		return pte;
+	}
+	page = m->mem_map + pte_pfn(pte);
+	if (page->flags & PG_reserved)
+		return pte;
+	if (is_cow_mapping(vm_flags))
+		*src = pte &= ~(pte_t)_PAGE_RW;
+	if (vm_flags & VM_SHARED)
+		pte &= ~(pte_t)_PAGE_DIRTY;
+	page_dup(m, page, watched);
+	if (watched)
+		rss_inc(m, dst);
+	else
+		++*rss;
+	return pte & ~(pte_t)_PAGE_ACCESSED;
+}
+
+/* The ptes of one page table; see mm/zap.c on the two compilations. */
+static ALWAYS_INLINE void copy_ptes(struct vmemu *m, struct mm_struct *dst,
+				    pte_t *to, pte_t *from, uint32_t nr,
+				    kulong vm_flags, const bool watched)
+{
+	kulong rss = 0;
+	uint32_t i, n = 0;
+
+	for (i = 0; i < nr; i++)
+		if (from[i]) {
+			if (watched)
+				shared(m, STEP_write, &from[i]);
+			to[i] = copy_pte(m, dst, &from[i], vm_flags, &rss,
+					 watched);
+			if (watched)
+				touch(m, STEP_write, &to[i]);
+			n++;
+		}
+	dst->rss += rss;
+	if (!watched)
+		m->lock_stat[LOCK_page_map].acquired += rss;
+	m->steps += n;
+	m->counter[CNT_fork_ptes] += n;
+}
+
+/* fork: dst gets src's ptes of one vma, write-protected; -1 = no memory. */
+int copy_page_range(struct vmemu *m, struct mm_struct *dst,
+		    struct mm_struct *src, struct vm_area_struct *vma)
+{
+	kulong at = vma->vm_start, end = vma->vm_end;
+	pte_t *from, *to;
+	uint32_t nr;
+
+	flush_tlb(m);
+	for_each_table(m, src, at, end, from, nr) {
+		ptl_lock(m, dst);
+		to = pte_alloc(m, dst, at);
+		if (!to) {
+			ptl_unlock(m, dst);
+			return -1;
+		}
+		/* Nobody waits for src with dst held the other way round: only
+		 * reclaim knows the child yet. */
+		lockdep_nest(m);
+		ptl_lock(m, src);
+		owned(m, page_table, src);
+		owned(m, page_table, dst);
+		if (unlikely(m->watch))
+			copy_ptes(m, dst, to, from, nr, vma->vm_flags, true);
+		else
+			copy_ptes(m, dst, to, from, nr, vma->vm_flags, false);
+		ptl_unlock(m, src);
+		ptl_unlock(m, dst);
+	}
+	return 0;
+}
+
+static int dup_vma(struct vmemu *m, struct mm_struct *child,
+		   struct mm_struct *parent, struct vm_area_struct *vma)
+{
+	bool account = vma->vm_flags & VM_ACCOUNT;
+	struct vm_area_struct *new;
+
+	if (account && vm_enough_memory(m, vma_pages(vma)))
+		return -1;
+	new = vma_alloc(m);
+	if (!new)
+		goto no_memory;
+	vma_copy(m, new, vma);
+	new->vm_mm = kaddr(m, child);
+	new->vm_flags &= ~(kulong)VM_LOCKED;
+	/* The scheme knows the child before its first pte is there. */
+	if (m->rmap->vma_dup && m->rmap->vma_dup(m, new, vma)) {
+		vma_free(m, new);
+		goto no_memory;
+	}
+	vma_link(m, child, new);
+	mm_account(m, child, vma_pages(new), 0);
+	return copy_page_range(m, child, parent, vma);
+
+no_memory:
+	if (account)
+		m->vm_committed -= vma_pages(vma);
+	return -1;
+}
+
+static void copy_layout(struct mm_struct *to, const struct mm_struct *from,
+			kulong unmapped_base)
+{
+	to->free_area_cache = unmapped_base; /* the child looks anew */
+	to->start_code = from->start_code;
+	to->end_code = from->end_code;
+	to->start_data = from->start_data;
+	to->end_data = from->end_data;
+	to->start_brk = from->start_brk;
+	to->brk = from->brk;
+	to->start_stack = from->start_stack;
+	to->arg_start = from->arg_start;
+	to->arg_end = from->arg_end;
+	to->env_start = from->env_start;
+	to->env_end = from->env_end;
+}
+
+/* fork: the child gets every vma and, as far as they have ptes, these. */
+int dup_mmap(struct vmemu *m, struct mm_struct *child, struct mm_struct *parent)
+{
+	kptr k;
+
+	m->held->newborn = kaddr(m, child);
+	copy_layout(child, parent, m->unmapped_base);
+	for (k = parent->mmap; k; k = HOST(m, vm_area_struct, k)->vm_next) {
+		struct vm_area_struct *vma = HOST(m, vm_area_struct, k);
+
+		if (!(vma->vm_flags & VM_DONTCOPY) &&
+		    dup_vma(m, child, parent, vma))
+			break;
+	}
+	m->held->newborn = 0;
+	return k ? -1 : 0;
+}
