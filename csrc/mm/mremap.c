@@ -7,8 +7,8 @@
 
 /*
  * The scheme cannot move a page that others map: give this mm its own copy at
- * the old address first, an early COW.  -1 = no memory.  Called with
- * page_table_lock, which is gone afterwards.
+ * the old address first, an early COW.  -1 = no memory.  Gives page_table_lock
+ * back.
  */
 static int make_page_exclusive(struct vmemu *m, struct mm_struct *mm,
 			       struct vm_area_struct *vma, kulong address)
@@ -42,48 +42,54 @@ static int make_page_exclusive(struct vmemu *m, struct mm_struct *mm,
 	return 0;
 }
 
+/* page_table_lock, and the pte as it is then. */
+static void lock_pte(struct vmemu *m, struct mm_struct *mm, pte_t *slot)
+{
+	ptl_lock(m, mm);
+	step(m, STEP_write, slot);
+}
+
 /*
- * One pte, from a slot to an empty one.  As in 2.6, page_table_lock is taken
- * anew for each, and before the pte is looked at: while reclaim replaces a pte
- * by a swap entry, it is 0 for a moment.  False: its page has to be made
- * exclusive first, and the lock is taken.
+ * One pte, from a slot to an empty one, with page_table_lock.  False: its page has
+ * to be made exclusive first.
  */
 static bool move_pte(struct vmemu *m, struct mm_struct *mm, pte_t *src,
 		     struct vm_area_struct *to, kulong address, pte_t *dst)
 {
-	ptl_lock(m, mm);
-	step(m, STEP_write, src);
-	if (*src) {
-		if (m->rmap->move_anon &&
-		    !m->rmap->move_anon(m, src, 1, to, address))
-			return false;
-		BUG_ON(m, *dst != 0);
-		owned(m, page_table, mm);
-		set_pte(m, dst, *src);
-		set_pte(m, src, 0);
-		count(m, CNT_mremap_ptes);
-	}
-	ptl_unlock(m, mm);
+	if (!*src)
+		return true;
+	if (m->rmap->move_anon && !m->rmap->move_anon(m, src, 1, to, address))
+		return false;
+	BUG_ON(m, *dst != 0);
+	owned(m, page_table, mm);
+	set_pte(m, dst, *src);
+	set_pte(m, src, 0);
+	count(m, CNT_mremap_ptes);
 	return true;
 }
 
 /*
- * So many ptes of one page table, as if move_pte() had moved each; when nobody
- * watches, all together.  Returns how many: behind them is, if there are more,
- * one whose page has to be made exclusive, and page_table_lock is taken.
+ * So many ptes of one page table.  page_table_lock is held before and after, but
+ * as in 2.6 it is given back after each pte, and taken before the next one is
+ * looked at: while reclaim replaces a pte by a swap entry, it is 0 for a moment.
+ * When nobody watches, all go together and the lock is counted.  Returns how
+ * many went: the next one's page, if there is one, must be made exclusive first.
  */
 static uint32_t move_ptes(struct vmemu *m, struct mm_struct *mm, pte_t *src,
 			  struct vm_area_struct *to, kulong address, pte_t *dst,
 			  uint32_t nr)
 {
 	struct lock_stat *stat = &m->lock_stat[LOCK_page_table];
-	uint32_t i, n = 0, moved = 0;
+	uint32_t i, n = 0, moved = 0, locked;
 
 	if (m->watch) {
-		while (n < nr &&
-		       move_pte(m, mm, src + n, to,
-				address + ((kulong)n << PAGE_SHIFT), dst + n))
-			n++;
+		while (move_pte(m, mm, src + n, to,
+				address + ((kulong)n << PAGE_SHIFT), dst + n)) {
+			if (++n == nr)
+				break;
+			ptl_unlock(m, mm);
+			lock_pte(m, mm, src + n);
+		}
 		return n;
 	}
 	n = m->rmap->move_anon ? m->rmap->move_anon(m, src, nr, to, address) :
@@ -96,13 +102,9 @@ static uint32_t move_ptes(struct vmemu *m, struct mm_struct *mm, pte_t *src,
 			moved++;
 		}
 	m->counter[CNT_mremap_ptes] += moved;
-	m->steps += n;
-	stat->acquired += n;
-	stat->steps_held += n;
-	if (n < nr) {
-		ptl_lock(m, mm);
-		step(m, STEP_write, src + n);
-	}
+	locked = n < nr ? n : n - 1; /* after the first time, the caller's */
+	m->steps += locked;
+	stat->acquired += locked;
 	return n;
 }
 
@@ -173,11 +175,13 @@ kulong move_page_tables(struct vmemu *m, struct mm_struct *mm,
 		if (!dst)
 			break;
 		nr = (uint32_t)(extent >> PAGE_SHIFT);
+		lock_pte(m, mm, src);
 		n = move_ptes(m, mm, src, to, new, dst, nr);
 		done += (kulong)n << PAGE_SHIFT;
-		if (n < nr &&
-		    make_page_exclusive(m, mm, from,
-					old + ((kulong)n << PAGE_SHIFT)))
+		if (n == nr)
+			ptl_unlock(m, mm);
+		else if (make_page_exclusive(m, mm, from,
+					     old + ((kulong)n << PAGE_SHIFT)))
 			break;
 	}
 	return done;

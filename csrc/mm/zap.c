@@ -15,28 +15,19 @@
 /* Pages that lost a pte, freed together (struct mmu_gather). */
 struct gather {
 	uint32_t n;
-	uint32_t rss;      /* that the mm has lost */
-	uint32_t unmapped; /* pages whose last pte it was */
-	int32_t orphans;   /* of these, so many pointed at the rmap object */
-	kptr mapping;
+	uint32_t rss; /* that the mm has lost */
+	struct rmap_batch rmap;
 	kulong flags;       /* any page's */
 	struct page *freed; /* the last one */
 	struct page *pages[64];
 };
-
-static void put_orphans(struct vmemu *m, struct gather *gather)
-{
-	if (gather->orphans && m->rmap->put_anon)
-		m->rmap->put_anon(m, gather->mapping, gather->orphans);
-	gather->orphans = 0;
-}
 
 static void flush_gather(struct vmemu *m, struct gather *gather)
 {
 	bool told = explored(m);
 	uint32_t i;
 
-	put_orphans(m, gather);
+	put_orphans(m, &gather->rmap);
 	for (i = 0; (told || gather->flags & PG_swapcache) && i < gather->n;
 	     i++) {
 		shared(m, STEP_read, &gather->pages[i]->flags);
@@ -72,19 +63,7 @@ static ALWAYS_INLINE void zap_pte(struct vmemu *m, pte_t *slot,
 	gather->flags |= page->flags;
 	if (watched)
 		page_map_lock(m, page);
-	if (drop_mapcount(m, page, watched)) {
-		gather->unmapped++;
-		if (page->flags & PG_anon) {
-			if (page->mapping != gather->mapping) {
-				put_orphans(m, gather);
-				gather->mapping = page->mapping;
-			}
-			gather->orphans++;
-			forget_anon(m, page);
-			if (watched)
-				put_orphans(m, gather);
-		}
-	}
+	drop_rmap(m, page, &gather->rmap, watched);
 	if (watched)
 		page_map_unlock(m, page);
 	gather->pages[gather->n++] = page;
@@ -145,7 +124,7 @@ static void finish_gather(struct vmemu *m, struct mm_struct *mm,
 	flush_tlb(m);
 	flush_gather(m, gather);
 	rss_sub(m, mm, gather->rss);
-	m->nr_mapped -= gather->unmapped;
+	finish_rmap_batch(m, &gather->rmap);
 }
 
 /* Unmaps [start, end): pages and swap slots nobody else uses are freed. */

@@ -26,6 +26,8 @@ static inline bool page_executed(const struct page *page)
 
 /* page/frame.c */
 bool free_frame(struct vmemu *, struct page *, struct list_head *above);
+void free_run(struct vmemu *, struct page *const *, uint32_t n,
+	      struct list_head *above);
 void free_page(struct vmemu *, struct page *);
 void frames_freed(struct vmemu *, uint32_t freed, uint32_t quarantined);
 

@@ -113,9 +113,8 @@ static bool goes_plainly(const struct page *page, kulong active)
 
 /*
  * Pages that became old together are freed together, and mostly stand in the
- * LRU list as they are to stand on the free list, the first one last and so the
- * first to be allocated: such a run, up to n pages, changes lists as a whole.
- * Returns its length.
+ * LRU list as they are to stand on the free list, the first one last: such a run,
+ * up to n pages, changes lists as a whole.  Returns its length.
  */
 static uint32_t release_run(struct vmemu *m, struct page *const *pages,
 			    uint32_t n, struct list_head *above)
@@ -129,12 +128,8 @@ static uint32_t release_run(struct vmemu *m, struct page *const *pages,
 		return 0;
 	owned(m, lru, zone);
 	do {
-		if (told) {
-			touch(m, STEP_write, &pages[i]->_count);
+		if (told)
 			touch_lru(m, pages[i]);
-		}
-		pages[i]->_count = 0;
-		pages[i]->flags = PG_buddy;
 		i++;
 	} while (i < n && pages[i - 1]->lru.prev == kaddr(m, &pages[i]->lru) &&
 		 goes_plainly(pages[i], active));
@@ -142,7 +137,7 @@ static uint32_t release_run(struct vmemu *m, struct page *const *pages,
 		zone->nr_active -= i;
 	else
 		zone->nr_inactive -= i;
-	list_move_run(m, &pages[i - 1]->lru, &pages[0]->lru, above);
+	free_run(m, pages, i, above);
 	return i;
 }
 

@@ -105,17 +105,12 @@ void page_add_file_rmap(struct vmemu *m, struct page *page)
 /* One pte less; page_map_lock is held. */
 static void remove_rmap(struct vmemu *m, struct page *page)
 {
-	kptr mapping = page->mapping;
+	struct rmap_batch batch = { .unmapped = 0 };
 
-	if (!drop_mapcount(m, page, true))
-		return;
-	m->nr_mapped--;
-	touch(m, STEP_write, &page->flags);
-	if (page->flags & PG_anon) {
-		forget_anon(m, page);
-		if (m->rmap->put_anon)
-			m->rmap->put_anon(m, mapping, 1);
-	}
+	drop_rmap(m, page, &batch, true);
+	if (batch.unmapped)
+		touch(m, STEP_write, &page->flags);
+	finish_rmap_batch(m, &batch);
 }
 
 void page_remove_rmap(struct vmemu *m, struct page *page)

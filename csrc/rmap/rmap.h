@@ -42,26 +42,57 @@ static ALWAYS_INLINE void page_dup(struct vmemu *m, struct page *page,
 		page_map_unlock(m, page);
 }
 
-/* One pte less, with page_map_lock; was it the last? */
-static ALWAYS_INLINE bool drop_mapcount(struct vmemu *m, struct page *page,
-					const bool watched)
+/*
+ * Pages that lose a pte: what the machine and the scheme are told of those whose
+ * last one it was waits until the batch ends or comes to another object.
+ */
+struct rmap_batch {
+	uint32_t unmapped; /* pages whose last pte it was */
+	int32_t orphans;   /* of these, so many pointed at mapping */
+	kptr mapping;
+};
+
+static ALWAYS_INLINE void put_orphans(struct vmemu *m, struct rmap_batch *batch)
+{
+	if (batch->orphans && m->rmap->put_anon)
+		m->rmap->put_anon(m, batch->mapping, batch->orphans);
+	batch->orphans = 0;
+}
+
+/* One pte less; page_map_lock is held. */
+static ALWAYS_INLINE void drop_rmap(struct vmemu *m, struct page *page,
+				    struct rmap_batch *batch,
+				    const bool watched)
 {
 	if (BUG_ON(m, page->mapcount == 0))
-		return false;
+		return;
 	if (watched) {
 		owned(m, mapcount, page);
 		touch(m, STEP_write, &page->mapcount);
 	}
-	return !--page->mapcount;
-}
-
-/* Nothing maps the anonymous page any more. */
-static ALWAYS_INLINE void forget_anon(struct vmemu *m, struct page *page)
-{
+	if (--page->mapcount)
+		return;
+	batch->unmapped++;
+	if (!(page->flags & PG_anon))
+		return;
+	if (page->mapping != batch->mapping) {
+		put_orphans(m, batch);
+		batch->mapping = page->mapping;
+	}
+	batch->orphans++;
 	if (m->rmap->remove_anon)
 		m->rmap->remove_anon(m, page);
 	page->flags &= ~(kulong)PG_anon;
 	page->mapping = 0;
+	if (watched)
+		put_orphans(m, batch);
+}
+
+static inline void finish_rmap_batch(struct vmemu *m, struct rmap_batch *batch)
+{
+	put_orphans(m, batch);
+	m->nr_mapped -= batch->unmapped;
+	batch->unmapped = 0;
 }
 
 /* rmap/rmap.c, for the schemes' walkers */

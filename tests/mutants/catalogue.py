@@ -228,15 +228,15 @@ PAGES = [
     ),
     Mutant(
         "munmap gives another anonmm's pages back to the last one",
-        "csrc/mm/zap.c",
-        "\t\t\t\tput_orphans(m, gather);\n\t\t\t\tgather->mapping",
-        "\t\t\t\tgather->mapping",
+        "csrc/rmap/rmap.h",
+        "\t\tput_orphans(m, batch);\n\t\tbatch->mapping",
+        "\t\tbatch->mapping",
         "tests/unit/test_munmap.py",
     ),
     Mutant(
         "munmap does not lower the number of mapped frames",
-        "csrc/mm/zap.c",
-        "\tm->nr_mapped -= gather->unmapped;",
+        "csrc/rmap/rmap.h",
+        "\tm->nr_mapped -= batch->unmapped;",
         "",
         f"{RANDOM}[anon_vma-roomy]",
     ),
@@ -522,7 +522,7 @@ AREAS = [
     ),
     Mutant(
         "fork inherits locks",
-        "csrc/mm/mmap.c",
+        "csrc/mm/fork.c",
         "\tnew->vm_flags &= ~(kulong)VM_LOCKED;\n",
         "",
         f"{RANDOM}[anon_vma-roomy]",
@@ -553,7 +553,7 @@ LIMITS = [
     ),
     Mutant(
         "fork promises nothing",
-        "csrc/mm/mmap.c",
+        "csrc/mm/fork.c",
         "if (account && vm_enough_memory(m, vma_pages(vma)))",
         "if (account && vma_pages(vma) == 0)",
         f"{RANDOM}[anon_vma-strict]",
