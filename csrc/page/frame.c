@@ -112,22 +112,13 @@ bool free_frame(struct vmemu *m, struct page *page, struct list_head *above)
 }
 
 /*
- * The same for n pages that had one reference each, and that stand in a list one
- * before the other, the first one last: they are allocated again in their order.
+ * The same for frames of a run that are ready: they stand in a list one before the
+ * other, the first one last, and so are allocated again in their order.
  */
-void free_run(struct vmemu *m, struct page *const *pages, uint32_t n,
+void free_run(struct vmemu *m, struct page *first, struct page *last,
 	      struct list_head *above)
 {
-	bool told = explored(m);
-	uint32_t i;
-
-	for (i = 0; i < n; i++) {
-		if (told)
-			touch(m, STEP_write, &pages[i]->_count);
-		pages[i]->_count = 0;
-		pages[i]->flags = PG_buddy;
-	}
-	list_move_run(m, &pages[n - 1]->lru, &pages[0]->lru, above);
+	list_move_run(m, &last->lru, &first->lru, above);
 }
 
 /* The frames of a batch that nobody refers to. */

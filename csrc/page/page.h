@@ -24,9 +24,16 @@ static inline bool page_executed(const struct page *page)
 	return page->flags & PG_arch_1;
 }
 
+/* Its only reference goes; free_run() does the rest, and nothing may come between. */
+static inline void ready_to_free(struct page *page)
+{
+	page->_count = 0;
+	page->flags = PG_buddy;
+}
+
 /* page/frame.c */
 bool free_frame(struct vmemu *, struct page *, struct list_head *above);
-void free_run(struct vmemu *, struct page *const *, uint32_t n,
+void free_run(struct vmemu *, struct page *first, struct page *last,
 	      struct list_head *above);
 void free_page(struct vmemu *, struct page *);
 void frames_freed(struct vmemu *, uint32_t freed, uint32_t quarantined);

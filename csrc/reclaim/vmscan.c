@@ -128,16 +128,18 @@ static uint32_t release_run(struct vmemu *m, struct page *const *pages,
 		return 0;
 	owned(m, lru, zone);
 	do {
-		if (told)
+		if (told) {
+			touch(m, STEP_write, &pages[i]->_count);
 			touch_lru(m, pages[i]);
-		i++;
+		}
+		ready_to_free(pages[i++]);
 	} while (i < n && pages[i - 1]->lru.prev == kaddr(m, &pages[i]->lru) &&
 		 goes_plainly(pages[i], active));
 	if (active)
 		zone->nr_active -= i;
 	else
 		zone->nr_inactive -= i;
-	free_run(m, pages, i, above);
+	free_run(m, pages[0], pages[i - 1], above);
 	return i;
 }
 

@@ -34,6 +34,14 @@ void rmap_mm_exit(struct vmemu *m, struct mm_struct *mm)
 		m->rmap->mm_exit(m, mm);
 }
 
+/* The batch's object hears of the pages that pointed at it. */
+void put_orphans(struct vmemu *m, struct rmap_batch *batch)
+{
+	if (batch->orphans && m->rmap->put_anon)
+		m->rmap->put_anon(m, batch->mapping, batch->orphans);
+	batch->orphans = 0;
+}
+
 static void touch_mapped(struct vmemu *m, struct page *page)
 {
 	touch(m, STEP_write, &page->mapcount);

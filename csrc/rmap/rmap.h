@@ -52,12 +52,8 @@ struct rmap_batch {
 	kptr mapping;
 };
 
-static ALWAYS_INLINE void put_orphans(struct vmemu *m, struct rmap_batch *batch)
-{
-	if (batch->orphans && m->rmap->put_anon)
-		m->rmap->put_anon(m, batch->mapping, batch->orphans);
-	batch->orphans = 0;
-}
+/* rmap/rmap.c */
+void put_orphans(struct vmemu *, struct rmap_batch *);
 
 /* One pte less; page_map_lock is held. */
 static ALWAYS_INLINE void drop_rmap(struct vmemu *m, struct page *page,
