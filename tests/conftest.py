@@ -42,6 +42,26 @@ def default_signals() -> None:
 
 default_signals()
 
+BITS = int(os.environ.get("VMEMU_TEST_BITS", "32"))
+if BITS != 32:
+    from tests import width
+
+    width.be_default()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about i386 where the tests' machines are of 64 bits."""
+    if BITS == 32:
+        return
+    left_out = [item for item in items if item.get_closest_marker("i386")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not item.get_closest_marker("i386")]
+
+
+def pytest_report_header() -> list[str]:
+    """The width of the tests' machines, where it is not the usual one."""
+    return [] if BITS == 32 else [f"machines of {BITS} bits (VMEMU_TEST_BITS)"]
+
 
 @pytest.fixture(scope="session")
 def compared() -> dict[str, Comparison]:
@@ -96,7 +116,7 @@ def guest_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def guest(guest_directory: Path) -> Callable[..., Path]:
     """Return a function from a guest's name, and a width, to the path of its built program."""
 
-    def path(name: str, bits: int = 32) -> Path:
+    def path(name: str, bits: int = BITS) -> Path:
         program = guest_directory / ("x86_64" if bits == 64 else "") / name
         assert program.exists(), f"there is no guest {name}"
         return program

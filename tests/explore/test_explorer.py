@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.width import ffi, lib
 from vmemu.check import check_machine
-from vmemu.core import ffi, lib
 from vmemu.errors import ConfigError, KernelBug
 from vmemu.explore import Explorer, Mode, Scenario, Settings, path
 from vmemu.explore.scenario import AREA

@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from tests.width import ffi, lib
 from vmemu.check import check_machine
-from vmemu.core import PAGE_SIZE, Core, ffi, lib
+from vmemu.core import PAGE_SIZE, Core
 from vmemu.errors import Errno
 from vmemu.mm import MemoryManager, Mm, Rlimits, do_mmap
 from vmemu.rmap import scheme_class

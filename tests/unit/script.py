@@ -1,4 +1,7 @@
-"""Guests made by hand: ELF files from bytes, and programs that are lists of system calls."""
+"""Guests made by hand: ELF files from bytes, and programs that are lists of system calls.
+
+All are of i386: tests that run one are marked so, or ask for 32 bits.
+"""
 
 from __future__ import annotations
 

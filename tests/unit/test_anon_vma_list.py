@@ -14,7 +14,7 @@ from errno import ENOMEM
 import pytest
 from memory import BASE, FIXED, PAGE, RW, RWX, Memory, R, errno_of
 
-from vmemu.core import ffi, lib
+from tests.width import ffi, lib
 from vmemu.mm import Mm, do_mprotect, do_mremap, do_munmap, dup_mmap
 
 MOVE = 3  # MREMAP_MAYMOVE | MREMAP_FIXED

@@ -7,6 +7,7 @@ import itertools
 
 import pytest
 
+from tests.width import TASK_SIZE
 from vmemu import ConfigError, KernelBug, Machine, VmemuError
 from vmemu.rmap import scheme_class
 from vmemu.rmap.python import AddressBook, Candidate
@@ -32,7 +33,7 @@ LIES = {
     "mm is text": lambda self, true: [Candidate("mm", 0, c.address) for c in true],
     "vma is the mm": lambda self, true: [Candidate(c.mm, c.mm, c.address) for c in true],
     "unaligned": lambda self, true: [Candidate(c.mm, 0, c.address + 1) for c in true],
-    "kernel address": lambda self, true: [Candidate(c.mm, 0, 0xC0000000) for c in true],
+    "kernel address": lambda self, true: [Candidate(c.mm, 0, TASK_SIZE) for c in true],
     "negative address": lambda self, true: [Candidate(c.mm, 0, -4096) for c in true],
     "float address": lambda self, true: [Candidate(c.mm, 0, 4096.0) for c in true],
     "pairs": lambda self, true: [(c.mm, 0) for c in true],

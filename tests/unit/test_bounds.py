@@ -44,6 +44,7 @@ def program(tmp_path: Path, body: bytes, name: str = "program") -> Path:
 # ---- time
 
 
+@pytest.mark.i386
 @pytest.mark.parametrize("seconds", [0.001, 0.25])
 def test_a_program_that_only_computes_ends_with_its_time(tmp_path: Path, seconds: float) -> None:
     with Machine(ram="4M", max_time=seconds) as machine:
@@ -60,6 +61,7 @@ def test_a_program_that_only_computes_ends_with_its_time(tmp_path: Path, seconds
             machine.step()
 
 
+@pytest.mark.i386
 def test_a_sleeper_does_not_wake_behind_the_end(tmp_path: Path) -> None:
     script = Script()
     script.call(NANOSLEEP, script.words(3, 0), 0)
@@ -84,6 +86,7 @@ def test_the_time_before_the_end_is_as_without_it(tmp_path: Path) -> None:
     assert with_limit == without
 
 
+@pytest.mark.i386
 def test_a_deadlock_is_told_as_one(tmp_path: Path) -> None:
     script = Script()
     script.call(PAUSE)
@@ -92,6 +95,7 @@ def test_a_deadlock_is_told_as_one(tmp_path: Path) -> None:
         script.run(tmp_path, max_time=1)
 
 
+@pytest.mark.i386
 def test_the_hosts_time_ends_a_program_that_only_computes(tmp_path: Path) -> None:
     with Machine(ram="4M", max_host_time=0.05) as machine:
         machine.spawn(program(tmp_path, SPIN))
@@ -101,6 +105,7 @@ def test_the_hosts_time_ends_a_program_that_only_computes(tmp_path: Path) -> Non
         machine.check()
 
 
+@pytest.mark.i386
 def test_the_hosts_time_ends_a_read_that_nobody_answers(tmp_path: Path) -> None:
     script = Script()
     script.call(READ, 0, SCRATCH, 1)
@@ -129,6 +134,7 @@ def test_a_run_within_the_hosts_time_ends_as_always(tmp_path: Path) -> None:
 # ---- tasks
 
 
+@pytest.mark.i386
 @pytest.mark.parametrize("tasks", [1, 2, 5])
 def test_fork_fails_when_there_are_enough_tasks(tmp_path: Path, tasks: int) -> None:
     """Zombies count: nobody waits here."""
@@ -196,6 +202,7 @@ def limited(extra: int) -> dict[str, Any]:
     return {"setup": lambda machine: setattr(machine.kernel.hold, "limit", STREAMS + extra)}
 
 
+@pytest.mark.i386
 def test_a_pipe_fills_as_far_as_the_host_may_hold_it(tmp_path: Path) -> None:
     """Room for the pipe and 3 of its buffers: 16384 bytes are cut to 12288, then ENOMEM."""
     script = Script()
@@ -213,6 +220,7 @@ def test_a_pipe_fills_as_far_as_the_host_may_hold_it(tmp_path: Path) -> None:
     assert ran.machine.kernel.hold.held == 0
 
 
+@pytest.mark.i386
 def test_what_is_closed_is_held_no_longer(tmp_path: Path) -> None:
     """A full pipe, closed by either end first, makes room for the next."""
     for order in ((3, 4), (4, 3)):
@@ -230,6 +238,7 @@ def test_what_is_closed_is_held_no_longer(tmp_path: Path) -> None:
         assert [ran.results[i] for i in writes] == [8192] * 3
 
 
+@pytest.mark.i386
 def test_files_and_descriptors(tmp_path: Path) -> None:
     script = Script()
     null = script.put(b"/dev/null\0")
@@ -249,6 +258,7 @@ def test_files_and_descriptors(tmp_path: Path) -> None:
     assert [signed(ran.results[i]) for i in calls] == [3, 4, 5, nfile, 0, 5, 0, nfile]
 
 
+@pytest.mark.i386
 def test_what_a_file_of_proc_held_counts(tmp_path: Path) -> None:
     script = Script()
     status = script.put(b"/proc/self/status\0")
@@ -260,6 +270,7 @@ def test_what_a_file_of_proc_held_counts(tmp_path: Path) -> None:
     assert [ran.results[one], ran.results[two]] == [3, 4]
 
 
+@pytest.mark.i386
 def test_a_pipe_that_cannot_be_had_leaves_nothing(tmp_path: Path) -> None:
     """Room for one end only."""
     script = Script()
@@ -271,6 +282,7 @@ def test_a_pipe_that_cannot_be_had_leaves_nothing(tmp_path: Path) -> None:
     assert [signed(ran.results[i]) for i in (pipe, null)] == [-errno.ENFILE, 3]
 
 
+@pytest.mark.i386
 def test_fork_needs_room_for_the_task_and_its_descriptors(tmp_path: Path) -> None:
     for short, expected in ((0, True), (1, False)):
         script = Script()
@@ -284,6 +296,7 @@ def test_fork_needs_room_for_the_task_and_its_descriptors(tmp_path: Path) -> Non
         assert expected or signed(ran.results[fork]) == -errno.ENOMEM
 
 
+@pytest.mark.i386
 def test_a_poll_that_waits_counts_its_descriptors(tmp_path: Path) -> None:
     """It needs room only when it has to wait."""
     for short, expected in ((0, 0), (1, -errno.ENOMEM)):
@@ -308,6 +321,7 @@ def test_a_poll_that_waits_counts_its_descriptors(tmp_path: Path) -> None:
         assert signed(ran.results[ready]) in (0, 1, -errno.ENOMEM)
 
 
+@pytest.mark.i386
 def test_a_writer_that_waits_counts_what_it_has(tmp_path: Path) -> None:
     """16 buffers are full; the rest of the write is held while it waits for room."""
     for short in (0, 1):
@@ -353,6 +367,7 @@ def test_a_program_needs_room_too(tmp_path: Path) -> None:
 # ---- signals, timers, unknown calls, files
 
 
+@pytest.mark.i386
 def test_real_time_signals_queue_up_to_a_limit(tmp_path: Path, monkeypatch: Any) -> None:
     """Beyond it kill() makes a signal pending once, tkill() fails (2.6.7)."""
     monkeypatch.setattr("vmemu.kernel.signal.state.MAX_QUEUED_SIGNALS", 4)
@@ -405,6 +420,7 @@ def test_a_timer_may_be_cancelled_twice_or_when_it_has_fired() -> None:
     assert queue.next_deadline() == 250
 
 
+@pytest.mark.i386
 def test_unknown_calls_are_told_apart_up_to_a_limit(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(kernel_module, "UNKNOWN_MAX", 2)
     script = Script()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from memory import BASE, FIXED, PAGE, PRIVATE, SCHEMES, Memory, R
 
-from vmemu.core import ffi, lib
+from tests.width import ffi, lib
 from vmemu.errors import KernelBug
 from vmemu.file.inode import Inode
 from vmemu.mm import Mm, do_mmap, dup_mmap

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.width import BITS
 from vmemu import Machine
 from vmemu.errors import ConfigError, MachineClosed
 from vmemu.lab.guests import guest_path
@@ -62,7 +63,7 @@ def test_what_was_kept_from_it_does_not_end_the_process(guest: GUEST) -> None:
     """Pointers into its memory read as zeros."""
     code = f"""
 from vmemu import Machine
-with Machine(ram="4M") as m:
+with Machine(ram="4M", bits={BITS}) as m:
     task = m.spawn({str(guest("hello"))!r}, stdout=None)
     m.step()
     vma = next(task.mm.vmas()); page = m.core.page(50); m_struct = m.core.m; ptr = task.mm.ptr

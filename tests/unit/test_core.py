@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from memory import BASE, PAGE, Memory
 
-from vmemu.core import COUNTERS, EVENTS, LOCKS, ffi, lib
+from tests.width import PAGE_OFFSET, ffi, lib
+from vmemu.core import COUNTERS, EVENTS, LOCKS
 from vmemu.file.inode import Inode
 
 
 @pytest.mark.parametrize("frames", [127, 128, 129, 255, 256, 257, 1024, 1025, 65536])
 def test_mem_map_takes_whole_frames(frames: int) -> None:
-    """32 bytes a frame, behind the page directory, the zero page, the GDT and kernel data."""
-    needed = -(-frames * 32 // PAGE)
+    """A struct page a frame, behind the page directory, the zero page, the GDT and kernel data."""
+    needed = -(-frames * ffi.sizeof("struct page") // PAGE)
     assert lib.vmemu_boot_frames(frames * PAGE) == lib.KERNEL_DATA_PFN + 1 + needed
 
 
@@ -51,8 +52,8 @@ def test_the_frames_come_from_below(tmp_path: Path) -> None:
 def test_addresses_of_the_kernel() -> None:
     memory = Memory(ram=256)
     assert lib.vmemu_kaddr(memory.m, ffi.NULL) == 0
-    assert lib.vmemu_kaddr(memory.m, memory.m.ram) == 0xC0000000
-    assert lib.vmemu_kaddr(memory.m, memory.m.ram + 4097) == 0xC0000000 + 4097
+    assert lib.vmemu_kaddr(memory.m, memory.m.ram) == PAGE_OFFSET
+    assert lib.vmemu_kaddr(memory.m, memory.m.ram + 4097) == PAGE_OFFSET + 4097
     memory.close()
 
 

@@ -15,6 +15,8 @@ from vmemu import Machine
 from vmemu.errors import CpuError, MachineClosed
 from vmemu.lab.guests import guest_path
 
+pytestmark = pytest.mark.i386  # what Unicorn gives up at is code of i386
+
 LOCKED_BTS = b"\xf0\x0f\xab\xc1"  # lock bts %eax, %ecx: hardware has #UD
 
 

@@ -11,9 +11,10 @@ import pytest
 from memory import BASE, PAGE, SCHEMES, Memory
 from script import Script, elf, snippet, word
 
+from tests.width import lib
 from vmemu import Machine
 from vmemu.check_events import COUNTED
-from vmemu.core import DROPPED, EVENTS, Event, lib
+from vmemu.core import DROPPED, EVENTS, Event
 from vmemu.errors import ConfigError, KernelBug
 from vmemu.lab.guests import guest_path
 from vmemu.mm import do_mremap, dup_mmap
@@ -91,6 +92,7 @@ def faults(body: bytes, tmp_path: Path, fault_path: str) -> list[Event]:
         return [event for event in machine.core.events() if event.name == "fault"]
 
 
+@pytest.mark.i386
 @pytest.mark.parametrize("fault_path", ["c", "python"])
 @pytest.mark.parametrize(("opcode", "access"), [(LOAD, 0), (STORE, 1)])
 def test_a_fault_knows_its_instruction(
@@ -107,6 +109,7 @@ def test_a_fault_knows_its_instruction(
     assert fault.d == 0x08048100 + 23
 
 
+@pytest.mark.i386
 @pytest.mark.parametrize("fault_path", ["c", "python"])
 def test_a_jump_to_nowhere_faults_at_its_target(tmp_path: Path, fault_path: str) -> None:
     at = 0x08048100
@@ -115,6 +118,7 @@ def test_a_jump_to_nowhere_faults_at_its_target(tmp_path: Path, fault_path: str)
     assert (fault.a, fault.b, fault.c, fault.d) == (UNMAPPED, 2, lib.FAULT_MAPERR, UNMAPPED)
 
 
+@pytest.mark.i386
 def test_a_fault_in_a_call_knows_where_the_call_was(tmp_path: Path) -> None:
     """uname() into a page never touched: the kernel faults, eip is behind int 0x80."""
     at = 0x08048100
@@ -163,6 +167,7 @@ def test_each_stop_is_a_new_event() -> None:
         assert {e for e in stops if e.name == "zero"} <= set(written)
 
 
+@pytest.mark.i386
 def test_the_guest_has_not_gone_on(tmp_path: Path) -> None:
     """A loop of stores: as many pages as zero events, at each stop."""
     script = Script()
@@ -186,6 +191,7 @@ def test_the_guest_has_not_gone_on(tmp_path: Path) -> None:
             assert machine.core.m.regs.eip == snippet("fill")
 
 
+@pytest.mark.i386
 def test_calls_that_the_core_answers_stop_too(tmp_path: Path) -> None:
     script = Script()
     for _ in range(3):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from memory import BASE, GROWSDOWN, NORESERVE, PAGE, RW, RWX, Memory
 
-from vmemu.core import lib
+from tests.width import lib
 from vmemu.file.inode import Inode
 from vmemu.mm import Mm, do_madvise, do_mlock, do_mremap
 from vmemu.mm.vma import new_vma

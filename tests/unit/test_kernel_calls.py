@@ -12,6 +12,8 @@ from script import SCRATCH, Script, signed
 from vmemu.machine import Machine
 from vmemu.swap.area import make_swap
 
+pytestmark = pytest.mark.i386  # the scripts are of i386
+
 SCHEMES = ["none", "anonmm", "anon_vma39", "anon_vma"]
 RAM = ["4M", "400K"]
 EXIT, FORK, READ, WRITE, CLOSE, WAIT4, PIPE, CLONE = 1, 2, 3, 4, 6, 114, 42, 120

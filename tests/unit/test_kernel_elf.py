@@ -13,6 +13,8 @@ from vmemu.errors import ExecError
 from vmemu.kernel.program.elf import ElfError, load_elf
 from vmemu.machine import Machine
 
+pytestmark = pytest.mark.i386  # the files are ELF32; test_programs_x86_64.py has the others
+
 EXIT = bytes.fromhex("31db 31c0 40 cd80")  # exit(0)
 
 

@@ -34,6 +34,7 @@ def test_table_is_consistent() -> None:
     assert len(names) == len(set(names))
 
 
+@pytest.mark.i386
 def test_fork_wait_and_statuses(tmp_path: Path) -> None:
     script = Script()
     fork = script.call(FORK)
@@ -58,6 +59,7 @@ def test_fork_wait_and_statuses(tmp_path: Path) -> None:
     assert ran.status.exit_status == 7
 
 
+@pytest.mark.i386
 @pytest.mark.parametrize("how", ["vfork", "clone"])
 def test_vfork_shares_and_sleeps(tmp_path: Path, how: str) -> None:
     """The child moves the shared script on; the parent continues behind the child's exit."""
@@ -79,6 +81,7 @@ def test_vfork_shares_and_sleeps(tmp_path: Path, how: str) -> None:
     assert ran.word(status) == 3 << 8
 
 
+@pytest.mark.i386
 def test_orphans_are_adopted_and_reaped(tmp_path: Path) -> None:
     script = Script()
     fork = script.call(FORK)
@@ -97,6 +100,7 @@ def test_orphans_are_adopted_and_reaped(tmp_path: Path) -> None:
     assert len(ran.machine.kernel.tasks) == 0
 
 
+@pytest.mark.i386
 def test_first_exit_kills_the_rest(tmp_path: Path) -> None:
     script = Script()
     fork = script.call(FORK)
@@ -109,6 +113,7 @@ def test_first_exit_kills_the_rest(tmp_path: Path) -> None:
     assert len(ran.machine.kernel.tasks) == 0
 
 
+@pytest.mark.i386
 def test_deadlock_names_who_waits(tmp_path: Path) -> None:
     script = Script()
     script.call(PIPE, script.put(8))
@@ -122,6 +127,7 @@ def test_deadlock_names_who_waits(tmp_path: Path) -> None:
     assert "process 101 (script) waits for data in pipe" in str(caught.value)
 
 
+@pytest.mark.i386
 def test_pipe_carries_more_than_it_holds(tmp_path: Path) -> None:
     """200 KiB through 64 KiB, with a slow reader; then end of file, then EPIPE."""
     size = 200 << 10
@@ -149,6 +155,7 @@ def test_pipe_carries_more_than_it_holds(tmp_path: Path) -> None:
     assert ran.word(status) == 0
 
 
+@pytest.mark.i386
 @pytest.mark.parametrize("ignored", [False, True])
 def test_write_without_readers(tmp_path: Path, ignored: bool) -> None:
     script = Script()
@@ -166,6 +173,7 @@ def test_write_without_readers(tmp_path: Path, ignored: bool) -> None:
         assert ran.status.exit_status == 128 + 13
 
 
+@pytest.mark.i386
 def test_host_stdout_closed(tmp_path: Path) -> None:
     """A reader that goes away is the guest's SIGPIPE, not an error of vmemu."""
     script = Script()
@@ -184,6 +192,7 @@ def test_host_stdout_closed(tmp_path: Path) -> None:
         os.close(write)
 
 
+@pytest.mark.i386
 def test_descriptors(tmp_path: Path) -> None:
     script = Script()
     expected = {
@@ -217,6 +226,7 @@ def test_descriptors(tmp_path: Path) -> None:
     assert {index: signed(ran.results[index]) for index in expected} == expected
 
 
+@pytest.mark.i386
 def test_poll(tmp_path: Path) -> None:
     script = Script()
     script.call(PIPE, script.put(8))
@@ -239,6 +249,7 @@ def test_poll(tmp_path: Path) -> None:
     assert ran.results[ready] == 1
 
 
+@pytest.mark.i386
 def test_execve(tmp_path: Path) -> None:
     other = tmp_path / "other"
     # exit(argc)
@@ -261,6 +272,7 @@ def test_execve(tmp_path: Path) -> None:
     assert ran.status.exit_status == 3
 
 
+@pytest.mark.i386
 def test_execve_argument_list_too_long(tmp_path: Path) -> None:
     script = Script()
     script.call(MMAP2, 0x50000000, 1 << 20, 3, 0x32, -1, 0)
@@ -276,6 +288,7 @@ def test_execve_argument_list_too_long(tmp_path: Path) -> None:
     assert signed(ran.results[big]) == -errno.E2BIG
 
 
+@pytest.mark.i386
 def test_unknown_calls_are_counted(tmp_path: Path) -> None:
     script = Script()
     results = [script.call(number) for number in (9999, 9999, 0xFFFFFFFF - 1, 17)]
@@ -285,6 +298,7 @@ def test_unknown_calls_are_counted(tmp_path: Path) -> None:
     assert ran.machine.kernel.unknown_syscalls == {9999: 2, 0xFFFFFFFE: 1, 17: 1}
 
 
+@pytest.mark.i386
 def test_proc_files(tmp_path: Path) -> None:
     script = Script()
     names = [
@@ -318,6 +332,7 @@ def test_proc_files(tmp_path: Path) -> None:
     assert signed(ran.results[missing]) == -errno.ENOENT
 
 
+@pytest.mark.i386
 def test_oom_kills_the_largest(tmp_path: Path) -> None:
     script = Script()
     fork = script.call(FORK)
@@ -333,6 +348,7 @@ def test_oom_kills_the_largest(tmp_path: Path) -> None:
     assert ran.log == ["Out of Memory: Killed process 101 (script)."]
 
 
+@pytest.mark.i386
 def test_strace(tmp_path: Path) -> None:
     script = Script()
     text = script.put(b'a\n"\x80' + b"x" * 40)
@@ -354,6 +370,7 @@ def test_strace(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.i386
 def test_lab_calls(tmp_path: Path) -> None:
     script = Script()
     name = script.put(b"spot\0")
@@ -383,6 +400,7 @@ def test_lab_calls(tmp_path: Path) -> None:
     assert ran.results[check] == 0
 
 
+@pytest.mark.i386
 def test_two_runs_are_the_same(tmp_path: Path) -> None:
     def once() -> tuple[Any, ...]:
         script = Script()

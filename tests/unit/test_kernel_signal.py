@@ -56,6 +56,7 @@ def test_state() -> None:
     assert [signal_name(n) for n in (11, 34)] == ["SIGSEGV", "SIGRT_2"]
 
 
+@pytest.mark.i386
 def test_sigcontext_is_88_bytes_in_i386_order() -> None:
     values = {name: index for index, name in enumerate(SIGCONTEXT_FIELDS)}
     data = SigContext(values).encode()
@@ -64,6 +65,7 @@ def test_sigcontext_is_88_bytes_in_i386_order() -> None:
     assert SigContext.decode(data).values == values
 
 
+@pytest.mark.i386
 @pytest.mark.parametrize("flags", [0, SIGINFO, SaFlags.NODEFER, SIGINFO | SaFlags.NODEFER])
 def test_handler_runs_and_returns(tmp_path: Path, flags: int) -> None:
     """Both kinds of frame, through the code on the stack."""
@@ -78,6 +80,7 @@ def test_handler_runs_and_returns(tmp_path: Path, flags: int) -> None:
     assert ran.status.exit_status == 0
 
 
+@pytest.mark.i386
 @pytest.mark.parametrize("rmap", ["anonmm", "anon_vma"])
 def test_handler_sees_the_fault_and_moves_eip(tmp_path: Path, rmap: str) -> None:
     script = Script()
@@ -90,6 +93,7 @@ def test_handler_sees_the_fault_and_moves_eip(tmp_path: Path, rmap: str) -> None
     assert ran.word(ADDRESS) == 0xC0000004
 
 
+@pytest.mark.i386
 def test_exceptions_reach_handlers(tmp_path: Path) -> None:
     script = Script()
     for number in (Signal.SIGFPE, Signal.SIGILL, Signal.SIGSEGV):
@@ -103,6 +107,7 @@ def test_exceptions_reach_handlers(tmp_path: Path) -> None:
     assert ran.word(COUNTER) == 9
 
 
+@pytest.mark.i386
 @pytest.mark.parametrize(
     ("code", "signal"),
     [("peek", 11), ("divide", 8), ("undefined", 4), ("halt", 11)],
@@ -117,6 +122,7 @@ def test_default_is_death(tmp_path: Path, code: str, signal: int) -> None:
     assert ran.status.exit_status == 128 + signal
 
 
+@pytest.mark.i386
 def test_blocked_fault_is_death(tmp_path: Path) -> None:
     """A handler does not help when the signal of a fault is blocked (force_sig_info)."""
     script = Script()
@@ -129,6 +135,7 @@ def test_blocked_fault_is_death(tmp_path: Path) -> None:
     assert ran.status.exit_status == 128 + 11
 
 
+@pytest.mark.i386
 def test_mask_holds_back_and_lets_go(tmp_path: Path) -> None:
     script = Script()
     action(script, Signal.SIGUSR1, "count")
@@ -151,6 +158,7 @@ def test_mask_holds_back_and_lets_go(tmp_path: Path) -> None:
     assert ran.word(before) == 0
 
 
+@pytest.mark.i386
 def test_sigkill_and_sigstop_cannot_be_handled(tmp_path: Path) -> None:
     script = Script()
     results = [action(script, number, "count") for number in (9, 19, 0, 65)]
@@ -163,6 +171,7 @@ def test_sigkill_and_sigstop_cannot_be_handled(tmp_path: Path) -> None:
     assert ran.word(old) == 0xFFFFFFFF & ~mask_of([9, 19])
 
 
+@pytest.mark.i386
 def test_alternate_stack(tmp_path: Path) -> None:
     """A handler on its own stack survives a stack pointer that leads nowhere."""
     script = Script()
@@ -179,6 +188,7 @@ def test_alternate_stack(tmp_path: Path) -> None:
     assert ran.bytes(stack, 0x900) != bytes(0x900)
 
 
+@pytest.mark.i386
 def test_frame_that_cannot_be_written(tmp_path: Path) -> None:
     script = Script()
     action(script, Signal.SIGUSR1, "count", SaFlags.ONSTACK)
@@ -190,6 +200,7 @@ def test_frame_that_cannot_be_written(tmp_path: Path) -> None:
     assert ran.status.exit_status == 128 + 11
 
 
+@pytest.mark.i386
 def test_handler_nowhere(tmp_path: Path) -> None:
     script = Script()
     action(script, Signal.SIGSEGV, NOWHERE, SaFlags.NODEFER)
@@ -199,6 +210,7 @@ def test_handler_nowhere(tmp_path: Path) -> None:
     assert ran.status.exit_status == 128 + 11  # frames until the stack ends
 
 
+@pytest.mark.i386
 def test_reset_hand(tmp_path: Path) -> None:
     script = Script()
     action(script, Signal.SIGUSR1, "count", SaFlags.RESETHAND)
@@ -210,6 +222,7 @@ def test_reset_hand(tmp_path: Path) -> None:
     assert ran.status.exit_status == 128 + 10
 
 
+@pytest.mark.i386
 def test_sigreturn_with_a_wild_stack(tmp_path: Path) -> None:
     script = Script()
     script.call(119)
@@ -218,6 +231,7 @@ def test_sigreturn_with_a_wild_stack(tmp_path: Path) -> None:
     assert ran.status.signaled
 
 
+@pytest.mark.i386
 @pytest.mark.parametrize(("flags", "result"), [(0, -errno.EINTR), (SaFlags.RESTART, 3)])
 def test_read_is_interrupted_or_restarted(tmp_path: Path, flags: int, result: int) -> None:
     """A child signals its parent, which sleeps in read(), and later writes."""
@@ -239,6 +253,7 @@ def test_read_is_interrupted_or_restarted(tmp_path: Path, flags: int, result: in
     assert ran.word(COUNTER) == 1
 
 
+@pytest.mark.i386
 def test_sleep_goes_on_after_an_ignored_stop(tmp_path: Path) -> None:
     """SIGSTOP and SIGCONT do not shorten nanosleep() (restart_syscall)."""
     script = Script()
@@ -257,6 +272,7 @@ def test_sleep_goes_on_after_an_ignored_stop(tmp_path: Path) -> None:
     assert 50_000_000 <= ran.word(clock + 4) < 51_000_000
 
 
+@pytest.mark.i386
 def test_alarm_ends_pause_and_a_busy_loop(tmp_path: Path) -> None:
     script = Script()
     action(script, Signal.SIGALRM, "count")
@@ -272,6 +288,7 @@ def test_alarm_ends_pause_and_a_busy_loop(tmp_path: Path) -> None:
     assert ran.word(COUNTER) == 2
 
 
+@pytest.mark.i386
 def test_sigsuspend(tmp_path: Path) -> None:
     script = Script()
     action(script, Signal.SIGUSR1, "count")
@@ -288,6 +305,7 @@ def test_sigsuspend(tmp_path: Path) -> None:
     assert ran.word(old) & mask_of([Signal.SIGUSR1])
 
 
+@pytest.mark.i386
 def test_sigchld_and_ignored_children(tmp_path: Path) -> None:
     script = Script()
     action(script, Signal.SIGCHLD, "count")

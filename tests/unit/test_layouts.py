@@ -6,8 +6,8 @@ import io
 
 import pytest
 
+from tests.width import lib
 from vmemu import Machine
-from vmemu.core import lib
 from vmemu.errors import ConfigError
 from vmemu.lab.guests import guest_path
 from vmemu.lab.overhead import measure_overhead
@@ -56,7 +56,7 @@ def test_every_layout_but_one_has_room_for_an_area() -> None:
 
 def test_a_layout_that_is_none() -> None:
     with pytest.raises(ConfigError, match=r"no layout '6.18' of 32 bits: choose one of 2\.6\.7, 2"):
-        Machine(ram="4M", swap=None, layout="6.18")
+        Machine(ram="4M", swap=None, bits=32, layout="6.18")
 
 
 def test_what_a_written_area_costs_in_6_18() -> None:

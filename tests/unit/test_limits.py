@@ -8,7 +8,8 @@ from errno import EAGAIN, ENOMEM
 import pytest
 from memory import ANON, BASE, GROWSDOWN, LOCKED, NORESERVE, PAGE, PRIVATE, RW, Memory, R, errno_of
 
-from vmemu.core import Core, ffi, lib
+from tests.width import TASK_SIZE, ffi, lib
+from vmemu.core import Core
 from vmemu.mm import (
     do_mlock,
     do_mlockall,
@@ -22,7 +23,7 @@ from vmemu.mm import (
 )
 
 MCL_CURRENT, MCL_FUTURE = 1, 2
-STACK_TOP = 0xC0000000
+STACK_TOP = TASK_SIZE
 
 
 @pytest.fixture

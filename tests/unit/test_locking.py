@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from memory import Memory
 
-from vmemu.core import LOCKS, ffi, lib
+from tests.width import ffi, lib
+from vmemu.core import LOCKS
 from vmemu.errors import ConfigError, KernelBug
 from vmemu.machine import Machine
 from vmemu.mm import Mm, do_mlock, do_mmap, do_mprotect, do_munmap, dup_mmap

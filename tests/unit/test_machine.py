@@ -50,7 +50,7 @@ def test_processes_vmas_and_pages_can_be_looked_at(guest):
     ("options", "message"),
     [
         ({"ram": "64K"}, "too small to boot"),
-        ({"ram": "2G"}, "at most 896M"),
+        ({"bits": 32, "ram": "2G"}, "at most 896M"),
         ({"ram": "lots"}, "ram must be a size"),
         ({"ram": 5000}, "multiple of 4096"),
         ({"cpus": 2}, "cpus must be 1"),

@@ -8,7 +8,7 @@ from errno import EFAULT, EINVAL, ENOMEM
 import pytest
 from memory import BASE, NONE, PAGE, RW, SCHEMES, Memory, R, errno_of
 
-from vmemu.core import lib
+from tests.width import LIMIT, TASK_SIZE, lib
 from vmemu.mm import Mm, do_madvise, do_mincore, do_mlock, do_mmap, do_munmap, dup_mmap
 
 NORMAL, RANDOM, SEQUENTIAL, WILLNEED, DONTNEED = range(5)
@@ -105,7 +105,7 @@ def test_bad_advice(memory: Memory, mm: Mm) -> None:
     assert advise(mm, 0, 1, 5) == EINVAL
     assert advise(mm, 0, 1, 0xFFFFFFFF) == EINVAL
     assert errno_of(do_madvise, mm, BASE + 1, PAGE, DONTNEED) == EINVAL
-    assert errno_of(do_madvise, mm, BASE, 0xFFFFF000, DONTNEED) == EINVAL
+    assert errno_of(do_madvise, mm, BASE, LIMIT - PAGE, DONTNEED) == EINVAL
     assert errno_of(do_madvise, mm, BASE, 0, DONTNEED) == 0
     memory.verify(mm, 0, 16)
 
@@ -183,9 +183,9 @@ def test_mincore_s_errors(memory: Memory, mm: Mm) -> None:
     assert errno_of(do_mincore, mm, BASE + 1, PAGE, VECTOR) == EINVAL
     assert errno_of(do_mincore, mm, BASE, 17 * PAGE, VECTOR) == ENOMEM
     assert errno_of(do_mincore, mm, BASE + 64 * PAGE, PAGE, VECTOR) == ENOMEM
-    assert errno_of(do_mincore, mm, BASE, 0xFFFFFFFF, VECTOR) == ENOMEM
+    assert errno_of(do_mincore, mm, BASE, LIMIT - 1, VECTOR) == ENOMEM
     assert errno_of(do_mincore, mm, BASE, PAGE, BASE + 64 * PAGE) == EFAULT
-    assert errno_of(do_mincore, mm, BASE, PAGE, 0xC0000000) == EFAULT
+    assert errno_of(do_mincore, mm, BASE, PAGE, TASK_SIZE) == EFAULT
     memory.map(mm, 257, 1, R)
     assert errno_of(do_mincore, mm, BASE, PAGE, VECTOR + PAGE) == EFAULT
     assert errno_of(do_mincore, mm, BASE, 8 * PAGE, VECTOR + PAGE - 4) == EFAULT
@@ -196,7 +196,7 @@ def test_mincore_s_errors(memory: Memory, mm: Mm) -> None:
 
 def test_mincore_answers_nothing_of_a_range_that_leaves_user_space(memory: Memory, mm: Mm) -> None:
     """Not even for the pages that are there."""
-    top = 0xC0000000 - PAGE
+    top = TASK_SIZE - PAGE
     do_mmap(mm, top, PAGE, 3, 0x32)
     mm.write(top, b"x")
     mm.write(VECTOR, b"\x7f\x7f")

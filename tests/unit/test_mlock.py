@@ -8,7 +8,7 @@ from errno import EFAULT, EINVAL, ENOMEM
 import pytest
 from memory import BASE, LOCKED, NONE, PAGE, POPULATE, RW, SCHEMES, Memory, R, errno_of
 
-from vmemu.core import lib
+from tests.width import lib
 from vmemu.mm import (
     Mm,
     do_mlock,

@@ -8,7 +8,7 @@ from errno import ENOMEM
 import pytest
 from memory import BASE, PAGE, RW, SCHEMES, Memory, R, errno_of
 
-from vmemu.core import lib
+from tests.width import lib
 from vmemu.mm import do_mprotect, do_mremap, do_munmap, dup_mmap
 
 

@@ -21,11 +21,11 @@ from memory import (
     errno_of,
 )
 
-from vmemu.core import lib
+from tests.width import LIMIT, TASK_SIZE, UNMAPPED_BASE, lib
 from vmemu.mm import Mm, do_mincore, do_mmap, do_mremap, do_munmap, proc_maps, sys_brk
 from vmemu.mm.mmap import do_brk
 
-TOP = 0xC0000000
+TOP = TASK_SIZE
 HEAP = 0x08000000
 PF = PRIVATE | ANON | FIXED
 PA = PRIVATE | ANON
@@ -52,7 +52,7 @@ def mm(memory: Memory) -> Mm:
         ((BASE, PAGE, RW, ANON | 3), EINVAL),
         ((BASE, PAGE, RW, ANON | 1), ENODEV),  # shared memory is not modelled
         ((BASE, PAGE, RW, PRIVATE), ENODEV),  # neither is a file without one
-        ((BASE, 0xFFFFF001, RW, PA), ENOMEM),  # rounds up to 0
+        ((BASE, LIMIT - PAGE + 1, RW, PA), ENOMEM),  # rounds up to 0
         ((BASE, TOP + 1, RW, PA), ENOMEM),
         ((BASE + 1, PAGE, RW, PF), EINVAL),
         ((TOP, PAGE, RW, PF), ENOMEM),
@@ -115,7 +115,7 @@ def test_a_hint_is_taken_if_it_is_free(memory: Memory, mm: Mm) -> None:
     assert do_mmap(mm, BASE + 4 * PAGE, PAGE, RW, PA) == BASE + 4 * PAGE
     assert do_mmap(mm, BASE + 5 * PAGE + 1, PAGE, RW, PA) == BASE + 6 * PAGE  # rounded up
     assert do_mmap(mm, BASE - PAGE, PAGE, RW, PA) == BASE - PAGE
-    assert do_mmap(mm, BASE - 2 * PAGE, 2 * PAGE, RW, PA) >= 0x40000000
+    assert do_mmap(mm, BASE - 2 * PAGE, 2 * PAGE, RW, PA) >= UNMAPPED_BASE
     assert do_mmap(mm, TOP - PAGE, PAGE, RW, PA) == TOP - PAGE
     assert do_mmap(mm, TOP - PAGE, 2 * PAGE, RW, PA) < TOP - PAGE
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from memory import BASE, GROWSDOWN, NONE, NORESERVE, PAGE, RW, RX, SCHEMES, Memory, R, errno_of
 
-from vmemu.core import lib
+from tests.width import lib
 from vmemu.file.inode import Inode
 from vmemu.mm import Mm, do_mprotect
 from vmemu.mm.vma import new_vma

@@ -8,11 +8,12 @@ from errno import EFAULT, EINVAL, ENOMEM
 import pytest
 from memory import BASE, NONE, PAGE, SCHEMES, Memory, R, errno_of
 
+from tests.width import LIMIT, TASK_SIZE
 from vmemu.mm import Mm, do_mprotect, do_mremap, do_munmap
 
 MAYMOVE, FIXED = 1, 2
 MOVE = MAYMOVE | FIXED
-TOP = 0xC0000000
+TOP = TASK_SIZE
 FAR = BASE + 64 * PAGE
 
 
@@ -39,7 +40,7 @@ def mm(memory: Memory) -> Mm:
         ((BASE, PAGE, PAGE, 4), EINVAL),  # a flag nobody knows
         ((BASE + 1, PAGE, PAGE, MAYMOVE), EINVAL),
         ((BASE, PAGE, 0, MAYMOVE), EINVAL),
-        ((BASE, PAGE, 0xFFFFF001, MAYMOVE), EINVAL),  # rounds up to 0
+        ((BASE, PAGE, LIMIT - PAGE + 1, MAYMOVE), EINVAL),  # rounds up to 0
         ((BASE, PAGE, PAGE, FIXED, FAR), EINVAL),  # fixed, but may not move
         ((BASE, PAGE, PAGE, MOVE, FAR + 1), EINVAL),
         ((BASE, PAGE, PAGE, MOVE, FAR + PAGE // 2), EINVAL),
@@ -54,7 +55,7 @@ def mm(memory: Memory) -> Mm:
         ((BASE, 0xA0000000, 0xB0000000, MAYMOVE), EFAULT),
         ((BASE + 8 * PAGE, PAGE, 2 * PAGE, MAYMOVE), EFAULT),
         ((TOP, PAGE, 2 * PAGE, MAYMOVE), EFAULT),
-        ((0xFFFFE000, PAGE, 2 * PAGE, MAYMOVE), EFAULT),
+        ((LIMIT - 2 * PAGE, PAGE, 2 * PAGE, MAYMOVE), EFAULT),
         ((BASE, 8 * PAGE, TOP, MAYMOVE), ENOMEM),
         ((BASE, 4 * PAGE, 5 * PAGE, 0), ENOMEM),  # no room, and may not move
     ],

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from memory import BASE, PAGE, SCHEMES, Memory
 
-from vmemu.core import lib
+from tests.width import lib
 from vmemu.mm import do_munmap, dup_mmap
 
 PAGES = 100

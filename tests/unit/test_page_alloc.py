@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from memory import BASE, NORESERVE, PAGE, RW, Memory
 
-from vmemu.core import ffi, lib
+from tests.width import ffi, lib
 
 MIN = 8
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from memory import BASE, PAGE, Memory, errno_of
 
-from vmemu.core import ffi, lib
+from tests.width import ffi, lib
 from vmemu.file.inode import Inode
 from vmemu.mm import Mm, do_munmap, dup_mmap
 from vmemu.mm.vma import new_vma

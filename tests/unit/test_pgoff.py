@@ -1,7 +1,7 @@
-"""Page offsets at their boundaries: they are numbers modulo 2**32, like everything else there.
+"""Page offsets at their boundaries: they are numbers modulo LIMIT, like everything else there.
 
 A stack-like area that was mapped low, moved up, and grows down again past offset 0 has a
-vm_pgoff just below 2**32 and pages on both sides of 0.  Walks must find all of them.
+vm_pgoff just below LIMIT and pages on both sides of 0.  Walks must find all of them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from memory import ANON, FIXED, GROWSDOWN, PAGE, PRIVATE, RW, SCHEMES, Memory, R
 
-from vmemu.core import lib
+from tests.width import LIMIT, lib
 from vmemu.mm import Mm, do_mmap, do_mprotect, do_mremap, do_munmap, dup_mmap
 
 HIGH = 0x60000000
@@ -60,7 +60,7 @@ def test_an_area_that_grows_past_offset_0(memory: Memory, below: int) -> None:
     vma = next(v for v in mm.vmas() if v.vm_end == HIGH + 4 * PAGE)
     assert vma.vm_start == HIGH - below * PAGE
     if memory.scheme.walker == "anon_vma":  # others may reset it with the move
-        assert vma.vm_pgoff == (16 - below) % 2**32
+        assert vma.vm_pgoff == (16 - below) % LIMIT
     memory.check()
     assert evict(memory, mm, below, 4) == below + 4
     for n in range(-below, 4):

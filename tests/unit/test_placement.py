@@ -12,7 +12,7 @@ from errno import EAGAIN, ENOMEM
 import pytest
 from memory import ANON, FIXED, PAGE, PRIVATE, RW, RWX, SCHEMES, Memory, R, errno_of
 
-from vmemu.core import lib
+from tests.width import LIMIT, TASK_SIZE, UNMAPPED_BASE, lib
 from vmemu.mm import (
     Mm,
     do_brk,
@@ -28,7 +28,7 @@ from vmemu.mm import mmap as mmap_module
 from vmemu.mm import mremap as mremap_module
 from vmemu.mm import vma as vma_module
 
-LOWEST = 0x40000000
+LOWEST = UNMAPPED_BASE
 MAYMOVE, MOVE = 1, 3
 
 
@@ -107,11 +107,11 @@ def test_mremap_gives_its_old_place_back(memory: Memory) -> None:
 
 def test_a_search_that_finds_nothing_above_begins_again(memory: Memory) -> None:
     mm = memory.process()
-    top = 0xC0000000 - LOWEST
+    top = TASK_SIZE - LOWEST
     assert place(mm, top // PAGE - 4, 0) == 0
     assert place(mm, 4, R) == top // PAGE - 4
     assert errno_of(place, mm, 1) == ENOMEM
-    mm.ptr.free_area_cache = 0xC0000000
+    mm.ptr.free_area_cache = TASK_SIZE
     do_munmap(mm, LOWEST + 16 * PAGE, PAGE)
     mm.ptr.free_area_cache = LOWEST + 17 * PAGE
     assert place(mm, 1) == 16
@@ -131,14 +131,14 @@ def test_a_child_begins_anew(memory: Memory) -> None:
 
 @pytest.mark.parametrize(
     ("stack", "gap"),
-    [(8 << 20, 128 << 20), (0x10000000, 0x10000000), (0xFFFFFFFF, 0xC0000000 // 6 * 5)],
+    [(8 << 20, 128 << 20), (0x10000000, 0x10000000), (LIMIT - 1, TASK_SIZE // 6 * 5)],
 )
 def test_below_the_stack_room_is_left_for_it(stack: int, gap: int) -> None:
     """mmap_base: the stack's limit, at least 128 MB, at most five sixths of user space."""
     memory = Memory("none", topdown=True)
     mm = memory.process(stack=stack)
     at = do_mmap(mm, 0, 2 * PAGE, RW, PRIVATE | ANON)
-    assert at == 0xC0000000 - gap - 2 * PAGE
+    assert at == TASK_SIZE - gap - 2 * PAGE
     memory.close()
 
 

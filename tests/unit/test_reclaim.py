@@ -15,7 +15,7 @@ import pytest
 from memory import BASE, PAGE, Memory
 from script import Script
 
-from vmemu.core import lib
+from tests.width import lib
 from vmemu.errors import ConfigError
 from vmemu.mm import Mm
 from vmemu.reclaim.vmscan import DEF_PRIORITY
@@ -202,6 +202,7 @@ def test_reclaim_until_so_many_are_free(pages: Pages) -> None:
     assert pages.memory.vm.reclaim.reclaim_pages(before) == 0
 
 
+@pytest.mark.i386
 @pytest.mark.parametrize("ram", range(520, 640, 8))
 def test_an_instruction_gets_the_pages_it_needs(tmp_path: Path, ram: int) -> None:
     """Page tables leave about as much as kswapd wants free: it must not take all, always."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from script import BASE, MARK, TEXT, elf
 
 from vmemu import Machine
 from vmemu.core import PAGE_SIZE
+
+pytestmark = pytest.mark.i386  # the programs are of i386
 
 PROGRAMS = 40
 FUNCTION = TEXT + 0x80

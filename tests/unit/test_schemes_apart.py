@@ -72,7 +72,9 @@ def test_the_rest_works_without_a_scheme(
     tmp_path: Path, gone: str, left: list[str], tests: list[str]
 ) -> None:
     """Its files and its line go; what is left builds, runs guests, is as derived, is explored."""
-    trees.copy_sources(tmp_path, "tests/conftest.py", "tests/unit", "pyproject.toml")
+    trees.copy_sources(
+        tmp_path, "tests/conftest.py", "tests/width.py", "tests/unit", "pyproject.toml"
+    )
     for path in (f"csrc/rmap/{gone}.c", f"csrc/rmap/{gone}.h", f"vmemu/rmap/{gone}.py"):
         (tmp_path / path).unlink()
     listed = tmp_path / "csrc" / "rmap" / "schemes.h"

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from memory import PAGE, Memory
 
-from vmemu.core import ffi, lib
+from tests.width import WORD, ffi, lib
 
-SLAB, BUFCTL = 24, 4  # bytes: struct slab, and what each object costs beside itself
+SLAB = ffi.sizeof("struct slab")
+BUFCTL = 4  # what each object costs beside itself
 CACHE = lib.CACHE_radix_tree_node
 
 
@@ -39,7 +40,7 @@ def test_packing(memory: Memory, cache: int) -> None:
     """As many as fit behind struct slab and the bufctls, aligned; not one more."""
     c = memory.m.k.caches[cache]
     assert c.id == cache
-    assert c.align == (128 if memory.core.caches[cache] == "mm_struct" else 4)
+    assert c.align == (128 if memory.core.caches[cache] == "mm_struct" else WORD)
     assert c.bufsize == -(-c.objsize // c.align) * c.align
 
     def used(objects: int) -> int:

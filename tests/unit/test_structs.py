@@ -1,4 +1,7 @@
-"""Sizes of kernel structures, and how 2.6.6's slabs pack them: the figures of i386 SMP."""
+"""Sizes of kernel structures, and how 2.6.6's slabs pack them: the figures of i386 SMP.
+
+Those of x86-64 are in test_width.py.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from itertools import pairwise
 import pytest
 from memory import BASE, PAGE, RW, Memory
 
-from vmemu.core import Core, ffi, lib
+from tests.width import LEVELS, TABLE, ffi, lib
+from vmemu.core import Core
 from vmemu.mm import do_munmap
 
 # bytes in 2.6.6 / 2.6.7 built for i386 SMP without debugging
@@ -27,11 +31,13 @@ SIZES = {
 }
 
 
+@pytest.mark.i386
 @pytest.mark.parametrize("name", SIZES)
 def test_sizes(name: str) -> None:
     assert ffi.sizeof(name) == SIZES[name]
 
 
+@pytest.mark.i386
 @pytest.mark.parametrize(
     ("scheme", "vma", "mm"), [("anonmm", 72, 528), ("anon_vma", 84, 524), ("none", 72, 524)]
 )
@@ -43,6 +49,7 @@ def test_a_scheme_gets_only_its_own_fields(scheme: str, vma: int, mm: int) -> No
     memory.close()
 
 
+@pytest.mark.i386
 @pytest.mark.parametrize(
     ("scheme", "cache", "objects"),
     [
@@ -60,6 +67,7 @@ def test_objects_in_a_slab(scheme: str, cache: str, objects: int, cache_line: in
     core.close()
 
 
+@pytest.mark.i386
 @pytest.mark.parametrize("scheme", ["anonmm", "anon_vma"])
 @pytest.mark.parametrize(("cache_line", "bytes_", "objects"), [(32, 544, 7), (128, 640, 6)])
 def test_mm_struct_is_cache_line_aligned(
@@ -80,7 +88,7 @@ def test_objects_lie_where_the_cache_says() -> None:
         addresses = sorted(core.kaddr(object_) for object_ in objects)
         assert cache.nr_slabs == 1
         assert len({address // PAGE for address in addresses}) == 1
-        assert addresses[0] % PAGE >= 24 + 4 * cache.num
+        assert addresses[0] % PAGE >= ffi.sizeof("struct slab") + 4 * cache.num
         assert addresses[-1] % PAGE + cache.objsize <= PAGE
         assert all(address % cache.align == 0 for address in addresses)
         steps = {high - low for low, high in pairwise(addresses)}
@@ -117,15 +125,15 @@ def test_slabs_and_page_tables_give_their_frames_back(scheme: str) -> None:
 def test_a_page_table_goes_when_nothing_is_left_in_its_reach() -> None:
     memory = Memory(overcommit=1)
     mm = memory.process()
-    memory.map(mm, 0, 3072)  # three tables' worth
-    for n in (0, 1024, 2048):
+    memory.map(mm, 0, 3 * TABLE)  # three tables' worth
+    for n in (0, TABLE, 2 * TABLE):
         memory.fill(mm, n, 1)
     tables = memory.m.nr_pagetable
-    do_munmap(mm, BASE + 1024 * PAGE, 1023 * PAGE)
+    do_munmap(mm, BASE + TABLE * PAGE, (TABLE - 1) * PAGE)
     assert memory.m.nr_pagetable == tables  # one page of the second is still mapped
-    do_munmap(mm, BASE + 2047 * PAGE, PAGE)
+    do_munmap(mm, BASE + (2 * TABLE - 1) * PAGE, PAGE)
     assert memory.m.nr_pagetable == tables - 1
-    do_munmap(mm, BASE, 3072 * PAGE)
-    assert memory.m.nr_pagetable == tables - 3
+    do_munmap(mm, BASE, 3 * TABLE * PAGE)
+    assert memory.m.nr_pagetable == tables - 3 - (LEVELS - 2)  # those above, too
     memory.check()
     memory.close()

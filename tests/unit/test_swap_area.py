@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from memory import BASE, PAGE, SCHEMES, Memory, errno_of
 
-from vmemu.core import lib
+from tests.width import lib
 from vmemu.errors import ConfigError
 from vmemu.mm import dup_mmap
 

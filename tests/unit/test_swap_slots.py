@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from memory import PAGE, Memory, errno_of
 
-from vmemu.core import ffi, lib
+from tests.width import ffi, lib
 from vmemu.errors import ConfigError
 
 RUN = 256

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from memory import BASE, PAGE, SCHEMES, Memory
 
-from vmemu.core import lib
+from tests.width import lib
 from vmemu.mm import Mm, do_munmap, dup_mmap
 
 PAGES = 40

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from memory import BASE, PAGE, RW, Memory, R
 
-from vmemu.core import lib
+from tests.width import lib
 from vmemu.mm import Mm, do_madvise, do_mprotect, do_mremap, do_munmap, dup_mmap, sys_brk
 
 HEAP = BASE + 64 * PAGE

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 import pytest
 from memory import BASE, NONE, PAGE, RW, SCHEMES, Memory, R
 
-from vmemu.core import ffi, lib
+from tests.width import TASK_SIZE, ffi, lib
 from vmemu.mm import Mm, do_mprotect
-
-TASK_SIZE = 0xC0000000
 
 
 @pytest.fixture(params=SCHEMES)

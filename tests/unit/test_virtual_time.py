@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from script import Script
 
+from tests.width import lib
 from vmemu import Machine
-from vmemu.core import Event, lib
+from vmemu.core import Event
 from vmemu.kernel.kernel import KernelOptions
 from vmemu.kernel.process.sched import KTIME_MAX
 from vmemu.kernel.process.timer import TimerQueue
@@ -47,6 +48,7 @@ def fill(script: Script, pages: int) -> None:
     script.run_code("fill", ecx=pages << 12, edi=0x50000000)
 
 
+@pytest.mark.i386
 @pytest.mark.parametrize("fault_path", ["c", "python"])
 @pytest.mark.parametrize("scheme", ["anon_vma", "anonmm"])
 @pytest.mark.parametrize("ram", ["4M", "640K"])
@@ -80,6 +82,7 @@ def all_of(machine: Machine) -> dict[str, int]:
     return machine.core.counters() | {"clock": m.clock, "stime": m.stime, "iowait": m.iowait}
 
 
+@pytest.mark.i386
 def test_each_fault_has_a_time_of_its_own(tmp_path: Path) -> None:
     script = Script()
     fill(script, 50)
@@ -96,6 +99,7 @@ def keep(machine: Machine, events: list[Event]) -> None:
     machine.kernel.on_exit = lambda task, status: events.extend(machine.core.events())
 
 
+@pytest.mark.i386
 def test_a_timer_is_not_late_for_the_faults(tmp_path: Path) -> None:
     """SIGALRM comes in the middle of rep stosb, at a fault or the end of a slice.
 
@@ -125,6 +129,7 @@ def test_a_timer_is_not_late_for_the_faults(tmp_path: Path) -> None:
     assert 0 <= due[0] <= lib.FAULT_NS + lib.CLEAR_NS + SLICE
 
 
+@pytest.mark.i386
 def test_faults_are_system_time_and_io_is_nobodys(tmp_path: Path) -> None:
     script = Script()
     fill(script, 200)
@@ -157,6 +162,7 @@ def test_faults_are_system_time_and_io_is_nobodys(tmp_path: Path) -> None:
     assert worked + seen["iowait"] == seen["clock"]
 
 
+@pytest.mark.i386
 def test_the_clock_saturates(tmp_path: Path) -> None:
     """Five sleeps of 68 years, and one more second: no deadline lies behind KTIME_MAX."""
     script = Script()
@@ -177,6 +183,7 @@ def test_the_clock_saturates(tmp_path: Path) -> None:
     assert ran.word(now) == (KTIME_MAX // 10**9) & 0xFFFFFFFF
 
 
+@pytest.mark.i386
 def test_a_sleeper_wakes_among_faults(tmp_path: Path) -> None:
     """A child asleep for 50 us while its parent faults: it runs before the parent is done."""
     script = Script()
@@ -202,6 +209,7 @@ def keep_last(machine: Machine, events: list[Event]) -> None:
     machine.kernel.on_exit = note
 
 
+@pytest.mark.i386
 def test_calls_that_the_core_answers_take_as_long(tmp_path: Path) -> None:
     script = Script()
     for _ in range(5):

@@ -10,10 +10,10 @@ from itertools import pairwise
 import pytest
 from memory import PAGE, RW, SCHEMES, Memory, R, errno_of
 
-from vmemu.core import ffi, lib
+from tests.width import TASK_SIZE, UNMAPPED_BASE, ffi, lib
 from vmemu.mm import Mm, do_mmap, do_mprotect, do_munmap
 
-LOW = 0x40000000
+LOW = UNMAPPED_BASE
 SPAN = 96  # pages
 FIXED_ANON = 0x32
 
@@ -47,7 +47,7 @@ def test_the_first_area_that_ends_above(memory: Memory, seed: int) -> None:
     areas = scattered(mm, seed)
     assert [(vma.vm_start, vma.vm_end) for vma in mm.vmas()] == areas
     edges = {edge + off for area in areas for edge in area for off in (-PAGE, -1, 0, 1, PAGE)}
-    for address in sorted(edges | {0, LOW, 0xBFFFFFFF}):
+    for address in sorted(edges | {0, LOW, TASK_SIZE - 1}):
         wanted = next((area for area in areas if area[1] > address), None)
         before = [area for area in areas if area[1] <= address]
         found = lib.find_vma_prev(memory.m, mm.ptr, address, out)

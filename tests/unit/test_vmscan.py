@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from memory import BASE, PAGE, SCHEMES, Memory, R
 
-from vmemu.core import ffi, lib
+from tests.width import ffi, lib
 from vmemu.mm import Mm, do_mlock, do_mprotect, do_munlock, do_munmap, dup_mmap
 
 PAGES = 40

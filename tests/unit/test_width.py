@@ -256,10 +256,10 @@ def test_a_program_of_the_other_width_is_refused() -> None:
     [
         ({"bits": 16}, "bits must be .*16"),
         ({"bits": 48}, "bits must be 32 or 64, not 48"),
-        ({"levels": 3}, "page tables of 3 levels: 32 bits have 2"),
+        ({"bits": 32, "levels": 3}, "page tables of 3 levels: 32 bits have 2"),
         ({"bits": 64, "levels": 2}, "page tables of 2 levels: 64 bits have 3 or 4"),
         ({"bits": 64, "ram": "65G"}, "ram may be at most 65536M"),
-        ({"ram": "897M"}, r"ram may be at most 896M \(no highmem\)"),
+        ({"bits": 32, "ram": "897M"}, r"ram may be at most 896M \(no highmem\)"),
     ],
 )
 def test_what_cannot_be(options: dict[str, Any], complaint: str) -> None:
