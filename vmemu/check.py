@@ -221,13 +221,13 @@ def _check_frames(survey: Survey) -> None:
     unmapped_anon = has(lib.PG_anon) & (survey.mapcount == 0)
     for pfn in np.flatnonzero(unmapped_anon)[:4].tolist():
         survey.fail(f"page {pfn} is PG_anon and not mapped")
-    survey.expect("nr_mapped", m.nr_mapped, int((survey.mapcount > 0).sum()))
-    survey.expect("nr_pagetable", m.nr_pagetable, int(has(lib.PG_pgtable).sum()))
+    survey.expect("nr_mapped", m.pages.nr_mapped, int((survey.mapcount > 0).sum()))
+    survey.expect("nr_pagetable", m.pages.nr_pagetable, int(has(lib.PG_pgtable).sum()))
     survey.expect("free pages", m.k.zone.free_pages, int(has(lib.PG_buddy).sum()))
     free = _list(vm.core, m.k.zone.free_list, "struct page", "lru")
     survey.expect("length of the free list", len(free), m.k.zone.free_pages)
     quarantine = _list(vm.core, m.k.quarantine, "struct page", "lru")
-    survey.expect("length of the quarantine", len(quarantine), m.nr_quarantine)
+    survey.expect("length of the quarantine", len(quarantine), m.pages.nr_quarantine)
     committed = sum(
         (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
         for vma in survey.vmas
@@ -327,7 +327,7 @@ def _check_swap(survey: Survey) -> None:
     survey.expect("swap cache pages", core.m.k.swapper_space.nrpages, len(cached))
     actual: dict[int, int] = {}
     for area in survey.vm.swap.areas:
-        info = core.m.swap[area.kind]
+        info = core.m.swap.info[area.kind]
         used = 0
         per_frame = PAGE_SIZE // 2
         for i in range(info.nr_map_frames):

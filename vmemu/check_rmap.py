@@ -50,7 +50,7 @@ def check_order(survey: Survey, what: str, areas: list[Any], kind: str) -> None:
     While runs are explored nobody keeps the order of what is undone.
     """
     m = survey.vm.core.m
-    if m.explorer:
+    if m.watch.explorer:
         return
     stamps = [getattr(survey.vm.core.lib.list_stamps(m, vma), kind) for vma in areas]
     if stamps != sorted(stamps, reverse=kind == "anon"):
@@ -75,7 +75,7 @@ def check_files(survey: Survey) -> None:
             survey.fail(f"file {kptr:#x} lists {len(areas)} areas, not its {len(expected)}")
         check_order(survey, f"file {kptr:#x}", areas, "file")
         cached += _check_cache(survey, mapping, kptr)
-    survey.expect("nr_pagecache", vm.core.m.nr_pagecache, cached)
+    survey.expect("nr_pagecache", vm.core.m.pages.nr_pagecache, cached)
     for pfn, mappings in survey.file.items():
         for at in mappings:
             _check_place(survey, pfn, at)

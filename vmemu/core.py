@@ -125,7 +125,7 @@ class Core(Closing):
         )
         if self.m == ffi.NULL:
             raise ConfigError(f"no host memory for {ram} bytes of guest RAM")
-        self._happened = self.m.happened
+        self._happened = self.m.trace.happened
         self.locks = _names(lambda i: lib.vmemu_lock_name(self.m.rmap, i))
         self.caches = _names(lambda i: lib.vmemu_cache_name(self.m, i))
         self.closed = False
@@ -218,7 +218,7 @@ class Core(Closing):
 
     def event(self, kind: int, a: int = 0, b: int = 0, c: int = 0) -> None:
         """Say that something happened (``lib.EV_*``): counted, and in the ring if there is one."""
-        if self.m.events_told >> kind & 1:
+        if self.m.trace.told >> kind & 1:
             mask = self.mask
             self.lib.vmemu_event(self.m, kind, a & mask, b & mask, c & mask)
         else:
@@ -232,15 +232,15 @@ class Core(Closing):
         m = self.m
         first = max(since, self.events_dropped)
         if first > since:
-            time = m.ring[first & (m.ring_size - 1)].time
+            time = m.trace.ring[first & (m.trace.size - 1)].time
             yield Event(since, time, 0, DROPPED, first - since, 0, 0, 0)
-        for seq in range(first, m.ring_head):
-            yield event_of(m.ring[seq & (m.ring_size - 1)])
+        for seq in range(first, m.trace.head):
+            yield event_of(m.trace.ring[seq & (m.trace.size - 1)])
 
     @property
     def events_dropped(self) -> int:
         """How many events the ring has had and no longer has."""
-        return max(0, int(self.m.ring_head) - int(self.m.ring_size))
+        return max(0, int(self.m.trace.head) - int(self.m.trace.size))
 
     # ---- inconsistencies
 
@@ -249,13 +249,13 @@ class Core(Closing):
         if self.error is not None:
             error, self.error = self.error, None
             raise error
-        if self.m.swap_error:
+        if self.m.swap.error:
             raise SwapIOError(
                 "a swap file cannot be "
-                + ("written: " if self.m.swap_error_write else "read: ")
-                + os.strerror(self.m.swap_error).lower()
+                + ("written: " if self.m.swap.error_write else "read: ")
+                + os.strerror(self.m.swap.error).lower()
             )
-        if self.m.cpu_aborted:
+        if self.m.cpu.aborted:
             raise CpuError(
                 f"Unicorn gave up at code that process {self.m.pid} reached from "
                 f"{self.m.regs.ip:#x}: the machine cannot go on"
@@ -268,7 +268,7 @@ class Core(Closing):
         zone = m.k.zone
         return (
             f"{what} (pid {m.pid}, scheme {ffi.string(m.rmap.name).decode()}, "
-            f"fault at {m.fault_address:#x}, free {zone.free_pages}, active {zone.nr_active}, "
+            f"fault at {m.fault.address:#x}, free {zone.free_pages}, active {zone.nr_active}, "
             f"inactive {zone.nr_inactive}, faults {m.counter[lib.CNT_pgfault]})"
         )
 

@@ -174,12 +174,12 @@ class Machine:
             )
             stack.callback(self.core.close)
             self.core.m.page_cluster = page_cluster
-            self.core.m.fault_in_c = fault_path == "c"
-            self.core.m.vm_flags_lock = vm_flags_lock == "page_table_lock"
+            self.core.m.fault.in_c = fault_path == "c"
+            self.core.m.locks.vm_flags_lock = vm_flags_lock == "page_table_lock"
             if lock_checks is None:
                 lock_checks = os.environ.get("VMEMU_LOCK_CHECKS", "") not in ("", "0")
             if lock_checks:
-                self.core.m.watch |= lib.WATCH_LOCKS
+                self.core.m.watch.bits |= lib.WATCH_LOCKS
             self.vm = MemoryManager(
                 self.core,
                 scheme(self.core),
@@ -383,10 +383,10 @@ class Machine:
             m = self.core.m
             self.core.lib.vmemu_stop_at(m, types)
             try:
-                while not m.stop_event.type:
+                while not m.trace.stopped.type:
                     if self._step() is None:
                         return None
-                return event_of(m.stop_event)
+                return event_of(m.trace.stopped)
             finally:
                 self.core.lib.vmemu_stop_at(m, 0)
 

@@ -39,9 +39,9 @@ def lock_stats(core: Core) -> dict[str, dict[str, int]]:
     """
     return {
         name: {
-            "acquired": core.m.lock_stat[i].acquired,
-            "failed": core.m.lock_stat[i].failed,
-            "steps_held": core.m.lock_stat[i].steps_held,
+            "acquired": core.m.locks.stat[i].acquired,
+            "failed": core.m.locks.stat[i].failed,
+            "steps_held": core.m.locks.stat[i].steps_held,
         }
         for i, name in enumerate(core.locks)
         if i != lib.LOCK_rmap or core.m.rmap.lock_name
@@ -57,7 +57,7 @@ def lock_order(core: Core) -> dict[tuple[str, str], int]:
         (outer, inner): times
         for i, outer in enumerate(core.locks)
         for j, inner in enumerate(core.locks)
-        if (times := core.m.lock_order[i][j])
+        if (times := core.m.locks.order[i][j])
     }
 
 
@@ -68,11 +68,11 @@ def machine_stats(machine: Machine) -> dict[str, Any]:
     core, vm = machine.core, machine.vm
     m = core.m
     counters = core.counters()
-    happened = core.ffi.unpack(m.happened, len(EVENTS))
+    happened = core.ffi.unpack(m.trace.happened, len(EVENTS))
     return {
         "rmap": vm.rmap.name,
         "ram_bytes": m.ram_size,
-        "virtual_ns": m.clock,
+        "virtual_ns": m.clock.now,
         "faults": {
             "minor": counters["pgfault"] - counters["pgmajfault"],
             "major": counters["pgmajfault"],
@@ -100,7 +100,7 @@ def machine_stats(machine: Machine) -> dict[str, Any]:
         },
         "events": {
             "happened": dict(zip(EVENTS[1:], happened[1:], strict=True)),
-            "kept": m.ring_head - core.events_dropped,
+            "kept": m.trace.head - core.events_dropped,
             "dropped": core.events_dropped,
         },
     }

@@ -564,12 +564,12 @@ static struct exit_page *exits_of(struct cpu_exits *exits, kulong page)
  */
 void cpu_tell_exits(struct vmemu *m)
 {
-	struct cpu_exits *exits = m->cpu->exits;
+	struct cpu_exits *exits = m->cpu.state->exits;
 	size_t n = exits->nr_list - (exits->away != 0);
 
-	m->cpu->exits_untold = false;
+	m->cpu.state->exits_untold = false;
 	/* The one that is away stands last. */
-	m->cpu->uc.ctl(m->uc, CTL_EXITS, exits->list, (size_t)n);
+	m->cpu.state->uc.ctl(m->cpu.uc, CTL_EXITS, exits->list, (size_t)n);
 }
 
 /*
@@ -579,18 +579,18 @@ void cpu_tell_exits(struct vmemu *m)
  */
 void cpu_exits_off(struct vmemu *m)
 {
-	if (!m->cpu->exits->nr_list || m->cpu->exits_off)
+	if (!m->cpu.state->exits->nr_list || m->cpu.state->exits_off)
 		return;
-	m->cpu->uc.ctl(m->uc, CTL_USE_EXITS, 0);
-	m->cpu->exits_off = true;
+	m->cpu.state->uc.ctl(m->cpu.uc, CTL_USE_EXITS, 0);
+	m->cpu.state->exits_off = true;
 }
 
 void cpu_exits_on(struct vmemu *m)
 {
-	if (!m->cpu->exits_off)
+	if (!m->cpu.state->exits_off)
 		return;
-	m->cpu->uc.ctl(m->uc, CTL_USE_EXITS, 1);
-	m->cpu->exits_off = false;
+	m->cpu.state->uc.ctl(m->cpu.uc, CTL_USE_EXITS, 1);
+	m->cpu.state->exits_off = false;
 }
 
 static bool grow(void *array, uint32_t used, uint32_t *room, size_t size)
@@ -611,7 +611,7 @@ static bool grow(void *array, uint32_t used, uint32_t *room, size_t size)
 static bool add_exits(struct vmemu *m, kulong page, const struct page *frame,
 		      const uint32_t *bits)
 {
-	struct cpu_exits *exits = m->cpu->exits;
+	struct cpu_exits *exits = m->cpu.state->exits;
 	struct exit_page *entry = exits_of(exits, page);
 	uint32_t before = exits->nr_list;
 	uint32_t at, last;
@@ -643,7 +643,7 @@ static bool add_exits(struct vmemu *m, kulong page, const struct page *frame,
 	}
 	entry->frame = frame;
 	if (exits->nr_list != before)
-		m->cpu->exits_untold = true;
+		m->cpu.state->exits_untold = true;
 	return true;
 }
 
@@ -660,7 +660,7 @@ bool cpu_look_at_code(struct vmemu *m, kulong address, struct page *page)
 	} else if (!(page->flags & PG_exits)) {
 		return true;
 	} else {
-		known = exits_of(m->cpu->exits, address & PAGE_MASK);
+		known = exits_of(m->cpu.state->exits, address & PAGE_MASK);
 		if (known && known->frame == page &&
 		    !(page->flags & PG_rewritten))
 			return true;
@@ -683,15 +683,15 @@ bool cpu_code_may_change(struct vmemu *m, kulong address, struct page *page)
 /* Too many pages: all blocks go, and with them what was known of their code. */
 void cpu_forget_exits(struct vmemu *m)
 {
-	struct cpu_exits *exits = m->cpu->exits;
+	struct cpu_exits *exits = m->cpu.state->exits;
 
-	m->cpu->exits_full = false;
+	m->cpu.state->exits_full = false;
 	exits->nr_pages = 0;
 	exits->nr_list = 0;
 	exits->away = exits->absent = 0;
 	cpu_tell_exits(m);
-	m->cpu->uc.ctl(m->uc, CTL_TB_FLUSH);
-	m->tlb_stale = 1;
+	m->cpu.state->uc.ctl(m->cpu.uc, CTL_TB_FLUSH);
+	m->tlb.stale = 1;
 }
 
 /*
@@ -701,12 +701,12 @@ void cpu_forget_exits(struct vmemu *m)
  */
 bool cpu_exit_absent(struct vmemu *m, kulong page)
 {
-	struct cpu_exits *exits = m->cpu->exits;
+	struct cpu_exits *exits = m->cpu.state->exits;
 	const struct exit_page *behind;
 
 	if (!exits->nr_pages)
 		return false;
-	if (m->cpu->trap)
+	if (m->cpu.state->trap)
 		return true;
 	behind = exits_of(exits, page + PAGE_SIZE);
 	if (!exits_of(exits, page) && !(behind && has_exit(behind->bits, 0)))
@@ -717,7 +717,7 @@ bool cpu_exit_absent(struct vmemu *m, kulong page)
 
 static bool drop_absent_exits(struct vmemu *m)
 {
-	struct cpu_exits *exits = m->cpu->exits;
+	struct cpu_exits *exits = m->cpu.state->exits;
 	kulong page = exits->absent;
 	struct exit_page *entry;
 	uint32_t i, n = 0;
@@ -748,7 +748,7 @@ static bool drop_absent_exits(struct vmemu *m)
  */
 static void send_away(struct vmemu *m, kulong ip)
 {
-	struct cpu_exits *exits = m->cpu->exits;
+	struct cpu_exits *exits = m->cpu.state->exits;
 	uint32_t i, last = exits->nr_list - 1;
 
 	for (i = 0; i < last && exits->list[i] != ip; i++)
@@ -761,7 +761,7 @@ static void send_away(struct vmemu *m, kulong ip)
 
 static enum cpu_exit at_exit(struct vmemu *m)
 {
-	struct cpu_exits *exits = m->cpu->exits;
+	struct cpu_exits *exits = m->cpu.state->exits;
 	uint8_t code[CPU_INSN_BYTES] = { 0 };
 	const struct exit_page *entry;
 	kulong ip;
@@ -785,11 +785,11 @@ enum cpu_exit cpu_stopped(struct vmemu *m, int err)
 {
 	enum cpu_exit met = EXIT_NONE;
 
-	if (m->cpu->trap || m->cpu->stop) {
-		m->cpu->exits->absent = 0;
+	if (m->cpu.state->trap || m->cpu.state->stop) {
+		m->cpu.state->exits->absent = 0;
 		return EXIT_NONE;
 	}
-	if (err == UC_ERR_OK || m->cpu->exits->absent)
+	if (err == UC_ERR_OK || m->cpu.state->exits->absent)
 		met = at_exit(m);
 	if (drop_absent_exits(m) && met == EXIT_NONE)
 		met = EXIT_PASSED;
@@ -798,13 +798,13 @@ enum cpu_exit cpu_stopped(struct vmemu *m, int err)
 
 bool cpu_exits_init(struct vmemu *m)
 {
-	m->cpu->exits = calloc(1, sizeof(*m->cpu->exits));
-	return m->cpu->exits;
+	m->cpu.state->exits = calloc(1, sizeof(*m->cpu.state->exits));
+	return m->cpu.state->exits;
 }
 
 void cpu_exits_free(struct vmemu *m)
 {
-	struct cpu_exits *exits = m->cpu->exits;
+	struct cpu_exits *exits = m->cpu.state->exits;
 
 	if (!exits)
 		return;

@@ -90,6 +90,15 @@ struct kernel_layout {
 	uint32_t object_room; /* and with what the allocator adds */
 };
 
+struct page_state {
+	uint32_t nr_mapped;    /* frames with mapcount > 0 */
+	uint32_t nr_pagecache; /* pages of files */
+	uint32_t nr_pagetable; /* frames that are page tables */
+	uint32_t nr_quarantine;
+	uint32_t want_kswapd; /* free pages fell below pages_low */
+	uint32_t memalloc;    /* PF_MEMALLOC depth: may use the whole reserve */
+};
+
 /* page/frame.c */
 struct page *alloc_page(struct vmemu *, int gfp);
 void get_page(struct vmemu *, struct page *);

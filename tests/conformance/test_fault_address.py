@@ -86,7 +86,7 @@ def test_operands(board: Board, instruction: str, address: int, access: int) -> 
     board.on_fault = lambda mm, address, access: MAPERR
     assert board.asm(instruction, fs=0x33, gs=0x3B, **REGS) is Trap.FAULT
     m = board.m
-    assert (m.fault_address, m.fault_access) == (address, access)
+    assert (m.fault.address, m.fault.access) == (address, access)
     assert board.faults == ([] if address >= KERNEL else [(address, access)])
 
 

@@ -236,7 +236,7 @@ PAGES = [
     Mutant(
         "munmap does not lower the number of mapped frames",
         "csrc/rmap/rmap.h",
-        "\tm->nr_mapped -= batch->unmapped;",
+        "\tm->pages.nr_mapped -= batch->unmapped;",
         "",
         f"{RANDOM}[anon_vma-roomy]",
     ),
@@ -285,7 +285,7 @@ PAGES = [
     Mutant(
         "a copy on write does not flush",
         "csrc/mm/fault.c",
-        "\tif (!m->in_hook || page_executed(old))\n\t\tflush_tlb(m);\n",
+        "\tif (!m->fault.in_hook || page_executed(old))\n\t\tflush_tlb(m);\n",
         "",
         f"{TLB}[anon_vma-copy on write]",
     ),
@@ -362,7 +362,7 @@ PAGES = [
     Mutant(
         "another process runs with the last one's TLB",
         "csrc/cpu/state.c",
-        "\t\tm->current_mm = mm;\n\t\tm->tlb_stale = 1;",
+        "\t\tm->current_mm = mm;\n\t\tm->tlb.stale = 1;",
         "\t\tm->current_mm = mm;",
         f"{TIGHT} -k fork-server",
     ),
@@ -428,7 +428,7 @@ SWAP = [
     Mutant(
         "a frame is given away while its old contents wait to be written",
         "csrc/page/frame.c",
-        "\tif (unlikely(m->swap_writes.n))\n\t\tswap_write_flush(m);\n",
+        "\tif (unlikely(m->swap.writes.n))\n\t\tswap_write_flush(m);\n",
         "",
         f"{TIGHT} -k 'swap-storm and anonmm'",
     ),
@@ -516,7 +516,7 @@ AREAS = [
     Mutant(
         "mlock brings nothing in",
         "vmemu/mm/mlock.py",
-        "if on and not m.mutations & lib.MUTATE_a:",
+        "if on and not m.watch.mutations & lib.MUTATE_a:",
         "if False:",
         f"{RANDOM}[anon_vma-roomy]",
     ),

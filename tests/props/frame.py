@@ -94,9 +94,9 @@ class Frame:
         )
         self.task_pages = self.core.task_size // PAGE
         self.core.m.page_cluster = config.page_cluster
-        self.core.m.fault_in_c = config.fault_in_c
+        self.core.m.fault.in_c = config.fault_in_c
         if config.lock_checks:
-            self.core.m.watch |= lib.WATCH_LOCKS
+            self.core.m.watch.bits |= lib.WATCH_LOCKS
         self.vm = MemoryManager(
             self.core,
             scheme(self.core),

@@ -32,7 +32,7 @@ def test_at_boot(tmp_path: Path) -> None:
     assert (zone.pages_min, zone.pages_low, zone.pages_high) == (16, 32, 48)
     assert (zone.nr_active, zone.nr_inactive, zone.prev_priority) == (0, 0, 12)
     assert m.page_cluster == 3  # 8 pages, as /proc/sys/vm/page-cluster says on most machines
-    assert [m.swap[n].fd for n in range(lib.MAX_SWAPFILES)] == [-1] * lib.MAX_SWAPFILES
+    assert [m.swap.info[n].fd for n in range(lib.MAX_SWAPFILES)] == [-1] * lib.MAX_SWAPFILES
     assert [m.file_fd[n] for n in range(lib.NR_FILES)] == [-1] * lib.NR_FILES
     zero = ffi.buffer(m.ram + lib.ZERO_PAGE_PFN * PAGE, PAGE)
     assert zero[:] == bytes(PAGE)

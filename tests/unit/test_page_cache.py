@@ -138,7 +138,7 @@ def test_a_page_is_read_once(file: File) -> None:
     page = file.read(3)
     assert file.read(3) == page
     assert file.memory.core.counters()["pgpgin"] == before + 1
-    assert (m.nr_pagecache, file.mapping.nrpages, page._count) == (1, 1, 1)
+    assert (m.pages.nr_pagecache, file.mapping.nrpages, page._count) == (1, 1, 1)
     assert page.flags & lib.PG_uptodate
 
 
@@ -189,7 +189,7 @@ def test_an_unmapped_clean_page_is_dropped(file: File) -> None:
     assert lib.shrink_cache(file.memory.m, 1) == 1
     assert file.find(7) is None
     assert (page._count, page.mapping) == (0, 0)
-    assert (file.mapping.nrpages, file.memory.m.nr_pagecache) == (0, 0)
+    assert (file.mapping.nrpages, file.memory.m.pages.nr_pagecache) == (0, 0)
 
 
 @pytest.mark.parametrize("scheme", ["anonmm", "anon_vma"])
@@ -244,7 +244,7 @@ def test_closing_the_file_frees_its_pages(tmp_path: Path) -> None:
     assert memory.free < free
     lib.file_close(memory.m, mapping)
     del memory.vm.inodes[inode.kaddr]
-    assert memory.m.nr_pagecache == 0
+    assert memory.m.pages.nr_pagecache == 0
     assert not Path(f"/proc/self/fd/{fd}").exists()
     memory.check()
     memory.close()

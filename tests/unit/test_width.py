@@ -134,10 +134,10 @@ def test_tables_of_a_few_pages(
         memory.map(mm, (at - base) // PAGE, 1)
         mm.write(at, b"x")
         assert tables(memory, mm) == expected
-        assert memory.m.nr_pagetable == sum(expected)
+        assert memory.m.pages.nr_pagetable == sum(expected)
         memory.check()
     mm.put()
-    assert memory.m.nr_pagetable == 0
+    assert memory.m.pages.nr_pagetable == 0
     memory.check()
     memory.close()
 

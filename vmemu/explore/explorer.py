@@ -105,7 +105,7 @@ class Explorer:
         self._verdicts: dict[Any, list[str]] = {}
         self.outcomes: set[Hashable] = set()
         self._python = _PythonState(scenario)
-        self.m.mutations = mutation.bits(scenario.settings.mutations)
+        self.m.watch.mutations = mutation.bits(scenario.settings.mutations)
         options = self.core.ffi.new("struct explore_options *", [mode.value, preemptions, seed])
         if not self.core.lib.explore_begin(self.m, len(names), options):
             raise ConfigError("no host memory for a snapshot of the machine")
@@ -233,7 +233,7 @@ class Explorer:
     def _examine(self) -> list[str]:
         scenario = self.scenario
         scenario.results = dict(zip(self.names, self._results, strict=True))
-        if self.m.want_kswapd or self.m.counter[lib.CNT_allocstall] != self._stalls:
+        if self.m.pages.want_kswapd or self.m.counter[lib.CNT_allocstall] != self._stalls:
             return ["memory ran short, so that allocations depended on each other"]
         problems = list(scenario.check())
         try:

@@ -54,7 +54,7 @@ def do_page_fault(vm: MemoryManager, mm: Any, address: int, access: int) -> int:
 
 
 def _no_memory(m: Any) -> int:
-    result: int = lib.FAULT_OUTSIDE if m.in_hook else lib.FAULT_OOM
+    result: int = lib.FAULT_OUTSIDE if m.fault.in_hook else lib.FAULT_OOM
     return result
 
 

@@ -77,7 +77,7 @@ class MemoryManager:
 
     def kswapd_if_wanted(self) -> None:
         """Run kswapd when an allocation found memory below pages_low."""
-        if self.core.m.want_kswapd:
+        if self.core.m.pages.want_kswapd:
             self.reclaim.balance_pgdat()
             self.core.check_bug()
 

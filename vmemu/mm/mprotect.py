@@ -88,7 +88,7 @@ def _fixup(mm: Mm, vma: Any, prev: Any, start: int, end: int, flags: int) -> Any
                 mm.vm.unacct_memory(pages)
             raise
     m, prot = mm.core.m, mm.core.lib.vm_page_prot(flags)
-    too_early = bool(m.mutations & lib.MUTATE_g)
+    too_early = bool(m.watch.mutations & lib.MUTATE_g)
     if too_early:
         mm.core.lib.change_protection(m, mm.ptr, vma, start, end, prot)
     mm.core.lib.vma_set_flags(m, vma, flags)

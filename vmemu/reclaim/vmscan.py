@@ -48,7 +48,7 @@ class Reclaim:
         """
         m = self.vm.core.m
         zone = m.k.zone
-        m.want_kswapd = 0
+        m.pages.want_kswapd = 0
         freed = 0
         while zone.free_pages <= zone.pages_high:
             m.counter[lib.CNT_kswapd_run] += 1
@@ -60,7 +60,7 @@ class Reclaim:
             zone.prev_priority = priority
             if freed == before:
                 break
-        m.want_kswapd = 0
+        m.pages.want_kswapd = 0
         return freed
 
     def reclaim_pages(self, free: int) -> int:
@@ -90,7 +90,7 @@ class Reclaim:
         if zone.nr_scan_inactive >= _BATCH or not priority:
             freed = self.vm.core.lib.shrink_cache(m, zone.nr_scan_inactive)
             zone.nr_scan_inactive = 0
-            if m.nr_quarantine:
+            if m.pages.nr_quarantine:
                 self.vm.core.lib.drop_code(m)
         self.vm.core.event(lib.EV_reclaim, priority, zone.pages_scanned - scanned, freed)
         return int(freed)
@@ -99,5 +99,5 @@ class Reclaim:
         """Whether pages of processes may be taken: distress, mapped share, swappiness."""
         m = self.vm.core.m
         distress = 100 >> m.k.zone.prev_priority
-        mapped_ratio = m.nr_mapped * 100 // m.k.zone.present_pages
+        mapped_ratio = m.pages.nr_mapped * 100 // m.k.zone.present_pages
         return bool(mapped_ratio // 2 + distress + self.swappiness >= 100)

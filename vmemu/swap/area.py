@@ -158,7 +158,7 @@ class SwapAreas:
         if area is None:
             raise Errno(errno.EINVAL)
         m = self.vm.core.m
-        info = m.swap[area.kind]
+        info = m.swap.info[area.kind]
         self.vm.acct_memory(info.pages)
         self.vm.unacct_memory(info.pages)
         # Nobody else finds it from here on; it comes back to its place if this fails.
@@ -176,7 +176,7 @@ class SwapAreas:
     def _empty(self, area: SwapArea, killed: Callable[[], bool]) -> None:
         """Bring everything back (``try_to_unuse``); Errno ENOMEM, EINTR."""
         m = self.vm.core.m
-        info = m.swap[area.kind]
+        info = m.swap.info[area.kind]
         self.vm.core.lib.swap_set_writeok(m, area.kind, 0)
         slots, attempts = info.inuse, _ATTEMPTS
         while info.inuse and attempts:
