@@ -233,7 +233,7 @@ def _check_frames(survey: Survey) -> None:
         for vma in survey.vmas
         if vma.vm_flags & lib.VM_ACCOUNT
     )
-    survey.expect("committed pages", vm.committed, committed)
+    survey.expect("committed pages", vm.commit.pages, committed)
 
 
 def _check_lru(survey: Survey) -> None:
@@ -285,8 +285,8 @@ def _check_slabs(survey: Survey) -> None:
     survey.expect("mm_structs", caches[lib.CACHE_mm_struct].nr_active, len(survey.vm.mms))
     trees = [core.m.k.swapper_space.page_tree]
     trees += [
-        core.ffi.cast("struct address_space *", core.base + kptr).page_tree
-        for kptr in survey.vm.inodes
+        core.ffi.cast("struct address_space *", core.base + inode.kaddr).page_tree
+        for inode in survey.vm.inodes
     ]
     nodes = sum(_tree_nodes(survey, tree.rnode, tree.height) for tree in trees)
     survey.expect("radix_tree_nodes", caches[lib.CACHE_radix_tree_node].nr_active, nodes)

@@ -60,13 +60,13 @@ def check_order(survey: Survey, what: str, areas: list[Any], kind: str) -> None:
 def check_files(survey: Survey) -> None:
     """Each file lists its areas; its page cache holds what says so, at the right index."""
     vm = survey.vm
-    users: dict[int, set[int]] = {kptr: set() for kptr in vm.inodes}
+    users: dict[int, set[int]] = {inode.kaddr: set() for inode in vm.inodes}
     for vma in survey.vmas:
         if vma.vm_file:
             users.setdefault(vma.vm_file, set()).add(vm.core.kaddr(vma))
     cached = 0
     for kptr, expected in users.items():
-        if kptr not in vm.inodes:
+        if vm.inodes.find(kptr) is None:
             survey.fail(f"areas map {kptr:#x}, which is no file")
             continue
         mapping = vm.core.ffi.cast("struct address_space *", vm.core.base + kptr)

@@ -466,7 +466,7 @@ AREAS = [
     Mutant(
         "munmap keeps the promise",
         "vmemu/mm/mmap.py",
-        "        mm.vm.unacct_memory(pages)\n    mm.vm.rmap.vma_free(vma)",
+        "        mm.vm.commit.unacct(pages)\n    mm.vm.rmap.vma_free(vma)",
         "        pass\n    mm.vm.rmap.vma_free(vma)",
         f"{RANDOM}[anon_vma-roomy]",
     ),
@@ -530,8 +530,8 @@ AREAS = [
     Mutant(
         "a growing stack is charged without being accounted",
         "vmemu/mm/fault.py",
-        "        if vma.vm_flags & lib.VM_ACCOUNT:\n            vm.acct",
-        "        if True:\n            vm.acct",
+        "            if vma.vm_flags & lib.VM_ACCOUNT:\n                self._commit.acct",
+        "            if True:\n                self._commit.acct",
         REGRESSIONS,
     ),
 ]
@@ -581,9 +581,9 @@ LIMITS = [
     ),
     Mutant(
         "RLIMIT_AS does not count what is mapped already",
-        "vmemu/mm/manager.py",
-        "if (mm.ptr.total_vm + pages) << PAGE_SHIFT > mm.rlimits.as_:",
-        "if pages << PAGE_SHIFT > mm.rlimits.as_:",
+        "vmemu/mm/mm.py",
+        "if (self.ptr.total_vm + pages) << PAGE_SHIFT > self.rlimits.as_:",
+        "if pages << PAGE_SHIFT > self.rlimits.as_:",
         "tests/unit/test_limits.py",
     ),
     Mutant(

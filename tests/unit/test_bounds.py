@@ -443,7 +443,7 @@ def test_more_programs_than_files_can_be_open(tmp_path: Path) -> None:
                 assert machine.run().code == 0
             machine.check()
         assert len(machine.vm.inodes) == 64
-        numbers = [inode.number for inode in machine.vm.inodes.values()]
+        numbers = [inode.number for inode in machine.vm.inodes]
         assert 1 in numbers  # hello0 was never the one used longest ago
         assert sorted(numbers)[1:] == list(range(78, 141))
 

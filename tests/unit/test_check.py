@@ -45,7 +45,7 @@ def mapped(memory: Memory, tmp_path: Path) -> tuple[Inode, Mm, Mm]:
     """A file of three pages, mapped by a process at two places and by its child."""
     path = tmp_path / "file"
     path.write_bytes(b"".join(bytes([n]) * PAGE for n in range(3)))
-    inode = Inode(memory.vm, str(path))
+    inode = memory.vm.inodes.open(str(path))
     mm = memory.process()
     for page in (0, 8):
         do_mmap(mm, BASE + page * PAGE, 3 * PAGE, R, PRIVATE | FIXED, inode)

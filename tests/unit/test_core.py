@@ -10,7 +10,6 @@ from memory import BASE, PAGE, Memory
 
 from tests.width import PAGE_OFFSET, ffi, lib
 from vmemu.core import COUNTERS, EVENTS, LOCKS
-from vmemu.file.inode import Inode
 
 
 @pytest.mark.parametrize("frames", [127, 128, 129, 255, 256, 257, 1024, 1025, 65536])
@@ -68,7 +67,7 @@ def test_closing_gives_descriptors_back(tmp_path: Path) -> None:
     memory = Memory()
     memory.vm.swap.swapon_size(64 * PAGE)
     memory.vm.swap.swapon(str(tmp_path / "swap"), 64 * PAGE)
-    Inode(memory.vm, str(path))
+    memory.vm.inodes.open(str(path))
     assert len(descriptors()) == len(before) + 3
     memory.close()
     assert descriptors() == before

@@ -11,7 +11,6 @@ import pytest
 from memory import BASE, PAGE, Memory, errno_of
 
 from tests.width import ffi, lib
-from vmemu.file.inode import Inode
 from vmemu.mm import Mm, do_munmap, dup_mmap
 from vmemu.mm.vma import new_vma
 
@@ -28,7 +27,7 @@ class File:
             file.truncate(TERABYTE)
         self.path = path
         self.memory = Memory(scheme)
-        self.inode = Inode(self.memory.vm, str(path))
+        self.inode = self.memory.vm.inodes.open(str(path))
         self.mapping = ffi.cast("struct address_space *", self.memory.core.base + self.inode.kaddr)
         self.mm: Mm = self.memory.process()
 
@@ -235,15 +234,14 @@ def test_closing_the_file_frees_its_pages(tmp_path: Path) -> None:
     file = File(tmp_path / "sparse")
     memory = file.memory
     free = memory.free
-    inode = Inode(memory.vm, str(file.path))
+    inode = memory.vm.inodes.open(str(file.path))
     mapping = ffi.cast("struct address_space *", memory.core.base + inode.kaddr)
     fd = memory.m.file_fd[mapping.host - 1]
     file.mapping, file.inode = mapping, inode
     for index in (0, 1, 64, 700):
         file.read(index)
     assert memory.free < free
-    lib.file_close(memory.m, mapping)
-    del memory.vm.inodes[inode.kaddr]
+    memory.vm.inodes.close(inode)
     assert memory.m.pages.nr_pagecache == 0
     assert not Path(f"/proc/self/fd/{fd}").exists()
     memory.check()

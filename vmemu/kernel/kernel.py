@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 from vmemu.closing import Closing
 from vmemu.core import lib
 from vmemu.errors import Errno, ExecError, KernelBug, VmemuError
-from vmemu.file.inode import Inodes
 from vmemu.kernel import strace
 from vmemu.kernel.abi import abi_of
 from vmemu.kernel.hold import TASK_BYTES, HostMemory
@@ -122,7 +121,6 @@ class Kernel(Closing):
         self.told: BaseException | None = None
         """The last of them that came out."""
         self.next_ino = 1000
-        self.inodes = Inodes(vm)
         self.marks = 0
         """MARKs so far."""
         self._m = self.core.m
@@ -200,7 +198,7 @@ class Kernel(Closing):
         return load_program(
             self.vm,
             image,
-            self.inodes.get(image.path),
+            self.vm.inodes.get(image.path),
             arguments,
             self.options.credentials,
             self.random.randbytes(16),

@@ -22,7 +22,7 @@ def proc_maps(mm: Mm) -> str:
             for letter, bit in (("r", lib.VM_READ), ("w", lib.VM_WRITE), ("x", lib.VM_EXEC))
         )
         perms += "s" if flags & lib.VM_MAYSHARE else "p"
-        inode = mm.vm.inodes.get(vma.vm_file)
+        inode = mm.vm.inodes.find(vma.vm_file)
         offset = vma.vm_pgoff << PAGE_SHIFT if vma.vm_file else 0
         name = inode.path if inode is not None else _name(mm, vma.vm_start, vma.vm_end)
         line = f"{vma.vm_start:08x}-{vma.vm_end:08x} {perms} {offset:08x} 00:00 "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from vmemu.closing import Closing
-from vmemu.core import ffi, lib
+from vmemu.core import PAGE_SHIFT, ffi, lib
 from vmemu.errors import Errno
 from vmemu.mm.consts import RLIM_INFINITY, STACK_LIMIT
 
@@ -108,6 +108,11 @@ class Mm(Closing):
         """So many pages more (or less) belong to areas with these flags."""
         locked = pages if vm_flags & lib.VM_LOCKED else 0
         self.core.lib.mm_account(self.core.m, self.ptr, pages, locked)
+
+    def may_expand(self, pages: int) -> None:
+        """Errno ENOMEM when ``pages`` more would break RLIMIT_AS."""
+        if (self.ptr.total_vm + pages) << PAGE_SHIFT > self.rlimits.as_:
+            raise Errno(errno.ENOMEM)
 
     # ---- its memory
 

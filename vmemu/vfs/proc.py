@@ -57,7 +57,7 @@ def meminfo(vm: MemoryManager) -> str:
         "Writeback": 0,
         "Mapped": m.pages.nr_mapped,
         "Slab": _slab_pages(vm),
-        "Committed_AS": vm.committed,
+        "Committed_AS": vm.commit.pages,
         "PageTables": m.pages.nr_pagetable,
     }
     lines = [f"{name + ':':<13} {int(n) * KB_PER_PAGE:8} kB\n" for name, n in pages.items()]
@@ -115,7 +115,7 @@ def uptime(vm: MemoryManager) -> str:
 
 def overcommit_memory(vm: MemoryManager) -> str:
     """/proc/sys/vm/overcommit_memory."""
-    return f"{vm.overcommit}\n"
+    return f"{vm.commit.mode}\n"
 
 
 def swappiness(vm: MemoryManager) -> str:
