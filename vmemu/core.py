@@ -142,6 +142,8 @@ class Core(Closing):
         #: Bytes that one entry of the top table maps.
         self.pgdir_size = 1 << PAGE_SHIFT + (levels - 1) * lib.TABLE_BITS
         self.levels = levels
+        self.layout = layout
+        self.cache_line = cache_line
         self.word = bits // 8
         self.mask = (1 << bits) - 1
         self._vma, self._mm = (

@@ -216,7 +216,7 @@ def _on_mark(
     result.visited = True
     result.vmas = visit.vmas()
     result.slabs = slab_use(machine.core, machine.vm.rmap)
-    result.cost = scheme_cost(result.slabs, machine.core.bits)
+    result.cost = scheme_cost(result.slabs, machine.core)
     with _counting(machine.core, result):
         scenario.act(visit)
     machine.check()
