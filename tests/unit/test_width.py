@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +15,9 @@ from vmemu import Machine
 from vmemu.core import Core, core_of, lib
 from vmemu.errors import ConfigError, ExecError
 from vmemu.frames import page_tables
-from vmemu.lab.guests import guest_path
+from vmemu.lab.experiment import bits_of
+from vmemu.lab.guests import find_program, guest_path
+from vmemu.layouts import find_layout, layouts
 
 GB = 1 << 30
 
@@ -251,11 +254,18 @@ def test_a_program_of_the_other_width_is_refused() -> None:
             machine.spawn(guest_path("hello", other))
 
 
+WIDTHS = r"^bits must be 32 \(i386\) or 64 \(x86-64\), not "
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"bits": 16}, "bits must be .*16"),
-        ({"bits": 48}, "bits must be 32 or 64, not 48"),
+        ({"bits": 0}, WIDTHS + "0"),
+        ({"bits": 16}, WIDTHS + "16"),
+        ({"bits": 48}, WIDTHS + "48"),
+        ({"bits": 32.0}, WIDTHS + r"32\.0"),
+        ({"bits": "64"}, WIDTHS + "'64'"),
+        ({"bits": True}, WIDTHS + "True"),
         ({"bits": 32, "levels": 3}, "page tables of 3 levels: 32 bits have 2"),
         ({"bits": 64, "levels": 2}, "page tables of 2 levels: 64 bits have 3 or 4"),
         ({"bits": 64, "ram": "65G"}, "ram may be at most 65536M"),
@@ -265,3 +275,22 @@ def test_a_program_of_the_other_width_is_refused() -> None:
 def test_what_cannot_be(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         Machine(swap=None, **{"ram": "4M", **options})
+
+
+@pytest.mark.parametrize("bits", [0, 16, 33, -64, 64.0, True])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        core_of,
+        layouts,
+        lambda bits: find_layout("2.6.7", bits),
+        lambda bits: guest_path("hello", bits),
+        lambda bits: find_program("hello", bits),
+        lambda bits: bits_of({"bits": bits}),
+        lambda bits: Core(4 << 20, "none", bits=bits),
+    ],
+    ids=["core", "layouts", "layout", "guest", "program", "options", "Core"],
+)
+def test_whoever_is_asked_for_a_width_that_there_is_not(ask: Any, bits: Any) -> None:
+    with pytest.raises(ConfigError, match=WIDTHS + re.escape(repr(bits))):
+        ask(bits)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vmemu.arguments import width
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, lib, most_ram
 from vmemu.errors import VmemuError
 from vmemu.lab.guests import guest_path
@@ -179,8 +180,8 @@ def run_to_end(machine: Machine) -> WaitStatus:
 
 
 def bits_of(options: Mapping[str, Any]) -> int:
-    """The width of the machine that these settings make."""
-    return int(options.get("bits", 32))
+    """The width of the machine that these settings make; ConfigError for one there is not."""
+    return width(options.get("bits", 32))
 
 
 def machine_options(
