@@ -568,6 +568,7 @@ void cpu_tell_exits(struct vmemu *m)
 	size_t n = exits->nr_list - (exits->away != 0);
 
 	m->cpu->exits_untold = false;
+	cpu_exits_on(m); /* else it would not listen */
 	/* The one that is away stands last. */
 	m->cpu->uc.ctl(m->uc, CTL_EXITS, exits->list, (size_t)n);
 }
