@@ -9,19 +9,12 @@
  */
 #include "core/core.h"
 #include "cpu/cpu.h"
+#include "cpu/shape.h"
 
 /*
  * In 64-bit code a word on the stack has 8 bytes, a prefix of 67 makes addresses
  * 32 bits short, not 16, and REX gives operands of 8 bytes and eight registers more.
  */
-enum {
-	LONG_MODE = BITS_PER_LONG == 64,
-	REX_B = 1,
-	REX_X = 2,
-	REX_R = 4,
-	REX_W = 8
-};
-
 struct insn {
 	kulong at; /* the next byte */
 	uint8_t opcode;
@@ -36,11 +29,12 @@ struct insn {
 	uint8_t reg; /* the modrm field */
 };
 
-static int next_byte(struct vmemu *m, struct insn *insn)
+static uint8_t next_byte(struct vmemu *m, struct insn *insn)
 {
 	int byte = cpu_user_byte(m, insn->at++);
 
-	return byte < 0 ? 0 : byte; /* it was fetched, so it is there */
+	/* It was fetched, so it is there. */
+	return byte < 0 ? 0 : (uint8_t)byte;
 }
 
 static kulong next_number(struct vmemu *m, struct insn *insn, int bytes)
@@ -71,40 +65,26 @@ static kulong shortened(const struct insn *insn, kulong address)
 	return LONG_MODE && insn->short_address ? (uint32_t)address : address;
 }
 
-static bool legacy_prefix(struct vmemu *m, struct insn *insn, int byte)
+/* Takes note of it, if it is one. */
+static bool prefix(struct vmemu *m, struct insn *insn, uint8_t byte)
 {
+	if (!is_prefix(byte))
+		return false;
+	insn->rex = is_rex(byte) ? byte : 0;
 	switch (byte) {
-	case 0x64:
+	case 0x64: /* the other segments are flat */
 	case 0x65:
 		insn->segment =
 			cpu_segment_base(m, byte == 0x64 ? REG_FS : REG_GS);
 		insn->overridden = true;
-		return true;
+		break;
 	case 0x66:
 		insn->operand16 = true;
-		return true;
+		break;
 	case 0x67:
 		insn->short_address = true;
-		return true;
-	case 0x26:
-	case 0x2e:
-	case 0x36:
-	case 0x3e: /* flat segments */
-	case 0xf0:
-	case 0xf2:
-	case 0xf3:
-		return true;
+		break;
 	}
-	return false;
-}
-
-static bool prefix(struct vmemu *m, struct insn *insn, int byte)
-{
-	bool rex = LONG_MODE && (byte & 0xf0) == 0x40;
-
-	if (!rex && !legacy_prefix(m, insn, byte))
-		return false;
-	insn->rex = rex ? (uint8_t)byte : 0; /* counts behind all others */
 	return true;
 }
 
@@ -199,7 +179,8 @@ static kulong bit_offset(struct vmemu *m, const struct insn *insn)
 
 static void decode(struct vmemu *m, struct insn *insn)
 {
-	int byte, mod, count = 0;
+	uint8_t byte;
+	int mod, count = 0;
 
 	while (prefix(m, insn, byte = next_byte(m, insn)) && ++count < 15)
 		;
@@ -209,7 +190,7 @@ static void decode(struct vmemu *m, struct insn *insn)
 		if (byte == 0x38 || byte == 0x3a)
 			next_byte(m, insn);
 	}
-	insn->opcode = (uint8_t)byte;
+	insn->opcode = byte;
 	if (!insn->two_byte && byte >= 0xa0 && byte <= 0xa3) {
 		insn->memory = true;
 		insn->operand = next_number(
