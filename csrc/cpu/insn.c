@@ -59,10 +59,12 @@ static kulong stack_word(const struct insn *insn)
 	return insn->operand16 && !(insn->rex & REX_W) ? 2 : sizeof(kulong);
 }
 
-/* An address as a register of 64 bits gives it. */
+/* An address as whole registers give it. */
 static kulong shortened(const struct insn *insn, kulong address)
 {
-	return LONG_MODE && insn->short_address ? (uint32_t)address : address;
+	if (!insn->short_address)
+		return address;
+	return LONG_MODE ? (uint32_t)address : (uint16_t)address;
 }
 
 /* Takes note of it, if it is one. */
@@ -154,8 +156,7 @@ static kulong modrm(struct vmemu *m, struct insn *insn, int mod, int rm)
 		address += general(m, rm);
 		insn->stack = (rm == 4 || rm == 5) && !insn->overridden;
 		/* pop's operand is found when sp has moved */
-		if (LONG_MODE && rm == 4 && !insn->two_byte &&
-		    insn->opcode == 0x8f)
+		if (rm == 4 && !insn->two_byte && insn->opcode == 0x8f)
 			address += stack_word(insn);
 	}
 	if (mod == 1)
@@ -292,7 +293,7 @@ static kulong implied(struct vmemu *m, struct insn *insn, kulong page,
 	kulong address;
 
 	insn->stack = false;
-	if (LONG_MODE && insn->two_byte && insn->opcode == 0xf7) /* maskmov */
+	if (insn->two_byte && insn->opcode == 0xf7) /* maskmov */
 		return in_page(di + insn->segment, page, &address) ? address :
 								     page;
 	if (!insn->two_byte)
@@ -347,7 +348,7 @@ static kulong touched(struct vmemu *m, struct insn *insn, kulong page,
 	stack = !insn->two_byte && insn->opcode == 0xff &&
 		*access == ACCESS_WRITE && insn->reg >= 2;
 	/* and pop reads that first */
-	if (LONG_MODE && !insn->two_byte && insn->opcode == 0x8f)
+	if (!insn->two_byte && insn->opcode == 0x8f)
 		stack = *access == ACCESS_READ;
 	if (insn->memory && !stack && in_page(insn->operand, page, &address)) {
 		if (read_modify_write(insn))

@@ -50,12 +50,12 @@ static int two_byte_shape(const uint8_t *p, const struct sizes *sizes,
 		shape->takes = op < 0x38;
 		return 1;
 	}
-	if (LONG_MODE && op >= 0x20 && op <= 0x23) { /* mod does not count */
+	if (op >= 0x20 && op <= 0x23) { /* mod does not count */
 		shape->takes = 1;
 		return 2;
 	}
 	modrm = modrm_length(p + 1, sizes);
-	if (op < 0x04 || (op >= 0x20 && op <= 0x23))
+	if (op < 0x04)
 		shape->takes = 1;
 	if (op == 0x78) {
 		shape->takes = 2;
