@@ -108,7 +108,7 @@ MOFFS = _each("""
 movabs {}, %al; movabs {}, %rax; movabs %eax, {}; movabs %ax, {}; movabs %al, %gs:{}
 """)
 JUMPS = _each("jmp *%rbx; call *%rbx; push %rbx / ret")
-MICROCODED = ("fxsave", "fxrstor", "fnstenv", "fnsave", "lret", "iret")
+MICROCODED = ("fxsave", "fxrstor", "fnstenv", "fnsave", "lret", "iret", "maskmovdqu")
 """What the host's processor reads or writes from behind, or in an order of its own."""
 
 
@@ -245,6 +245,9 @@ def test_the_same_as_on_the_host(program: Path, where: str) -> None:
         if any(name in piece.source for name in MICROCODED):
             a["address"] &= -4096
             b["address"] &= -4096
+        if "addr32 rep stos" in piece.source:  # Intel's processors have cut it by then
+            a["rdi"] &= 2**32 - 1
+            b["rdi"] &= 2**32 - 1
     differing = [
         f"{piece.where}: {piece.source}: " + ", ".join(
             f"{name} {a[name]:#x}, not {b[name]:#x}" for name in NAMES if a[name] != b[name]
