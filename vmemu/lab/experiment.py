@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vmemu.lab.scenario import Params, Scenario
     from vmemu.mm.mm import Mm
 
-__all__ = ["Measurement", "ScenarioError", "Visit", "Walk", "run_scenario", "run_to_end"]
+__all__ = ["Measurement", "ScenarioError", "Visit", "Walk", "run_guest", "run_scenario"]
 
 _COUNTS = ("probes", "cmp", "pages")
 
@@ -156,10 +156,7 @@ def run_scenario(
         )
         machine.kernel.log = lambda line: _log(errors, line)
         before = machine.core.counters()
-        argv = scenario.argv(params)
-        guest = guest_path(scenario.guest, machine.core.bits)
-        machine.spawn(guest, argv, stdin=None, stdout=output, stderr=errors)
-        status = run_to_end(machine)
+        status = run_guest(machine, scenario.argv(params), output, errors)
         _expect_success(scenario, scheme, status, errors, result)
         after = machine.core.counters()
         if scenario.whole_run:
@@ -172,8 +169,15 @@ def run_scenario(
     return result
 
 
-def run_to_end(machine: Machine) -> WaitStatus:
-    """Run what was spawned, then check the machine."""
+def run_guest(
+    machine: Machine,
+    argv: Sequence[str],
+    output: io.BytesIO | None = None,
+    errors: io.BytesIO | None = None,
+) -> WaitStatus:
+    """Run the guest ``argv[0]`` to its end, then check the machine; how the guest ended."""
+    guest = guest_path(argv[0], machine.core.bits)
+    machine.spawn(guest, argv, stdin=None, stdout=output, stderr=errors)
     status = machine.run()
     machine.check()
     return status
