@@ -15,17 +15,15 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from vmemu import layouts
+from vmemu import arguments, layouts
 from vmemu._core32 import ffi, lib
 from vmemu.closing import Closing
 from vmemu.errors import ConfigError, CpuError, KernelBug, SwapIOError
 
-__all__ = ["PAGE_SHIFT", "PAGE_SIZE", "WIDTHS", "Core", "Event", "ffi", "lib"]
+__all__ = ["PAGE_SHIFT", "PAGE_SIZE", "Core", "Event", "ffi", "lib"]
 
 PAGE_SIZE: int = lib.PAGE_SIZE
 PAGE_SHIFT: int = lib.PAGE_SHIFT
-WIDTHS = (32, 64)
-"""Bits of a guest's word: i386, x86-64."""
 
 CData = Any
 
@@ -76,7 +74,7 @@ class Core(Closing):
     """Owner of a ``struct vmemu``.
 
     ``ram`` in bytes, ``cache_line`` in bytes (aligns ``mm_struct`` slabs), ``min_free_pages`` in
-    pages, ``events`` entries in the ring (a power of two or 0), ``bits`` of a word (WIDTHS),
+    pages, ``events`` entries in the ring (a power of two or 0), ``bits`` of a word (32 or 64),
     ``levels`` of page tables (2 in i386; 3 or 4 in x86-64, by default 3 as in 2.6.7), ``layout``:
     the kernel whose structs' sizes slab caches have. Raises ConfigError when the machine is too
     small or too large.
@@ -142,6 +140,8 @@ class Core(Closing):
         #: Bytes that one entry of the top table maps.
         self.pgdir_size = 1 << PAGE_SHIFT + (levels - 1) * lib.TABLE_BITS
         self.levels = levels
+        self.layout = layout
+        self.cache_line = cache_line
         self.word = bits // 8
         self.mask = (1 << bits) - 1
         self._vma, self._mm = (
@@ -285,8 +285,7 @@ def default_min_free_pages(frames: int) -> int:
 
 def core_of(bits: int) -> tuple[Any, Any]:
     """``(ffi, lib)`` of one width; ConfigError when there is none."""
-    if bits not in WIDTHS:
-        raise ConfigError(f"bits must be 32 or 64, not {bits!r}")
+    arguments.width(bits)
     if bits not in _CORES:
         module = importlib.import_module(f"vmemu._core{bits}")
         _CORES[bits] = module.ffi, module.lib

@@ -37,7 +37,6 @@ _RANGES = {
     "min_free_pages": (0, 1 << 18),
     "events": (0, 1 << 26),
     "max_tasks": (1, 1 << 15),
-    "bits": (32, 64),
     "levels": (2, 4),
 }
 """What the numbers a machine is made with may be."""
@@ -143,6 +142,7 @@ class Machine:
             value = locals()[what]
             if value is not None or what not in _OPTIONAL:
                 arguments.integer(what, value, low, high)
+        arguments.width(bits)
         arguments.flag("topdown", topdown)
         if lock_checks is not None:
             arguments.flag("lock_checks", lock_checks)

@@ -133,6 +133,19 @@ CASES = [
 ]
 
 
+CASES += [
+    (command.format(bits), f"bits must be 32 (i386) or 64 (x86-64), not {bits}")
+    for command in (
+        "run --bits {} hello",
+        "run --bits {} helo",
+        "run --bits {} {{}}/text",
+        "compare --bits {} fork-server",
+        "overhead --bits {}",
+    )
+    for bits in (0, 16, 33, -1)
+]
+
+
 @pytest.mark.parametrize(("command", "sentence"), CASES, ids=[command for command, _ in CASES])
 def test_one_sentence_and_status_2(vmemu: Vmemu, files: Path, command: str, sentence: str) -> None:
     done = vmemu(command.format(files))

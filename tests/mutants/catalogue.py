@@ -374,6 +374,13 @@ PAGES = [
         "tests/conformance/test_unicorn_tlb.py",
     ),
     Mutant(
+        "the engine is told of exits while it takes none",
+        "csrc/cpu/exits.c",
+        "\tcpu_exits_on(m); /* else it would not listen */\n",
+        "",
+        "tests/conformance/test_unicorn_exits.py -k own_page",
+    ),
+    Mutant(
         "a TLB entry filled by a load lets stores through",
         "csrc/cpu/tlb.c",
         "\t\tif ((*pte & (_PAGE_RW | _PAGE_DIRTY)) ==\n\t\t\t    (_PAGE_RW | _PAGE_DIRTY) &&",

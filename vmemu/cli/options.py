@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from vmemu.arguments import WIDTHS, width
 from vmemu.errors import ConfigError
 from vmemu.rmap import compared
 
@@ -22,13 +23,20 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+def _width(ctx: click.Context, param: click.Parameter, bits: int | None) -> int | None:
+    """The value of --bits; ConfigError, whatever else is wrong, for a width there is not."""
+    return None if bits is None else width(bits)
+
+
 _MACHINE = (
     click.option("--ram", metavar="SIZE", help="Guest RAM, such as 1M, 32M, 896M."),
     click.option(
         "--bits",
         type=int,
-        metavar="32|64",
-        help="i386 or x86-64; by default what the program is, or 32.",
+        metavar="|".join(map(str, WIDTHS)),
+        callback=_width,
+        help="The machine: 32 is i386, 64 x86-64; by default what the program is, or 32.",
     ),
     click.option(
         "--levels",

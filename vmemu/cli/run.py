@@ -89,8 +89,7 @@ def command(
     values = [f"{name}={value}" for name, value in parse_settings(settings).items()]
     argv = [program, *arguments, *values]
     status, limit = WaitStatus(EX_LIMIT), ""
-    bits = options["bits"] or 32
-    path = find_program(program, bits)
+    path = find_program(program, 32 if options["bits"] is None else options["bits"])
     if options["bits"] is None:
         from vmemu.kernel.program.elf import elf_bits
 

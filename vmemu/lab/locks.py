@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmemu.core import PAGE_SIZE
 from vmemu.errors import ConfigError
-from vmemu.lab.experiment import ScenarioError, machine_options, run_to_end
-from vmemu.lab.guests import guest_path
+from vmemu.lab.experiment import ScenarioError, machine_options, run_guest
 from vmemu.lab.table import Cell, Table
 from vmemu.machine import VM_FLAGS_LOCKS, Machine
 from vmemu.stats import lock_stats
@@ -157,10 +156,7 @@ def _run(
         )
         machine.kernel.log = lambda line: None
         run.marks.append(("start", 0, Reading.of(machine)))
-        argv = scenario.argv(params)
-        guest = guest_path(scenario.guest, machine.core.bits)
-        machine.spawn(guest, argv, stdin=None, stdout=output, stderr=None)
-        status = run_to_end(machine)
+        status = run_guest(machine, scenario.argv(params), output)
         run.marks.append(("exit", 0, Reading.of(machine)))
     if status.exit_status or status.signaled:
         raise ScenarioError(f"scenario {scenario.name} under {scheme}, {way}: its guest failed")
