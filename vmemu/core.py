@@ -13,12 +13,15 @@ import importlib
 import os
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmemu import layouts
 from vmemu._core32 import ffi, lib
 from vmemu.closing import Closing
 from vmemu.errors import ConfigError, CpuError, KernelBug, SwapIOError
+
+if TYPE_CHECKING:
+    from vmemu.typed import mm_struct, page, vm_area_struct
 
 __all__ = ["PAGE_SHIFT", "PAGE_SIZE", "WIDTHS", "Core", "Event", "ffi", "lib"]
 
@@ -67,6 +70,8 @@ DROPPED = "dropped"
 LOCKS = _names(lambda i: lib.vmemu_lock_name(ffi.NULL, i))
 """Classes of locks; what a scheme calls its own is in `Core.locks`."""
 RMAPS = _names(lib.vmemu_rmap_name)
+FRAME_KINDS = _names(lib.frame_kind_name)
+"""What a frame can serve as; the index of a name is its number (``enum frame_kind``)."""
 
 HOST_COUNTERS = ("tlb_fill", "tlb_grow")
 """Counters that are not the guest's: the size of Unicorn's TLB follows the host's clock."""
@@ -189,17 +194,18 @@ class Core(Closing):
         address: int = self.lib.vmemu_kaddr(self.m, pointer)
         return address
 
-    def vma(self, kptr: int) -> CData:
+    def vma(self, kptr: int) -> vm_area_struct | Any:
         """``struct vm_area_struct *`` behind a kptr, or None for 0."""
         return self.ffi.cast(self._vma, self.base + kptr) if kptr else None
 
-    def mm(self, kptr: int) -> CData:
+    def mm(self, kptr: int) -> mm_struct | Any:
         """``struct mm_struct *`` behind a kptr, or None for 0."""
         return self.ffi.cast(self._mm, self.base + kptr) if kptr else None
 
-    def page(self, pfn: int) -> CData:
+    def page(self, pfn: int) -> page:
         """``struct page *`` of a frame."""
-        return self.m.mem_map + pfn
+        first: page = self.m.mem_map
+        return first + pfn
 
     # ---- counters and events
 
@@ -241,6 +247,25 @@ class Core(Closing):
     def events_dropped(self) -> int:
         """How many events the ring has had and no longer has."""
         return max(0, int(self.m.ring_head) - int(self.m.ring_size))
+
+    @property
+    def happened(self) -> dict[str, int]:
+        """How often each event has happened, by name, with or without a ring."""
+        return dict(zip(EVENTS[1:], ffi.unpack(self._happened, len(EVENTS))[1:], strict=True))
+
+    # ---- frames
+
+    def frame_counts(self) -> dict[str, int]:
+        """How many frames serve as what (FRAME_KINDS); the kinds add up to all frames."""
+        counts = ffi.new("uint32_t[]", len(FRAME_KINDS))
+        self.lib.frame_kinds(self.m, counts, ffi.NULL)
+        return dict(zip(FRAME_KINDS, counts, strict=True))
+
+    def frame_kinds(self) -> bytes:
+        """What each frame serves as: a byte for each, an index of FRAME_KINDS."""
+        kinds = ffi.new("uint8_t[]", int(self.m.nr_frames))
+        self.lib.frame_kinds(self.m, ffi.new("uint32_t[]", len(FRAME_KINDS)), kinds)
+        return bytes(ffi.buffer(kinds))
 
     # ---- inconsistencies
 

@@ -16,7 +16,6 @@ __all__ = [
     "Table",
     "mem_map",
     "page_dtype",
-    "page_kinds",
     "page_tables",
     "ptes",
     "user_ptes",
@@ -102,26 +101,3 @@ def user_ptes(core: Core, mm: Any) -> tuple[Array, Array]:
     if not addresses:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=f"<u{core.word}")
     return np.concatenate(addresses), np.concatenate(values)
-
-
-def page_kinds(core: Core) -> dict[str, int]:
-    """How many frames serve as what; the kinds add up to all frames."""
-    pages = mem_map(core)
-    flags = pages["flags"]
-    kinds: dict[str, int] = {}
-    left = np.ones(len(pages), dtype=bool)
-    for name, bit in (
-        ("reserved", lib.PG_reserved),
-        ("free", lib.PG_buddy),
-        ("slab", lib.PG_slab),
-        ("pagetable", lib.PG_pgtable),
-        ("swapmap", lib.PG_vmalloc),
-        ("anon", lib.PG_anon),
-        ("swapcache", lib.PG_swapcache),
-        ("file", lib.PG_lru),
-    ):
-        chosen = left & ((flags & bit) != 0)
-        kinds[name] = int(chosen.sum())
-        left &= ~chosen
-    kinds["other"] = int(left.sum())
-    return kinds

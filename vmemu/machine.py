@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from vmemu import arguments, layouts
 from vmemu.core import EVENTS, PAGE_SHIFT, Core, Event, event_of, lib
@@ -23,6 +24,7 @@ from vmemu.rmap import DEFAULT, RmapScheme, checked_scheme, scheme_class
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
     from vmemu.kernel.process.wait import WaitStatus
+    from vmemu.typed import MachineStats
     from vmemu.vfs.stdio import Stream
 
 __all__ = ["Machine", "Page", "Vma", "parse_size"]
@@ -159,6 +161,7 @@ class Machine:
         if cache_line not in (16, 32, 64, 128):
             raise ConfigError(f"cache_line must be 16, 32, 64 or 128 bytes, not {cache_line}")
         scheme = checked_scheme(scheme_class(rmap) if isinstance(rmap, str) else rmap)
+        self._last_stats: MachineStats | None = None
         self._runner: int | None = None  # the thread inside run() or step()
         self._host_time = arguments.nanoseconds("max_host_time", max_host_time)
         with contextlib.ExitStack() as stack:
@@ -241,13 +244,16 @@ class Machine:
         """Free guest RAM, swap and the CPU.
 
         Whatever is done with the machine or its processes afterwards raises `MachineClosed`;
-        ``core.counters()`` gives their last values.  A machine that nobody closes is freed
-        when Python finds that nobody uses it.  VmemuError while it runs, which is in a hook
-        or in another thread.
+        ``stats()`` and ``core.counters()`` give their last values.  A machine that nobody
+        closes is freed when Python finds that nobody uses it.  VmemuError while it runs, which
+        is in a hook or in another thread.
         """
         if self._runner is not None:
             raise VmemuError("the machine is running: close it when run() or step() has returned")
         if not self.core.closed:
+            from vmemu.stats import machine_stats
+
+            self._last_stats = machine_stats(self)
             for mm in self.vm.mms.values():
                 mm.forget("ptr")
         self._stack.close()
@@ -443,10 +449,15 @@ class Machine:
         check_machine(self.vm)
         check_kernel(self.kernel)
 
-    def stats(self) -> dict[str, Any]:
-        """Counters, frames by kind, slab caches, vmas: what every run reports."""
+    def stats(self) -> MachineStats:
+        """Counters, frames by kind, slab caches, vmas: what every run reports.
+
+        Of a machine that is closed, those of its end.
+        """
         from vmemu.stats import machine_stats
 
+        if self._last_stats is not None:
+            return copy.deepcopy(self._last_stats)
         self._open()
         return machine_stats(self)
 

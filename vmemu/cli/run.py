@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +146,7 @@ class _Observer:
 
     def __init__(self, machine: Machine, maps: bool, stats: bool, check: bool) -> None:
         self.machine = machine
-        self.stats: dict[str, Any] = {}
+        self.stats: Mapping[str, Any] = {}
         self._maps, self._stats, self._check = maps, stats, check
         self.crash = ""
         machine.kernel.on_exit = self._on_exit
