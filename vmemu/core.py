@@ -21,7 +21,7 @@ from vmemu.closing import Closing
 from vmemu.errors import ConfigError, CpuError, KernelBug, SwapIOError
 
 if TYPE_CHECKING:
-    from vmemu.typed import mm_struct, page, vm_area_struct
+    from vmemu.typed import kmem_cache, mm_struct, page, swap_info, vm_area_struct, zone
 
 __all__ = ["PAGE_SHIFT", "PAGE_SIZE", "WIDTHS", "Core", "Event", "ffi", "lib"]
 
@@ -206,6 +206,35 @@ class Core(Closing):
         """``struct page *`` of a frame."""
         first: page = self.m.mem_map
         return first + pfn
+
+    @property
+    def zone(self) -> zone:
+        """``struct zone *``: free pages, watermarks, LRU lists."""
+        found: zone = self.m.k.zone
+        return found
+
+    @property
+    def slab_caches(self) -> list[kmem_cache]:
+        """Every slab cache there is under the scheme, named in `caches`."""
+        found: list[kmem_cache] = [self.m.k.caches[i] for i in range(len(self.caches))]
+        return found
+
+    def swap_info(self, area: int) -> swap_info:
+        """``struct swap_info *`` of a swap area by its number."""
+        found: swap_info = self.m.swap[area]
+        return found
+
+    def swap_used(self) -> int:
+        """Pages of all swap areas that are in use."""
+        used: int = self.lib.swap_used(self.m)
+        return used
+
+    def list_at(self, head: CData) -> Iterator[int]:
+        """The kptrs of what is on a ``struct list_head`` of guest RAM: those of the links."""
+        start, at = self.kaddr(self.ffi.addressof(head)), head.next
+        while at != start:
+            yield at
+            at = self.ffi.cast("struct list_head *", self.base + at).next
 
     # ---- counters and events
 

@@ -18,6 +18,7 @@ __all__ = [
     "page_dtype",
     "page_tables",
     "ptes",
+    "swap_map",
     "user_ptes",
 ]
 
@@ -101,3 +102,16 @@ def user_ptes(core: Core, mm: Any) -> tuple[Array, Array]:
     if not addresses:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=f"<u{core.word}")
     return np.concatenate(addresses), np.concatenate(values)
+
+
+def swap_map(core: Core, area: int) -> Array:
+    """The users of each slot of a swap area by its number (``swap_map``), a copy.
+
+    0: free; SWAP_MAP_BAD: the header, or beyond the end.
+    """
+    info = core.swap_info(area)
+    frames = [info.map_frames[i] for i in range(info.nr_map_frames)]
+    pieces = [
+        core.ffi.buffer(core.ffi.cast("uint8_t *", core.base + kptr), PAGE_SIZE) for kptr in frames
+    ]
+    return np.frombuffer(b"".join(pieces), dtype="<u2")

@@ -51,6 +51,12 @@ class Mm(Closing):
         self.kaddr = vm.core.kaddr(ptr)
         self.rlimits = rlimits
 
+    def __repr__(self) -> str:
+        if self.core.closed:
+            return f"<Mm {self.kaddr:#x}, the machine is closed>"
+        ptr = self.ptr
+        return f"<Mm {self.kaddr:#x}: {ptr.map_count} vmas, {ptr.rss} pages in memory>"
+
     @classmethod
     def allocate(cls, vm: MemoryManager, rlimits: Rlimits | None = None) -> Mm:
         """An mm without rmap state or mappings; Errno ENOMEM."""
