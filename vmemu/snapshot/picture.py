@@ -386,8 +386,10 @@ def _swap(canvas: _Canvas, snapshot: Snapshot, owners: _Owners) -> None:
             if page is None:
                 cells.append(Cell(FREE, ""))
                 continue
-            who = " ".join(map(str, page.pids)) or "nobody: the swap cache alone has it"
-            cells.append(Cell(Look("hatch", owners.of(page.pids)), f"slot {page.slot}: of {who}"))
+            note = f"slot {page.slot}: of {' '.join(map(str, page.pids)) or 'nobody'}"
+            if page.frame is not None:
+                note += f", in memory too, frame {page.frame}"
+            cells.append(Cell(Look("hatch", owners.of(page.pids)), note))
         each = _each(cells, canvas.columns)
         canvas.y += 2
         _map(canvas, _merged(cells, each) if each > 1 else cells, each, "slots")

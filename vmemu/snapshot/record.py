@@ -241,11 +241,9 @@ class SwappedPage:
     users: int
     frame: int | None
     places: tuple[Place, ...]
-
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """The processes that have it in their page tables."""
-        return tuple(dict.fromkeys(place.pid for place in self.places))
+    """The entries that hold it."""
+    pids: tuple[int, ...]
+    """The processes of these entries, and of those that map the frame."""
 
 
 @dataclass(frozen=True)

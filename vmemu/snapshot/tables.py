@@ -7,6 +7,7 @@ entry is asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,7 @@ def sections(snapshot: Snapshot, *, full: bool = False) -> Sections:
     """The tables and what they are called."""
     found = [
         ("frames by kind", _kinds(snapshot)),
+        ("memory and swap, in pages", _zone(snapshot)),
         ("processes, in pages", _processes(snapshot)),
     ]
     for process in snapshot.spaces:
@@ -80,10 +82,15 @@ def sections(snapshot: Snapshot, *, full: bool = False) -> Sections:
 
 
 def _kinds(snapshot: Snapshot) -> Table:
-    zone = snapshot.zone
     counts = {name: n for name, n in snapshot.frames.counts.items() if n}
-    counts |= {"active": zone.active, "inactive": zone.inactive, "pages_low": zone.pages_low}
     return Table(list(counts), [list(counts.values())])
+
+
+def _zone(snapshot: Snapshot) -> Table:
+    row = asdict(snapshot.zone)
+    row |= {"swap": sum(use.pages for use in snapshot.swap)}
+    row |= {"of it in use": sum(len(use.used) for use in snapshot.swap)}
+    return Table(list(row), [list(row.values())])
 
 
 def _processes(snapshot: Snapshot) -> Table:

@@ -133,7 +133,7 @@ def take_snapshot(kernel: Kernel, moment: str) -> Snapshot:
         ),
         frames,
         tuple(_process(task, survey, frames) for task in kernel.tasks),
-        tuple(_swap(kernel, survey)),
+        tuple(_swap(kernel, survey, frames)),
     )
 
 
@@ -247,7 +247,7 @@ def _slot(entry: int) -> Slot:
     return Slot(entry >> 1 & lib.MAX_SWAPFILES - 1, entry >> 8)
 
 
-def _swap(kernel: Kernel, survey: _Survey) -> Iterator[SwapUse]:
+def _swap(kernel: Kernel, survey: _Survey, frames: Frames) -> Iterator[SwapUse]:
     core, pages = kernel.core, mem_map(kernel.core)
     cached = {
         int(pages["private"][pfn]): pfn
@@ -259,5 +259,9 @@ def _swap(kernel: Kernel, survey: _Survey) -> Iterator[SwapUse]:
         for offset in np.flatnonzero((slots != 0) & (slots != lib.SWAP_MAP_BAD)).tolist():
             entry = area.kind << 1 | offset << 8
             places = tuple(survey.slots.get(entry, ()))
-            used.append(SwappedPage(_slot(entry), int(slots[offset]), cached.get(entry), places))
+            frame = cached.get(entry)
+            pids = [place.pid for place in places]
+            pids += frames[frame].pids if frame is not None else ()
+            count = int(slots[offset])
+            used.append(SwappedPage(_slot(entry), count, frame, places, (*dict.fromkeys(pids),)))
         yield SwapUse(area.kind, area.path, core.swap_info(area.kind).pages, tuple(used))
