@@ -1,10 +1,10 @@
 """``python docs/figures.py``: measure again whatever the documentation shows.
 
 Rewrites the tables between ``<!-- figures: NAME -->`` and ``<!-- end -->``, the output below
-each command and each Python block (unless part of it is left open by ``...``), and the
-pictures, which need matplotlib and jinja2 (the extra ``report``).  ``--check`` changes
-nothing and says what is out of date; the tests do that.  A plot keeps its figures inside, so
-they can be checked without drawing it; other pictures are drawn and compared.
+each command, each Python block (unless part of it is left open by ``...``) and each cell of the
+notebook, and the pictures, which need matplotlib and jinja2 (the extra ``report``).
+``--check`` changes nothing and says what is out of date; the tests do that.  A plot keeps its
+figures inside, so they can be checked without drawing it; other pictures are drawn and compared.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import notebook
 from blocks import END, GENERATED, ROOT, Runner, examples, pages
 from tables import TABLES
 
@@ -34,6 +35,7 @@ FRAMES = ROOT / "docs" / "frames.svg"
 FORKED = ROOT / "docs" / "forked.svg"
 WRITTEN = ROOT / "docs" / "written.svg"
 COUNTEREXAMPLE = ROOT / "docs" / "counterexample.svg"
+NOTEBOOK = ROOT / "docs" / "tour.ipynb"
 CHILDREN = (1, 2, 4, 8, 16, 24, 32, 48, 64)
 PAGES = 16
 COLORS = {"anonmm": "#0b6fa4", "anon_vma": "#c1440e"}
@@ -221,7 +223,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--check", action="store_true", help="change nothing; status 1 if stale")
     args = parser.parse_args(argv)
-    stale = refresh_pictures(args.check)
+    stale = refresh_pictures(args.check) + notebook.refresh(NOTEBOOK, args.check)
     for path in pages():
         stale += refresh_tables(path, args.check) + refresh_examples(path, args.check)
     for what in stale:

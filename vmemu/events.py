@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 from vmemu.core import Event
 from vmemu.lab.table import Table
@@ -16,6 +16,14 @@ class Events(tuple[Event, ...]):
     """Events in their order; they stay when the machine goes on or is closed."""
 
     __slots__ = ()
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> Events: ...
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return Events(found) if isinstance(index, slice) else found
 
     def table(self) -> Table:
         """A line for each."""

@@ -129,7 +129,7 @@ class Frames:
         return f"<figure>{self._repr_svg_()}</figure>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Entry:
     """One page-table entry that is not empty.
 
@@ -146,6 +146,11 @@ class Entry:
     slot: Slot | None
     pids: tuple[int, ...]
     """Who has the frame or the slot in its page tables, the process itself too."""
+
+    def __repr__(self) -> str:
+        where = f"frame {self.frame}" if self.slot is None else f"slot {self.slot}"
+        who = " ".join(map(str, self.pids))
+        return f"<Entry {self.address:08x} {self.flags} {where} {self.kind}, of {who}>"
 
 
 @dataclass(frozen=True, slots=True)
