@@ -14,9 +14,9 @@ import numpy as np
 
 from vmemu.check_events import check_events
 from vmemu.check_rmap import check_files, check_walks
-from vmemu.core import PAGE_SHIFT, PAGE_SIZE, Core, lib
+from vmemu.core import PAGE_SHIFT, Core, lib
 from vmemu.errors import KernelBug
-from vmemu.frames import PTE_PRESENT, mem_map, user_ptes
+from vmemu.frames import PTE_PRESENT, mem_map, swap_map, user_ptes
 
 if TYPE_CHECKING:
     from vmemu.mm.manager import MemoryManager
@@ -327,18 +327,10 @@ def _check_swap(survey: Survey) -> None:
     survey.expect("swap cache pages", core.m.k.swapper_space.nrpages, len(cached))
     actual: dict[int, int] = {}
     for area in survey.vm.swap.areas:
-        info = core.m.swap.info[area.kind]
-        used = 0
-        per_frame = PAGE_SIZE // 2
-        for i in range(info.nr_map_frames):
-            at = core.m.ram + (info.map_frames[i] - core.page_offset)
-            slots = np.frombuffer(core.ffi.buffer(at, PAGE_SIZE), dtype="<u2")
-            for slot in np.flatnonzero(slots).tolist():
-                offset = i * per_frame + slot
-                if slots[slot] != lib.SWAP_MAP_BAD:
-                    used += 1
-                    actual[area.kind << 1 | offset << 8] = int(slots[slot])
-        survey.expect(f"slots in use in swap area {area.kind}", info.inuse, used)
+        info, slots = core.swap_info(area.kind), swap_map(core, area.kind)
+        used = np.flatnonzero((slots != 0) & (slots != lib.SWAP_MAP_BAD)).tolist()
+        actual |= {area.kind << 1 | offset << 8: int(slots[offset]) for offset in used}
+        survey.expect(f"slots in use in swap area {area.kind}", info.inuse, len(used))
     for entry in expected.keys() | actual.keys():
         if expected[entry] != actual.get(entry, 0):
             survey.expect(f"swap map of entry {entry:#x}", actual.get(entry, 0), expected[entry])

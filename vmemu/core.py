@@ -13,12 +13,15 @@ import importlib
 import os
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmemu import arguments, layouts
 from vmemu._core32 import ffi, lib
 from vmemu.closing import Closing
 from vmemu.errors import ConfigError, CpuError, KernelBug, SwapIOError
+
+if TYPE_CHECKING:
+    from vmemu.typed import kmem_cache, mm_struct, page, swap_info, vm_area_struct, zone
 
 __all__ = ["PAGE_SHIFT", "PAGE_SIZE", "Core", "Event", "ffi", "lib"]
 
@@ -65,6 +68,8 @@ DROPPED = "dropped"
 LOCKS = _names(lambda i: lib.vmemu_lock_name(ffi.NULL, i))
 """Classes of locks; what a scheme calls its own is in `Core.locks`."""
 RMAPS = _names(lib.vmemu_rmap_name)
+FRAME_KINDS = _names(lib.frame_kind_name)
+"""What a frame can serve as; the index of a name is its number (``enum frame_kind``)."""
 
 HOST_COUNTERS = ("tlb_fill", "tlb_grow")
 """Counters that are not the guest's: the size of Unicorn's TLB follows the host's clock."""
@@ -189,17 +194,47 @@ class Core(Closing):
         address: int = self.lib.vmemu_kaddr(self.m, pointer)
         return address
 
-    def vma(self, kptr: int) -> CData:
+    def vma(self, kptr: int) -> vm_area_struct | Any:
         """``struct vm_area_struct *`` behind a kptr, or None for 0."""
         return self.ffi.cast(self._vma, self.base + kptr) if kptr else None
 
-    def mm(self, kptr: int) -> CData:
+    def mm(self, kptr: int) -> mm_struct | Any:
         """``struct mm_struct *`` behind a kptr, or None for 0."""
         return self.ffi.cast(self._mm, self.base + kptr) if kptr else None
 
-    def page(self, pfn: int) -> CData:
+    def page(self, pfn: int) -> page:
         """``struct page *`` of a frame."""
-        return self.m.mem_map + pfn
+        first: page = self.m.mem_map
+        return first + pfn
+
+    @property
+    def zone(self) -> zone:
+        """``struct zone *``: free pages, watermarks, LRU lists."""
+        found: zone = self.m.k.zone
+        return found
+
+    @property
+    def slab_caches(self) -> list[kmem_cache]:
+        """Every slab cache there is under the scheme, named in `caches`."""
+        found: list[kmem_cache] = [self.m.k.caches[i] for i in range(len(self.caches))]
+        return found
+
+    def swap_info(self, area: int) -> swap_info:
+        """``struct swap_info *`` of a swap area by its number."""
+        found: swap_info = self.m.swap.info[area]
+        return found
+
+    def swap_used(self) -> int:
+        """Pages of all swap areas that are in use."""
+        used: int = self.lib.swap_used(self.m)
+        return used
+
+    def list_at(self, head: CData) -> Iterator[int]:
+        """The kptrs of what is on a ``struct list_head`` of guest RAM: those of the links."""
+        start, at = self.kaddr(self.ffi.addressof(head)), head.next
+        while at != start:
+            yield at
+            at = self.ffi.cast("struct list_head *", self.base + at).next
 
     # ---- counters and events
 
@@ -241,6 +276,25 @@ class Core(Closing):
     def events_dropped(self) -> int:
         """How many events the ring has had and no longer has."""
         return max(0, int(self.m.trace.head) - int(self.m.trace.size))
+
+    @property
+    def happened(self) -> dict[str, int]:
+        """How often each event has happened, by name, with or without a ring."""
+        return dict(zip(EVENTS[1:], ffi.unpack(self._happened, len(EVENTS))[1:], strict=True))
+
+    # ---- frames
+
+    def frame_counts(self) -> dict[str, int]:
+        """How many frames serve as what (FRAME_KINDS); the kinds add up to all frames."""
+        counts = ffi.new("uint32_t[]", len(FRAME_KINDS))
+        self.lib.frame_kinds(self.m, counts, ffi.NULL)
+        return dict(zip(FRAME_KINDS, counts, strict=True))
+
+    def frame_kinds(self) -> bytes:
+        """What each frame serves as: a byte for each, an index of FRAME_KINDS."""
+        kinds = ffi.new("uint8_t[]", int(self.m.nr_frames))
+        self.lib.frame_kinds(self.m, ffi.new("uint32_t[]", len(FRAME_KINDS)), kinds)
+        return bytes(ffi.buffer(kinds))
 
     # ---- inconsistencies
 

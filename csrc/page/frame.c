@@ -202,3 +202,43 @@ uint32_t page_to_pfn(struct vmemu *m, const struct page *page)
 {
 	return pfn_of(m, page);
 }
+
+/* ---- what frames serve as ---------------------------------------------------- */
+
+const char *frame_kind_name(int kind)
+{
+	static const char *const names[NR_FRAME_KINDS] = {
+		"reserved", "free",      "slab", "pagetable", "swapmap",
+		"anon",     "swapcache", "file", "other"
+	};
+
+	return kind >= 0 && kind < NR_FRAME_KINDS ? names[kind] : NULL;
+}
+
+static enum frame_kind kind_of(kulong flags)
+{
+	static const kulong bits[FRAME_other] = {
+		PG_reserved, PG_buddy, PG_slab,      PG_pgtable,
+		PG_vmalloc,  PG_anon,  PG_swapcache, PG_lru,
+	};
+	int kind;
+
+	for (kind = 0; kind < FRAME_other; kind++)
+		if (flags & bits[kind])
+			break;
+	return (enum frame_kind)kind;
+}
+
+void frame_kinds(struct vmemu *m, uint32_t *counts, uint8_t *kinds)
+{
+	uint32_t pfn;
+
+	memset(counts, 0, NR_FRAME_KINDS * sizeof(*counts));
+	for (pfn = 0; pfn < m->nr_frames; pfn++) {
+		enum frame_kind kind = kind_of(m->mem_map[pfn].flags);
+
+		counts[kind]++;
+		if (kinds)
+			kinds[pfn] = (uint8_t)kind;
+	}
+}

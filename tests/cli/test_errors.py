@@ -116,7 +116,10 @@ CASES = [
     ("overhead --rmap x", "unknown rmap scheme 'x': .*"),
     ("overhead --ram 1M", "the guest overhead K=1024 mode=own failed under none: .*"),
     ("list everything", "invalid value for .*'everything' is not one of .*"),
-    ("explode", "there is no command 'explode': choose one of run, compare, overhead, explore, .*"),
+    (
+        "explode",
+        "there is no command 'explode': choose one of run, show, compare, overhead, .*",
+    ),
     ("explore", "missing SCENARIO; --list shows them .*"),
     ("explore nothing", "unknown exploration 'nothing': choose one of mlock-vs-unmap, .*"),
     ("explore munlock --set PAGE=1", "munlock has no parameter PAGE (PAGES)"),

@@ -9,14 +9,17 @@ import click
 
 from vmemu.arguments import WIDTHS, width
 from vmemu.errors import ConfigError
-from vmemu.rmap import compared
+from vmemu.rmap import DEFAULT, compared
 
 __all__ = [
+    "env_option",
     "examples",
     "given",
     "json_option",
     "machine_options",
     "parse_settings",
+    "parse_variables",
+    "rmap_option",
     "rmaps_option",
     "set_option",
 ]
@@ -123,6 +126,15 @@ set_option = click.option(
 )
 
 
+rmap_option = click.option(
+    "--rmap", metavar="SCHEME", help=f"The reverse map.  [default: {DEFAULT}]"
+)
+
+env_option = click.option(
+    "--env", metavar="NAME=VALUE", multiple=True, help="Set an environment variable."
+)
+
+
 class _Schemes(click.Option):
     """An option whose help names the schemes of the core, which is loaded for that only."""
 
@@ -152,3 +164,14 @@ def parse_settings(settings: Iterable[str]) -> dict[str, str]:
             raise ConfigError(f"--set takes NAME=VALUE, such as --set R=64, not {text!r}")
         parsed[name] = value
     return parsed
+
+
+def parse_variables(env: Iterable[str]) -> dict[str, str]:
+    """The same of ``--env``."""
+    variables = {}
+    for text in env:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise ConfigError(f"--env takes NAME=VALUE, not {text!r}")
+        variables[name] = value
+    return variables

@@ -39,7 +39,15 @@ class Reading:
     @classmethod
     def of(cls, machine: Machine) -> Reading:
         """What a machine's stand at now."""
-        return cls(machine.core.counters(), lock_stats(machine.core))
+        locks = {
+            name: {
+                "acquired": lock["acquired"],
+                "failed": lock["failed"],
+                "steps_held": lock["steps_held"],
+            }
+            for name, lock in lock_stats(machine.core).items()
+        }
+        return cls(machine.core.counters(), locks)
 
     def __sub__(self, before: Reading) -> Reading:
         """What was added since ``before``."""
