@@ -98,7 +98,7 @@ _PAGE_FIELDS = {
 
 
 def page() -> list[str]:
-    """The fields of struct page (`csrc/page/api.h`)."""
+    """The fields of struct page (`csrc/page/types.h`)."""
     fields = ffi.typeof("struct page").fields
     assert fields is not None
     rows = [
