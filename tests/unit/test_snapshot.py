@@ -160,6 +160,8 @@ def test_what_frames_hold_is_told(guest: Guest) -> None:
         ]
         with pytest.raises(IndexError):
             frames[len(frames)]
+        last = max(frames.used)
+        assert frames[last - len(frames)] is frames[last]
         assert machine.frames().kinds == frames.kinds
 
 
@@ -177,6 +179,22 @@ def test_a_process_without_memory_and_one_that_borrows_it(guest: Guest) -> None:
         assert [process.pid for process in snapshot.spaces] == [parent.pid]
         assert "in 100's memory" in snapshot.text()
         assert snapshot.svg().count("vfork-exec, ") == 1
+
+
+def test_looking_changes_nothing(guest: Guest) -> None:
+    """But that, while somebody waits for an event, system calls go to Python and are told."""
+
+    def ran(look: bool) -> dict[str, Any]:
+        with Machine(ram="2M", swap="8M", bits=BITS) as machine:
+            machine.spawn(guest("swap-storm"), ["swap-storm", *STORM], stdout=None)
+            while look and machine.run_to("swapout") is not None:
+                machine.frames()
+            machine.run()
+            stats: dict[str, Any] = {**machine.stats()}
+            del stats["counters"]["syscall_c"], stats["events"]["happened"]["syscall"]
+            return stats
+
+    assert ran(look=True) == ran(look=False)
 
 
 # ---- views

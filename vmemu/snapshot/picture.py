@@ -345,10 +345,12 @@ def _memory(
     canvas: _Canvas, frames: Frames, owners: _Owners, cached: dict[int, tuple[int, ...]]
 ) -> None:
     canvas.text(f"Memory: {len(frames):,} frames of 4 kB", "head")
-    cells = []
-    for frame in frames:
-        look = _frame_look(frame, owners, cached)
-        cells.append(Cell(look, "" if look.style in ("free", "reserved") else _frame_note(frame)))
+    dull = {kind: Cell(Look(name), "") for kind, name in enumerate(frames.names)}
+    cells = [
+        dull[kind] for kind in frames.kinds
+    ]  # of free and reserved ones; there may be millions
+    for pfn, frame in frames.used.items():
+        cells[pfn] = Cell(_frame_look(frame, owners, cached), _frame_note(frame))
     each = _each(cells, canvas.columns)
     if each > 1:
         cells = _merged(cells, each)
