@@ -189,18 +189,22 @@ def test_strace_of_some_calls(vmemu: Vmemu) -> None:
     assert vmemu("run -e mremap hello").err.splitlines() == ["+++ exited with 0 +++"]
 
 
-def test_counts_of_calls_are_those_of_the_trace(vmemu: Vmemu) -> None:
-    traced = vmemu("run --strace vfork-exec /nonexistent").err.splitlines()
+@pytest.mark.parametrize("program", ["vfork-exec /nonexistent", "stopped"])
+def test_counts_of_calls_are_those_of_the_trace(vmemu: Vmemu, program: str) -> None:
+    traced = vmemu(f"run --strace {program}").err.splitlines()
     lines = [re.sub(r"^\[pid +\d+\] ", "", line) for line in traced]
     names = Counter(line.partition("(")[0] for line in lines if "(" in line)
-    errors = Counter(line.partition("(")[0] for line in lines if ") = -1 " in line)
-    assert errors["execve"] > 0
-    head, *rows, total = vmemu("run -c vfork-exec /nonexistent").err.splitlines()
+    errors = Counter(line.partition("(")[0] for line in lines if re.search(r"\) += -1 ", line))
+    head, *rows, total = vmemu(f"run -c {program}").err.splitlines()
     assert head.split() == ["calls", "errors", "system", "call"]
     counted = {name: (int(n), int(e.replace("-", "0"))) for n, e, name in map(str.split, rows)}
     assert counted == {name: (n, errors[name]) for name, n in names.items()}
     assert total.split() == [str(names.total()), str(errors.total()), "total"]
+
+
+def test_counts_of_some_calls(vmemu: Vmemu) -> None:
     some = vmemu("run -c -e execve vfork-exec /nonexistent").err.splitlines()
+    assert int(some[1].split()[1]) > 0
     assert [line.split()[-1] for line in some] == ["call", "execve", "total"]
 
 
@@ -231,6 +235,20 @@ def test_every_event_in_a_file(vmemu: Vmemu, tmp_path: Path) -> None:
     assert facts == plain
     refused = vmemu(f"run --events {tmp_path} hello")
     assert (refused.status, refused.out) == (2, "")
+
+
+def test_events_that_were_too_many_are_told_of(
+    vmemu: Vmemu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmemu.cli.run.EVENT_RING", 64)
+    file = tmp_path / "events.jsonl"
+    vmemu(f"run --events {file} --ram 1M swap-storm PAGES=400")
+    events = [json.loads(line) for line in file.read_text().splitlines()]
+    assert any(event["name"] == "dropped" for event in events)
+    expected = 0
+    for event in events:
+        assert event["seq"] == expected
+        expected += event["a"] if event["name"] == "dropped" else 1
 
 
 def test_maps_of_every_process(vmemu: Vmemu) -> None:

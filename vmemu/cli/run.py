@@ -243,7 +243,7 @@ class _Events:
         """Those that have come since the last time."""
         for event in self._core.events(self._next):
             self._file.write(json.dumps(event._asdict()) + "\n")
-            self._next = event.seq + (event.a if event.name == "dropped" else 1)
+            self._next = event.seq + 1
 
     def close(self) -> None:
         """The rest of them, and no more."""

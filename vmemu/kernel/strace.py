@@ -52,7 +52,7 @@ class Filter:
         if self.counts is not None:
             counted = self.counts.setdefault(name, [0, 0])
             counted[0] += 1
-            counted[1] += result is not None and -MAX_ERRNO <= result < 0
+            counted[1] += result is not None and -ERESTARTSYS < result < 0
 
 
 def calls_of(words: str, table: Mapping[int, Syscall]) -> frozenset[str]:
@@ -80,7 +80,6 @@ _RESTARTS = {
     514: "ERESTARTNOHAND (To be restarted if no handler)",
     516: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
 }
-MAX_ERRNO = 4095
 _AFTER = frozenset({"rbuf", "wstatus", "pipefd"})
 """Kinds that are known only when the call has ended."""
 
