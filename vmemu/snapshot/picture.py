@@ -466,8 +466,8 @@ def _process(canvas: _Canvas, process: Process, owners: _Owners) -> None:
     shared = process.count("shared")
     said = f"{present:,} in memory" + (f", {shared:,} shared" if shared else "")
     canvas.text(said + (f", {swapped:,} in swap" if swapped else ""), "quiet")
-    frames = [table.frame for table in process.tables]
-    canvas.text(f"tables in frames {numbers(frames, 22)}", "quiet")
+    top, *below = [table.frame for table in process.tables]
+    canvas.text(f"directory: frame {top}, tables: {numbers(below, 16)}", "quiet")
     canvas.y += 2
     for area in process.areas:
         if area.entries:
