@@ -80,7 +80,7 @@ def test_its_numbers_are_those_that_check_recomputes(guest: Guest, rmap: str, bi
         assert counts["pagetable"] == m.pages.nr_pagetable
         assert counts["free"] == m.k.zone.free_pages == snapshot.zone.free
         assert counts["anon"] == len(survey.anon)
-        assert counts["file"] == m.nr_pagecache
+        assert counts["file"] == m.pages.nr_pagecache
         assert counts["swapmap"] == machine.core.swap_info(0).nr_map_frames
         assert counts["slab"] == sum(slab["slabs"] for slab in machine.stats()["slabs"].values())
         cached = (pages["flags"] & lib.PG_swapcache) != 0
