@@ -109,6 +109,10 @@ def build(root: Path, package: Path) -> None:
         sources = sorted((root / "guests").glob("*.c"))  # vmemu list reads what they show
         programs = build_guests(root, objects / "guests")
         mirror([*programs, *sources], package / "guests_bin")
+        # with its headers a changed guest can be run where there is only the package
+        for headers in (root / "guests", root / "guests" / "bench"):
+            include = package / "guests_bin" / "include" / headers.relative_to(root / "guests")
+            mirror(sorted(headers.glob("*.h")), include)
         mirror(build_guests(root, objects / "guests64", 64), package / "guests_bin" / "x86_64")
 
 

@@ -28,7 +28,7 @@ EX_LIMIT = 124
 EX_INTERRUPTED = 130
 EX_PIPE = 141
 
-_COMMANDS = ("run", "compare", "overhead", "explore", "list")
+_COMMANDS = ("run", "compare", "overhead", "explore", "list", "include-dir")
 
 
 class _Lazy(click.Group):
@@ -40,7 +40,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"vmemu.cli.{cmd_name}")
+        module = importlib.import_module(f"vmemu.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

@@ -29,6 +29,7 @@ __all__ = ["command"]
         "vmemu run hello",
         "vmemu run --ram 2M --stats swap-storm PAGES=2048",
         "vmemu run --rmap none --strace ./a.out one two",
+        "vmemu run --bits 32 prog.c",
         "vmemu run --max-host-time 10 --max-tasks 50 ./a.out",
         "vmemu run --bits 64 --ram 2M swap-storm PAGES=2048",
         "vmemu run --json-to stats.json --seed 7 fork-server R=8",
@@ -66,9 +67,11 @@ def command(
     check: bool,
     **options: Any,
 ) -> None:
-    """Run PROGRAM, a static ELF file or the name of a guest that comes with vmemu.
+    """Run PROGRAM: a static ELF file, a C source, or the name of a guest that comes with vmemu.
 
     The machine is an i386 or an x86-64, as the program's file says; of a guest there are both.
+    A source NAME.c is compiled first, for x86-64 or as --bits says, by $CC or cc with $CFLAGS
+    and where <vmemu.h> is found.
 
     Its standard input and output are vmemu's own, and vmemu exits with its status, with
     128 + N if signal N killed it, or with 124 if it came to a limit of time.  Options of vmemu
@@ -80,17 +83,20 @@ def command(
     """
     from vmemu.cli.main import EX_LIMIT
     from vmemu.kernel.process.wait import WaitStatus
-    from vmemu.lab.guests import find_program
+    from vmemu.lab.guests import find_program, is_source
     from vmemu.machine import Machine
 
     page = open_report(report_path)
     facts_file = _open_facts(json_to)
     environment = dict(_variable(text) for text in env)
     values = [f"{name}={value}" for name, value in parse_settings(settings).items()]
-    argv = [program, *arguments, *values]
     status, limit = WaitStatus(EX_LIMIT), ""
-    bits = options["bits"] or 32
-    path = find_program(program, bits)
+    if is_source(program):
+        options["bits"] = options["bits"] or 64
+        path, program = _compiled(program, options["bits"]), program.removesuffix(".c")
+    else:
+        path = find_program(program, options["bits"] or 32)
+    argv = [program, *arguments, *values]
     if options["bits"] is None:
         from vmemu.kernel.program.elf import elf_bits
 
@@ -171,6 +177,17 @@ class _Observer:
             self.machine.check()
         if self._stats:
             self.stats = self.machine.stats()
+
+
+def _compiled(source: str, bits: int) -> str:
+    """A source's program; what the compiler says goes to stderr as it is."""
+    from vmemu.lab.compiling import CompileError, compile_program
+
+    try:
+        return compile_program(source, bits)
+    except CompileError as error:
+        _say(error.output.rstrip("\n"))
+        raise
 
 
 def _open_facts(path: str | None) -> Any:
