@@ -108,7 +108,9 @@ def build(root: Path, package: Path) -> None:
         install(cores, package)
         sources = sorted((root / "guests").glob("*.c"))  # vmemu list reads what they show
         programs = build_guests(root, objects / "guests")
-        mirror([*programs, *sources], package / "guests_bin")
+        about = root / "guests" / "README.md"
+        mirror([*programs, *sources, about], package / "guests_bin")
+        mirror(sorted((root / "docs").glob("*.md")), package / "pages")  # vmemu help shows them
         # with its headers a changed guest can be run where there is only the package
         for headers in (root / "guests", root / "guests" / "bench"):
             include = package / "guests_bin" / "include" / headers.relative_to(root / "guests")

@@ -24,7 +24,9 @@ from vmemu.kernel import hold  # noqa: E402
 from vmemu.lab.guests import GUESTS  # noqa: E402
 from vmemu.lab.scenarios import SCENARIOS  # noqa: E402
 
-PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "guests/README.md")]
+PAGES = [
+    ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "guests/README.md")
+]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 #: Announced, not there yet.
 MODEL = (ROOT / "docs" / "model.md").read_text()

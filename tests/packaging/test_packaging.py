@@ -118,7 +118,7 @@ def test_the_sdist_holds_what_a_clone_holds(sdist: Path) -> None:
         if path.is_file() and not re.search(r"__pycache__|\.so$|/guests_bin/|/pages/", str(path))
     }
     there |= {path.name for path in ROOT.iterdir() if path.is_file() and path.name[0] != "."}
-    assert there - names == {".git"} & there
+    assert there - names == set()
     assert ".ci/run" in names
     assert not [name for name in names if name.endswith((".so", ".pyc"))]
 
@@ -149,6 +149,7 @@ def test_without_a_compiler_guests_run(installed: Path, tmp_path: Path) -> None:
     rows = vmemu(installed, tmp_path, "compare", "fork-brk").splitlines()[1:]
     assert [row.split()[-1] for row in rows] == ["yes", "yes"]
     assert "prints one line" in vmemu(installed, tmp_path, "list", "guests")
+    assert "unmap_probes" in vmemu(installed, tmp_path, "help", "counters")
     header = Path(vmemu(installed, tmp_path, "include-dir").strip()) / "vmemu.h"
     assert header.read_text() == (ROOT / "vmemu" / "include" / "vmemu.h").read_text()
     assert not header.is_relative_to(ROOT)
@@ -250,3 +251,12 @@ def test_the_first_command_installs_what_it_needs(tmp_path: Path) -> None:
     assert not packages & {"pytest", "mypy", "ruff", "matplotlib", "jinja2", "setuptools"}
     again = quiet("sh", "bootstrap.sh", "vmemu", "run", "hello", cwd=tree, **settings)
     assert again == "Hello from ring 3\n"
+
+
+def test_the_citation_names_this_version() -> None:
+    said = (ROOT / "CITATION.cff").read_text()
+    assert f"\nversion: {PROJECT['project']['version']}\n" in said
+    assert (
+        f'__version__ = "{PROJECT["project"]["version"]}"'
+        in (ROOT / "vmemu" / "__init__.py").read_text()
+    )

@@ -28,7 +28,7 @@ EX_LIMIT = 124
 EX_INTERRUPTED = 130
 EX_PIPE = 141
 
-_COMMANDS = ("run", "compare", "overhead", "explore", "list", "include-dir")
+_COMMANDS = ("run", "compare", "overhead", "explore", "list", "include-dir", "help", "completion")
 
 
 class _Lazy(click.Group):
@@ -71,6 +71,8 @@ class _Lazy(click.Group):
 def cli(ctx: click.Context) -> None:
     """Run i386 Linux programs on an emulated virtual-memory system whose reverse map can be
     exchanged, and measure what each reverse map costs.
+
+    vmemu help explains topics, vmemu completion bash has the shell complete names.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
@@ -91,6 +93,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def _invoke(argv: Sequence[str] | None) -> int:
     # not cli.main(): that has its own ideas of interrupts and closed pipes
     args = list(sys.argv[1:] if argv is None else argv)
+    asked = os.environ.get("_VMEMU_COMPLETE")
+    if asked:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, "vmemu", "_VMEMU_COMPLETE", asked)
     try:
         with cli.make_context("vmemu", args, obj=tuple(args)) as ctx:
             cli.invoke(ctx)

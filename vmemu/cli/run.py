@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vmemu.cli import names
 from vmemu.cli.options import examples, given, machine_options, parse_settings, set_option
 from vmemu.cli.reporting import command_line, open_report, report_option
 from vmemu.errors import ConfigError, LimitReached
@@ -38,7 +39,12 @@ __all__ = ["command"]
     context_settings={"allow_interspersed_args": False},
     short_help="Run a program.",
 )
-@click.option("--rmap", metavar="SCHEME", help=f"The reverse map.  [default: {DEFAULT}]")
+@click.option(
+    "--rmap",
+    metavar="SCHEME",
+    shell_complete=names.schemes,
+    help=f"The reverse map.  [default: {DEFAULT}]",
+)
 @machine_options
 @set_option
 @click.option("--env", metavar="NAME=VALUE", multiple=True, help="Set an environment variable.")
@@ -50,8 +56,8 @@ __all__ = ["command"]
 @click.option("--maps-at-exit", is_flag=True, help="Print /proc/PID/maps to stderr at its exit.")
 @click.option("--unknown-syscalls", is_flag=True, help="Say which unknown system calls it made.")
 @click.option("--check", is_flag=True, help="Check the machine at the program's exit and after.")
-@click.argument("program")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.argument("program", shell_complete=names.programs)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, shell_complete=names.files)
 def command(
     program: str,
     arguments: tuple[str, ...],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vmemu.errors import ConfigError
 
-__all__ = ["GUESTS", "find_program", "guest_path", "guest_summaries", "is_source"]
+__all__ = ["GUESTS", "find_program", "guest_names", "guest_path", "guest_summaries", "is_source"]
 
 GUESTS = Path(__file__).parents[1] / "guests_bin"
 """The directory of the built programs, each with its source beside it."""
@@ -40,8 +40,7 @@ def find_program(program: str, bits: int = 32) -> str:
         return program
     import difflib
 
-    guests = [path.name for path in GUESTS.iterdir() if path.is_file() and not path.suffix]
-    near = difflib.get_close_matches(program, guests, 1)
+    near = difflib.get_close_matches(program, guest_names(), 1)
     hint = f"did you mean {near[0]}?" if near else "see vmemu list guests"
     raise ConfigError(f"there is no file and no guest {program!r} ({hint})")
 
@@ -49,6 +48,11 @@ def find_program(program: str, bits: int = 32) -> str:
 def is_source(program: str) -> bool:
     """Whether what stands on a command line is a C source, to be compiled first."""
     return program.endswith(".c") and Path(program).is_file()
+
+
+def guest_names() -> list[str]:
+    """The shipped guests; those of i386 are all there are."""
+    return sorted(path.name for path in GUESTS.iterdir() if path.is_file() and not path.suffix)
 
 
 def guest_summaries() -> dict[str, str]:
