@@ -132,6 +132,8 @@ def build_core(root: Path, objects: Path, mode: str, bits: int) -> Path:
     names = f"-fmacro-prefix-map={sources}/="
     command = [gcc, *flags, *WARNINGS, width, f"-I{sources}", names]
     python = [f"-I{path}" for path in python_includes()]
+    if not any((Path(path) / "Python.h").exists() for path in python_includes()):
+        raise BuildError("vmemu needs Python.h (on Debian: apt-get install python3-dev).")
     others = tuple(arch for width, arch in WIDTHS.items() if width != bits)
     jobs = [
         (source, objects / f"{'-'.join(source.relative_to(sources).parts)[:-2]}.o", command)
