@@ -88,8 +88,8 @@ def command(
     stderr, so that they never mix with the program's output.
     """
     from vmemu.cli.main import EX_LIMIT
+    from vmemu.cli.program import find
     from vmemu.kernel.process.wait import WaitStatus
-    from vmemu.lab.guests import find_program, is_source
     from vmemu.machine import Machine
 
     page = open_report(report_path)
@@ -97,22 +97,15 @@ def command(
     environment = dict(_variable(text) for text in env)
     values = [f"{name}={value}" for name, value in parse_settings(settings).items()]
     status, limit = WaitStatus(EX_LIMIT), ""
-    if is_source(program):
-        options["bits"] = options["bits"] or 64
-        path, program = _compiled(program, options["bits"]), program.removesuffix(".c")
-    else:
-        path = find_program(program, options["bits"] or 32)
+    found = find(program, options["bits"])
+    program, options["bits"] = found.name, found.bits
     argv = [program, *arguments, *values]
-    if options["bits"] is None:
-        from vmemu.kernel.program.elf import elf_bits
-
-        options["bits"] = elf_bits(path)
     with Machine(**given(options)) as machine:
         wanted = stats or as_json or facts_file is not None or page is not None
         observer = _Observer(machine, maps_at_exit, wanted, check)
         if strace:
             machine.kernel.strace = lambda line: print(line, file=sys.stderr)
-        machine.spawn(path, argv, environment)
+        machine.spawn(found.path, argv, environment)
         try:
             status = machine.run()
         except LimitReached as error:
@@ -183,17 +176,6 @@ class _Observer:
             self.machine.check()
         if self._stats:
             self.stats = self.machine.stats()
-
-
-def _compiled(source: str, bits: int) -> str:
-    """A source's program; what the compiler says goes to stderr as it is."""
-    from vmemu.lab.compiling import CompileError, compile_program
-
-    try:
-        return compile_program(source, bits)
-    except CompileError as error:
-        _say(error.output.rstrip("\n"))
-        raise
 
 
 def _open_facts(path: str | None) -> Any:

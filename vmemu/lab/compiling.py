@@ -51,6 +51,10 @@ def compile_program(source: str, bits: int) -> str:
     libraries = [] if guest else ["-lm"]
     try:
         for command in _guest_compilers(bits) if guest else _compilers(bits):
+            if "ziglang" in command and sys.stderr.isatty():
+                print(
+                    "vmemu: zig compiles; the first time that takes a minute ...", file=sys.stderr
+                )
             line = [*command, *flags, source, "-o", str(made), *libraries]
             done = subprocess.run(line, capture_output=True, text=True, check=False)
             if done.returncode == 0:
