@@ -21,7 +21,7 @@ else
 	root=$(mktemp -d)
 	trap 'umount "$root/proc" || true; rm -rf --one-file-system "$root"' EXIT
 fi
-if [[ ! -e $root/usr/bin/gcc ]]; then
+if [[ ! -e $root/usr/bin/python3 ]]; then
 	debootstrap --variant=minbase --include=python3,gcc,libc6-dev,ca-certificates \
 		bookworm "$root" "${MIRROR:-http://deb.debian.org/debian}"
 	chroot "$root" useradd --create-home user
