@@ -69,10 +69,10 @@ class _Lazy(click.Group):
 @click.version_option(__version__, message="vmemu %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Run i386 Linux programs on an emulated virtual-memory system whose reverse map can be
-    exchanged, and measure what each reverse map costs.
+    """Run Linux programs, i386 and x86-64, on an emulated virtual-memory system whose reverse
+    map can be exchanged, and measure what each reverse map costs.
 
-    vmemu help explains topics, vmemu completion bash has the shell complete names.
+    vmemu help TOPIC explains; vmemu completion bash prints what makes the shell complete names.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

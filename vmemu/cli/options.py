@@ -30,7 +30,7 @@ _MACHINE = (
         type=int,
         metavar="32|64",
         shell_complete=names.one_of("32", "64"),
-        help="i386 or x86-64; by default what the program is, or 32.",
+        help="i386 or x86-64; by default what the program is, 64 for a source, else 32.",
     ),
     click.option(
         "--levels",
