@@ -119,7 +119,7 @@ def slim() -> None:
     Start-up is short only with bytecode, which the user's settings may forbid to write; that
     of all packages would take as much room as they do.
     """
-    packages = Path(sysconfig.get_path("purelib", vars={"base": str(VENV)}))
+    packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(VENV)}))
     for pattern in NEVER_USED:
         for path in list(packages.glob(pattern)):
             if path.is_dir():

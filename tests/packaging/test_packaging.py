@@ -94,7 +94,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     python = place / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index"]
     quiet(*pip, wheel, cwd=place.parent)
-    packages = Path(sysconfig.get_path("purelib", vars={"base": str(place)}))
+    packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(place)}))
     (packages / "outer.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return place / "bin"
 
