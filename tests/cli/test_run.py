@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -18,8 +17,6 @@ import pytest
 from command import Vmemu
 
 from vmemu._build import build_guests
-from vmemu.lab.guests import guest_path
-from vmemu.machine import Machine
 
 ROOT = Path(__file__).parents[2]
 Guest = Callable[[str], Path]
@@ -182,107 +179,9 @@ def test_strace(vmemu: Vmemu) -> None:
 
 
 def test_maps_at_exit(vmemu: Vmemu) -> None:
-    heading, *lines = vmemu("run --maps-at-exit hello").err.splitlines()
-    assert heading == "process 100 (hello):"
+    lines = vmemu("run --maps-at-exit hello").err.splitlines()
     assert lines[0].split()[0] == "08048000-08049000"
     assert lines[-1].endswith("[stack]")
-
-
-SLEEPER = """
-#include "guest.h"
-
-int main(int argc, char **argv)
-{
-	(void)argc, (void)argv;
-	if (fork() == 0)
-		sleep_ms(1000000);
-	return 0;
-}
-"""
-
-
-def test_maps_of_every_process(
-    vmemu: Vmemu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In the order in which they end; the first takes those with it that are still there."""
-    ended = vmemu("run --maps-at-exit fork-server R=2 N=2").err
-    assert re.findall(r"^process (\d+) \(fork-server\):$", ended, re.MULTILINE) == [
-        "101",
-        "102",
-        "100",
-    ]
-    assert ended.count("[stack]") == 3
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (tmp_path / "sleeper.c").write_text(SLEEPER)
-    killed = vmemu(f"run --maps-at-exit {tmp_path}/sleeper.c").err
-    assert re.findall(r"^process (\d+) ", killed, re.MULTILINE) == ["100", "101"]
-
-
-def test_strace_of_some_calls(vmemu: Vmemu) -> None:
-    """By name and by class; what is no call is always shown."""
-    everything = vmemu("run --strace fork-server R=2 N=1").err.splitlines()
-    some = vmemu("run -e mm,fork fork-server R=2 N=1").err.splitlines()
-    assert some == [line for line in everything if re.search(r"mmap2\(|munmap\(|fork\(|\+", line)]
-    assert len(some) == 6
-    assert vmemu("run --bits 64 -e mmap hello").err == "+++ exited with 0 +++\n"
-    refused = vmemu("run --bits 64 -e write,mmap2 hello")
-    assert (refused.status, refused.out) == (2, "")
-    assert refused.err == (
-        "vmemu: there is no system call 'mmap2' of 64 bits, and no class of them: choose from "
-        "exec, fd, file, futex, identity, lab, limits, misc, mm, process, signal, stat, time\n"
-    )
-
-
-def test_system_calls_are_counted(vmemu: Vmemu) -> None:
-    """Of every process, with their errors, those that do not return included."""
-    done = vmemu("run -c vfork-exec /nonexistent")
-    rows = {line.split()[-1]: line.split()[:2] for line in done.err.splitlines()[1:]}
-    traced = vmemu("run --strace vfork-exec /nonexistent").err
-    calls = re.findall(r"^(?:\[pid +\d+\] )?(\w+)\(.* = (\S+)", traced, re.MULTILINE)
-    for name in {name for name, _ in calls}:
-        results = [result for each, result in calls if each == name]
-        assert rows.pop(name) == [str(len(results)), str(results.count("-1"))]
-    assert rows == {"total": [str(len(calls)), str([result for _, result in calls].count("-1"))]}
-    assert ("execve", "-1") in calls
-    both = vmemu("run -c -e execve vfork-exec /nonexistent").err
-    assert both.endswith(done.err)
-    assert both.startswith("[pid ")
-
-
-def test_events_to_a_file(vmemu: Vmemu, tmp_path: Path) -> None:
-    """All of them, whatever the size of the ring, and as without looking."""
-    path = tmp_path / "events.jsonl"
-    done = vmemu(f"run --ram 2M --events {path} swap-storm PAGES=1024 PASSES=2")
-    told = [json.loads(line) for line in path.read_text().splitlines()]
-    with Machine(ram="2M", events=1 << 20) as machine:
-        output = io.BytesIO()
-        machine.spawn(
-            guest_path("swap-storm"), ["swap-storm", "PAGES=1024", "PASSES=2"], stdout=output
-        )
-        machine.run()
-        there = list(machine.core.events())
-    assert done.out == output.getvalue().decode()
-    assert [(*each.values(),) for each in told] == [tuple(event) for event in there]
-    assert list(told[0]) == ["seq", "time", "pid", "event", "a", "b", "c", "d"]
-    assert len(told) > 2 * 1024
-
-
-def test_events_up_to_a_limit(vmemu: Vmemu, tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
-    done = vmemu(f"run --events {path} --max-time 0.01 bench int N=100000000")
-    assert done.status == 124
-    assert json.loads(path.read_text().splitlines()[-1])["seq"] > 0
-
-
-def test_output_to_a_file_leaves_stdout_to_json(vmemu: Vmemu, tmp_path: Path) -> None:
-    output = tmp_path / "output"
-    done = vmemu(f"run --json --output {output} hello STATUS=3")
-    assert (done.status, done.err) == (3, "")
-    assert json.loads(done.out)["exit_status"] == 3
-    assert output.read_text() == "Hello from ring 3\n"
-    plain = vmemu(f"run --output {output} cat /nonexistent")
-    assert (plain.out, plain.err) == ("", "")
-    assert output.read_text() == "cat: /nonexistent: errno 2\n"
 
 
 def test_unknown_system_calls(vmemu: Vmemu) -> None:

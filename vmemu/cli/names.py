@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 __all__ = [
-    "calls",
     "explorations",
     "files",
     "layouts",
@@ -87,16 +86,6 @@ def programs(
         return files(ctx, param, incomplete)
     beside = {path.name for path in Path().iterdir() if path.is_file()} if incomplete else set()
     return sorted({*guests, *_matching(beside, incomplete)})
-
-
-def calls(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Classes and names of system calls, the last of a list."""
-    from vmemu.cli.tracing import call_classes
-    from vmemu.kernel.syscalls import TABLES
-
-    before, comma, last = incomplete.rpartition(",")
-    every = {entry.name for table in TABLES.values() for entry in table.values()}
-    return [before + comma + name for name in _matching(sorted({*call_classes(), *every}), last)]
 
 
 def one_of(*values: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:

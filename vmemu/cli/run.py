@@ -17,7 +17,6 @@ from vmemu.errors import ConfigError, LimitReached
 from vmemu.rmap import DEFAULT
 
 if TYPE_CHECKING:
-    from vmemu.cli.tracing import CallCount
     from vmemu.kernel.process.task import Task
     from vmemu.kernel.process.wait import WaitStatus
     from vmemu.machine import Machine
@@ -32,7 +31,6 @@ __all__ = ["command"]
         "vmemu run --ram 2M --stats swap-storm PAGES=2048",
         "vmemu run --rmap none --strace ./a.out one two",
         "vmemu run --bits 32 prog.c",
-        "vmemu run -e mm,fork -c fork-server R=4",
         "vmemu run --max-host-time 10 --max-tasks 50 ./a.out",
         "vmemu run --bits 64 --ram 2M swap-storm PAGES=2048",
         "vmemu run --json-to stats.json --seed 7 fork-server R=8",
@@ -51,36 +49,11 @@ __all__ = ["command"]
 @set_option
 @click.option("--env", metavar="NAME=VALUE", multiple=True, help="Set an environment variable.")
 @click.option("--stats", is_flag=True, help="Print statistics to stderr afterwards.")
-@click.option("--json", "as_json", is_flag=True, help="The same as one line of JSON.")
+@click.option("--json", "as_json", is_flag=True, help="The same as one line of JSON on stderr.")
 @click.option("--json-to", type=click.Path(dir_okay=False), help="The same as JSON to a file.")
 @report_option
 @click.option("--strace", is_flag=True, help="Trace system calls and signals on stderr.")
-@click.option(
-    "-e",
-    "--trace",
-    metavar="CALLS",
-    shell_complete=names.calls,
-    help="The same of these only: names or classes, such as mm,write.",
-)
-@click.option("-c", "--count-calls", is_flag=True, help="Count system calls and their errors.")
-@click.option(
-    "--events",
-    "events_to",
-    metavar="FILE.jsonl",
-    shell_complete=names.files,
-    help="Write every event, a line of JSON each.",
-)
-@click.option(
-    "--output",
-    metavar="FILE",
-    shell_complete=names.files,
-    help="Write what the program prints to a file; --json then prints to stdout.",
-)
-@click.option(
-    "--maps-at-exit",
-    is_flag=True,
-    help="Print each process's /proc/PID/maps to stderr at its exit.",
-)
+@click.option("--maps-at-exit", is_flag=True, help="Print /proc/PID/maps to stderr at its exit.")
 @click.option("--unknown-syscalls", is_flag=True, help="Say which unknown system calls it made.")
 @click.option("--check", is_flag=True, help="Check the machine at the program's exit and after.")
 @click.argument("program", shell_complete=names.programs)
@@ -95,10 +68,6 @@ def command(
     json_to: str | None,
     report_path: str | None,
     strace: bool,
-    trace: str | None,
-    count_calls: bool,
-    events_to: str | None,
-    output: str | None,
     maps_at_exit: bool,
     unknown_syscalls: bool,
     check: bool,
@@ -124,31 +93,21 @@ def command(
     from vmemu.machine import Machine
 
     page = open_report(report_path)
-    facts_file, events_file, output_file = map(_open_file, (json_to, events_to, output))
+    facts_file = _open_facts(json_to)
     environment = dict(_variable(text) for text in env)
     values = [f"{name}={value}" for name, value in parse_settings(settings).items()]
     status, limit = WaitStatus(EX_LIMIT), ""
     found = find(program, options["bits"])
     program, options["bits"] = found.name, found.bits
     argv = [program, *arguments, *values]
-    if events_file is not None:
-        from vmemu.cli.tracing import RING
-
-        options["events"] = RING
     with Machine(**given(options)) as machine:
         wanted = stats or as_json or facts_file is not None or page is not None
         observer = _Observer(machine, maps_at_exit, wanted, check)
-        count = _trace(machine, strace, trace, count_calls)
-        out, err = (1, 2) if output_file is None else (output_file.fileno(),) * 2
-        machine.spawn(found.path, argv, environment, stdout=out, stderr=err)
+        if strace:
+            machine.kernel.strace = lambda line: print(line, file=sys.stderr)
+        machine.spawn(found.path, argv, environment)
         try:
-            if events_file is None:
-                status = machine.run()
-            else:
-                from vmemu.cli.tracing import run_writing_events
-
-                with events_file:
-                    status = run_writing_events(machine, events_file)
+            status = machine.run()
         except LimitReached as error:
             limit = str(error)
             observer.take()
@@ -160,8 +119,6 @@ def command(
     if status.signaled:
         name = _signal_name(status.code)
         _say(f"vmemu: {program}: killed by signal {status.code} ({name}){observer.crash}")
-    if count is not None:
-        _say(count.text())
     if unknown_syscalls:
         _say_unknown(unknown)
     if stats:
@@ -184,7 +141,7 @@ def command(
 
         page.write(program_page(facts, command_line(), given(options)))
     if as_json:
-        print(json.dumps(facts), file=sys.stderr if output_file is None else sys.stdout, flush=True)
+        _say(json.dumps(facts))
     click.get_current_context().exit(status.exit_status)
 
 
@@ -200,10 +157,6 @@ class _Observer:
 
     def _on_exit(self, task: Task, status: WaitStatus) -> None:
         kernel = self.machine.kernel
-        if self._maps and task.memory is not None:
-            from vmemu.mm import proc_maps
-
-            _say(f"process {task.pid} ({task.comm}):\n{proc_maps(task.memory)}".rstrip("\n"))
         if task is not kernel.first:
             return
         if status.signaled and task is kernel.current and task.memory is not None:
@@ -212,6 +165,10 @@ class _Observer:
             if status.code in CRASHES:
                 self.crash = f" at {faulting_instruction(task)}"
         self.take()
+        if self._maps and task.memory is not None:
+            from vmemu.mm import proc_maps
+
+            _say(proc_maps(task.memory).rstrip("\n"))
 
     def take(self) -> None:
         """Check and count, as far as that is wanted."""
@@ -221,33 +178,11 @@ class _Observer:
             self.stats = self.machine.stats()
 
 
-def _trace(
-    machine: Machine, strace: bool, calls: str | None, count_calls: bool
-) -> CallCount | None:
-    """Have system calls traced, and counted, as the options say."""
-    if not (strace or calls is not None or count_calls):
-        return None
-    from vmemu.cli.tracing import CallCount, calls_named
-
-    kernel = machine.kernel
-    if calls is not None:
-        kernel.traced = calls_named(calls, kernel.abi.bits)
-    if strace or calls is not None:
-        kernel.strace = lambda line: print(line, file=sys.stderr)
-    else:
-        kernel.strace, kernel.traced = lambda line: None, ()
-    if not count_calls:
-        return None
-    count = CallCount()
-    kernel.on_call = count.add
-    return count
-
-
-def _open_file(path: str | None) -> Any:
+def _open_facts(path: str | None) -> Any:
     if path is None:
         return None
     try:
-        return click.get_current_context().with_resource(Path(path).open("w"))
+        return Path(path).open("w")
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {(error.strerror or '').lower()}") from None
 

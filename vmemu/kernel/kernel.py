@@ -14,7 +14,7 @@ import errno
 import os
 import random
 import sys
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
@@ -106,11 +106,6 @@ class Kernel(Closing):
         """How often each unimplemented system call was made, by number, for so many numbers."""
         self.strace: Callable[[str], None] | None = None
         """Takes each line of the trace; None = off."""
-        self.traced: Container[int] | None = None
-        """Numbers of the system calls that have lines in it; None = all."""
-        self.on_call: Callable[[Task, str, int | None], None] | None = None
-        """With a trace: called when a system call has ended, with its name and its result,
-        a negative errno if it failed; None if it does not return."""
         self.on_mark: Callable[[Task, str, int, int], int | None] | None = None
         """The lab's answer to a guest's MARK."""
         self.on_exit: Callable[[Task, WaitStatus], None] | None = None
@@ -236,7 +231,7 @@ class Kernel(Closing):
         return first.status
 
     def call_hook(self, name: str, *args: object) -> Any:
-        """Call ``on_mark``, ``on_exit``, ``on_call``, ``on_check``, ``strace`` or ``log``, if set.
+        """Call ``on_mark``, ``on_exit``, ``on_check``, ``strace`` or ``log``, if it is set.
 
         What it raises comes out of run() or step() as itself, with a note that names the hook,
         once the step is complete: the machine can go on.  Gives None then.

@@ -189,8 +189,6 @@ def _format(task: Task, kind: str, args: tuple[int, ...], index: int, result: in
 
 def enter(task: Task, entry: Syscall, args: tuple[int, ...]) -> list[str | None]:
     """Decode what is known when a call begins."""
-    if not _traced(task, entry.number):
-        return []
     return [
         None if kind in _AFTER else _format(task, kind, args, index, 0)
         for index, kind in enumerate(entry.kinds)
@@ -199,14 +197,9 @@ def enter(task: Task, entry: Syscall, args: tuple[int, ...]) -> list[str | None]
 
 def leave(task: Task, entry: Syscall | None, call: Call, result: int | None) -> None:
     """Write the line of a call that has ended; None: it will never return."""
-    name = entry.name if entry is not None else f"syscall_{call.number:#x}"
-    value = None if result is None else _signed(task, result)
-    task.kernel.call_hook("on_call", task, name, value)
-    if not _traced(task, call.number):
-        return
     if entry is None:
         words = ", ".join(hex(word) for word in call.args)
-        _line(task, f"{name}({words})", _result(task, "int", result))
+        _line(task, f"syscall_{call.number:#x}({words})", _result(task, "int", result))
         return
     parts = [
         text if text is not None else _format(task, kind, call.args, index, result or 0)
@@ -214,29 +207,20 @@ def leave(task: Task, entry: Syscall | None, call: Call, result: int | None) -> 
             zip(entry.kinds, call.trace or [None] * len(entry.kinds), strict=True)
         )
     ]
-    _line(task, f"{name}({', '.join(parts)})", _result(task, entry.result, result))
-
-
-def _traced(task: Task, number: int) -> bool:
-    traced = task.kernel.traced
-    return traced is None or number in traced
-
-
-def _signed(task: Task, result: int) -> int:
-    result &= task.kernel.core.mask
-    return (s64 if task.kernel.abi.bits == 64 else s32)(result)
+    _line(task, f"{entry.name}({', '.join(parts)})", _result(task, entry.result, result))
 
 
 def _result(task: Task, kind: str, result: int | None) -> str:
     if result is None:
         return "?"
-    result = _signed(task, result)
+    mask = task.kernel.core.mask
+    result = (s64 if task.kernel.abi.bits == 64 else s32)(result & mask)
     if -result in _RESTARTS:
         return "? " + _RESTARTS[-result]
     if -ERESTARTSYS < result < 0:
         return f"-1 {errno.errorcode.get(-result, -result)} ({os.strerror(-result)})"
     if kind == "ptr":
-        return hex(result & task.kernel.core.mask)
+        return hex(result & mask)
     return str(result)
 
 
