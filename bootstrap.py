@@ -35,11 +35,17 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / ".vmemu"
 CERTIFICATES = VENV / "ca-certificates.crt"
 
+EXTRAS = ("", "report", "test")
+"""What can be installed beside vmemu itself; each includes those before it."""
+NEVER_USED = ("unicorn/lib/*.a", "numpy/**/tests")
+"""Parts of packages that only take room: a third of all that is installed."""
+
 USAGE = """\
 usage: sh bootstrap.sh COMMAND [ARGS]
 
-Installs vmemu and its tests into .venv (or $VMEMU_VENV), unless that is done,
-and runs COMMAND there:
+Installs vmemu into .venv (or $VMEMU_VENV), unless that is done, and runs COMMAND
+there. What only tests, linters and reports need is installed when COMMAND is not
+vmemu, or asks for a report:
   sh bootstrap.sh vmemu compare    run the scenarios under every scheme
   sh bootstrap.sh pytest           run the tests
 
@@ -58,7 +64,7 @@ def main(command: list[str]) -> int:
         return 0 if command else 2
     try:
         with locked(ROOT / "build" / "bootstrap.lock"):
-            install()
+            install(wanted(command))
     except BootstrapError as error:
         print(f"vmemu: {error}", file=sys.stderr)
         return 2
@@ -81,10 +87,18 @@ def asan_environment() -> dict[str, str]:
     return {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
 
 
-def install() -> None:
-    """Bring the virtual environment and the built files up to date."""
+def wanted(command: Sequence[str]) -> str:
+    """Return which of EXTRAS a command needs."""
+    if Path(command[0]).name != "vmemu":
+        return "test"
+    return "report" if any(re.match("--report(=|$)", word) for word in command) else ""
+
+
+def install(extra: str) -> None:
+    """Bring the virtual environment, with one of EXTRAS, and the built files up to date."""
     stamp = fingerprint()
-    if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == stamp:
+    stamps = [stamp + name for name in EXTRAS[EXTRAS.index(extra) :]]
+    if PYTHON.exists() and STAMP.exists() and STAMP.read_text() in stamps:
         build = str(ROOT / "vmemu" / "_build.py")
         run([str(PYTHON), "-P", build], "vmemu could not be built")
         return
@@ -92,11 +106,32 @@ def install() -> None:
     make_venv()
     provide_headers()
     say("installing the packages")
-    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input"]
-    run([*pip, "--editable", ".[test]"], "the installation with pip failed", cwd=ROOT)
-    # Start-up is short only with bytecode, which the user's settings may forbid to write.
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--no-compile"]
+    package = f".[{extra}]" if extra else "."
+    run([*pip, "--editable", package], "the installation with pip failed", cwd=ROOT)
+    slim()
+    STAMP.write_text(stamp + extra)
+
+
+def slim() -> None:
+    """Delete what is never used, and compile what is.
+
+    Start-up is short only with bytecode, which the user's settings may forbid to write; that
+    of all packages would take as much room as they do.
+    """
+    packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(VENV)}))
+    for pattern in NEVER_USED:
+        for path in list(packages.glob(pattern)):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
     run([str(PYTHON), "-m", "compileall", "-q", str(ROOT / "vmemu")], "vmemu does not compile")
-    STAMP.write_text(stamp)
+    modules = "vmemu.cli.main, vmemu.cli.run, vmemu.machine, vmemu.check, vmemu.lab.compare"
+    write = (
+        "import sys; sys.dont_write_bytecode = False; import capstone, rich.table, rich.progress"
+    )
+    run([str(PYTHON), "-c", f"{write}, {modules}"], "vmemu cannot be imported")
 
 
 def fingerprint() -> str:
@@ -127,11 +162,25 @@ def make_venv() -> None:
         venv.EnvBuilder(clear=True, symlinks=True).create(VENV)
     except (OSError, ValueError) as error:
         raise BootstrapError(f"cannot create {VENV}: {error}.") from error
-    if not succeeds([str(PYTHON), "-m", "ensurepip"]):
-        with tempfile.TemporaryDirectory() as directory:
-            wheel = fetch_pip(Path(directory))
-            pip = [str(PYTHON), f"{wheel}/pip", "install", "--quiet", "--no-index"]
-            run([*pip, str(wheel)], "pip could not be installed")
+    with tempfile.TemporaryDirectory() as directory:
+        wheel = bundled_pip() or fetch_pip(Path(directory))
+        pip = [str(PYTHON), f"{wheel}/pip", "install", "--quiet", "--no-index", "--no-compile"]
+        run([*pip, str(wheel)], "pip could not be installed")
+
+
+def bundled_pip() -> Path | None:
+    """Return the wheel that Python brings for ensurepip, which would add setuptools and bytecode.
+
+    Debian's has none unless python3-venv is installed.
+    """
+    try:
+        import ensurepip
+    except ImportError:
+        return None
+    shared = sysconfig.get_config_var("WHEEL_PKG_DIR")
+    places = [Path(ensurepip.__file__).parent / "_bundled", *([Path(shared)] if shared else [])]
+    wheels = sorted(wheel for place in places for wheel in place.glob("pip-*-none-any.whl"))
+    return wheels[-1] if wheels else None
 
 
 def provide_headers() -> None:

@@ -9,7 +9,9 @@ What can run:
                         its output
                         ```
 
-In an expected output ``...`` stands for any text, as in doctest.
+A block of C that begins with ``/* NAME.c */`` is the file NAME.c of a directory of the page's
+own, where all that can run in the page runs then.  In an expected output ``...`` stands for any
+text, as in doctest.
 """
 
 from __future__ import annotations
@@ -19,22 +21,25 @@ import doctest
 import io
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[1]
 GENERATED = re.compile(r"^<!-- figures: (\w+) -->$")
 END = "<!-- end -->"
 _FENCE = re.compile(r"^```(\w*)$")
+_FILE = re.compile(r"/\* (\w+\.c) \*/")
 
 
 def pages() -> list[Path]:
     """The pages whose examples and tables are held against runs: counts, not times."""
-    names = ("model", "seeing", "schemes", "locking", "fidelity", "exploring")
+    names = ("model", "seeing", "schemes", "locking", "fidelity", "exploring", "own-programs")
     return [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in names)]
 
 
@@ -127,25 +132,49 @@ def _commands(block: Block) -> Iterator[Example]:
         yield example
 
 
+def files(path: Path) -> dict[str, str]:
+    """The C files that a page shows, by name."""
+    return {
+        named[1]: "\n".join(block.text) + "\n"
+        for block in blocks(path)
+        if block.language == "c" and (named := _FILE.fullmatch(block.text[0]))
+    }
+
+
 class Runner:
     """Runs the examples of one page; names of its Python blocks live as long as it does."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path) -> None:
         self._names: dict[str, Any] = {"__name__": "__docs__"}
+        self._files = files(path)
+        self._where = ROOT
+
+    def __enter__(self) -> Self:
+        """Write the page's files down."""
+        if self._files:
+            self._where = Path(tempfile.mkdtemp())
+            for name, text in self._files.items():
+                (self._where / name).write_text(text)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Remove them."""
+        if self._files:
+            shutil.rmtree(self._where)
 
     def run(self, example: Example) -> str:
         """What it prints."""
         if example.block.language == "console":
-            return run_command(example.source)
+            return run_command(example.source, self._where)
         out = io.StringIO()
         code = compile(example.source, example.block.where, "exec")
-        with contextlib.redirect_stdout(out):
+        with contextlib.redirect_stdout(out), contextlib.chdir(self._where):
             exec(code, self._names)
         return out.getvalue()
 
 
-def run_command(command: str) -> str:
-    """What a command line of the documentation prints, on both streams."""
+def run_command(command: str, where: Path = ROOT) -> str:
+    """What a command line of the documentation prints in a directory, on both streams."""
     words = shlex.split(command)
     if words[0] == "vmemu":
         words[:1] = [sys.executable, "-m", "vmemu"]
@@ -153,7 +182,7 @@ def run_command(command: str) -> str:
         words[0] = sys.executable
     done = subprocess.run(
         words,
-        cwd=ROOT,
+        cwd=where,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -199,18 +199,19 @@ def refresh_tables(path: Path, check: bool) -> list[str]:
 def refresh_examples(path: Path, check: bool) -> list[str]:
     """Run a page's examples and write what they print; those that were out of date."""
     lines = path.read_text().splitlines()
-    runner, stale = Runner(), []
+    stale: list[str] = []
     shift = 0
-    for example in examples(path):
-        printed = runner.run(example)
-        if example.holds(printed):
-            continue
-        stale.append(f"{path.relative_to(ROOT)}:{example.first}: prints something else")
-        if example.first and not example.elliptic:
-            at = example.first - 1 + shift
-            new = printed.splitlines()
-            lines[at : at + len(example.expected)] = new
-            shift += len(new) - len(example.expected)
+    with Runner(path) as runner:
+        for example in examples(path):
+            printed = runner.run(example)
+            if example.holds(printed):
+                continue
+            stale.append(f"{path.relative_to(ROOT)}:{example.first}: prints something else")
+            if example.first and not example.elliptic:
+                at = example.first - 1 + shift
+                new = printed.splitlines()
+                lines[at : at + len(example.expected)] = new
+                shift += len(new) - len(example.expected)
     if stale and not check:
         path.write_text("\n".join(lines) + "\n")
     return stale

@@ -107,7 +107,13 @@ def build(root: Path, package: Path) -> None:
         install(cores, package)
         sources = sorted((root / "guests").glob("*.c"))  # vmemu list reads what they show
         programs = build_guests(root, objects / "guests")
-        mirror([*programs, *sources], package / "guests_bin")
+        about = root / "guests" / "README.md"
+        mirror([*programs, *sources, about], package / "guests_bin")
+        mirror(sorted((root / "docs").glob("*.md")), package / "pages")  # vmemu help shows them
+        # with its headers a changed guest can be run where there is only the package
+        for headers in (root / "guests", root / "guests" / "bench"):
+            include = package / "guests_bin" / "include" / headers.relative_to(root / "guests")
+            mirror(sorted(headers.glob("*.h")), include)
         mirror(build_guests(root, objects / "guests64", 64), package / "guests_bin" / "x86_64")
 
 
@@ -125,6 +131,8 @@ def build_core(root: Path, objects: Path, mode: str, bits: int) -> Path:
     names = f"-fmacro-prefix-map={sources}/="
     command = [gcc, *flags, *WARNINGS, width, f"-I{sources}", names]
     python = [f"-I{path}" for path in python_includes()]
+    if not any((Path(path) / "Python.h").exists() for path in python_includes()):
+        raise BuildError("vmemu needs Python.h (on Debian: apt-get install python3-dev).")
     others = tuple(arch for width, arch in WIDTHS.items() if width != bits)
     jobs = [
         (source, objects / f"{'-'.join(source.relative_to(sources).parts)[:-2]}.o", command)

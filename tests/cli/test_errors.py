@@ -25,6 +25,12 @@ def _with_segment_at(program: bytes, vaddr: int) -> bytes:
     return program[:at] + vaddr.to_bytes(4, "little") + program[at + 4 :]
 
 
+def _with_interpreter(program: bytes) -> bytes:
+    """The program with its first segment called an interpreter's name (PT_INTERP)."""
+    phoff = int.from_bytes(program[28:32], "little")
+    return program[:phoff] + b"\3\0\0\0" + program[phoff + 4 :]
+
+
 @pytest.fixture
 def files(tmp_path: Path, guest: Guest) -> Path:
     """A directory of files that are not what they should be."""
@@ -39,11 +45,14 @@ def files(tmp_path: Path, guest: Guest) -> Path:
         "sparc": hello[:18] + b"\2\0" + hello[20:],
     }
     program["overlap"] = _with_segment_at(hello, 0x08048000)
+    program["dynamic"] = _with_interpreter(hello)
+    program["other"] = hello
     program["kernel"] = _with_segment_at(hello, 0xC0000000)
     for name, data in program.items():
         path = tmp_path / name
         path.write_bytes(data)
         path.chmod(0o755)
+    (tmp_path / "notes").write_text("no program")
     (tmp_path / "noexec").write_bytes(hello)
     (tmp_path / "noexec").chmod(0o644)
     (tmp_path / "notswap").write_bytes(bytes(1 << 16))
@@ -65,7 +74,11 @@ CASES = [
     ("run {}/elf64", "{}/elf64 is not an x86-64 program (machine EM_386)"),
     ("run {}/bigendian", "{}/bigendian is not a 32-bit little-endian ELF file"),
     ("run {}/sparc", "{}/sparc is not an i386 program (machine .*)"),
-    ("run {}/noexec", "{}/noexec is not executable"),
+    ("run {}/noexec", "{0}/noexec is not executable: chmod +x {0}/noexec"),
+    ("run {}/notes", "{}/notes is not executable and not an ELF file"),
+    ("run {}/dynamic", "{0}/dynamic is dynamically linked, .*: gcc -m32 -static -o {0}/dynamic .*"),
+    ("run --bits 64 {}/noexec", "{}/noexec is not executable: .*"),
+    ("run --bits 64 {}/other", "{}/other is a 32-bit ELF file; .* programs: --bits 32, or .*"),
     ("run {}/directory", "{}/directory is a directory"),
     # machines
     ("run --rmap foo hello", "unknown rmap scheme 'foo': choose one of none, anonmm, .*"),

@@ -24,7 +24,9 @@ from vmemu.kernel import hold  # noqa: E402
 from vmemu.lab.guests import GUESTS  # noqa: E402
 from vmemu.lab.scenarios import SCENARIOS  # noqa: E402
 
-PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "guests/README.md")]
+PAGES = [
+    ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "guests/README.md")
+]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 #: Announced, not there yet.
 MODEL = (ROOT / "docs" / "model.md").read_text()
@@ -62,7 +64,7 @@ def check_command(line: str) -> None:
         words.pop(0)
     if words[:2] == ["sh", "bootstrap.sh"]:
         words = words[2:]
-    if not words or words[0] in ("COMMAND", "pytest"):
+    if not words or words[0] in ("COMMAND", "pytest", "gcc"):
         return
     program = words.pop(0)
     if program == "vmemu":

@@ -27,12 +27,15 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
-def test_examples_print_what_is_shown(path: Path) -> None:
-    runner = blocks.Runner()
-    for example in blocks.examples(path):
-        printed = runner.run(example)
-        where = f"{name(path)}:{example.first or example.block.line}"
-        assert example.holds(printed), f"{where}: {example.source} prints\n{printed}"
+def test_examples_print_what_is_shown(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with blocks.Runner(path) as runner:
+        for example in blocks.examples(path):
+            printed = runner.run(example)
+            where = f"{name(path)}:{example.first or example.block.line}"
+            assert example.holds(printed), f"{where}: {example.source} prints\n{printed}"
 
 
 def generated(path: Path) -> dict[str, list[str]]:

@@ -18,11 +18,13 @@ from typing import NamedTuple
 import pytest
 
 from vmemu import _build
+from vmemu.kernel.process.task import Task
+from vmemu.lab.compiling import INCLUDE
 from vmemu.machine import Machine
 
 SOURCES = Path(__file__).with_name("libc")
 CACHE = Path(__file__).parents[2] / "build" / "zig"
-FLAGS = ("-O2", "-Wall", "-Wno-infinite-recursion")
+FLAGS = ("-O2", "-Wall", "-Wno-infinite-recursion", f"-I{INCLUDE}")
 ENVIRONMENT = {"COLOUR": "red"}
 
 
@@ -72,6 +74,9 @@ CASES = [
     for rmap in schemes
     for ram in ("64M", little)
 ]
+
+COUNTED = (1 << 40) + 7
+"""What a script makes of a counter: more than 32 bits."""
 
 Build = Callable[[str, str], Path]
 
@@ -178,3 +183,66 @@ def test_a_thread_runs_on_the_host(
     build: Build, native: Callable[[Path], Ending], library: str
 ) -> None:
     assert native(build(library, "threads")) == (0, b"joined 1\n")
+
+
+# ---- <vmemu.h>
+
+ELSEWHERE = """\
+inside 0
+mark -38
+reclaim -38
+again -38
+holds xx
+counter -38 0
+no such counter -38 0
+hole -38
+beyond -38
+no name -38
+check -38
+errno 77
+"""
+INSIDE = f"""\
+inside 1
+mark 5
+reclaim 8
+again 0
+holds xx
+counter 0 {COUNTED}
+no such counter -22 0
+hole -12
+beyond -22
+no name -14
+check 0
+errno 77
+"""
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_the_header_does_nothing_on_the_host(
+    build: Build, native: Callable[[Path], Ending], library: str
+) -> None:
+    assert native(build(library, "lab")) == (0, ELSEWHERE.encode())
+
+
+@pytest.mark.parametrize(
+    ("library", "rmap"), [(name, rmap) for name in LIBRARIES for rmap in SCHEMES[name]]
+)
+def test_the_header_asks_vmemu(build: Build, library: str, rmap: str) -> None:
+    """The page between the touched ones and the hole is none yet; the answer is the script's."""
+    program, bits = build(library, "lab"), LIBRARIES[library].bits
+    output, marks, checks = io.BytesIO(), [], []
+    with Machine(ram="64M", swap="16M", rmap=rmap, bits=bits) as machine:
+
+        def on_mark(task: Task, name: str, a: int, b: int) -> int:
+            marks.append((name, b, machine.core.counters()["pswpout"]))
+            machine.core.m.counter[machine.core.lib.CNT_enosys] = COUNTED
+            return 5
+
+        machine.kernel.on_mark = on_mark
+        machine.kernel.on_check = lambda: checks.append(machine.check())
+        machine.spawn(program, stdin=b"", stdout=output)
+        assert machine.run().exit_status == 0
+        assert marks == [("touched", 8 * 4096, 0), ("reclaimed", 0, 8)]
+        assert len(checks) == 1
+    assert output.getvalue().decode() == INSIDE

@@ -379,6 +379,14 @@ def test_lab_calls(tmp_path: Path) -> None:
     unknown = script.call(0x766D, 2, name)
     check = script.call(0x766D, 3)
     wrong = script.call(0x766D, 9)
+    where = script.put(bytes(8))
+    stored = script.call(0x766D, 2, script.put(b"syscalls\0"), where)
+    nowhere = script.call(0x766D, 2, script.put(b"syscalls\0"), 0x70000000)
+    hole = script.call(0x766D, 1, 0x70000000, 4096)
+    beyond = script.call(0x766D, 1, 0xBFFFF000, 0x2000)
+    nobody = script.call(0x766D, 1, where, 8, 99)
+    reclaimed = script.call(0x766D, 1, where, 8)
+    script.call(0x766D, 0, script.put(b"value\0"), where)
     seen: list[Any] = []
 
     def setup(machine: Machine) -> None:
@@ -387,6 +395,8 @@ def test_lab_calls(tmp_path: Path) -> None:
 
         def on_mark(task: Task, name: str, a: int, b: int) -> int | None:
             seen.append((task.pid, name, a, b))
+            if name == "value":
+                seen.append(task.mm.read(a, 8))
             return inner(task, name, a, b) if name == "end" else 77
 
         machine.kernel.on_mark = on_mark
@@ -394,6 +404,13 @@ def test_lab_calls(tmp_path: Path) -> None:
     script.end()
     ran = script.run(tmp_path, setup=setup)
     assert seen[0] == (100, "spot", 5, 6)
+    assert seen[2] == (6).to_bytes(8, "little")  # the sixth call, itself included
+    assert ran.results[stored] == 0
+    assert signed(ran.results[nowhere]) == -errno.EFAULT
+    assert signed(ran.results[hole]) == -errno.ENOMEM
+    assert signed(ran.results[beyond]) == -errno.EINVAL
+    assert signed(ran.results[nobody]) == -errno.ESRCH
+    assert ran.results[reclaimed] == 1
     assert ran.results[mark] == 77
     assert ran.results[counter] == 2
     assert signed(ran.results[unknown]) == signed(ran.results[wrong]) == -errno.EINVAL

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from vmemu.cli.names import scenarios as scenario_names
 from vmemu.cli.options import (
     examples,
     given,
@@ -36,7 +37,7 @@ __all__ = ["command"]
 @machine_options
 @json_option
 @report_option
-@click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
+@click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...", shell_complete=scenario_names)
 def command(
     scenarios: tuple[str, ...],
     rmaps: tuple[str, ...],

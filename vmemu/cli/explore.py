@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vmemu.cli import names
 from vmemu.cli.options import examples, json_option, parse_settings, set_option
 from vmemu.cli.reporting import command_line, open_report, report_option
 from vmemu.errors import ConfigError
@@ -38,12 +39,14 @@ __all__ = ["command"]
     "rmaps",
     metavar="SCHEME",
     multiple=True,
+    shell_complete=names.schemes,
     help="A reverse map; may be repeated.  [default: every one that can swap]",
 )
 @click.option(
     "--vm-flags-lock",
     metavar="mmap_sem|page_table_lock",
     default="mmap_sem",
+    shell_complete=names.one_of("mmap_sem", "page_table_lock"),
     help="What guards vm_flags: as after rmap 34, or as before.  [default: mmap_sem]",
 )
 @set_option
@@ -70,12 +73,23 @@ __all__ = ["command"]
 @click.option(
     "--triples", type=click.IntRange(1), metavar="N", help="N times three paths, by --seed."
 )
-@click.option("--save", metavar="FILE", help="Write the first counterexample's schedule.")
-@click.option("--replay", "replayed", metavar="FILE", help="Run a saved schedule again.")
+@click.option(
+    "--save",
+    metavar="FILE",
+    shell_complete=names.files,
+    help="Write the first counterexample's schedule.",
+)
+@click.option(
+    "--replay",
+    "replayed",
+    metavar="FILE",
+    shell_complete=names.files,
+    help="Run a saved schedule again.",
+)
 @click.option("--full", is_flag=True, help="Show every step of a counterexample.")
 @json_option
 @report_option
-@click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
+@click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...", shell_complete=names.explorations)
 @click.pass_context
 def command(ctx: click.Context, /, scenarios: tuple[str, ...], **options: Any) -> None:
     """Run two or more paths of the kernel (system calls, faults, reclaim, swapoff) against each
@@ -164,12 +178,12 @@ def _cross(options: dict[str, Any]) -> bool:
     from vmemu.explore.crossings import crossings, explore_all, triples
     from vmemu.rmap import builtin
 
-    names = crossings() if options["pairs"] else []
-    names += triples(options["triples"], options["seed"]) if options["triples"] else []
+    crossed_paths = crossings() if options["pairs"] else []
+    crossed_paths += triples(options["triples"], options["seed"]) if options["triples"] else []
     rmaps = tuple(dict.fromkeys(options["rmaps"]) or builtin())
     began, crossed, runs, found = time.monotonic(), 0, 0, []
-    with Progress(len(names) * len(rmaps)) as bar:
-        for result in explore_all(names, rmaps, options["limit"] or _CROSSING_RUNS):
+    with Progress(len(crossed_paths) * len(rmaps)) as bar:
+        for result in explore_all(crossed_paths, rmaps, options["limit"] or _CROSSING_RUNS):
             bar.step(result.name)
             crossed += 1
             runs += result.runs

@@ -28,7 +28,10 @@ EX_LIMIT = 124
 EX_INTERRUPTED = 130
 EX_PIPE = 141
 
-_COMMANDS = ("run", "show", "compare", "overhead", "explore", "list")
+_COMMANDS = (
+    *("run", "show", "compare", "overhead", "explore", "list"),
+    *("include-dir", "help", "completion"),
+)
 
 
 class _Lazy(click.Group):
@@ -40,7 +43,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"vmemu.cli.{cmd_name}")
+        module = importlib.import_module(f"vmemu.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 
@@ -70,8 +73,10 @@ class _Lazy(click.Group):
 @click.version_option(__version__, message="vmemu %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Run i386 Linux programs on an emulated virtual-memory system whose reverse map can be
-    exchanged, and measure what each reverse map costs.
+    """Run Linux programs, i386 and x86-64, on an emulated virtual-memory system whose reverse
+    map can be exchanged, and measure what each reverse map costs.
+
+    vmemu help TOPIC explains; vmemu completion bash prints what makes the shell complete names.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
@@ -92,6 +97,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def _invoke(argv: Sequence[str] | None) -> int:
     # not cli.main(): that has its own ideas of interrupts and closed pipes
     args = list(sys.argv[1:] if argv is None else argv)
+    asked = os.environ.get("_VMEMU_COMPLETE")
+    if asked:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, "vmemu", "_VMEMU_COMPLETE", asked)
     try:
         with cli.make_context("vmemu", args, obj=tuple(args)) as ctx:
             cli.invoke(ctx)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from vmemu.arguments import WIDTHS, width
+from vmemu.cli import names
 from vmemu.errors import ConfigError
 from vmemu.rmap import DEFAULT, compared
 
@@ -39,22 +40,27 @@ _MACHINE = (
         type=int,
         metavar="|".join(map(str, WIDTHS)),
         callback=_width,
-        help="The machine: 32 is i386, 64 x86-64; by default what the program is, or 32.",
+        shell_complete=names.one_of(*map(str, WIDTHS)),
+        help="The machine: 32 is i386, 64 x86-64; by default what the program is, 64 for a "
+        "source, else 32.",
     ),
     click.option(
         "--levels",
         type=int,
         metavar="3|4",
+        shell_complete=names.one_of("3", "4"),
         help="Levels of x86-64's page tables: 3 as in 2.6.7, or 4, with 128 TB of addresses.",
     ),
     click.option(
         "--layout",
         metavar="KERNEL",
+        shell_complete=names.layouts,
         help="The kernel whose structs' sizes slab caches have, such as 6.18 (64 bits).",
     ),
     click.option(
         "--swap",
         metavar="SIZE|PATH[:SIZE]|none",
+        shell_complete=names.files,
         help="Swap: a size for a temporary file, or a swap file, made if absent.",
     ),
     click.option("--seed", type=int, metavar="N", help="Seed of the guests' randomness."),
@@ -72,12 +78,14 @@ _MACHINE = (
     click.option(
         "--vm-flags-lock",
         metavar="page_table_lock|mmap_sem",
+        shell_complete=names.one_of("mmap_sem", "page_table_lock"),
         help="What guards vm_flags: both, as before rmap 34, or mmap_sem alone.",
     ),
     click.option(
         "--overcommit",
         type=int,
         metavar="0|1|2",
+        shell_complete=names.one_of("0", "1", "2"),
         help="Guess (0), always (1), or never (2) promise more memory than there is.",
     ),
     click.option(
@@ -127,7 +135,10 @@ set_option = click.option(
 
 
 rmap_option = click.option(
-    "--rmap", metavar="SCHEME", help=f"The reverse map.  [default: {DEFAULT}]"
+    "--rmap",
+    metavar="SCHEME",
+    shell_complete=names.schemes,
+    help=f"The reverse map.  [default: {DEFAULT}]",
 )
 
 env_option = click.option(
@@ -147,6 +158,7 @@ rmaps_option = click.option(
     "--rmap",
     "rmaps",
     cls=_Schemes,
+    shell_complete=names.schemes,
     metavar="SCHEME",
     multiple=True,
     help="A reverse map (see vmemu list schemes); may be repeated.",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vmemu.cli.names import files
+
 if TYPE_CHECKING:
     from vmemu.report.file import ReportFile
 
@@ -17,6 +19,7 @@ report_option = click.option(
     "--report",
     "report_path",
     metavar="FILE.html",
+    shell_complete=files,
     help="Write a report with pictures: one HTML file.",
 )
 

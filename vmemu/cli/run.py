@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from vmemu.cli import names
 from vmemu.cli.options import (
     env_option,
     examples,
@@ -40,6 +41,7 @@ __all__ = ["command"]
         "vmemu run --rmap none --strace ./a.out one two",
         "vmemu run --strace -e mm,fork -c fork-server",
         "vmemu run --events events.jsonl fork-server",
+        "vmemu run --bits 32 prog.c",
         "vmemu run --max-host-time 10 --max-tasks 50 ./a.out",
         "vmemu run --bits 64 --ram 2M swap-storm PAGES=2048",
         "vmemu run --json-to stats.json --seed 7 fork-server R=8",
@@ -59,14 +61,19 @@ __all__ = ["command"]
 @click.option("--strace", is_flag=True, help="Trace system calls and signals on stderr.")
 @click.option("-e", "calls", metavar="CALLS", help="Trace these alone: names, groups such as mm.")
 @click.option("-c", "count", is_flag=True, help="Count system calls instead, and print a table.")
-@click.option("--events", metavar="FILE.jsonl", help="Write each event to a file, a line of JSON.")
+@click.option(
+    "--events",
+    metavar="FILE.jsonl",
+    shell_complete=names.files,
+    help="Write each event to a file, a line of JSON.",
+)
 @click.option(
     "--maps-at-exit", is_flag=True, help="Print /proc/PID/maps of each process at its exit."
 )
 @click.option("--unknown-syscalls", is_flag=True, help="Say which unknown system calls it made.")
 @click.option("--check", is_flag=True, help="Check the machine at the program's exit and after.")
-@click.argument("program")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.argument("program", shell_complete=names.programs)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, shell_complete=names.files)
 def command(
     program: str,
     arguments: tuple[str, ...],
@@ -85,9 +92,11 @@ def command(
     check: bool,
     **options: Any,
 ) -> None:
-    """Run PROGRAM, a static ELF file or the name of a guest that comes with vmemu.
+    """Run PROGRAM: a static ELF file, a C source, or the name of a guest that comes with vmemu.
 
     The machine is an i386 or an x86-64, as the program's file says; of a guest there are both.
+    A source NAME.c is compiled first, for x86-64 or as --bits says, by $CC or cc with $CFLAGS
+    and where <vmemu.h> is found.
 
     Its standard input and output are vmemu's own, and vmemu exits with its status, with
     128 + N if signal N killed it, or with 124 if it came to a limit of time.  Options of vmemu
@@ -98,8 +107,8 @@ def command(
     stderr, so that they never mix with the program's output.
     """
     from vmemu.cli.main import EX_LIMIT
+    from vmemu.cli.program import find
     from vmemu.kernel.process.wait import WaitStatus
-    from vmemu.lab.guests import find_program
     from vmemu.machine import Machine
 
     page = open_report(report_path)
@@ -107,13 +116,10 @@ def command(
     events_file = _open(events)
     environment = parse_variables(env)
     values = [f"{name}={value}" for name, value in parse_settings(settings).items()]
-    argv = [program, *arguments, *values]
     status, limit = WaitStatus(EX_LIMIT), ""
-    path = find_program(program, 32 if options["bits"] is None else options["bits"])
-    if options["bits"] is None:
-        from vmemu.kernel.program.elf import elf_bits
-
-        options["bits"] = elf_bits(path)
+    found = find(program, options["bits"])
+    program, options["bits"] = found.name, found.bits
+    argv = [program, *arguments, *values]
     if events_file is not None:
         options["events"] = EVENT_RING
     with Machine(**given(options)) as machine:
@@ -122,7 +128,7 @@ def command(
         if strace or calls is not None or count:
             _trace(machine, calls, count)
         writer = _Events(machine, events_file) if events_file is not None else None
-        machine.spawn(path, argv, environment)
+        machine.spawn(found.path, argv, environment)
         try:
             status = machine.run(writer.write if writer is not None else None)
         except LimitReached as error:

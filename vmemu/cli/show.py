@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vmemu.cli import names
 from vmemu.cli.options import (
     env_option,
     examples,
@@ -54,7 +55,12 @@ EX_NEVER = 1
     "call:NAME, event:NAME say which, where a name is several.",
 )
 @json_option
-@click.option("--svg", metavar="FILE", help="Draw a picture into a file instead of printing.")
+@click.option(
+    "--svg",
+    metavar="FILE",
+    shell_complete=names.files,
+    help="Draw a picture into a file instead of printing.",
+)
 @click.option("--full", is_flag=True, help="Print each page-table entry in a line of its own.")
 @click.option(
     "--watch",
@@ -68,8 +74,8 @@ EX_NEVER = 1
 @set_option
 @env_option
 @click.option("--check", is_flag=True, help="Check the machine at that moment.")
-@click.argument("program")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.argument("program", shell_complete=names.programs)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, shell_complete=names.files)
 def command(
     program: str,
     arguments: tuple[str, ...],
@@ -92,7 +98,7 @@ def command(
 
     Status 1 if the moment never comes.
     """
-    from vmemu.lab.guests import find_program
+    from vmemu.cli.program import find
     from vmemu.machine import Machine
 
     interval = _interval(watch)
@@ -101,15 +107,12 @@ def command(
 
         if number := obstacle(Path(svg)):
             raise _unwritable(svg, number)
-    argv = [program, *arguments]
+    found = find(program, options["bits"])
+    options["bits"] = found.bits
+    argv = [found.name, *arguments]
     argv += [f"{name}={value}" for name, value in parse_settings(settings).items()]
-    path = find_program(program, options["bits"] or 32)
-    if options["bits"] is None:
-        from vmemu.kernel.program.elf import elf_bits
-
-        options["bits"] = elf_bits(path)
     with Machine(**given(options)) as machine:
-        machine.spawn(path, argv, parse_variables(env), stdout=2)
+        machine.spawn(found.path, argv, parse_variables(env), stdout=2)
         if interval is not None:
             watching = _watch(machine, interval, as_json)
             if moment is None:

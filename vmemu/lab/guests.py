@@ -8,7 +8,7 @@ from pathlib import Path
 from vmemu.arguments import width
 from vmemu.errors import ConfigError
 
-__all__ = ["GUESTS", "find_program", "guest_path", "guest_summaries"]
+__all__ = ["GUESTS", "find_program", "guest_names", "guest_path", "guest_summaries", "is_source"]
 
 GUESTS = Path(__file__).parents[1] / "guests_bin"
 """The directory of the built programs, each with its source beside it."""
@@ -37,14 +37,23 @@ def find_program(program: str, bits: int = 32) -> str:
     directory, slash, name = program.rpartition("/")
     if directory in ("", "guests") and name and (GUESTS / name).is_file():
         return guest_path(name, bits)
-    if slash or Path(program).exists():
+    if slash or Path(program).exists() or program.endswith(".c"):
         return program
     import difflib
 
-    guests = [path.name for path in GUESTS.iterdir() if path.is_file() and not path.suffix]
-    near = difflib.get_close_matches(program, guests, 1)
+    near = difflib.get_close_matches(program, guest_names(), 1)
     hint = f"did you mean {near[0]}?" if near else "see vmemu list guests"
     raise ConfigError(f"there is no file and no guest {program!r} ({hint})")
+
+
+def is_source(program: str) -> bool:
+    """Whether what stands on a command line is a C source, to be compiled first."""
+    return program.endswith(".c") and Path(program).is_file()
+
+
+def guest_names() -> list[str]:
+    """The shipped guests; those of i386 are all there are."""
+    return sorted(path.name for path in GUESTS.iterdir() if path.is_file() and not path.suffix)
 
 
 def guest_summaries() -> dict[str, str]:

@@ -44,6 +44,7 @@ _CLASSES = {
     32: _Class(32, 52, 32, slice(28, 32), slice(44, 46), "EM_386", "i386"),
     64: _Class(64, 64, 56, slice(32, 40), slice(56, 58), "EM_X86_64", "x86-64"),
 }
+_MAGIC = b"\x7fELF"
 _BITS = {1: 32, 2: 64}
 """Words of a file's class (EI_CLASS)."""
 
@@ -122,14 +123,20 @@ def _read(path: str, kind: _Class) -> tuple[bytes, int]:
     return head, size
 
 
+def _quoted(path: str) -> str:
+    import shlex
+
+    return shlex.quote(path)
+
+
 def _check_ident(path: str, head: bytes, kind: _Class) -> None:
-    if head[:4] != b"\x7fELF":
+    if head[:4] != _MAGIC:
         raise ElfError(f"{path} is not an ELF file")
     bits = _BITS.get(head[4]) if len(head) > 4 else kind.bits
     if bits is not None and bits != kind.bits:
         raise ElfError(
             f"{path} is a {bits}-bit ELF file; this machine runs {kind.bits}-bit "
-            f"{kind.machine_name} programs"
+            f"{kind.machine_name} programs: --bits {bits}, or bits={bits} in Python"
         )
     if len(head) < kind.ehdr_size:
         raise ElfError(f"{path} is truncated within its ELF header")
@@ -144,7 +151,7 @@ def elf_bits(path: str) -> int:
             head = file.read(5)
     except (OSError, ValueError):
         return 32
-    return _BITS.get(head[4], 32) if len(head) == 5 and head[:4] == b"\x7fELF" else 32
+    return _BITS.get(head[4], 32) if len(head) == 5 and head[:4] == _MAGIC else 32
 
 
 def load_elf(
@@ -158,7 +165,8 @@ def load_elf(
     kind = _CLASSES[bits]
     head, size = _read(path, kind)
     if executable and not os.access(path, os.X_OK):
-        raise ElfError(f"{path} is not executable", errno.EACCES)
+        cure = f": chmod +x {_quoted(path)}" if head[:4] == _MAGIC else " and not an ELF file"
+        raise ElfError(f"{path} is not executable{cure}", errno.EACCES)
     _check_ident(path, head, kind)
     structs = _structs(bits)
     ehdr = structs.Elf_Ehdr.parse(head[: kind.ehdr_size])
@@ -177,7 +185,11 @@ def load_elf(
         for at in range(phoff, phoff + phnum * each, each)
     ]
     if any(h.p_type == "PT_INTERP" for h in headers):
-        raise ElfError(f"{path} is dynamically linked, which vmemu does not support yet")
+        width = " -m32" if bits == 32 else ""
+        raise ElfError(
+            f"{path} is dynamically linked, which vmemu does not support yet: "
+            f"gcc{width} -static -o {_quoted(path)} SOURCE.c"
+        )
     loads = [h for h in headers if h.p_type == "PT_LOAD" and h.p_memsz]
     if not loads:
         raise ElfError(f"{path} has no segment to load")

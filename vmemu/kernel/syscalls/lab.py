@@ -4,9 +4,11 @@ eax 0x766d  ebx operation  ecx, edx, esi arguments (x86-64: rax, rdi, rsi, rdx, 
 
 0 MARK     name, a, b       run the lab's callback; its answer, or 0
 1 RECLAIM  addr, len, pid   unmap and page out; pages unmapped
-2 COUNTER  name             a counter's low 32 bits
+2 COUNTER  name, where      store a counter, 64 bits, and 0; its low 32 bits if where is 0
 3 CHECK                     check the machine; 0
 4 TRIM     frames           reclaim until so many frames are free; 0
+
+What programs with a C library use of it is vmemu/include/vmemu.h.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.core import lib
 from vmemu.errors import Errno
+from vmemu.kernel import uaccess
 from vmemu.kernel.syscalls.table import s32, syscall
 
 if TYPE_CHECKING:
@@ -47,20 +50,34 @@ def _mark(task: Task, pointer: int, a: int, b: int) -> int:
 
 
 def _reclaim(task: Task, start: int, length: int, pid: int) -> int:
+    """Errno EINVAL for a range that leaves the user's addresses; ENOMEM, with the mapped part
+    done, for one with a hole, as madvise() has it.
+    """
     target = task if not pid else task.kernel.tasks.get(s32(pid))
     if target is None or target.memory is None:
         raise Errno(errno.ESRCH)
-    return task.kernel.vm.reclaim_range(
-        target.mm, start, min(start + length, task.kernel.core.task_size)
-    )
+    end = start + length
+    if end > task.kernel.core.task_size:
+        raise Errno(errno.EINVAL)
+    gone = task.kernel.vm.reclaim_range(target.mm, start, end)
+    mapped = start
+    for vma in target.mm.vmas():
+        if vma.vm_start <= mapped < vma.vm_end:
+            mapped = int(vma.vm_end)
+    if mapped < end:
+        raise Errno(errno.ENOMEM)
+    return gone
 
 
-def _counter(task: Task, pointer: int) -> int:
+def _counter(task: Task, pointer: int, where: int) -> int:
     name = task.mm.read_cstr(pointer, _NAME_MAX).decode(errors="replace")
     value = task.kernel.core.counters().get(name)
     if value is None:
         raise Errno(errno.EINVAL)
-    return value
+    if not where:
+        return value
+    uaccess.write_struct(task.mm, where, "Q", value)
+    return 0
 
 
 @syscall(NR_LAB, "uint", "ptr", "xlong", "xlong", x64=NR_LAB, name="vmemu_lab")
@@ -71,7 +88,7 @@ def sys_lab(task: Task, op: int, a: int, b: int, c: int) -> int:
     if op == LabOp.RECLAIM:
         return _reclaim(task, a, b, c)
     if op == LabOp.COUNTER:
-        return _counter(task, a)
+        return _counter(task, a, b)
     if op == LabOp.CHECK:
         task.kernel.call_hook("on_check")
         return 0

@@ -1,0 +1,93 @@
+"""What a shell completes: names of schemes, scenarios, guests and files.
+
+Each function takes what click hands it, the context, the parameter and the word so far, and
+gives what the word can become.  Heavy modules are imported here, while somebody waits for a
+tab, and nowhere else on the way to a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+__all__ = [
+    "explorations",
+    "files",
+    "layouts",
+    "one_of",
+    "programs",
+    "scenarios",
+    "schemes",
+    "topics",
+]
+
+
+def _matching(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def schemes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Reverse maps, those of entry points included."""
+    from vmemu.rmap import schemes
+
+    return _matching(schemes(), incomplete)
+
+
+def scenarios(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Scenarios of ``vmemu compare``."""
+    from vmemu.lab.scenarios import SCENARIOS
+
+    return _matching(SCENARIOS, incomplete)
+
+
+def explorations(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Scenarios of ``vmemu explore``."""
+    from vmemu.explore.catalogue import SCENARIOS
+
+    return _matching(SCENARIOS, incomplete)
+
+
+def layouts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Kernels whose layouts there are, in either width."""
+    from vmemu.layouts import layouts
+
+    names = dict.fromkeys(layout.name for bits in (32, 64) for layout in layouts(bits))
+    return _matching(names, incomplete)
+
+
+def topics(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Topics of ``vmemu help``."""
+    from vmemu.cli.help import topics
+
+    return _matching(topics(), incomplete)
+
+
+def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Files, which the shell itself completes."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+def programs(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[str] | list[CompletionItem]:
+    """Guests, and files where the word is not the beginning of a guest's name."""
+    from vmemu.lab.guests import guest_names
+
+    guests = _matching(guest_names(), incomplete)
+    if not guests:
+        return files(ctx, param, incomplete)
+    beside = {path.name for path in Path().iterdir() if path.is_file()} if incomplete else set()
+    return sorted({*guests, *_matching(beside, incomplete)})
+
+
+def one_of(*values: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """A few words."""
+    return lambda ctx, param, incomplete: _matching(values, incomplete)
