@@ -194,8 +194,8 @@ PAGES = [
     Mutant(
         "fork leaves the parent's ptes writable",
         "csrc/mm/fork.c",
-        "*src = pte &= ~(pte_t)_PAGE_RW;",
-        "pte &= ~(pte_t)_PAGE_RW;",
+        "*src = pte &= kept.parent;",
+        "pte &= kept.parent;",
         f"{RANDOM}[anon_vma-roomy]",
     ),
     Mutant(
