@@ -69,7 +69,7 @@ static bool move_pte(struct vmemu *m, struct mm_struct *mm, pte_t *src,
 }
 
 /*
- * So many ptes, to a place that is empty; returns how many are not empty.
+ * So many ptes, to another place, which is empty; returns how many are not empty.
  * Without a branch in it the loop is compiled to take several at a time.
  */
 static uint32_t move_all(struct vmemu *m, pte_t *restrict src,
