@@ -380,6 +380,13 @@ PAGES = [
         "\t\tif (*pte & _PAGE_RW &&",
         "tests/conformance/test_unicorn_tlb.py",
     ),
+    Mutant(
+        "a load that goes on to write is two faults when nobody asks",
+        "csrc/cpu/insn.c",
+        "\treturn !read_modify_write(&insn);",
+        "\treturn true;",
+        "tests/conformance/test_faults_decided.py",
+    ),
 ]
 
 SWAP = [
