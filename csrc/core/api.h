@@ -80,7 +80,8 @@ struct event {
 
 struct vmemu {
 	uint8_t *ram;
-	uint64_t ram_size; /* bytes */
+	uintptr_t kernel_base; /* a kptr's host address, less the kptr */
+	uint64_t ram_size;     /* bytes */
 	uint32_t nr_frames;
 	uint32_t page_cluster; /* log2 of swap readahead, pages */
 	int top_level;         /* of a page directory; levels less 1 */
