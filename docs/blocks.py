@@ -34,7 +34,7 @@ _FENCE = re.compile(r"^```(\w*)$")
 
 def pages() -> list[Path]:
     """The pages whose examples and tables are held against runs: counts, not times."""
-    names = ("model", "schemes", "locking", "fidelity", "exploring")
+    names = ("model", "seeing", "schemes", "locking", "fidelity", "exploring")
     return [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in names)]
 
 
