@@ -144,7 +144,11 @@ def run_bench(args: argparse.Namespace) -> tuple[list[Platform], list[report.Lin
         ]
         if args.compare is not None:
             commit, tree = stack.enter_context(built(args.compare))
-            platforms += [Vmemu(rmap, tree, f"@{commit}", directory) for rmap in schemes]
+            platforms += [
+                Vmemu(rmap, tree, f"@{commit}", directory, bits)
+                for bits in widths
+                for rmap in schemes
+            ]
         if not args.no_peers:
             for bits in widths:
                 platforms += peers(args.qiling, bits)

@@ -80,6 +80,15 @@ static inline long syscall5(long nr, long a, long b, long c, long d, long e)
 {
 	return syscall6(nr, a, b, c, d, e, 0);
 }
+
+/* As a C library has it: no register is set that the call does not look at. */
+static inline long syscall0(long nr)
+{
+	long ret;
+
+	__asm__ volatile("syscall" : "=a"(ret) : "0"(nr) : "rcx", "r11", "memory");
+	return ret;
+}
 #else
 static inline long syscall5(long nr, long a, long b, long c, long d, long e)
 {
@@ -89,6 +98,14 @@ static inline long syscall5(long nr, long a, long b, long c, long d, long e)
 			 : "=a"(ret)
 			 : "0"(nr), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)
 			 : "memory");
+	return ret;
+}
+
+static inline long syscall0(long nr)
+{
+	long ret;
+
+	__asm__ volatile("int $0x80" : "=a"(ret) : "0"(nr) : "memory");
 	return ret;
 }
 
@@ -106,7 +123,6 @@ static UNUSED long syscall6(long nr, long a, long b, long c, long d, long e, lon
 }
 #endif
 
-#define syscall0(nr) syscall5(nr, 0, 0, 0, 0, 0)
 #define syscall1(nr, a) syscall5(nr, (long)(a), 0, 0, 0, 0)
 #define syscall2(nr, a, b) syscall5(nr, (long)(a), (long)(b), 0, 0, 0)
 #define syscall3(nr, a, b, c) syscall5(nr, (long)(a), (long)(b), (long)(c), 0, 0)

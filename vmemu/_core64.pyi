@@ -453,6 +453,7 @@ class vm_area_struct(Struct):
 
 class vmemu(Struct):
     ram: Array[int]
+    kernel_base: int
     ram_size: int
     nr_frames: int
     top_level: int

@@ -11,12 +11,12 @@
 /* The one place where guest kernel pointers become host pointers. */
 static inline void *host(struct vmemu *m, kptr k)
 {
-	return m->ram + (k - PAGE_OFFSET);
+	return (void *)(m->kernel_base + k);
 }
 
 static inline kptr kaddr(struct vmemu *m, const void *p)
 {
-	return (kptr)((const uint8_t *)p - m->ram) + PAGE_OFFSET;
+	return (kptr)((uintptr_t)p - m->kernel_base);
 }
 
 #define HOST(m, type, k) ((struct type *)host(m, k))

@@ -118,6 +118,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 	m->ram = ram_map(ram_bytes);
 	if (!m->ram)
 		goto fail;
+	m->kernel_base = (uintptr_t)m->ram - PAGE_OFFSET;
 	if (ring_size) {
 		m->trace.ring = calloc(ring_size, sizeof(*m->trace.ring));
 		if (!m->trace.ring)

@@ -99,7 +99,8 @@ struct trace {
 struct vmemu {
 	/* what it is made of */
 	uint8_t *ram;
-	uint64_t ram_size; /* bytes */
+	uintptr_t kernel_base; /* a kptr's host address, less the kptr */
+	uint64_t ram_size;     /* bytes */
 	uint32_t nr_frames;
 	int top_level;        /* of a page directory; levels less 1 */
 	kulong task_size;     /* addresses from here on are not the user's */

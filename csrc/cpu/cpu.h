@@ -224,9 +224,13 @@ void cpu_flush_tlb(struct vmemu *);
 void cpu_exact_fault(struct vmemu *);
 void cpu_remove_blocks(struct vmemu *, const struct page *);
 int cpu_user_byte(struct vmemu *, kulong address); /* -1 = not mapped */
+/* It and those behind it in its page; NULL = not mapped. */
+const uint8_t *cpu_user_bytes(struct vmemu *, kulong address);
 
 /* cpu/insn.c: from the noted registers; may turn a read into a write */
 kulong cpu_fault_address(struct vmemu *, kulong page, uint32_t *access);
+/* Does the instruction, whose ip is noted, write nothing that it has read? */
+bool cpu_only_reads(struct vmemu *);
 /* Is it by sp or bp that the instruction touches the page? */
 bool cpu_touches_stack(struct vmemu *, kulong page, uint32_t access);
 /* Does the instruction read a descriptor in this page, and not an operand? */
@@ -253,6 +257,7 @@ enum cpu_exit cpu_stopped(struct vmemu *, int err);
 /* cpu/state.c */
 void cpu_store_regs(struct vmemu *);  /* engine -> m->regs */
 kulong cpu_note_regs(struct vmemu *); /* general ones; returns ip */
+kulong cpu_note_ip(struct vmemu *);   /* alone */
 uint32_t cpu_descriptor_base(struct vmemu *, kulong selector);
 void cpu_load_regs(struct vmemu *); /* m->regs -> engine */
 void cpu_forget_exception(struct vmemu *);

@@ -16,7 +16,8 @@
  * 32 bits short, not 16, and REX gives operands of 8 bytes and eight registers more.
  */
 struct insn {
-	kulong at; /* the next byte */
+	uint8_t code[CPU_INSN_BYTES];
+	uint32_t at; /* the next byte */
 	uint8_t opcode;
 	uint8_t rex; /* 0 = none */
 	bool two_byte;
@@ -29,21 +30,36 @@ struct insn {
 	uint8_t reg; /* the modrm field */
 };
 
-static uint8_t next_byte(struct vmemu *m, struct insn *insn)
+/* The instruction at the ip noted, and what follows it; 0 where nothing is mapped. */
+static void fetch(struct vmemu *m, struct insn *insn)
 {
-	int byte = cpu_user_byte(m, insn->at++);
+	kulong ip = m->regs.ip, room = PAGE_SIZE - (ip & ~PAGE_MASK);
+	const uint8_t *here = cpu_user_bytes(m, ip), *behind;
 
-	/* It was fetched, so it is there. */
-	return byte < 0 ? 0 : (uint8_t)byte;
+	if (!here)
+		return;
+	if (room >= sizeof(insn->code)) {
+		memcpy(insn->code, here, sizeof(insn->code));
+		return;
+	}
+	memcpy(insn->code, here, room);
+	behind = cpu_user_bytes(m, ip + room);
+	if (behind)
+		memcpy(insn->code + room, behind, sizeof(insn->code) - room);
 }
 
-static kulong next_number(struct vmemu *m, struct insn *insn, int bytes)
+static uint8_t next_byte(struct insn *insn)
+{
+	return insn->at < sizeof(insn->code) ? insn->code[insn->at++] : 0;
+}
+
+static kulong next_number(struct insn *insn, int bytes)
 {
 	kulong number = 0;
 	int i;
 
 	for (i = 0; i < bytes; i++)
-		number |= (kulong)next_byte(m, insn) << 8 * i;
+		number |= (kulong)next_byte(insn) << 8 * i;
 	return number;
 }
 
@@ -120,21 +136,16 @@ static kulong modrm16(struct vmemu *m, struct insn *insn, int mod, int rm)
 	if (rm < 4)
 		address += general(m, index[rm]);
 	if (mod == 1)
-		address += (kulong)(int8_t)next_byte(m, insn);
+		address += (kulong)(int8_t)next_byte(insn);
 	else if (mod == 2 || rm == 6)
-		address += next_number(m, insn, 2);
+		address += next_number(insn, 2);
 	return address & 0xffff;
 }
 
 /* Where the instruction ends: some operands are relative to that. */
-static kulong insn_end(struct vmemu *m)
+static kulong insn_end(struct vmemu *m, const struct insn *insn)
 {
-	uint8_t code[CPU_INSN_BYTES];
-	kulong i;
-
-	for (i = 0; i < sizeof(code); i++)
-		code[i] = (uint8_t)cpu_user_byte(m, m->regs.ip + i);
-	return m->regs.ip + (kulong)cpu_insn_length(code);
+	return m->regs.ip + (kulong)cpu_insn_length(insn->code);
 }
 
 static kulong modrm(struct vmemu *m, struct insn *insn, int mod, int rm)
@@ -143,7 +154,7 @@ static kulong modrm(struct vmemu *m, struct insn *insn, int mod, int rm)
 	bool absolute = !mod && rm == 5, relative = LONG_MODE && absolute;
 
 	if (rm == 4) {
-		int sib = next_byte(m, insn);
+		int sib = next_byte(insn);
 		int index = (sib >> 3 & 7) | (insn->rex & REX_X) << 2;
 
 		if (index != 4)
@@ -160,10 +171,10 @@ static kulong modrm(struct vmemu *m, struct insn *insn, int mod, int rm)
 			address += stack_word(insn);
 	}
 	if (mod == 1)
-		address += (kulong)(int8_t)next_byte(m, insn);
+		address += (kulong)(int8_t)next_byte(insn);
 	else if (mod == 2 || absolute)
-		address += (kulong)(int32_t)next_number(m, insn, 4);
-	return relative ? address + insn_end(m) : address;
+		address += (kulong)(int32_t)next_number(insn, 4);
+	return relative ? address + insn_end(m, insn) : address;
 }
 
 /* bt, bts, btr, btc reach beyond their operand: by so many bytes */
@@ -183,21 +194,22 @@ static void decode(struct vmemu *m, struct insn *insn)
 	uint8_t byte;
 	int mod, count = 0;
 
-	while (prefix(m, insn, byte = next_byte(m, insn)) && ++count < 15)
+	fetch(m, insn);
+	while (prefix(m, insn, byte = next_byte(insn)) && ++count < 15)
 		;
 	if (byte == 0x0f) {
 		insn->two_byte = true;
-		byte = next_byte(m, insn);
+		byte = next_byte(insn);
 		if (byte == 0x38 || byte == 0x3a)
-			next_byte(m, insn);
+			next_byte(insn);
 	}
 	insn->opcode = byte;
 	if (!insn->two_byte && byte >= 0xa0 && byte <= 0xa3) {
 		insn->memory = true;
-		insn->operand = next_number(
-			m, insn, (int)sizeof(kulong) >> insn->short_address);
+		insn->operand = next_number(insn, (int)sizeof(kulong) >>
+							  insn->short_address);
 	} else if (has_modrm(insn)) {
-		byte = next_byte(m, insn);
+		byte = next_byte(insn);
 		mod = byte >> 6;
 		insn->reg = byte >> 3 & 7;
 		if (mod == 3)
@@ -360,16 +372,26 @@ static kulong touched(struct vmemu *m, struct insn *insn, kulong page,
 
 kulong cpu_fault_address(struct vmemu *m, kulong page, uint32_t *access)
 {
-	struct insn insn = { .at = m->regs.ip };
+	struct insn insn = { 0 };
 
 	if (*access == ACCESS_FETCH)
 		return (m->regs.ip & PAGE_MASK) == page ? m->regs.ip : page;
 	return touched(m, &insn, page, access);
 }
 
+/* Of the registers only ip counts: where an operand is does not matter. */
+bool cpu_only_reads(struct vmemu *m)
+{
+	struct insn insn = { 0 };
+
+	cpu_note_ip(m);
+	decode(m, &insn);
+	return !read_modify_write(&insn);
+}
+
 bool cpu_touches_stack(struct vmemu *m, kulong page, uint32_t access)
 {
-	struct insn insn = { .at = m->regs.ip };
+	struct insn insn = { 0 };
 
 	touched(m, &insn, page, &access);
 	return insn.stack;
@@ -437,7 +459,7 @@ bool cpu_reads_descriptor(struct vmemu *m, kulong page)
 		FAR_POINTER = sizeof(kulong) + 2,
 		FAR_FRAME = 5 * sizeof(kulong)
 	};
-	struct insn insn = { .at = m->regs.ip };
+	struct insn insn = { 0 };
 	bool pops;
 
 	decode(m, &insn);

@@ -110,6 +110,12 @@ kulong cpu_note_regs(struct vmemu *m)
 	return m->regs.ip;
 }
 
+kulong cpu_note_ip(struct vmemu *m)
+{
+	m->cpu.state->uc.reg_read(m->cpu.uc, REG_IP, &m->regs.ip);
+	return m->regs.ip;
+}
+
 uint32_t cpu_descriptor_base(struct vmemu *m, kulong selector)
 {
 	uint64_t descriptor;

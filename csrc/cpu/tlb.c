@@ -23,7 +23,7 @@ static bool grant(struct uc_tlb_entry *entry, uint64_t paddr, uint32_t perms)
 /* Is the instruction that is being executed in this page, or reaches into it? */
 static bool executes_here(struct vmemu *m, kulong page_address)
 {
-	kulong ip = cpu_note_regs(m);
+	kulong ip = cpu_note_ip(m);
 
 	return ((ip & PAGE_MASK) == page_address) ||
 	       ((ip + 14) & PAGE_MASK) == page_address;
@@ -74,23 +74,30 @@ static bool fill(struct vmemu *m, pte_t *pte, kulong page_address,
 	return grant(entry, *pte & PAGE_MASK, perms);
 }
 
-int cpu_user_byte(struct vmemu *m, kulong address)
+const uint8_t *cpu_user_bytes(struct vmemu *m, kulong address)
 {
 	pte_t *pte;
 
 	if (address >= TASK_SIZE(m))
-		return -1;
+		return NULL;
 	pte = pte_lookup(m, m->current_mm, address);
 	if (!pte || !(*pte & _PAGE_PRESENT))
-		return -1;
-	return m->ram[(*pte & PAGE_MASK) + (address & ~PAGE_MASK)];
+		return NULL;
+	return m->ram + (*pte & PAGE_MASK) + (address & ~PAGE_MASK);
+}
+
+int cpu_user_byte(struct vmemu *m, kulong address)
+{
+	const uint8_t *byte = cpu_user_bytes(m, address);
+
+	return byte ? *byte : -1;
 }
 
 /*
  * The hook is told the page; registers and instruction say the rest, which
  * takes longer than it takes the core to resolve a decided fault.  How that is
- * done does not depend on it for a store, so there it waits until somebody
- * wants to know.
+ * done does not depend on it for a store, nor for what can only be a read, so
+ * there it waits until somebody wants to know.
  */
 void cpu_exact_fault(struct vmemu *m)
 {
@@ -100,6 +107,17 @@ void cpu_exact_fault(struct vmemu *m)
 	cpu_note_regs(m);
 	m->fault.address =
 		cpu_fault_address(m, m->fault.address, &m->fault.access);
+}
+
+static bool may_stay_inexact(struct vmemu *m, uint32_t access)
+{
+	switch (access) {
+	case ACCESS_WRITE:
+		return !(m->trace.told >> EV_fault & 1);
+	case ACCESS_READ:
+		return !m->trace.told && cpu_only_reads(m);
+	}
+	return false;
 }
 
 /* Kernel addresses: only what the CPU itself needs is there. */
@@ -221,7 +239,7 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 		m->fault.address = page;
 		m->fault.access = access;
 		m->fault.inexact = 1;
-		if (access != ACCESS_WRITE || m->trace.told >> EV_fault & 1)
+		if (!may_stay_inexact(m, access))
 			cpu_exact_fault(m);
 		if (BUG_ON(m, tries == 8))
 			return refuse(m, FAULT_OOM, fetches);

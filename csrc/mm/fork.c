@@ -9,8 +9,25 @@
 #include "watch/lock.h"
 #include "watch/step.h"
 
+/* Bits of a pte that stay, by what its vma is. */
+struct pte_bits_kept {
+	pte_t parent, child;
+};
+
+static struct pte_bits_kept bits_kept(kulong vm_flags)
+{
+	struct pte_bits_kept kept = { ~(pte_t)0, ~(pte_t)_PAGE_ACCESSED };
+
+	if (is_cow_mapping(vm_flags))
+		kept.parent &= ~(pte_t)_PAGE_RW;
+	if (vm_flags & VM_SHARED)
+		kept.child &= ~(pte_t)_PAGE_DIRTY;
+	return kept;
+}
+
 static ALWAYS_INLINE pte_t copy_pte(struct vmemu *m, struct mm_struct *dst,
-				    pte_t *src, kulong vm_flags, kulong *rss,
+				    struct page *mem_map, pte_t *src,
+				    struct pte_bits_kept kept, kulong *others,
 				    const bool watched)
 {
 	pte_t pte = *src;
@@ -18,21 +35,19 @@ static ALWAYS_INLINE pte_t copy_pte(struct vmemu *m, struct mm_struct *dst,
 
 	if (!pte_present(pte)) {
 		BUG_ON(m, swap_duplicate(m, pte_to_swp_entry(pte)));
+		++*others;
 		return pte;
 	}
-	page = m->mem_map + pte_pfn(pte);
-	if (page->flags & PG_reserved)
+	page = mem_map + pte_pfn(pte);
+	if (unlikely(page->flags & PG_reserved)) {
+		++*others;
 		return pte;
-	if (is_cow_mapping(vm_flags))
-		*src = pte &= ~(pte_t)_PAGE_RW;
-	if (vm_flags & VM_SHARED)
-		pte &= ~(pte_t)_PAGE_DIRTY;
+	}
+	*src = pte &= kept.parent;
 	page_dup(m, page, watched);
 	if (watched)
 		rss_inc(m, dst);
-	else
-		++*rss;
-	return pte & ~(pte_t)_PAGE_ACCESSED;
+	return pte & kept.child;
 }
 
 /* The ptes of one page table; see mm/zap.c on the two compilations. */
@@ -40,22 +55,25 @@ static ALWAYS_INLINE void copy_ptes(struct vmemu *m, struct mm_struct *dst,
 				    pte_t *to, pte_t *from, uint32_t nr,
 				    kulong vm_flags, const bool watched)
 {
-	kulong rss = 0;
+	const struct pte_bits_kept kept = bits_kept(vm_flags);
+	struct page *mem_map = m->mem_map;
+	kulong others = 0; /* that are nobody's rss */
 	uint32_t i, n = 0;
 
 	for (i = 0; i < nr; i++)
 		if (from[i]) {
 			if (watched)
 				shared(m, STEP_write, &from[i]);
-			to[i] = copy_pte(m, dst, &from[i], vm_flags, &rss,
-					 watched);
+			to[i] = copy_pte(m, dst, mem_map, &from[i], kept,
+					 &others, watched);
 			if (watched)
 				touch(m, STEP_write, &to[i]);
 			n++;
 		}
-	dst->rss += rss;
-	if (!watched)
-		m->locks.stat[LOCK_page_map].acquired += rss;
+	if (!watched) {
+		dst->rss += n - others;
+		m->locks.stat[LOCK_page_map].acquired += n - others;
+	}
 	m->watch.steps += n;
 	m->counter[CNT_fork_ptes] += n;
 }

@@ -146,14 +146,10 @@ kulong next_mapped(struct vmemu *m, struct mm_struct *mm, kulong start,
 	return next_table(m, mm, &start, end) ? start : end;
 }
 
+/* The first entry is 0, and each is as the one before. */
 static bool is_empty(const pte_t *table)
 {
-	pte_t any = 0;
-	int i;
-
-	for (i = 0; i < PTRS_PER_TABLE; i++)
-		any |= table[i];
-	return !any;
+	return !*table && !memcmp(table, table + 1, PAGE_SIZE - sizeof(*table));
 }
 
 /* The tables below this one, which maps from base on, as far as what they map

@@ -71,6 +71,19 @@ static ALWAYS_INLINE void zap_pte(struct vmemu *m, pte_t *slot,
 		flush_gather(m, gather);
 }
 
+/*
+ * The struct page of a pte some way ahead.  They are often in no cache near, and
+ * those of x86-64 are nearly twice as long as those of i386.
+ */
+static inline void prefetch_page(struct vmemu *m, const pte_t *pte,
+				 const pte_t *end)
+{
+	enum { AHEAD = 32 };
+
+	if (end - pte > AHEAD)
+		__builtin_prefetch(m->mem_map + pte_pfn(pte[AHEAD]), 1);
+}
+
 /* The first of the ptes that may not be empty: large areas are mostly so. */
 static inline pte_t *skip_empty(pte_t *pte, const pte_t *end)
 {
@@ -93,6 +106,8 @@ static ALWAYS_INLINE void zap_ptes(struct vmemu *m, pte_t *pte, pte_t *end,
 		}
 		if (watched)
 			shared(m, STEP_write, pte);
+		else
+			prefetch_page(m, pte, end);
 		zap_pte(m, pte++, gather, watched);
 		n++;
 	}

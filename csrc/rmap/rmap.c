@@ -128,8 +128,10 @@ void page_remove_rmap(struct vmemu *m, struct page *page)
 	page_map_unlock_short(m, page);
 }
 
-static pte_t *page_check_address(struct vmemu *m, struct page *page,
-				 struct mm_struct *mm, kulong address)
+static ALWAYS_INLINE pte_t *page_check_address(struct vmemu *m,
+					       struct page *page,
+					       struct mm_struct *mm,
+					       kulong address)
 {
 	pte_t *pte = pte_lookup(m, mm, address);
 

@@ -73,5 +73,23 @@ def test_a_promise_is_kept_broken_or_unknown() -> None:
     assert verdict(getpid, anon_vma=1100) is False
 
 
+def test_a_promise_about_x86_64_is_about_i386_too() -> None:
+    rows = {row.name: row for row in ROWS}
+
+    def verdict(target: Target, **medians: float) -> bool | None:
+        cells = {name.replace("_64", "-64"): Cell([ns]) for name, ns in medians.items()}
+        return target.measured(Line(rows[target.row], cells), "none-64")[1]
+
+    touch = Target("touch", 0.35)
+    assert verdict(touch, none_64=114, none=100, native_64=1000, native=1) is True
+    assert verdict(touch, none_64=116, none=100, native_64=1000, native=1) is False
+    assert verdict(touch, none_64=114, none=100, native_64=100, native=1000) is False
+    assert verdict(touch, none_64=114, none=100) is None
+    assert verdict(touch, none_64=116, none=100) is False
+    getpid = Target("getpid", 1.0, value=1000, wide_ratio=1.5, widths=None)
+    assert verdict(getpid, none_64=149, none=1, native_64=100) is True
+    assert verdict(getpid, none_64=151, none=1, native_64=100) is False
+
+
 def test_promises_are_about_rows() -> None:
     assert {target.row for target in TARGETS} <= {row.name for row in ROWS}

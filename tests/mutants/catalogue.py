@@ -194,8 +194,8 @@ PAGES = [
     Mutant(
         "fork leaves the parent's ptes writable",
         "csrc/mm/fork.c",
-        "*src = pte &= ~(pte_t)_PAGE_RW;",
-        "pte &= ~(pte_t)_PAGE_RW;",
+        "*src = pte &= kept.parent;",
+        "pte &= kept.parent;",
         f"{RANDOM}[anon_vma-roomy]",
     ),
     Mutant(
@@ -386,6 +386,13 @@ PAGES = [
         "\t\tif ((*pte & (_PAGE_RW | _PAGE_DIRTY)) ==\n\t\t\t    (_PAGE_RW | _PAGE_DIRTY) &&",
         "\t\tif (*pte & _PAGE_RW &&",
         "tests/conformance/test_unicorn_tlb.py",
+    ),
+    Mutant(
+        "a load that goes on to write is two faults when nobody asks",
+        "csrc/cpu/insn.c",
+        "\treturn !read_modify_write(&insn);",
+        "\treturn true;",
+        "tests/conformance/test_faults_decided.py",
     ),
 ]
 
