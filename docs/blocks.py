@@ -39,7 +39,7 @@ _FILE = re.compile(r"/\* (\w+\.c) \*/")
 
 def pages() -> list[Path]:
     """The pages whose examples and tables are held against runs: counts, not times."""
-    names = ("model", "schemes", "locking", "fidelity", "exploring", "own-programs")
+    names = ("model", "seeing", "schemes", "locking", "fidelity", "exploring", "own-programs")
     return [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in names)]
 
 

@@ -1,10 +1,10 @@
 """``python docs/figures.py``: measure again whatever the documentation shows.
 
 Rewrites the tables between ``<!-- figures: NAME -->`` and ``<!-- end -->``, the output below
-each command and each Python block (unless part of it is left open by ``...``), and the
-pictures, which need matplotlib and jinja2 (the extra ``report``).  ``--check`` changes
-nothing and says what is out of date; the tests do that.  A plot keeps its figures inside, so
-they can be checked without drawing it; a counterexample is drawn and compared.
+each command, each Python block (unless part of it is left open by ``...``) and each cell of the
+notebook, and the pictures, which need matplotlib and jinja2 (the extra ``report``).
+``--check`` changes nothing and says what is out of date; the tests do that.  A plot keeps its
+figures inside, so they can be checked without drawing it; other pictures are drawn and compared.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import notebook
 from blocks import END, GENERATED, ROOT, Runner, examples, pages
 from tables import TABLES
 
-from vmemu.core import lib
 from vmemu.explore import Settings, runner
 from vmemu.explore.catalogue import find_scenario as find_exploration
-from vmemu.frames import mem_map
 from vmemu.lab.compare import compare
 from vmemu.lab.guests import guest_path
 from vmemu.lab.scenarios import find_scenario
@@ -33,14 +32,13 @@ from vmemu.report.explorations import drawing
 
 PROBES = ROOT / "docs" / "probes.svg"
 FRAMES = ROOT / "docs" / "frames.svg"
+FORKED = ROOT / "docs" / "forked.svg"
+WRITTEN = ROOT / "docs" / "written.svg"
 COUNTEREXAMPLE = ROOT / "docs" / "counterexample.svg"
+NOTEBOOK = ROOT / "docs" / "tour.ipynb"
 CHILDREN = (1, 2, 4, 8, 16, 24, 32, 48, 64)
 PAGES = 16
-KINDS = ("reserved", "page tables", "slabs", "swap map", "file", "anonymous", "swap cache", "free")
 COLORS = {"anonmm": "#0b6fa4", "anon_vma": "#c1440e"}
-KIND_COLORS = (
-    *("#333333", "#c1440e", "#e69f00", "#8a6d3b", "#56b4e9", "#0b6fa4", "#9fc5e8", "#f0f0f0"),
-)
 
 
 # ---- what the pictures show
@@ -60,27 +58,13 @@ def probes() -> dict[str, Any]:
     return found
 
 
-def frames() -> dict[str, Any]:
-    """The kind of every frame of a machine of 2 MB that has begun to swap."""
-    kinds: list[int] = []
-
-    def look(task: object, name: str, a: int, b: int) -> None:
-        if name != "measure" or kinds:
-            return
-        flags = mem_map(machine.core)["flags"]
-        bits = (lib.PG_reserved, lib.PG_pgtable, lib.PG_slab, lib.PG_vmalloc)
-        for flag in flags.tolist():
-            kind = next((i for i, bit in enumerate(bits) if flag & bit), -1)
-            if kind < 0 and flag & lib.PG_lru:
-                kind = 5 if flag & lib.PG_anon else 6 if flag & lib.PG_swapcache else 4
-            kinds.append(7 if kind < 0 else kind)
-
-    with Machine(ram="2M", swap="16M") as machine:
-        machine.kernel.on_mark = look
-        argv = ["swap-storm", "PAGES=1024"]
-        machine.spawn(guest_path("swap-storm"), argv, stdout=None)
-        machine.run()
-    return {"kinds": kinds}
+def memory(moment: str, guest: str, *arguments: str, **options: Any) -> str:
+    """`vmemu show --at MOMENT --svg FILE GUEST ARGUMENTS` with these options of a machine."""
+    with Machine(**options) as machine:
+        machine.spawn(guest_path(guest), [guest, *arguments], stdout=None)
+        snapshot = machine.run_to(moment)
+    assert snapshot is not None
+    return snapshot.svg()
 
 
 def counterexample() -> str:
@@ -146,40 +130,15 @@ def draw_probes(data: dict[str, Any]) -> None:
     _save(figure, PROBES, "Page-table walks for each page unmapped, against N", data)
 
 
-def draw_frames(data: dict[str, Any]) -> None:
-    """docs/frames.svg"""
-    from matplotlib.patches import Patch, Rectangle
-
-    plot = _plot()
-    kinds, width = data["kinds"], 64
-    height = -(-len(kinds) // width)
-    figure, axis = plot.subplots(figsize=(9, 1.9))
-    pfn = 0
-    while pfn < len(kinds):  # one rectangle for a run of frames in one row
-        run, kind = 1, kinds[pfn]
-        while (pfn + run) % width and pfn + run < len(kinds) and kinds[pfn + run] == kind:
-            run += 1
-        corner = (pfn % width, height - 1 - pfn // width)
-        axis.add_patch(
-            Rectangle(corner, run, 1, facecolor=KIND_COLORS[kind], edgecolor="white", linewidth=0.6)
-        )
-        pfn += run
-    axis.set_xlim(0, width)
-    axis.set_ylim(0, height)
-    axis.set_aspect("equal")
-    axis.axis("off")
-    names = [
-        Patch(facecolor=color, edgecolor="#999999", label=f"{name} {kinds.count(kind)}")
-        for kind, (name, color) in enumerate(zip(KINDS, KIND_COLORS, strict=True))
-    ]
-    axis.legend(
-        handles=names, ncols=8, loc="upper center", bbox_to_anchor=(0.5, -0.02), frameon=False,
-        fontsize=8, handlelength=1, columnspacing=1, handletextpad=0.4,
-    )  # fmt: skip
-    _save(figure, FRAMES, "What the 512 frames of a machine of 2 MB serve as", data)
-
-
-PICTURES = {PROBES: (probes, draw_probes), FRAMES: (frames, draw_frames)}
+PICTURES = {PROBES: (probes, draw_probes)}
+"""What is measured, and how it is drawn."""
+DRAWN = {
+    COUNTEREXAMPLE: counterexample,
+    FRAMES: lambda: memory("measure", "swap-storm", "PAGES=1024", ram="2M", swap="16M"),
+    FORKED: lambda: memory("event:fork:2", "fork-server", "R=6", "N=2", ram="4M", swap="1M"),
+    WRITTEN: lambda: memory("measure", "fork-server", "R=6", "N=2", ram="4M", swap="1M"),
+}
+"""Pictures that are made without measuring, and compared as they are."""
 
 
 def shown(picture: Path) -> Any:
@@ -203,11 +162,13 @@ def refresh_pictures(check: bool) -> list[str]:
         stale.append(f"{path.relative_to(ROOT)} shows other figures")
         if not check:
             draw(data)
-    drawn = counterexample()
-    if not COUNTEREXAMPLE.exists() or COUNTEREXAMPLE.read_text() != drawn:
-        stale.append(f"{COUNTEREXAMPLE.relative_to(ROOT)} shows another run")
+    for path, make in DRAWN.items():
+        drawn = make()
+        if path.exists() and path.read_text() == drawn:
+            continue
+        stale.append(f"{path.relative_to(ROOT)} shows another run")
         if not check:
-            COUNTEREXAMPLE.write_text(drawn)
+            path.write_text(drawn)
     return stale
 
 
@@ -263,7 +224,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--check", action="store_true", help="change nothing; status 1 if stale")
     args = parser.parse_args(argv)
-    stale = refresh_pictures(args.check)
+    stale = refresh_pictures(args.check) + notebook.refresh(NOTEBOOK, args.check)
     for path in pages():
         stale += refresh_tables(path, args.check) + refresh_examples(path, args.check)
     for what in stale:

@@ -1,6 +1,954 @@
-"""The C core, built by vmemu/_build.py; csrc/vmemu.h declares and documents it."""
+"""The C core of 64 bits, written by ``python -m vmemu.stubs``; csrc/*/api.h document it."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Generic, Self, TypeVar, overload
+
+T = TypeVar("T")
+
+class Array(Generic[T]):
+    """An array, or a pointer to what is not a struct."""
+
+    def __getitem__(self, index: int, /) -> T: ...
+    def __setitem__(self, index: int, value: T, /) -> None: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[T]: ...
+
+class Struct:
+    """A struct, or a pointer to one."""
+
+    def __getitem__(self, index: int, /) -> Self: ...
+    def __add__(self, n: int, /) -> Self: ...
+    @overload
+    def __sub__(self, other: int, /) -> Self: ...
+    @overload
+    def __sub__(self, other: Self, /) -> int: ...
+
+class address_space(Struct):
+    host: int
+    page_tree: radix_tree_root
+    tree_lock: int
+    i_mmap: list_head
+    i_mmap_writable: int
+    i_mmap_nonlinear: list_head
+    i_mmap_lock: int
+    truncate_count: int
+    nrpages: int
+    writeback_index: int
+    a_ops: int
+    flags: int
+    backing_dev_info: int
+    private_lock: int
+    private_list: list_head
+    assoc_mapping: int
+
+class aio_ring_info(Struct):
+    mmap_base: int
+    mmap_size: int
+    ring_pages: int
+    ring_lock: int
+    nr_pages: int
+    nr: int
+    tail: int
+    internal_pages: Array[int]
+
+class anon_vma(Struct):
+    lock: int
+    head: list_head
+
+class anon_vma_tail(Struct):
+    anon_vma_node: list_head
+    anon_vma: int
+
+class anonmm(Struct):
+    count: int
+    lock: int
+    mm: int
+    head: int
+    list: list_head
+
+class anonmm_tail(Struct):
+    anonmm: int
+
+class candidate(Struct):
+    mm: int
+    vma: int
+    address: int
+
+class check_state(Struct):
+    finding: rmap_finding
+    stamps: list_stamps
+    next_stamp: int
+
+class clock(Struct):
+    now: int
+    stime: int
+    iowait: int
+    limit: int
+    next_timer: int
+
+class completion(Struct):
+    done: int
+    wait: wait_queue_head
+
+class cpu(Struct):
+    uc: Any
+    trap_vector: int
+    aborted: int
+    syscalls_in_c: int
+    state: cpu_state
+
+class cpu_context(Struct): ...
+
+class cpu_ops(Struct):
+    exact_fault: Any
+    remove_blocks: Any
+
+class cpu_regs(Struct):
+    ax: int
+    rax: int
+    cx: int
+    rcx: int
+    dx: int
+    rdx: int
+    bx: int
+    rbx: int
+    sp: int
+    rsp: int
+    bp: int
+    rbp: int
+    si: int
+    rsi: int
+    di: int
+    rdi: int
+    r8: int
+    r9: int
+    r10: int
+    r11: int
+    r12: int
+    r13: int
+    r14: int
+    r15: int
+    ip: int
+    rip: int
+    flags: int
+    eflags: int
+    rflags: int
+    cs: int
+    ss: int
+    ds: int
+    es: int
+    fs: int
+    gs: int
+
+class cpu_state(Struct): ...
+
+class event(Struct):
+    seq: int
+    time: int
+    pid: int
+    type: int
+    a: int
+    b: int
+    c: int
+    d: int
+
+class explore_options(Struct):
+    mode: int
+    preemptions: int
+    seed: int
+
+class explore_step(Struct):
+    task: int
+    kind: int
+    lock_class: int
+    object: int
+    before: int
+    after: int
+
+class explorer(Struct): ...
+
+class fault_state(Struct):
+    in_hook: int
+    in_c: int
+    inexact: int
+    address: int
+    access: int
+    result: int
+
+class held_lock(Struct):
+    mode: int
+    object: int
+
+class held_locks(Struct):
+    nr: int
+    nest: int
+    newborn: int
+    lock: Array[held_lock]
+
+class kernel_data(Struct):
+    swap_lock: int
+    zone: zone
+    caches: Array[kmem_cache]
+    swapper_space: address_space
+    mmlist: list_head
+    quarantine: list_head
+
+class kernel_layout(Struct):
+    slub: int
+    vma: int
+    mm: int
+    object: int
+    object_room: int
+
+class kioctx(Struct):
+    users: int
+    dead: int
+    mm: int
+    user_id: int
+    next: int
+    wait: wait_queue_head
+    ctx_lock: int
+    reqs_active: int
+    active_reqs: list_head
+    run_list: list_head
+    max_reqs: int
+    ring_info: aio_ring_info
+    wq: work_struct
+
+class kmem_cache(Struct):
+    id: int
+    objsize: int
+    align: int
+    bufsize: int
+    num: int
+    slub: int
+    nr_slabs: int
+    nr_active: int
+    slabs_full: list_head
+    slabs_partial: list_head
+
+class list_head(Struct):
+    next: int
+    prev: int
+
+class list_stamps(Struct):
+    anon: int
+    file: int
+
+class lock_stat(Struct):
+    acquired: int
+    failed: int
+    steps_held: int
+
+class lock_state(Struct):
+    vm_flags_lock: int
+    stat: Array[lock_stat]
+    held: held_locks
+    path: held_locks
+    order: Array[Array[int]]
+
+class mm_context(Struct):
+    size: int
+    sem: semaphore
+    ldt: int
+
+class mm_struct(Struct):
+    mmap: int
+    mm_rb: int
+    mmap_cache: int
+    free_area_cache: int
+    pgd: int
+    mm_users: int
+    mm_count: int
+    map_count: int
+    mmap_sem: rw_semaphore
+    page_table_lock: int
+    mmlist: list_head
+    start_code: int
+    end_code: int
+    start_data: int
+    end_data: int
+    start_brk: int
+    brk: int
+    start_stack: int
+    arg_start: int
+    arg_end: int
+    env_start: int
+    env_end: int
+    rss: int
+    total_vm: int
+    locked_vm: int
+    def_flags: int
+    cpu_vm_mask: int
+    saved_auxv: Array[int]
+    dumpable: int
+    context: mm_context
+    core_waiters: int
+    core_startup_done: int
+    core_done: completion
+    ioctx_list_lock: int
+    ioctx_list: int
+    default_kioctx: kioctx
+
+class owner_rule(Struct):
+    field: Array[bytes]
+    locks: Array[bytes]
+    owns: Any
+
+class page(Struct):
+    flags: int
+    _count: int
+    mapcount: int
+    private: int
+    mapping: int
+    index: int
+    lru: list_head
+
+class page_state(Struct):
+    nr_mapped: int
+    nr_pagecache: int
+    nr_pagetable: int
+    nr_quarantine: int
+    want_kswapd: int
+    memalloc: int
+
+class radix_tree_node(Struct):
+    count: int
+    slots: Array[int]
+    tags: Array[Array[int]]
+
+class radix_tree_root(Struct):
+    height: int
+    gfp_mask: int
+    rnode: int
+
+class rb_node(Struct):
+    rb_parent: int
+    rb_color: int
+    rb_right: int
+    rb_left: int
+
+class rmap_cache(Struct):
+    name: Array[bytes]
+    size: int
+    align: int
+    later: int
+
+class rmap_finding(Struct): ...
+
+class rmap_ops(Struct):
+    name: Array[bytes]
+    vma_tail: int
+    mm_tail: int
+    caches: Array[rmap_cache]
+    lock_name: Array[bytes]
+    rules: Array[owner_rule]
+    locks_vma_tree: int
+    range_lock: Any
+    mm_init: Any
+    mm_dup: Any
+    mm_exit: Any
+    prepared: Any
+    vma_dup: Any
+    vma_free: Any
+    vma_split: Any
+    add_anon: Any
+    remove_anon: Any
+    put_anon: Any
+    move_anon: Any
+    referenced: Any
+    unmap: Any
+
+class rw_semaphore(Struct):
+    count: int
+    wait_lock: int
+    wait_list: list_head
+
+class semaphore(Struct):
+    count: int
+    sleepers: int
+    wait: wait_queue_head
+
+class slab(Struct):
+    list: list_head
+    colouroff: int
+    s_mem: int
+    inuse: int
+    free: int
+
+class swap_info(Struct):
+    fd: int
+    prio: int
+    writeok: int
+    max: int
+    pages: int
+    inuse: int
+    lowest_bit: int
+    highest_bit: int
+    cluster_next: int
+    cluster_nr: int
+    nr_map_frames: int
+    map_frames: Array[int]
+
+class swap_run(Struct):
+    entry: int
+    n: int
+
+class swap_state(Struct):
+    info: Array[swap_info]
+    writes: swap_run
+    write_pages: Array[page]
+    error: int
+    error_write: int
+
+class task_ids(Struct):
+    pid: int
+    ppid: int
+    uid: int
+    gid: int
+
+class timer_list(Struct):
+    entry: list_head
+    expires: int
+    lock: int
+    magic: int
+    function: int
+    data: int
+    base: int
+
+class tlb_state(Struct):
+    stale: int
+    patience: int
+
+class trace(Struct):
+    ring: event
+    size: int
+    head: int
+    happened: Array[int]
+    told: int
+    stop_at: int
+    stopped: event
+
+class vm_area_struct_shared(Struct):
+    list: list_head
+    parent: int
+    head: int
+
+class vm_area_struct(Struct):
+    vm_mm: int
+    vm_start: int
+    vm_end: int
+    vm_next: int
+    vm_page_prot: int
+    vm_flags: int
+    vm_rb: rb_node
+    shared: vm_area_struct_shared
+    vm_ops: int
+    vm_pgoff: int
+    vm_file: int
+    vm_private_data: int
+
+class vmemu(Struct):
+    ram: Array[int]
+    ram_size: int
+    nr_frames: int
+    top_level: int
+    task_size: int
+    unmapped_base: int
+    mem_map: page
+    k: kernel_data
+    rmap: rmap_ops
+    layout: kernel_layout
+    handle: Any
+    page_cluster: int
+    overcommit_memory: int
+    overcommit_ratio: int
+    vm_committed: int
+    pid: int
+    current_mm: mm_struct
+    ids: task_ids
+    regs: cpu_regs
+    counter: Array[int]
+    clock: clock
+    trace: trace
+    pages: page_state
+    tlb: tlb_state
+    fault: fault_state
+    swap: swap_state
+    file_fd: Array[int]
+    candidates: candidate
+    locks: lock_state
+    watch: watch_state
+    check: check_state
+    cpu: cpu
+    cpu_ops: cpu_ops
+    bug: Array[bytes]
+
+class wait_queue_head(Struct):
+    lock: int
+    task_list: list_head
+
+class watch_state(Struct):
+    bits: int
+    mutations: int
+    steps: int
+    watcher: watcher
+    explorer: explorer
+    rewinds: int
+
+class watcher(Struct):
+    step: Any
+    touch: Any
+
+class work_struct(Struct):
+    pending: int
+    entry: list_head
+    func: int
+    data: int
+    wq_data: int
+    timer: timer_list
+
+class zone(Struct):
+    lru_lock: int
+    free_pages: int
+    pages_min: int
+    pages_low: int
+    pages_high: int
+    present_pages: int
+    free_list: list_head
+    active_list: list_head
+    inactive_list: list_head
+    nr_active: int
+    nr_inactive: int
+    nr_scan_active: int
+    nr_scan_inactive: int
+    pages_scanned: int
+    prev_priority: int
+
+explore_step_struct = explore_step
+list_stamps_struct = list_stamps
+
+class Lib:
+    """The constants and functions of the core."""
+
+    ACCESS_FETCH: int
+    ACCESS_READ: int
+    ACCESS_WRITE: int
+    ADD_AGAIN: int
+    ADD_FRESH: int
+    BASE_FS: int
+    BASE_GS: int
+    BITS_PER_LONG: int
+    CACHE_address_space: int
+    CACHE_anon_vma: int
+    CACHE_anonmm: int
+    CACHE_mm_struct: int
+    CACHE_python_rmap: int
+    CACHE_radix_tree_node: int
+    CACHE_rmap: int
+    CACHE_vm_area_struct: int
+    CLEAR_NS: int
+    CNT_allocstall: int
+    CNT_code_drop: int
+    CNT_context_switch: int
+    CNT_enosys: int
+    CNT_fault_c: int
+    CNT_fault_hook: int
+    CNT_fault_outside: int
+    CNT_fault_python: int
+    CNT_fork_ptes: int
+    CNT_kswapd_run: int
+    CNT_mremap_ptes: int
+    CNT_oom_kill: int
+    CNT_pgactivate: int
+    CNT_pgalloc: int
+    CNT_pgcow: int
+    CNT_pgdeactivate: int
+    CNT_pgfault: int
+    CNT_pgfree: int
+    CNT_pgmajfault: int
+    CNT_pgpgin: int
+    CNT_pgrefill: int
+    CNT_pgscan: int
+    CNT_pgsteal: int
+    CNT_pgtable_alloc: int
+    CNT_pgtable_free: int
+    CNT_pgzero: int
+    CNT_protect_ptes: int
+    CNT_pswpin: int
+    CNT_pswpout: int
+    CNT_referenced_cmp: int
+    CNT_referenced_pages: int
+    CNT_referenced_probes: int
+    CNT_rmap_copies: int
+    CNT_rmap_index_rewrites: int
+    CNT_rmap_migrated: int
+    CNT_signals: int
+    CNT_swap_ra: int
+    CNT_swap_ra_hit: int
+    CNT_swapin: int
+    CNT_syscall_c: int
+    CNT_syscalls: int
+    CNT_tlb_fill: int
+    CNT_tlb_flush: int
+    CNT_tlb_grow: int
+    CNT_unmap_cmp: int
+    CNT_unmap_pages: int
+    CNT_unmap_probes: int
+    CNT_vm_flags_writes: int
+    CNT_zap_ptes: int
+    COPY_NS: int
+    CPU_INSN_BYTES: int
+    DEFAULT_LEVELS: int
+    EV_cow: int
+    EV_exec: int
+    EV_exit: int
+    EV_fault: int
+    EV_fork: int
+    EV_mark: int
+    EV_mmap: int
+    EV_mprotect: int
+    EV_mremap: int
+    EV_munmap: int
+    EV_none: int
+    EV_oom: int
+    EV_reclaim: int
+    EV_signal: int
+    EV_swapin: int
+    EV_swapout: int
+    EV_swapread: int
+    EV_switch: int
+    EV_syscall: int
+    EV_unmap: int
+    EV_zero: int
+    EXPLORE_ALL: int
+    EXPLORE_DEADLOCK: int
+    EXPLORE_DIVERGED: int
+    EXPLORE_ENDED: int
+    EXPLORE_ENDLESS: int
+    EXPLORE_PATHS: int
+    EXPLORE_RANDOM: int
+    EXPLORE_REDUCED: int
+    EXPLORE_STEPS: int
+    FAULT_ACCERR: int
+    FAULT_MAJOR: int
+    FAULT_MAPERR: int
+    FAULT_MINOR: int
+    FAULT_NS: int
+    FAULT_OOM: int
+    FAULT_OUTSIDE: int
+    FAULT_SIGBUS: int
+    FRAME_anon: int
+    FRAME_file: int
+    FRAME_free: int
+    FRAME_other: int
+    FRAME_pagetable: int
+    FRAME_reserved: int
+    FRAME_slab: int
+    FRAME_swapcache: int
+    FRAME_swapmap: int
+    GDT_PFN: int
+    GFP_ATOMIC: int
+    GFP_KERNEL: int
+    GFP_ZERO: int
+    HELD_READ: int
+    HELD_TRY: int
+    KERNEL_DATA_PFN: int
+    LOCK_i_mmap: int
+    LOCK_lru: int
+    LOCK_mmap_sem: int
+    LOCK_page: int
+    LOCK_page_map: int
+    LOCK_page_table: int
+    LOCK_rmap: int
+    LOCK_swap: int
+    MAX_HELD_LOCKS: int
+    MAX_LEVELS: int
+    MAX_RAM_MB: int
+    MAX_RMAP_CACHES: int
+    MAX_RMAP_RULES: int
+    MAX_SWAPFILES: int
+    MUTATE_a: int
+    MUTATE_b: int
+    MUTATE_d: int
+    MUTATE_f: int
+    MUTATE_g: int
+    MUTATE_h: int
+    NR_BASES: int
+    NR_CACHES: int
+    NR_COUNTERS: int
+    NR_EVENTS: int
+    NR_FILES: int
+    NR_FRAME_KINDS: int
+    NR_LOCK_CLASSES: int
+    NR_OWNED: int
+    OVERCOMMIT_ALWAYS: int
+    OVERCOMMIT_GUESS: int
+    OVERCOMMIT_NEVER: int
+    OWNED_anon_vma: int
+    OWNED_anon_vma_list: int
+    OWNED_anonmm_ring: int
+    OWNED_i_mmap: int
+    OWNED_lru: int
+    OWNED_mapcount: int
+    OWNED_mm_sizes: int
+    OWNED_page_table: int
+    OWNED_rmap: int
+    OWNED_swap_map: int
+    OWNED_vm_flags: int
+    OWNED_vma_list: int
+    OWNED_vma_range: int
+    PAGE_IO_NS: int
+    PAGE_SHIFT: int
+    PAGE_SIZE: int
+    PG_active: int
+    PG_anon: int
+    PG_arch_1: int
+    PG_buddy: int
+    PG_dirty: int
+    PG_exits: int
+    PG_locked: int
+    PG_lru: int
+    PG_maplock: int
+    PG_pgtable: int
+    PG_reclaim: int
+    PG_referenced: int
+    PG_reserved: int
+    PG_rewritten: int
+    PG_slab: int
+    PG_swapcache: int
+    PG_uptodate: int
+    PG_vmalloc: int
+    PMD_SHIFT: int
+    PTE_NONE: int
+    PTE_PRESENT: int
+    PTE_SWAP: int
+    PTRS_PER_TABLE: int
+    RDTSC_NS: int
+    RMAP_ADD: int
+    RMAP_CANDIDATES_REFERENCED: int
+    RMAP_CANDIDATES_UNMAP: int
+    RMAP_CLASH: int
+    RMAP_MOVE: int
+    RMAP_REMOVE: int
+    RMAP_VMA_DUP: int
+    RMAP_VMA_FREE: int
+    RMAP_VMA_SPLIT: int
+    SCAN_NS: int
+    STEP_add: int
+    STEP_alloc: int
+    STEP_lock: int
+    STEP_read: int
+    STEP_start: int
+    STEP_trylock: int
+    STEP_unlock: int
+    STEP_write: int
+    SWAPFILE_CLUSTER: int
+    SWAPPER_PG_DIR_PFN: int
+    SWAP_AGAIN: int
+    SWAP_CLUSTER_MAX: int
+    SWAP_FAIL: int
+    SWAP_MAP_BAD: int
+    SWAP_MAP_MAX: int
+    SWAP_SUCCESS: int
+    SYSCALL_NS: int
+    TABLE_BITS: int
+    TASK_SIZE_PGDS: int
+    TRAP_EXCEPTION: int
+    TRAP_FAULT: int
+    TRAP_NONE: int
+    TRAP_PREEMPT: int
+    TRAP_STOP: int
+    TRAP_SYSCALL: int
+    VM_ACCOUNT: int
+    VM_DONTCOPY: int
+    VM_DONTEXPAND: int
+    VM_EXEC: int
+    VM_GROWSDOWN: int
+    VM_LOCKED: int
+    VM_LOCK_RMAP: int
+    VM_MAYEXEC: int
+    VM_MAYREAD: int
+    VM_MAYSHARE: int
+    VM_MAYWRITE: int
+    VM_RAND_READ: int
+    VM_READ: int
+    VM_RESERVED: int
+    VM_SEQ_READ: int
+    VM_SHARED: int
+    VM_WRITE: int
+    WATCH_EXPLORE: int
+    WATCH_LOCKS: int
+    ZERO_PAGE_PFN: int
+    _PAGE_ACCESSED: int
+    _PAGE_DIRTY: int
+    _PAGE_PRESENT: int
+    _PAGE_PROTNONE: int
+    _PAGE_PSE: int
+    _PAGE_RW: int
+    _PAGE_USER: int
+    def alloc_page(self, _0: vmemu, _1: int, /) -> page: ...
+    def anon_vma_absorb(self, _0: vmemu, _1: vm_area_struct, _2: vm_area_struct, _3: int, /) -> None: ...
+    def anon_vma_alloc(self, _0: vmemu, /) -> anon_vma: ...
+    def anon_vma_dup(self, _0: vmemu, _1: vm_area_struct, _2: vm_area_struct, /) -> None: ...
+    def anon_vma_free(self, _0: vmemu, _1: anon_vma, /) -> None: ...
+    def anon_vma_install(self, _0: vmemu, _1: vm_area_struct, _2: anon_vma, /) -> int: ...
+    def anon_vma_unlink(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
+    def assert_owner(self, _0: vmemu, _1: int, _2: Any, _3: bytes | Any, /) -> None: ...
+    def change_protection(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: int, _5: int, /) -> None: ...
+    def code_written(self, _0: vmemu, _1: page, /) -> None: ...
+    def copy_from_user(self, _0: vmemu, _1: mm_struct, _2: Any, _3: int, _4: int, /) -> int: ...
+    def copy_page_range(self, _0: vmemu, _1: mm_struct, _2: mm_struct, _3: vm_area_struct, /) -> int: ...
+    def copy_to_user(self, _0: vmemu, _1: mm_struct, _2: int, _3: Any, _4: int, /) -> int: ...
+    def cpu_context_clone(self, _0: vmemu, _1: cpu_context, /) -> cpu_context: ...
+    def cpu_context_free(self, _0: vmemu, _1: cpu_context, /) -> None: ...
+    def cpu_context_new(self, _0: vmemu, /) -> cpu_context: ...
+    def cpu_context_regs(self, _0: vmemu, _1: cpu_context, /) -> cpu_regs: ...
+    def cpu_context_reset(self, _0: vmemu, _1: cpu_context, /) -> None: ...
+    def cpu_exit(self, _0: vmemu, /) -> None: ...
+    def cpu_fxrstor(self, _0: vmemu, _1: Any, /) -> None: ...
+    def cpu_fxsave(self, _0: vmemu, _1: Any, /) -> None: ...
+    def cpu_get_base(self, _0: vmemu, _1: int, /) -> int: ...
+    def cpu_get_tls(self, _0: vmemu, _1: cpu_context, _2: int, /) -> int: ...
+    def cpu_guard(self, _0: int, /) -> None: ...
+    def cpu_init(self, _0: vmemu, _1: Any, /) -> int: ...
+    def cpu_insn_length(self, _0: Any, /) -> int: ...
+    def cpu_request_stop(self, _0: vmemu, /) -> None: ...
+    def cpu_run(self, _0: vmemu, /) -> int: ...
+    def cpu_set_base(self, _0: vmemu, _1: cpu_context, _2: int, _3: int, /) -> None: ...
+    def cpu_set_preempt(self, _0: vmemu, _1: int, /) -> None: ...
+    def cpu_set_tls(self, _0: vmemu, _1: cpu_context, _2: int, _3: int, /) -> None: ...
+    def cpu_stop_pending(self, _0: vmemu, /) -> int: ...
+    def cpu_switch(self, _0: vmemu, _1: cpu_context, _2: mm_struct, /) -> None: ...
+    def cpu_uc_function(self, _0: int, /) -> Array[bytes]: ...
+    def device_write(self, _0: vmemu, _1: page, _2: int, _3: int, /) -> None: ...
+    def down_read(self, _0: vmemu, _1: mm_struct, /) -> None: ...
+    def down_write(self, _0: vmemu, _1: mm_struct, /) -> None: ...
+    def drop_code(self, _0: vmemu, /) -> None: ...
+    def drop_lock(self, _0: vmemu, _1: int, _2: int, /) -> None: ...
+    def dup_mmap(self, _0: vmemu, _1: mm_struct, _2: mm_struct, /) -> int: ...
+    def exit_mmap(self, _0: vmemu, _1: mm_struct, /) -> None: ...
+    def explore_advance(self, _0: vmemu, /) -> int: ...
+    def explore_begin(self, _0: vmemu, _1: int, _2: explore_options, /) -> bool: ...
+    def explore_choose(self, _0: vmemu, /) -> int: ...
+    def explore_digest(self, _0: vmemu, /) -> int: ...
+    def explore_end(self, _0: vmemu, /) -> None: ...
+    def explore_exit(self, _0: vmemu, /) -> None: ...
+    def explore_outcome(self, _0: vmemu, /) -> int: ...
+    def explore_pending(self, _0: vmemu, _1: int, /) -> explore_step_struct: ...
+    def explore_prescribe(self, _0: vmemu, _1: Any, _2: int, /) -> None: ...
+    def explore_redundant(self, _0: vmemu, /) -> int: ...
+    def explore_start(self, _0: vmemu, /) -> None: ...
+    def explore_step(self, _0: vmemu, _1: int, _2: int, _3: int, /) -> None: ...
+    def explore_steps(self, _0: vmemu, _1: Any, /) -> explore_step_struct: ...
+    def explore_stop(self, _0: vmemu, /) -> None: ...
+    def file_close(self, _0: vmemu, _1: address_space, /) -> None: ...
+    def file_mapped(self, _0: vmemu, _1: address_space, /) -> int: ...
+    def file_open(self, _0: vmemu, _1: int, /) -> address_space: ...
+    def find_get_page(self, _0: vmemu, _1: address_space, _2: int, /) -> page: ...
+    def find_vma(self, _0: vmemu, _1: mm_struct, _2: int, /) -> vm_area_struct: ...
+    def find_vma_prev(self, _0: vmemu, _1: mm_struct, _2: int, _3: Any, /) -> vm_area_struct: ...
+    def flush_tlb(self, _0: vmemu, /) -> None: ...
+    def frame_kind_name(self, _0: int, /) -> Array[bytes]: ...
+    def frame_kinds(self, _0: vmemu, _1: Any, _2: Any, /) -> None: ...
+    def free_pgtables(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> None: ...
+    def get_page(self, _0: vmemu, _1: page, /) -> None: ...
+    def get_swap_page(self, _0: vmemu, /) -> int: ...
+    def get_unmapped_area(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, _4: int, _5: int, /) -> int: ...
+    def get_user_page(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> page: ...
+    def handle_pte_fault(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: int, /) -> int: ...
+    def kmem_cache_alloc(self, _0: vmemu, _1: int, _2: int, /) -> Any: ...
+    def kmem_cache_free(self, _0: vmemu, _1: int, _2: Any, /) -> None: ...
+    def kmem_cache_owns(self, _0: vmemu, _1: int, _2: int, /) -> int: ...
+    def list_stamps(self, _0: vmemu, _1: vm_area_struct, /) -> list_stamps_struct: ...
+    def lock_order_allows(self, _0: int, _1: int, /) -> int: ...
+    def lock_page_table(self, _0: vmemu, _1: mm_struct, /) -> None: ...
+    def lock_sleeps(self, _0: int, /) -> int: ...
+    def lockdep_nest(self, _0: vmemu, /) -> None: ...
+    def lockdep_path_ends(self, _0: vmemu, _1: bytes | Any, /) -> None: ...
+    def lookup_swap_cache(self, _0: vmemu, _1: int, /) -> page: ...
+    def lru_cache_add(self, _0: vmemu, _1: page, /) -> None: ...
+    def lru_cache_add_active(self, _0: vmemu, _1: page, /) -> None: ...
+    def make_pages_present(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, _4: int, /) -> int: ...
+    def mark_page_accessed(self, _0: vmemu, _1: page, /) -> None: ...
+    def mm_account(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> None: ...
+    def mm_alloc(self, _0: vmemu, /) -> mm_struct: ...
+    def mm_free(self, _0: vmemu, _1: mm_struct, /) -> None: ...
+    def move_page_tables(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: vm_area_struct, _5: int, _6: int, /) -> int: ...
+    def next_mapped(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> int: ...
+    def owned_field_name(self, _0: rmap_ops, _1: int, /) -> Array[bytes]: ...
+    def owned_field_rule(self, _0: rmap_ops, _1: int, /) -> Array[bytes]: ...
+    def page_add_anon_rmap(self, _0: vmemu, _1: page, _2: vm_area_struct, _3: int, /) -> None: ...
+    def page_add_file_rmap(self, _0: vmemu, _1: page, /) -> None: ...
+    def page_fault(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> int: ...
+    def page_fault_locked(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> int: ...
+    def page_referenced(self, _0: vmemu, _1: page, /) -> int: ...
+    def page_remove_rmap(self, _0: vmemu, _1: page, /) -> None: ...
+    def page_to_pfn(self, _0: vmemu, _1: page, /) -> int: ...
+    def pageout_range(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> int: ...
+    def pte_alloc(self, _0: vmemu, _1: mm_struct, _2: int, /) -> Array[int]: ...
+    def pte_kind_at(self, _0: vmemu, _1: mm_struct, _2: int, /) -> int: ...
+    def pte_offset(self, _0: vmemu, _1: mm_struct, _2: int, /) -> Array[int]: ...
+    def pte_value(self, _0: vmemu, _1: mm_struct, _2: int, /) -> int: ...
+    def put_page(self, _0: vmemu, _1: page, /) -> None: ...
+    def read_swap_cache(self, _0: vmemu, _1: int, _2: int, _3: Any, /) -> page: ...
+    def reclaim_page(self, _0: vmemu, _1: page, /) -> int: ...
+    def refill_inactive_zone(self, _0: vmemu, _1: int, _2: int, /) -> None: ...
+    def release_pages(self, _0: vmemu, _1: Any, _2: int, /) -> None: ...
+    def remove_exclusive_swap_page(self, _0: vmemu, _1: page, /) -> int: ...
+    def remove_from_page_cache(self, _0: vmemu, _1: page, /) -> None: ...
+    def rmap_missing(self, _0: vmemu, _1: candidate, _2: Any, _3: int, _4: int, /) -> int: ...
+    def rmap_mm_dup(self, _0: vmemu, _1: mm_struct, _2: mm_struct, /) -> int: ...
+    def rmap_mm_exit(self, _0: vmemu, _1: mm_struct, /) -> None: ...
+    def rmap_mm_init(self, _0: vmemu, _1: mm_struct, /) -> int: ...
+    def shrink_cache(self, _0: vmemu, _1: int, /) -> int: ...
+    def strncpy_from_user(self, _0: vmemu, _1: mm_struct, _2: Any, _3: int, _4: int, /) -> int: ...
+    def swap_add(self, _0: vmemu, _1: int, _2: int, _3: int, /) -> int: ...
+    def swap_count(self, _0: vmemu, _1: int, /) -> int: ...
+    def swap_drop_cache(self, _0: vmemu, _1: int, /) -> int: ...
+    def swap_duplicate(self, _0: vmemu, _1: int, /) -> int: ...
+    def swap_free(self, _0: vmemu, _1: int, /) -> int: ...
+    def swap_remove(self, _0: vmemu, _1: int, /) -> None: ...
+    def swap_set_writeok(self, _0: vmemu, _1: int, _2: int, /) -> None: ...
+    def swap_total(self, _0: vmemu, /) -> int: ...
+    def swap_used(self, _0: vmemu, /) -> int: ...
+    def take_lock(self, _0: vmemu, _1: int, _2: int, /) -> None: ...
+    def try_lock(self, _0: vmemu, _1: int, _2: int, /) -> int: ...
+    def try_to_unmap(self, _0: vmemu, _1: page, /) -> int: ...
+    def unlock_page_table(self, _0: vmemu, _1: mm_struct, /) -> None: ...
+    def unmap_vmas(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> None: ...
+    def unuse_mm(self, _0: vmemu, _1: mm_struct, _2: int, /) -> int: ...
+    def up_read(self, _0: vmemu, _1: mm_struct, /) -> None: ...
+    def up_write(self, _0: vmemu, _1: mm_struct, /) -> None: ...
+    def vm_enough_memory(self, _0: vmemu, _1: int, /) -> int: ...
+    def vm_page_prot(self, _0: int, /) -> int: ...
+    def vma_adjust(self, _0: vmemu, _1: vm_area_struct, _2: int, _3: int, _4: vm_area_struct, /) -> None: ...
+    def vma_alloc(self, _0: vmemu, /) -> vm_area_struct: ...
+    def vma_anon_vma(self, _0: vm_area_struct, /) -> int: ...
+    def vma_copy(self, _0: vmemu, _1: vm_area_struct, _2: vm_area_struct, /) -> None: ...
+    def vma_expand_down(self, _0: vmemu, _1: vm_area_struct, _2: int, /) -> int: ...
+    def vma_file_link(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
+    def vma_file_unlink(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
+    def vma_free(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
+    def vma_link(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, /) -> None: ...
+    def vma_permits(self, _0: vm_area_struct, _1: int, /) -> int: ...
+    def vma_set_flags(self, _0: vmemu, _1: vm_area_struct, _2: int, /) -> None: ...
+    def vma_unlink(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, /) -> None: ...
+    def vmemu_boot_frames(self, _0: int, /) -> int: ...
+    def vmemu_cache_name(self, _0: vmemu, _1: int, /) -> Array[bytes]: ...
+    def vmemu_close(self, _0: vmemu, /) -> None: ...
+    def vmemu_counter_name(self, _0: int, /) -> Array[bytes]: ...
+    def vmemu_event(self, _0: vmemu, _1: int, _2: int, _3: int, _4: int, /) -> None: ...
+    def vmemu_event_name(self, _0: int, /) -> Array[bytes]: ...
+    def vmemu_free(self, _0: vmemu, /) -> None: ...
+    def vmemu_kaddr(self, _0: vmemu, _1: Any, /) -> int: ...
+    def vmemu_lock_name(self, _0: rmap_ops, _1: int, /) -> Array[bytes]: ...
+    def vmemu_new(self, _0: int, _1: bytes | Any, _2: int, _3: int, _4: int, _5: int, _6: kernel_layout, /) -> vmemu: ...
+    def vmemu_page_offset(self, /) -> int: ...
+    def vmemu_rmap_name(self, _0: int, /) -> Array[bytes]: ...
+    def vmemu_set_entries(self, _0: Any, _1: Any, _2: Any, _3: Any, /) -> None: ...
+    def vmemu_stop_at(self, _0: vmemu, _1: int, /) -> None: ...
+    def zap_page_range(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: int, /) -> None: ...
 
 ffi: Any
-lib: Any
+lib: Lib

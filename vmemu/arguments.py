@@ -8,13 +8,34 @@ from collections.abc import Mapping, Sequence
 
 from vmemu.errors import ConfigError
 
-__all__ = ["environment", "flag", "integer", "nanoseconds", "program", "stream", "strings"]
+__all__ = [
+    "WIDTHS",
+    "environment",
+    "flag",
+    "integer",
+    "nanoseconds",
+    "program",
+    "stream",
+    "strings",
+    "width",
+]
+
+WIDTHS = {32: "i386", 64: "x86-64"}
+"""Bits of a guest's word, and what such a machine is called."""
 
 
 def integer(what: str, value: object, low: int, high: int) -> None:
     """ConfigError unless ``value`` is an int, no bool, from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ConfigError(f"{what} must be {low} to {high}, not {_shown(value)}")
+
+
+def width(bits: object) -> int:
+    """The bits of a word; ConfigError unless they are one of WIDTHS."""
+    if isinstance(bits, bool) or not isinstance(bits, int) or bits not in WIDTHS:
+        known = " or ".join(f"{number} ({name})" for number, name in WIDTHS.items())
+        raise ConfigError(f"bits must be {known}, not {_shown(bits)}")
+    return bits
 
 
 def nanoseconds(what: str, seconds: object) -> int | None:

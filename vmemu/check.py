@@ -14,9 +14,9 @@ import numpy as np
 
 from vmemu.check_events import check_events
 from vmemu.check_rmap import check_files, check_walks
-from vmemu.core import PAGE_SHIFT, PAGE_SIZE, Core, lib
+from vmemu.core import PAGE_SHIFT, Core, lib
 from vmemu.errors import KernelBug
-from vmemu.frames import PTE_PRESENT, mem_map, user_ptes
+from vmemu.frames import PTE_PRESENT, mem_map, swap_map, user_ptes
 
 if TYPE_CHECKING:
     from vmemu.mm.manager import MemoryManager
@@ -221,19 +221,19 @@ def _check_frames(survey: Survey) -> None:
     unmapped_anon = has(lib.PG_anon) & (survey.mapcount == 0)
     for pfn in np.flatnonzero(unmapped_anon)[:4].tolist():
         survey.fail(f"page {pfn} is PG_anon and not mapped")
-    survey.expect("nr_mapped", m.nr_mapped, int((survey.mapcount > 0).sum()))
-    survey.expect("nr_pagetable", m.nr_pagetable, int(has(lib.PG_pgtable).sum()))
+    survey.expect("nr_mapped", m.pages.nr_mapped, int((survey.mapcount > 0).sum()))
+    survey.expect("nr_pagetable", m.pages.nr_pagetable, int(has(lib.PG_pgtable).sum()))
     survey.expect("free pages", m.k.zone.free_pages, int(has(lib.PG_buddy).sum()))
     free = _list(vm.core, m.k.zone.free_list, "struct page", "lru")
     survey.expect("length of the free list", len(free), m.k.zone.free_pages)
     quarantine = _list(vm.core, m.k.quarantine, "struct page", "lru")
-    survey.expect("length of the quarantine", len(quarantine), m.nr_quarantine)
+    survey.expect("length of the quarantine", len(quarantine), m.pages.nr_quarantine)
     committed = sum(
         (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
         for vma in survey.vmas
         if vma.vm_flags & lib.VM_ACCOUNT
     )
-    survey.expect("committed pages", vm.committed, committed)
+    survey.expect("committed pages", vm.commit.pages, committed)
 
 
 def _check_lru(survey: Survey) -> None:
@@ -285,8 +285,8 @@ def _check_slabs(survey: Survey) -> None:
     survey.expect("mm_structs", caches[lib.CACHE_mm_struct].nr_active, len(survey.vm.mms))
     trees = [core.m.k.swapper_space.page_tree]
     trees += [
-        core.ffi.cast("struct address_space *", core.base + kptr).page_tree
-        for kptr in survey.vm.inodes
+        core.ffi.cast("struct address_space *", core.base + inode.kaddr).page_tree
+        for inode in survey.vm.inodes
     ]
     nodes = sum(_tree_nodes(survey, tree.rnode, tree.height) for tree in trees)
     survey.expect("radix_tree_nodes", caches[lib.CACHE_radix_tree_node].nr_active, nodes)
@@ -327,18 +327,10 @@ def _check_swap(survey: Survey) -> None:
     survey.expect("swap cache pages", core.m.k.swapper_space.nrpages, len(cached))
     actual: dict[int, int] = {}
     for area in survey.vm.swap.areas:
-        info = core.m.swap[area.kind]
-        used = 0
-        per_frame = PAGE_SIZE // 2
-        for i in range(info.nr_map_frames):
-            at = core.m.ram + (info.map_frames[i] - core.page_offset)
-            slots = np.frombuffer(core.ffi.buffer(at, PAGE_SIZE), dtype="<u2")
-            for slot in np.flatnonzero(slots).tolist():
-                offset = i * per_frame + slot
-                if slots[slot] != lib.SWAP_MAP_BAD:
-                    used += 1
-                    actual[area.kind << 1 | offset << 8] = int(slots[slot])
-        survey.expect(f"slots in use in swap area {area.kind}", info.inuse, used)
+        info, slots = core.swap_info(area.kind), swap_map(core, area.kind)
+        used = np.flatnonzero((slots != 0) & (slots != lib.SWAP_MAP_BAD)).tolist()
+        actual |= {area.kind << 1 | offset << 8: int(slots[offset]) for offset in used}
+        survey.expect(f"slots in use in swap area {area.kind}", info.inuse, len(used))
     for entry in expected.keys() | actual.keys():
         if expected[entry] != actual.get(entry, 0):
             survey.expect(f"swap map of entry {entry:#x}", actual.get(entry, 0), expected[entry])

@@ -50,7 +50,7 @@ def check_order(survey: Survey, what: str, areas: list[Any], kind: str) -> None:
     While runs are explored nobody keeps the order of what is undone.
     """
     m = survey.vm.core.m
-    if m.explorer:
+    if m.watch.explorer:
         return
     stamps = [getattr(survey.vm.core.lib.list_stamps(m, vma), kind) for vma in areas]
     if stamps != sorted(stamps, reverse=kind == "anon"):
@@ -60,13 +60,13 @@ def check_order(survey: Survey, what: str, areas: list[Any], kind: str) -> None:
 def check_files(survey: Survey) -> None:
     """Each file lists its areas; its page cache holds what says so, at the right index."""
     vm = survey.vm
-    users: dict[int, set[int]] = {kptr: set() for kptr in vm.inodes}
+    users: dict[int, set[int]] = {inode.kaddr: set() for inode in vm.inodes}
     for vma in survey.vmas:
         if vma.vm_file:
             users.setdefault(vma.vm_file, set()).add(vm.core.kaddr(vma))
     cached = 0
     for kptr, expected in users.items():
-        if kptr not in vm.inodes:
+        if vm.inodes.find(kptr) is None:
             survey.fail(f"areas map {kptr:#x}, which is no file")
             continue
         mapping = vm.core.ffi.cast("struct address_space *", vm.core.base + kptr)
@@ -75,7 +75,7 @@ def check_files(survey: Survey) -> None:
             survey.fail(f"file {kptr:#x} lists {len(areas)} areas, not its {len(expected)}")
         check_order(survey, f"file {kptr:#x}", areas, "file")
         cached += _check_cache(survey, mapping, kptr)
-    survey.expect("nr_pagecache", vm.core.m.nr_pagecache, cached)
+    survey.expect("nr_pagecache", vm.core.m.pages.nr_pagecache, cached)
     for pfn, mappings in survey.file.items():
         for at in mappings:
             _check_place(survey, pfn, at)

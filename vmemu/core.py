@@ -13,19 +13,20 @@ import importlib
 import os
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vmemu import layouts
+from vmemu import arguments, layouts
 from vmemu._core32 import ffi, lib
 from vmemu.closing import Closing
 from vmemu.errors import ConfigError, CpuError, KernelBug, SwapIOError
 
-__all__ = ["PAGE_SHIFT", "PAGE_SIZE", "WIDTHS", "Core", "Event", "ffi", "lib"]
+if TYPE_CHECKING:
+    from vmemu.typed import kmem_cache, mm_struct, page, swap_info, vm_area_struct, zone
+
+__all__ = ["PAGE_SHIFT", "PAGE_SIZE", "Core", "Event", "ffi", "lib"]
 
 PAGE_SIZE: int = lib.PAGE_SIZE
 PAGE_SHIFT: int = lib.PAGE_SHIFT
-WIDTHS = (32, 64)
-"""Bits of a guest's word: i386, x86-64."""
 
 CData = Any
 
@@ -67,6 +68,8 @@ DROPPED = "dropped"
 LOCKS = _names(lambda i: lib.vmemu_lock_name(ffi.NULL, i))
 """Classes of locks; what a scheme calls its own is in `Core.locks`."""
 RMAPS = _names(lib.vmemu_rmap_name)
+FRAME_KINDS = _names(lib.frame_kind_name)
+"""What a frame can serve as; the index of a name is its number (``enum frame_kind``)."""
 
 HOST_COUNTERS = ("tlb_fill", "tlb_grow")
 """Counters that are not the guest's: the size of Unicorn's TLB follows the host's clock."""
@@ -76,7 +79,7 @@ class Core(Closing):
     """Owner of a ``struct vmemu``.
 
     ``ram`` in bytes, ``cache_line`` in bytes (aligns ``mm_struct`` slabs), ``min_free_pages`` in
-    pages, ``events`` entries in the ring (a power of two or 0), ``bits`` of a word (WIDTHS),
+    pages, ``events`` entries in the ring (a power of two or 0), ``bits`` of a word (32 or 64),
     ``levels`` of page tables (2 in i386; 3 or 4 in x86-64, by default 3 as in 2.6.7), ``layout``:
     the kernel whose structs' sizes slab caches have. Raises ConfigError when the machine is too
     small or too large.
@@ -125,7 +128,7 @@ class Core(Closing):
         )
         if self.m == ffi.NULL:
             raise ConfigError(f"no host memory for {ram} bytes of guest RAM")
-        self._happened = self.m.happened
+        self._happened = self.m.trace.happened
         self.locks = _names(lambda i: lib.vmemu_lock_name(self.m.rmap, i))
         self.caches = _names(lambda i: lib.vmemu_cache_name(self.m, i))
         self.closed = False
@@ -142,6 +145,8 @@ class Core(Closing):
         #: Bytes that one entry of the top table maps.
         self.pgdir_size = 1 << PAGE_SHIFT + (levels - 1) * lib.TABLE_BITS
         self.levels = levels
+        self.layout = layout
+        self.cache_line = cache_line
         self.word = bits // 8
         self.mask = (1 << bits) - 1
         self._vma, self._mm = (
@@ -189,17 +194,47 @@ class Core(Closing):
         address: int = self.lib.vmemu_kaddr(self.m, pointer)
         return address
 
-    def vma(self, kptr: int) -> CData:
+    def vma(self, kptr: int) -> vm_area_struct | Any:
         """``struct vm_area_struct *`` behind a kptr, or None for 0."""
         return self.ffi.cast(self._vma, self.base + kptr) if kptr else None
 
-    def mm(self, kptr: int) -> CData:
+    def mm(self, kptr: int) -> mm_struct | Any:
         """``struct mm_struct *`` behind a kptr, or None for 0."""
         return self.ffi.cast(self._mm, self.base + kptr) if kptr else None
 
-    def page(self, pfn: int) -> CData:
+    def page(self, pfn: int) -> page:
         """``struct page *`` of a frame."""
-        return self.m.mem_map + pfn
+        first: page = self.m.mem_map
+        return first + pfn
+
+    @property
+    def zone(self) -> zone:
+        """``struct zone *``: free pages, watermarks, LRU lists."""
+        found: zone = self.m.k.zone
+        return found
+
+    @property
+    def slab_caches(self) -> list[kmem_cache]:
+        """Every slab cache there is under the scheme, named in `caches`."""
+        found: list[kmem_cache] = [self.m.k.caches[i] for i in range(len(self.caches))]
+        return found
+
+    def swap_info(self, area: int) -> swap_info:
+        """``struct swap_info *`` of a swap area by its number."""
+        found: swap_info = self.m.swap.info[area]
+        return found
+
+    def swap_used(self) -> int:
+        """Pages of all swap areas that are in use."""
+        used: int = self.lib.swap_used(self.m)
+        return used
+
+    def list_at(self, head: CData) -> Iterator[int]:
+        """The kptrs of what is on a ``struct list_head`` of guest RAM: those of the links."""
+        start, at = self.kaddr(self.ffi.addressof(head)), head.next
+        while at != start:
+            yield at
+            at = self.ffi.cast("struct list_head *", self.base + at).next
 
     # ---- counters and events
 
@@ -218,7 +253,7 @@ class Core(Closing):
 
     def event(self, kind: int, a: int = 0, b: int = 0, c: int = 0) -> None:
         """Say that something happened (``lib.EV_*``): counted, and in the ring if there is one."""
-        if self.m.events_told >> kind & 1:
+        if self.m.trace.told >> kind & 1:
             mask = self.mask
             self.lib.vmemu_event(self.m, kind, a & mask, b & mask, c & mask)
         else:
@@ -232,15 +267,34 @@ class Core(Closing):
         m = self.m
         first = max(since, self.events_dropped)
         if first > since:
-            time = m.ring[first & (m.ring_size - 1)].time
+            time = m.trace.ring[first & (m.trace.size - 1)].time
             yield Event(since, time, 0, DROPPED, first - since, 0, 0, 0)
-        for seq in range(first, m.ring_head):
-            yield event_of(m.ring[seq & (m.ring_size - 1)])
+        for seq in range(first, m.trace.head):
+            yield event_of(m.trace.ring[seq & (m.trace.size - 1)])
 
     @property
     def events_dropped(self) -> int:
         """How many events the ring has had and no longer has."""
-        return max(0, int(self.m.ring_head) - int(self.m.ring_size))
+        return max(0, int(self.m.trace.head) - int(self.m.trace.size))
+
+    @property
+    def happened(self) -> dict[str, int]:
+        """How often each event has happened, by name, with or without a ring."""
+        return dict(zip(EVENTS[1:], ffi.unpack(self._happened, len(EVENTS))[1:], strict=True))
+
+    # ---- frames
+
+    def frame_counts(self) -> dict[str, int]:
+        """How many frames serve as what (FRAME_KINDS); the kinds add up to all frames."""
+        counts = ffi.new("uint32_t[]", len(FRAME_KINDS))
+        self.lib.frame_kinds(self.m, counts, ffi.NULL)
+        return dict(zip(FRAME_KINDS, counts, strict=True))
+
+    def frame_kinds(self) -> bytes:
+        """What each frame serves as: a byte for each, an index of FRAME_KINDS."""
+        kinds = ffi.new("uint8_t[]", int(self.m.nr_frames))
+        self.lib.frame_kinds(self.m, ffi.new("uint32_t[]", len(FRAME_KINDS)), kinds)
+        return bytes(ffi.buffer(kinds))
 
     # ---- inconsistencies
 
@@ -249,13 +303,13 @@ class Core(Closing):
         if self.error is not None:
             error, self.error = self.error, None
             raise error
-        if self.m.swap_error:
+        if self.m.swap.error:
             raise SwapIOError(
                 "a swap file cannot be "
-                + ("written: " if self.m.swap_error_write else "read: ")
-                + os.strerror(self.m.swap_error).lower()
+                + ("written: " if self.m.swap.error_write else "read: ")
+                + os.strerror(self.m.swap.error).lower()
             )
-        if self.m.cpu_aborted:
+        if self.m.cpu.aborted:
             raise CpuError(
                 f"Unicorn gave up at code that process {self.m.pid} reached from "
                 f"{self.m.regs.ip:#x}: the machine cannot go on"
@@ -268,7 +322,7 @@ class Core(Closing):
         zone = m.k.zone
         return (
             f"{what} (pid {m.pid}, scheme {ffi.string(m.rmap.name).decode()}, "
-            f"fault at {m.fault_address:#x}, free {zone.free_pages}, active {zone.nr_active}, "
+            f"fault at {m.fault.address:#x}, free {zone.free_pages}, active {zone.nr_active}, "
             f"inactive {zone.nr_inactive}, faults {m.counter[lib.CNT_pgfault]})"
         )
 
@@ -285,8 +339,7 @@ def default_min_free_pages(frames: int) -> int:
 
 def core_of(bits: int) -> tuple[Any, Any]:
     """``(ffi, lib)`` of one width; ConfigError when there is none."""
-    if bits not in WIDTHS:
-        raise ConfigError(f"bits must be 32 or 64, not {bits!r}")
+    arguments.width(bits)
     if bits not in _CORES:
         module = importlib.import_module(f"vmemu._core{bits}")
         _CORES[bits] = module.ffi, module.lib

@@ -273,7 +273,7 @@ class Cpu(Closing):
     @property
     def vector(self) -> int:
         """The exception's vector after Trap.EXCEPTION (0 #DE, 6 #UD, 13 #GP, 16 #MF, ...)."""
-        return int(self.m.trap_vector)
+        return int(self.m.cpu.trap_vector)
 
     def set_regs(self, **values: int) -> None:
         """Set registers of the running task, by name, modulo their width."""

@@ -16,9 +16,9 @@ __all__ = [
     "Table",
     "mem_map",
     "page_dtype",
-    "page_kinds",
     "page_tables",
     "ptes",
+    "swap_map",
     "user_ptes",
 ]
 
@@ -104,24 +104,14 @@ def user_ptes(core: Core, mm: Any) -> tuple[Array, Array]:
     return np.concatenate(addresses), np.concatenate(values)
 
 
-def page_kinds(core: Core) -> dict[str, int]:
-    """How many frames serve as what; the kinds add up to all frames."""
-    pages = mem_map(core)
-    flags = pages["flags"]
-    kinds: dict[str, int] = {}
-    left = np.ones(len(pages), dtype=bool)
-    for name, bit in (
-        ("reserved", lib.PG_reserved),
-        ("free", lib.PG_buddy),
-        ("slab", lib.PG_slab),
-        ("pagetable", lib.PG_pgtable),
-        ("swapmap", lib.PG_vmalloc),
-        ("anon", lib.PG_anon),
-        ("swapcache", lib.PG_swapcache),
-        ("file", lib.PG_lru),
-    ):
-        chosen = left & ((flags & bit) != 0)
-        kinds[name] = int(chosen.sum())
-        left &= ~chosen
-    kinds["other"] = int(left.sum())
-    return kinds
+def swap_map(core: Core, area: int) -> Array:
+    """The users of each slot of a swap area by its number (``swap_map``), a copy.
+
+    0: free; SWAP_MAP_BAD: the header, or beyond the end.
+    """
+    info = core.swap_info(area)
+    frames = [info.map_frames[i] for i in range(info.nr_map_frames)]
+    pieces = [
+        core.ffi.buffer(core.ffi.cast("uint8_t *", core.base + kptr), PAGE_SIZE) for kptr in frames
+    ]
+    return np.frombuffer(b"".join(pieces), dtype="<u2")

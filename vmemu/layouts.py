@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vmemu.arguments import width
 from vmemu.errors import ConfigError
 
 __all__ = ["DEFAULT", "Layout", "find_layout", "layouts"]
@@ -60,13 +61,13 @@ _LAYOUTS: dict[int, tuple[Layout, ...]] = {
 
 
 def layouts(bits: int) -> tuple[Layout, ...]:
-    """The layouts of a width, oldest first."""
-    return _LAYOUTS[bits]
+    """The layouts of a width, oldest first; ConfigError for one that there is not."""
+    return _LAYOUTS[width(bits)]
 
 
 def find_layout(name: str, bits: int) -> Layout:
     """The layout called ``name``; ConfigError if the width has none."""
-    for layout in _LAYOUTS[bits]:
+    for layout in layouts(bits):
         if layout.name == name:
             return layout
     known = ", ".join(layout.name for layout in _LAYOUTS[bits])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from vmemu import arguments, layouts
 from vmemu.core import EVENTS, PAGE_SHIFT, Core, Event, event_of, lib
@@ -17,12 +18,16 @@ from vmemu.cpu import Cpu
 from vmemu.errors import ConfigError, KernelBug, MachineClosed, VmemuError
 from vmemu.kernel.kernel import Kernel, KernelOptions
 from vmemu.mm import MemoryManager
+from vmemu.mm.maps import permissions
 from vmemu.mm.mm import Mm
 from vmemu.rmap import DEFAULT, RmapScheme, checked_scheme, scheme_class
 
 if TYPE_CHECKING:
+    from vmemu.events import Events
     from vmemu.kernel.process.task import Task
     from vmemu.kernel.process.wait import WaitStatus
+    from vmemu.snapshot.record import Frames, Snapshot
+    from vmemu.typed import MachineStats
     from vmemu.vfs.stdio import Stream
 
 __all__ = ["Machine", "Page", "Vma", "parse_size"]
@@ -37,7 +42,6 @@ _RANGES = {
     "min_free_pages": (0, 1 << 18),
     "events": (0, 1 << 26),
     "max_tasks": (1, 1 << 15),
-    "bits": (32, 64),
     "levels": (2, 4),
 }
 """What the numbers a machine is made with may be."""
@@ -72,6 +76,13 @@ class Vma(NamedTuple):
     pgoff: int
     perms: str
 
+    def __repr__(self) -> str:
+        pages = self.end - self.start >> PAGE_SHIFT
+        return f"<Vma {self.start:08x}-{self.end:08x} {self.perms}, {pages} pages>"
+
+    def _repr_html_(self) -> str:
+        return f"<code>{repr(self)[1:-1]}</code>"
+
 
 class Page(NamedTuple):
     """One mapped or swapped page of a process: ``pfn`` is None while it is swapped out."""
@@ -83,6 +94,16 @@ class Page(NamedTuple):
     dirty: bool
     accessed: bool
     swap_entry: int
+
+    def __repr__(self) -> str:
+        if self.pfn is None:
+            return f"<Page {self.address:08x} in swap, entry {self.swap_entry:#x}>"
+        kinds = {"anon": self.anon, "dirty": self.dirty, "accessed": self.accessed}
+        told = " ".join(["", *(name for name, so in kinds.items() if so)])
+        return f"<Page {self.address:08x} in frame {self.pfn}, mapped {self.mapcount} times{told}>"
+
+    def _repr_html_(self) -> str:
+        return f"<code>{repr(self)[1:-1]}</code>"
 
 
 class Machine:
@@ -143,6 +164,7 @@ class Machine:
             value = locals()[what]
             if value is not None or what not in _OPTIONAL:
                 arguments.integer(what, value, low, high)
+        arguments.width(bits)
         arguments.flag("topdown", topdown)
         if lock_checks is not None:
             arguments.flag("lock_checks", lock_checks)
@@ -159,6 +181,7 @@ class Machine:
         if cache_line not in (16, 32, 64, 128):
             raise ConfigError(f"cache_line must be 16, 32, 64 or 128 bytes, not {cache_line}")
         scheme = checked_scheme(scheme_class(rmap) if isinstance(rmap, str) else rmap)
+        self._last_stats: MachineStats | None = None
         self._runner: int | None = None  # the thread inside run() or step()
         self._host_time = arguments.nanoseconds("max_host_time", max_host_time)
         with contextlib.ExitStack() as stack:
@@ -174,12 +197,12 @@ class Machine:
             )
             stack.callback(self.core.close)
             self.core.m.page_cluster = page_cluster
-            self.core.m.fault_in_c = fault_path == "c"
-            self.core.m.vm_flags_lock = vm_flags_lock == "page_table_lock"
+            self.core.m.fault.in_c = fault_path == "c"
+            self.core.m.locks.vm_flags_lock = vm_flags_lock == "page_table_lock"
             if lock_checks is None:
                 lock_checks = os.environ.get("VMEMU_LOCK_CHECKS", "") not in ("", "0")
             if lock_checks:
-                self.core.m.watch |= lib.WATCH_LOCKS
+                self.core.m.watch.bits |= lib.WATCH_LOCKS
             self.vm = MemoryManager(
                 self.core,
                 scheme(self.core),
@@ -229,6 +252,27 @@ class Machine:
                 f"swap must be a size such as 64M, a swap file, or PATH:SIZE, not {swap!r}"
             )
 
+    def __repr__(self) -> str:
+        kind = "i386" if self.core.bits == 32 else "x86-64"
+        said = f"{kind}, {self.stats()['ram_bytes'] >> 10} kB, {self.vm.rmap.name}"
+        if self.core.closed:
+            return f"<Machine {said}, closed>"
+        n, ms = len(self.kernel.tasks), self.kernel.sched.now / 1e6
+        return f"<Machine {said}, {n} process{'es' * (n != 1)}, {ms:.3f} ms>"
+
+    def _repr_html_(self) -> str:
+        """A snapshot; of a machine that is closed its statistics."""
+        if not self.core.closed:
+            return self.snapshot()._repr_html_()
+        from html import escape
+
+        from vmemu.lab.statistics import stats_text
+
+        return f"<p>{escape(repr(self)[1:-1])}</p><pre>{escape(stats_text(self.stats()))}</pre>"
+
+    def _repr_svg_(self) -> str | None:
+        return None if self.core.closed else self.snapshot().svg()
+
     def __enter__(self) -> Self:
         """The machine itself."""
         return self
@@ -241,13 +285,16 @@ class Machine:
         """Free guest RAM, swap and the CPU.
 
         Whatever is done with the machine or its processes afterwards raises `MachineClosed`;
-        ``core.counters()`` gives their last values.  A machine that nobody closes is freed
-        when Python finds that nobody uses it.  VmemuError while it runs, which is in a hook
-        or in another thread.
+        ``stats()`` and ``core.counters()`` give their last values.  A machine that nobody
+        closes is freed when Python finds that nobody uses it.  VmemuError while it runs, which
+        is in a hook or in another thread.
         """
         if self._runner is not None:
             raise VmemuError("the machine is running: close it when run() or step() has returned")
         if not self.core.closed:
+            from vmemu.stats import machine_stats
+
+            self._last_stats = machine_stats(self)
             for mm in self.vm.mms.values():
                 mm.forget("ptr")
         self._stack.close()
@@ -342,8 +389,7 @@ class Machine:
         leave a step half done: the machine then only says so (VmemuError).  VmemuError, too,
         on a deadlock, without a program, and while the machine runs already.
         """
-        main = threading.current_thread() is threading.main_thread()
-        with self._running(), self.cpu.interruptible() if main else contextlib.nullcontext():
+        with self._interruptibly():
             return self.kernel.run()
 
     def step(self) -> str | None:
@@ -378,17 +424,55 @@ class Machine:
             if name not in EVENTS[1:]:
                 raise ConfigError(f"{name!r} is no event; these are: {', '.join(EVENTS[1:])}")
             types |= 1 << EVENTS.index(name)
+        with self._interruptibly():
+            return self._until(types)
+
+    def _until(self, types: int) -> Event | None:
+        """Step to the next event of these types, a bit each."""
+        m = self.core.m
+        self.core.lib.vmemu_stop_at(m, types)
+        try:
+            while not m.trace.stopped.type:
+                if self._step() is None:
+                    return None
+            return event_of(m.trace.stopped)
+        finally:
+            self.core.lib.vmemu_stop_at(m, 0)
+
+    def run_to(self, moment: str) -> Snapshot | None:
+        """Run to a moment and take a snapshot; None when the first program ends without it.
+
+        A moment is a mark that the guest sets; the name of a system call, before it runs; an
+        event, as of `run_until`; or "exit": the last process ends and still has its memory.
+        ``NAME:3`` is the third from now on.  Of a name that is several, the call goes first,
+        then the event; ``mark:NAME``, ``call:NAME`` and ``event:NAME`` say which.  The machine
+        can go on; a call that was waited for has been made by then.  ConfigError for a name
+        that is nothing of the kind; else as `run`.
+        """
+        from vmemu.moment import Waiting, find_moment
+
+        self._open()
+        if self.kernel.first is None:
+            raise VmemuError("there is no program to run")
+        found = find_moment(moment, self.kernel)
+        with self._interruptibly(), Waiting(self, found) as waiting:
+            if found.kind == "event":
+                while not waiting.due():
+                    if self._until(1 << EVENTS.index(found.name)) is None:
+                        return None
+                return self.snapshot(str(found))
+            while waiting.snapshot is None and self._step() is not None:
+                pass
+            if found.kind == "exit" and waiting.snapshot is None:
+                self.kernel.kill_all()  # as run() does: those that the first program leaves
+            return waiting.snapshot
+
+    @contextlib.contextmanager
+    def _interruptibly(self) -> Iterator[None]:
+        """As `_running`; in the main thread a signal ends even a guest that only computes."""
         main = threading.current_thread() is threading.main_thread()
         with self._running(), self.cpu.interruptible() if main else contextlib.nullcontext():
-            m = self.core.m
-            self.core.lib.vmemu_stop_at(m, types)
-            try:
-                while not m.stop_event.type:
-                    if self._step() is None:
-                        return None
-                return event_of(m.stop_event)
-            finally:
-                self.core.lib.vmemu_stop_at(m, 0)
+            yield
 
     @property
     def processes(self) -> list[Task]:
@@ -401,11 +485,7 @@ class Machine:
         mm = _mm_of(process)
         for vma in mm.vmas() if mm is not None else ():
             flags = vma.vm_flags
-            perms = "".join(
-                letter if flags & bit else "-"
-                for letter, bit in zip("rwx", (lib.VM_READ, lib.VM_WRITE, lib.VM_EXEC), strict=True)
-            )
-            yield Vma(vma.vm_start, vma.vm_end, flags, vma.vm_pgoff, perms + "p")
+            yield Vma(vma.vm_start, vma.vm_end, flags, vma.vm_pgoff, permissions(flags))
 
     def pages(self, process: Task | Mm) -> Iterator[Page]:
         """Every page of a process, in memory or swapped out, by address; none when it ended."""
@@ -443,10 +523,40 @@ class Machine:
         check_machine(self.vm)
         check_kernel(self.kernel)
 
-    def stats(self) -> dict[str, Any]:
-        """Counters, frames by kind, slab caches, vmas: what every run reports."""
+    def snapshot(self, moment: str = "now") -> Snapshot:
+        """What memory looks like: a record that stays when the machine goes on or is closed.
+
+        ``moment`` is what its views call it, such as "at the end".  In a hook of the kernel,
+        too.
+        """
+        from vmemu.snapshot.take import take_snapshot
+
+        self._open()
+        return take_snapshot(self.kernel, moment)
+
+    def frames(self) -> Frames:
+        """What every frame serves as, and who maps it: the part of a snapshot."""
+        from vmemu.snapshot.take import take_frames
+
+        self._open()
+        return take_frames(self.kernel)
+
+    def events(self, since: int = 0) -> Events:
+        """What the event ring has from number ``since`` on; nothing without a ring (``events``)."""
+        from vmemu.events import Events
+
+        self._open()
+        return Events(self.core.events(since))
+
+    def stats(self) -> MachineStats:
+        """Counters, frames by kind, slab caches, vmas: what every run reports.
+
+        Of a machine that is closed, those of its end.
+        """
         from vmemu.stats import machine_stats
 
+        if self._last_stats is not None:
+            return copy.deepcopy(self._last_stats)
         self._open()
         return machine_stats(self)
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vmemu.core import EVENTS, PAGE_SIZE, lib
+from vmemu.core import PAGE_SIZE, lib
 
 if TYPE_CHECKING:
     from vmemu.core import Core
     from vmemu.machine import Machine
+    from vmemu.typed import LockStats, MachineStats, SlabStats, WalkStats
 
 __all__ = ["lock_order", "lock_stats", "machine_stats", "slab_stats"]
 
 
-def slab_stats(core: Core) -> dict[str, dict[str, int]]:
+def slab_stats(core: Core) -> dict[str, SlabStats]:
     """Every slab cache there is under the scheme: objects, bytes exact and rounded."""
-    caches = {}
+    caches: dict[str, SlabStats] = {}
     for i, name in enumerate(core.caches):
         cache = core.m.k.caches[i]
         caches[name] = {
@@ -31,7 +32,7 @@ def slab_stats(core: Core) -> dict[str, dict[str, int]]:
     return caches
 
 
-def lock_stats(core: Core) -> dict[str, dict[str, int]]:
+def lock_stats(core: Core) -> dict[str, LockStats]:
     """Every lock class: how often it was acquired, how many trylocks failed, steps held.
 
     A step is an access to a pte or to vm_flags, or an allocation; the sum is exact while
@@ -39,9 +40,9 @@ def lock_stats(core: Core) -> dict[str, dict[str, int]]:
     """
     return {
         name: {
-            "acquired": core.m.lock_stat[i].acquired,
-            "failed": core.m.lock_stat[i].failed,
-            "steps_held": core.m.lock_stat[i].steps_held,
+            "acquired": core.m.locks.stat[i].acquired,
+            "failed": core.m.locks.stat[i].failed,
+            "steps_held": core.m.locks.stat[i].steps_held,
         }
         for i, name in enumerate(core.locks)
         if i != lib.LOCK_rmap or core.m.rmap.lock_name
@@ -57,22 +58,19 @@ def lock_order(core: Core) -> dict[tuple[str, str], int]:
         (outer, inner): times
         for i, outer in enumerate(core.locks)
         for j, inner in enumerate(core.locks)
-        if (times := core.m.lock_order[i][j])
+        if (times := core.m.locks.order[i][j])
     }
 
 
-def machine_stats(machine: Machine) -> dict[str, Any]:
+def machine_stats(machine: Machine) -> MachineStats:
     """Everything countable, as plain numbers under stable names."""
-    from vmemu.frames import page_kinds
-
     core, vm = machine.core, machine.vm
     m = core.m
     counters = core.counters()
-    happened = core.ffi.unpack(m.happened, len(EVENTS))
     return {
         "rmap": vm.rmap.name,
         "ram_bytes": m.ram_size,
-        "virtual_ns": m.clock,
+        "virtual_ns": m.clock.now,
         "faults": {
             "minor": counters["pgfault"] - counters["pgmajfault"],
             "major": counters["pgmajfault"],
@@ -89,7 +87,7 @@ def machine_stats(machine: Machine) -> dict[str, Any]:
         },
         "vmas": m.k.caches[lib.CACHE_vm_area_struct].nr_active,
         "mms": m.k.caches[lib.CACHE_mm_struct].nr_active,
-        "frames": page_kinds(core),
+        "frames": core.frame_counts(),
         "slabs": slab_stats(core),
         "locks": lock_stats(core),
         "counters": counters,
@@ -99,12 +97,16 @@ def machine_stats(machine: Machine) -> dict[str, Any]:
             "limit": machine.kernel.hold.limit,
         },
         "events": {
-            "happened": dict(zip(EVENTS[1:], happened[1:], strict=True)),
-            "kept": m.ring_head - core.events_dropped,
+            "happened": core.happened,
+            "kept": m.trace.head - core.events_dropped,
             "dropped": core.events_dropped,
         },
     }
 
 
-def _walk(counters: dict[str, int], what: str) -> dict[str, int]:
-    return {key: counters[f"{what}_{key}"] for key in ("probes", "cmp", "pages")}
+def _walk(counters: dict[str, int], what: str) -> WalkStats:
+    return {
+        "probes": counters[f"{what}_probes"],
+        "cmp": counters[f"{what}_cmp"],
+        "pages": counters[f"{what}_pages"],
+    }

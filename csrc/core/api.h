@@ -78,94 +78,69 @@ struct event {
 	uint64_t a, b, c, d;
 };
 
+struct clock {
+	uint64_t now;        /* virtual nanoseconds */
+	uint64_t stime;      /* of these, what faults and reclaim worked */
+	uint64_t iowait;     /* and what was waited for pages read or written */
+	uint64_t limit;      /* somebody wants the CPU at this time */
+	uint64_t next_timer; /* or at least to know that it has come */
+};
+
+struct trace {
+	struct event *ring;
+	uint32_t size;                /* a power of two; 0 = events off */
+	uint64_t head;                /* events ever written */
+	uint64_t happened[NR_EVENTS]; /* with or without a ring */
+	uint32_t told;                /* by type, those to write down */
+	uint32_t stop_at;             /* by type, those to stop at */
+	struct event stopped;         /* the one it was; type 0 = none yet */
+};
+
 struct vmemu {
+	/* what it is made of */
 	uint8_t *ram;
 	uint64_t ram_size; /* bytes */
 	uint32_t nr_frames;
-	uint32_t page_cluster; /* log2 of swap readahead, pages */
-	int top_level;         /* of a page directory; levels less 1 */
-	kulong task_size;      /* addresses from here on are not the user's */
-	kulong unmapped_base;  /* where mmap begins to look */
+	int top_level;        /* of a page directory; levels less 1 */
+	kulong task_size;     /* addresses from here on are not the user's */
+	kulong unmapped_base; /* where mmap begins to look */
 	struct page *mem_map;
 	struct kernel_data *k;
 	const struct rmap_ops *rmap;
 	struct kernel_layout layout;
 	void *handle; /* ffi handle of the Python side */
 
-	uint64_t counter[NR_COUNTERS];
-	uint64_t clock;  /* virtual nanoseconds */
-	uint64_t stime;  /* of these, what faults and reclaim worked */
-	uint64_t iowait; /* and what was waited for pages read or written */
-	uint32_t pid;    /* of the running task, for events */
-
-	struct event *ring;
-	uint32_t ring_size;           /* a power of two; 0 = events off */
-	uint64_t ring_head;           /* events ever written */
-	uint64_t happened[NR_EVENTS]; /* with or without a ring */
-	uint32_t events_told;         /* by type, those to write down */
-	uint32_t stop_events;         /* by type, those to stop at */
-	struct event stop_event;      /* the one it was; type 0 = none yet */
-
+	/* what can be set, and what it bounds */
+	uint32_t page_cluster;      /* log2 of swap readahead, pages */
 	uint32_t overcommit_memory; /* enum overcommit */
 	uint32_t overcommit_ratio;  /* percent of RAM */
 	int64_t vm_committed;       /* pages promised */
 
+	/* the running task */
+	uint32_t pid; /* for events */
 	struct mm_struct *current_mm;
-	uint32_t vm_flags_lock; /* 1: page_table_lock too, as before rmap 34 */
-	uint32_t fault_in_c;    /* decided faults do not go to Python */
-	struct lock_stat lock_stat[NR_LOCK_CLASSES];
-	uint64_t steps;     /* pte and vm_flags accesses, allocations */
-	uint32_t watch;     /* enum watch_bits */
-	uint32_t mutations; /* enum mutation_bits */
-	const struct watcher *watcher; /* under WATCH_EXPLORE */
-	struct explorer *explorer; /* while there is a snapshot, else NULL */
-	uint32_t rewinds; /* to a snapshot: nothing it has may be closed */
-	struct held_locks *held; /* the running path's; &m->path by default */
-	struct held_locks path;
-	/* Learned: how often a class was waited for inside another. */
-	uint64_t lock_order[NR_LOCK_CLASSES][NR_LOCK_CLASSES];
-	uint32_t in_hook;   /* inside the TLB-fill hook */
-	uint32_t memalloc;  /* PF_MEMALLOC depth: may use the whole reserve */
-	uint32_t tlb_stale; /* flush before user code runs again */
-	uint32_t tlb_patience; /* misses without a flush until the TLB grows */
-	uint32_t want_kswapd;  /* free pages fell below pages_low */
-	uint32_t nr_quarantine;
-	uint32_t nr_pagecache; /* pages of files */
-	uint32_t nr_mapped;    /* frames with mapcount > 0 */
-	uint32_t nr_pagetable; /* frames that are page tables */
+	struct task_ids ids;
+	struct cpu_regs regs;
 
-	struct swap_info swap[MAX_SWAPFILES];
+	/* what happens */
+	uint64_t counter[NR_COUNTERS];
+	struct clock clock;
+	struct trace trace;
+
+	/* the subsystems' */
+	struct page_state pages;
+	struct tlb_state tlb;
+	struct fault_state fault;
+	struct swap_state swap;
 	int file_fd[NR_FILES]; /* host descriptors of mapped files, -1 = free */
-
-	struct swap_run swap_writes; /* not yet sent, see swap/io.c */
-	struct page *swap_write_pages[SWAP_CLUSTER_MAX];
-
-	struct rmap_finding *finding; /* while check() asks a walk */
-	struct list_stamps *stamps;   /* by place of the vma in RAM */
-	uint32_t next_stamp;
 	struct candidate *candidates; /* Python's, valid during one walk */
-
-	int swap_error; /* errno of the host's, with which a swap file failed */
-	uint32_t swap_error_write; /* it was to be written */
+	struct lock_state locks;
+	struct watch_state watch;
+	struct check_state check;
+	struct cpu cpu;
+	const struct cpu_ops *cpu_ops; /* NULL: there is memory alone */
 
 	char bug[512]; /* first inconsistency found by the core, or "" */
-
-	/* system calls, see cpu/syscall.c */
-	uint32_t syscalls_in_c; /* the trivial ones need not go to Python */
-	struct task_ids ids;    /* of the running task */
-	uint64_t clock_limit;   /* somebody wants the CPU at this time */
-	uint64_t next_timer;    /* or at least to know that it has come */
-
-	/* CPU, see cpu/run.c */
-	void *uc;
-	struct cpu_regs regs;
-	uint32_t trap_vector;
-	uint32_t fault_inexact; /* the fault being resolved: page only so far */
-	kulong fault_address;
-	uint32_t fault_access, fault_result;
-	struct cpu_state *cpu;
-	const struct cpu_ops *cpu_ops; /* NULL: there is memory alone */
-	uint32_t cpu_aborted;          /* the engine gave up, see cpu/abort.c */
 };
 
 /* C -> Python: the only ways back. */

@@ -11,22 +11,22 @@ static inline void count(struct vmemu *m, int id)
 /* The kernel works for so many virtual nanoseconds. */
 static inline void spend(struct vmemu *m, uint64_t ns)
 {
-	m->clock += ns;
-	m->stime += ns;
+	m->clock.now += ns;
+	m->clock.stime += ns;
 }
 
 /* A device works, and who asked waits: 2.6 counts that as nobody's CPU time. */
 static inline void waits_for_io(struct vmemu *m)
 {
-	m->clock += PAGE_IO_NS;
-	m->iowait += PAGE_IO_NS;
+	m->clock.now += PAGE_IO_NS;
+	m->clock.iowait += PAGE_IO_NS;
 }
 
 /* The task that faults must not go on: a timer is due, or the event that
  * somebody waits for has come. */
 static inline bool must_stop(const struct vmemu *m)
 {
-	return m->clock >= m->next_timer || m->stop_event.type;
+	return m->clock.now >= m->clock.next_timer || m->trace.stopped.type;
 }
 
 void write_event(struct vmemu *, int type, uint64_t a, uint64_t b, uint64_t c,
@@ -35,8 +35,8 @@ void write_event(struct vmemu *, int type, uint64_t a, uint64_t b, uint64_t c,
 static inline void event_of_four(struct vmemu *m, int type, uint64_t a,
 				 uint64_t b, uint64_t c, uint64_t d)
 {
-	m->happened[type]++;
-	if (unlikely(m->events_told >> type & 1))
+	m->trace.happened[type]++;
+	if (unlikely(m->trace.told >> type & 1))
 		write_event(m, type, a, b, c, d);
 }
 

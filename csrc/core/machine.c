@@ -119,14 +119,14 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 	if (!m->ram)
 		goto fail;
 	if (ring_size) {
-		m->ring = calloc(ring_size, sizeof(*m->ring));
-		if (!m->ring)
+		m->trace.ring = calloc(ring_size, sizeof(*m->trace.ring));
+		if (!m->trace.ring)
 			goto fail_ram;
 	}
-	m->stamps = calloc(ram_bytes / 64, sizeof(*m->stamps));
-	if (!m->stamps)
+	m->check.stamps = calloc(ram_bytes / 64, sizeof(*m->check.stamps));
+	if (!m->check.stamps)
 		goto fail_ram;
-	m->ring_size = ring_size;
+	m->trace.size = ring_size;
 	vmemu_stop_at(m, 0);
 	m->ram_size = ram_bytes;
 	m->nr_frames = (uint32_t)(ram_bytes >> PAGE_SHIFT);
@@ -134,13 +134,13 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 	if (layout)
 		m->layout = *layout;
 	address_space_boot(m, levels);
-	m->held = &m->path;
-	m->clock_limit = m->next_timer = UINT64_MAX;
+	m->locks.held = &m->locks.path;
+	m->clock.limit = m->clock.next_timer = UINT64_MAX;
 	m->k = (struct kernel_data *)(m->ram + KERNEL_DATA_PFN * PAGE_SIZE);
 	m->mem_map =
 		(struct page *)(m->ram + (KERNEL_DATA_PFN + 1) * PAGE_SIZE);
 	for (i = 0; i < MAX_SWAPFILES; i++)
-		m->swap[i].fd = -1;
+		m->swap.info[i].fd = -1;
 	for (i = 0; i < NR_FILES; i++)
 		m->file_fd[i] = -1;
 	zone_boot(m, reserved, min_free_pages);
@@ -152,7 +152,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 	return m;
 
 fail_ram:
-	free(m->ring);
+	free(m->trace.ring);
 	munmap(m->ram, ram_bytes);
 fail:
 	free(m);
@@ -164,11 +164,11 @@ void vmemu_close(struct vmemu *m)
 	int i;
 
 	for (i = 0; i < MAX_SWAPFILES; i++) {
-		free(m->swap[i].map_frames);
-		m->swap[i].map_frames = NULL;
-		if (m->swap[i].fd >= 0)
-			close(m->swap[i].fd);
-		m->swap[i].fd = -1;
+		free(m->swap.info[i].map_frames);
+		m->swap.info[i].map_frames = NULL;
+		if (m->swap.info[i].fd >= 0)
+			close(m->swap.info[i].fd);
+		m->swap.info[i].fd = -1;
 	}
 	for (i = 0; i < NR_FILES; i++) {
 		if (m->file_fd[i] >= 0)
@@ -180,11 +180,11 @@ void vmemu_close(struct vmemu *m)
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
 		 0) == MAP_FAILED)
 		madvise(m->ram, m->ram_size, MADV_DONTNEED);
-	free(m->ring);
-	free(m->stamps);
-	m->ring = NULL;
-	m->stamps = NULL;
-	m->ring_size = 0;
+	free(m->trace.ring);
+	free(m->check.stamps);
+	m->trace.ring = NULL;
+	m->check.stamps = NULL;
+	m->trace.size = 0;
 }
 
 void vmemu_free(struct vmemu *m)
@@ -230,8 +230,8 @@ void write_event(struct vmemu *m, int type, uint64_t a, uint64_t b, uint64_t c,
 		 uint64_t d)
 {
 	struct event e = {
-		.seq = m->ring_head,
-		.time = m->clock,
+		.seq = m->trace.head,
+		.time = m->clock.now,
 		.pid = m->pid,
 		.type = (uint32_t)type,
 		.a = a,
@@ -240,10 +240,10 @@ void write_event(struct vmemu *m, int type, uint64_t a, uint64_t b, uint64_t c,
 		.d = d,
 	};
 
-	if (m->ring_size)
-		m->ring[m->ring_head++ & (m->ring_size - 1)] = e;
-	if (m->stop_events >> type & 1 && !m->stop_event.type)
-		m->stop_event = e;
+	if (m->trace.size)
+		m->trace.ring[m->trace.head++ & (m->trace.size - 1)] = e;
+	if (m->trace.stop_at >> type & 1 && !m->trace.stopped.type)
+		m->trace.stopped = e;
 }
 
 void vmemu_event(struct vmemu *m, int type, uint64_t a, uint64_t b, uint64_t c)
@@ -253,9 +253,9 @@ void vmemu_event(struct vmemu *m, int type, uint64_t a, uint64_t b, uint64_t c)
 
 void vmemu_stop_at(struct vmemu *m, uint32_t types)
 {
-	m->stop_events = types;
-	m->stop_event.type = EV_none;
-	m->events_told = m->ring_size ? ~0u : types;
+	m->trace.stop_at = types;
+	m->trace.stopped.type = EV_none;
+	m->trace.told = m->trace.size ? ~0u : types;
 }
 
 kptr vmemu_page_offset(void)

@@ -49,11 +49,11 @@ int cpu_start_engine(struct vmemu *m, kulong ip)
 		sigemptyset(&set);
 		sigaddset(&set, SIGABRT);
 		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-		m->cpu_aborted = 1;
+		m->cpu.aborted = 1;
 		return UC_ERR_OK;
 	}
 	abort_point = &here;
-	err = m->cpu->uc.emu_start(m->uc, ip, 0, 0, 0);
+	err = m->cpu.state->uc.emu_start(m->cpu.uc, ip, 0, 0, 0);
 	abort_point = NULL;
 	return err;
 }

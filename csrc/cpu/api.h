@@ -5,7 +5,7 @@
 enum cpu_trap {
 	TRAP_NONE,
 	TRAP_SYSCALL, /* int 0x80, or syscall; ip is behind it */
-	TRAP_FAULT,   /* fault_address, fault_access, fault_result */
+	TRAP_FAULT,   /* see struct fault_state */
 	TRAP_EXCEPTION, /* trap_vector; ip at the instruction (behind it for int3, into) */
 	TRAP_PREEMPT, /* time slice used up */
 	TRAP_STOP,    /* cpu_request_stop() */
@@ -13,7 +13,7 @@ enum cpu_trap {
 
 /* What memory asks of the CPU. */
 struct cpu_ops {
-	/* The fault being resolved, so far by its page: fault_address, fault_access. */
+	/* The fault being resolved, so far by its page. */
 	void (*exact_fault)(struct vmemu *);
 	/* Translated code of this frame goes; not inside the hook. */
 	void (*remove_blocks)(struct vmemu *, const struct page *);
@@ -22,6 +22,14 @@ struct cpu_ops {
 /* What the calls that only read it return; kept by Python. */
 struct task_ids {
 	uint32_t pid, ppid, uid, gid;
+};
+
+struct cpu {
+	void *uc;
+	uint32_t trap_vector;
+	uint32_t aborted;       /* the engine gave up, see cpu/abort.c */
+	uint32_t syscalls_in_c; /* the trivial ones need not go to Python */
+	struct cpu_state *state;
 };
 
 /* cpu/run.c, cpu/state.c, cpu/tlb.c */

@@ -113,6 +113,15 @@ struct uc_functions {
 };
 #undef UC_MEMBER
 
+enum { LONG_MODE = BITS_PER_LONG == 64 };
+enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8 };
+
+/* In 64-bit code; it counts only behind all other prefixes. */
+static inline bool is_rex(uint8_t byte)
+{
+	return LONG_MODE && (byte & 0xf0) == 0x40;
+}
+
 #if VMEMU_BITS == 64
 #include "cpu/x86_64.h"
 #else

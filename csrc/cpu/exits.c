@@ -20,16 +20,15 @@
  * no instruction can step, again and again.
  */
 #include "cpu/cpu.h"
+#include "cpu/shape.h"
 #include "page/page.h"
 
 #include <stdlib.h>
 
 enum {
-	LONG_MODE = BITS_PER_LONG == 64,
 	/* In one page; a block may reach into a second, and one exit may be away:
 	 * three times this, and what a block has of its own, must be below 512. */
 	TEMPORARIES = 140,
-	INSN_MAX = 15,    /* bytes */
 	WALL_EVERY = 120, /* bytes; an x87 instruction takes one for each */
 	PAGES_MAX =
 		256, /* and exits, 4096: Unicorn goes through all at each stop */
@@ -50,398 +49,6 @@ struct cpu_exits {
 	kulong away; /* one exit, on the list, the engine does not know; or 0 */
 	kulong absent; /* a page with exits that is not there any more; or 0 */
 };
-
-/* ---- decoding ------------------------------------------------------------- */
-
-struct shape {
-	int length; /* bytes; 0 = not known */
-	int takes;  /* temporaries not given back */
-	bool ends;  /* ends its block */
-};
-
-/* In 64-bit code; it counts only behind all other prefixes. */
-static bool is_rex(uint8_t byte)
-{
-	return LONG_MODE && (byte & 0xf0) == 0x40;
-}
-
-static bool is_prefix(uint8_t byte)
-{
-	if (is_rex(byte))
-		return true;
-	switch (byte) {
-	case 0x26:
-	case 0x2e:
-	case 0x36:
-	case 0x3e:
-	case 0x64:
-	case 0x65:
-	case 0x66:
-	case 0x67:
-	case 0xf0:
-	case 0xf2:
-	case 0xf3:
-		return true;
-	}
-	return false;
-}
-
-/* What the prefixes say of the bytes that follow them. */
-struct sizes {
-	int word;     /* bytes of most immediates and of a branch's distance */
-	int constant; /* of the one that mov takes in full */
-	int moffs;    /* of an address without modrm */
-	bool modrm16; /* an i386's short addresses */
-	bool repeated;
-	bool operand16;
-};
-
-/* Bytes of a modrm operand, the modrm byte included. */
-static int modrm_length(const uint8_t *p, const struct sizes *sizes)
-{
-	int mod = *p >> 6, rm = *p & 7;
-
-	if (mod == 3)
-		return 1;
-	if (sizes->modrm16)
-		return mod == 1 ? 2 : mod == 2 || rm == 6 ? 3 : 1;
-	if (rm == 4)
-		return mod == 1 ? 3 : mod == 2 || (p[1] & 7) == 5 ? 6 : 2;
-	return mod == 1 ? 2 : mod == 2 || rm == 5 ? 5 : 1;
-}
-
-static int two_byte_shape(const uint8_t *p, const struct sizes *sizes,
-			  struct shape *shape)
-{
-	uint8_t op = *p;
-	int modrm;
-
-	if (op == 0x38 || op == 0x3a) {
-		shape->takes = 1;
-		return 2 + modrm_length(p + 2, sizes) + (op == 0x3a);
-	}
-	if (op == 0x0f)
-		return 0;
-	if (op >= 0x80 && op <= 0x8f) {
-		shape->ends = true;
-		return 1 + sizes->word;
-	}
-	if ((op >= 0x05 && op <= 0x0b) || (op >= 0x30 && op <= 0x37) ||
-	    op == 0x77 || (op >= 0xa0 && op <= 0xa2) ||
-	    (op >= 0xa8 && op <= 0xaa) || (op >= 0xc8 && op <= 0xcf)) {
-		shape->takes = op < 0x38;
-		return 1;
-	}
-	if (LONG_MODE && op >= 0x20 && op <= 0x23) { /* mod does not count */
-		shape->takes = 1;
-		return 2;
-	}
-	modrm = modrm_length(p + 1, sizes);
-	if (op < 0x04 || (op >= 0x20 && op <= 0x23))
-		shape->takes = 1;
-	if (op == 0x78) {
-		shape->takes = 2;
-		return 1 + modrm +
-		       (sizes->operand16 || sizes->repeated ? 2 : 0);
-	}
-	if ((op >= 0x70 && op <= 0x73) || op == 0xc2 ||
-	    (op >= 0xc4 && op <= 0xc6)) {
-		shape->takes = 1;
-		return 2 + modrm;
-	}
-	return 1 + modrm + (op == 0xa4 || op == 0xac || op == 0xba);
-}
-
-/* Which the CPU does not have in 64-bit mode, but for VEX and EVEX. */
-static bool undefined_in_long_mode(uint8_t op)
-{
-	switch (op) {
-	case 0x06: /* push, pop of es, cs, ss, ds */
-	case 0x07:
-	case 0x0e:
-	case 0x16:
-	case 0x17:
-	case 0x1e:
-	case 0x1f:
-	case 0x27: /* daa, das, aaa, aas */
-	case 0x2f:
-	case 0x37:
-	case 0x3f:
-	case 0x60: /* pusha, popa */
-	case 0x61:
-	case 0x82: /* as 0x80 */
-	case 0x9a: /* far call, jump */
-	case 0xea:
-	case 0xce: /* into */
-	case 0xd4: /* aam, aad, salc */
-	case 0xd5:
-	case 0xd6:
-		return true;
-	}
-	return false;
-}
-
-/*
- * An instruction coded with VEX or EVEX, in 64-bit mode.  None is executed; where
- * the next one begins tells whether code is in step.
- */
-static int vex_length(const uint8_t *p, const struct sizes *sizes)
-{
-	const uint8_t *op = p + (*p == 0xc5 ? 2 : *p == 0xc4 ? 3 : 4);
-	int map = *p == 0xc5 ? 1 : p[1] & 7;
-	bool immediate = map == 3;
-
-	if (map == 1) {
-		if (*op == 0x77)
-			return (int)(op - p) + 1;
-		immediate = (*op >= 0x70 && *op <= 0x73) || *op == 0xc2 ||
-			    (*op >= 0xc4 && *op <= 0xc6);
-	}
-	return (int)(op - p) + 1 + modrm_length(op + 1, sizes) + immediate;
-}
-
-static int one_byte_shape(const uint8_t *p, const struct sizes *sizes,
-			  struct shape *shape)
-{
-	uint8_t op = *p, reg = p[1] >> 3 & 7;
-	int modrm = modrm_length(p + 1, sizes);
-	int word = sizes->word;
-
-	if (LONG_MODE) {
-		shape->ends = undefined_in_long_mode(op);
-		if (shape->ends)
-			return 1;
-		if (op == 0x62 || op == 0xc4 || op == 0xc5)
-			return vex_length(p, sizes);
-	}
-	if (op < 0x40)
-		return (op & 7) < 4  ? 1 + modrm :
-		       (op & 7) == 4 ? 2 :
-		       (op & 7) == 5 ? 1 + word :
-				       1;
-	if (op < 0x62 || (op >= 0x90 && op <= 0x99))
-		return 1;
-	if ((op >= 0x70 && op <= 0x7f) || (op >= 0xe0 && op <= 0xe3) ||
-	    op == 0xeb || op == 0xcd) {
-		shape->ends = true;
-		return 2;
-	}
-	switch (op) {
-	case 0x68:
-	case 0xa9:
-		return 1 + word;
-	case 0x6a:
-	case 0xa8:
-		return 2;
-	case 0xd4: /* aam, aad, in, out */
-	case 0xd5:
-	case 0xe4:
-	case 0xe5:
-	case 0xe6:
-	case 0xe7:
-		shape->takes = 1;
-		return 2;
-	case 0x6c:
-	case 0x6d:
-	case 0x6e:
-	case 0x6f:
-	case 0xce:
-	case 0xec:
-	case 0xed:
-	case 0xee:
-	case 0xef:
-		shape->takes = 1;
-		return 1;
-	case 0x69:
-	case 0x81:
-	case 0xc7:
-		return 1 + modrm + word;
-	case 0x6b:
-	case 0x80:
-	case 0x82:
-	case 0x83:
-	case 0xc0:
-	case 0xc1:
-	case 0xc6:
-		return 2 + modrm;
-	case 0x9a: /* far call, jump */
-	case 0xea:
-		shape->ends = true;
-		return 3 + word;
-	case 0xe8:
-	case 0xe9:
-		shape->ends = true;
-		return 1 + word;
-	case 0xc2: /* returns */
-	case 0xca:
-		shape->ends = true;
-		return 3;
-	case 0xc3:
-	case 0xcb:
-	case 0xcc:
-	case 0xcf:
-		shape->ends = true;
-		return 1;
-	case 0xc8: /* enter */
-		shape->takes = 1;
-		return 4;
-	case 0xa0:
-	case 0xa1:
-	case 0xa2:
-	case 0xa3:
-		return 1 + sizes->moffs;
-	case 0x8e:
-		shape->takes = 1;
-		return 1 + modrm;
-	case 0xf6:
-		return 1 + modrm + (reg < 2);
-	case 0xf7:
-		return 1 + modrm + (reg < 2 ? word : 0);
-	case 0xff:
-		shape->ends = reg >= 2 && reg <= 5;
-		return 1 + modrm;
-	case 0x62:
-	case 0x63:
-	case 0xc4:
-	case 0xc5:
-	case 0xfe:
-		return 1 + modrm;
-	}
-	if (op >= 0xd8 && op <= 0xdf) {
-		shape->takes = p[1] >= 0xc0 ? 2 : 1;
-		return 1 + modrm;
-	}
-	if ((op >= 0x84 && op <= 0x8f) || (op >= 0xd0 && op <= 0xd3))
-		return 1 + modrm;
-	if (op >= 0xb0 && op <= 0xbf)
-		return op < 0xb8 ? 2 : 1 + sizes->constant;
-	return 1;
-}
-
-/* p has CPU_INSN_BYTES at least, whatever they are. */
-static struct shape insn_shape(const uint8_t *p)
-{
-	enum { REX_W = 8 };
-	bool operand16 = false, short_address = false;
-	struct sizes sizes = { 0 };
-	struct shape shape = { 0 };
-	int prefixes = 0, length;
-	uint8_t rex = 0;
-
-	for (; is_prefix(*p); p++) {
-		operand16 |= *p == 0x66;
-		short_address |= *p == 0x67;
-		sizes.repeated |= *p == 0xf2;
-		rex = is_rex(*p) ? *p : 0;
-		if (++prefixes == INSN_MAX - 1)
-			return shape;
-	}
-	sizes.operand16 = operand16;
-	sizes.word = operand16 && !(rex & REX_W) ? 2 : 4;
-	sizes.constant = rex & REX_W ? 8 : sizes.word;
-	sizes.moffs = (int)sizeof(kulong) >> short_address;
-	sizes.modrm16 = short_address && !LONG_MODE;
-	if (*p == 0x0f) {
-		length = two_byte_shape(p + 1, &sizes, &shape);
-		length += length > 0;
-	} else {
-		length = one_byte_shape(p, &sizes, &shape);
-	}
-	if (length && prefixes + length <= INSN_MAX)
-		shape.length = prefixes + length;
-	return shape;
-}
-
-int cpu_insn_length(const uint8_t *code)
-{
-	return insn_shape(code).length;
-}
-
-/* Among the opcodes behind 0f, those that Unicorn takes for SSE. */
-static bool is_sse(uint8_t op)
-{
-	return (op >= 0x10 && op <= 0x17) || (op >= 0x28 && op <= 0x2f) ||
-	       (op >= 0x50 && op <= 0x7f && op != 0x77) || op == 0xc2 ||
-	       (op >= 0xc4 && op <= 0xc6) || op >= 0xd0;
-}
-
-/*
- * In 64-bit mode it is VEX whatever follows.  Unicorn refuses those of 256 bits if
- * they are SSE's, and executes all others (c5 fc 05 is a system call to it).
- */
-static bool is_vex_in_long_mode(const uint8_t *p)
-{
-	const uint8_t *last = *p == 0xc5 ? p + 1 : p + 2;
-	int map = *p == 0xc5 ? 1 : p[1] & 0x1f;
-
-	if ((*p & 0xfe) != 0xc4 || map < 1 || map > 3)
-		return false;
-	return !(*last & 4) || (map == 1 && !is_sse(last[1]));
-}
-
-/*
- * Is the instruction, behind its prefixes, coded with VEX, in a way that Unicorn
- * does not refuse itself?  Else it is les or lds, which have an operand in
- * memory, or of 256 bits.
- */
-static bool is_vex(const uint8_t *p)
-{
-	int prefixes = 0;
-
-	while (is_prefix(*p) && ++prefixes < INSN_MAX - 2)
-		p++;
-	if (LONG_MODE)
-		return is_vex_in_long_mode(p);
-	if (*p == 0xc5)
-		return (p[1] & 0xc4) == 0xc0;
-	return *p == 0xc4 && p[1] >= 0xc0 && (p[1] & 0x1f) - 1u < 3 &&
-	       !(p[2] & 4);
-}
-
-/*
- * Is it bt, bts, btr or btc of a register, with `lock`?  What comes from `end` on
- * is not known, and may be the rest of one.
- */
-static bool is_locked_bit_test(const uint8_t *p, const uint8_t *end)
-{
-	bool locked = false;
-
-	for (; p < end && is_prefix(*p); p++)
-		locked |= *p == 0xf0;
-	if (p == end)
-		return true;
-	if (!locked || *p++ != 0x0f)
-		return false;
-	if (p == end)
-		return true;
-	if (*p != 0xba && (*p & 0xe7) != 0xa3)
-		return false;
-	return p + 1 == end || p[1] >= (*p == 0xba ? 0xe0 : 0xc0);
-}
-
-/*
- * Does an instruction begin here, as far as those before it tell?  Decoded from
- * anywhere, code falls into step soon; what stands within an instruction is met
- * from few places.  The exits should be few, since Unicorn goes through all of
- * them each time it starts.
- */
-static bool begins_insn(const uint8_t *code, int at)
-{
-	enum { BEFORE = 48, TRIES = 16 };
-	int i, where, met = 0;
-
-	if (at < BEFORE)
-		return true;
-	for (i = 0; i < TRIES; i++) {
-		for (where = at - BEFORE + i; where < at;) {
-			int length = insn_shape(code + where).length;
-
-			where += length ? length : 1;
-		}
-		met += where == at;
-	}
-	return met >= TRIES / 3;
-}
 
 /* ---- where to stop --------------------------------------------------------- */
 
@@ -522,6 +129,7 @@ static bool find_exits(const uint8_t *page, uint32_t *bits)
 	if ((code[PAGE_SIZE - 1] & 0xfe) == 0xc4)
 		vex++;
 	memset(bits, 0, PAGE_SIZE / 8);
+	/* They should be few: Unicorn goes through all each time it starts. */
 	for (at = 0; vex && at < PAGE_SIZE; at++)
 		if (is_vex(code + at) && begins_insn(code, (int)at))
 			set_exit(bits, at);
@@ -564,12 +172,13 @@ static struct exit_page *exits_of(struct cpu_exits *exits, kulong page)
  */
 void cpu_tell_exits(struct vmemu *m)
 {
-	struct cpu_exits *exits = m->cpu->exits;
+	struct cpu_exits *exits = m->cpu.state->exits;
 	size_t n = exits->nr_list - (exits->away != 0);
 
-	m->cpu->exits_untold = false;
+	m->cpu.state->exits_untold = false;
+	cpu_exits_on(m); /* else it would not listen */
 	/* The one that is away stands last. */
-	m->cpu->uc.ctl(m->uc, CTL_EXITS, exits->list, (size_t)n);
+	m->cpu.state->uc.ctl(m->cpu.uc, CTL_EXITS, exits->list, (size_t)n);
 }
 
 /*
@@ -579,18 +188,18 @@ void cpu_tell_exits(struct vmemu *m)
  */
 void cpu_exits_off(struct vmemu *m)
 {
-	if (!m->cpu->exits->nr_list || m->cpu->exits_off)
+	if (!m->cpu.state->exits->nr_list || m->cpu.state->exits_off)
 		return;
-	m->cpu->uc.ctl(m->uc, CTL_USE_EXITS, 0);
-	m->cpu->exits_off = true;
+	m->cpu.state->uc.ctl(m->cpu.uc, CTL_USE_EXITS, 0);
+	m->cpu.state->exits_off = true;
 }
 
 void cpu_exits_on(struct vmemu *m)
 {
-	if (!m->cpu->exits_off)
+	if (!m->cpu.state->exits_off)
 		return;
-	m->cpu->uc.ctl(m->uc, CTL_USE_EXITS, 1);
-	m->cpu->exits_off = false;
+	m->cpu.state->uc.ctl(m->cpu.uc, CTL_USE_EXITS, 1);
+	m->cpu.state->exits_off = false;
 }
 
 static bool grow(void *array, uint32_t used, uint32_t *room, size_t size)
@@ -611,7 +220,7 @@ static bool grow(void *array, uint32_t used, uint32_t *room, size_t size)
 static bool add_exits(struct vmemu *m, kulong page, const struct page *frame,
 		      const uint32_t *bits)
 {
-	struct cpu_exits *exits = m->cpu->exits;
+	struct cpu_exits *exits = m->cpu.state->exits;
 	struct exit_page *entry = exits_of(exits, page);
 	uint32_t before = exits->nr_list;
 	uint32_t at, last;
@@ -643,7 +252,7 @@ static bool add_exits(struct vmemu *m, kulong page, const struct page *frame,
 	}
 	entry->frame = frame;
 	if (exits->nr_list != before)
-		m->cpu->exits_untold = true;
+		m->cpu.state->exits_untold = true;
 	return true;
 }
 
@@ -660,7 +269,7 @@ bool cpu_look_at_code(struct vmemu *m, kulong address, struct page *page)
 	} else if (!(page->flags & PG_exits)) {
 		return true;
 	} else {
-		known = exits_of(m->cpu->exits, address & PAGE_MASK);
+		known = exits_of(m->cpu.state->exits, address & PAGE_MASK);
 		if (known && known->frame == page &&
 		    !(page->flags & PG_rewritten))
 			return true;
@@ -683,15 +292,15 @@ bool cpu_code_may_change(struct vmemu *m, kulong address, struct page *page)
 /* Too many pages: all blocks go, and with them what was known of their code. */
 void cpu_forget_exits(struct vmemu *m)
 {
-	struct cpu_exits *exits = m->cpu->exits;
+	struct cpu_exits *exits = m->cpu.state->exits;
 
-	m->cpu->exits_full = false;
+	m->cpu.state->exits_full = false;
 	exits->nr_pages = 0;
 	exits->nr_list = 0;
 	exits->away = exits->absent = 0;
 	cpu_tell_exits(m);
-	m->cpu->uc.ctl(m->uc, CTL_TB_FLUSH);
-	m->tlb_stale = 1;
+	m->cpu.state->uc.ctl(m->cpu.uc, CTL_TB_FLUSH);
+	m->tlb.stale = 1;
 }
 
 /*
@@ -701,12 +310,12 @@ void cpu_forget_exits(struct vmemu *m)
  */
 bool cpu_exit_absent(struct vmemu *m, kulong page)
 {
-	struct cpu_exits *exits = m->cpu->exits;
+	struct cpu_exits *exits = m->cpu.state->exits;
 	const struct exit_page *behind;
 
 	if (!exits->nr_pages)
 		return false;
-	if (m->cpu->trap)
+	if (m->cpu.state->trap)
 		return true;
 	behind = exits_of(exits, page + PAGE_SIZE);
 	if (!exits_of(exits, page) && !(behind && has_exit(behind->bits, 0)))
@@ -717,7 +326,7 @@ bool cpu_exit_absent(struct vmemu *m, kulong page)
 
 static bool drop_absent_exits(struct vmemu *m)
 {
-	struct cpu_exits *exits = m->cpu->exits;
+	struct cpu_exits *exits = m->cpu.state->exits;
 	kulong page = exits->absent;
 	struct exit_page *entry;
 	uint32_t i, n = 0;
@@ -748,7 +357,7 @@ static bool drop_absent_exits(struct vmemu *m)
  */
 static void send_away(struct vmemu *m, kulong ip)
 {
-	struct cpu_exits *exits = m->cpu->exits;
+	struct cpu_exits *exits = m->cpu.state->exits;
 	uint32_t i, last = exits->nr_list - 1;
 
 	for (i = 0; i < last && exits->list[i] != ip; i++)
@@ -761,7 +370,7 @@ static void send_away(struct vmemu *m, kulong ip)
 
 static enum cpu_exit at_exit(struct vmemu *m)
 {
-	struct cpu_exits *exits = m->cpu->exits;
+	struct cpu_exits *exits = m->cpu.state->exits;
 	uint8_t code[CPU_INSN_BYTES] = { 0 };
 	const struct exit_page *entry;
 	kulong ip;
@@ -785,11 +394,11 @@ enum cpu_exit cpu_stopped(struct vmemu *m, int err)
 {
 	enum cpu_exit met = EXIT_NONE;
 
-	if (m->cpu->trap || m->cpu->stop) {
-		m->cpu->exits->absent = 0;
+	if (m->cpu.state->trap || m->cpu.state->stop) {
+		m->cpu.state->exits->absent = 0;
 		return EXIT_NONE;
 	}
-	if (err == UC_ERR_OK || m->cpu->exits->absent)
+	if (err == UC_ERR_OK || m->cpu.state->exits->absent)
 		met = at_exit(m);
 	if (drop_absent_exits(m) && met == EXIT_NONE)
 		met = EXIT_PASSED;
@@ -798,13 +407,13 @@ enum cpu_exit cpu_stopped(struct vmemu *m, int err)
 
 bool cpu_exits_init(struct vmemu *m)
 {
-	m->cpu->exits = calloc(1, sizeof(*m->cpu->exits));
-	return m->cpu->exits;
+	m->cpu.state->exits = calloc(1, sizeof(*m->cpu.state->exits));
+	return m->cpu.state->exits;
 }
 
 void cpu_exits_free(struct vmemu *m)
 {
-	struct cpu_exits *exits = m->cpu->exits;
+	struct cpu_exits *exits = m->cpu.state->exits;
 
 	if (!exits)
 		return;

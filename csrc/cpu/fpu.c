@@ -52,7 +52,7 @@ static void fpu_read(struct vmemu *m, struct fpu_regs *fpu)
 
 	memset(fpu, 0, sizeof(*fpu));
 	fpu_registers(fpu, ids, values);
-	m->cpu->uc.reg_read_batch(m->uc, ids, values, NR_FPU_REGS);
+	m->cpu.state->uc.reg_read_batch(m->cpu.uc, ids, values, NR_FPU_REGS);
 }
 
 static void fpu_write(struct vmemu *m, struct fpu_regs *fpu)
@@ -61,7 +61,7 @@ static void fpu_write(struct vmemu *m, struct fpu_regs *fpu)
 	void *values[NR_FPU_REGS];
 
 	fpu_registers(fpu, ids, values);
-	m->cpu->uc.reg_write_batch(m->uc, ids, values, NR_FPU_REGS);
+	m->cpu.state->uc.reg_write_batch(m->cpu.uc, ids, values, NR_FPU_REGS);
 }
 
 /* fxsave64 has no room for the selector. */

@@ -10,7 +10,7 @@ int cpu_enter_ring3(struct vmemu *m, uint8_t *page)
 {
 	static const uint8_t stub[] = { 0xcf, 0xcd,
 					0x80 }; /* iret; int $0x80 */
-	const struct uc_functions *uc = &m->cpu->uc;
+	const struct uc_functions *uc = &m->cpu.state->uc;
 	uint64_t *gdt = (uint64_t *)page;
 	uint32_t frame[] = { GDT_ADDRESS + BOOT_STUB + 1, USER_CS, FIXED_EFLAGS,
 			     0, USER_DS };
@@ -26,20 +26,20 @@ int cpu_enter_ring3(struct vmemu *m, uint8_t *page)
 	gdt[GDT_USER_DS] = FLAT_DATA(3);
 	memcpy(page + BOOT_STUB, stub, sizeof(stub));
 	memcpy(page + BOOT_STACK, frame, sizeof(frame));
-	uc->reg_write(m->uc, REG_GDTR, &gdtr);
-	uc->reg_write(m->uc, REG_CR0, &cr0);
-	uc->reg_write(m->uc, REG_CR4, &cr4);
-	uc->reg_write(m->uc, REG_SS, &ss);
-	uc->reg_write(m->uc, REG_CS, &cs);
-	uc->reg_write(m->uc, REG_SP, &esp);
-	return uc->emu_start(m->uc, GDT_ADDRESS + BOOT_STUB, 0, 0, 0);
+	uc->reg_write(m->cpu.uc, REG_GDTR, &gdtr);
+	uc->reg_write(m->cpu.uc, REG_CR0, &cr0);
+	uc->reg_write(m->cpu.uc, REG_CR4, &cr4);
+	uc->reg_write(m->cpu.uc, REG_SS, &ss);
+	uc->reg_write(m->cpu.uc, REG_CS, &cs);
+	uc->reg_write(m->cpu.uc, REG_SP, &esp);
+	return uc->emu_start(m->cpu.uc, GDT_ADDRESS + BOOT_STUB, 0, 0, 0);
 }
 
 kulong cpu_segment_base(struct vmemu *m, int reg)
 {
 	uint32_t selector = 0;
 
-	m->cpu->uc.reg_read(m->uc, reg, &selector);
+	m->cpu.state->uc.reg_read(m->cpu.uc, reg, &selector);
 	return cpu_descriptor_base(m, selector);
 }
 
@@ -65,8 +65,9 @@ int cpu_syscall_hook(struct vmemu *m)
 {
 	size_t hook;
 
-	return m->cpu->uc.hook_add(m->uc, &hook, UC_HOOK_INSN, on_syscall, m, 1,
-				   0, UC_X86_INS_SYSCALL);
+	return m->cpu.state->uc.hook_add(m->cpu.uc, &hook, UC_HOOK_INSN,
+					 on_syscall, m, 1, 0,
+					 UC_X86_INS_SYSCALL);
 }
 
 void cpu_after_syscall(struct vmemu *m)

@@ -9,19 +9,12 @@
  */
 #include "core/core.h"
 #include "cpu/cpu.h"
+#include "cpu/shape.h"
 
 /*
  * In 64-bit code a word on the stack has 8 bytes, a prefix of 67 makes addresses
  * 32 bits short, not 16, and REX gives operands of 8 bytes and eight registers more.
  */
-enum {
-	LONG_MODE = BITS_PER_LONG == 64,
-	REX_B = 1,
-	REX_X = 2,
-	REX_R = 4,
-	REX_W = 8
-};
-
 struct insn {
 	kulong at; /* the next byte */
 	uint8_t opcode;
@@ -36,11 +29,12 @@ struct insn {
 	uint8_t reg; /* the modrm field */
 };
 
-static int next_byte(struct vmemu *m, struct insn *insn)
+static uint8_t next_byte(struct vmemu *m, struct insn *insn)
 {
 	int byte = cpu_user_byte(m, insn->at++);
 
-	return byte < 0 ? 0 : byte; /* it was fetched, so it is there */
+	/* It was fetched, so it is there. */
+	return byte < 0 ? 0 : (uint8_t)byte;
 }
 
 static kulong next_number(struct vmemu *m, struct insn *insn, int bytes)
@@ -65,46 +59,34 @@ static kulong stack_word(const struct insn *insn)
 	return insn->operand16 && !(insn->rex & REX_W) ? 2 : sizeof(kulong);
 }
 
-/* An address as a register of 64 bits gives it. */
+/* An address as whole registers give it. */
 static kulong shortened(const struct insn *insn, kulong address)
 {
-	return LONG_MODE && insn->short_address ? (uint32_t)address : address;
+	if (!insn->short_address)
+		return address;
+	return LONG_MODE ? (uint32_t)address : (uint16_t)address;
 }
 
-static bool legacy_prefix(struct vmemu *m, struct insn *insn, int byte)
+/* Takes note of it, if it is one. */
+static bool prefix(struct vmemu *m, struct insn *insn, uint8_t byte)
 {
+	if (!is_prefix(byte))
+		return false;
+	insn->rex = is_rex(byte) ? byte : 0;
 	switch (byte) {
-	case 0x64:
+	case 0x64: /* the other segments are flat */
 	case 0x65:
 		insn->segment =
 			cpu_segment_base(m, byte == 0x64 ? REG_FS : REG_GS);
 		insn->overridden = true;
-		return true;
+		break;
 	case 0x66:
 		insn->operand16 = true;
-		return true;
+		break;
 	case 0x67:
 		insn->short_address = true;
-		return true;
-	case 0x26:
-	case 0x2e:
-	case 0x36:
-	case 0x3e: /* flat segments */
-	case 0xf0:
-	case 0xf2:
-	case 0xf3:
-		return true;
+		break;
 	}
-	return false;
-}
-
-static bool prefix(struct vmemu *m, struct insn *insn, int byte)
-{
-	bool rex = LONG_MODE && (byte & 0xf0) == 0x40;
-
-	if (!rex && !legacy_prefix(m, insn, byte))
-		return false;
-	insn->rex = rex ? (uint8_t)byte : 0; /* counts behind all others */
 	return true;
 }
 
@@ -174,8 +156,7 @@ static kulong modrm(struct vmemu *m, struct insn *insn, int mod, int rm)
 		address += general(m, rm);
 		insn->stack = (rm == 4 || rm == 5) && !insn->overridden;
 		/* pop's operand is found when sp has moved */
-		if (LONG_MODE && rm == 4 && !insn->two_byte &&
-		    insn->opcode == 0x8f)
+		if (rm == 4 && !insn->two_byte && insn->opcode == 0x8f)
 			address += stack_word(insn);
 	}
 	if (mod == 1)
@@ -199,7 +180,8 @@ static kulong bit_offset(struct vmemu *m, const struct insn *insn)
 
 static void decode(struct vmemu *m, struct insn *insn)
 {
-	int byte, mod, count = 0;
+	uint8_t byte;
+	int mod, count = 0;
 
 	while (prefix(m, insn, byte = next_byte(m, insn)) && ++count < 15)
 		;
@@ -209,7 +191,7 @@ static void decode(struct vmemu *m, struct insn *insn)
 		if (byte == 0x38 || byte == 0x3a)
 			next_byte(m, insn);
 	}
-	insn->opcode = (uint8_t)byte;
+	insn->opcode = byte;
 	if (!insn->two_byte && byte >= 0xa0 && byte <= 0xa3) {
 		insn->memory = true;
 		insn->operand = next_number(
@@ -311,7 +293,7 @@ static kulong implied(struct vmemu *m, struct insn *insn, kulong page,
 	kulong address;
 
 	insn->stack = false;
-	if (LONG_MODE && insn->two_byte && insn->opcode == 0xf7) /* maskmov */
+	if (insn->two_byte && insn->opcode == 0xf7) /* maskmov */
 		return in_page(di + insn->segment, page, &address) ? address :
 								     page;
 	if (!insn->two_byte)
@@ -366,7 +348,7 @@ static kulong touched(struct vmemu *m, struct insn *insn, kulong page,
 	stack = !insn->two_byte && insn->opcode == 0xff &&
 		*access == ACCESS_WRITE && insn->reg >= 2;
 	/* and pop reads that first */
-	if (LONG_MODE && !insn->two_byte && insn->opcode == 0x8f)
+	if (!insn->two_byte && insn->opcode == 0x8f)
 		stack = *access == ACCESS_READ;
 	if (insn->memory && !stack && in_page(insn->operand, page, &address)) {
 		if (read_modify_write(insn))

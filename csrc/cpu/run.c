@@ -20,10 +20,10 @@ const char *cpu_uc_function(int i)
 
 void cpu_stop_engine(struct vmemu *m, enum cpu_trap trap)
 {
-	m->cpu->trap = trap;
+	m->cpu.state->trap = trap;
 	if (trap != TRAP_FORBIDDEN) /* which goes on for a while */
 		cpu_exits_off(m);
-	m->cpu->uc.emu_stop(m->uc);
+	m->cpu.state->uc.emu_stop(m->cpu.uc);
 }
 
 static void on_interrupt(void *uc, uint32_t vector, void *user)
@@ -34,17 +34,17 @@ static void on_interrupt(void *uc, uint32_t vector, void *user)
 	const uint32_t *result;
 	uint32_t number;
 
-	if (m->cpu->trap == TRAP_FORBIDDEN)
+	if (m->cpu.state->trap == TRAP_FORBIDDEN)
 		return;
-	if (call && m->syscalls_in_c) {
-		m->cpu->uc.reg_read(uc, eax, &number);
+	if (call && m->cpu.syscalls_in_c) {
+		m->cpu.state->uc.reg_read(uc, eax, &number);
 		result = syscall_in_c(m, number);
 		if (result) {
-			m->cpu->uc.reg_write(uc, eax, result);
+			m->cpu.state->uc.reg_write(uc, eax, result);
 			return;
 		}
 	}
-	m->trap_vector = vector;
+	m->cpu.trap_vector = vector;
 	cpu_stop_engine(m, call ? TRAP_SYSCALL : TRAP_EXCEPTION);
 }
 
@@ -55,7 +55,7 @@ static void on_block(void *uc, uint64_t address, uint32_t size, void *user)
 	(void)uc;
 	(void)address;
 	(void)size;
-	if (--m->cpu->blocks_left == 0)
+	if (--m->cpu.state->blocks_left == 0)
 		cpu_stop_engine(m, TRAP_PREEMPT);
 }
 
@@ -70,10 +70,10 @@ static int on_rdtsc(void *uc, void *user)
 	kulong low, high;
 	void *values[] = { &low, &high };
 
-	m->clock += RDTSC_NS;
-	low = (uint32_t)m->clock;
-	high = (uint32_t)(m->clock >> 32);
-	m->cpu->uc.reg_write_batch(uc, regs, values, 2);
+	m->clock.now += RDTSC_NS;
+	low = (uint32_t)m->clock.now;
+	high = (uint32_t)(m->clock.now >> 32);
+	m->cpu.state->uc.reg_write_batch(uc, regs, values, 2);
 	return 1;
 }
 
@@ -82,7 +82,7 @@ static int on_rdtscp(void *uc, void *user)
 	struct vmemu *m = user;
 	kulong processor = 0;
 
-	m->cpu->uc.reg_write(uc, REG_CX, &processor);
+	m->cpu.state->uc.reg_write(uc, REG_CX, &processor);
 	return on_rdtsc(uc, user);
 }
 
@@ -94,9 +94,9 @@ static int on_rdtscp(void *uc, void *user)
  */
 void cpu_forbidden(struct vmemu *m, uint32_t vector)
 {
-	if (m->cpu->trap == TRAP_FORBIDDEN)
+	if (m->cpu.state->trap == TRAP_FORBIDDEN)
 		return;
-	m->trap_vector = vector;
+	m->cpu.trap_vector = vector;
 	cpu_store_regs(m);
 	cpu_stop_engine(m, TRAP_FORBIDDEN);
 }
@@ -128,7 +128,7 @@ static void on_sysenter(void *uc, void *user)
 
 int cpu_hooks(struct vmemu *m)
 {
-	struct cpu_state *cpu = m->cpu;
+	struct cpu_state *cpu = m->cpu.state;
 	const struct {
 		int insn;
 		void *callback;
@@ -142,13 +142,13 @@ int cpu_hooks(struct vmemu *m)
 	size_t hook, i;
 	int err;
 
-	err = cpu->uc.hook_add(m->uc, &hook, UC_HOOK_TLB_FILL, cpu_tlb_fill, m,
-			       1, 0);
+	err = cpu->uc.hook_add(m->cpu.uc, &hook, UC_HOOK_TLB_FILL, cpu_tlb_fill,
+			       m, 1, 0);
 	if (!err)
-		err = cpu->uc.hook_add(m->uc, &hook, UC_HOOK_INTR, on_interrupt,
-				       m, 1, 0);
+		err = cpu->uc.hook_add(m->cpu.uc, &hook, UC_HOOK_INTR,
+				       on_interrupt, m, 1, 0);
 	for (i = 0; !err && i < sizeof(insns) / sizeof(*insns); i++)
-		err = cpu->uc.hook_add(m->uc, &hook, UC_HOOK_INSN,
+		err = cpu->uc.hook_add(m->cpu.uc, &hook, UC_HOOK_INSN,
 				       insns[i].callback, m, 1, 0,
 				       insns[i].insn);
 	return err ? err : cpu_syscall_hook(m);
@@ -157,26 +157,26 @@ int cpu_hooks(struct vmemu *m)
 /* The block before which the engine stops is counted, but not run. */
 void cpu_new_slice(struct vmemu *m)
 {
-	m->cpu->blocks_left = (uint64_t)m->cpu->slice + 1;
+	m->cpu.state->blocks_left = (uint64_t)m->cpu.state->slice + 1;
 }
 
 void cpu_set_preempt(struct vmemu *m, uint32_t blocks)
 {
-	struct cpu_state *cpu = m->cpu;
+	struct cpu_state *cpu = m->cpu.state;
 
 	cpu->slice = blocks;
 	cpu_new_slice(m);
 	if (!blocks == !cpu->hook_block)
 		return;
 	if (blocks) {
-		cpu->uc.hook_add(m->uc, &cpu->hook_block, UC_HOOK_BLOCK,
+		cpu->uc.hook_add(m->cpu.uc, &cpu->hook_block, UC_HOOK_BLOCK,
 				 on_block, m, 1, 0);
 	} else {
-		cpu->uc.hook_del(m->uc, cpu->hook_block);
+		cpu->uc.hook_del(m->cpu.uc, cpu->hook_block);
 		cpu->hook_block = 0;
 	}
 	/* The hook is compiled into blocks: those without it must go. */
-	cpu->uc.ctl(m->uc, CTL_TB_FLUSH);
+	cpu->uc.ctl(m->cpu.uc, CTL_TB_FLUSH);
 }
 
 /* ---- running -------------------------------------------------------------- */
@@ -195,31 +195,31 @@ static void refuse_int(struct vmemu *m)
 {
 	kulong ip = m->regs.ip - 2;
 
-	if (user_gate(m->trap_vector) || cpu_user_byte(m, ip) != 0xcd ||
-	    cpu_user_byte(m, ip + 1) != (int)m->trap_vector)
+	if (user_gate(m->cpu.trap_vector) || cpu_user_byte(m, ip) != 0xcd ||
+	    cpu_user_byte(m, ip + 1) != (int)m->cpu.trap_vector)
 		return;
 	m->regs.ip = ip;
-	m->trap_vector = 13;
+	m->cpu.trap_vector = 13;
 }
 
 /* The engine stopped by itself. */
 static enum cpu_trap stopped(struct vmemu *m, int err)
 {
-	if (err == UC_ERR_OK && m->cpu->stop)
+	if (err == UC_ERR_OK && m->cpu.state->stop)
 		return TRAP_STOP;
-	m->trap_vector = err == UC_ERR_INSN_INVALID ? 6 : 13;
+	m->cpu.trap_vector = err == UC_ERR_INSN_INVALID ? 6 : 13;
 	return TRAP_EXCEPTION;
 }
 
 int cpu_run(struct vmemu *m)
 {
-	struct cpu_state *cpu = m->cpu;
+	struct cpu_state *cpu = m->cpu.state;
 	kulong ip = m->regs.ip;
 	enum cpu_trap trap;
 	enum cpu_exit met;
 	int err;
 
-	if (BUG_ON(m, !cpu->current || !m->current_mm) || m->cpu_aborted)
+	if (BUG_ON(m, !cpu->current || !m->current_mm) || m->cpu.aborted)
 		return TRAP_STOP;
 	if (cpu->stop) {
 		/* The engine knows neither the new ip nor the registers. */
@@ -237,18 +237,18 @@ int cpu_run(struct vmemu *m)
 			code_written(m, cpu->rewritten);
 			cpu->rewritten = NULL;
 		}
-		if (m->nr_quarantine)
+		if (m->pages.nr_quarantine)
 			drop_code(m);
-		if (m->tlb_stale)
+		if (m->tlb.stale)
 			cpu_flush_tlb(m);
 		cpu->trap = TRAP_NONE;
 		cpu->phase = CPU_GUEST;
 		cpu_exits_on(m);
 		err = cpu_start_engine(m, ip);
 		cpu->phase = CPU_IDLE;
-		if (unlikely(m->cpu_aborted)) {
+		if (unlikely(m->cpu.aborted)) {
 			m->regs.ip = ip;
-			m->in_hook = 0;
+			m->fault.in_hook = 0;
 			return TRAP_STOP;
 		}
 		met = cpu_stopped(m, err);
@@ -262,16 +262,16 @@ int cpu_run(struct vmemu *m)
 		if (trap != TRAP_FAULT)
 			break;
 		ip = cpu_note_regs(m);
-		if (m->fault_result == FAULT_OUTSIDE) {
+		if (m->fault.result == FAULT_OUTSIDE) {
 			count(m, CNT_fault_outside);
-			m->fault_result =
+			m->fault.result =
 				(uint32_t)page_fault(m, m->current_mm,
-						     m->fault_address,
-						     (int)m->fault_access);
+						     m->fault.address,
+						     (int)m->fault.access);
 		}
-		if (m->fault_result > FAULT_MAJOR)
+		if (m->fault.result > FAULT_MAJOR)
 			break;
-		if (cpu->stop || m->want_kswapd || must_stop(m)) {
+		if (cpu->stop || m->pages.want_kswapd || must_stop(m)) {
 			trap = TRAP_STOP;
 			break;
 		}
@@ -287,7 +287,7 @@ int cpu_run(struct vmemu *m)
 	if (trap == TRAP_STOP) {
 		cpu->stop = 0;
 	} else if (trap == TRAP_PREEMPT) {
-		m->clock += cpu->slice;
+		m->clock.now += cpu->slice;
 		cpu_new_slice(m);
 	} else if (trap == TRAP_EXCEPTION) {
 		refuse_int(m);
@@ -298,11 +298,11 @@ int cpu_run(struct vmemu *m)
 
 void cpu_request_stop(struct vmemu *m)
 {
-	m->cpu->stop = 1;
-	m->cpu->uc.emu_stop(m->uc);
+	m->cpu.state->stop = 1;
+	m->cpu.state->uc.emu_stop(m->cpu.uc);
 }
 
 int cpu_stop_pending(struct vmemu *m)
 {
-	return m->cpu && m->cpu->stop;
+	return m->cpu.state && m->cpu.state->stop;
 }

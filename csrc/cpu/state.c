@@ -39,7 +39,7 @@ static bool names_tls(kulong selector)
  */
 static void load_tls(struct vmemu *m, const struct cpu_context *context)
 {
-	struct cpu_regs *held = &m->cpu->engine;
+	struct cpu_regs *held = &m->cpu.state->engine;
 	kulong *segments[] = { &held->ds, &held->es, &held->fs, &held->gs };
 	int i;
 
@@ -66,7 +66,7 @@ void cpu_set_tls(struct vmemu *m, struct cpu_context *context, int entry,
 	if (descriptor)
 		descriptor |= DESC_ACCESSED;
 	*tls_slot(m, context, entry) = descriptor;
-	if (context == m->cpu->current)
+	if (context == m->cpu.state->current)
 		load_tls(m, context);
 }
 
@@ -98,14 +98,15 @@ static bool user_selector(struct vmemu *m, kulong selector)
 
 void cpu_store_regs(struct vmemu *m)
 {
-	m->cpu->uc.reg_read_batch(m->uc, cpu_reg_ids, m->cpu->values, NR_REGS);
-	m->cpu->engine = m->regs;
+	m->cpu.state->uc.reg_read_batch(m->cpu.uc, cpu_reg_ids,
+					m->cpu.state->values, NR_REGS);
+	m->cpu.state->engine = m->regs;
 }
 
 kulong cpu_note_regs(struct vmemu *m)
 {
-	m->cpu->uc.reg_read_batch(m->uc, cpu_reg_ids, m->cpu->values,
-				  NR_ADDRESS_REGS);
+	m->cpu.state->uc.reg_read_batch(m->cpu.uc, cpu_reg_ids,
+					m->cpu.state->values, NR_ADDRESS_REGS);
 	return m->regs.ip;
 }
 
@@ -126,13 +127,13 @@ static void load_segment(struct vmemu *m, int reg, kulong *wanted, kulong *held)
 		return;
 	if (!user_selector(m, *wanted))
 		*wanted = 0; /* as a failed loadsegment() in the kernel */
-	m->cpu->uc.reg_write(m->uc, reg, wanted);
+	m->cpu.state->uc.reg_write(m->cpu.uc, reg, wanted);
 	*held = *wanted;
 }
 
 void cpu_load_regs(struct vmemu *m)
 {
-	struct cpu_state *cpu = m->cpu;
+	struct cpu_state *cpu = m->cpu.state;
 	struct cpu_regs *regs = &m->regs, *held = &cpu->engine;
 	const kulong *new = (const kulong *)regs;
 	const kulong *old = (const kulong *)held;
@@ -151,7 +152,7 @@ void cpu_load_regs(struct vmemu *m)
 		values[n++] = cpu->values[i];
 	}
 	if (n)
-		cpu->uc.reg_write_batch(m->uc, ids, values, n);
+		cpu->uc.reg_write_batch(m->cpu.uc, ids, values, n);
 	load_segment(m, REG_DS, &regs->ds, &held->ds);
 	load_segment(m, REG_ES, &regs->es, &held->es);
 	load_segment(m, REG_FS, &regs->fs, &held->fs);
@@ -166,7 +167,7 @@ void cpu_load_regs(struct vmemu *m)
 void cpu_set_base(struct vmemu *m, struct cpu_context *context, int base,
 		  kulong address)
 {
-	struct cpu_state *cpu = m->cpu;
+	struct cpu_state *cpu = m->cpu.state;
 	bool running = context == cpu->current;
 	kulong *bases = running ? cpu->base : context->base;
 
@@ -182,7 +183,7 @@ void cpu_set_base(struct vmemu *m, struct cpu_context *context, int base,
 
 kulong cpu_get_base(struct vmemu *m, int base)
 {
-	struct cpu_state *cpu = m->cpu;
+	struct cpu_state *cpu = m->cpu.state;
 
 	if (!cpu->bases_set)
 		cpu_note_bases(m, cpu->base);
@@ -198,11 +199,11 @@ void cpu_forget_exception(struct vmemu *m)
 	struct cpu_fxsave fpu;
 
 	cpu_fxsave(m, &fpu);
-	if (!m->cpu->bases_set)
-		cpu_note_bases(m, m->cpu->base);
-	m->cpu->bases_set = true;
-	m->cpu->uc.context_restore(m->uc, m->cpu->boot_context);
-	m->cpu->engine = m->cpu->boot_regs;
+	if (!m->cpu.state->bases_set)
+		cpu_note_bases(m, m->cpu.state->base);
+	m->cpu.state->bases_set = true;
+	m->cpu.state->uc.context_restore(m->cpu.uc, m->cpu.state->boot_context);
+	m->cpu.state->engine = m->cpu.state->boot_regs;
 	cpu_fxrstor(m, &fpu);
 }
 
@@ -214,7 +215,7 @@ static struct cpu_context *context_alloc(struct vmemu *m)
 
 	if (!context)
 		return NULL;
-	if (m->cpu->uc.context_alloc(m->uc, &context->saved)) {
+	if (m->cpu.state->uc.context_alloc(m->cpu.uc, &context->saved)) {
 		free(context);
 		return NULL;
 	}
@@ -233,54 +234,54 @@ struct cpu_context *cpu_context_new(struct vmemu *m)
 /* The running task's state is in the engine: bring its context up to date. */
 static void save_current(struct vmemu *m)
 {
-	struct cpu_context *current = m->cpu->current;
+	struct cpu_context *current = m->cpu.state->current;
 
 	if (!current)
 		return;
 	cpu_load_regs(m);
 	current->regs = m->regs;
-	m->cpu->uc.context_save(m->uc, current->saved);
+	m->cpu.state->uc.context_save(m->cpu.uc, current->saved);
 	current->bases_set = false;
 }
 
 static void load_context(struct vmemu *m, struct cpu_context *context)
 {
-	m->cpu->uc.context_restore(m->uc, context->saved);
+	m->cpu.state->uc.context_restore(m->cpu.uc, context->saved);
 	cpu_store_regs(m);
 	m->regs = context->regs;
 	load_tls(m, context);
-	m->cpu->bases_set = context->bases_set;
-	memcpy(m->cpu->base, context->base, sizeof(context->base));
+	m->cpu.state->bases_set = context->bases_set;
+	memcpy(m->cpu.state->base, context->base, sizeof(context->base));
 }
 
 void cpu_context_reset(struct vmemu *m, struct cpu_context *context)
 {
-	bool running = context == m->cpu->current;
+	bool running = context == m->cpu.state->current;
 
 	if (!running)
 		save_current(m);
-	m->cpu->uc.context_restore(m->uc, m->cpu->boot_context);
-	m->cpu->uc.context_save(m->uc, context->saved);
-	context->regs = m->cpu->boot_regs;
+	m->cpu.state->uc.context_restore(m->cpu.uc, m->cpu.state->boot_context);
+	m->cpu.state->uc.context_save(m->cpu.uc, context->saved);
+	context->regs = m->cpu.state->boot_regs;
 	context->bases_set = false;
 	memset(context->tls, 0, sizeof(context->tls));
 	if (running)
-		m->cpu->bases_set = false;
-	if (m->cpu->current)
-		load_context(m, m->cpu->current);
+		m->cpu.state->bases_set = false;
+	if (m->cpu.state->current)
+		load_context(m, m->cpu.state->current);
 }
 
 struct cpu_context *cpu_context_clone(struct vmemu *m, struct cpu_context *from)
 {
 	struct cpu_context *context = context_alloc(m);
-	bool running = from == m->cpu->current;
+	bool running = from == m->cpu.state->current;
 
 	if (!context)
 		return NULL;
 	save_current(m);
 	if (!running)
-		m->cpu->uc.context_restore(m->uc, from->saved);
-	m->cpu->uc.context_save(m->uc, context->saved);
+		m->cpu.state->uc.context_restore(m->cpu.uc, from->saved);
+	m->cpu.state->uc.context_save(m->cpu.uc, context->saved);
 	context->regs = from->regs;
 	memcpy(context->tls, from->tls, sizeof(context->tls));
 	cpu_note_bases(m, context->base); /* one of them may be set alone */
@@ -288,8 +289,8 @@ struct cpu_context *cpu_context_clone(struct vmemu *m, struct cpu_context *from)
 		memcpy(context->base, from->base, sizeof(from->base));
 		context->bases_set = true;
 	}
-	if (m->cpu->current && !running)
-		load_context(m, m->cpu->current);
+	if (m->cpu.state->current && !running)
+		load_context(m, m->cpu.state->current);
 	return context;
 }
 
@@ -297,25 +298,25 @@ void cpu_context_free(struct vmemu *m, struct cpu_context *context)
 {
 	if (!context)
 		return;
-	if (context == m->cpu->current)
-		m->cpu->current = NULL;
-	m->cpu->uc.context_free(context->saved);
+	if (context == m->cpu.state->current)
+		m->cpu.state->current = NULL;
+	m->cpu.state->uc.context_free(context->saved);
 	free(context);
 }
 
 struct cpu_regs *cpu_context_regs(struct vmemu *m, struct cpu_context *context)
 {
-	return context == m->cpu->current ? &m->regs : &context->regs;
+	return context == m->cpu.state->current ? &m->regs : &context->regs;
 }
 
 void cpu_switch(struct vmemu *m, struct cpu_context *context,
 		struct mm_struct *mm)
 {
-	struct cpu_state *cpu = m->cpu;
+	struct cpu_state *cpu = m->cpu.state;
 
 	if (mm != m->current_mm) {
 		m->current_mm = mm;
-		m->tlb_stale = 1;
+		m->tlb.stale = 1;
 	}
 	cpu_new_slice(m);
 	if (context == cpu->current)
@@ -331,7 +332,7 @@ void cpu_switch(struct vmemu *m, struct cpu_context *context,
 /* The engine starts in ring 0; its page, which has the GDT, is empty. */
 static int cpu_boot(struct vmemu *m)
 {
-	struct cpu_state *cpu = m->cpu;
+	struct cpu_state *cpu = m->cpu.state;
 	uint8_t *page = m->ram + GDT_PFN * PAGE_SIZE;
 	uint16_t fcw = 0x37f, fptag = 0xffff;
 	uint32_t mxcsr = 0x1f80, ds = USER_DS;
@@ -340,22 +341,22 @@ static int cpu_boot(struct vmemu *m)
 	cpu->phase = CPU_BOOT;
 	err = cpu_enter_ring3(m, page);
 	if (!err && cpu->trap == TRAP_SYSCALL) {
-		cpu->uc.reg_write(m->uc, REG_DS, &ds);
-		cpu->uc.reg_write(m->uc, REG_ES, &ds);
-		cpu->uc.reg_write(m->uc, REG_FPCW, &fcw);
-		cpu->uc.reg_write(m->uc, REG_FPTAG, &fptag);
-		cpu->uc.reg_write(m->uc, REG_MXCSR, &mxcsr);
+		cpu->uc.reg_write(m->cpu.uc, REG_DS, &ds);
+		cpu->uc.reg_write(m->cpu.uc, REG_ES, &ds);
+		cpu->uc.reg_write(m->cpu.uc, REG_FPCW, &fcw);
+		cpu->uc.reg_write(m->cpu.uc, REG_FPTAG, &fptag);
+		cpu->uc.reg_write(m->cpu.uc, REG_MXCSR, &mxcsr);
 	}
 	cpu->phase = CPU_IDLE;
 	memset(page + BOOT_STUB, 0, PAGE_SIZE - BOOT_STUB);
-	cpu->uc.ctl(m->uc, CTL_TB_FLUSH);
-	cpu->uc.ctl(m->uc, CTL_TLB_FLUSH);
+	cpu->uc.ctl(m->cpu.uc, CTL_TB_FLUSH);
+	cpu->uc.ctl(m->cpu.uc, CTL_TLB_FLUSH);
 	cpu_store_regs(m);
 	if (m->regs.cs != USER_CS || m->regs.ss != USER_DS)
 		return -1;
 	m->regs.ip = 0;
 	cpu->boot_regs = cpu->engine = m->regs;
-	return cpu->uc.context_save(m->uc, cpu->boot_context);
+	return cpu->uc.context_save(m->cpu.uc, cpu->boot_context);
 }
 
 static const struct cpu_ops ops = {
@@ -371,36 +372,36 @@ int cpu_init(struct vmemu *m, void *const *functions)
 
 	if (!cpu)
 		return -1;
-	m->cpu = cpu;
-	m->tlb_patience = cpu->tlb_grow_at = TLB_PATIENCE;
+	m->cpu.state = cpu;
+	m->tlb.patience = cpu->tlb_grow_at = TLB_PATIENCE;
 	memcpy(&cpu->uc, functions, sizeof(cpu->uc));
 	for (i = 0; i < NR_REGS; i++)
 		cpu->values[i] = (kulong *)&m->regs + i;
 	err = cpu_exits_init(m) ? 0 : -1;
 	if (!err)
-		err = cpu->uc.open(UC_ARCH_X86, ENGINE_MODE, &m->uc);
+		err = cpu->uc.open(UC_ARCH_X86, ENGINE_MODE, &m->cpu.uc);
 	if (err) {
 		cpu_exits_free(m);
 		free(cpu);
-		m->cpu = NULL;
+		m->cpu.state = NULL;
 		return err;
 	}
 	m->cpu_ops = &ops;
 	/* One CPU for all hosts, and none that hands the host's random numbers
 	 * on: this one has no rdrand and no rdseed.  Comes before all else. */
-	err = cpu->uc.ctl(m->uc, CTL_CPU_MODEL, UC_CPU_X86_SANDYBRIDGE);
+	err = cpu->uc.ctl(m->cpu.uc, CTL_CPU_MODEL, UC_CPU_X86_SANDYBRIDGE);
 	if (!err)
-		err = cpu->uc.ctl(m->uc, CTL_TLB_TYPE, UC_TLB_VIRTUAL);
+		err = cpu->uc.ctl(m->cpu.uc, CTL_TLB_TYPE, UC_TLB_VIRTUAL);
 	/* No exit address: with `until` 0, a jump to 0 would just stop. */
 	if (!err)
-		err = cpu->uc.ctl(m->uc, CTL_USE_EXITS, 1);
+		err = cpu->uc.ctl(m->cpu.uc, CTL_USE_EXITS, 1);
 	if (!err)
-		err = cpu->uc.mem_map_ptr(m->uc, 0, m->ram_size, UC_PROT_ALL,
-					  m->ram);
+		err = cpu->uc.mem_map_ptr(m->cpu.uc, 0, m->ram_size,
+					  UC_PROT_ALL, m->ram);
 	if (!err)
 		err = cpu_hooks(m);
 	if (!err)
-		err = cpu->uc.context_alloc(m->uc, &cpu->boot_context);
+		err = cpu->uc.context_alloc(m->cpu.uc, &cpu->boot_context);
 	if (!err)
 		err = cpu_boot(m);
 	if (err)
@@ -410,17 +411,17 @@ int cpu_init(struct vmemu *m, void *const *functions)
 
 void cpu_exit(struct vmemu *m)
 {
-	struct cpu_state *cpu = m->cpu;
+	struct cpu_state *cpu = m->cpu.state;
 
 	if (!cpu)
 		return;
 	if (cpu->boot_context)
 		cpu->uc.context_free(cpu->boot_context);
-	if (!m->cpu_aborted)
-		cpu->uc.close(m->uc);
+	if (!m->cpu.aborted)
+		cpu->uc.close(m->cpu.uc);
 	cpu_exits_free(m);
 	free(cpu);
 	m->cpu_ops = NULL;
-	m->cpu = NULL;
-	m->uc = NULL;
+	m->cpu.state = NULL;
+	m->cpu.uc = NULL;
 }

@@ -13,12 +13,12 @@ const uint32_t *syscall_in_c(struct vmemu *m, kulong number)
 {
 	const uint32_t *result = syscall_answer(m, number);
 
-	if (!result || !m->syscalls_in_c ||
-	    m->clock + SYSCALL_NS >= m->clock_limit)
+	if (!result || !m->cpu.syscalls_in_c ||
+	    m->clock.now + SYSCALL_NS >= m->clock.limit)
 		return NULL;
 	count(m, CNT_syscalls);
 	count(m, CNT_syscall_c);
-	m->clock += SYSCALL_NS;
+	m->clock.now += SYSCALL_NS;
 	event(m, EV_syscall, number, *result, 0);
 	return result;
 }

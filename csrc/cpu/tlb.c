@@ -44,24 +44,24 @@ static bool fill(struct vmemu *m, pte_t *pte, kulong page_address,
 		perms |= UC_PROT_WRITE;
 		if (unlikely(page_executed(page))) {
 			if (!executes_here(m, page_address)) {
-				m->cpu->rewritten = page;
+				m->cpu.state->rewritten = page;
 				break;
 			}
 			perms |= UC_PROT_EXEC;
 			if (!cpu_code_may_change(m, page_address, page))
-				m->cpu->exits_full = true;
+				m->cpu.state->exits_full = true;
 		}
 		break;
 	case ACCESS_FETCH:
 		*pte |= _PAGE_ACCESSED;
 		perms |= UC_PROT_EXEC;
 		if (!cpu_look_at_code(m, page_address, page))
-			m->cpu->exits_full = true;
+			m->cpu.state->exits_full = true;
 		if (!page_executed(page)) {
 			page->flags |= PG_arch_1;
 			/* Another entry may let stores through unwatched. */
 			if (page->mapcount > 1)
-				m->tlb_stale = 1;
+				m->tlb.stale = 1;
 		}
 		break;
 	default:
@@ -94,12 +94,12 @@ int cpu_user_byte(struct vmemu *m, kulong address)
  */
 void cpu_exact_fault(struct vmemu *m)
 {
-	if (!m->fault_inexact)
+	if (!m->fault.inexact)
 		return;
-	m->fault_inexact = 0;
+	m->fault.inexact = 0;
 	cpu_note_regs(m);
-	m->fault_address =
-		cpu_fault_address(m, m->fault_address, &m->fault_access);
+	m->fault.address =
+		cpu_fault_address(m, m->fault.address, &m->fault.access);
 }
 
 /* Kernel addresses: only what the CPU itself needs is there. */
@@ -108,7 +108,7 @@ static bool fill_kernel(struct vmemu *m, kulong address, uint32_t access,
 {
 	uint64_t paddr = (address - CPU_WINDOW) & PAGE_MASK;
 
-	switch (m->cpu->phase) {
+	switch (m->cpu.state->phase) {
 	case CPU_DROP:
 		return paddr < m->ram_size && access == ACCESS_FETCH &&
 		       grant(entry, paddr, UC_PROT_EXEC);
@@ -131,8 +131,8 @@ static bool fill_kernel(struct vmemu *m, kulong address, uint32_t access,
 static bool refuse(struct vmemu *m, uint32_t result, bool fetches)
 {
 	cpu_exact_fault(m);
-	m->fault_result = result;
-	m->cpu->trap = TRAP_FAULT;
+	m->fault.result = result;
+	m->cpu.state->trap = TRAP_FAULT;
 	if (!fetches) /* else code may be translated yet before it stops */
 		cpu_exits_off(m);
 	return false;
@@ -150,19 +150,19 @@ static bool refuse_address(struct vmemu *m, kulong page, uint32_t access)
 	enum { STACK_FAULT = 12, GENERAL_PROTECTION };
 
 	cpu_note_regs(m);
-	m->trap_vector =
+	m->cpu.trap_vector =
 		access != ACCESS_FETCH && cpu_touches_stack(m, page, access) ?
 			STACK_FAULT :
 			GENERAL_PROTECTION;
-	m->cpu->trap = TRAP_EXCEPTION;
+	m->cpu.state->trap = TRAP_EXCEPTION;
 	return false;
 }
 
 static void empty_tlb(struct vmemu *m, uint32_t grow_at)
 {
-	m->cpu->uc.ctl(m->uc, CTL_TLB_FLUSH);
-	m->cpu->tlb_misses = 0;
-	m->cpu->tlb_grow_at = grow_at;
+	m->cpu.state->uc.ctl(m->cpu.uc, CTL_TLB_FLUSH);
+	m->cpu.state->tlb_misses = 0;
+	m->cpu.state->tlb_grow_at = grow_at;
 }
 
 /*
@@ -176,7 +176,7 @@ static void empty_tlb(struct vmemu *m, uint32_t grow_at)
  */
 static void grow_tlb(struct vmemu *m)
 {
-	uint32_t at = m->cpu->tlb_grow_at;
+	uint32_t at = m->cpu.state->tlb_grow_at;
 
 	empty_tlb(m, at < TLB_PATIENCE_MAX ? 2 * at : at);
 	count(m, CNT_tlb_grow);
@@ -196,19 +196,20 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 	(void)uc;
 	count(m, CNT_tlb_fill);
 	/* What is looked up after a trap is not the program's. */
-	if (unlikely(m->cpu->trap != TRAP_NONE) && m->cpu->phase == CPU_GUEST)
+	if (unlikely(m->cpu.state->trap != TRAP_NONE) &&
+	    m->cpu.state->phase == CPU_GUEST)
 		return false;
 	if (unlikely(page >= TASK_SIZE(m))) {
 		if (fill_kernel(m, page, access, entry))
 			return true;
 		if (!canonical(page))
 			return refuse_address(m, page, access);
-		m->fault_address = page;
-		m->fault_access = access;
-		m->fault_inexact = 1;
+		m->fault.address = page;
+		m->fault.access = access;
+		m->fault.inexact = 1;
 		return refuse(m, FAULT_MAPERR, fetches);
 	}
-	if (unlikely(m->cpu->phase != CPU_GUEST))
+	if (unlikely(m->cpu.state->phase != CPU_GUEST))
 		return false;
 	for (tries = 0;; tries++) {
 		pte = pte_lookup(m, m->current_mm, page);
@@ -217,39 +218,39 @@ bool cpu_tlb_fill(void *uc, uint64_t vaddr, int type,
 			break;
 		if (access == ACCESS_FETCH && cpu_exit_absent(m, page))
 			return false;
-		m->fault_address = page;
-		m->fault_access = access;
-		m->fault_inexact = 1;
-		if (access != ACCESS_WRITE || m->events_told >> EV_fault & 1)
+		m->fault.address = page;
+		m->fault.access = access;
+		m->fault.inexact = 1;
+		if (access != ACCESS_WRITE || m->trace.told >> EV_fault & 1)
 			cpu_exact_fault(m);
 		if (BUG_ON(m, tries == 8))
 			return refuse(m, FAULT_OOM, fetches);
-		m->in_hook = 1;
+		m->fault.in_hook = 1;
 		result =
-			(uint32_t)page_fault(m, m->current_mm, m->fault_address,
-					     (int)m->fault_access);
-		m->in_hook = 0;
-		access = m->fault_access;
+			(uint32_t)page_fault(m, m->current_mm, m->fault.address,
+					     (int)m->fault.access);
+		m->fault.in_hook = 0;
+		access = m->fault.access;
 		if (result > FAULT_MAJOR)
 			return refuse(m, result, fetches);
-		m->fault_inexact = 0;
+		m->fault.inexact = 0;
 		count(m, CNT_fault_hook);
 	}
 	/* The instruction waits until the TLB is flushed, the engine knows where
 	 * to stop, kswapd has run, or who waits for the time or an event. */
-	if (unlikely(m->tlb_stale || m->cpu->exits_full ||
-		     m->cpu->exits_untold || m->cpu->rewritten ||
-		     (tries && (m->want_kswapd || must_stop(m)))))
+	if (unlikely(m->tlb.stale || m->cpu.state->exits_full ||
+		     m->cpu.state->exits_untold || m->cpu.state->rewritten ||
+		     (tries && (m->pages.want_kswapd || must_stop(m)))))
 		return refuse(m, FAULT_MINOR, fetches);
-	if (unlikely(++m->cpu->tlb_misses >= m->cpu->tlb_grow_at))
+	if (unlikely(++m->cpu.state->tlb_misses >= m->cpu.state->tlb_grow_at))
 		grow_tlb(m);
 	return true;
 }
 
 void cpu_flush_tlb(struct vmemu *m)
 {
-	m->tlb_stale = 0;
-	empty_tlb(m, m->tlb_patience);
+	m->tlb.stale = 0;
+	empty_tlb(m, m->tlb.patience);
 	count(m, CNT_tlb_flush);
 }
 
@@ -264,9 +265,10 @@ void cpu_remove_blocks(struct vmemu *m, const struct page *page)
 	uint64_t window =
 		CPU_WINDOW + ((uint64_t)pfn_of(m, page) << PAGE_SHIFT);
 
-	m->cpu->phase = CPU_DROP;
-	m->cpu->uc.ctl(m->uc, CTL_REMOVE_CACHE, window, window + PAGE_SIZE);
-	m->cpu->phase = CPU_IDLE;
-	m->tlb_stale = 1; /* the window's entries must not stay */
+	m->cpu.state->phase = CPU_DROP;
+	m->cpu.state->uc.ctl(m->cpu.uc, CTL_REMOVE_CACHE, window,
+			     window + PAGE_SIZE);
+	m->cpu.state->phase = CPU_IDLE;
+	m->tlb.stale = 1; /* the window's entries must not stay */
 	count(m, CNT_code_drop);
 }

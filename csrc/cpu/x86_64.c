@@ -14,7 +14,7 @@ int cpu_enter_ring3(struct vmemu *m, uint8_t *page)
 {
 	static const uint8_t stub[] = { 0x48, 0xcf, 0xcd,
 					0x80 }; /* iretq; int $0x80 */
-	const struct uc_functions *uc = &m->cpu->uc;
+	const struct uc_functions *uc = &m->cpu.state->uc;
 	uint64_t *gdt = (uint64_t *)page;
 	uint64_t frame[] = { GDT_ADDRESS + BOOT_STUB + 2, USER_CS, FIXED_EFLAGS,
 			     0, USER_DS };
@@ -30,10 +30,10 @@ int cpu_enter_ring3(struct vmemu *m, uint8_t *page)
 	gdt[GDT_USER_CS] = LONG_CODE(3);
 	memcpy(page + BOOT_STUB, stub, sizeof(stub));
 	memcpy(page + BOOT_STACK, frame, sizeof(frame));
-	uc->reg_write(m->uc, REG_GDTR, &gdtr);
-	uc->reg_write(m->uc, REG_CR4, &cr4);
-	uc->reg_write(m->uc, REG_SP, &rsp);
-	return uc->emu_start(m->uc, GDT_ADDRESS + BOOT_STUB, 0, 0, 0);
+	uc->reg_write(m->cpu.uc, REG_GDTR, &gdtr);
+	uc->reg_write(m->cpu.uc, REG_CR4, &cr4);
+	uc->reg_write(m->cpu.uc, REG_SP, &rsp);
+	return uc->emu_start(m->cpu.uc, GDT_ADDRESS + BOOT_STUB, 0, 0, 0);
 }
 
 static const int base_ids[NR_BASES] = { REG_FS_BASE, REG_GS_BASE };
@@ -42,8 +42,8 @@ kulong cpu_segment_base(struct vmemu *m, int reg)
 {
 	kulong base = 0;
 
-	m->cpu->uc.reg_read(m->uc, reg == REG_FS ? REG_FS_BASE : REG_GS_BASE,
-			    &base);
+	m->cpu.state->uc.reg_read(
+		m->cpu.uc, reg == REG_FS ? REG_FS_BASE : REG_GS_BASE, &base);
 	return base;
 }
 
@@ -51,14 +51,14 @@ void cpu_note_bases(struct vmemu *m, kulong *base)
 {
 	void *values[] = { &base[BASE_FS], &base[BASE_GS] };
 
-	m->cpu->uc.reg_read_batch(m->uc, base_ids, values, NR_BASES);
+	m->cpu.state->uc.reg_read_batch(m->cpu.uc, base_ids, values, NR_BASES);
 }
 
 void cpu_load_bases(struct vmemu *m, const kulong *base)
 {
 	void *values[] = { (void *)&base[BASE_FS], (void *)&base[BASE_GS] };
 
-	m->cpu->uc.reg_write_batch(m->uc, base_ids, values, NR_BASES);
+	m->cpu.state->uc.reg_write_batch(m->cpu.uc, base_ids, values, NR_BASES);
 }
 
 enum {
@@ -79,10 +79,10 @@ static void on_syscall(void *uc, void *user)
 	void *values[] = { &number, &ip, &flags };
 	const uint32_t *answer = NULL;
 
-	if (m->cpu->trap == TRAP_FORBIDDEN)
+	if (m->cpu.state->trap == TRAP_FORBIDDEN)
 		return;
-	if (m->syscalls_in_c) {
-		m->cpu->uc.reg_read_batch(uc, ids, values, 3);
+	if (m->cpu.syscalls_in_c) {
+		m->cpu.state->uc.reg_read_batch(uc, ids, values, 3);
 		answer = syscall_in_c(m, number);
 	}
 	if (!answer) {
@@ -92,15 +92,16 @@ static void on_syscall(void *uc, void *user)
 	result = *answer;
 	ip += SYSCALL_LENGTH;
 	values[0] = &result;
-	m->cpu->uc.reg_write_batch(uc, left, values, 3);
+	m->cpu.state->uc.reg_write_batch(uc, left, values, 3);
 }
 
 int cpu_syscall_hook(struct vmemu *m)
 {
 	size_t hook;
 
-	return m->cpu->uc.hook_add(m->uc, &hook, UC_HOOK_INSN, on_syscall, m, 1,
-				   0, UC_X86_INS_SYSCALL);
+	return m->cpu.state->uc.hook_add(m->cpu.uc, &hook, UC_HOOK_INSN,
+					 on_syscall, m, 1, 0,
+					 UC_X86_INS_SYSCALL);
 }
 
 void cpu_after_syscall(struct vmemu *m)
@@ -112,7 +113,7 @@ void cpu_after_syscall(struct vmemu *m)
 /* Without IA32 emulation the gate is the kernel's alone; here it ends the boot. */
 bool cpu_calls_by(const struct vmemu *m, uint32_t vector)
 {
-	return vector == 0x80 && m->cpu->phase == CPU_BOOT;
+	return vector == 0x80 && m->cpu.state->phase == CPU_BOOT;
 }
 
 enum {

@@ -64,7 +64,7 @@ static void add_access(struct explorer *e, struct footprint *f, int kind,
 
 static void explore_touch(struct vmemu *m, enum step_kind kind, kptr object)
 {
-	struct explorer *e = m->explorer;
+	struct explorer *e = m->watch.explorer;
 
 	if (e->n)
 		add_access(e, &e->footprint[e->n - 1], kind, -1, object);
@@ -93,7 +93,7 @@ static bool blocked(struct vmemu *m, const struct path *p)
 
 static uint8_t enabled_paths(struct vmemu *m)
 {
-	struct explorer *e = m->explorer;
+	struct explorer *e = m->watch.explorer;
 	uint8_t set = 0;
 	uint32_t i;
 
@@ -231,7 +231,7 @@ static void note_result(struct vmemu *m, struct explorer *e)
 /* Chooses who makes the next step: a path, or -1 with the run's outcome. */
 int explore_choose(struct vmemu *m)
 {
-	struct explorer *e = m->explorer;
+	struct explorer *e = m->watch.explorer;
 	uint8_t enabled = enabled_paths(m);
 	uint32_t i;
 	int next;
@@ -251,11 +251,11 @@ int explore_choose(struct vmemu *m)
 	}
 	next = choose(e, enabled);
 	e->current = next;
-	m->held = next < 0 ? &m->path : &e->path[next].held;
+	m->locks.held = next < 0 ? &m->locks.path : &e->path[next].held;
 	if (next >= 0 && !e->path[next].started) {
 		e->path[next].started = true;
 		record(m, e, next);
-		m->memalloc = m->in_hook = 0;
+		m->pages.memalloc = m->fault.in_hook = 0;
 	}
 	return next;
 }
@@ -264,7 +264,7 @@ int explore_choose(struct vmemu *m)
 void explore_step(struct vmemu *m, enum step_kind kind, int lock_class,
 		  kptr object)
 {
-	struct explorer *e = m->explorer;
+	struct explorer *e = m->watch.explorer;
 	int self = e->current;
 	struct path *p = &e->path[self];
 
@@ -273,13 +273,13 @@ void explore_step(struct vmemu *m, enum step_kind kind, int lock_class,
 	p->kind = kind;
 	p->lock_class = lock_class;
 	p->object = object;
-	p->memalloc = m->memalloc;
-	p->in_hook = m->in_hook;
+	p->memalloc = m->pages.memalloc;
+	p->in_hook = m->fault.in_hook;
 	p->candidates = m->candidates;
 	if (explore_choose(m) != self) {
 		py_switch_entry(m, e->current);
-		m->memalloc = p->memalloc;
-		m->in_hook = p->in_hook;
+		m->pages.memalloc = p->memalloc;
+		m->fault.in_hook = p->in_hook;
 		m->candidates = p->candidates;
 	}
 	record(m, e, self);
@@ -288,7 +288,7 @@ void explore_step(struct vmemu *m, enum step_kind kind, int lock_class,
 /* The current path has come to its end. */
 void explore_exit(struct vmemu *m)
 {
-	m->explorer->path[m->explorer->current].finished = true;
+	m->watch.explorer->path[m->watch.explorer->current].finished = true;
 }
 
 static const struct watcher watcher = {
@@ -301,7 +301,7 @@ static const struct watcher watcher = {
 /* Back to the snapshot, before the first step. */
 void explore_start(struct vmemu *m)
 {
-	struct explorer *e = m->explorer;
+	struct explorer *e = m->watch.explorer;
 
 	explore_restore(m);
 	memset(e->path, 0, sizeof(e->path));
@@ -313,19 +313,19 @@ void explore_start(struct vmemu *m)
 	e->cut = ~0u;
 	e->current = -1;
 	e->patience = 2u << next_random(e) % 5;
-	m->watcher = &watcher;
-	m->watch |= WATCH_EXPLORE;
+	m->watch.watcher = &watcher;
+	m->watch.bits |= WATCH_EXPLORE;
 }
 
 void explore_stop(struct vmemu *m)
 {
-	m->watch &= ~(uint32_t)WATCH_EXPLORE;
+	m->watch.bits &= ~(uint32_t)WATCH_EXPLORE;
 }
 
 /* Prescribes whole runs instead: the path of each step. */
 void explore_prescribe(struct vmemu *m, const uint8_t *paths, uint32_t n)
 {
-	struct explorer *e = m->explorer;
+	struct explorer *e = m->watch.explorer;
 	uint32_t i;
 
 	e->prefix = n < EXPLORE_STEPS ? n : EXPLORE_STEPS;
@@ -352,7 +352,7 @@ static uint8_t untried(const struct explorer *e, uint32_t d)
 /* Prescribes the next run; 0 = every one that matters has been made. */
 int explore_advance(struct vmemu *m)
 {
-	struct explorer *e = m->explorer;
+	struct explorer *e = m->watch.explorer;
 	uint32_t d = e->n < e->cut ? e->n : e->cut;
 
 	if (e->options.mode == EXPLORE_REDUCED)
@@ -380,24 +380,24 @@ int explore_advance(struct vmemu *m)
 
 int explore_outcome(struct vmemu *m)
 {
-	return m->explorer->outcome;
+	return m->watch.explorer->outcome;
 }
 
 int explore_redundant(struct vmemu *m)
 {
-	return m->explorer->cut != ~0u;
+	return m->watch.explorer->cut != ~0u;
 }
 
 const struct explore_step *explore_steps(struct vmemu *m, uint32_t *n)
 {
-	*n = m->explorer->n;
-	return m->explorer->step;
+	*n = m->watch.explorer->n;
+	return m->watch.explorer->step;
 }
 
 /* The step that path waits to make. */
 struct explore_step explore_pending(struct vmemu *m, int which)
 {
-	const struct path *p = &m->explorer->path[which];
+	const struct path *p = &m->watch.explorer->path[which];
 	struct explore_step s = { .task = (uint8_t)which,
 				  .kind = (uint8_t)p->kind,
 				  .lock_class = (int8_t)p->lock_class,

@@ -19,7 +19,7 @@ static void save_slots(struct vmemu *m, struct explorer *e)
 
 	e->slot = calloc(room ? room : 1, sizeof(*e->slot));
 	for (type = 0; type < MAX_SWAPFILES; type++) {
-		struct swap_info *si = &m->swap[type];
+		struct swap_info *si = &m->swap.info[type];
 
 		for (offset = 1; si->fd >= 0 && offset < si->max; offset++) {
 			struct saved_slot *s = &e->slot[e->nr_slots];
@@ -55,8 +55,8 @@ bool explore_begin(struct vmemu *m, uint32_t nr_paths,
 	swap_write_flush(m);
 	memcpy(e->ram, m->ram, m->ram_size);
 	save_slots(m, e);
-	m->explorer = e;
-	m->rewinds = 1;
+	m->watch.explorer = e;
+	m->watch.rewinds = 1;
 	e->saved = *m;
 	return true;
 fail:
@@ -66,7 +66,7 @@ fail:
 
 void explore_restore(struct vmemu *m)
 {
-	struct explorer *e = m->explorer;
+	struct explorer *e = m->watch.explorer;
 	uint64_t at;
 	uint32_t i;
 
@@ -83,11 +83,11 @@ void explore_restore(struct vmemu *m)
 
 void explore_end(struct vmemu *m)
 {
-	struct explorer *e = m->explorer;
+	struct explorer *e = m->watch.explorer;
 
 	explore_restore(m);
-	m->explorer = NULL;
-	m->rewinds = 0;
+	m->watch.explorer = NULL;
+	m->watch.rewinds = 0;
 	while (e->nr_slots)
 		free(e->slot[--e->nr_slots].contents);
 	free(e->slot);
@@ -125,7 +125,7 @@ static uint64_t hash_page(uint64_t h, const uint8_t *p)
 /* Of guest RAM, free frames' contents apart, and the devices' state. */
 uint64_t explore_digest(struct vmemu *m)
 {
-	const struct explorer *e = m->explorer;
+	const struct explorer *e = m->watch.explorer;
 	uint64_t h = 0x1234567;
 	uint32_t pfn, i;
 
@@ -138,8 +138,9 @@ uint64_t explore_digest(struct vmemu *m)
 		h = hash_page(mix(h, pfn), m->ram + at);
 	}
 	for (i = 0; i < MAX_SWAPFILES; i++)
-		h = mix(h,
-			m->swap[i].inuse | (uint64_t)m->swap[i].writeok << 32);
-	h = mix(h, m->nr_mapped | (uint64_t)m->nr_pagetable << 32);
-	return mix(h, m->nr_quarantine | (uint64_t)m->nr_pagecache << 32);
+		h = mix(h, m->swap.info[i].inuse |
+				   (uint64_t)m->swap.info[i].writeok << 32);
+	h = mix(h, m->pages.nr_mapped | (uint64_t)m->pages.nr_pagetable << 32);
+	return mix(h, m->pages.nr_quarantine | (uint64_t)m->pages.nr_pagecache
+						       << 32);
 }

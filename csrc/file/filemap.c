@@ -73,7 +73,7 @@ void remove_from_page_cache(struct vmemu *m, struct page *page)
 
 	radix_tree_delete(m, &mapping->page_tree, page->index);
 	mapping->nrpages--;
-	m->nr_pagecache--;
+	m->pages.nr_pagecache--;
 	page->mapping = 0;
 	put_page(m, page);
 }
@@ -102,7 +102,7 @@ static struct page *read_page(struct vmemu *m, struct address_space *mapping,
 	page->index = index;
 	page->flags |= PG_uptodate;
 	mapping->nrpages++;
-	m->nr_pagecache++;
+	m->pages.nr_pagecache++;
 	count(m, CNT_pgpgin);
 	waits_for_io(m);
 	get_page(m, page); /* the cache's */

@@ -151,6 +151,19 @@ enum pte_kind { PTE_NONE, PTE_PRESENT, PTE_SWAP };
 
 enum overcommit { OVERCOMMIT_GUESS, OVERCOMMIT_ALWAYS, OVERCOMMIT_NEVER };
 
+struct tlb_state {
+	uint32_t stale;    /* flush before user code runs again */
+	uint32_t patience; /* misses without a flush until the TLB grows */
+};
+
+struct fault_state {      /* the fault being resolved, or the last one */
+	uint32_t in_hook; /* inside the TLB-fill hook */
+	uint32_t in_c;    /* decided faults do not go to Python */
+	uint32_t inexact; /* address is right to the page only so far */
+	kulong address;
+	uint32_t access, result; /* enum fault_access, enum fault_result */
+};
+
 /* mm/mmap.c: 0, or -1 = no memory */
 int vm_enough_memory(struct vmemu *, int64_t pages); /* charges them */
 int dup_mmap(struct vmemu *, struct mm_struct *child, struct mm_struct *parent);

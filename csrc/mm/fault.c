@@ -32,7 +32,7 @@ int vma_permits(struct vm_area_struct *vma, int access)
 /* No frame: outside the hook reclaim has failed, inside it could not run. */
 static int no_memory(struct vmemu *m)
 {
-	return m->in_hook ? FAULT_OUTSIDE : FAULT_OOM;
+	return m->fault.in_hook ? FAULT_OUTSIDE : FAULT_OOM;
 }
 
 static void map_anon(struct vmemu *m, struct mm_struct *mm,
@@ -173,7 +173,7 @@ static int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 		ptl_unlock(m, mm);
 		return FAULT_MINOR;
 	}
-	if (page_executed(old) && m->in_hook) {
+	if (page_executed(old) && m->fault.in_hook) {
 		ptl_unlock(m, mm);
 		return FAULT_OUTSIDE; /* cached blocks of the old frame */
 	}
@@ -194,7 +194,7 @@ static int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 	*slot = 0;
 	/* In the hook the fill replaces this address's TLB entry; elsewhere the
 	 * CPU may still read the old frame through it. */
-	if (!m->in_hook || page_executed(old))
+	if (!m->fault.in_hook || page_executed(old))
 		flush_tlb(m);
 	if (!zero) {
 		rss_sub(m, mm, 1);
@@ -315,7 +315,7 @@ int handle_pte_fault(struct vmemu *m, struct mm_struct *mm,
 	slot = pte_alloc(m, mm, address);
 	if (!slot) {
 		ptl_unlock(m, mm);
-		return m->in_hook ? FAULT_OUTSIDE : FAULT_OOM;
+		return m->fault.in_hook ? FAULT_OUTSIDE : FAULT_OOM;
 	}
 	step(m, STEP_read, slot);
 	/* Each of these gives page_table_lock back. */
@@ -352,11 +352,11 @@ int page_fault_locked(struct vmemu *m, struct mm_struct *mm, kulong address,
 	int ret;
 
 	might_sleep(m, "resolving a fault");
-	vma = m->fault_in_c ? decided(m, mm, address, access) : NULL;
-	if (unlikely(!vma && m->in_hook && m->fault_inexact)) {
+	vma = m->fault.in_c ? decided(m, mm, address, access) : NULL;
+	if (unlikely(!vma && m->fault.in_hook && m->fault.inexact)) {
 		m->cpu_ops->exact_fault(m);
-		address = m->fault_address;
-		access = (int)m->fault_access;
+		address = m->fault.address;
+		access = (int)m->fault.access;
 	}
 	ret = vma ? handle_pte_fault(m, mm, vma, address,
 				     access == ACCESS_WRITE) :
@@ -377,13 +377,13 @@ int page_fault_locked(struct vmemu *m, struct mm_struct *mm, kulong address,
 int page_fault(struct vmemu *m, struct mm_struct *mm, kulong address,
 	       int access)
 {
-	uint32_t held = m->held->nr;
+	uint32_t held = m->locks.held->nr;
 	int ret;
 
 	mmap_read_lock(m, mm);
 	ret = page_fault_locked(m, mm, address, access);
 	mmap_read_unlock(m, mm);
-	if (unlikely(m->held->nr > held))
+	if (unlikely(m->locks.held->nr > held))
 		lockdep_path_ends(m, "a page fault");
 	return ret;
 }

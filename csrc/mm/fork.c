@@ -55,8 +55,8 @@ static ALWAYS_INLINE void copy_ptes(struct vmemu *m, struct mm_struct *dst,
 		}
 	dst->rss += rss;
 	if (!watched)
-		m->lock_stat[LOCK_page_map].acquired += rss;
-	m->steps += n;
+		m->locks.stat[LOCK_page_map].acquired += rss;
+	m->watch.steps += n;
 	m->counter[CNT_fork_ptes] += n;
 }
 
@@ -82,7 +82,7 @@ int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 		ptl_lock(m, src);
 		owned(m, page_table, src);
 		owned(m, page_table, dst);
-		if (unlikely(m->watch))
+		if (unlikely(m->watch.bits))
 			copy_ptes(m, dst, to, from, nr, vma->vm_flags, true);
 		else
 			copy_ptes(m, dst, to, from, nr, vma->vm_flags, false);
@@ -143,7 +143,7 @@ int dup_mmap(struct vmemu *m, struct mm_struct *child, struct mm_struct *parent)
 {
 	kptr k;
 
-	m->held->newborn = kaddr(m, child);
+	m->locks.held->newborn = kaddr(m, child);
 	copy_layout(child, parent, m->unmapped_base);
 	for (k = parent->mmap; k; k = HOST(m, vm_area_struct, k)->vm_next) {
 		struct vm_area_struct *vma = HOST(m, vm_area_struct, k);
@@ -152,6 +152,6 @@ int dup_mmap(struct vmemu *m, struct mm_struct *child, struct mm_struct *parent)
 		    dup_vma(m, child, parent, vma))
 			break;
 	}
-	m->held->newborn = 0;
+	m->locks.held->newborn = 0;
 	return k ? -1 : 0;
 }

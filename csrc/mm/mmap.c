@@ -18,7 +18,7 @@ int vm_enough_memory(struct vmemu *m, int64_t pages)
 
 	switch (m->overcommit_memory) {
 	case OVERCOMMIT_GUESS:
-		limit = (int64_t)zone->free_pages + m->nr_pagecache +
+		limit = (int64_t)zone->free_pages + m->pages.nr_pagecache +
 			swap_total(m) - swap_used(m);
 		if (pages > limit)
 			return -1;

@@ -24,7 +24,7 @@ void change_protection(struct vmemu *m, struct mm_struct *mm,
 				*pte = (*pte & keep) | prot;
 				n++;
 			}
-	m->steps += n;
+	m->watch.steps += n;
 	m->counter[CNT_protect_ptes] += n;
 	flush_tlb(m);
 	ptl_unlock(m, mm);

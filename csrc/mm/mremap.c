@@ -79,10 +79,10 @@ static uint32_t move_ptes(struct vmemu *m, struct mm_struct *mm, pte_t *src,
 			  struct vm_area_struct *to, kulong address, pte_t *dst,
 			  uint32_t nr)
 {
-	struct lock_stat *stat = &m->lock_stat[LOCK_page_table];
+	struct lock_stat *stat = &m->locks.stat[LOCK_page_table];
 	uint32_t i, n = 0, moved = 0, locked;
 
-	if (m->watch) {
+	if (m->watch.bits) {
 		while (move_pte(m, mm, src + n, to,
 				address + ((kulong)n << PAGE_SHIFT), dst + n)) {
 			if (++n == nr)
@@ -103,7 +103,7 @@ static uint32_t move_ptes(struct vmemu *m, struct mm_struct *mm, pte_t *src,
 		}
 	m->counter[CNT_mremap_ptes] += moved;
 	locked = n < nr ? n : n - 1; /* after the first time, the caller's */
-	m->steps += locked;
+	m->watch.steps += locked;
 	stat->acquired += locked;
 	return n;
 }
@@ -121,7 +121,7 @@ static bool move_table(struct vmemu *m, struct mm_struct *mm, kulong old,
 
 	/* The explorer wants to see every pte; a scheme may have to. */
 	if (!pte || (dst && *dst & _PAGE_PRESENT) || m->rmap->move_anon ||
-	    m->watch & WATCH_EXPLORE)
+	    m->watch.bits & WATCH_EXPLORE)
 		return false;
 	ptl_lock(m, mm);
 	if (!dst)

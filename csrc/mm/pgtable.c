@@ -27,7 +27,7 @@ static struct page *table_alloc(struct vmemu *m)
 	if (!page)
 		return NULL;
 	page->flags |= PG_pgtable;
-	m->nr_pagetable++;
+	m->pages.nr_pagetable++;
 	count(m, CNT_pgtable_alloc);
 	return page;
 }
@@ -35,7 +35,7 @@ static struct page *table_alloc(struct vmemu *m)
 static void table_free(struct vmemu *m, struct page *page)
 {
 	BUG_ON(m, !(page->flags & PG_pgtable));
-	m->nr_pagetable--;
+	m->pages.nr_pagetable--;
 	count(m, CNT_pgtable_free);
 	free_page(m, page);
 }
@@ -192,7 +192,7 @@ void free_pgtables(struct vmemu *m, struct mm_struct *mm, kulong start,
 /* The CPU flushes before it runs user code again; once per operation. */
 void flush_tlb(struct vmemu *m)
 {
-	m->tlb_stale = 1;
+	m->tlb.stale = 1;
 }
 
 /* protection_map[] of i386: private writable pages start read-only. */

@@ -96,10 +96,10 @@ static ALWAYS_INLINE void zap_ptes(struct vmemu *m, pte_t *pte, pte_t *end,
 		zap_pte(m, pte++, gather, watched);
 		n++;
 	}
-	m->steps += n;
+	m->watch.steps += n;
 	m->counter[CNT_zap_ptes] += n;
 	if (!watched)
-		m->lock_stat[LOCK_page_map].acquired += gather->rss - rss;
+		m->locks.stat[LOCK_page_map].acquired += gather->rss - rss;
 }
 
 static void zap_range(struct vmemu *m, struct mm_struct *mm, kulong start,
@@ -110,7 +110,7 @@ static void zap_range(struct vmemu *m, struct mm_struct *mm, kulong start,
 
 	owned(m, page_table, mm);
 	for_each_table(m, mm, start, end, pte, nr) {
-		if (unlikely(m->watch))
+		if (unlikely(m->watch.bits))
 			zap_ptes(m, pte, pte + nr, gather, true);
 		else
 			zap_ptes(m, pte, pte + nr, gather, false);

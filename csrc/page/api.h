@@ -82,6 +82,20 @@ enum gfp_bits {
 	GFP_ATOMIC = 2, /* no reclaim; may use half of the reserve */
 };
 
+/* What a frame serves as; of each frame one, the first that fits. */
+enum frame_kind {
+	FRAME_reserved, /* at boot: mem_map, the kernel's data, the zero page */
+	FRAME_free,
+	FRAME_slab,
+	FRAME_pagetable,
+	FRAME_swapmap,
+	FRAME_anon,
+	FRAME_swapcache, /* and mapped by nobody */
+	FRAME_file,
+	FRAME_other, /* freed, but code from it is still translated; or on its way */
+	NR_FRAME_KINDS
+};
+
 /* What a later kernel's structs take, where that is more; 0: as declared here. */
 struct kernel_layout {
 	uint32_t slub;        /* its allocator */
@@ -90,11 +104,23 @@ struct kernel_layout {
 	uint32_t object_room; /* and with what the allocator adds */
 };
 
+struct page_state {
+	uint32_t nr_mapped;    /* frames with mapcount > 0 */
+	uint32_t nr_pagecache; /* pages of files */
+	uint32_t nr_pagetable; /* frames that are page tables */
+	uint32_t nr_quarantine;
+	uint32_t want_kswapd; /* free pages fell below pages_low */
+	uint32_t memalloc;    /* PF_MEMALLOC depth: may use the whole reserve */
+};
+
 /* page/frame.c */
 struct page *alloc_page(struct vmemu *, int gfp);
 void get_page(struct vmemu *, struct page *);
 void put_page(struct vmemu *, struct page *);
 uint32_t page_to_pfn(struct vmemu *, const struct page *);
+const char *frame_kind_name(int kind); /* NULL behind the last */
+/* Counts the frames of each kind; kinds[pfn] unless NULL: enum frame_kind. */
+void frame_kinds(struct vmemu *, uint32_t *counts, uint8_t *kinds);
 /* Translated code of freed frames goes, and the frames come back. */
 void drop_code(struct vmemu *);
 /* A frame that code was fetched from has changed: so does its translated code. */

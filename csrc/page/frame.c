@@ -44,7 +44,7 @@ struct page *alloc_page(struct vmemu *m, int gfp)
 	struct zone *zone = &m->k->zone;
 	struct page *page;
 
-	if (unlikely(m->swap_writes.n))
+	if (unlikely(m->swap.writes.n))
 		swap_write_flush(m);
 	if (!(gfp & GFP_ATOMIC)) { /* else: inside a radix tree's lock */
 		step(m, STEP_alloc, zone);
@@ -54,12 +54,12 @@ struct page *alloc_page(struct vmemu *m, int gfp)
 
 	if (likely(page))
 		goto got;
-	m->want_kswapd = 1;
-	if (m->in_hook)
+	m->pages.want_kswapd = 1;
+	if (m->fault.in_hook)
 		return NULL;
-	if (m->nr_quarantine)
+	if (m->pages.nr_quarantine)
 		drop_code(m);
-	if (m->memalloc) {
+	if (m->pages.memalloc) {
 		page = take_frame(m, 0);
 		if (page)
 			goto got;
@@ -73,7 +73,7 @@ struct page *alloc_page(struct vmemu *m, int gfp)
 		/* Zero: nothing could be freed and nobody was killed. */
 		if (gfp & GFP_ATOMIC || py_reclaim_entry(m, gfp) <= 0)
 			return NULL;
-		if (m->nr_quarantine)
+		if (m->pages.nr_quarantine)
 			drop_code(m);
 	}
 got:
@@ -103,7 +103,7 @@ bool free_frame(struct vmemu *m, struct page *page, struct list_head *above)
 	if (page_executed(page)) {
 		page->flags = PG_arch_1;
 		list_add_tail(m, &page->lru, &m->k->quarantine);
-		m->nr_quarantine++;
+		m->pages.nr_quarantine++;
 		return false;
 	}
 	page->flags = PG_buddy;
@@ -172,7 +172,7 @@ static void release_quarantine(struct vmemu *m)
 		list_add_tail(m, &page->lru, &zone->free_list);
 		zone->free_pages++;
 	}
-	m->nr_quarantine = 0;
+	m->pages.nr_quarantine = 0;
 }
 
 void drop_code(struct vmemu *m)
@@ -180,7 +180,7 @@ void drop_code(struct vmemu *m)
 	struct list_head *head = &m->k->quarantine;
 	kptr at;
 
-	if (m->in_hook)
+	if (m->fault.in_hook)
 		return;
 	if (m->cpu_ops)
 		for (at = head->next; at != kaddr(m, head);
@@ -191,7 +191,7 @@ void drop_code(struct vmemu *m)
 
 void code_written(struct vmemu *m, struct page *page)
 {
-	if (!page_executed(page) || BUG_ON(m, m->in_hook))
+	if (!page_executed(page) || BUG_ON(m, m->fault.in_hook))
 		return;
 	if (m->cpu_ops)
 		m->cpu_ops->remove_blocks(m, page);
@@ -201,4 +201,44 @@ void code_written(struct vmemu *m, struct page *page)
 uint32_t page_to_pfn(struct vmemu *m, const struct page *page)
 {
 	return pfn_of(m, page);
+}
+
+/* ---- what frames serve as ---------------------------------------------------- */
+
+const char *frame_kind_name(int kind)
+{
+	static const char *const names[NR_FRAME_KINDS] = {
+		"reserved", "free",      "slab", "pagetable", "swapmap",
+		"anon",     "swapcache", "file", "other"
+	};
+
+	return kind >= 0 && kind < NR_FRAME_KINDS ? names[kind] : NULL;
+}
+
+static enum frame_kind kind_of(kulong flags)
+{
+	static const kulong bits[FRAME_other] = {
+		PG_reserved, PG_buddy, PG_slab,      PG_pgtable,
+		PG_vmalloc,  PG_anon,  PG_swapcache, PG_lru,
+	};
+	int kind;
+
+	for (kind = 0; kind < FRAME_other; kind++)
+		if (flags & bits[kind])
+			break;
+	return (enum frame_kind)kind;
+}
+
+void frame_kinds(struct vmemu *m, uint32_t *counts, uint8_t *kinds)
+{
+	uint32_t pfn;
+
+	memset(counts, 0, NR_FRAME_KINDS * sizeof(*counts));
+	for (pfn = 0; pfn < m->nr_frames; pfn++) {
+		enum frame_kind kind = kind_of(m->mem_map[pfn].flags);
+
+		counts[kind]++;
+		if (kinds)
+			kinds[pfn] = (uint8_t)kind;
+	}
 }

@@ -329,7 +329,7 @@ uint32_t shrink_cache(struct vmemu *m, uint32_t nr_to_scan)
 	struct page *batch[SWAP_CLUSTER_MAX];
 	uint32_t freed = 0, n, i;
 
-	m->memalloc++;
+	m->pages.memalloc++;
 	touch(m, STEP_read, &zone->inactive_list);
 	while (nr_to_scan && zone->nr_inactive) {
 		n = isolate_pages(m, batch,
@@ -361,7 +361,7 @@ uint32_t shrink_cache(struct vmemu *m, uint32_t nr_to_scan)
 		}
 	}
 	swap_write_flush(m);
-	m->memalloc--;
+	m->pages.memalloc--;
 	m->counter[CNT_pgsteal] += freed;
 	return freed;
 }
@@ -424,9 +424,9 @@ static int evict_page(struct vmemu *m, struct page *page)
 	del_from_list(m, page);
 	get_page(m, page);
 	lru_unlock(m);
-	m->memalloc++;
+	m->pages.memalloc++;
 	fate = shrink_page(m, page, true);
-	m->memalloc--;
+	m->pages.memalloc--;
 	if (fate != FATE_FREED) {
 		lru_lock(m);
 		add_to_list(m, page);

@@ -188,7 +188,7 @@ static ALWAYS_INLINE uint32_t rewrite_index(struct vmemu *m, const pte_t *pte,
 	}
 	m->counter[CNT_rmap_index_rewrites] += rewritten;
 	if (!watched)
-		m->lock_stat[LOCK_page_map].acquired += rewritten + (i < nr);
+		m->locks.stat[LOCK_page_map].acquired += rewritten + (i < nr);
 	return i;
 }
 
@@ -196,8 +196,8 @@ static uint32_t move_anon(struct vmemu *m, const pte_t *pte, uint32_t nr,
 			  struct vm_area_struct *vma, kulong address)
 {
 	(void)vma;
-	return m->watch ? rewrite_index(m, pte, nr, address, true) :
-			  rewrite_index(m, pte, nr, address, false);
+	return m->watch.bits ? rewrite_index(m, pte, nr, address, true) :
+			       rewrite_index(m, pte, nr, address, false);
 }
 
 /* A living mm with pages, or NULL: counted as a cheap rejection. */

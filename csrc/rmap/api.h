@@ -17,6 +17,12 @@ struct list_stamps {
 
 struct rmap_finding;
 
+struct check_state {
+	struct rmap_finding *finding; /* while check() asks a walk */
+	struct list_stamps *stamps;   /* by place of the vma in RAM */
+	uint32_t next_stamp;
+};
+
 struct rmap_cache { /* of a scheme's own objects */
 	const char *name;
 	uint32_t size, align; /* bytes */

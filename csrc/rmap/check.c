@@ -2,7 +2,7 @@
  * rmap/check.c - for machine.check(): does a walk reach every pte it should,
  * and do lists stand in the order in which they were made?
  *
- * The walks are the schemes' own.  While m->finding is set, the two *_one
+ * The walks are the schemes' own.  While m->check.finding is set, the two *_one
  * functions of rmap/rmap.c note where they are sent and touch nothing.
  */
 #include "core/core.h"
@@ -19,7 +19,7 @@ struct rmap_finding {
 
 void rmap_found(struct vmemu *m, const struct mm_struct *mm, kulong address)
 {
-	const struct rmap_finding *finding = m->finding;
+	const struct rmap_finding *finding = m->check.finding;
 	kptr k = kaddr(m, mm);
 	uint32_t i;
 
@@ -36,12 +36,12 @@ static uint32_t find_all(struct vmemu *m, struct page *page, int unmap,
 	uint32_t i;
 
 	memset(finding->reached, 0, finding->n);
-	m->finding = finding;
+	m->check.finding = finding;
 	if (page->flags & PG_anon)
 		(unmap ? m->rmap->unmap : m->rmap->referenced)(m, page);
 	else
 		walk_file(m, page, unmap ? WALK_UNMAP : WALK_REFERENCED);
-	m->finding = NULL;
+	m->check.finding = NULL;
 	for (i = 0; i < finding->n && finding->reached[i]; i++)
 		;
 	return i;
@@ -58,7 +58,7 @@ uint32_t rmap_missing(struct vmemu *m, const struct candidate *where,
 		BUG(m, "no host memory to ask the walks");
 		return n;
 	}
-	m->watch = 0;
+	m->watch.bits = 0;
 	for (first = 0; first < n && missing == n; first = last) {
 		for (last = first; last < n && pfn[last] == pfn[first]; last++)
 			;
@@ -71,9 +71,8 @@ uint32_t rmap_missing(struct vmemu *m, const struct candidate *where,
 	free(finding.reached);
 	/* What the walks have counted did not happen. */
 	m->watch = before.watch;
-	m->steps = before.steps;
 	memcpy(m->counter, before.counter, sizeof(m->counter));
-	memcpy(m->lock_stat, before.lock_stat, sizeof(m->lock_stat));
+	memcpy(m->locks.stat, before.locks.stat, sizeof(m->locks.stat));
 	return missing;
 }
 
@@ -83,19 +82,20 @@ uint32_t rmap_missing(struct vmemu *m, const struct candidate *where,
 static struct list_stamps *stamps_of(struct vmemu *m,
 				     const struct vm_area_struct *vma)
 {
-	return &m->stamps[((const uint8_t *)vma - m->ram) / 64];
+	return &m->check.stamps[((const uint8_t *)vma - m->ram) / 64];
 }
 
 void stamp_anon(struct vmemu *m, const struct vm_area_struct *vma,
 		const struct vm_area_struct *in_place_of)
 {
-	stamps_of(m, vma)->anon =
-		in_place_of ? stamps_of(m, in_place_of)->anon : ++m->next_stamp;
+	stamps_of(m, vma)->anon = in_place_of ?
+					  stamps_of(m, in_place_of)->anon :
+					  ++m->check.next_stamp;
 }
 
 void stamp_file(struct vmemu *m, const struct vm_area_struct *vma)
 {
-	stamps_of(m, vma)->file = ++m->next_stamp;
+	stamps_of(m, vma)->file = ++m->check.next_stamp;
 }
 
 struct list_stamps list_stamps(struct vmemu *m,

@@ -63,7 +63,7 @@ static ALWAYS_INLINE bool add_anon_rmap(struct vmemu *m, struct page *page,
 		touch_mapped(m, page);
 		page->flags |= PG_anon;
 		page->mapcount = 1;
-		m->nr_mapped++;
+		m->pages.nr_mapped++;
 		return true;
 	}
 	BUG_ON(m, !(page->flags & PG_anon));
@@ -106,7 +106,7 @@ void page_add_file_rmap(struct vmemu *m, struct page *page)
 	page_map_lock_short(m, page);
 	owned(m, mapcount, page);
 	if (!page->mapcount++)
-		m->nr_mapped++;
+		m->pages.nr_mapped++;
 	page_map_unlock_short(m, page);
 }
 
@@ -149,7 +149,7 @@ int page_referenced_one(struct vmemu *m, struct page *page,
 	int referenced = 0;
 	pte_t *pte;
 
-	if (unlikely(m->finding)) {
+	if (unlikely(m->check.finding)) {
 		rmap_found(m, mm, address);
 		return 0;
 	}
@@ -182,7 +182,7 @@ static void mark_vma(struct vmemu *m, struct vm_area_struct *vma, bool on)
 {
 	kulong flags;
 
-	if (!(m->mutations & MUTATE_d) || !vma)
+	if (!(m->watch.mutations & MUTATE_d) || !vma)
 		return;
 	shared(m, STEP_read, &vma->vm_flags);
 	flags = vma->vm_flags;
@@ -194,7 +194,7 @@ static void mark_vma(struct vmemu *m, struct vm_area_struct *vma, bool on)
 static bool may_unmap(struct vmemu *m, const struct page *page,
 		      const struct vm_area_struct *vma, pte_t *pte)
 {
-	if (likely(!(m->mutations & MUTATE_b)) && is_locked(m, vma))
+	if (likely(!(m->watch.mutations & MUTATE_b)) && is_locked(m, vma))
 		return false;
 	shared(m, STEP_write, pte);
 	if (*pte & _PAGE_ACCESSED) {
@@ -202,7 +202,7 @@ static bool may_unmap(struct vmemu *m, const struct page *page,
 		flush_tlb(m);
 		return false;
 	}
-	if (unlikely(m->mutations & MUTATE_f))
+	if (unlikely(m->watch.mutations & MUTATE_f))
 		return true;
 	shared(m, STEP_read, &page->_count);
 	/* Somebody else holds a reference: a later write would copy the page
@@ -246,11 +246,11 @@ int try_to_unmap_one(struct vmemu *m, struct page *page, struct mm_struct *mm,
 	int ret = SWAP_AGAIN;
 	pte_t *pte;
 
-	if (unlikely(m->finding)) {
+	if (unlikely(m->check.finding)) {
 		rmap_found(m, mm, address);
 		return SWAP_AGAIN;
 	}
-	if (unlikely(m->mutations & MUTATE_b)) {
+	if (unlikely(m->watch.mutations & MUTATE_b)) {
 		if (!vma)
 			vma = find_vma_prev(m, mm, address, NULL);
 		if (vma && is_locked(m, vma))

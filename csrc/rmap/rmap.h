@@ -87,7 +87,7 @@ static ALWAYS_INLINE void drop_rmap(struct vmemu *m, struct page *page,
 static inline void finish_rmap_batch(struct vmemu *m, struct rmap_batch *batch)
 {
 	put_orphans(m, batch);
-	m->nr_mapped -= batch->unmapped;
+	m->pages.nr_mapped -= batch->unmapped;
 	batch->unmapped = 0;
 }
 

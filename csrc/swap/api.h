@@ -28,6 +28,14 @@ struct swap_info {
 	kptr *map_frames; /* guest frames of the swap map, 2048 uint16_t each */
 };
 
+struct swap_state {
+	struct swap_info info[MAX_SWAPFILES];
+	struct swap_run writes; /* not yet sent, see swap/io.c */
+	struct page *write_pages[SWAP_CLUSTER_MAX];
+	int error; /* errno of the host's, with which a swap file failed */
+	uint32_t error_write; /* it was to be written */
+};
+
 /* swap/area.c, swap/cache.c */
 int swap_add(struct vmemu *, int fd, uint32_t pages, int prio); /* type, -1 */
 void swap_set_writeok(struct vmemu *, int type, int writeok);

@@ -26,7 +26,7 @@ uint16_t *swap_map(struct vmemu *m, struct swap_info *si, uint32_t offset)
 
 static struct swap_info *swap_of(struct vmemu *m, uint32_t entry)
 {
-	struct swap_info *si = &m->swap[swp_type(entry)];
+	struct swap_info *si = &m->swap.info[swp_type(entry)];
 
 	BUG_ON(m, si->fd < 0 || swp_offset(entry) == 0 ||
 			  swp_offset(entry) >= si->max);
@@ -51,11 +51,12 @@ int swap_add(struct vmemu *m, int fd, uint32_t pages, int prio)
 	struct swap_info *si;
 	int type;
 
-	for (type = 0; type < MAX_SWAPFILES && m->swap[type].fd >= 0; type++)
+	for (type = 0; type < MAX_SWAPFILES && m->swap.info[type].fd >= 0;
+	     type++)
 		;
 	if (type == MAX_SWAPFILES)
 		return -1;
-	si = &m->swap[type];
+	si = &m->swap.info[type];
 	memset(si, 0, sizeof(*si));
 	si->fd = -1;
 	si->map_frames = calloc(frames, sizeof(*si->map_frames));
@@ -92,14 +93,14 @@ void swap_set_writeok(struct vmemu *m, int type, int writeok)
 	spin_lock(m, LOCK_swap, &m->k->swap_lock);
 	owned(m, swap_map, m->k);
 	touch(m, STEP_write, &m->k->swap_lock);
-	m->swap[type].writeok = (uint32_t)writeok;
+	m->swap.info[type].writeok = (uint32_t)writeok;
 	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
 }
 
 /* swapoff's last step: nothing is in use any more. */
 void swap_remove(struct vmemu *m, int type)
 {
-	struct swap_info *si = &m->swap[type];
+	struct swap_info *si = &m->swap.info[type];
 	int fd = si->fd;
 
 	swap_write_flush(m);
@@ -109,7 +110,7 @@ void swap_remove(struct vmemu *m, int type)
 	BUG_ON(m, si->inuse != 0);
 	si->fd = -1;
 	spin_unlock(m, LOCK_swap, &m->k->swap_lock);
-	if (m->rewinds) /* the next run wants file and map again */
+	if (m->watch.rewinds) /* the next run wants file and map again */
 		return;
 	close(fd);
 	free_map(m, si);
@@ -178,17 +179,17 @@ static uint32_t find_slot(struct vmemu *m)
 		uint32_t offset;
 
 		for (type = 0; type < MAX_SWAPFILES; type++) {
-			const struct swap_info *si = &m->swap[type];
+			const struct swap_info *si = &m->swap.info[type];
 
 			if (si->fd >= 0 && si->writeok &&
 			    !(tried >> type & 1) && si->highest_bit &&
-			    (best < 0 || si->prio > m->swap[best].prio))
+			    (best < 0 || si->prio > m->swap.info[best].prio))
 				best = type;
 		}
 		if (best < 0)
 			return 0;
 		tried |= 1u << best;
-		offset = scan_swap_map(m, &m->swap[best]);
+		offset = scan_swap_map(m, &m->swap.info[best]);
 		if (offset)
 			return swp_entry((uint32_t)best, offset);
 	}
@@ -264,8 +265,8 @@ uint32_t swap_total(struct vmemu *m)
 	int i;
 
 	for (i = 0; i < MAX_SWAPFILES; i++)
-		if (m->swap[i].fd >= 0)
-			sum += m->swap[i].pages;
+		if (m->swap.info[i].fd >= 0)
+			sum += m->swap.info[i].pages;
 	return sum;
 }
 
@@ -275,8 +276,8 @@ uint32_t swap_used(struct vmemu *m)
 	int i;
 
 	for (i = 0; i < MAX_SWAPFILES; i++)
-		if (m->swap[i].fd >= 0)
-			sum += m->swap[i].inuse;
+		if (m->swap.info[i].fd >= 0)
+			sum += m->swap.info[i].inuse;
 	return sum;
 }
 
@@ -441,7 +442,7 @@ int unuse_mm(struct vmemu *m, struct mm_struct *mm, int type)
  */
 uint32_t swap_drop_cache(struct vmemu *m, int type)
 {
-	struct swap_info *si = &m->swap[type];
+	struct swap_info *si = &m->swap.info[type];
 	uint32_t offset;
 
 	for (offset = 1; offset < si->max && si->inuse; offset++) {

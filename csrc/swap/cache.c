@@ -14,7 +14,7 @@
 /* What stands for the cache's slot of an entry, to the explorer. */
 static const void *cache_slot(struct vmemu *m, uint32_t entry)
 {
-	return (uint8_t *)swap_map(m, &m->swap[swp_type(entry)],
+	return (uint8_t *)swap_map(m, &m->swap.info[swp_type(entry)],
 				   swp_offset(entry)) +
 	       1;
 }
@@ -52,7 +52,7 @@ static enum entered enter_swap_cache(struct vmemu *m, struct page *page,
 				     uint32_t entry)
 {
 	uint16_t *map =
-		swap_map(m, &m->swap[swp_type(entry)], swp_offset(entry));
+		swap_map(m, &m->swap.info[swp_type(entry)], swp_offset(entry));
 	struct page *other;
 	enum entered ret;
 
@@ -174,7 +174,7 @@ static struct page *read_one(struct vmemu *m, uint32_t entry, bool ahead,
 static void swapin_readahead(struct vmemu *m, uint32_t entry,
 			     struct swap_reads *reads)
 {
-	struct swap_info *si = &m->swap[swp_type(entry)];
+	struct swap_info *si = &m->swap.info[swp_type(entry)];
 	uint32_t target = swp_offset(entry);
 	uint32_t offset = target >> m->page_cluster << m->page_cluster;
 	uint32_t end = offset + (1u << m->page_cluster);

@@ -18,7 +18,7 @@
 static void transfer(struct vmemu *m, bool write, uint32_t entry,
 		     struct page *const *pages, uint32_t n)
 {
-	const struct swap_info *si = &m->swap[swp_type(entry)];
+	const struct swap_info *si = &m->swap.info[swp_type(entry)];
 	off_t at = (off_t)swp_offset(entry) << PAGE_SHIFT;
 	struct iovec iov[SWAP_RUN_MAX];
 	size_t left = (size_t)n * PAGE_SIZE;
@@ -37,8 +37,8 @@ static void transfer(struct vmemu *m, bool write, uint32_t entry,
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done <= 0) {
-			m->swap_error = done ? errno : EIO;
-			m->swap_error_write = write;
+			m->swap.error = done ? errno : EIO;
+			m->swap.error_write = write;
 			return;
 		}
 		at += done;
@@ -52,19 +52,19 @@ static void transfer(struct vmemu *m, bool write, uint32_t entry,
 
 void swap_write_flush(struct vmemu *m)
 {
-	struct swap_run *run = &m->swap_writes;
+	struct swap_run *run = &m->swap.writes;
 	uint32_t n = run->n;
 
 	if (!n)
 		return;
 	run->n = 0;
-	transfer(m, true, run->entry, m->swap_write_pages, n);
+	transfer(m, true, run->entry, m->swap.write_pages, n);
 }
 
 /* The page may be freed at once, its frame may not be written to. */
 void swap_write(struct vmemu *m, struct page *page, uint32_t entry)
 {
-	struct swap_run *run = &m->swap_writes;
+	struct swap_run *run = &m->swap.writes;
 
 	if (run->n && (run->n == SWAP_CLUSTER_MAX ||
 		       swp_type(run->entry) != swp_type(entry) ||
@@ -72,8 +72,9 @@ void swap_write(struct vmemu *m, struct page *page, uint32_t entry)
 		swap_write_flush(m);
 	if (!run->n)
 		run->entry = entry;
-	m->swap_write_pages[run->n++] = page;
-	if (m->watch & WATCH_EXPLORE) /* part of this step, not of another */
+	m->swap.write_pages[run->n++] = page;
+	if (m->watch.bits &
+	    WATCH_EXPLORE) /* part of this step, not of another */
 		swap_write_flush(m);
 }
 
@@ -84,8 +85,9 @@ void swap_write(struct vmemu *m, struct page *page, uint32_t entry)
  */
 static bool may_gather(const struct vmemu *m)
 {
-	return !(m->watch & WATCH_EXPLORE) &&
-	       (m->in_hook || m->k->zone.free_pages > m->k->zone.pages_low + 8);
+	return !(m->watch.bits & WATCH_EXPLORE) &&
+	       (m->fault.in_hook ||
+		m->k->zone.free_pages > m->k->zone.pages_low + 8);
 }
 
 void swap_read_flush(struct vmemu *m, struct swap_reads *reads)

@@ -44,7 +44,7 @@ struct held_locks {
 	struct held_lock lock[MAX_HELD_LOCKS];
 };
 
-/* What is about to happen, for whoever watches (m->watch). */
+/* What is about to happen, for whoever watches (m->watch.bits). */
 enum step_kind {
 	STEP_lock,
 	STEP_trylock,
@@ -90,6 +90,25 @@ struct watcher {
 	void (*touch)(struct vmemu *, enum step_kind, kptr object);
 };
 
+struct lock_state {
+	uint32_t vm_flags_lock; /* 1: page_table_lock too, as before rmap 34 */
+	struct lock_stat stat[NR_LOCK_CLASSES];
+	struct held_locks
+		*held; /* the running path's; &m->locks.path by default */
+	struct held_locks path;
+	/* Learned: how often a class was waited for inside another. */
+	uint64_t order[NR_LOCK_CLASSES][NR_LOCK_CLASSES];
+};
+
+struct watch_state {
+	uint32_t bits;      /* enum watch_bits */
+	uint32_t mutations; /* enum mutation_bits */
+	uint64_t steps;     /* pte and vm_flags accesses, allocations */
+	const struct watcher *watcher; /* under WATCH_EXPLORE */
+	struct explorer *explorer; /* while there is a snapshot, else NULL */
+	uint32_t rewinds; /* to a snapshot: nothing it has may be closed */
+};
+
 /* Near misses of the locking of vm_flags, switched on one by one: RMAP.md 4. */
 enum mutation_bits {
 	MUTATE_a = 1 << 0, /* make_pages_present before VM_LOCKED is stored */
@@ -112,7 +131,7 @@ void unlock_page_table(struct vmemu *, struct mm_struct *);
 void take_lock(struct vmemu *, int lock_class, kptr word);
 int try_lock(struct vmemu *, int lock_class, kptr word);
 void drop_lock(struct vmemu *, int lock_class, kptr word);
-/* A write of vm_flags, by whatever rule m->vm_flags_lock names. */
+/* A write of vm_flags, by whatever rule m->locks.vm_flags_lock names. */
 void vma_set_flags(struct vmemu *, struct vm_area_struct *, kulong flags);
 
 /* watch/lockdep.c: what is checked under WATCH_LOCKS; see docs/locking.md */

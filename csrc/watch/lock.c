@@ -49,35 +49,35 @@ static bool lock_taken(struct vmemu *m, enum lock_class class, kptr object)
 
 void lock_watched(struct vmemu *m, enum lock_class class, kptr object)
 {
-	if (m->watch & WATCH_EXPLORE)
-		m->watcher->step(m, STEP_lock, class, object);
-	if (m->watch & WATCH_LOCKS)
+	if (m->watch.bits & WATCH_EXPLORE)
+		m->watch.watcher->step(m, STEP_lock, class, object);
+	if (m->watch.bits & WATCH_LOCKS)
 		lockdep_acquire(m, class, object);
 	if (lock_taken(m, class, object))
 		BUG(m, "self-deadlock: %s at %#" PRIk " is taken already",
 		    vmemu_lock_name(m->rmap, class), object);
-	if (m->watch & WATCH_LOCKS)
+	if (m->watch.bits & WATCH_LOCKS)
 		lockdep_acquired(m, class, object, 0);
 }
 
 bool trylock_watched(struct vmemu *m, enum lock_class class, kptr object)
 {
-	if (m->watch & WATCH_EXPLORE)
-		m->watcher->step(m, STEP_trylock, class, object);
+	if (m->watch.bits & WATCH_EXPLORE)
+		m->watch.watcher->step(m, STEP_trylock, class, object);
 	if (lock_taken(m, class, object)) {
-		m->lock_stat[class].failed++;
+		m->locks.stat[class].failed++;
 		return false;
 	}
-	if (m->watch & WATCH_LOCKS)
+	if (m->watch.bits & WATCH_LOCKS)
 		lockdep_acquired(m, class, object, HELD_TRY);
 	return true;
 }
 
 void unlock_watched(struct vmemu *m, enum lock_class class, kptr object)
 {
-	if (m->watch & WATCH_EXPLORE)
-		m->watcher->step(m, STEP_unlock, class, object);
-	if (m->watch & WATCH_LOCKS)
+	if (m->watch.bits & WATCH_EXPLORE)
+		m->watch.watcher->step(m, STEP_unlock, class, object);
+	if (m->watch.bits & WATCH_LOCKS)
 		lockdep_release(m, class, object, 0);
 	if (!lock_taken(m, class, object))
 		BUG(m, "unlock of %s at %#" PRIk ", which nobody holds",
@@ -86,7 +86,7 @@ void unlock_watched(struct vmemu *m, enum lock_class class, kptr object)
 
 void step_watched(struct vmemu *m, enum step_kind kind, kptr object)
 {
-	m->watcher->step(m, kind, -1, object);
+	m->watch.watcher->step(m, kind, -1, object);
 }
 
 /* ---- mmap_sem: count is the number of readers, or -1 for the writer --------- */
@@ -95,13 +95,13 @@ void read_watched(struct vmemu *m, struct mm_struct *mm)
 {
 	kptr object = kaddr(m, &mm->mmap_sem.count);
 
-	if (m->watch & WATCH_EXPLORE)
-		m->watcher->step(m, STEP_lock, LOCK_mmap_sem, object | 1);
-	if (m->watch & WATCH_LOCKS)
+	if (m->watch.bits & WATCH_EXPLORE)
+		m->watch.watcher->step(m, STEP_lock, LOCK_mmap_sem, object | 1);
+	if (m->watch.bits & WATCH_LOCKS)
 		lockdep_acquire(m, LOCK_mmap_sem, object);
 	if (mm->mmap_sem.count < 0)
 		BUG(m, "self-deadlock: mmap_sem is held for write");
-	if (m->watch & WATCH_LOCKS)
+	if (m->watch.bits & WATCH_LOCKS)
 		lockdep_acquired(m, LOCK_mmap_sem, object, HELD_READ);
 }
 
@@ -112,7 +112,7 @@ void down_read(struct vmemu *m, struct mm_struct *mm)
 
 void down_write(struct vmemu *m, struct mm_struct *mm)
 {
-	if (unlikely(m->watch || mm->mmap_sem.count))
+	if (unlikely(m->watch.bits || mm->mmap_sem.count))
 		lock_watched(m, LOCK_mmap_sem, kaddr(m, &mm->mmap_sem.count));
 	mm->mmap_sem.count = -1;
 	lock_acquired(m, LOCK_mmap_sem);
@@ -122,10 +122,10 @@ static void released(struct vmemu *m, struct mm_struct *mm, uint32_t mode)
 {
 	kptr object = kaddr(m, &mm->mmap_sem.count);
 
-	if (m->watch & WATCH_EXPLORE)
-		m->watcher->step(m, STEP_unlock, LOCK_mmap_sem,
-				 object | (mode == HELD_READ));
-	if (m->watch & WATCH_LOCKS)
+	if (m->watch.bits & WATCH_EXPLORE)
+		m->watch.watcher->step(m, STEP_unlock, LOCK_mmap_sem,
+				       object | (mode == HELD_READ));
+	if (m->watch.bits & WATCH_LOCKS)
 		lockdep_release(m, LOCK_mmap_sem, object, mode);
 	if (mode == HELD_READ ? mm->mmap_sem.count <= 0 :
 				mm->mmap_sem.count != -1)
@@ -145,7 +145,7 @@ void up_read(struct vmemu *m, struct mm_struct *mm)
 
 void up_write(struct vmemu *m, struct mm_struct *mm)
 {
-	if (unlikely(m->watch || mm->mmap_sem.count != -1))
+	if (unlikely(m->watch.bits || mm->mmap_sem.count != -1))
 		released(m, mm, 0);
 	lock_released(m, LOCK_mmap_sem);
 	mm->mmap_sem.count = 0;
@@ -192,13 +192,13 @@ void vma_set_flags(struct vmemu *m, struct vm_area_struct *vma, kulong flags)
 {
 	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
 
-	if (m->vm_flags_lock)
+	if (m->locks.vm_flags_lock)
 		ptl_lock(m, mm);
 	step(m, STEP_write, &vma->vm_flags);
 	owned(m, vm_flags, vma);
 	count(m, CNT_vm_flags_writes);
 	vma->vm_flags = flags;
 	vma->vm_page_prot = vm_page_prot(flags);
-	if (m->vm_flags_lock)
+	if (m->locks.vm_flags_lock)
 		ptl_unlock(m, mm);
 }

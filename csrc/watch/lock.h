@@ -24,36 +24,36 @@ void lockdep_sleeps(struct vmemu *, const char *why, const char *file,
 /* The caller may have to wait for memory, for I/O, or for another task. */
 #define might_sleep(m, why)                                                    \
 	do {                                                                   \
-		if (unlikely((m)->watch & WATCH_LOCKS))                        \
+		if (unlikely((m)->watch.bits & WATCH_LOCKS))                   \
 			lockdep_sleeps(m, why, __FILE__, __LINE__);            \
 	} while (0)
 
 /* The writes that follow need what watch/owner.c says: __func__ is the writer. */
 #define owned(m, field, object)                                                \
 	do {                                                                   \
-		if (unlikely((m)->watch & WATCH_LOCKS))                        \
+		if (unlikely((m)->watch.bits & WATCH_LOCKS))                   \
 			assert_owner(m, OWNED_##field, object, __func__);      \
 	} while (0)
 
 /* steps_held is the sum of the steps at unlocks less that of those at locks. */
 static inline void lock_acquired(struct vmemu *m, enum lock_class class)
 {
-	struct lock_stat *stat = &m->lock_stat[class];
+	struct lock_stat *stat = &m->locks.stat[class];
 
 	stat->acquired++;
-	stat->steps_held -= m->steps;
+	stat->steps_held -= m->watch.steps;
 }
 
 static inline void lock_released(struct vmemu *m, enum lock_class class)
 {
-	m->lock_stat[class].steps_held += m->steps;
+	m->locks.stat[class].steps_held += m->watch.steps;
 }
 
 /* Sleeping locks, which may be found taken: reclaim meets a page in use. */
 static inline void lock_bits(struct vmemu *m, enum lock_class class,
 			     uint32_t *word, uint32_t bits)
 {
-	if (unlikely(m->watch | (*word & bits)))
+	if (unlikely(m->watch.bits | (*word & bits)))
 		lock_watched(m, class, kaddr(m, word));
 	*word |= bits;
 	lock_acquired(m, class);
@@ -62,7 +62,7 @@ static inline void lock_bits(struct vmemu *m, enum lock_class class,
 static inline bool trylock_bits(struct vmemu *m, enum lock_class class,
 				uint32_t *word, uint32_t bits)
 {
-	if (unlikely(m->watch | (*word & bits)) &&
+	if (unlikely(m->watch.bits | (*word & bits)) &&
 	    !trylock_watched(m, class, kaddr(m, word)))
 		return false;
 	*word |= bits;
@@ -73,7 +73,7 @@ static inline bool trylock_bits(struct vmemu *m, enum lock_class class,
 static inline void unlock_bits(struct vmemu *m, enum lock_class class,
 			       uint32_t *word, uint32_t bits)
 {
-	if (unlikely(m->watch || !(*word & bits)))
+	if (unlikely(m->watch.bits || !(*word & bits)))
 		unlock_watched(m, class, kaddr(m, word));
 	lock_released(m, class);
 	*word &= ~bits;
@@ -86,7 +86,7 @@ static inline void unlock_bits(struct vmemu *m, enum lock_class class,
 static inline void spin_lock_bit(struct vmemu *m, enum lock_class class,
 				 uint32_t *word, uint32_t bit)
 {
-	if (unlikely(m->watch)) {
+	if (unlikely(m->watch.bits)) {
 		lock_watched(m, class, kaddr(m, word));
 		*word |= bit;
 	}
@@ -96,7 +96,7 @@ static inline void spin_lock_bit(struct vmemu *m, enum lock_class class,
 static inline bool spin_trylock(struct vmemu *m, enum lock_class class,
 				uint32_t *lock)
 {
-	if (unlikely(m->watch)) {
+	if (unlikely(m->watch.bits)) {
 		if (!trylock_watched(m, class, kaddr(m, lock)))
 			return false;
 		*lock |= 1;
@@ -108,7 +108,7 @@ static inline bool spin_trylock(struct vmemu *m, enum lock_class class,
 static inline void spin_unlock_bit(struct vmemu *m, enum lock_class class,
 				   uint32_t *word, uint32_t bit)
 {
-	if (unlikely(m->watch)) {
+	if (unlikely(m->watch.bits)) {
 		unlock_watched(m, class, kaddr(m, word));
 		*word &= ~bit;
 	}
@@ -119,20 +119,20 @@ static inline void spin_unlock_bit(struct vmemu *m, enum lock_class class,
 static inline void spin_lock_short(struct vmemu *m, enum lock_class class,
 				   uint32_t *word, uint32_t bit)
 {
-	if (unlikely(m->watch))
+	if (unlikely(m->watch.bits))
 		spin_lock_bit(m, class, word, bit);
 	else
-		m->lock_stat[class].acquired++;
+		m->locks.stat[class].acquired++;
 }
 
 static inline void spin_unlock_short(struct vmemu *m, enum lock_class class,
 				     uint32_t *word, uint32_t bit,
 				     uint32_t steps)
 {
-	if (unlikely(m->watch))
+	if (unlikely(m->watch.bits))
 		spin_unlock_bit(m, class, word, bit);
 	else if (steps)
-		m->lock_stat[class].steps_held += steps;
+		m->locks.stat[class].steps_held += steps;
 }
 
 static inline void spin_lock(struct vmemu *m, enum lock_class class,
@@ -210,9 +210,9 @@ static inline void ptl_lock_short(struct vmemu *m, struct mm_struct *mm)
 
 static inline bool ptl_trylock_short(struct vmemu *m, struct mm_struct *mm)
 {
-	if (unlikely(m->watch))
+	if (unlikely(m->watch.bits))
 		return ptl_trylock(m, mm);
-	m->lock_stat[LOCK_page_table].acquired++;
+	m->locks.stat[LOCK_page_table].acquired++;
 	return true;
 }
 
@@ -228,7 +228,7 @@ void read_released(struct vmemu *, struct mm_struct *);
 
 static inline void mmap_read_lock(struct vmemu *m, struct mm_struct *mm)
 {
-	if (unlikely(m->watch || mm->mmap_sem.count < 0))
+	if (unlikely(m->watch.bits || mm->mmap_sem.count < 0))
 		read_watched(m, mm);
 	mm->mmap_sem.count++;
 	lock_acquired(m, LOCK_mmap_sem);
@@ -236,7 +236,7 @@ static inline void mmap_read_lock(struct vmemu *m, struct mm_struct *mm)
 
 static inline void mmap_read_unlock(struct vmemu *m, struct mm_struct *mm)
 {
-	if (unlikely(m->watch || mm->mmap_sem.count <= 0))
+	if (unlikely(m->watch.bits || mm->mmap_sem.count <= 0))
 		read_released(m, mm);
 	lock_released(m, LOCK_mmap_sem);
 	mm->mmap_sem.count--;

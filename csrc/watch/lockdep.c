@@ -56,7 +56,7 @@ static const char *mode_name(const struct held_lock *lock)
 /* "page_lock 0xc0012340, mmap_sem 0xc0123458 for read", the innermost first. */
 const char *held_names(struct vmemu *m, char *text, size_t size)
 {
-	const struct held_locks *held = m->held;
+	const struct held_locks *held = m->locks.held;
 	size_t n = 0;
 	uint32_t i;
 
@@ -77,11 +77,11 @@ static void check_order(struct vmemu *m, const struct held_lock *outer,
 	const char *inner_name = vmemu_lock_name(m->rmap, class);
 	const char *outer_name = vmemu_lock_name(m->rmap, (int)outer->class);
 
-	if (m->lock_order[outer->class][class]++)
+	if (m->locks.order[outer->class][class]++)
 		return;
 	if (lock_order_allows((int)outer->class, class))
 		return;
-	if (m->lock_order[class][outer->class])
+	if (m->locks.order[class][outer->class])
 		BUG(m,
 		    "lock inversion: %s %#" PRIk
 		    " wanted inside %s, but %s was taken "
@@ -106,7 +106,7 @@ static void check_order(struct vmemu *m, const struct held_lock *outer,
 /* Before the path waits, so that a deadlock is told instead of met. */
 void lockdep_acquire(struct vmemu *m, enum lock_class class, kptr object)
 {
-	struct held_locks *held = m->held;
+	struct held_locks *held = m->locks.held;
 	uint32_t nest = held->nest, i;
 
 	held->nest = 0;
@@ -138,7 +138,7 @@ void lockdep_acquire(struct vmemu *m, enum lock_class class, kptr object)
 void lockdep_acquired(struct vmemu *m, enum lock_class class, kptr object,
 		      uint32_t mode)
 {
-	struct held_locks *held = m->held;
+	struct held_locks *held = m->locks.held;
 
 	if (held->nr == MAX_HELD_LOCKS) {
 		BUG(m, "more than %d locks held: %s", MAX_HELD_LOCKS,
@@ -151,7 +151,7 @@ void lockdep_acquired(struct vmemu *m, enum lock_class class, kptr object,
 void lockdep_release(struct vmemu *m, enum lock_class class, kptr object,
 		     uint32_t mode)
 {
-	struct held_locks *held = m->held;
+	struct held_locks *held = m->locks.held;
 	uint32_t i = held->nr;
 
 	while (i--) {
@@ -174,7 +174,7 @@ void lockdep_release(struct vmemu *m, enum lock_class class, kptr object,
 
 void lockdep_nest(struct vmemu *m)
 {
-	m->held->nest = m->watch & WATCH_LOCKS;
+	m->locks.held->nest = m->watch.bits & WATCH_LOCKS;
 }
 
 /* ---- sleeping, and the ends of paths ------------------------------------------- */
@@ -182,7 +182,7 @@ void lockdep_nest(struct vmemu *m)
 void lockdep_sleeps(struct vmemu *m, const char *why, const char *file,
 		    int line)
 {
-	const struct held_locks *held = m->held;
+	const struct held_locks *held = m->locks.held;
 	uint32_t i;
 
 	for (i = 0; i < held->nr; i++)
@@ -198,6 +198,6 @@ void lockdep_sleeps(struct vmemu *m, const char *why, const char *file,
 
 void lockdep_path_ends(struct vmemu *m, const char *path)
 {
-	if (m->watch & WATCH_LOCKS && m->held->nr)
+	if (m->watch.bits & WATCH_LOCKS && m->locks.held->nr)
 		BUG(m, "locks held at the end of %s: %s", path, HELD_NAMES(m));
 }

@@ -21,7 +21,7 @@
 
 bool holds_lock(struct vmemu *m, enum lock_class class, const void *word)
 {
-	const struct held_locks *held = m->held;
+	const struct held_locks *held = m->locks.held;
 	kptr object = kaddr(m, word);
 	uint32_t i;
 
@@ -36,7 +36,7 @@ bool holds_lock(struct vmemu *m, enum lock_class class, const void *word)
 static bool holds_mmap_sem(struct vmemu *m, const struct mm_struct *mm,
 			   uint32_t read)
 {
-	const struct held_locks *held = m->held;
+	const struct held_locks *held = m->locks.held;
 	kptr object = kaddr(m, &mm->mmap_sem.count);
 	uint32_t i;
 
@@ -54,7 +54,7 @@ static bool holds_ptl(struct vmemu *m, const struct mm_struct *mm)
 
 bool may_change_vmas(struct vmemu *m, const struct mm_struct *mm)
 {
-	return !mm->mm_users || m->held->newborn == kaddr(m, mm) ||
+	return !mm->mm_users || m->locks.held->newborn == kaddr(m, mm) ||
 	       holds_mmap_sem(m, mm, 0);
 }
 
@@ -83,7 +83,7 @@ static bool owns_vm_flags(struct vmemu *m, const void *vma)
 	const struct mm_struct *mm = mm_of(m, vma);
 
 	return may_change_vmas(m, mm) &&
-	       (!m->vm_flags_lock || holds_ptl(m, mm));
+	       (!m->locks.vm_flags_lock || holds_ptl(m, mm));
 }
 
 static bool owns_vma_range(struct vmemu *m, const void *object)
@@ -190,7 +190,7 @@ void assert_owner(struct vmemu *m, int field, const void *object,
 {
 	const struct owner_rule *rule = rule_of(m->rmap, field);
 
-	if (!(m->watch & WATCH_LOCKS) || rule->owns(m, object))
+	if (!(m->watch.bits & WATCH_LOCKS) || rule->owns(m, object))
 		return;
 	BUG(m, "%s writes %s of %#" PRIk " without %s; held: %s", writer,
 	    rule->field, kaddr(m, object), rule->locks, HELD_NAMES(m));

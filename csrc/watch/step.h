@@ -9,8 +9,8 @@ void step_watched(struct vmemu *, enum step_kind, kptr object);
 static inline void step(struct vmemu *m, enum step_kind kind,
 			const void *object)
 {
-	m->steps++;
-	if (unlikely(m->watch & WATCH_EXPLORE))
+	m->watch.steps++;
+	if (unlikely(m->watch.bits & WATCH_EXPLORE))
 		step_watched(m, kind, kaddr(m, object));
 }
 
@@ -28,22 +28,22 @@ static inline void step_of_many(struct vmemu *m, bool told, const pte_t *pte)
 static inline void shared(struct vmemu *m, enum step_kind kind,
 			  const void *object)
 {
-	if (unlikely(m->watch & WATCH_EXPLORE))
+	if (unlikely(m->watch.bits & WATCH_EXPLORE))
 		step_watched(m, kind, kaddr(m, object));
 }
 
 /* For loops, which need not ask for each page whether to tell the explorer. */
 static inline bool explored(const struct vmemu *m)
 {
-	return unlikely(m->watch & WATCH_EXPLORE);
+	return unlikely(m->watch.bits & WATCH_EXPLORE);
 }
 
 /* A shared access that is part of the step in progress. */
 static inline void touch(struct vmemu *m, enum step_kind kind,
 			 const void *object)
 {
-	if (unlikely(m->watch & WATCH_EXPLORE))
-		m->watcher->touch(m, kind, kaddr(m, object));
+	if (unlikely(m->watch.bits & WATCH_EXPLORE))
+		m->watch.watcher->touch(m, kind, kaddr(m, object));
 }
 
 #endif

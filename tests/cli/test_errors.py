@@ -129,7 +129,10 @@ CASES = [
     ("overhead --rmap x", "unknown rmap scheme 'x': .*"),
     ("overhead --ram 1M", "the guest overhead K=1024 mode=own failed under none: .*"),
     ("list everything", "invalid value for .*'everything' is not one of .*"),
-    ("explode", "there is no command 'explode': choose one of run, compare, overhead, explore, .*"),
+    (
+        "explode",
+        "there is no command 'explode': choose one of run, show, compare, overhead, .*",
+    ),
     ("explore", "missing SCENARIO; --list shows them .*"),
     ("explore nothing", "unknown exploration 'nothing': choose one of mlock-vs-unmap, .*"),
     ("explore munlock --set PAGE=1", "munlock has no parameter PAGE (PAGES)"),
@@ -143,6 +146,19 @@ CASES = [
     ("explore munlock --random 9 --preemptions 1", "--random cannot be combined .*"),
     ("explore --replay {}/absent", "cannot read {}/absent: No such file or directory"),
     ("explore --replay {}/text", "{}/text is not a schedule: it is not JSON"),
+]
+
+
+CASES += [
+    (command.format(bits), f"bits must be 32 (i386) or 64 (x86-64), not {bits}")
+    for command in (
+        "run --bits {} hello",
+        "run --bits {} helo",
+        "run --bits {} {{}}/text",
+        "compare --bits {} fork-server",
+        "overhead --bits {}",
+    )
+    for bits in (0, 16, 33, -1)
 ]
 
 

@@ -40,8 +40,8 @@ def test_user_code_cannot_reach_the_gdt(board: Board, code: str, before: str) ->
         assert (trap, board.cpu.vector) == (Trap.EXCEPTION, 6)
     else:
         assert trap is Trap.FAULT
-        assert board.m.fault_result == MAPERR
-        assert board.m.fault_address >= GDT
+        assert board.m.fault.result == MAPERR
+        assert board.m.fault.address >= GDT
     board.close()
 
 

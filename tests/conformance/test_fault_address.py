@@ -49,11 +49,22 @@ REGS = {
         ("call 1f; 1:", STACK + 0x7FC, WRITE),
         ("ret", STACK + 0x800, READ),
         ("pop %eax", STACK + 0x800, READ),
+        ("popl (%esp)", STACK + 0x800, READ),
+        ("popl 8(%esp)", STACK + 0x800, READ),
+        ("popw 8(%esp)", STACK + 0x800, READ),
         ("leave", DATA + 0x7030, READ),
         ("pushl 4(%ebx)", DATA + 0x2004, READ),
         ("jmp *4(%ebx)", DATA + 0x2004, READ),
         ("addr16 mov 5(%bx,%si), %al", 0x5015, READ),
         ("addr16 mov 0x1234, %ecx", 0x1234, READ),
+        ("addr16 lodsb", 0x3010, READ),
+        ("addr16 rep movsl", 0x3010, READ),
+        ("addr16 stosl", 0x5020, WRITE),
+        ("addr16 xlat", 0x2023, READ),
+        ("pcmpeqb %mm0, %mm0; maskmovq %mm0, %mm1", DATA + 0x5020, WRITE),
+        ("pcmpeqb %xmm0, %xmm0; maskmovdqu %xmm0, %xmm1", DATA + 0x5020, WRITE),
+        ("pcmpeqb %mm0, %mm0; addr16 maskmovq %mm0, %mm1", 0x5020, WRITE),
+        ("pcmpeqb %mm0, %mm0; fs maskmovq %mm0, %mm1", DATA * 2 + 0xE020, WRITE),
         ("mov %eax, %fs:8", DATA + 0x9008, WRITE),
         ("mov %gs:(%ecx), %edx", DATA + 0xA003, READ),
         ("lock incl 4(%ebx)", DATA + 0x2004, WRITE),
@@ -86,7 +97,7 @@ def test_operands(board: Board, instruction: str, address: int, access: int) -> 
     board.on_fault = lambda mm, address, access: MAPERR
     assert board.asm(instruction, fs=0x33, gs=0x3B, **REGS) is Trap.FAULT
     m = board.m
-    assert (m.fault_address, m.fault_access) == (address, access)
+    assert (m.fault.address, m.fault.access) == (address, access)
     assert board.faults == ([] if address >= KERNEL else [(address, access)])
 
 
@@ -100,6 +111,11 @@ def test_operands(board: Board, instruction: str, address: int, access: int) -> 
         ("pushl 4(%ebx)", DATA + 0x2000, STACK + 0x7FC, WRITE),
         ("call *4(%ebx)", DATA + 0x2000, STACK + 0x7FC, WRITE),
         ("popl 4(%ebx)", STACK, DATA + 0x2004, WRITE),
+        # found by esp when it has moved
+        ("popl -0x1000(%esp)", STACK, STACK - 0x1000 + 0x804, WRITE),
+        ("popw -0x1000(%esp)", STACK, STACK - 0x1000 + 0x802, WRITE),
+        ("popl -0x1000(%esp,%ecx,8)", STACK, STACK - 0x1000 + 0x81C, WRITE),
+        ("popl -0x1000(%ebp)", STACK, DATA + 0x6030, WRITE),
     ],
 )
 def test_second_operands(

@@ -108,8 +108,11 @@ MOFFS = _each("""
 movabs {}, %al; movabs {}, %rax; movabs %eax, {}; movabs %ax, {}; movabs %al, %gs:{}
 """)
 JUMPS = _each("jmp *%rbx; call *%rbx; push %rbx / ret")
-MICROCODED = ("fxsave", "fxrstor", "fnstenv", "fnsave", "lret", "iret")
-"""What the host's processor reads or writes from behind, or in an order of its own."""
+MICROCODED = ("fxsave", "fxrstor", "fnstenv", "fnsave", "lret", "iret", "maskmov")
+"""What the host's processor reads or writes from behind, or in an order of its own: a masked
+store is told at its first byte by some, at the first byte that the mask selects by others."""
+SHORT_REP = "addr32 rep"
+"""Some processors have cleared the upper half of rdi when its first byte faults, others not."""
 
 
 class Piece(NamedTuple):
@@ -245,6 +248,9 @@ def test_the_same_as_on_the_host(program: Path, where: str) -> None:
         if any(name in piece.source for name in MICROCODED):
             a["address"] &= -4096
             b["address"] &= -4096
+        if SHORT_REP in piece.source:
+            a["rdi"] %= 1 << 32
+            b["rdi"] %= 1 << 32
     differing = [
         f"{piece.where}: {piece.source}: " + ", ".join(
             f"{name} {a[name]:#x}, not {b[name]:#x}" for name in NAMES if a[name] != b[name]

@@ -71,10 +71,10 @@ def test_a_freed_frame_waits_until_its_blocks_are_gone(board: Board) -> None:
     pfn = board.pte(DATA) >> 12
     available = board.m.k.zone.free_pages
     free(board, DATA)
-    assert board.m.nr_quarantine == 1
+    assert board.m.pages.nr_quarantine == 1
     assert board.m.k.zone.free_pages == available
     board.cpu.drop_code()
-    assert board.m.nr_quarantine == 0
+    assert board.m.pages.nr_quarantine == 0
     assert board.m.k.zone.free_pages == available + 1
     board.map(DATA, pfn)  # the same frame at the same address: the hardest case
     board.poke(DATA, MOV2)
@@ -86,7 +86,7 @@ def test_the_run_loop_empties_the_quarantine(board: Board) -> None:
     board.start(MOV1, DATA)
     free(board, DATA)
     board.asm("int $0x80")
-    assert board.m.nr_quarantine == 0
+    assert board.m.pages.nr_quarantine == 0
 
 
 def test_nothing_is_dropped_inside_the_hook(board: Board) -> None:
@@ -95,16 +95,16 @@ def test_nothing_is_dropped_inside_the_hook(board: Board) -> None:
     waiting: list[int] = []
 
     def fault(mm: object, address: int, access: int) -> int:
-        if board.m.in_hook:
+        if board.m.fault.in_hook:
             free(board, DATA)
             lib.drop_code(board.m)
-            waiting.append(board.m.nr_quarantine)
+            waiting.append(board.m.pages.nr_quarantine)
         return board.demand_zero(mm, address, access)
 
     board.on_fault = fault
     board.asm(f"mov {DATA + 0x1000:#x}, %eax{END}")
     assert waiting == [1]
-    assert board.m.nr_quarantine == 0
+    assert board.m.pages.nr_quarantine == 0
 
 
 def test_blocks_are_known_by_frame_and_address(board: Board) -> None:

@@ -64,8 +64,8 @@ def test_user_code_cannot_reach_the_gdt(board: Board, code: str) -> None:
     for before in ("", "mov $0x7b, %edx; mov %edx, %gs; lar %edx, %ecx; "):
         trap = board.asm(before + source + "; int $0x80", esp=STACK + 0x800)
         assert trap is Trap.FAULT
-        assert board.m.fault_result == MAPERR
-        assert board.m.fault_address >= KERNEL or "- " in code
+        assert board.m.fault.result == MAPERR
+        assert board.m.fault.address >= KERNEL or "- " in code
     assert board.asm("mov $0x7b, %edx; mov %edx, %gs; int $0x80") is Trap.SYSCALL
 
 

@@ -135,6 +135,27 @@ def test_code_that_is_written_after_it_was_fetched() -> None:
     survives(rewrites)
 
 
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("others", [0, 1000])
+def test_code_that_is_written_from_its_own_page(others: int, bits: int) -> None:
+    """The engine is told of new exits also if it had some, which a refused store turns off."""
+
+    def rewrites() -> bool:
+        board, end = Board(bits=bits), END if bits == 32 else b"\x0f\x05"
+        if board.start(LEAKING["fxch"] * others + end, sp=STACK + 0x800) is not Trap.SYSCALL:
+            return False
+        code = assemble(
+            f"cld; mov ${DATA + 64}, %edi; mov $0xc9d9, %eax; mov $500, %ecx; rep stosw; jmp over\n"
+            ".org 64; over: .fill 1000, 1, 0x90",
+            DATA,
+            bits,
+        )
+        trap = board.start(code + end, DATA, sp=STACK + 0x800)
+        return trap is Trap.SYSCALL and board.regs.ip == DATA + len(code + end)
+
+    survives(rewrites)
+
+
 def test_one_frame_at_two_addresses() -> None:
     """Exits are set where code is fetched, not where it was fetched first."""
 

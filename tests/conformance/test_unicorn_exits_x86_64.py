@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import random
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-import unicorn
 from board import CODE, DATA, STACK, Board, assemble
 from test_unicorn_exits import survives
-from unicorn.x86_const import UC_X86_REG_CR4
 
-from vmemu.core import core_of
 from vmemu.cpu import Trap
 
 END = b"\xcd\x80"  # #GP, here
@@ -184,90 +178,3 @@ def test_what_tells_of_the_processor_is_the_same_each_time() -> None:
         results.append(board.regs.rsi)
         board.close()
     assert results[0] == results[1] != 0
-
-
-# ---- lengths -------------------------------------------------------------------------
-
-_PREFIXES = bytes.fromhex("262e363e646566676667f0f2f3")
-
-
-def _draw(rng: random.Random) -> bytes:
-    prefixes = bytes(rng.choices(_PREFIXES, k=rng.choice([0, 0, 0, 1, 1, 2, 3])))
-    rex = bytes([rng.randrange(0x40, 0x50)]) if rng.random() < 0.5 else b""
-    if rng.random() < 0.05:
-        prefixes, rex = rex, prefixes
-    opcode = rng.choice([b"", b"", b"\x0f", b"\x0f", b"\x0f\x38", b"\x0f\x3a", b"\xc5", b"\xc4"])
-    return (prefixes + rex + opcode + rng.randbytes(24))[:24]
-
-
-def _disassembler() -> Any:
-    """Capstone, whose library the address sanitizer does not let in."""
-    if os.environ.get("VMEMU_SANITIZE") == "asan":
-        pytest.skip("capstone cannot be loaded")
-    import capstone
-
-    return capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
-
-
-def _told_otherwise(code: bytes, insn: Any) -> bool:
-    """What capstone reads as another processor, or nobody executes."""
-    rest = code.lstrip(_PREFIXES + bytes(range(0x40, 0x50)))
-    if insn.mnemonic in {"ud0", "ud1", "femms", "vmread"} or rest.startswith(b"\x0f\x0f"):
-        return True
-    branch = rest[0] in (0xC2, 0xE8, 0xE9) or (rest[0] == 0x0F and rest[1] & 0xF0 == 0x80)
-    return branch and 0x66 in code[: len(code) - len(rest)]  # AMD: a distance of 16 bits
-
-
-def test_lengths_are_those_that_capstone_finds() -> None:
-    """Of random bytes, as far as it takes them for an instruction."""
-    rng = random.Random(64)
-    disassembler = _disassembler()
-    wrong, found = [], 0
-    length = core_of(64)[1].cpu_insn_length
-    for _ in range(60_000):
-        code = _draw(rng)
-        insn = next(disassembler.disasm(code, 0, 1), None)
-        if insn is None or _told_otherwise(code, insn):
-            continue
-        found += 1
-        if length(code) != insn.size:
-            wrong.append(f"{code[:15].hex()} {insn.mnemonic} {insn.op_str}: {length(code)}")
-    assert found > 20_000
-    assert not wrong, "\n".join(wrong[:50]) + f"\n{len(wrong)} of {found}"
-
-
-def test_lengths_are_those_that_unicorn_reads() -> None:
-    """The same, branches with a prefix of 66 included; it tells a hook how long they are."""
-    disassembler = _disassembler()
-
-    def agree() -> bool:
-        rng = random.Random(640)
-        uc = unicorn.Uc(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64)
-        uc.ctl_set_cpu_model(17)
-        uc.mem_map(0x1000, 0x2000)
-        uc.reg_write(UC_X86_REG_CR4, 0x620)
-        sizes: list[int] = []
-        uc.hook_add(unicorn.UC_HOOK_CODE, lambda _uc, _at, size, _user: sizes.append(size))
-        uc.hook_add(unicorn.UC_HOOK_INTR, lambda uc, _vector, _user: uc.emu_stop())
-        clean, found = uc.context_save(), 0
-        for _ in range(10_000):
-            code = _draw(rng)
-            if b"\xf0" in code[:6] or b"\x0f\x0f" in code:
-                continue
-            if next(disassembler.disasm(code, 0, 1), None) is None:
-                continue
-            uc.context_restore(clean)
-            uc.mem_write(0x1000, code)
-            uc.ctl_remove_cache(0x1000, 0x1020)
-            sizes.clear()
-            try:
-                uc.emu_start(0x1000, 0x2FFF, 0, 1)
-            except unicorn.UcError as error:
-                if error.errno == unicorn.UC_ERR_INSN_INVALID:
-                    continue
-            if sizes:
-                found += 1
-                assert core_of(64)[1].cpu_insn_length(code) == sizes[0], code.hex()
-        return found > 2_000
-
-    survives(agree)

@@ -241,23 +241,23 @@ def test_guests_cannot_read_the_gdt(board: Board, load: str) -> None:
     """Descriptors are read through another MMU index than data, with their own TLB."""
     code = f"mov $0x7b, %eax; mov %eax, %ebx; {load}; mov 0xc0001070, %eax"
     assert board.asm(code) is Trap.FAULT
-    assert board.m.fault_address == KERNEL + 0x1070
+    assert board.m.fault.address == KERNEL + 0x1070
 
 
 # ---- time
 
 
 def test_rdtsc_is_virtual(board: Board) -> None:
-    board.m.clock = 0x123456789
+    board.m.clock.now = 0x123456789
     board.asm("rdtsc; mov %eax, %ebx; mov %edx, %ecx; rdtsc" + END)
     first = board.regs.ecx << 32 | board.regs.ebx
     second = board.regs.edx << 32 | board.regs.eax
     assert 0x123456789 < first < second < 0x123456789 + 1000
-    assert board.m.clock == second
+    assert board.m.clock.now == second
 
 
 def test_rdtscp(board: Board) -> None:
-    board.m.clock = 5 << 32
+    board.m.clock.now = 5 << 32
     trap = board.asm("mov $7, %ecx; rdtscp" + END)
     if trap is Trap.SYSCALL:
         assert (board.regs.edx, board.regs.ecx) == (5, 0)

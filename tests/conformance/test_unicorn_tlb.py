@@ -205,7 +205,7 @@ def test_a_refused_instruction_can_be_run_again(board: Board, instruction: str) 
     refusals = 0
     while trap is Trap.FAULT:
         refusals += 1
-        index = pages.index(board.m.fault_address & ~0xFFF)
+        index = pages.index(board.m.fault.address & ~0xFFF)
         board.slot(pages[index])[0] = ptes[index]
         trap = board.go()
     assert trap is Trap.SYSCALL
@@ -220,7 +220,7 @@ def test_refused_fault_is_described(board: Board) -> None:
     board.on_fault = lambda mm, address, access: ACCERR
     assert board.asm(f"nop; mov %eax, {DATA + 8:#x}", ecx=77) is Trap.FAULT
     m = board.m
-    assert (m.fault_address, m.fault_access, m.fault_result) == (DATA + 8, WRITE, ACCERR)
+    assert (m.fault.address, m.fault.access, m.fault.result) == (DATA + 8, WRITE, ACCERR)
     assert (board.regs.eip, board.regs.ecx) == (CODE + 1, 77)
 
 
@@ -228,8 +228,8 @@ def test_outside_faults_are_asked_again_between_runs(board: Board) -> None:
     where: list[int] = []
 
     def outside(mm: object, address: int, access: int) -> int:
-        where.append(board.m.in_hook)
-        return OUTSIDE if board.m.in_hook else board.demand_zero(mm, address, access)
+        where.append(board.m.fault.in_hook)
+        return OUTSIDE if board.m.fault.in_hook else board.demand_zero(mm, address, access)
 
     board.on_fault = outside
     assert board.asm(f"movl $9, {DATA:#x}{END}") is Trap.SYSCALL
@@ -256,14 +256,14 @@ def test_a_downgrade_inside_the_hook_takes_effect_at_once(board: Board) -> None:
 
 def test_wanted_kswapd_stops_the_guest(board: Board) -> None:
     def low(mm: object, address: int, access: int) -> int:
-        board.m.want_kswapd = 1
+        board.m.pages.want_kswapd = 1
         return board.demand_zero(mm, address, access)
 
     board.on_fault = low
     assert board.asm(f"movl $1, {DATA:#x}; movl $2, {DATA:#x}{END}") is Trap.STOP
     assert board.regs.eip == CODE
     assert board.peek32(DATA) == 0
-    board.m.want_kswapd = 0
+    board.m.pages.want_kswapd = 0
     assert board.go() is Trap.SYSCALL
     assert board.peek32(DATA) == 2
 
@@ -274,7 +274,7 @@ def test_an_exception_in_the_callback_ends_the_run(board: Board) -> None:
 
     board.on_fault = broken
     assert board.asm(f"mov {DATA:#x}, %eax") is Trap.FAULT
-    assert board.m.fault_result == lib.FAULT_OOM
+    assert board.m.fault.result == lib.FAULT_OOM
     with pytest.raises(LookupError, match="in the hook"):
         board.core.check_bug()
 
@@ -289,21 +289,21 @@ def test_kernel_addresses_are_refused(
 ) -> None:
     assert board.asm(instruction.format(address)) is Trap.FAULT
     m = board.m
-    assert (m.fault_address, m.fault_access, m.fault_result) == (address, access, MAPERR)
+    assert (m.fault.address, m.fault.access, m.fault.result) == (address, access, MAPERR)
     assert board.faults == []
 
 
 def test_an_access_that_runs_into_the_kernel(board: Board) -> None:
     board.map(0xBFFFF000)
     assert board.asm("mov 0xbffffffe, %eax") is Trap.FAULT
-    assert board.m.fault_address == KERNEL
+    assert board.m.fault.address == KERNEL
 
 
 def test_read_only_pages(board: Board) -> None:
     board.map(DATA, prot=0)
     assert board.asm(f"mov {DATA:#x}, %eax; mov %eax, {DATA:#x}") is Trap.FAULT
     assert board.faults == [(DATA, WRITE)]
-    assert board.m.fault_result == ACCERR
+    assert board.m.fault.result == ACCERR
 
 
 def test_victim_entries_do_not_outlive_a_new_fill(board: Board) -> None:
@@ -344,7 +344,7 @@ def shrunk(board: Board) -> Board:
 
 def test_the_tlb_shrinks_by_the_clock_of_the_host(board: Board) -> None:
     """So tlb_fill is no counter of the guest's."""
-    board.m.tlb_patience = 1 << 20
+    board.m.tlb.patience = 1 << 20
     board.asm(SWEEP)
     before = board.counter("tlb_fill")
     board.go(CODE)
@@ -357,7 +357,7 @@ def test_the_tlb_shrinks_by_the_clock_of_the_host(board: Board) -> None:
 
 
 def test_many_misses_make_the_tlb_grow(board: Board) -> None:
-    board.m.tlb_patience = 1000
+    board.m.tlb.patience = 1000
     shrunk(board).asm(SWEEP)
     assert board.counter("tlb_grow") > 0
     before = board.counter("tlb_fill")
@@ -389,7 +389,7 @@ def test_a_flush_inside_the_hook_loses_nothing(board: Board, instruction: str) -
     for patience in (1 << 20, 0):
         for page in range(DATA, DATA + 0x9000, 0x1000):
             board.poke(page, bytes(i * 7 & 0xFF for i in range(0x1000)))
-        board.m.tlb_patience = patience
+        board.m.tlb.patience = patience
         board.flush()
         grown = board.counter("tlb_grow")
         trap = board.asm(instruction + END, eax=eax, edx=edx, ebp=DATA + 0x4100, esp=DATA + 0x400C)

@@ -88,7 +88,7 @@ def test_a_broken_kernel_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A path that promises memory and does not say so."""
 
     def leak(scenario: crossings.Crossing) -> None:
-        scenario.vm.acct_memory(1)
+        scenario.vm.commit.acct(1)
 
     paths: dict[str, Callable[[crossings.Crossing], object]] = {**PATHS, "rd": leak}
     monkeypatch.setattr(crossings, "PATHS", paths)

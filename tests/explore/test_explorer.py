@@ -26,7 +26,7 @@ class Toy(Scenario):
         for mm in self.mms:
             self.mapped(mm, AREA, 1)
         self.vmas = [lib.find_vma(self.m, mm.ptr, AREA) for mm in self.mms]
-        self.m.watch = 0
+        self.m.watch.bits = 0
 
     def store(self, which: int, flag: int) -> None:
         lib.vma_set_flags(self.m, self.vmas[which], flag)
@@ -272,7 +272,7 @@ def test_the_checkers_watch_every_run() -> None:
     class Watched(Stores):
         def setup(self) -> None:
             super().setup()
-            self.m.watch = lib.WATCH_LOCKS
+            self.m.watch.bits = lib.WATCH_LOCKS
 
     with Explorer(Watched(Settings())) as explorer:
         report = explorer.explore()

@@ -5,8 +5,8 @@ in a process of its own: noise, instructions in random order, those that the CPU
 trouble with in long runs, real code with bytes changed, what ring 3 may not do.  They are
 entered anywhere, with registers that are nearly right; some catch the signals they get and
 go on behind what raised them.  Whatever they do, the process lives, the kernel's books agree,
-and nothing is raised but the news that everybody sleeps.  The streams of 64 bits are drawn by
-`long_mode`.
+and nothing is raised but the news that everybody sleeps.  The instructions of 64 bits are
+`long_mode`'s; `streams` makes streams of either.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import functools
 import random
 import struct
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from vmemu.machine import Machine
 from vmemu.rmap import schemes
 
 from . import long_mode
+from .streams import CODE, DATA, Draw, Language
 
 UNITS = "streams"
 WIDTHS = (32, 64)
@@ -39,17 +39,12 @@ STEPS = 40_000
 """After so many steps of the kernel a case is over, whatever still runs."""
 BETWEEN_CHECKS = 4000
 
-CODE, DATA = 0x50000000, 0x51000000
-_BYTES = 4096
-_CATCH, _TLS, _FLUSH, _PAIR, _READ_ONLY = 1, 2, 4, 8, 16
 _GDT = 0xC0001000
 
-Draw = Callable[[random.Random], bytes]
 
-
-def runner() -> bytes:
-    """The program, built once."""
-    return _build.guest_program(Path(__file__).with_name("runner.c"))
+def runner(bits: int) -> bytes:
+    """The program that executes streams, built once."""
+    return _build.guest_program(Path(__file__).with_name("runner.c"), bits)
 
 
 # ---- instructions ---------------------------------------------------------------------
@@ -158,13 +153,6 @@ _KINDS: dict[Draw, float] = {
 _PREFIXES = (0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x66, 0x67, 0xF0, 0xF2, 0xF3)
 
 
-def instruction(rng: random.Random) -> bytes:
-    """One instruction, or nearly one."""
-    draw = rng.choices(list(_KINDS), list(_KINDS.values()))[0]
-    prefixes = 0 if rng.random() < 0.8 else rng.choice([1, 1, 2, 3, 13, 14])
-    return bytes(rng.choices(_PREFIXES, k=prefixes)) + draw(rng)
-
-
 # ---- streams ----------------------------------------------------------------------------
 
 _LEAKING: tuple[Draw, ...] = (
@@ -184,33 +172,6 @@ _LEAKING: tuple[Draw, ...] = (
 )
 
 
-def _noise(rng: random.Random) -> bytes:
-    return rng.randbytes(rng.choice([16, 100, 1000, _BYTES]))
-
-
-def _valid(rng: random.Random) -> bytes:
-    return b"".join(instruction(rng) for _ in range(rng.choice([5, 30, 200, 600])))
-
-
-def _dense(rng: random.Random) -> bytes:
-    """One kind again and again, or some of them, and seldom another instruction."""
-    kinds = rng.sample(_LEAKING, rng.choice([1, 1, 2, 5]))
-    same = rng.choice(kinds)(rng)
-    only, others = rng.random() < 0.4, rng.choice([0, 0, 0.01, 0.1])
-    out = bytearray()
-    while len(out) < rng.choice([1000, _BYTES]):
-        out += instruction(rng) if rng.random() < others else (
-            same if only else rng.choice(kinds)(rng)
-        )  # fmt: skip
-    return bytes(out)
-
-
-def _one_over_and_over(rng: random.Random) -> bytes:
-    """Whichever it is: not only the kinds known to be trouble."""
-    one = instruction(rng)
-    return one * (_BYTES // len(one))
-
-
 @functools.cache
 def _real_code() -> bytes:
     return b"".join(
@@ -218,50 +179,32 @@ def _real_code() -> bytes:
     )
 
 
-def _mutated(rng: random.Random) -> bytes:
-    code = _real_code()
-    size = rng.choice([200, 2000])
-    start = rng.randrange(len(code) - size)
-    out = bytearray(code[start : start + size])
-    for _ in range(rng.choice([0, 1, 5, 50])):
-        at = rng.randrange(size)
-        out[at : at + 1] = rng.choice([rng.randbytes(1), instruction(rng), b""]) or b"\x90"
-    return bytes(out)
-
-
-def _self_modifying(rng: random.Random) -> bytes:
-    """Writes what is drawn over its own page, and runs into it."""
+def _pattern(rng: random.Random) -> bytes:
     words = rng.choice([0xC9D9C9D9, 0x0AD40AD4, 0xCECECECE, 0xC5C5C5C5, rng.getrandbits(32)])
-    to = CODE + rng.choice([0, 0x100, 0x800, 0x1000]) + rng.randrange(64)
-    count = rng.choice([10, 200, 900])
-    head = b"\xfc\xbf" + struct.pack("<I", to) + b"\xb8" + struct.pack("<I", words)
-    head += b"\xb9" + struct.pack("<I", count) + b"\xf3\xab"
-    return head + (b"\xe9" + struct.pack("<i", rng.randrange(-64, 64)) + _valid(rng))
+    return b"\xb8" + struct.pack("<I", words)
 
 
-_STREAMS: dict[Draw, float] = {
-    _noise: 2, _valid: 5, _dense: 3, _one_over_and_over: 2, _mutated: 2, _self_modifying: 1.5,
-}  # fmt: skip
-
-
-def stream(rng: random.Random) -> bytes:
-    """What runner.c reads for one: flags, entry, size, registers, bytes."""
-    draw = rng.choices(list(_STREAMS), list(_STREAMS.values()))[0]
-    code = draw(rng)[:_BYTES]
-    flags = 0
-    for flag, chance in ((_CATCH, 0.6), (_TLS, 0.3), (_FLUSH, 0.3), (_PAIR, 0.2)):
-        flags |= flag if rng.random() < chance else 0
-    flags |= _READ_ONLY if rng.random() < 0.3 else 0
-    entry = CODE + (rng.randrange(4096) if rng.random() < 0.5 else rng.choice([0, 0, 4090]))
-    code = code[: 2 * 4096 - entry % 4096]
-    eflags = 2 | rng.choice([0, 0, 0, 0x400, 0x8D5, 0x40000, 0x100 if rng.random() < 0.1 else 0])
+def _registers(rng: random.Random) -> bytes:
+    """As popal has them, then esp."""
     general = [
         rng.choice([_address(rng), _address(rng), rng.randrange(16), rng.getrandbits(32)])
         for _ in range(8)
     ]
     esp = DATA + 4096 - 4 * rng.randrange(100) if rng.random() < 0.8 else _address(rng)
-    head = struct.pack("<13I", flags, entry, len(code), eflags, *general, esp)
-    return head + code.ljust(_BYTES, b"\0")
+    return struct.pack("<9I", *general, esp)
+
+
+LANGUAGE = Language(
+    kinds=_KINDS,
+    prefixes=_PREFIXES,
+    leaking=_LEAKING,
+    real_code=_real_code,
+    pattern=_pattern,
+    counts=(10, 200, 900),
+    rep_stos=b"\xf3\xab",
+    registers=_registers,
+)
+LANGUAGES = {32: LANGUAGE, 64: long_mode.LANGUAGE}
 
 
 # ---- machines ---------------------------------------------------------------------------
@@ -284,8 +227,7 @@ def _machine(rng: random.Random, bits: int) -> Machine:
 def case(seed: int, bits: int = 32) -> int:
     """Run one machine full of streams; how many it began."""
     rng = random.Random(seed)
-    draw, built = (stream, runner) if bits == 32 else (long_mode.stream, long_mode.runner)
-    streams = b"".join(draw(rng) for _ in range(STREAMS))
+    streams = b"".join(LANGUAGES[bits].stream(rng) for _ in range(STREAMS))
     begun = 0
 
     def count(_task: Task, _name: str, _number: int, _b: int) -> None:
@@ -294,7 +236,7 @@ def case(seed: int, bits: int = 32) -> int:
 
     with tempfile.TemporaryDirectory() as directory, _machine(rng, bits) as machine:
         program = Path(directory) / "runner"
-        program.write_bytes(built())
+        program.write_bytes(runner(bits))
         program.chmod(0o755)
         machine.kernel.log = lambda _line: None
         machine.kernel.on_mark = count

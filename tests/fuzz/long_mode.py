@@ -1,4 +1,4 @@
-"""Streams of 64-bit instructions, as `instructions` draws those of 32 bits."""
+"""Instructions of 64 bits, as `instructions` draws those of 32."""
 
 from __future__ import annotations
 
@@ -7,40 +7,22 @@ import random
 import struct
 import subprocess
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
-CODE, DATA, BYTES = 0x50000000, 0x51000000, 4096
+from .streams import CODE, DATA, Draw, Language
+
 GDT = 0xFFFF810000001000
 TASK_SIZE = 0x7FC0000000
-_CATCH, _TLS, _FLUSH, _PAIR, _READ_ONLY = 1, 2, 4, 8, 16
-_FLAGS = ["-m64", "-O1", "-static", "-no-pie", "-nostdlib", "-ffreestanding", "-mno-sse", "-Wall",
-          "-Wextra", "-Werror", "-fno-stack-protector", "-fno-asynchronous-unwind-tables",
-          "-fcf-protection=none", "-Wl,-z,noexecstack"]  # fmt: skip
-
-Draw = Callable[[random.Random], bytes]
-
-
-def _built(source: Path, *flags: str) -> bytes:
-    with tempfile.TemporaryDirectory() as directory:
-        target = Path(directory) / "program"
-        subprocess.run(["gcc", *flags, "-o", target, source], check=True)
-        return target.read_bytes()
-
-
-@functools.cache
-def runner() -> bytes:
-    """The program that executes streams, built once."""
-    return _built(Path(__file__).with_name("runner64.c"), *_FLAGS)
 
 
 @functools.cache
 def _real_code() -> bytes:
     """A piece of the C library: it has copies of functions for processors that have AVX."""
     with tempfile.TemporaryDirectory() as directory:
-        source = Path(directory) / "empty.c"
+        source, target = Path(directory) / "empty.c", Path(directory) / "program"
         source.write_text("int main(void) { return 0; }\n")
-        return _built(source, "-m64", "-static")[0x2000:0x82000]
+        subprocess.run(["gcc", "-m64", "-static", "-o", target, source], check=True)
+        return target.read_bytes()[0x2000:0x82000]
 
 
 # ---- instructions ---------------------------------------------------------------------
@@ -185,13 +167,6 @@ _KINDS: dict[Draw, float] = {
 _PREFIXES = (0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65, 0x66, 0x66, 0x67, 0x67, 0xF0, 0xF2, 0xF3, 0x48)
 
 
-def instruction(rng: random.Random) -> bytes:
-    """One instruction, or nearly one."""
-    draw = rng.choices(list(_KINDS), list(_KINDS.values()))[0]
-    prefixes = 0 if rng.random() < 0.8 else rng.choice([1, 1, 2, 3, 13, 14])
-    return bytes(rng.choices(_PREFIXES, k=prefixes)) + draw(rng)
-
-
 # ---- streams ----------------------------------------------------------------------------
 
 _LEAKING: tuple[Draw, ...] = (
@@ -212,74 +187,28 @@ _LEAKING: tuple[Draw, ...] = (
 )
 
 
-def _noise(rng: random.Random) -> bytes:
-    return rng.randbytes(rng.choice([16, 100, 1000, BYTES]))
+def _pattern(rng: random.Random) -> bytes:
+    return b"\x48\xb8" + rng.choice([b"\xd9\xc9", b"\xc5\xc5", b"\x48\x0f", rng.randbytes(2)]) * 4
 
 
-def _valid(rng: random.Random) -> bytes:
-    return b"".join(instruction(rng) for _ in range(rng.choice([5, 30, 200, 600])))
-
-
-def _dense(rng: random.Random) -> bytes:
-    """One kind again and again, or some of them, and seldom another instruction."""
-    kinds = rng.sample(_LEAKING, rng.choice([1, 1, 2, 5]))
-    same = rng.choice(kinds)(rng)
-    only, others = rng.random() < 0.4, rng.choice([0, 0, 0.01, 0.1])
-    out = bytearray()
-    while len(out) < rng.choice([1000, BYTES]):
-        out += instruction(rng) if rng.random() < others else (
-            same if only else rng.choice(kinds)(rng)
-        )  # fmt: skip
-    return bytes(out)
-
-
-def _one_over_and_over(rng: random.Random) -> bytes:
-    one = instruction(rng)
-    return one * (BYTES // len(one))
-
-
-def _mutated(rng: random.Random) -> bytes:
-    code = _real_code()
-    size = rng.choice([200, 2000])
-    start = rng.randrange(len(code) - size)
-    out = bytearray(code[start : start + size])
-    for _ in range(rng.choice([0, 1, 5, 50])):
-        at = rng.randrange(size)
-        out[at : at + 1] = rng.choice([rng.randbytes(1), instruction(rng), b""]) or b"\x90"
-    return bytes(out)
-
-
-def _self_modifying(rng: random.Random) -> bytes:
-    """Writes what is drawn over its own page, and runs into it."""
-    words = rng.choice([b"\xd9\xc9", b"\xc5\xc5", b"\x48\x0f", rng.randbytes(2)]) * 4
-    to = CODE + rng.choice([0, 0x100, 0x800, 0x1000]) + rng.randrange(64)
-    count = rng.choice([5, 100, 450])
-    head = b"\xfc\xbf" + struct.pack("<I", to) + b"\x48\xb8" + words
-    head += b"\xb9" + struct.pack("<I", count) + b"\xf3\x48\xab"
-    return head + (b"\xe9" + struct.pack("<i", rng.randrange(-64, 64)) + _valid(rng))
-
-
-_STREAMS: dict[Draw, float] = {
-    _noise: 2, _valid: 5, _dense: 3, _one_over_and_over: 2, _mutated: 2, _self_modifying: 1.5,
-}  # fmt: skip
-
-
-def stream(rng: random.Random) -> bytes:
-    """What runner64.c reads for one: flags, entry, size, eflags, registers, bytes."""
-    draw = rng.choices(list(_STREAMS), list(_STREAMS.values()))[0]
-    code = draw(rng)[:BYTES]
-    flags = 0
-    for flag, chance in ((_CATCH, 0.6), (_TLS, 0.3), (_FLUSH, 0.3), (_PAIR, 0.2)):
-        flags |= flag if rng.random() < chance else 0
-    flags |= _READ_ONLY if rng.random() < 0.3 else 0
-    entry = CODE + (rng.randrange(4096) if rng.random() < 0.5 else rng.choice([0, 0, 4090]))
-    code = code[: 2 * 4096 - entry % 4096]
-    eflags = 2 | rng.choice([0, 0, 0, 0x400, 0x8D5, 0x40000, 0x100 if rng.random() < 0.1 else 0])
+def _registers(rng: random.Random) -> bytes:
+    """In the order of their numbers."""
     regs = [
         rng.choice([address(rng), address(rng), rng.randrange(16), rng.getrandbits(64)])
         for _ in range(16)
     ]
     if rng.random() < 0.8:
         regs[4] = DATA + 4096 - 8 * rng.randrange(100)
-    head = struct.pack("<4I16Q", flags, entry, len(code), eflags, *regs)
-    return head + code.ljust(BYTES, b"\0")
+    return struct.pack("<16Q", *regs)
+
+
+LANGUAGE = Language(
+    kinds=_KINDS,
+    prefixes=_PREFIXES,
+    leaking=_LEAKING,
+    real_code=_real_code,
+    pattern=_pattern,
+    counts=(5, 100, 450),
+    rep_stos=b"\xf3\x48\xab",
+    registers=_registers,
+)

@@ -60,12 +60,12 @@ def observe(machine: Machine) -> tuple[dict[str, int], bytes]:
     """Counters but for who did it, and the events."""
     counters = machine.core.counters()
     counters["faults"] = sum(counters.pop(name) for name in WHO)
-    counters["clock"] = machine.core.m.clock
-    counters["events"] = machine.core.m.ring_head
-    counters["steps"] = machine.core.m.steps
+    counters["clock"] = machine.core.m.clock.now
+    counters["events"] = machine.core.m.trace.head
+    counters["steps"] = machine.core.m.watch.steps
     for lock, stat in lock_stats(machine.core).items():
         counters |= {f"{lock} {name}": value for name, value in stat.items()}
-    ring = ffi.buffer(machine.core.m.ring, EVENTS * ffi.sizeof("struct event"))
+    ring = ffi.buffer(machine.core.m.trace.ring, EVENTS * ffi.sizeof("struct event"))
     return counters, bytes(ring)
 
 

@@ -236,7 +236,7 @@ PAGES = [
     Mutant(
         "munmap does not lower the number of mapped frames",
         "csrc/rmap/rmap.h",
-        "\tm->nr_mapped -= batch->unmapped;",
+        "\tm->pages.nr_mapped -= batch->unmapped;",
         "",
         f"{RANDOM}[anon_vma-roomy]",
     ),
@@ -285,7 +285,7 @@ PAGES = [
     Mutant(
         "a copy on write does not flush",
         "csrc/mm/fault.c",
-        "\tif (!m->in_hook || page_executed(old))\n\t\tflush_tlb(m);\n",
+        "\tif (!m->fault.in_hook || page_executed(old))\n\t\tflush_tlb(m);\n",
         "",
         f"{TLB}[anon_vma-copy on write]",
     ),
@@ -362,7 +362,7 @@ PAGES = [
     Mutant(
         "another process runs with the last one's TLB",
         "csrc/cpu/state.c",
-        "\t\tm->current_mm = mm;\n\t\tm->tlb_stale = 1;",
+        "\t\tm->current_mm = mm;\n\t\tm->tlb.stale = 1;",
         "\t\tm->current_mm = mm;",
         f"{TIGHT} -k fork-server",
     ),
@@ -372,6 +372,13 @@ PAGES = [
         "\t\t*pte |= _PAGE_ACCESSED | _PAGE_DIRTY;",
         "\t\t*pte |= _PAGE_ACCESSED;",
         "tests/conformance/test_unicorn_tlb.py",
+    ),
+    Mutant(
+        "the engine is told of exits while it takes none",
+        "csrc/cpu/exits.c",
+        "\tcpu_exits_on(m); /* else it would not listen */\n",
+        "",
+        "tests/conformance/test_unicorn_exits.py -k own_page",
     ),
     Mutant(
         "a TLB entry filled by a load lets stores through",
@@ -428,7 +435,7 @@ SWAP = [
     Mutant(
         "a frame is given away while its old contents wait to be written",
         "csrc/page/frame.c",
-        "\tif (unlikely(m->swap_writes.n))\n\t\tswap_write_flush(m);\n",
+        "\tif (unlikely(m->swap.writes.n))\n\t\tswap_write_flush(m);\n",
         "",
         f"{TIGHT} -k 'swap-storm and anonmm'",
     ),
@@ -466,7 +473,7 @@ AREAS = [
     Mutant(
         "munmap keeps the promise",
         "vmemu/mm/mmap.py",
-        "        mm.vm.unacct_memory(pages)\n    mm.vm.rmap.vma_free(vma)",
+        "        mm.vm.commit.unacct(pages)\n    mm.vm.rmap.vma_free(vma)",
         "        pass\n    mm.vm.rmap.vma_free(vma)",
         f"{RANDOM}[anon_vma-roomy]",
     ),
@@ -516,7 +523,7 @@ AREAS = [
     Mutant(
         "mlock brings nothing in",
         "vmemu/mm/mlock.py",
-        "if on and not m.mutations & lib.MUTATE_a:",
+        "if on and not m.watch.mutations & lib.MUTATE_a:",
         "if False:",
         f"{RANDOM}[anon_vma-roomy]",
     ),
@@ -530,8 +537,8 @@ AREAS = [
     Mutant(
         "a growing stack is charged without being accounted",
         "vmemu/mm/fault.py",
-        "        if vma.vm_flags & lib.VM_ACCOUNT:\n            vm.acct",
-        "        if True:\n            vm.acct",
+        "            if vma.vm_flags & lib.VM_ACCOUNT:\n                self._commit.acct",
+        "            if True:\n                self._commit.acct",
         REGRESSIONS,
     ),
 ]
@@ -581,9 +588,9 @@ LIMITS = [
     ),
     Mutant(
         "RLIMIT_AS does not count what is mapped already",
-        "vmemu/mm/manager.py",
-        "if (mm.ptr.total_vm + pages) << PAGE_SHIFT > mm.rlimits.as_:",
-        "if pages << PAGE_SHIFT > mm.rlimits.as_:",
+        "vmemu/mm/mm.py",
+        "if (self.ptr.total_vm + pages) << PAGE_SHIFT > self.rlimits.as_:",
+        "if pages << PAGE_SHIFT > self.rlimits.as_:",
         "tests/unit/test_limits.py",
     ),
     Mutant(

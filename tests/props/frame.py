@@ -19,7 +19,6 @@ from typing import Any
 from vmemu.check import check_machine
 from vmemu.core import Core, lib
 from vmemu.errors import Errno
-from vmemu.file.inode import Inode
 from vmemu.mm import MemoryManager, Mm
 from vmemu.rmap import RmapScheme, scheme_class
 
@@ -94,9 +93,9 @@ class Frame:
         )
         self.task_pages = self.core.task_size // PAGE
         self.core.m.page_cluster = config.page_cluster
-        self.core.m.fault_in_c = config.fault_in_c
+        self.core.m.fault.in_c = config.fault_in_c
         if config.lock_checks:
-            self.core.m.watch |= lib.WATCH_LOCKS
+            self.core.m.watch.bits |= lib.WATCH_LOCKS
         self.vm = MemoryManager(
             self.core,
             scheme(self.core),
@@ -108,7 +107,7 @@ class Frame:
         self._directory = tempfile.TemporaryDirectory(prefix="vmemu-props-")
         path = Path(self._directory.name) / "file"
         path.write_bytes(FILE)
-        self.inode = Inode(self.vm, str(path))
+        self.inode = self.vm.inodes.open(str(path))
         self.swap_on = [False] * len(config.swap)
         self.processes: dict[int, Process] = {}
         self.next_pid = 1

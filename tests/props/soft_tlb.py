@@ -31,9 +31,9 @@ class SoftTlb:
 
     def run(self, mm: Mm) -> None:
         """Begin to run in an address space."""
-        if mm is not self.mm or self.m.tlb_stale:
+        if mm is not self.mm or self.m.tlb.stale:
             self.entries.clear()
-            self.m.tlb_stale = 0
+            self.m.tlb.stale = 0
         self.mm = mm
         self.m.current_mm = mm.ptr
 
@@ -102,13 +102,13 @@ class SoftTlb:
     def _fault(self, address: int, access: int) -> int:
         """As the fill hook does: inside it first, then outside; a stale TLB is flushed."""
         assert self.mm is not None
-        self.m.in_hook = 1
+        self.m.fault.in_hook = 1
         result: int = self.vm.core.lib.page_fault(self.m, self.mm.ptr, address, access)
-        self.m.in_hook = 0
+        self.m.fault.in_hook = 0
         self.vm.core.check_bug()
         if result == lib.FAULT_OUTSIDE:
             result = self.vm.fault(self.mm, address, access)
             self.vm.core.lib.drop_code(self.m)
-        if self.m.tlb_stale:
+        if self.m.tlb.stale:
             self.run(self.mm)
         return result

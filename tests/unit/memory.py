@@ -95,10 +95,10 @@ class Memory:
         """No frame is free, and no object in slabs of these caches; the frames taken."""
         objects = [(cache, object_) for cache in caches for object_ in self._objects(cache)]
         frames = []
-        self.m.memalloc += 1
+        self.m.pages.memalloc += 1
         while (frame := self.core.lib.alloc_page(self.m, lib.GFP_ATOMIC)) != ffi.NULL:
             frames.append(frame)
-        self.m.memalloc -= 1
+        self.m.pages.memalloc -= 1
         for cache in caches:
             objects += [(cache, object_) for object_ in self._objects(cache)]
         yield frames

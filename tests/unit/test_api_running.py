@@ -103,7 +103,7 @@ def test_an_exception_within_a_step_breaks_the_machine(guest, monkeypatch):
         def interrupted(*fault: object) -> int:
             raise KeyboardInterrupt
 
-        machine.core.m.fault_in_c = 0
+        machine.core.m.fault.in_c = 0
         machine.core.on_fault = interrupted
         with pytest.raises(KeyboardInterrupt) as caught:
             machine.run()

@@ -45,7 +45,7 @@ def mapped(memory: Memory, tmp_path: Path) -> tuple[Inode, Mm, Mm]:
     """A file of three pages, mapped by a process at two places and by its child."""
     path = tmp_path / "file"
     path.write_bytes(b"".join(bytes([n]) * PAGE for n in range(3)))
-    inode = Inode(memory.vm, str(path))
+    inode = memory.vm.inodes.open(str(path))
     mm = memory.process()
     for page in (0, 8):
         do_mmap(mm, BASE + page * PAGE, 3 * PAGE, R, PRIVATE | FIXED, inode)
@@ -152,7 +152,7 @@ def test_asking_the_walks_changes_nothing(memory: Memory, family: tuple[Mm, Mm, 
 
     def state() -> tuple[bytes, list[int], list[int]]:
         m = memory.m
-        locks = [lock.acquired + lock.failed + lock.steps_held for lock in m.lock_stat]
+        locks = [lock.acquired + lock.failed + lock.steps_held for lock in m.locks.stat]
         return bytes(ffi.buffer(m.ram, m.ram_size)), list(m.counter), locks
 
     family[0].put()  # pages of an extinct mm are where anonmm's walk would migrate them
@@ -231,14 +231,14 @@ def test_a_page_mapped_at_another_s_place(memory: Memory, mapped: tuple[Inode, M
 def test_wrong_counts_of_the_page_cache(
     memory: Memory, mapped: tuple[Inode, Mm, Mm], by: int
 ) -> None:
-    memory.m.nr_pagecache += by
+    memory.m.pages.nr_pagecache += by
     broken(memory, f"nr_pagecache is {3 + by}, recomputed 3")
-    memory.m.nr_pagecache -= by
+    memory.m.pages.nr_pagecache -= by
     mapping = ffi.cast("struct address_space *", memory.core.base + mapped[0].kaddr)
     mapping.nrpages += by
     broken(memory, rf"nrpages of file 0x[0-9a-f]+ is {3 + by}, recomputed 3")
 
 
 def test_the_message_names_the_scheme(memory: Memory, family: tuple[Mm, Mm, Mm]) -> None:
-    memory.m.nr_mapped += 1
+    memory.m.pages.nr_mapped += 1
     broken(memory, re.escape(f"check failed under {memory.scheme.name}: nr_mapped is 6"))

@@ -10,7 +10,6 @@ from memory import BASE, PAGE, Memory
 
 from tests.width import PAGE_OFFSET, ffi, lib
 from vmemu.core import COUNTERS, EVENTS, LOCKS
-from vmemu.file.inode import Inode
 
 
 @pytest.mark.parametrize("frames", [127, 128, 129, 255, 256, 257, 1024, 1025, 65536])
@@ -32,7 +31,7 @@ def test_at_boot(tmp_path: Path) -> None:
     assert (zone.pages_min, zone.pages_low, zone.pages_high) == (16, 32, 48)
     assert (zone.nr_active, zone.nr_inactive, zone.prev_priority) == (0, 0, 12)
     assert m.page_cluster == 3  # 8 pages, as /proc/sys/vm/page-cluster says on most machines
-    assert [m.swap[n].fd for n in range(lib.MAX_SWAPFILES)] == [-1] * lib.MAX_SWAPFILES
+    assert [m.swap.info[n].fd for n in range(lib.MAX_SWAPFILES)] == [-1] * lib.MAX_SWAPFILES
     assert [m.file_fd[n] for n in range(lib.NR_FILES)] == [-1] * lib.NR_FILES
     zero = ffi.buffer(m.ram + lib.ZERO_PAGE_PFN * PAGE, PAGE)
     assert zero[:] == bytes(PAGE)
@@ -68,7 +67,7 @@ def test_closing_gives_descriptors_back(tmp_path: Path) -> None:
     memory = Memory()
     memory.vm.swap.swapon_size(64 * PAGE)
     memory.vm.swap.swapon(str(tmp_path / "swap"), 64 * PAGE)
-    Inode(memory.vm, str(path))
+    memory.vm.inodes.open(str(path))
     assert len(descriptors()) == len(before) + 3
     memory.close()
     assert descriptors() == before

@@ -70,7 +70,7 @@ def test_statistics_tell_of_dropped_events() -> None:
             storm(machine)
             machine.run()
             ring = machine.stats()["events"]
-            assert ring["kept"] + ring["dropped"] == machine.core.m.ring_head
+            assert ring["kept"] + ring["dropped"] == machine.core.m.trace.head
             assert (ring["dropped"] > 0) == dropped
             assert ring["kept"] == len([e for e in machine.core.events() if e.name != DROPPED])
 
@@ -142,7 +142,7 @@ def test_it_stops_at_the_first_swapout(events: int) -> None:
         event = machine.run_until("swapout")
         assert event is not None
         assert event.name == "swapout"
-        happened = machine.core.m.happened
+        happened = machine.core.m.trace.happened
         assert happened[lib.EV_swapout] >= 1
         assert machine.core.counters()["pswpin"] == 0
         machine.check()
@@ -274,15 +274,15 @@ def test_counters_that_do_not_add_up_are_found(memory: Memory, counter: str, tol
 
 
 def spoil_kind(memory: Memory) -> None:
-    memory.m.ring[3].type = lib.EV_cow
+    memory.m.trace.ring[3].type = lib.EV_cow
 
 
 def spoil_number(memory: Memory) -> None:
-    memory.m.ring[3].seq = 7
+    memory.m.trace.ring[3].seq = 7
 
 
 def spoil_time(memory: Memory) -> None:
-    memory.m.ring[3].time += 1 << 40
+    memory.m.trace.ring[3].time += 1 << 40
 
 
 @pytest.mark.parametrize("spoil", [spoil_kind, spoil_number, spoil_time])
@@ -293,7 +293,7 @@ def test_a_ring_that_lies_is_found(spoil: Callable[[Memory], None]) -> None:
         memory.map(mm, 0, 4)
         memory.fill(mm, 0, 4)
         memory.check()
-        assert 4 < memory.m.ring_head < 256
+        assert 4 < memory.m.trace.head < 256
         spoil(memory)
         with pytest.raises(KernelBug, match="event"):
             memory.check()
@@ -316,7 +316,7 @@ def test_each_page_that_comes_back_is_told(scheme: str) -> None:
     child = dup_mmap(parent)
     memory.vm.reclaim_range(parent, BASE, BASE + 8 * PAGE)
     assert memory.present(parent, 0, 8) == []
-    since = memory.m.ring_head
+    since = memory.m.trace.head
     parent.read(BASE, 1)
     memory.vm.swap.swapoff(area.path)
     memory.check()
@@ -338,7 +338,7 @@ def test_read_ahead_is_told_apart(memory: Memory) -> None:
     memory.map(mm, 0, 8)
     memory.fill(mm, 0, 8)
     memory.vm.reclaim_range(mm, BASE, BASE + 8 * PAGE)
-    since = memory.m.ring_head
+    since = memory.m.trace.head
     mm.read(BASE + 2 * PAGE, 1)
     read = [event for event in memory.core.events(since) if event.name == "swapread"]
     (wanted,) = (event for event in read if not event.c)
@@ -352,7 +352,7 @@ def test_the_zero_page_is_left_without_a_copy(memory: Memory) -> None:
     memory.map(mm, 0, 1)
     mm.read(BASE, 1)
     zero_page = int(lib.pte_value(memory.m, mm.ptr, BASE)) >> 12
-    since = memory.m.ring_head
+    since = memory.m.trace.head
     mm.write(BASE, b"x")
     names = [e.name for e in memory.core.events(since)]
     assert "cow" not in names
@@ -367,7 +367,7 @@ def test_the_zero_page_is_left_without_a_copy(memory: Memory) -> None:
 def test_mremap_in_place_is_told(memory: Memory, new_length: int, flags: int) -> None:
     mm = memory.process()
     memory.map(mm, 0, 4)
-    since = memory.m.ring_head
+    since = memory.m.trace.head
     assert do_mremap(mm, BASE, 4 * PAGE, new_length * PAGE, flags) == BASE
     told = [(e.a, e.b, e.c) for e in memory.core.events(since) if e.name == "mremap"]
     assert told == [(BASE, BASE, new_length * PAGE)]

@@ -22,7 +22,7 @@ class Told:
 
     def of(self, kind: str, action: Callable[[], Any]) -> list[tuple[int, int, int]]:
         """The events of a kind that an action causes."""
-        since = self.memory.m.ring_head
+        since = self.memory.m.trace.head
         action()
         return [(e.a, e.b, e.c) for e in self.memory.core.events(since) if e.name == kind]
 

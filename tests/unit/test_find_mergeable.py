@@ -14,7 +14,6 @@ import pytest
 from memory import BASE, GROWSDOWN, NORESERVE, PAGE, RW, RWX, Memory
 
 from tests.width import lib
-from vmemu.file.inode import Inode
 from vmemu.mm import Mm, do_madvise, do_mlock, do_mremap
 from vmemu.mm.vma import new_vma
 
@@ -134,7 +133,7 @@ def test_so_must_the_file(
     inodes = {}
     for name in set(names):
         (tmp_path / name).write_bytes(b"x" * 4 * PAGE)
-        inodes[name] = Inode(memory.vm, str(tmp_path / name)).kaddr
+        inodes[name] = memory.vm.inodes.open(str(tmp_path / name)).kaddr
     for page, name, more in ((0, names[0], 0), (2, names[1], lib.VM_EXEC)):
         start = BASE + page * PAGE
         new_vma(mm, start, start + 2 * PAGE, flags | more, inodes[name], page)

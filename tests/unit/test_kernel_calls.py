@@ -215,7 +215,7 @@ def test_fork_that_cannot_be_promised_fails_as_a_whole(tmp_path: Path, rmap: str
     promised: list[int] = []
 
     def setup(machine: Machine) -> None:
-        machine.kernel.on_exit = lambda *_: promised.append(machine.kernel.vm.committed)
+        machine.kernel.on_exit = lambda *_: promised.append(machine.kernel.vm.commit.pages)
 
     ran = script.run(tmp_path, rmap=rmap, ram="2M", swap="4M", overcommit=2, setup=setup)
     made = sum(signed(ran.results[i]) > -4096 or signed(ran.results[i]) < -4096 for i in sizes)

@@ -437,7 +437,7 @@ def test_two_runs_are_the_same(tmp_path: Path) -> None:
 
             def traced() -> str:
                 what = step()
-                states.append((what, machine.core.m.clock, machine.core.m.pid))
+                states.append((what, machine.core.m.clock.now, machine.core.m.pid))
                 return what
 
             kernel.step = traced  # type: ignore[method-assign]

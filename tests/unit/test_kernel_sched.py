@@ -23,7 +23,7 @@ class FakeCpu:
 
 def world(tasks: int, slice_blocks: int = 1000) -> tuple[Scheduler, list[Any], FakeCpu]:
     cpu = FakeCpu()
-    core: Any = SimpleNamespace(m=SimpleNamespace(clock=0, stime=0, iowait=0))
+    core: Any = SimpleNamespace(m=SimpleNamespace(clock=SimpleNamespace(now=0, stime=0, iowait=0)))
     sched = Scheduler(core, cpu, slice_blocks)
     kernel = SimpleNamespace(sched=sched)
     made: list[Any] = [

@@ -9,8 +9,10 @@ import pytest
 from tests.width import lib
 from vmemu import Machine
 from vmemu.errors import ConfigError
+from vmemu.lab.experiment import run_scenario
 from vmemu.lab.guests import guest_path
 from vmemu.lab.overhead import measure_overhead
+from vmemu.lab.scenarios import find_scenario
 from vmemu.layouts import layouts
 
 # vm_area_struct of anon_vma, and objects a page; anon_vma, its room, and objects a page
@@ -66,6 +68,30 @@ def test_what_a_written_area_costs_in_6_18() -> None:
     assert cost.per_vma["own"].rounded == pytest.approx(4096 / 21 - 4096 / 24 + 4096 / 39)
     assert cost.per_vma["unwritten"].exact == 24
     assert cost.per_mm.exact == 0
+
+
+@pytest.mark.parametrize(
+    ("bits", "layout", "cache_line", "vma", "own"),
+    [
+        (32, "2.6.7", 128, 12, 12),
+        (32, "2.6.7", 16, 12, 12),
+        (32, "2.6.34", 128, 12, 24),
+        (64, "2.6.34", 128, 24, 24),
+        (64, "3.10", 64, 24, 56),
+        (64, "6.18", 128, 24, 96),
+    ],
+)
+def test_a_scheme_is_held_against_none_of_the_same_machine(
+    bits: int, layout: str, cache_line: int, vma: int, own: int
+) -> None:
+    """What a layout or a cache line changes is not charged to the scheme."""
+    options = {"bits": bits, "layout": layout, "cache_line": cache_line}
+    scenario = find_scenario("mprotect-checkerboard")
+    params = scenario.settle({"K": "8"})
+    assert run_scenario(scenario, params, "none", options).cost == (0, 0)
+    found = run_scenario(scenario, params, "anon_vma", options)
+    vmas, anon_vmas = (found.slabs[name].objects for name in ("vm_area_struct", "anon_vma"))
+    assert found.cost[0] == vma * vmas + own * anon_vmas
 
 
 @pytest.mark.parametrize("rmap", ["none", "anonmm", "anon_vma"])

@@ -224,19 +224,19 @@ def test_who_may_go_how_low(memory: Memory) -> None:
 
     while zone.free_pages > zone.pages_low:
         assert take(lib.GFP_KERNEL)
-    assert not m.want_kswapd
+    assert not m.pages.want_kswapd
     assert take(lib.GFP_KERNEL)
-    assert m.want_kswapd
+    assert m.pages.want_kswapd
     while take(lib.GFP_KERNEL):
         pass
     assert zone.free_pages == zone.pages_min
     while take(lib.GFP_ATOMIC):
         pass
     assert zone.free_pages == zone.pages_min // 2
-    m.memalloc += 1
+    m.pages.memalloc += 1
     while take(lib.GFP_KERNEL):
         pass
-    m.memalloc -= 1
+    m.pages.memalloc -= 1
     assert zone.free_pages == 0
     for frame in frames:
         lib.put_page(m, frame)
@@ -249,13 +249,13 @@ def test_kswapd_reclaims_up_to_pages_high() -> None:
     mm = memory.process()
     memory.map(mm, 0, 1000)
     n = 0
-    while not memory.m.want_kswapd:
+    while not memory.m.pages.want_kswapd:
         memory.fill(mm, n, 1)
         n += 1
     assert zone.free_pages <= zone.pages_low
     memory.vm.kswapd_if_wanted()
     assert zone.free_pages > zone.pages_high
-    assert not memory.m.want_kswapd
+    assert not memory.m.pages.want_kswapd
     assert memory.core.counters()["kswapd_run"] == 1
     assert memory.core.counters()["allocstall"] == 0
     memory.verify(mm, 0, n)

@@ -231,7 +231,7 @@ def test_page_table_lock_over_get_user_pages(lab: Lab) -> None:
 def test_only_the_holder_unlocks(lab: Lab) -> None:
     lab.take("page_table_lock")
     other_path = ffi.new("struct held_locks *")
-    lab.m.held = other_path
+    lab.m.locks.held = other_path
     lab.drop("page_table_lock")
     assert "unlock of page_table_lock" in (said := lab.said())
     assert "by a path that does not hold it; held: nothing" in said
@@ -443,7 +443,7 @@ def test_checks_are_off_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> Non
             assert bool(lab.said()) == on
     monkeypatch.setenv("VMEMU_LOCK_CHECKS", "1")
     with Machine(lock_checks=False) as machine:
-        assert machine.core.m.watch == 0
+        assert machine.core.m.watch.bits == 0
 
 
 def test_vm_flags_lock_has_two_values() -> None:
@@ -456,7 +456,7 @@ def test_steps_held_and_failed_trylocks_are_counted(lab: Lab) -> None:
     with_lock = 5
     lib.lock_page_table(lab.m, lab.mm.ptr)
     for _ in range(with_lock):
-        lab.m.steps += 1
+        lab.m.watch.steps += 1
     lib.unlock_page_table(lab.m, lab.mm.ptr)
     after = lock_stats(lab.core)["page_table_lock"]
     assert after["acquired"] - before["acquired"] == 1
@@ -469,13 +469,13 @@ def test_fork_makes_a_step_for_each_pte(watched: bool) -> None:
     steps = []
     for pages in (8, 24):
         memory = Memory("anon_vma")
-        memory.m.watch = lib.WATCH_LOCKS if watched else 0
+        memory.m.watch.bits = lib.WATCH_LOCKS if watched else 0
         mm = memory.process()
         memory.map(mm, 0, pages)
         memory.fill(mm, 0, pages)
-        before = memory.m.steps
+        before = memory.m.watch.steps
         child = dup_mmap(mm)
-        steps.append(memory.m.steps - before)
+        steps.append(memory.m.watch.steps - before)
         child.put()
         memory.close()
     assert steps[1] - steps[0] == 24 - 8

@@ -79,14 +79,14 @@ def test_no_process_without_memory() -> None:
     mm = memory.process()
     memory.map(mm, 0, 2)
     memory.fill(mm, 0, 2)
-    mms, committed = len(memory.vm.mms), memory.vm.committed
+    mms, committed = len(memory.vm.mms), memory.vm.commit.pages
     with memory.starved(lib.CACHE_mm_struct):
         assert errno_of(memory.process) == ENOMEM
         assert errno_of(dup_mmap, mm) == ENOMEM
     with memory.starved(lib.CACHE_vm_area_struct):
         assert errno_of(dup_mmap, mm) == ENOMEM
     assert len(memory.vm.mms) == mms
-    assert memory.vm.committed == committed
+    assert memory.vm.commit.pages == committed
     memory.verify(mm, 0, 2)
     memory.check()
     memory.close()

@@ -93,10 +93,10 @@ def test_errors_of_munmap(memory: Memory, mm: Mm, address: int, length: int, err
 def test_munmap_leaves_both_ends(memory: Memory, mm: Mm) -> None:
     memory.map(mm, 0, 8)
     memory.fill(mm, 0, 8)
-    before = memory.vm.committed
+    before = memory.vm.commit.pages
     do_munmap(mm, BASE + 3 * PAGE, PAGE + 1)
     assert memory.areas(mm) == [(0, 3, RW), (5, 3, RW)]
-    assert memory.vm.committed == before - 2
+    assert memory.vm.commit.pages == before - 2
     assert mm.ptr.total_vm == mm.ptr.rss == 6
     assert mm.ptr.map_count == 2
     memory.verify(mm, 0, 3)
@@ -141,10 +141,10 @@ def test_address_space_has_its_limit(memory: Memory) -> None:
 
 
 def test_an_area_without_memory_gives_its_promise_back(memory: Memory, mm: Mm) -> None:
-    before = memory.vm.committed
+    before = memory.vm.commit.pages
     with memory.starved(lib.CACHE_vm_area_struct):
         assert errno_of(do_mmap, mm, BASE, PAGE, RW, PF) == ENOMEM
-    assert memory.vm.committed == before
+    assert memory.vm.commit.pages == before
     assert mm.ptr.total_vm == 0
 
 
@@ -219,11 +219,11 @@ def test_a_locked_heap_is_there_at_once(memory: Memory) -> None:
 def test_a_stack_grows_to_its_limit(memory: Memory, pages: int, grows: bool) -> None:
     mm = memory.process(stack=5 * PAGE)
     memory.map(mm, 10, 1, RW, GROWSDOWN)
-    before = memory.vm.committed
+    before = memory.vm.commit.pages
     result = memory.vm.fault(mm, BASE + (10 - pages) * PAGE + 5, lib.ACCESS_WRITE)
     assert result == (lib.FAULT_MINOR if grows else lib.FAULT_MAPERR)
     assert memory.areas(mm) == ([(10 - pages, pages + 1, RW)] if grows else [(10, 1, RW)])
-    assert memory.vm.committed == before + (pages if grows else 0)
+    assert memory.vm.commit.pages == before + (pages if grows else 0)
     assert mm.ptr.total_vm == 1 + (pages if grows else 0)
 
 

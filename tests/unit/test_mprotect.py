@@ -10,7 +10,6 @@ import pytest
 from memory import BASE, GROWSDOWN, NONE, NORESERVE, PAGE, RW, RX, SCHEMES, Memory, R, errno_of
 
 from tests.width import lib
-from vmemu.file.inode import Inode
 from vmemu.mm import Mm, do_mprotect
 from vmemu.mm.vma import new_vma
 
@@ -91,7 +90,7 @@ def test_growsdown_of_another_area_is_refused(memory: Memory) -> None:
 def test_what_vm_may_does_not_grant(memory: Memory, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 3 * PAGE)
-    mm, inode = memory.process(), Inode(memory.vm, str(path))
+    mm, inode = memory.process(), memory.vm.inodes.open(str(path))
     new_vma(mm, BASE, BASE + 3 * PAGE, lib.VM_READ | lib.VM_MAYREAD, inode.kaddr, 0)
     mm.ptr.total_vm += 3
     assert error(mm, 0, 1, RW) == EACCES
@@ -106,17 +105,17 @@ def test_what_vm_may_does_not_grant(memory: Memory, tmp_path: Path) -> None:
 
 def test_what_becomes_writable_is_charged_once(memory: Memory) -> None:
     vm, mm = memory.vm, memory.process()
-    before = vm.committed
+    before = vm.commit.pages
     memory.map(mm, 0, 8, R)
-    assert vm.committed == before
+    assert vm.commit.pages == before
     assert error(mm, 2, 3, RW) == 0
-    assert vm.committed == before + 3
+    assert vm.commit.pages == before + 3
     assert error(mm, 2, 3, R) == 0  # a promise is kept
-    assert vm.committed == before + 3
+    assert vm.commit.pages == before + 3
     assert error(mm, 0, 8, RW) == 0
-    assert vm.committed == before + 8
+    assert vm.commit.pages == before + 8
     memory.map(mm, 20, 4, RW, NORESERVE)
-    assert vm.committed == before + 8
+    assert vm.commit.pages == before + 8
 
 
 def test_what_cannot_be_promised_is_not_changed() -> None:
@@ -125,9 +124,9 @@ def test_what_cannot_be_promised_is_not_changed() -> None:
     memory.map(mm, 0, 400, R)
     assert error(mm, 0, 400, RW) == ENOMEM
     assert memory.areas(mm) == [(0, 400, R)]
-    before = memory.vm.committed
+    before = memory.vm.commit.pages
     assert error(mm, 0, 20, RW) == 0
-    assert memory.vm.committed == before + 20
+    assert memory.vm.commit.pages == before + 20
     memory.check()
     memory.close()
 
@@ -135,10 +134,10 @@ def test_what_cannot_be_promised_is_not_changed() -> None:
 def test_a_split_without_memory_gives_the_promise_back(memory: Memory) -> None:
     mm = memory.process()
     memory.map(mm, 0, 8, R)
-    before = memory.vm.committed
+    before = memory.vm.commit.pages
     with memory.starved(lib.CACHE_vm_area_struct):
         assert error(mm, 2, 3, RW) == ENOMEM
-    assert memory.vm.committed == before
+    assert memory.vm.commit.pages == before
     assert memory.areas(mm) == [(0, 8, R)]
 
 

@@ -63,10 +63,10 @@ def mm(memory: Memory) -> Mm:
 def test_errors_change_nothing(
     memory: Memory, mm: Mm, arguments: tuple[int, ...], error: int
 ) -> None:
-    areas, committed = memory.areas(mm), memory.vm.committed
+    areas, committed = memory.areas(mm), memory.vm.commit.pages
     assert errno_of(do_mremap, mm, *arguments) == error
     assert memory.areas(mm) == areas
-    assert memory.vm.committed == committed
+    assert memory.vm.commit.pages == committed
     memory.verify(mm, 0, 8)
 
 

@@ -18,7 +18,7 @@ PAGES = 100
 def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
     scheme, watch = request.param
     memory = Memory(scheme)
-    memory.m.watch |= watch
+    memory.m.watch.bits |= watch
     memory.vm.swap.swapon_size(512 * PAGE)
     yield memory
     memory.check()
@@ -63,13 +63,13 @@ def test_shared_pages_stay_until_the_last_pte(memory: Memory) -> None:
     first = memory.process()
     memory.map(first, 0, PAGES)
     memory.fill(first, 0, PAGES)
-    mapped = memory.m.nr_mapped
+    mapped = memory.m.pages.nr_mapped
     second = dup_mmap(first)
     do_munmap(first, BASE, PAGES * PAGE)
-    assert memory.m.nr_mapped == mapped
+    assert memory.m.pages.nr_mapped == mapped
     memory.verify(second, 0, PAGES)
     do_munmap(second, BASE, PAGES * PAGE)
-    assert memory.m.nr_mapped == mapped - PAGES
+    assert memory.m.pages.nr_mapped == mapped - PAGES
 
 
 @pytest.mark.parametrize("first", [0, 1, 5])
@@ -77,14 +77,14 @@ def test_a_single_page_wherever_it_is(memory: Memory, first: int) -> None:
     """Empty ptes are passed by eight at a time: none that holds a page may be among them."""
     mm = memory.process()
     before = memory.m.k.zone.free_pages
-    tables = memory.m.nr_pagetable
+    tables = memory.m.pages.nr_pagetable
     for page in range(first, first + 24):
         memory.map(mm, first, 24)
         memory.fill(mm, page, 1)
         assert mm.ptr.rss == 1
         do_munmap(mm, BASE + first * 4096, 24 * 4096)
         assert mm.ptr.rss == 0
-        assert memory.m.nr_pagetable == tables
+        assert memory.m.pages.nr_pagetable == tables
     memory.check()
     mm.put()
     assert memory.m.k.zone.free_pages >= before

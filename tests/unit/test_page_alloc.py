@@ -40,19 +40,19 @@ def test_who_may_go_how_low(memory: Memory) -> None:
     m = memory.m
     taken = []
     while memory.free > 2 * MIN:
-        assert not m.want_kswapd
+        assert not m.pages.want_kswapd
         taken.append(lib.alloc_page(m, lib.GFP_ATOMIC))
-    assert not m.want_kswapd
+    assert not m.pages.want_kswapd
     taken.append(lib.alloc_page(m, lib.GFP_ATOMIC))
-    assert m.want_kswapd
+    assert m.pages.want_kswapd
     assert memory.free == 2 * MIN - 1
     taken += drain(memory, lib.GFP_KERNEL)
     assert memory.free == MIN
     taken += drain(memory, lib.GFP_ATOMIC)
     assert memory.free == MIN // 2
-    m.memalloc += 1
+    m.pages.memalloc += 1
     taken += drain(memory, lib.GFP_KERNEL)
-    m.memalloc -= 1
+    m.pages.memalloc -= 1
     assert memory.free == 0
     assert len({int(ffi.cast("uintptr_t", frame)) for frame in taken}) == len(taken)
     for frame in taken:
@@ -66,10 +66,10 @@ def test_inside_the_hook_nobody_waits(memory: Memory) -> None:
     taken = []
     while memory.free > 2 * MIN:
         taken.append(lib.alloc_page(memory.m, lib.GFP_KERNEL))
-    memory.m.in_hook = 1
+    memory.m.fault.in_hook = 1
     assert not lib.alloc_page(memory.m, lib.GFP_KERNEL)
-    memory.m.in_hook = 0
-    assert memory.m.want_kswapd
+    memory.m.fault.in_hook = 0
+    assert memory.m.pages.want_kswapd
     assert lib.alloc_page(memory.m, lib.GFP_KERNEL)
 
 
@@ -151,11 +151,11 @@ def test_an_executed_frame_waits(memory: Memory) -> None:
     before = memory.free
     counted = memory.core.counters()["pgfree"]
     lib.put_page(memory.m, page)
-    assert (memory.free, memory.m.nr_quarantine) == (before, 1)
+    assert (memory.free, memory.m.pages.nr_quarantine) == (before, 1)
     assert memory.core.counters()["pgfree"] == counted + 1
     memory.check()
     lib.drop_code(memory.m)
-    assert (memory.free, memory.m.nr_quarantine) == (before + 1, 0)
+    assert (memory.free, memory.m.pages.nr_quarantine) == (before + 1, 0)
     memory.check()
     assert lib.alloc_page(memory.m, lib.GFP_KERNEL) == page
 

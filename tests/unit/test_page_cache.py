@@ -11,7 +11,6 @@ import pytest
 from memory import BASE, PAGE, Memory, errno_of
 
 from tests.width import ffi, lib
-from vmemu.file.inode import Inode
 from vmemu.mm import Mm, do_munmap, dup_mmap
 from vmemu.mm.vma import new_vma
 
@@ -28,7 +27,7 @@ class File:
             file.truncate(TERABYTE)
         self.path = path
         self.memory = Memory(scheme)
-        self.inode = Inode(self.memory.vm, str(path))
+        self.inode = self.memory.vm.inodes.open(str(path))
         self.mapping = ffi.cast("struct address_space *", self.memory.core.base + self.inode.kaddr)
         self.mm: Mm = self.memory.process()
 
@@ -138,7 +137,7 @@ def test_a_page_is_read_once(file: File) -> None:
     page = file.read(3)
     assert file.read(3) == page
     assert file.memory.core.counters()["pgpgin"] == before + 1
-    assert (m.nr_pagecache, file.mapping.nrpages, page._count) == (1, 1, 1)
+    assert (m.pages.nr_pagecache, file.mapping.nrpages, page._count) == (1, 1, 1)
     assert page.flags & lib.PG_uptodate
 
 
@@ -189,7 +188,7 @@ def test_an_unmapped_clean_page_is_dropped(file: File) -> None:
     assert lib.shrink_cache(file.memory.m, 1) == 1
     assert file.find(7) is None
     assert (page._count, page.mapping) == (0, 0)
-    assert (file.mapping.nrpages, file.memory.m.nr_pagecache) == (0, 0)
+    assert (file.mapping.nrpages, file.memory.m.pages.nr_pagecache) == (0, 0)
 
 
 @pytest.mark.parametrize("scheme", ["anonmm", "anon_vma"])
@@ -235,16 +234,15 @@ def test_closing_the_file_frees_its_pages(tmp_path: Path) -> None:
     file = File(tmp_path / "sparse")
     memory = file.memory
     free = memory.free
-    inode = Inode(memory.vm, str(file.path))
+    inode = memory.vm.inodes.open(str(file.path))
     mapping = ffi.cast("struct address_space *", memory.core.base + inode.kaddr)
     fd = memory.m.file_fd[mapping.host - 1]
     file.mapping, file.inode = mapping, inode
     for index in (0, 1, 64, 700):
         file.read(index)
     assert memory.free < free
-    lib.file_close(memory.m, mapping)
-    del memory.vm.inodes[inode.kaddr]
-    assert memory.m.nr_pagecache == 0
+    memory.vm.inodes.close(inode)
+    assert memory.m.pages.nr_pagecache == 0
     assert not Path(f"/proc/self/fd/{fd}").exists()
     memory.check()
     memory.close()

@@ -43,20 +43,20 @@ def test_protections(names: tuple[str, ...]) -> None:
 
 def test_one_table_for_each_reach_that_is_used(memory: Memory) -> None:
     mm = memory.process()
-    before = memory.m.nr_pagetable
+    before = memory.m.pages.nr_pagetable
     memory.map(mm, 0, 3 * TABLE, RW, 0x4000)
     for page, tables in ((0, 1), (TABLE - 1, 1), (TABLE, 2), (3 * TABLE - 1, 3)):
         mm.write(BASE + page * PAGE, b"x")
-        assert memory.m.nr_pagetable == before + tables + ABOVE
+        assert memory.m.pages.nr_pagetable == before + tables + ABOVE
     memory.check()
     do_munmap(mm, BASE + PAGE, (2 * TABLE - 1) * PAGE)  # the first one is needed still
-    assert memory.m.nr_pagetable == before + 2 + ABOVE
+    assert memory.m.pages.nr_pagetable == before + 2 + ABOVE
     assert mm.read(BASE, 1) == b"x"
     do_munmap(mm, BASE, PAGE)
-    assert memory.m.nr_pagetable == before + 1 + ABOVE
+    assert memory.m.pages.nr_pagetable == before + 1 + ABOVE
     assert mm.read(BASE + (3 * TABLE - 1) * PAGE, 1) == b"x"
     mm.put()
-    assert memory.m.nr_pagetable == before - 1  # the page directory
+    assert memory.m.pages.nr_pagetable == before - 1  # the page directory
     memory.check()
 
 
@@ -66,11 +66,11 @@ def test_a_table_a_neighbour_needs_stays(memory: Memory) -> None:
     memory.map(mm, TABLE - 1, 2)
     for page in (0, TABLE - 1, TABLE):
         mm.write(BASE + page * PAGE, b"x")
-    tables = memory.m.nr_pagetable
+    tables = memory.m.pages.nr_pagetable
     do_munmap(mm, BASE, 2 * PAGE)
-    assert memory.m.nr_pagetable == tables
+    assert memory.m.pages.nr_pagetable == tables
     do_munmap(mm, BASE + TABLE * PAGE, PAGE)
-    assert memory.m.nr_pagetable == tables - 1
+    assert memory.m.pages.nr_pagetable == tables - 1
     assert mm.read(BASE + (TABLE - 1) * PAGE, 1) == b"x"
     memory.check()
 
@@ -92,14 +92,14 @@ def test_only_whole_tables_go(memory: Memory, start: int, end: int) -> None:
     for page in (0, TABLE):
         assert lib.pte_alloc(memory.m, mm.ptr, BASE + page * PAGE)
     lib.unlock_page_table(memory.m, mm.ptr)
-    tables = memory.m.nr_pagetable
+    tables = memory.m.pages.nr_pagetable
     lib.free_pgtables(memory.m, mm.ptr, BASE + start * PAGE, BASE + end * PAGE)
-    assert memory.m.nr_pagetable == tables
+    assert memory.m.pages.nr_pagetable == tables
     lib.free_pgtables(memory.m, mm.ptr, BASE, BASE + 2 * TABLE * PAGE)
-    assert memory.m.nr_pagetable == tables - 2
+    assert memory.m.pages.nr_pagetable == tables - 2
     reach = memory.core.pgdir_size
     lib.free_pgtables(memory.m, mm.ptr, BASE & -reach, (BASE & -reach) + reach)
-    assert memory.m.nr_pagetable == tables - 2 - ABOVE
+    assert memory.m.pages.nr_pagetable == tables - 2 - ABOVE
 
 
 def test_a_pte_is_where_it_is_looked_up(memory: Memory) -> None:

@@ -126,7 +126,7 @@ def test_many_active_pages_are_looked_at_four_batches_at_a_time() -> None:
 def test_mapped_pages_are_taken_when_it_is_time(swappiness: int, prev: int, moves: bool) -> None:
     """mapped / 2 + distress + swappiness >= 100, where distress is 100 >> prev_priority."""
     pages = Pages(400, swappiness=swappiness)
-    share = pages.m.nr_mapped * 100 // pages.zone.present_pages
+    share = pages.m.pages.nr_mapped * 100 // pages.zone.present_pages
     assert share in (39, 40)
     assert moves == (share // 2 + (100 >> prev) + swappiness >= 100)
     pages.zone.prev_priority = prev
@@ -162,12 +162,12 @@ def test_kswapd_stops_above_pages_high() -> None:
     while zone.free_pages > zone.pages_high:
         frames.append(lib.alloc_page(pages.m, lib.GFP_ATOMIC))
     runs = memory.core.counters()["kswapd_run"]
-    pages.m.want_kswapd = 1
+    pages.m.pages.want_kswapd = 1
     freed = memory.vm.reclaim.balance_pgdat()
     assert freed > 0
     assert zone.free_pages == zone.pages_high + freed
     assert memory.core.counters()["kswapd_run"] == runs + 1
-    assert not pages.m.want_kswapd
+    assert not pages.m.pages.want_kswapd
     assert memory.vm.reclaim.balance_pgdat() == 0  # nothing to do
     assert memory.core.counters()["kswapd_run"] == runs + 1
     for frame in frames:

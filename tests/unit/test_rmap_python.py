@@ -154,10 +154,10 @@ def test_fork_fails_when_the_scheme_has_no_memory_for_an_area(left):
     for at in range(3):
         do_mmap(mm, 0x40000000 + (at << 24), 4096, 3, 0x32)
         mm.write(0x40000000 + (at << 24), b"x")
-    free, committed = core.m.k.zone.free_pages, memory.committed
+    free, committed = core.m.k.zone.free_pages, memory.commit.pages
     scheme.areas = left
     assert errno_of(dup_mmap, mm) == ENOMEM
-    assert (core.m.k.zone.free_pages, memory.committed) == (free, committed)
+    assert (core.m.k.zone.free_pages, memory.commit.pages) == (free, committed)
     assert list(memory.mms) == [mm.kaddr]
     check_machine(memory)
     scheme.areas = 3

@@ -113,11 +113,11 @@ def test_slabs_and_page_tables_give_their_frames_back(scheme: str) -> None:
         memory.map(mm, n * 24, 1, RW)
         memory.fill(mm, n * 24, 1)
     assert memory.m.k.caches[lib.CACHE_vm_area_struct].nr_slabs >= 300 // 53
-    assert memory.m.nr_pagetable >= 7
+    assert memory.m.pages.nr_pagetable >= 7
     assert memory.free <= free - 300 - 7 - 300 // 53
     mm.put()
     assert memory.free == free
-    assert memory.m.nr_pagetable == 0
+    assert memory.m.pages.nr_pagetable == 0
     memory.check()
     memory.close()
 
@@ -128,12 +128,12 @@ def test_a_page_table_goes_when_nothing_is_left_in_its_reach() -> None:
     memory.map(mm, 0, 3 * TABLE)  # three tables' worth
     for n in (0, TABLE, 2 * TABLE):
         memory.fill(mm, n, 1)
-    tables = memory.m.nr_pagetable
+    tables = memory.m.pages.nr_pagetable
     do_munmap(mm, BASE + TABLE * PAGE, (TABLE - 1) * PAGE)
-    assert memory.m.nr_pagetable == tables  # one page of the second is still mapped
+    assert memory.m.pages.nr_pagetable == tables  # one page of the second is still mapped
     do_munmap(mm, BASE + (2 * TABLE - 1) * PAGE, PAGE)
-    assert memory.m.nr_pagetable == tables - 1
+    assert memory.m.pages.nr_pagetable == tables - 1
     do_munmap(mm, BASE, 3 * TABLE * PAGE)
-    assert memory.m.nr_pagetable == tables - 3 - (LEVELS - 2)  # those above, too
+    assert memory.m.pages.nr_pagetable == tables - 3 - (LEVELS - 2)  # those above, too
     memory.check()
     memory.close()

@@ -277,9 +277,9 @@ def test_priorities(tmp_path: Path) -> None:
     memory.map(mm, 0, 100)
     memory.fill(mm, 0, 100)
     memory.vm.reclaim_range(mm, BASE, BASE + 40 * PAGE)
-    assert [memory.m.swap[kind].inuse for kind in (0, 1)] == [0, 40]
+    assert [memory.m.swap.info[kind].inuse for kind in (0, 1)] == [0, 40]
     memory.vm.reclaim_range(mm, BASE + 40 * PAGE, BASE + 100 * PAGE)
-    assert [memory.m.swap[kind].inuse for kind in (0, 1)] == [37, 63]
+    assert [memory.m.swap.info[kind].inuse for kind in (0, 1)] == [37, 63]
     memory.verify(mm, 0, 100)
     memory.check()
     memory.close()

@@ -59,7 +59,7 @@ def test_any_order(memory: Memory, tmp_path: Path, pages: int, seed: int) -> Non
     """Slots come in ascending runs, are given back in any order, and none is lost."""
     area(memory, tmp_path / "swap", pages)
     rng, model, taken = random.Random(seed), Slots(pages), list[int]()
-    info = memory.m.swap[0]
+    info = memory.m.swap.info[0]
     for step in range(4 * pages):
         filling = step // pages % 2 == 0
         if taken and rng.random() < (0.15 if filling else 0.8):
@@ -142,9 +142,9 @@ def test_an_entry_of_no_slot_is_told(tmp_path: Path, entry: int) -> None:
     if entry & 2:
         memory.vm.swap.swapoff(str(tmp_path / "other"))
         entry = 2 << 1 | 1 << 8  # number 2 was never in use
-        memory.m.swap[2].map_frames = memory.m.swap[0].map_frames
+        memory.m.swap.info[2].map_frames = memory.m.swap.info[0].map_frames
     lib.swap_count(memory.m, entry)
-    memory.m.swap[2].map_frames = ffi.NULL
+    memory.m.swap.info[2].map_frames = ffi.NULL
     assert b"swap/area.c" in ffi.string(memory.m.bug)
     memory.close()
 
@@ -164,7 +164,7 @@ def test_without_a_priority_the_first_area_comes_first(memory: Memory, tmp_path:
     """Each gets a lower one than those before it, from -1 on, as in swapon(2)."""
     for name in ("one", "two"):
         area(memory, tmp_path / name, 12)
-    assert [memory.m.swap[kind].prio for kind in range(2)] == [-1, -2]
+    assert [memory.m.swap.info[kind].prio for kind in range(2)] == [-1, -2]
     kinds = [lib.get_swap_page(memory.m) >> 1 & 0x1F for _ in range(22)]
     assert kinds == [0] * 11 + [1] * 11
 
@@ -225,10 +225,10 @@ def test_the_map_takes_frames_as_vmalloc_would(memory: Memory, tmp_path: Path) -
 def test_a_map_without_memory_is_refused(memory: Memory, tmp_path: Path) -> None:
     with memory.starved() as frames:
         lib.put_page(memory.m, frames.pop())
-        memory.m.memalloc += 1  # down to the last frame, without reclaim
+        memory.m.pages.memalloc += 1  # down to the last frame, without reclaim
         with pytest.raises(ConfigError, match="no memory for the swap map"):
             area(memory, tmp_path / "swap", PAGE)  # two frames
-        memory.m.memalloc -= 1
+        memory.m.pages.memalloc -= 1
         assert memory.free == 1
     assert lib.swap_total(memory.m) == 0
 
@@ -243,7 +243,7 @@ def test_a_swapoff_that_fails_leaves_the_area_in_use(tmp_path: Path, scheme: str
     used = lib.swap_used(memory.m)
     assert used > 40
     assert errno_of(memory.vm.swap.swapoff, str(tmp_path / "swap")) == ENOMEM
-    assert memory.m.swap[0].writeok == 1
+    assert memory.m.swap.info[0].writeok == 1
     assert [one.kind for one in memory.vm.swap.areas] == [0]
     memory.verify(mm, 0, 300)
     memory.check()

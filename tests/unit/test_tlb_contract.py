@@ -44,7 +44,7 @@ class Scene:
 
 def reclaim(scene: Scene) -> None:
     scene.age()
-    scene.memory.m.tlb_stale = 0  # what follows finds no accessed bit to clear
+    scene.memory.m.tlb.stale = 0  # what follows finds no accessed bit to clear
     lib.reclaim_page(scene.memory.m, scene.page(3))
 
 
@@ -54,7 +54,7 @@ def referenced(scene: Scene) -> None:
 
 def copy_on_write(scene: Scene) -> None:
     child = dup_mmap(scene.mm)
-    scene.memory.m.tlb_stale = 0
+    scene.memory.m.tlb.stale = 0
     assert scene.memory.vm.fault(scene.mm, BASE, lib.ACCESS_WRITE) == lib.FAULT_MINOR
     assert child.read(BASE, PAGE) == scene.memory.contents(0)
 
@@ -84,15 +84,15 @@ def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
 
 @pytest.mark.parametrize("name", DOWNGRADES)
 def test_a_downgrade_makes_the_tlb_stale(scene: Scene, name: str) -> None:
-    scene.memory.m.tlb_stale = 0
+    scene.memory.m.tlb.stale = 0
     DOWNGRADES[name](scene)
-    assert scene.memory.m.tlb_stale
+    assert scene.memory.m.tlb.stale
 
 
 def test_upgrades_need_no_flush(scene: Scene) -> None:
     memory, mm = scene.memory, scene.mm
-    memory.m.tlb_stale = 0
+    memory.m.tlb.stale = 0
     memory.map(mm, 16, 4)
     memory.fill(mm, 16, 4)
     sys_brk(mm, HEAP + 8 * PAGE)
-    assert not memory.m.tlb_stale
+    assert not memory.m.tlb.stale

@@ -175,5 +175,5 @@ def test_areas_are_as_long_as_they_can_be(memory: Memory, seed: int, written: bo
         assert found == runs(attr)
         assert all(vma.vm_pgoff == vma.vm_start // PAGE for vma in mm.vmas())
         assert mm.ptr.map_count == len(found)
-        assert memory.vm.committed == sum(charged for _, charged in attr.values())
+        assert memory.vm.commit.pages == sum(charged for _, charged in attr.values())
     memory.check()

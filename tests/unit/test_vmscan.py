@@ -354,14 +354,14 @@ def test_an_access_after_the_reference_walk_saves_the_page(lru: Lru) -> None:
     lru.age()
     lib.page_referenced(lru.m, page)
     lru.touch(0)
-    lru.m.tlb_stale = 0
+    lru.m.tlb.stale = 0
     lock = lru.memory.core.kaddr(ffi.addressof(page, "flags"))
     lib.take_lock(lru.m, lib.LOCK_page, lock)
     lib.get_page(lru.m, page)
     assert lib.try_to_unmap(lru.m, page) == lib.SWAP_FAIL
     assert lru.memory.kind(lru.mm, 0) == lib.PTE_PRESENT
     assert not lru.young(0)
-    assert lru.m.tlb_stale
+    assert lru.m.tlb.stale
     lib.put_page(lru.m, page)
     lib.drop_lock(lru.m, lib.LOCK_page, lock)
     assert lib.reclaim_page(lru.m, page) == 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import io
+import re
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from memory import PAGE, Memory, errno_of
@@ -14,7 +15,9 @@ from vmemu import Machine
 from vmemu.core import Core, core_of, lib
 from vmemu.errors import ConfigError, ExecError
 from vmemu.frames import page_tables
-from vmemu.lab.guests import guest_path
+from vmemu.lab.experiment import bits_of
+from vmemu.lab.guests import find_program, guest_path
+from vmemu.layouts import find_layout, layouts
 
 GB = 1 << 30
 
@@ -134,10 +137,10 @@ def test_tables_of_a_few_pages(
         memory.map(mm, (at - base) // PAGE, 1)
         mm.write(at, b"x")
         assert tables(memory, mm) == expected
-        assert memory.m.nr_pagetable == sum(expected)
+        assert memory.m.pages.nr_pagetable == sum(expected)
         memory.check()
     mm.put()
-    assert memory.m.nr_pagetable == 0
+    assert memory.m.pages.nr_pagetable == 0
     memory.check()
     memory.close()
 
@@ -195,52 +198,77 @@ def test_swap_beyond_four_gigabytes() -> None:
     memory.close()
 
 
-def story(bits: int, rmap: str, steps: int | None = None) -> tuple[bytes, dict[str, int]]:
-    """What a guest under pressure writes, and all counters; ``steps``: none of another's state."""
-    output = io.BytesIO()
-    with Machine(bits=bits, rmap=rmap, ram="1M", swap="8M", seed=5) as machine:
+class Kind(NamedTuple):
+    """What a machine is that does not share its process with its like only."""
+
+    bits: int
+    rmap: str
+    layout: str
+
+    def machine(self, output: io.BytesIO) -> Machine:
+        """One with a guest under pressure, which has not begun yet."""
+        machine = Machine(
+            bits=self.bits, rmap=self.rmap, layout=self.layout, ram="1M", swap="8M", seed=5
+        )
         argv = ["swap-storm", "PAGES=300", "FORK=1"]
-        machine.spawn(guest_path("swap-storm", bits), argv, stdout=output)
-        machine.run()
-        machine.check()
-        counters = machine.core.counters()
-    return output.getvalue(), counters
+        machine.spawn(guest_path("swap-storm", self.bits), argv, stdout=output)
+        return machine
 
 
-MACHINES = [(bits, rmap) for rmap in ("anonmm", "anon_vma") for bits in (32, 64)]
+KINDS = [
+    Kind(bits, rmap, layout)
+    for rmap in ("anonmm", "anon_vma")
+    for bits, layout in ((32, "2.6.7"), (64, "2.6.7"), (32, "2.6.34"), (64, "3.10"), (64, "6.18"))
+]
+Story = tuple[bytes, dict[str, int], dict[str, dict[str, int]]]
+"""What the guest wrote, all counters, all slab caches."""
+
+
+def ended(machine: Machine, output: io.BytesIO) -> Story:
+    """The story of a machine whose guest has ended; closes it."""
+    machine.check()
+    slabs = machine.stats()["slabs"]
+    machine.close()
+    return output.getvalue(), machine.core.counters(), slabs
+
+
+def story(kind: Kind) -> Story:
+    """Of a machine that runs at once to its end."""
+    output = io.BytesIO()
+    machine = kind.machine(output)
+    machine.run()
+    return ended(machine, output)
 
 
 @pytest.fixture(scope="module")
-def alone() -> dict[tuple[int, str], tuple[bytes, dict[str, int]]]:
-    return {each: story(*each) for each in MACHINES}
+def alone() -> dict[Kind, Story]:
+    """Each kind's story, one after the other."""
+    return {kind: story(kind) for kind in KINDS}
 
 
-def test_machines_of_both_widths_take_turns(alone: dict[tuple[int, str], Any]) -> None:
-    machines, outputs = {}, {}
-    for bits, rmap in MACHINES:
-        machine = Machine(bits=bits, rmap=rmap, ram="1M", swap="8M", seed=5)
-        outputs[bits, rmap] = io.BytesIO()
-        argv = ["swap-storm", "PAGES=300", "FORK=1"]
-        machine.spawn(guest_path("swap-storm", bits), argv, stdout=outputs[bits, rmap])
-        machines[bits, rmap] = machine
+def test_the_kinds_differ(alone: dict[Kind, Story]) -> None:
+    """The guest writes the same everywhere; what it costs is another thing in each."""
+    assert len({output for output, _, _ in alone.values()}) == 1
+    assert len({str(rest) for _, *rest in alone.values()}) == len(KINDS)
+
+
+def test_machines_of_all_kinds_take_turns(alone: dict[Kind, Story]) -> None:
+    outputs = {kind: io.BytesIO() for kind in KINDS}
+    machines = {kind: kind.machine(outputs[kind]) for kind in KINDS}
     running = dict(machines)
     while running:
-        for each, machine in list(running.items()):
+        for kind, machine in list(running.items()):
             machine.step()
-            first = machine.kernel.first
-            if first is not None and not first.alive:
-                del running[each]
-    for each, machine in machines.items():
-        machine.check()
-        assert outputs[each].getvalue() == alone[each][0]
-        machine.close()
+            if machine.kernel.first is None or not machine.kernel.first.alive:
+                del running[kind]
+    assert {kind: ended(machine, outputs[kind]) for kind, machine in machines.items()} == alone
 
 
-def test_machines_of_both_widths_in_threads(alone: dict[tuple[int, str], Any]) -> None:
+def test_machines_of_all_kinds_in_threads(alone: dict[Kind, Story]) -> None:
     with ThreadPoolExecutor(4) as pool:
-        runs = {each: pool.submit(story, *each) for each in MACHINES * 2}
-        found = {each: run.result() for each, run in runs.items()}
-    assert found == alone
+        runs = [(kind, pool.submit(story, kind)) for kind in KINDS * 2]
+        for kind, run in runs:
+            assert run.result() == alone[kind]
 
 
 def test_a_program_of_the_other_width_is_refused() -> None:
@@ -251,11 +279,18 @@ def test_a_program_of_the_other_width_is_refused() -> None:
             machine.spawn(guest_path("hello", other))
 
 
+WIDTHS = r"^bits must be 32 \(i386\) or 64 \(x86-64\), not "
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"bits": 16}, "bits must be .*16"),
-        ({"bits": 48}, "bits must be 32 or 64, not 48"),
+        ({"bits": 0}, WIDTHS + "0"),
+        ({"bits": 16}, WIDTHS + "16"),
+        ({"bits": 48}, WIDTHS + "48"),
+        ({"bits": 32.0}, WIDTHS + r"32\.0"),
+        ({"bits": "64"}, WIDTHS + "'64'"),
+        ({"bits": True}, WIDTHS + "True"),
         ({"bits": 32, "levels": 3}, "page tables of 3 levels: 32 bits have 2"),
         ({"bits": 64, "levels": 2}, "page tables of 2 levels: 64 bits have 3 or 4"),
         ({"bits": 64, "ram": "65G"}, "ram may be at most 65536M"),
@@ -265,3 +300,22 @@ def test_a_program_of_the_other_width_is_refused() -> None:
 def test_what_cannot_be(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         Machine(swap=None, **{"ram": "4M", **options})
+
+
+@pytest.mark.parametrize("bits", [0, 16, 33, -64, 64.0, True])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        core_of,
+        layouts,
+        lambda bits: find_layout("2.6.7", bits),
+        lambda bits: guest_path("hello", bits),
+        lambda bits: find_program("hello", bits),
+        lambda bits: bits_of({"bits": bits}),
+        lambda bits: Core(4 << 20, "none", bits=bits),
+    ],
+    ids=["core", "layouts", "layout", "guest", "program", "options", "Core"],
+)
+def test_whoever_is_asked_for_a_width_that_there_is_not(ask: Any, bits: Any) -> None:
+    with pytest.raises(ConfigError, match=WIDTHS + re.escape(repr(bits))):
+        ask(bits)

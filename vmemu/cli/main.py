@@ -28,7 +28,10 @@ EX_LIMIT = 124
 EX_INTERRUPTED = 130
 EX_PIPE = 141
 
-_COMMANDS = ("run", "compare", "overhead", "explore", "list", "include-dir", "help", "completion")
+_COMMANDS = (
+    *("run", "show", "compare", "overhead", "explore", "list"),
+    *("include-dir", "help", "completion"),
+)
 
 
 class _Lazy(click.Group):
@@ -58,6 +61,7 @@ class _Lazy(click.Group):
     cls=_Lazy,
     epilog=examples(
         "vmemu run hello",
+        "vmemu show --at measure fork-server R=4 N=2",
         "vmemu compare fork-server --set N=32",
         "vmemu overhead",
         "vmemu explore mlock-vs-unmap",

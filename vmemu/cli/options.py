@@ -7,30 +7,42 @@ from typing import Any, TypeVar
 
 import click
 
+from vmemu.arguments import WIDTHS, width
 from vmemu.cli import names
 from vmemu.errors import ConfigError
-from vmemu.rmap import compared
+from vmemu.rmap import DEFAULT, compared
 
 __all__ = [
+    "env_option",
     "examples",
     "given",
     "json_option",
     "machine_options",
     "parse_settings",
+    "parse_variables",
+    "rmap_option",
     "rmaps_option",
     "set_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+def _width(ctx: click.Context, param: click.Parameter, bits: int | None) -> int | None:
+    """The value of --bits; ConfigError, whatever else is wrong, for a width there is not."""
+    return None if bits is None else width(bits)
+
+
 _MACHINE = (
     click.option("--ram", metavar="SIZE", help="Guest RAM, such as 1M, 32M, 896M."),
     click.option(
         "--bits",
         type=int,
-        metavar="32|64",
-        shell_complete=names.one_of("32", "64"),
-        help="i386 or x86-64; by default what the program is, 64 for a source, else 32.",
+        metavar="|".join(map(str, WIDTHS)),
+        callback=_width,
+        shell_complete=names.one_of(*map(str, WIDTHS)),
+        help="The machine: 32 is i386, 64 x86-64; by default what the program is, 64 for a "
+        "source, else 32.",
     ),
     click.option(
         "--levels",
@@ -122,6 +134,18 @@ set_option = click.option(
 )
 
 
+rmap_option = click.option(
+    "--rmap",
+    metavar="SCHEME",
+    shell_complete=names.schemes,
+    help=f"The reverse map.  [default: {DEFAULT}]",
+)
+
+env_option = click.option(
+    "--env", metavar="NAME=VALUE", multiple=True, help="Set an environment variable."
+)
+
+
 class _Schemes(click.Option):
     """An option whose help names the schemes of the core, which is loaded for that only."""
 
@@ -152,3 +176,14 @@ def parse_settings(settings: Iterable[str]) -> dict[str, str]:
             raise ConfigError(f"--set takes NAME=VALUE, such as --set R=64, not {text!r}")
         parsed[name] = value
     return parsed
+
+
+def parse_variables(env: Iterable[str]) -> dict[str, str]:
+    """The same of ``--env``."""
+    variables = {}
+    for text in env:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise ConfigError(f"--env takes NAME=VALUE, not {text!r}")
+        variables[name] = value
+    return variables

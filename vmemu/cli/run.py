@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vmemu.cli import names
-from vmemu.cli.options import examples, given, machine_options, parse_settings, set_option
+from vmemu.cli.options import (
+    env_option,
+    examples,
+    given,
+    machine_options,
+    parse_settings,
+    parse_variables,
+    rmap_option,
+    set_option,
+)
 from vmemu.cli.reporting import command_line, open_report, report_option
 from vmemu.errors import ConfigError, LimitReached
-from vmemu.rmap import DEFAULT
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -39,15 +48,10 @@ __all__ = ["command"]
     context_settings={"allow_interspersed_args": False},
     short_help="Run a program.",
 )
-@click.option(
-    "--rmap",
-    metavar="SCHEME",
-    shell_complete=names.schemes,
-    help=f"The reverse map.  [default: {DEFAULT}]",
-)
+@rmap_option
 @machine_options
 @set_option
-@click.option("--env", metavar="NAME=VALUE", multiple=True, help="Set an environment variable.")
+@env_option
 @click.option("--stats", is_flag=True, help="Print statistics to stderr afterwards.")
 @click.option("--json", "as_json", is_flag=True, help="The same as one line of JSON on stderr.")
 @click.option("--json-to", type=click.Path(dir_okay=False), help="The same as JSON to a file.")
@@ -94,7 +98,7 @@ def command(
 
     page = open_report(report_path)
     facts_file = _open_facts(json_to)
-    environment = dict(_variable(text) for text in env)
+    environment = parse_variables(env)
     values = [f"{name}={value}" for name, value in parse_settings(settings).items()]
     status, limit = WaitStatus(EX_LIMIT), ""
     found = find(program, options["bits"])
@@ -150,7 +154,7 @@ class _Observer:
 
     def __init__(self, machine: Machine, maps: bool, stats: bool, check: bool) -> None:
         self.machine = machine
-        self.stats: dict[str, Any] = {}
+        self.stats: Mapping[str, Any] = {}
         self._maps, self._stats, self._check = maps, stats, check
         self.crash = ""
         machine.kernel.on_exit = self._on_exit
@@ -185,13 +189,6 @@ def _open_facts(path: str | None) -> Any:
         return Path(path).open("w")
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {(error.strerror or '').lower()}") from None
-
-
-def _variable(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise ConfigError(f"--env takes NAME=VALUE, not {text!r}")
-    return name, value
 
 
 def _signal_name(number: int) -> str:

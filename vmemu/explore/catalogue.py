@@ -333,8 +333,8 @@ class ExitVsReclaim(_Written):
         """Nothing is mapped; what is left in the swap cache, reclaim can still find."""
         if self.vm.mms:
             yield "the address space is still there"
-        if self.m.nr_mapped:
-            yield f"{self.m.nr_mapped} frames are still mapped"
+        if self.m.pages.nr_mapped:
+            yield f"{self.m.pages.nr_mapped} frames are still mapped"
 
 
 @_register

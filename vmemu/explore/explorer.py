@@ -52,7 +52,7 @@ class Violation:
         return [row for row in self.steps if full or row.matters]
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """What an exploration found."""
 
@@ -74,6 +74,28 @@ class Report:
     complete: bool = False
     """Whether there was nothing more to run."""
     violation: Violation | None = None
+
+    def __repr__(self) -> str:
+        found = "no violation"
+        if self.violation is not None:
+            found = f"violation: {self.violation.problems[0]}"
+        said = f"{self.scenario} under {self.settings.rmap}: {self.interleavings} interleavings"
+        return f"<Report of {said}, {found}>"
+
+    def _repr_svg_(self) -> str | None:
+        """The counterexample, if there is one and jinja2 is installed."""
+        from importlib.util import find_spec
+
+        if self.violation is None or find_spec("jinja2") is None:
+            return None
+        from vmemu.report.explorations import drawing
+
+        return drawing(self)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<p>{escape(repr(self)[1:-1])}</p>{self._repr_svg_() or ''}"
 
 
 class Explorer:
@@ -105,7 +127,7 @@ class Explorer:
         self._verdicts: dict[Any, list[str]] = {}
         self.outcomes: set[Hashable] = set()
         self._python = _PythonState(scenario)
-        self.m.mutations = mutation.bits(scenario.settings.mutations)
+        self.m.watch.mutations = mutation.bits(scenario.settings.mutations)
         options = self.core.ffi.new("struct explore_options *", [mode.value, preemptions, seed])
         if not self.core.lib.explore_begin(self.m, len(names), options):
             raise ConfigError("no host memory for a snapshot of the machine")
@@ -233,7 +255,7 @@ class Explorer:
     def _examine(self) -> list[str]:
         scenario = self.scenario
         scenario.results = dict(zip(self.names, self._results, strict=True))
-        if self.m.want_kswapd or self.m.counter[lib.CNT_allocstall] != self._stalls:
+        if self.m.pages.want_kswapd or self.m.counter[lib.CNT_allocstall] != self._stalls:
             return ["memory ran short, so that allocations depended on each other"]
         problems = list(scenario.check())
         try:

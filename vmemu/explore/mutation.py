@@ -26,7 +26,7 @@ _NOT_SWITCHES = {
 
 
 def bits(letters: str) -> int:
-    """``m.mutations`` for letters such as "a" or "bf"; ConfigError for one there is not."""
+    """``m.watch.mutations`` for letters such as "a" or "bf"; ConfigError for one there is not."""
     found = 0
     for letter in letters:
         if letter in _NOT_SWITCHES:

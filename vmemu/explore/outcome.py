@@ -96,7 +96,7 @@ class _Survey:
         if page:
             self.core.lib.put_page(self.m, page)
             return (number, users, self.page(self.core.lib.page_to_pfn(self.m, page)))
-        info = self.m.swap[entry >> 1 & 0x1F]
+        info = self.m.swap.info[entry >> 1 & 0x1F]
         return (number, users, os.pread(info.fd, PAGE_SIZE, (entry >> 8) * PAGE_SIZE))
 
     def unmapped(self) -> Hashable:

@@ -118,9 +118,9 @@ class Scenario:
     def _boot(self, scheme: type[RmapScheme]) -> None:
         self.m = self.core.m
         self.m.page_cluster = 0
-        self.m.fault_in_c = 1
-        self.m.watch = lib.WATCH_LOCKS
-        self.m.vm_flags_lock = self.settings.vm_flags_lock == "page_table_lock"
+        self.m.fault.in_c = 1
+        self.m.watch.bits = lib.WATCH_LOCKS
+        self.m.locks.vm_flags_lock = self.settings.vm_flags_lock == "page_table_lock"
         self.vm = MemoryManager(self.core, scheme(self.core))
         swap = os.memfd_create("vmemu-explore-swap")
         make_swap(swap, SWAP_PAGES * PAGE_SIZE)
@@ -211,7 +211,7 @@ class Scenario:
         m = self.m
         found = []
         for at in range(start, start + pages * PAGE_SIZE, PAGE_SIZE):
-            if m.watch & lib.WATCH_EXPLORE:
+            if m.watch.bits & lib.WATCH_EXPLORE:
                 pte = self.core.kaddr(self.core.lib.pte_offset(m, mm.ptr, at))
                 self.core.lib.explore_step(m, lib.STEP_read, -1, pte)
             if self.core.lib.pte_kind_at(m, mm.ptr, at) != lib.PTE_PRESENT:
@@ -235,5 +235,5 @@ class Scenario:
         if page:
             self.core.lib.put_page(self.m, page)
             return int(self.m.ram[self.core.lib.page_to_pfn(self.m, page) << 12])
-        info = self.m.swap[pte >> 1 & 0x1F]
+        info = self.m.swap.info[pte >> 1 & 0x1F]
         return os.pread(info.fd, 1, (pte >> 8) * PAGE_SIZE)[0]

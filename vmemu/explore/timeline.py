@@ -130,7 +130,7 @@ class Names:
         for mm in mms.values():
             name = scenario.names.get(mm.kaddr, "child")
             self._learn_mm(mm.ptr, f" of {name}" if name else "")
-        info = self.m.swap[scenario.area.kind]
+        info = self.m.swap.info[scenario.area.kind]
         for i in range(info.nr_map_frames):
             self._tables[(info.map_frames[i] - self.core.page_offset) >> PAGE_SHIFT] = (-1, "")
         zone = self.core.kaddr(self.m.k) + ffi.offsetof("struct kernel_data", "zone")

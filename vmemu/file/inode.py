@@ -1,52 +1,37 @@
-"""A host file whose pages a program image maps."""
+"""Host files whose pages a program image maps."""
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from vmemu.core import lib
+from vmemu.core import Core, lib
 from vmemu.errors import Errno
 from vmemu.streams import above_streams
-
-if TYPE_CHECKING:
-    from vmemu.mm.manager import MemoryManager
 
 __all__ = ["Inode", "Inodes"]
 
 
 class Inode:
-    """Handle of a ``struct address_space``; one per file, kept with its page cache.
+    """Handle of a ``struct address_space``; one per file, kept with its page cache."""
 
-    Errno ENOMEM when no memory is left for it, ENFILE when too many files are mapped;
-    OSError when the host file cannot be opened.
-    """
-
-    def __init__(self, vm: MemoryManager, path: str) -> None:
-        fd = above_streams(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-        mapping = vm.core.lib.file_open(vm.core.m, fd)
-        if not mapping:
-            os.close(fd)
-            full = len(vm.inodes) >= lib.NR_FILES
-            raise Errno(errno.ENFILE if full else errno.ENOMEM)
-        self._vm, self._mapping = vm, mapping
+    def __init__(self, core: Core, mapping: Any, path: str, number: int) -> None:
+        self._core, self._mapping = core, mapping
         self.path = str(Path(path).resolve())
-        self.kaddr = vm.core.kaddr(mapping)
-        self.number = vm.next_inode
-        vm.next_inode += 1
-        vm.inodes[self.kaddr] = self
+        self.kaddr = core.kaddr(mapping)
+        self.number = number
 
     @property
     def mapped(self) -> bool:
         """Whether any area maps it (mapping_mapped)."""
-        return bool(self._vm.core.lib.file_mapped(self._vm.core.m, self._mapping))
+        return bool(self._core.lib.file_mapped(self._core.m, self._mapping))
 
     def close(self) -> None:
         """Drop its page cache and give the descriptor back; no area may map it (iput)."""
-        self._vm.core.lib.file_close(self._vm.core.m, self._mapping)
-        del self._vm.inodes[self.kaddr]
+        self._core.lib.file_close(self._core.m, self._mapping)
 
 
 class Inodes:
@@ -56,25 +41,58 @@ class Inodes:
     that was asked for longest ago and that nothing maps makes room (prune_icache).
     """
 
-    def __init__(self, vm: MemoryManager) -> None:
-        self._vm = vm
-        self._inodes: dict[tuple[int, int, int, int], Inode] = {}  # lately used last
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._open: dict[int, Inode] = {}  # by kptr
+        self._named: dict[tuple[int, int, int, int], Inode] = {}  # lately used last
+        self._next = 1
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[Inode]:
+        return iter(self._open.values())
+
+    def find(self, kptr: int) -> Inode | None:
+        """The one whose ``struct address_space`` is there."""
+        return self._open.get(kptr)
 
     def get(self, path: str) -> Inode:
-        """Find or make a file's inode (iget); raises what Inode() does."""
+        """Find or make a file's inode (iget); raises what open() does."""
         host = Path(path).stat()
         key = (host.st_dev, host.st_ino, host.st_mtime_ns, host.st_size)
-        inode = self._inodes.pop(key, None)
+        inode = self._named.pop(key, None)
         if inode is None:
-            if len(self._vm.inodes) >= lib.NR_FILES:
+            if len(self) >= lib.NR_FILES:
                 self._prune()
-            inode = Inode(self._vm, path)
-        self._inodes[key] = inode
+            inode = self.open(path)
+        self._named[key] = inode
         return inode
 
+    def open(self, path: str) -> Inode:
+        """Make one that nobody finds by its name.
+
+        Errno ENOMEM when no memory is left for it, ENFILE when too many files are mapped;
+        OSError when the host file cannot be opened.
+        """
+        fd = above_streams(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        mapping = self._core.lib.file_open(self._core.m, fd)
+        if not mapping:
+            os.close(fd)
+            raise Errno(errno.ENFILE if len(self) >= lib.NR_FILES else errno.ENOMEM)
+        inode = Inode(self._core, mapping, path, self._next)
+        self._next += 1
+        self._open[inode.kaddr] = inode
+        return inode
+
+    def close(self, inode: Inode) -> None:
+        """Give up one that no area maps."""
+        inode.close()
+        del self._open[inode.kaddr]
+
     def _prune(self) -> None:
-        for key, inode in self._inodes.items():
+        for key, inode in self._named.items():
             if not inode.mapped:
-                inode.close()
-                del self._inodes[key]
+                self.close(inode)
+                del self._named[key]
                 return

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 from vmemu.closing import Closing
 from vmemu.core import lib
 from vmemu.errors import Errno, ExecError, KernelBug, VmemuError
-from vmemu.file.inode import Inodes
 from vmemu.kernel import strace
 from vmemu.kernel.abi import abi_of
 from vmemu.kernel.hold import TASK_BYTES, HostMemory
@@ -122,7 +121,6 @@ class Kernel(Closing):
         self.told: BaseException | None = None
         """The last of them that came out."""
         self.next_ino = 1000
-        self.inodes = Inodes(vm)
         self.marks = 0
         """MARKs so far."""
         self._m = self.core.m
@@ -200,7 +198,7 @@ class Kernel(Closing):
         return load_program(
             self.vm,
             image,
-            self.inodes.get(image.path),
+            self.vm.inodes.get(image.path),
             arguments,
             self.options.credentials,
             self.random.randbytes(16),
@@ -220,12 +218,12 @@ class Kernel(Closing):
         if first is None:
             raise VmemuError("there is no program to run")
         step = self.step
-        self._m.syscalls_in_c = self.strace is None
+        self._m.cpu.syscalls_in_c = self.strace is None
         try:
             while first.status is None or first.alive:
                 step()
         finally:
-            self._m.syscalls_in_c = False
+            self._m.cpu.syscalls_in_c = False
         self.kill_all()
         self._tell()
         return first.status
@@ -299,7 +297,7 @@ class Kernel(Closing):
         trap = self.cpu.run()
         self.core.check_bug()
         what = self._trap(task, trap)
-        if self._m.want_kswapd:
+        if self._m.pages.want_kswapd:
             self._run_kswapd()
         return what
 
@@ -312,18 +310,18 @@ class Kernel(Closing):
         instruction, whose pages it might take each time.
         """
         if self.sched.now < self._kswapd_waits:
-            self._m.want_kswapd = 0
+            self._m.pages.want_kswapd = 0
             return
         ffi = self.core.ffi
         registers = bytes(ffi.buffer(self._words, ffi.sizeof("struct cpu_regs")))
         at = (self.current, registers, int(self._counter[_CNT_SYSCALLS]))
         if at == self._kswapd_ran_at:
-            self._m.want_kswapd = 0
+            self._m.pages.want_kswapd = 0
             return
         self._kswapd_ran_at = at
         self.account()
         self.vm.kswapd_if_wanted()
-        self._stime_seen = int(self._m.stime)  # nobody's: in 2.6 kswapd is a task of its own
+        self._stime_seen = int(self._m.clock.stime)  # nobody's: in 2.6 kswapd is a task of its own
         zone = self._m.k.zone
         if zone.free_pages <= zone.pages_high:
             self._kswapd_waits = self.sched.now + CONGESTION_WAIT_NS
@@ -354,10 +352,10 @@ class Kernel(Closing):
         counter = self._m.counter
         calls = int(counter[lib.CNT_syscall_c])
         if self.current is not None:
-            worked = int(self._m.stime) - self._stime_seen
+            worked = int(self._m.clock.stime) - self._stime_seen
             self.current.used.stime += (calls - self._calls_seen) * SYSCALL_NS + worked
         self._calls_seen = calls
-        self._stime_seen = int(self._m.stime)
+        self._stime_seen = int(self._m.clock.stime)
         seen = (int(counter[lib.CNT_pgfault]), int(counter[lib.CNT_pgmajfault]))
         if self.current is not None:
             major = seen[1] - self._faults_seen[1]
@@ -376,15 +374,15 @@ class Kernel(Closing):
             return "preempt"
         if trap == lib.TRAP_EXCEPTION:
             self.sched.advance(task, FAULT_NS)
-            force_signal(task, exception_signal(int(self._m.trap_vector), int(self._regs.ip)))
+            force_signal(task, exception_signal(int(self._m.cpu.trap_vector), int(self._regs.ip)))
             return "exception"
         if trap == lib.TRAP_STOP:
-            return "preempt" if self._m.clock >= self._m.next_timer else "stop"
+            return "preempt" if self._m.clock.now >= self._m.clock.next_timer else "stop"
         raise KernelBug(f"the CPU stopped with trap {trap} at {self._regs.ip:#x}")
 
     def _fault(self, task: Task) -> str:
         m = self._m
-        address, access, result = int(m.fault_address), int(m.fault_access), int(m.fault_result)
+        address, access, result = int(m.fault.address), int(m.fault.access), int(m.fault.result)
         self.sched.advance(task, FAULT_NS)
         error_code = self._error_code(task, address, access)
         if result == lib.FAULT_MAPERR:
@@ -493,7 +491,7 @@ class Kernel(Closing):
         """A call ends: its result goes to eax, or rax."""
         if task.call is call:
             task.call = None
-        if self._m.events_told:
+        if self._m.trace.told:
             first = call.args[0] if call.args else 0
             self.core.event(lib.EV_syscall, call.number, result, first)
         if task.memory is None:

@@ -38,7 +38,7 @@ class Deviation:
         return f"{self.figure} {self.measured}, predicted {self.predicted}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """One scenario's measurements by scheme, in the order they were asked for."""
 
@@ -74,6 +74,23 @@ class Comparison:
             for figure, predicted in self.predictions(scheme).items()
             if figures[figure] != predicted
         ]
+
+    def table(self) -> Table:
+        """A line for each scheme, as ``vmemu compare`` prints it."""
+        return comparison_table([self])
+
+    def to_frame(self) -> Any:
+        """The same as a pandas DataFrame; VmemuError without pandas."""
+        return self.table().to_frame()
+
+    def __repr__(self) -> str:
+        words = [self.scenario.name, *(f"{name}={value}" for name, value in self.params.items())]
+        wrong = [scheme for scheme in self.measurements if self.deviations(scheme)]
+        verdict = f"not as predicted under {', '.join(wrong)}" if wrong else "as predicted"
+        return f"<Comparison {' '.join(words)}: {', '.join(self.measurements)}, {verdict}>"
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
 
     def as_json(self) -> dict[str, Any]:
         """The object ``vmemu compare NAME --json`` prints."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vmemu.arguments import width
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, lib, most_ram
 from vmemu.errors import VmemuError
 from vmemu.lab.guests import guest_path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from vmemu.lab.scenario import Params, Scenario
     from vmemu.mm.mm import Mm
 
-__all__ = ["Measurement", "ScenarioError", "Visit", "Walk", "run_scenario", "run_to_end"]
+__all__ = ["Measurement", "ScenarioError", "Visit", "Walk", "run_guest", "run_scenario"]
 
 _COUNTS = ("probes", "cmp", "pages")
 
@@ -155,10 +156,7 @@ def run_scenario(
         )
         machine.kernel.log = lambda line: _log(errors, line)
         before = machine.core.counters()
-        argv = scenario.argv(params)
-        guest = guest_path(scenario.guest, machine.core.bits)
-        machine.spawn(guest, argv, stdin=None, stdout=output, stderr=errors)
-        status = run_to_end(machine)
+        status = run_guest(machine, scenario.argv(params), output, errors)
         _expect_success(scenario, scheme, status, errors, result)
         after = machine.core.counters()
         if scenario.whole_run:
@@ -171,16 +169,23 @@ def run_scenario(
     return result
 
 
-def run_to_end(machine: Machine) -> WaitStatus:
-    """Run what was spawned, then check the machine."""
+def run_guest(
+    machine: Machine,
+    argv: Sequence[str],
+    output: io.BytesIO | None = None,
+    errors: io.BytesIO | None = None,
+) -> WaitStatus:
+    """Run the guest ``argv[0]`` to its end, then check the machine; how the guest ended."""
+    guest = guest_path(argv[0], machine.core.bits)
+    machine.spawn(guest, argv, stdin=None, stdout=output, stderr=errors)
     status = machine.run()
     machine.check()
     return status
 
 
 def bits_of(options: Mapping[str, Any]) -> int:
-    """The width of the machine that these settings make."""
-    return int(options.get("bits", 32))
+    """The width of the machine that these settings make; ConfigError for one there is not."""
+    return width(options.get("bits", 32))
 
 
 def machine_options(
@@ -216,7 +221,7 @@ def _on_mark(
     result.visited = True
     result.vmas = visit.vmas()
     result.slabs = slab_use(machine.core, machine.vm.rmap)
-    result.cost = scheme_cost(result.slabs, machine.core.bits)
+    result.cost = scheme_cost(result.slabs, machine.core)
     with _counting(machine.core, result):
         scenario.act(visit)
     machine.check()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from vmemu.arguments import width
 from vmemu.errors import ConfigError
 
 __all__ = ["GUESTS", "find_program", "guest_names", "guest_path", "guest_summaries", "is_source"]
@@ -16,8 +17,8 @@ GUESTS_OF = {32: GUESTS, 64: GUESTS / "x86_64"}
 
 
 def guest_path(name: str, bits: int = 32) -> str:
-    """Path of a shipped guest; ConfigError when there is none of that name and width."""
-    path = GUESTS_OF[bits] / name
+    """Path of a shipped guest; ConfigError when there is none of that name or width."""
+    path = GUESTS_OF[width(bits)] / name
     if not path.is_file():
         which = f" of {bits} bits" if (GUESTS / name).is_file() else ""
         raise ConfigError(f"there is no guest {name!r}{which} (see vmemu list guests)")

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmemu.core import PAGE_SIZE
 from vmemu.errors import ConfigError
-from vmemu.lab.experiment import ScenarioError, machine_options, run_to_end
-from vmemu.lab.guests import guest_path
+from vmemu.lab.experiment import ScenarioError, machine_options, run_guest
 from vmemu.lab.table import Cell, Table
 from vmemu.machine import VM_FLAGS_LOCKS, Machine
 from vmemu.stats import lock_stats
@@ -40,7 +39,15 @@ class Reading:
     @classmethod
     def of(cls, machine: Machine) -> Reading:
         """What a machine's stand at now."""
-        return cls(machine.core.counters(), lock_stats(machine.core))
+        locks = {
+            name: {
+                "acquired": lock["acquired"],
+                "failed": lock["failed"],
+                "steps_held": lock["steps_held"],
+            }
+            for name, lock in lock_stats(machine.core).items()
+        }
+        return cls(machine.core.counters(), locks)
 
     def __sub__(self, before: Reading) -> Reading:
         """What was added since ``before``."""
@@ -157,10 +164,7 @@ def _run(
         )
         machine.kernel.log = lambda line: None
         run.marks.append(("start", 0, Reading.of(machine)))
-        argv = scenario.argv(params)
-        guest = guest_path(scenario.guest, machine.core.bits)
-        machine.spawn(guest, argv, stdin=None, stdout=output, stderr=None)
-        status = run_to_end(machine)
+        status = run_guest(machine, scenario.argv(params), output)
         run.marks.append(("exit", 0, Reading.of(machine)))
     if status.exit_status or status.signaled:
         raise ScenarioError(f"scenario {scenario.name} under {scheme}, {way}: its guest failed")

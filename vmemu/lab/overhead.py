@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmemu.core import PAGE_SIZE, most_ram
 from vmemu.errors import VmemuError
-from vmemu.lab.experiment import bits_of, run_to_end
-from vmemu.lab.guests import guest_path
+from vmemu.lab.experiment import bits_of, run_guest
 from vmemu.lab.scenario import Parameter
 from vmemu.lab.slabs import SlabUse, slab_use
 from vmemu.lab.table import Cell, Table
@@ -176,9 +175,7 @@ def _read(
             readings[name] = slab_use(machine.core, machine.vm.rmap)
 
         machine.kernel.on_mark = read
-        guest = guest_path(argv[0], machine.core.bits)
-        machine.spawn(guest, argv, stdin=None, stdout=None, stderr=errors)
-        status = run_to_end(machine)
+        status = run_guest(machine, argv, errors=errors)
     if status.exit_status or "measure" not in readings:
         said = errors.getvalue().decode(errors="replace").strip() or str(status)
         raise VmemuError(f"the guest {' '.join(argv)} failed under {scheme}: {said}")

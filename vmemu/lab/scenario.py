@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vmemu.errors import ConfigError
+from vmemu.lab.actions import reclaim_caller
 
 if TYPE_CHECKING:
     from vmemu.lab.experiment import Visit
@@ -105,31 +106,28 @@ def expect(
     return Expectation(figure, formulas, why)
 
 
-def nothing(visit: Visit) -> None:
-    """Only look."""
-
-
 @dataclass(frozen=True)
 class Scenario:
     """One experiment: what runs, what the lab does at the mark, what docs/schemes.md predicts.
 
-    ``act`` is called when the guest marks ``mark``; the rmap's work is counted from its
-    beginning to its end, or over the whole run if ``whole_run``.  ``frames`` is what the
-    guest needs; unless ``pressure`` the machine gets plenty more.  ``arguments`` are the
-    guest's besides its parameters.  Reported besides what every scenario reports: ``watch``,
-    counters over the whole run; ``tells``, the first argument of other marks, by mark;
-    ``phases``, marks whose first argument is the number of calls, or of pages written, up to
-    the next: the locks these take before and after rmap 34 (:mod:`vmemu.lab.locks`), in a
-    machine of ``least_frames``, so that memory is reclaimed meanwhile.
+    ``guest`` has the scenario's name unless it is told.  ``act`` is called when it marks
+    ``mark``, and pages the area out unless it is told; the rmap's work is counted from its
+    beginning to its end, or over the whole run if ``whole_run``.  ``frames`` is what the guest
+    needs; unless ``pressure`` the machine gets plenty more.  ``arguments`` are the guest's
+    besides its parameters.  Reported besides what every scenario reports: ``watch``, counters
+    over the whole run; ``tells``, the first argument of other marks, by mark; ``phases``, marks
+    whose first argument is the number of calls, or of pages written, up to the next: the locks
+    these take before and after rmap 34 (:mod:`vmemu.lab.locks`), in a machine of
+    ``least_frames``, so that memory is reclaimed meanwhile.
     """
 
     name: str
     section: str
     summary: str
-    guest: str
     parameters: tuple[Parameter, ...]
     expectations: tuple[Expectation, ...]
-    act: Callable[[Visit], None] = nothing
+    guest: str = ""
+    act: Callable[[Visit], None] = reclaim_caller
     frames: Formula = Formula("0")
     mark: str = "measure"
     arguments: tuple[str, ...] = ()
@@ -141,6 +139,9 @@ class Scenario:
     least_frames: Formula = Formula("256")
     ram: str = "32M"
     swap: str = "64M"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "guest", self.guest or self.name)
 
     def settle(self, settings: Mapping[str, str]) -> dict[str, Value]:
         """Every parameter's value, from ``settings`` or by default.

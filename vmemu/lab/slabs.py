@@ -76,25 +76,28 @@ def slab_use(core: Core, rmap: RmapScheme) -> dict[str, SlabUse]:
 
 
 @functools.cache
-def baseline_caches(bits: int = 32) -> dict[str, SlabUse]:
-    """The caches of a machine that has no reverse map for anonymous pages."""
+def baseline_caches(bits: int, layout: str, cache_line: int) -> dict[str, SlabUse]:
+    """The caches of such a machine that has no reverse map for anonymous pages."""
     from vmemu.machine import Machine
 
-    with Machine(ram="4M", swap=None, rmap="none", bits=bits) as machine:
+    with Machine(
+        ram="4M", swap=None, rmap="none", bits=bits, layout=layout, cache_line=cache_line
+    ) as machine:
         return slab_use(machine.core, machine.vm.rmap)
 
 
-def scheme_cost(use: Mapping[str, SlabUse], bits: int = 32) -> tuple[float, float]:
-    """Bytes that these objects take more than they would without a reverse map.
+def scheme_cost(use: Mapping[str, SlabUse], core: Core) -> tuple[float, float]:
+    """Bytes that these objects of a core take more than they would without a reverse map.
 
     Exact, and by their share of full slabs.
     """
+    baseline = baseline_caches(core.bits, core.layout, core.cache_line)
     exact = rounded = 0.0
     for name, cache in use.items():
         exact += cache.exact
         rounded += cache.rounded
         if name in SHARED:
-            without = baseline_caches(bits)[name]
+            without = baseline[name]
             same = SlabUse(cache.objects, without.size, without.per_slab, 0)
             exact -= same.exact
             rounded -= same.rounded

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
+from importlib import import_module
+from typing import Any
+
+from vmemu.errors import VmemuError
 
 __all__ = ["Cell", "Table", "cell_text"]
 
@@ -17,7 +22,7 @@ def cell_text(cell: Cell) -> str:
     return f"{cell:.2f}" if isinstance(cell, float) else str(cell)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """One line of headings and the lines below it."""
 
@@ -44,3 +49,34 @@ class Table:
             + "\n"
             for line in lines
         )
+
+    def html(self) -> str:
+        """A ``<table>``."""
+        numeric = [" style='text-align: right'" if right else "" for right in self.numeric]
+        head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in self.head)
+        rows = "".join(
+            "<tr>"
+            + "".join(
+                f"<td{style}>{escape(cell_text(cell))}</td>"
+                for cell, style in zip(row, numeric, strict=True)
+            )
+            + "</tr>\n"
+            for row in self.rows
+        )
+        return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>"
+
+    def to_frame(self) -> Any:
+        """The same as a pandas DataFrame; VmemuError without pandas."""
+        try:
+            pandas = import_module("pandas")
+        except ImportError:
+            raise VmemuError(
+                "to_frame() needs the package pandas, which is not installed (pip install pandas)"
+            ) from None
+        return pandas.DataFrame([list(row) for row in self.rows], columns=list(self.head))
+
+    def __repr__(self) -> str:
+        return self.text().rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        return self.html()

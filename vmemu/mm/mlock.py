@@ -106,13 +106,13 @@ def _fixup(mm: Mm, vma: Any, start: int, end: int, *, on: bool) -> None:
         return
     cut_out(mm, vma, start, end)
     m, write = mm.core.m, bool(flags & lib.VM_WRITE)
-    if on and m.mutations & lib.MUTATE_a:
+    if on and m.watch.mutations & lib.MUTATE_a:
         mm.make_present(start, end, write=write)
     mm.core.lib.vma_set_flags(m, vma, flags)
     pages = (end - start) >> PAGE_SHIFT
     mm.core.lib.mm_account(m, mm.ptr, 0, pages if on else -pages)
-    if on and not m.mutations & lib.MUTATE_a:
-        holds_lock = bool(m.mutations & lib.MUTATE_h)
+    if on and not m.watch.mutations & lib.MUTATE_a:
+        holds_lock = bool(m.watch.mutations & lib.MUTATE_h)
         if holds_lock:
             mm.core.lib.lock_page_table(m, mm.ptr)
         result = mm.make_present(start, end, write=write)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from vmemu.closing import Closing
-from vmemu.core import ffi, lib
+from vmemu.core import PAGE_SHIFT, ffi, lib
 from vmemu.errors import Errno
 from vmemu.mm.consts import RLIM_INFINITY, STACK_LIMIT
 
 if TYPE_CHECKING:
     from vmemu.mm.manager import MemoryManager
+    from vmemu.typed import mm_struct, vm_area_struct
 
 __all__ = ["Mm", "Rlimits", "mmap_sem_read", "mmap_sem_write"]
 
@@ -43,12 +44,18 @@ class Mm(Closing):
     :func:`vmemu.mm.fork.dup_mmap`, shared by :meth:`get`, gone at the last :meth:`put`.
     """
 
-    def __init__(self, vm: MemoryManager, ptr: Any, rlimits: Rlimits) -> None:
+    def __init__(self, vm: MemoryManager, ptr: mm_struct, rlimits: Rlimits) -> None:
         self.vm = vm
         self.core = vm.core
         self.ptr = ptr
         self.kaddr = vm.core.kaddr(ptr)
         self.rlimits = rlimits
+
+    def __repr__(self) -> str:
+        if self.core.closed:
+            return f"<Mm {self.kaddr:#x}, the machine is closed>"
+        ptr = self.ptr
+        return f"<Mm {self.kaddr:#x}: {ptr.map_count} vmas, {ptr.rss} pages in memory>"
 
     @classmethod
     def allocate(cls, vm: MemoryManager, rlimits: Rlimits | None = None) -> Mm:
@@ -92,11 +99,11 @@ class Mm(Closing):
 
     # ---- its vmas
 
-    def vmas(self) -> Iterator[Any]:
+    def vmas(self) -> Iterator[vm_area_struct]:
         """``struct vm_area_struct *`` in address order."""
         vma, at = self.core.vma, self.ptr.mmap
         while at:
-            area = vma(at)
+            area: vm_area_struct = vma(at)
             at = area.vm_next
             yield area
 
@@ -108,6 +115,11 @@ class Mm(Closing):
         """So many pages more (or less) belong to areas with these flags."""
         locked = pages if vm_flags & lib.VM_LOCKED else 0
         self.core.lib.mm_account(self.core.m, self.ptr, pages, locked)
+
+    def may_expand(self, pages: int) -> None:
+        """Errno ENOMEM when ``pages`` more would break RLIMIT_AS."""
+        if (self.ptr.total_vm + pages) << PAGE_SHIFT > self.rlimits.as_:
+            raise Errno(errno.ENOMEM)
 
     # ---- its memory
 

@@ -8,6 +8,7 @@ on i386, or top-down below the stack's limit as 2.6.9 and later.  Unlike 2.6.7, 
 from __future__ import annotations
 
 import errno
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, lib
@@ -143,22 +144,17 @@ def _map_area(
     mm: Mm, addr: int, length: int, vm_flags: int, noreserve: bool, file: Inode | None, pgoff: int
 ) -> None:
     """Account, merge or make the vma of a range that is free."""
-    vm, pages = mm.vm, length >> PAGE_SHIFT
-    vm.may_expand(mm, pages)
-    if vm_flags & lib.VM_WRITE and not (noreserve and vm.overcommit != lib.OVERCOMMIT_NEVER):
-        vm.acct_memory(pages)
+    commit, pages = mm.vm.commit, length >> PAGE_SHIFT
+    mm.may_expand(pages)
+    if vm_flags & lib.VM_WRITE and not (noreserve and commit.mode != lib.OVERCOMMIT_NEVER):
         vm_flags |= lib.VM_ACCOUNT
     kfile = file.kaddr if file is not None else 0
     if file is None:
         pgoff = addr >> PAGE_SHIFT
-    _, prev = find_vma_prev(mm, addr)
-    if not vma_merge(mm, prev, addr, addr + length, vm_flags, None, kfile, pgoff):
-        try:
+    with commit.promise(pages) if vm_flags & lib.VM_ACCOUNT else nullcontext():
+        _, prev = find_vma_prev(mm, addr)
+        if not vma_merge(mm, prev, addr, addr + length, vm_flags, None, kfile, pgoff):
             new_vma(mm, addr, addr + length, vm_flags, kfile, pgoff)
-        except Errno:
-            if vm_flags & lib.VM_ACCOUNT:
-                vm.unacct_memory(pages)
-            raise
     mm.account(pages, vm_flags)
     mm.core.event(lib.EV_mmap, addr, addr + length, vm_flags)
 
@@ -204,7 +200,7 @@ def _unmap_vma(mm: Mm, vma: Any) -> None:
     if mm.core.unmapped_base <= vma.vm_start < ptr.free_area_cache:
         ptr.free_area_cache = vma.vm_start  # a new lowest hole
     if vma.vm_flags & lib.VM_ACCOUNT:
-        mm.vm.unacct_memory(pages)
+        mm.vm.commit.unacct(pages)
     mm.vm.rmap.vma_free(vma)
     mm.core.lib.vma_unlink(m, ptr, vma)
     mm.core.lib.vma_free(m, vma)
@@ -281,7 +277,7 @@ def setup_stack(mm: Mm) -> None:
     Executable, as on i386 without NX; it grows as exec writes its strings.
     """
     flags = _DATA_FLAGS | lib.VM_GROWSDOWN | lib.VM_ACCOUNT
-    mm.vm.acct_memory(1)
+    mm.vm.commit.acct(1)
     top = mm.core.task_size
     new_vma(mm, top - PAGE_SIZE, top, flags)
     mm.account(1, flags)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from vmemu.core import PAGE_SHIFT, lib
@@ -68,27 +69,22 @@ def _fixup(mm: Mm, vma: Any, prev: Any, start: int, end: int, flags: int) -> Any
     if flags == vma.vm_flags:
         return vma
     pages = (end - start) >> PAGE_SHIFT
-    charged = False
+    promise: AbstractContextManager[None] = nullcontext()
     if flags & lib.VM_WRITE and not vma.vm_flags & (lib.VM_ACCOUNT | lib.VM_WRITE | lib.VM_SHARED):
-        mm.vm.acct_memory(pages)
-        charged = True
+        promise = mm.vm.commit.promise(pages)
         flags |= lib.VM_ACCOUNT
     pgoff = vma.vm_pgoff + ((start - vma.vm_start) >> PAGE_SHIFT)
-    merged = vma_merge(mm, prev, start, end, flags, vma, vma.vm_file, pgoff)
-    if merged is not None:
-        vma = merged
-    else:
-        try:
+    with promise:
+        merged = vma_merge(mm, prev, start, end, flags, vma, vma.vm_file, pgoff)
+        if merged is not None:
+            vma = merged
+        else:
             if start != vma.vm_start:
                 split_vma(mm, vma, start, new_below=True)
             if end != vma.vm_end:
                 split_vma(mm, vma, end, new_below=False)
-        except Errno:
-            if charged:
-                mm.vm.unacct_memory(pages)
-            raise
     m, prot = mm.core.m, mm.core.lib.vm_page_prot(flags)
-    too_early = bool(m.mutations & lib.MUTATE_g)
+    too_early = bool(m.watch.mutations & lib.MUTATE_g)
     if too_early:
         mm.core.lib.change_protection(m, mm.ptr, vma, start, end, prot)
     mm.core.lib.vma_set_flags(m, vma, flags)

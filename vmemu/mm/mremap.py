@@ -60,9 +60,7 @@ def _mremap(mm: Mm, old: int, old_length: int, new_length: int, flags: int, new:
     _check_area(mm, vma, old, old_length, new_length)
     grown = (new_length - old_length) >> PAGE_SHIFT
     accounted = bool(vma.vm_flags & lib.VM_ACCOUNT)
-    if accounted:
-        mm.vm.acct_memory(grown)
-    try:
+    with mm.vm.commit.promise(grown) if accounted else contextlib.nullcontext():
         if not fixed and old_length == vma.vm_end - old and _grow(mm, vma, old, new_length):
             return old
         if not flags & MREMAP_MAYMOVE:
@@ -70,10 +68,6 @@ def _mremap(mm: Mm, old: int, old_length: int, new_length: int, flags: int, new:
         if not fixed:
             new = get_unmapped_area(mm, 0, new_length)
         _move_vma(mm, vma, old, old_length, new, new_length)
-    except Errno:
-        if accounted:
-            mm.vm.unacct_memory(grown)
-        raise
     return new
 
 
@@ -86,7 +80,7 @@ def _check_area(mm: Mm, vma: Any, old: int, old_length: int, new_length: int) ->
     locked = mm.ptr.locked_vm + grown if vma.vm_flags & lib.VM_LOCKED else 0
     if locked << PAGE_SHIFT > mm.rlimits.memlock:
         raise Errno(errno.EAGAIN)
-    mm.vm.may_expand(mm, grown)
+    mm.may_expand(grown)
 
 
 def _grow(mm: Mm, vma: Any, old: int, new_length: int) -> bool:
@@ -141,8 +135,8 @@ def _move_vma(mm: Mm, vma: Any, old: int, old_length: int, new: int, new_length:
     pages = new_length >> PAGE_SHIFT
     mm.account(pages, flags)
     if flags & lib.VM_ACCOUNT:
-        # munmap gives back what the new area was never charged for.
-        m.vm_committed += (new_length if failed else old_length) >> PAGE_SHIFT
+        # munmap takes back what the area that goes has promised: the promise moves.
+        mm.vm.commit.move((new_length if failed else old_length) >> PAGE_SHIFT)
     if failed:
         with contextlib.suppress(Errno):
             munmap_locked(mm, new, new_length)

@@ -13,7 +13,7 @@ from vmemu.errors import ConfigError
 if TYPE_CHECKING:
     from vmemu.report.page import Page
 
-__all__ = ["ReportFile"]
+__all__ = ["ReportFile", "obstacle"]
 
 _PACKAGES = ("jinja2", "matplotlib")
 
@@ -34,7 +34,7 @@ class ReportFile:
                     f"--report needs the package {package}, which vmemu's extra 'report' installs"
                 ) from None
         self._path = Path(path)
-        if number := _obstacle(self._path):
+        if number := obstacle(self._path):
             raise self._failure(number)
 
     def write(self, page: Page) -> None:
@@ -48,7 +48,7 @@ class ReportFile:
         return ConfigError(f"cannot write {self._path}: {os.strerror(number).lower()}")
 
 
-def _obstacle(path: Path) -> int:
+def obstacle(path: Path) -> int:
     """The errno with which writing would fail, as far as can be told; else 0."""
     if path.is_dir():
         return errno.EISDIR

@@ -86,7 +86,8 @@ class Anonmm(RmapScheme):
             if anonmm.head != head:
                 survey.fail(f"anonmm {member:#x} is on the ring of another head")
         # forks that were explored against one another may end in any order
-        if not core.m.explorer and not _in_order(survey, [_at(core, each).mm for each in members]):
+        mms = [_at(core, each).mm for each in members]
+        if not core.m.watch.explorer and not _in_order(survey, mms):
             survey.fail(f"the ring of anonmm {head:#x} is not in the order of the forks")
         return set(members)
 

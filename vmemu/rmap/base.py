@@ -7,11 +7,12 @@ it.  Memory management calls these hooks and knows nothing else of the scheme.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from vmemu.check import Survey
     from vmemu.core import Core
+    from vmemu.typed import mm_struct, vm_area_struct
 
 __all__ = ["RmapScheme"]
 
@@ -48,56 +49,56 @@ class RmapScheme:
         self.core = core
         self._lib, self._ffi = core.lib, core.ffi
 
-    def mm_init(self, mm: Any) -> bool:
+    def mm_init(self, mm: mm_struct) -> bool:
         """exec made a fresh mm."""
         return bool(self._lib.rmap_mm_init(self.core.m, mm) == 0)
 
-    def mm_dup(self, child: Any, parent: Any) -> bool:
+    def mm_dup(self, child: mm_struct, parent: mm_struct) -> bool:
         """fork made ``child``; it has no vmas yet."""
         return bool(self._lib.rmap_mm_dup(self.core.m, child, parent) == 0)
 
-    def mm_exit(self, mm: Any) -> None:
+    def mm_exit(self, mm: mm_struct) -> None:
         """The mm has lost its vmas and dies."""
         self._lib.rmap_mm_exit(self.core.m, mm)
 
-    def prepare(self, mm: Any, vma: Any) -> bool:
+    def prepare(self, mm: mm_struct, vma: vm_area_struct) -> bool:
         """``vma`` is about to get an anonymous page."""
         return True
 
-    def vma_split(self, new: Any, old: Any) -> None:
+    def vma_split(self, new: vm_area_struct, old: vm_area_struct) -> None:
         """``new`` is a copy of ``old`` in the same mm, moved by mremap.
 
         For a part that is cut off, the C walker's ``vma_split`` is called instead, with the
         locks of ``vma_adjust`` held.
         """
 
-    def vma_absorb(self, into: Any, other: Any) -> None:
+    def vma_absorb(self, into: vm_area_struct, other: vm_area_struct) -> None:
         """``into`` takes over pages of its neighbour ``other``, all or some."""
 
-    def vma_merge(self, into: Any, other: Any) -> None:
+    def vma_merge(self, into: vm_area_struct, other: vm_area_struct) -> None:
         """``into`` takes over all pages of its neighbour ``other``, which then goes."""
         self.vma_absorb(into, other)
 
-    def vma_free(self, vma: Any) -> None:
+    def vma_free(self, vma: vm_area_struct) -> None:
         """``vma`` has no pages any more and goes."""
 
-    def can_merge(self, vma: Any, other: Any) -> bool:
+    def can_merge(self, vma: vm_area_struct, other: vm_area_struct | None) -> bool:
         """Pages of ``other`` (None: it has none) may live in ``vma``."""
         return True
 
-    def has_anon(self, vma: Any) -> bool:
+    def has_anon(self, vma: vm_area_struct) -> bool:
         """``vma``'s offset must stay as it is, since pages depend on it."""
         return True
 
-    def object_of(self, vma: Any) -> int:
+    def object_of(self, vma: vm_area_struct) -> int:
         """kptr of the object that finds ``vma``'s pages, if it is the area's own; else 0."""
         return 0
 
-    def mm_fields(self, mm: Any) -> Mapping[str, int]:
+    def mm_fields(self, mm: mm_struct) -> Mapping[str, int]:
         """kptrs of what the scheme has in ``mm`` and paths may meet at, by name."""
         return {}
 
-    def vma_fields(self, vma: Any) -> Mapping[str, int]:
+    def vma_fields(self, vma: vm_area_struct) -> Mapping[str, int]:
         """The same of ``vma``."""
         return {}
 

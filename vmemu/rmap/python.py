@@ -15,6 +15,7 @@ from vmemu.rmap.base import RmapScheme
 
 if TYPE_CHECKING:
     from vmemu.check import Survey
+    from vmemu.typed import mm_struct, page, vm_area_struct
 
 __all__ = ["AddressBook", "Candidate", "PythonScheme"]
 
@@ -83,34 +84,34 @@ class PythonScheme(RmapScheme):
             self.core.broken = error  # the scheme's books lack this call
             raise
 
-    def vma_dup(self, new: Any, old: Any) -> bool | None:
+    def vma_dup(self, new: vm_area_struct, old: vm_area_struct) -> bool | None:
         """fork copied ``old`` of the parent to ``new`` of the child, which is in no tree yet.
 
         False: there is no memory for what the scheme needs, and fork fails.
         """
         return None
 
-    def vma_split(self, new: Any, old: Any) -> None:
+    def vma_split(self, new: vm_area_struct, old: vm_area_struct) -> None:
         """``new`` is a copy of ``old`` in the same mm: a part cut off, or moved by mremap."""
 
-    def page_added(self, page: Any, vma: Any, address: int) -> None:
+    def page_added(self, page: page, vma: vm_area_struct, address: int) -> None:
         """``page`` is now mapped at ``address`` of ``vma``, first or once more (not by fork)."""
 
-    def page_removed(self, page: Any) -> None:
+    def page_removed(self, page: page) -> None:
         """The last pte of ``page`` has gone."""
 
-    def page_moved(self, page: Any, vma: Any, address: int) -> bool:
+    def page_moved(self, page: page, vma: vm_area_struct, address: int) -> bool:
         """mremap moves one pte to ``address``; False = copy the page, which others map, first.
 
         It is asked again of the copy, which nobody else maps.
         """
         return True
 
-    def clash(self, page: Any, vma: Any, address: int) -> bool:
+    def clash(self, page: page, vma: vm_area_struct, address: int) -> bool:
         """At swap-in, a page mapped elsewhere must be copied before it is mapped here."""
         return False
 
-    def candidates(self, page: Any) -> Iterable[Candidate]:
+    def candidates(self, page: page) -> Iterable[Candidate]:
         """Where to look for the ptes of ``page``, in the order of the walk."""
         raise NotImplementedError
 
@@ -217,33 +218,33 @@ class AddressBook(PythonScheme):
         self._addresses: dict[int, set[int]] = {}  # by frame number
         self._mms: dict[int, None] = {}
 
-    def mm_init(self, mm: Any) -> bool:
+    def mm_init(self, mm: mm_struct) -> bool:
         """A new address space to look into."""
         self._mms[self.core.kaddr(mm)] = None
         return True
 
-    def mm_dup(self, child: Any, parent: Any) -> bool:
+    def mm_dup(self, child: mm_struct, parent: mm_struct) -> bool:
         """Another one."""
         return self.mm_init(child)
 
-    def mm_exit(self, mm: Any) -> None:
+    def mm_exit(self, mm: mm_struct) -> None:
         """One less."""
         del self._mms[self.core.kaddr(mm)]
 
-    def page_added(self, page: Any, vma: Any, address: int) -> None:
+    def page_added(self, page: page, vma: vm_area_struct, address: int) -> None:
         """Remember the address."""
         self._addresses.setdefault(self._pfn(page), set()).add(address)
 
-    def page_removed(self, page: Any) -> None:
+    def page_removed(self, page: page) -> None:
         """Forget the page."""
         del self._addresses[self._pfn(page)]
 
-    def page_moved(self, page: Any, vma: Any, address: int) -> bool:
+    def page_moved(self, page: page, vma: vm_area_struct, address: int) -> bool:
         """Remember one more address."""
         self._addresses[self._pfn(page)].add(address)
         return True
 
-    def candidates(self, page: Any) -> Iterable[Candidate]:
+    def candidates(self, page: page) -> Iterable[Candidate]:
         """Every mm at every remembered address."""
         for address in sorted(self._addresses[self._pfn(page)]):
             for mm in self._mms:

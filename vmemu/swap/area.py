@@ -11,7 +11,7 @@ import stat
 import struct
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,8 @@ from vmemu.errors import ConfigError, Errno
 from vmemu.streams import above_streams
 
 if TYPE_CHECKING:
-    from vmemu.mm.manager import MemoryManager
+    from vmemu.core import Core
+    from vmemu.mm.commit import Commit
     from vmemu.mm.mm import Mm
 
 __all__ = ["SwapArea", "SwapAreas", "make_swap", "read_header"]
@@ -76,10 +77,10 @@ def read_header(fd: int, path: str) -> int:
 
 
 class SwapAreas:
-    """The areas in use, in order of activation."""
+    """The areas in use, in order of activation; ``mms`` are whose pages may be in them."""
 
-    def __init__(self, vm: MemoryManager) -> None:
-        self.vm = vm
+    def __init__(self, core: Core, commit: Commit, mms: Mapping[int, Mm]) -> None:
+        self.core, self.commit, self.mms = core, commit, mms
         self.areas: list[SwapArea] = []
         self._next_priority = -1
 
@@ -140,7 +141,7 @@ class SwapAreas:
         if priority is None:
             priority = self._next_priority
             self._next_priority -= 1
-        kind = self.vm.core.lib.swap_add(self.vm.core.m, handle, pages, priority)
+        kind = self.core.lib.swap_add(self.core.m, handle, pages, priority)
         if kind < 0:
             raise ConfigError(f"no memory for the swap map of {path}, or too many swap areas")
         area = SwapArea(kind, path)
@@ -157,36 +158,36 @@ class SwapAreas:
         area = next((area for area in self.areas if area.path == path), None)
         if area is None:
             raise Errno(errno.EINVAL)
-        m = self.vm.core.m
-        info = m.swap[area.kind]
-        self.vm.acct_memory(info.pages)
-        self.vm.unacct_memory(info.pages)
+        m = self.core.m
+        info = m.swap.info[area.kind]
+        self.commit.acct(info.pages)
+        self.commit.unacct(info.pages)
         # Nobody else finds it from here on; it comes back to its place if this fails.
         place = self.areas.index(area)
         self.areas.remove(area)
         try:
             self._empty(area, killed)
         except BaseException:
-            self.vm.core.lib.swap_set_writeok(m, area.kind, 1)
+            self.core.lib.swap_set_writeok(m, area.kind, 1)
             self.areas.insert(min(place, len(self.areas)), area)
             raise
-        self.vm.core.lib.swap_remove(m, area.kind)
-        self.vm.core.check_bug()
+        self.core.lib.swap_remove(m, area.kind)
+        self.core.check_bug()
 
     def _empty(self, area: SwapArea, killed: Callable[[], bool]) -> None:
         """Bring everything back (``try_to_unuse``); Errno ENOMEM, EINTR."""
-        m = self.vm.core.m
-        info = m.swap[area.kind]
-        self.vm.core.lib.swap_set_writeok(m, area.kind, 0)
+        m = self.core.m
+        info = m.swap.info[area.kind]
+        self.core.lib.swap_set_writeok(m, area.kind, 0)
         slots, attempts = info.inuse, _ATTEMPTS
         while info.inuse and attempts:
-            for mm in list(self.vm.mms.values()):
+            for mm in list(self.mms.values()):
                 failed = self._unuse(mm, area.kind)
                 if failed or killed():
                     raise Errno(errno.EINTR if killed() else errno.ENOMEM)
             # Reclaim may have sent shared pages back to the slots they still had.
-            left = self.vm.core.lib.swap_drop_cache(m, area.kind)
-            self.vm.core.check_bug()
+            left = self.core.lib.swap_drop_cache(m, area.kind)
+            self.core.check_bug()
             attempts = _ATTEMPTS if left < slots else attempts - 1
             slots = left
         if info.inuse:
@@ -194,12 +195,12 @@ class SwapAreas:
 
     def _unuse(self, mm: Mm, kind: int) -> int:
         """Bring back one mm's pages, unless it is dying anyway; nonzero = no memory."""
-        if self.vm.mms.get(mm.kaddr) is not mm or not mm.ptr.mm_users:
+        if self.mms.get(mm.kaddr) is not mm or not mm.ptr.mm_users:
             return 0
         mm.get()
-        failed: int = self.vm.core.lib.unuse_mm(self.vm.core.m, mm.ptr, kind)
+        failed: int = self.core.lib.unuse_mm(self.core.m, mm.ptr, kind)
         mm.put()
-        self.vm.core.check_bug()
+        self.core.check_bug()
         return failed
 
 

@@ -43,7 +43,7 @@ def meminfo(vm: MemoryManager) -> str:
         "MemTotal": zone.present_pages,
         "MemFree": zone.free_pages,
         "Buffers": 0,
-        "Cached": m.nr_pagecache,
+        "Cached": m.pages.nr_pagecache,
         "SwapCached": swapcached,
         "Active": zone.nr_active,
         "Inactive": zone.nr_inactive,
@@ -55,10 +55,10 @@ def meminfo(vm: MemoryManager) -> str:
         "SwapFree": swap_total - swap_used,
         "Dirty": 0,
         "Writeback": 0,
-        "Mapped": m.nr_mapped,
+        "Mapped": m.pages.nr_mapped,
         "Slab": _slab_pages(vm),
-        "Committed_AS": vm.committed,
-        "PageTables": m.nr_pagetable,
+        "Committed_AS": vm.commit.pages,
+        "PageTables": m.pages.nr_pagetable,
     }
     lines = [f"{name + ':':<13} {int(n) * KB_PER_PAGE:8} kB\n" for name, n in pages.items()]
     return "".join(lines)
@@ -72,8 +72,8 @@ def vmstat(vm: MemoryManager) -> str:
         "nr_dirty": 0,
         "nr_writeback": 0,
         "nr_unstable": 0,
-        "nr_page_table_pages": int(m.nr_pagetable),
-        "nr_mapped": int(m.nr_mapped),
+        "nr_page_table_pages": int(m.pages.nr_pagetable),
+        "nr_mapped": int(m.pages.nr_mapped),
         "nr_slab": _slab_pages(vm),
     }
     lines |= {name: counters.pop(name, 0) for name in _VMSTAT_2_6}
@@ -97,7 +97,7 @@ def swaps(vm: MemoryManager) -> str:
     """/proc/swaps, in kB (swap_show)."""
     lines = ["Filename\t\t\t\tType\t\tSize\tUsed\tPriority\n"]
     for area in vm.swap.areas:
-        info = vm.core.m.swap[area.kind]
+        info = vm.core.m.swap.info[area.kind]
         path = area.path
         gap = " " * max(1, 40 - len(path))
         lines.append(
@@ -109,13 +109,13 @@ def swaps(vm: MemoryManager) -> str:
 
 def uptime(vm: MemoryManager) -> str:
     """/proc/uptime in virtual seconds; nothing is ever counted as idle (uptime_read_proc)."""
-    hundredths = int(vm.core.m.clock) // 10_000_000
+    hundredths = int(vm.core.m.clock.now) // 10_000_000
     return f"{hundredths // 100}.{hundredths % 100:02} 0.00\n"
 
 
 def overcommit_memory(vm: MemoryManager) -> str:
     """/proc/sys/vm/overcommit_memory."""
-    return f"{vm.overcommit}\n"
+    return f"{vm.commit.mode}\n"
 
 
 def swappiness(vm: MemoryManager) -> str:

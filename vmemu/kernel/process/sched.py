@@ -61,7 +61,7 @@ class Scheduler:
     @property
     def now(self) -> int:
         """Virtual nanoseconds since boot."""
-        return int(self._m.clock)
+        return int(self._m.clock.now)
 
     def deadline(self, nanoseconds: int) -> int:
         """The time so long from now, KTIME_MAX at most (ktime_add_safe)."""
@@ -75,11 +75,11 @@ class Scheduler:
         short of memory would take one another's pages before they have used them.
         """
         m = self._m
-        return int(m.clock - m.stime - m.iowait)
+        return int(m.clock.now - m.clock.stime - m.clock.iowait)
 
     def advance(self, task: Task, nanoseconds: int) -> None:
         """Let virtual time pass while the kernel works for a task."""
-        self._m.clock += nanoseconds
+        self._m.clock.now += nanoseconds
         task.used.stime += nanoseconds
 
     def enqueue(self, task: Task) -> None:
@@ -166,7 +166,7 @@ class Scheduler:
             return False
         if self.end is not None:
             deadline = min(deadline, self.end)
-        self._m.clock = max(self.now, min(deadline, KTIME_MAX))
+        self._m.clock.now = max(self.now, min(deadline, KTIME_MAX))
         self.timers.run(self.now)
         return True
 
@@ -184,10 +184,10 @@ class Scheduler:
         limit = _NEVER if deadline is None else deadline
         if self.end is not None:
             limit = min(limit, self.end)
-        m.next_timer = limit
+        m.clock.next_timer = limit
         if len(self.queue) > 1:
             limit = min(limit, self._slice_end + self.now - self._ran)
-        m.clock_limit = limit
+        m.clock.limit = limit
 
     def slice_used(self) -> None:
         """The running task has used up its slice; the hook goes when it is no longer needed."""

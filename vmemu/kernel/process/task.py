@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vmemu.kernel.process.timer import Timer
     from vmemu.kernel.signal.state import SignalState
     from vmemu.mm import Mm
+    from vmemu.snapshot.record import Process
     from vmemu.vfs.file import FdTable
 
 INIT_PID = 1
@@ -176,6 +177,22 @@ class Task:
 
     def __repr__(self) -> str:
         return f"<Task {self.pid} {self.comm!r} {self.state.name.lower()}>"
+
+    def _repr_html_(self) -> str | None:
+        """Its page tables, in pictures and words; None when it has no memory any more."""
+        process = self._process()
+        return process._repr_html_() if process is not None else None
+
+    def _repr_svg_(self) -> str | None:
+        process = self._process()
+        return process._repr_svg_() if process is not None else None
+
+    def _process(self) -> Process | None:
+        from vmemu.snapshot.take import take_process
+
+        if self.memory is None or self.kernel.core.closed:
+            return None
+        return take_process(self)
 
 
 class WakeReason(enum.Enum):

@@ -18,19 +18,24 @@ because compilers of today expect that of a handler's frame.
 
 from __future__ import annotations
 
+import errno
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
-from vmemu.kernel.signal.state import (
-    AltStack,
-    SaFlags,
-    SigInfo,
-    Signal,
-    force_signal,
+from vmemu.kernel.signal.layout import (
+    EFLAGS_DF,
+    EFLAGS_TF,
+    FXSAVE_SIZE,
+    SIGINFO_SIZE,
+    encode_siginfo,
+    frame_end,
+    restore_flags,
+    restore_stack,
 )
+from vmemu.kernel.signal.state import SaFlags, SigInfo, Signal, force_signal
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -39,15 +44,9 @@ if TYPE_CHECKING:
 USER_CS = 0x73
 USER_DS = 0x7B
 
-EFLAGS_USER = 0x00040DD5
-"""AC, OF, DF, TF, SF, ZF, AF, PF, CF: what sigreturn may change (FIX_EFLAGS)."""
-EFLAGS_TF = 0x100
-EFLAGS_DF = 0x400
-
 FPSTATE_SIZE = 624
 """struct _fpstate: 112 bytes of FSAVE, then the FXSAVE image."""
 FXSAVE_OFFSET = 112
-FXSAVE_SIZE = 512
 X86_FXSR_MAGIC = 0
 
 RETCODE = bytes.fromhex("58b877000000cd80")  # pop eax; mov eax,119; int 0x80
@@ -66,7 +65,7 @@ _FRAME_EXTRAMASK = 720
 _FRAME_RETCODE = 724
 _FRAME_SIZE = 732
 _RT_INFO = 16
-_RT_UC = 144
+_RT_UC = _RT_INFO + SIGINFO_SIZE
 _RT_MCONTEXT = _RT_UC + 20
 _RT_SIGMASK = _RT_MCONTEXT + 88
 _RT_FPSTATE = _RT_SIGMASK + 8
@@ -114,7 +113,7 @@ class SigContext:
             setattr(regs, name, values[name] & 0xFFFF)
         for name in _GENERAL:
             setattr(regs, name, values[name])
-        regs.eflags = int(regs.eflags) & ~EFLAGS_USER | values["eflags"] & EFLAGS_USER
+        restore_flags(task, values["eflags"])
         if values["fpstate"]:
             uaccess.access_ok(task.mm, values["fpstate"], FPSTATE_SIZE)
             image = task.mm.read(values["fpstate"] + FXSAVE_OFFSET, FXSAVE_SIZE)
@@ -122,20 +121,6 @@ class SigContext:
         cs, ss = values["cs"] & 0xFFFF | 3, values["ss"] & 0xFFFF | 3
         if cs not in (USER_CS, regs.cs) or ss not in (USER_DS, regs.ss):
             force_signal(task, SigInfo(Signal.SIGSEGV), fatal=True)
-
-
-def encode_siginfo(info: SigInfo) -> bytes:
-    """Lay out siginfo_t, 128 bytes (copy_siginfo_to_user)."""
-    head = struct.pack("<3i", info.signo, 0, info.code)
-    if info.signo in (Signal.SIGSEGV, Signal.SIGBUS, Signal.SIGILL, Signal.SIGFPE) and (
-        info.code > 0 and info.code != 0x80
-    ):
-        body = struct.pack("<I", info.address)
-    elif info.signo == Signal.SIGCHLD and info.code > 0:
-        body = struct.pack("<3i2I", info.pid, info.uid, info.status, 0, 0)
-    else:
-        body = struct.pack("<2i", info.pid, info.uid)
-    return (head + body).ljust(128, b"\0")
 
 
 def _fpstate(task: Task) -> bytes:
@@ -148,11 +133,8 @@ def _fpstate(task: Task) -> bytes:
 
 def _frame_address(task: Task, action: SigAction, size: int) -> int:
     """Where the frame goes (get_sigframe)."""
-    esp = int(task.kernel.cpu.regs.esp)
-    stack = task.signals.stack
-    if action.flags & SaFlags.ONSTACK and stack.size and not stack.holds(esp):
-        esp = stack.base + stack.size
-    return (((esp - size + 4) & ~15) - 4) & 0xFFFFFFFF
+    end = frame_end(task, action, int(task.kernel.cpu.regs.esp))
+    return (((end - size + 4) & ~15) - 4) & 0xFFFFFFFF
 
 
 def _old_frame(task: Task, action: SigAction, info: SigInfo, frame: int, mask: int) -> bytes:
@@ -177,14 +159,11 @@ def _rt_frame(task: Task, action: SigAction, info: SigInfo, frame: int, mask: in
     ) & 0xFFFFFFFF
     context = SigContext.save(task, info, frame + _RT_FPSTATE, mask)
     stack = task.signals.stack
-    if not stack.size:
-        flags = 2  # SS_DISABLE
-    else:
-        flags = int(stack.holds(int(task.kernel.cpu.regs.esp)))
+    flags = stack.flags(int(task.kernel.cpu.regs.esp))
     return b"".join(
         (
             struct.pack("<4I", pretcode, info.signo, frame + _RT_INFO, frame + _RT_UC),
-            encode_siginfo(info),
+            encode_siginfo(info, 32),
             struct.pack("<5I", 0, 0, stack.base, flags, stack.size),
             context.encode(),
             struct.pack("<Q", mask),
@@ -200,7 +179,7 @@ def push_frame(task: Task, action: SigAction, info: SigInfo, mask: int) -> None:
     frame = _frame_address(task, action, _RT_SIZE if realtime else _FRAME_SIZE)
     build = _rt_frame if realtime else _old_frame
     if frame >= task.kernel.core.task_size:
-        raise Errno(14)
+        raise Errno(errno.EFAULT)
     task.mm.write(frame, build(task, action, info, frame, mask))
     regs = task.kernel.cpu.regs
     regs.esp = frame
@@ -237,9 +216,6 @@ def rt_sigreturn(task: Task) -> None:
         mask = int.from_bytes(data[_RT_SIGMASK : _RT_SIGMASK + 8], "little")
         task.signals.set_blocked(mask)
         SigContext.decode(data[_RT_MCONTEXT : _RT_MCONTEXT + 88]).restore(task)
-        base, flags, size = struct.unpack_from("<3I", data, _RT_UC + 8)
-        # 2.6 does the equivalent of sigaltstack() and ignores its failure
-        if not task.signals.stack.holds(int(task.kernel.cpu.regs.esp)):
-            task.signals.stack = AltStack() if flags & 2 else AltStack(base, size)
+        restore_stack(task, *struct.unpack_from("<3I", data, _RT_UC + 8))
     except Errno:
         force_signal(task, SigInfo(Signal.SIGSEGV))

@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
-from vmemu.kernel.signal.state import AltStack, SaFlags, SigInfo, Signal, force_signal
+from vmemu.kernel.signal.layout import (
+    EFLAGS_DF,
+    EFLAGS_TF,
+    FXSAVE_SIZE,
+    SIGINFO_SIZE,
+    encode_siginfo,
+    frame_end,
+    restore_flags,
+    restore_stack,
+)
+from vmemu.kernel.signal.state import SaFlags, SigInfo, Signal, force_signal
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -25,13 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["push_frame", "rt_sigreturn"]
 
-EFLAGS_USER = 0x00040DD5
-"""AC, OF, DF, TF, SF, ZF, AF, PF, CF: what sigreturn may change."""
-EFLAGS_TF = 0x100
-EFLAGS_DF = 0x400
 RED_ZONE = 128
 """Bytes below rsp that are a leaf function's."""
-FXSAVE_SIZE = 512
 
 _GENERAL = (
     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
@@ -43,30 +48,7 @@ _UC = 8
 _UC_MCONTEXT = _UC + _UC_HEAD.size
 _UC_SIGMASK = _UC_MCONTEXT + _SIGCONTEXT.size
 _INFO = _UC_SIGMASK + 8
-_SIZE = _INFO + 128
-
-
-def encode_siginfo(info: SigInfo) -> bytes:
-    """Lay out siginfo_t, 128 bytes (copy_siginfo_to_user)."""
-    head = struct.pack("<3i4x", info.signo, 0, info.code)
-    if info.signo in (Signal.SIGSEGV, Signal.SIGBUS, Signal.SIGILL, Signal.SIGFPE) and (
-        info.code > 0 and info.code != 0x80
-    ):
-        body = struct.pack("<Q", info.address)
-    elif info.signo == Signal.SIGCHLD and info.code > 0:
-        body = struct.pack("<3i4x2Q", info.pid, info.uid, info.status, 0, 0)
-    else:
-        body = struct.pack("<2i", info.pid, info.uid)
-    return (head + body).ljust(128, b"\0")
-
-
-def _top(task: Task, action: SigAction) -> int:
-    """Below what the frame goes (get_stack)."""
-    sp = int(task.kernel.cpu.regs.sp) - RED_ZONE
-    stack = task.signals.stack
-    if action.flags & SaFlags.ONSTACK and stack.size and not stack.holds(sp):
-        sp = stack.base + stack.size
-    return sp
+_SIZE = _INFO + SIGINFO_SIZE
 
 
 def _context(task: Task, info: SigInfo, fpstate: int, mask: int) -> bytes:
@@ -85,22 +67,22 @@ def push_frame(task: Task, action: SigAction, info: SigInfo, mask: int) -> None:
     regs = kernel.cpu.regs
     if not action.flags & SaFlags.RESTORER:
         raise Errno(errno.EFAULT)
-    fpstate = (_top(task, action) - FXSAVE_SIZE) & -16
+    end = frame_end(task, action, int(regs.sp) - RED_ZONE)
+    fpstate = (end - FXSAVE_SIZE) & -16
     frame = ((fpstate - _SIZE) & -16) - 8
     if frame < 0 or fpstate + FXSAVE_SIZE > kernel.core.task_size:
         raise Errno(errno.EFAULT)
     stack = task.signals.stack
-    flags = int(stack.holds(int(regs.sp))) if stack.size else 2  # SS_DISABLE
     task.mm.write(fpstate, kernel.cpu.fpu_save())
     task.mm.write(
         frame,
         b"".join(
             (
                 struct.pack("<Q", action.restorer),
-                _UC_HEAD.pack(0, 0, stack.base, flags, stack.size),
+                _UC_HEAD.pack(0, 0, stack.base, stack.flags(int(regs.sp)), stack.size),
                 _context(task, info, fpstate, mask),
                 struct.pack("<Q", mask),
-                encode_siginfo(info),
+                encode_siginfo(info, 64),
             )
         ),
     )
@@ -123,12 +105,10 @@ def rt_sigreturn(task: Task) -> None:
         task.signals.set_blocked(int.from_bytes(data[_UC_SIGMASK:_INFO], "little"))
         for name, value in zip(_GENERAL, values, strict=False):
             setattr(regs, name, value)
-        regs.flags = int(regs.flags) & ~EFLAGS_USER | values[len(_GENERAL)] & EFLAGS_USER
+        restore_flags(task, values[len(_GENERAL)])
         fpstate = values[-1]
         if fpstate:
             kernel.cpu.fpu_restore(uaccess.read(task.mm, fpstate, FXSAVE_SIZE))
-        # 2.6 does the equivalent of sigaltstack() and ignores its failure
-        if not task.signals.stack.holds(int(regs.sp)):
-            task.signals.stack = AltStack() if flags & 2 else AltStack(base, size)
+        restore_stack(task, base, flags, size)
     except Errno:
         force_signal(task, SigInfo(Signal.SIGSEGV))

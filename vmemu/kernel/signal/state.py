@@ -1,7 +1,7 @@
 """Signals: numbers, dispositions, pending sets, sending and choosing.
 
 Modelled on kernel/signal.c of Linux 2.6.6.  Building and tearing down the
-frame on the user's stack is in sigframe.py.
+frame on the user's stack is in frame.py.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ CLD_KILLED = 2
 CLD_STOPPED = 5
 CLD_CONTINUED = 6
 
+SS_ONSTACK = 1
+SS_DISABLE = 2
 MINSIGSTKSZ = 2048
 MAX_QUEUED_SIGNALS = 1024
 """Signals that wait for delivery, of all tasks (max_queued_signals)."""
@@ -141,9 +143,15 @@ class AltStack:
     base: int = 0
     size: int = 0
 
-    def holds(self, esp: int) -> bool:
+    def holds(self, sp: int) -> bool:
         """True while the task runs on it (on_sig_stack)."""
-        return self.size != 0 and 0 <= esp - self.base <= self.size
+        return self.size != 0 and 0 <= sp - self.base <= self.size
+
+    def flags(self, sp: int) -> int:
+        """What ss_flags says of it to a task with this stack pointer (sas_ss_flags)."""
+        if not self.size:
+            return SS_DISABLE
+        return SS_ONSTACK if self.holds(sp) else 0
 
 
 @dataclass

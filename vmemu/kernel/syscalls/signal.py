@@ -15,6 +15,8 @@ from vmemu.kernel.signal.state import (
     SI_TKILL,
     SI_USER,
     SIG_DFL,
+    SS_DISABLE,
+    SS_ONSTACK,
     UNBLOCKABLE,
     AltStack,
     SaFlags,
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
 
 _SIG_BLOCK, _SIG_UNBLOCK, _SIG_SETMASK = range(3)
-_SS_ONSTACK, _SS_DISABLE = 1, 2
 _SIGSET_SIZE = 8
 _LOW = 0xFFFFFFFF
 
@@ -193,24 +194,23 @@ def sys_rt_sigsuspend(task: Task, pointer: int, size: int) -> Blocking[int]:
 def sys_sigaltstack(task: Task, new: int, old: int) -> int:
     """Set the alternate signal stack, unless it is in use."""
     state = task.signals
-    on_stack = state.stack.holds(int(task.kernel.cpu.regs.sp))
     current, layout = state.stack, task.kernel.abi.structs["stack_t"]
+    was = current.flags(int(task.kernel.cpu.regs.sp))
     fields = uaccess.read_struct(task.mm, new, layout) if new else None
     if fields is not None:
-        if on_stack:
+        if was == SS_ONSTACK:
             raise Errno(errno.EPERM)
         base, flags, size = fields
-        if flags not in (0, _SS_ONSTACK, _SS_DISABLE):
+        if flags not in (0, SS_ONSTACK, SS_DISABLE):
             raise Errno(errno.EINVAL)
-        if flags == _SS_DISABLE:
+        if flags == SS_DISABLE:
             state.stack = AltStack()
         elif size < MINSIGSTKSZ:
             raise Errno(errno.ENOMEM)
         else:
             state.stack = AltStack(base, size)
     if old:
-        flags = _SS_ONSTACK if on_stack else (0 if current.size else _SS_DISABLE)
-        uaccess.write_struct(task.mm, old, layout, current.base, flags, current.size)
+        uaccess.write_struct(task.mm, old, layout, current.base, was, current.size)
     return 0
 
 

@@ -7,13 +7,8 @@ has the newest process first.
 
 from __future__ import annotations
 
+from vmemu.lab.actions import age_caller, age_twice_and_reclaim, reclaim_children
 from vmemu.lab.scenario import Formula, Parameter, Scenario, expect
-from vmemu.lab.scenarios.actions import (
-    age_caller,
-    age_twice_and_reclaim,
-    reclaim_caller,
-    reclaim_children,
-)
 
 _R = Parameter("R", 64)
 
@@ -29,7 +24,6 @@ SCENARIOS = (
         name="fork-server",
         section="S2",
         summary="N children each rewrite the parent's R pages; their copies are paged out",
-        guest="fork-server",
         parameters=(_R, _children(16)),
         frames=_FAMILY,
         act=reclaim_children,
@@ -51,10 +45,8 @@ SCENARIOS = (
         name="fork-readers",
         section="S3",
         summary="N children only read the parent's R pages; all N + 1 mappings go",
-        guest="fork-readers",
         parameters=(_R, _children(16)),
         frames=_FAMILY,
-        act=reclaim_caller,
         expectations=(
             expect("unmap.pages", "R"),
             expect("unmap.probes", "R * (N + 1)", "every candidate maps the page"),
@@ -67,14 +59,12 @@ SCENARIOS = (
         name="late-subfamily",
         section="S4, S4b",
         summary="after N forks child 1 maps R pages and shares them with its own child only",
-        guest="late-subfamily",
         parameters=(
             _R,
             _children(16),
             Parameter("GRAND", 1, "grandchildren", 0, 1),
         ),
         frames=Formula("R + 12 * N"),
-        act=reclaim_caller,
         expectations=(
             expect("unmap.pages", "R"),
             expect(
@@ -91,7 +81,6 @@ SCENARIOS = (
         name="orphans",
         section="S7",
         summary="a process writes R pages, forks N children, exits; scanned twice, paged out",
-        guest="orphans",
         parameters=(_R, _children(4)),
         frames=_FAMILY,
         act=age_twice_and_reclaim,
@@ -118,7 +107,6 @@ SCENARIOS = (
         name="fork-chain",
         section="S8",
         summary="G generations: each writes one new page, forks the next and exits",
-        guest="fork-chain",
         parameters=(Parameter("G", 200, "generations", 1, 10_000),),
         frames=Formula("2 * G"),
         act=age_caller,
@@ -150,10 +138,8 @@ SCENARIOS = (
         name="fork-brk",
         section="S18",
         summary="a child rewrites R pages of heap and grows it by R more",
-        guest="fork-brk",
         parameters=(Parameter("R", 8),),
         frames=Formula("3 * R"),
-        act=reclaim_caller,
         expectations=(
             expect("vmas", "1", "one heap: the child's area has its parent's anon_vma"),
             expect("unmap.probes", "2 * R", "the child is the newest on the list"),

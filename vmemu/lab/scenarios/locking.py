@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vmemu.lab.scenario import Formula, Parameter, Scenario, expect
-from vmemu.lab.scenarios.actions import reclaim_caller
 
 SCENARIOS = (
     Scenario(
@@ -19,7 +18,6 @@ SCENARIOS = (
         ),
         frames=Formula("N * V * R + H"),
         least_frames=Formula("N * V * R * 5 // 4 + 256"),
-        act=reclaim_caller,
         phases=(
             *("mlock", "write-locked", "reclaim-locked"),
             *("munlock", "write", "madvise", "reclaim", "mprotect"),

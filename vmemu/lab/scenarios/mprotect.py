@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from vmemu.lab.scenario import Formula, Parameter, Scenario, expect
-from vmemu.lab.scenarios.actions import reclaim_caller
 
 SCENARIOS = (
     Scenario(
         name="mprotect-halves",
         section="S14",
         summary="two halves of R pages, RW and RWX, are written, then both RW",
-        guest="mprotect-halves",
         parameters=(Parameter("R", 8),),
         frames=Formula("2 * R"),
-        act=reclaim_caller,
         expectations=(
             expect(
                 "vmas",
@@ -30,10 +27,8 @@ SCENARIOS = (
         name="mprotect-stripes",
         section="S14b",
         summary="K stripes of R pages, RW and RWX in turn, are written, then all RW",
-        guest="mprotect-stripes",
         parameters=(Parameter("K", 8, "stripes", 2, 1 << 13), Parameter("R", 2, most=1 << 10)),
         frames=Formula("K * R"),
-        act=reclaim_caller,
         expectations=(
             expect("vmas", anonmm="1", anon_vma="1", anon_vma39="K"),
             expect("unmap.probes", "K * R"),
@@ -44,10 +39,8 @@ SCENARIOS = (
         name="mprotect-checkerboard",
         section="S14c",
         summary="K written pages between unwritten read-only ones, then all RW",
-        guest="mprotect-checkerboard",
         parameters=(Parameter("K", 8, most=1 << 14),),
         frames=Formula("K"),
-        act=reclaim_caller,
         expectations=(
             expect(
                 "vmas",
@@ -63,10 +56,8 @@ SCENARIOS = (
         name="cut-vma",
         section="S19",
         summary="a written area of K pages is cut into K areas, then paged out",
-        guest="cut-vma",
         parameters=(Parameter("K", 64, most=1 << 14),),
         frames=Formula("K"),
-        act=reclaim_caller,
         expectations=(
             expect("vmas", "K"),
             expect("unmap.pages", "K"),
@@ -89,7 +80,6 @@ SCENARIOS = (
             Parameter("N", 4, "children", 1, 4096),
         ),
         frames=Formula("K * (N + 1) + 12 * N"),
-        act=reclaim_caller,
         expectations=(
             expect("vmas", "K"),
             expect("unmap.pages", "K"),

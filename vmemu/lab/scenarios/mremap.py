@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from vmemu.lab.actions import nothing
 from vmemu.lab.scenario import Formula, Parameter, Scenario, expect
-from vmemu.lab.scenarios.actions import reclaim_caller
 
 _R = Parameter("R", 64)
 
@@ -12,10 +12,8 @@ SCENARIOS = (
         name="mremap-exclusive",
         section="S9",
         summary="one process moves R pages that nobody shares",
-        guest="mremap-exclusive",
         parameters=(_R,),
         frames=Formula("R"),
-        act=reclaim_caller,
         watch=("rmap_index_rewrites",),
         expectations=(
             expect("copies", "0"),
@@ -33,10 +31,8 @@ SCENARIOS = (
         name="mremap-shared",
         section="S10",
         summary="moves R pages that are shared with a living child",
-        guest="mremap-shared",
         parameters=(_R,),
         frames=Formula("3 * R"),
-        act=reclaim_caller,
         expectations=(
             expect(
                 "copies", anonmm="R", anon_vma="0", why="a page has one address in all of anonmm"
@@ -55,10 +51,8 @@ SCENARIOS = (
         name="mremap-then-fork",
         section="S12",
         summary="moves R pages first and forks afterwards",
-        guest="mremap-then-fork",
         parameters=(_R,),
         frames=Formula("R"),
-        act=reclaim_caller,
         expectations=(
             expect("copies", "0", "the same address in both"),
             expect("unmap.probes", "2 * R"),
@@ -69,9 +63,9 @@ SCENARIOS = (
         name="mremap-swapclash",
         section="S10, 1.4",
         summary="shared pages are in swap when the parent moves them; both sides read them back",
-        guest="mremap-swapclash",
         parameters=(_R,),
         frames=Formula("3 * R"),
+        act=nothing,
         expectations=(
             expect(
                 "copies",
@@ -86,10 +80,8 @@ SCENARIOS = (
         name="mremap-data",
         section="S21",
         summary="moves 16 written pages of .data that are shared with a child",
-        guest="mremap-data",
         parameters=(),
         frames=Formula("48"),
-        act=reclaim_caller,
         expectations=(
             expect("copies", anonmm="16", anon_vma="0"),
             expect("unmap.probes", anonmm="16", anon_vma="32"),
@@ -100,10 +92,8 @@ SCENARIOS = (
         name="merge-arena",
         section="S13",
         summary="an arena of R pages grows to 2 R next to R pages written elsewhere",
-        guest="merge-arena",
         parameters=(Parameter("R", 8), Parameter("WRITTEN", 1, "times", 0, 1)),
         frames=Formula("3 * R"),
-        act=reclaim_caller,
         expectations=(
             expect(
                 "vmas",
@@ -120,13 +110,13 @@ SCENARIOS = (
         name="efault",
         section="S15",
         summary="mremap over K pages that mprotect has cut and restored; errno 14 is EFAULT",
-        guest="efault",
         parameters=(
             Parameter("K", 8, least=2),
             Parameter("mode", "halves", choices=("halves", "checkerboard")),
         ),
         frames=Formula("K"),
         tells={"result": "errno"},
+        act=nothing,
         expectations=(
             expect(
                 "errno",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from vmemu.lab.actions import nothing
 from vmemu.lab.scenario import Formula, Parameter, Scenario, expect
-from vmemu.lab.scenarios.actions import reclaim_caller
 
 SCENARIOS = (
     Scenario(
@@ -13,7 +13,6 @@ SCENARIOS = (
         guest="touch",
         parameters=(Parameter("PAGES", 64),),
         frames=Formula("PAGES"),
-        act=reclaim_caller,
         expectations=(
             expect("unmap.pages", "PAGES"),
             expect("unmap.probes", "PAGES", "the only candidate is the right one"),
@@ -30,7 +29,6 @@ SCENARIOS = (
         parameters=(Parameter("PAGES", 64),),
         frames=Formula("PAGES"),
         mark="read",
-        act=reclaim_caller,
         expectations=(
             expect("unmap.pages", "0", "the zero page is reserved"),
             expect("objects.anonmm", anonmm="1"),
@@ -42,7 +40,6 @@ SCENARIOS = (
         name="swap-storm",
         section="8.2",
         summary="a working set of four times the RAM, rewritten in and out of order, verified",
-        guest="swap-storm",
         parameters=(
             Parameter("PAGES", 2048),
             Parameter("PASSES", 1, "passes", 1, 100),
@@ -52,6 +49,7 @@ SCENARIOS = (
         pressure=True,
         ram="2M",
         watch=("pswpin", "pswpout"),
+        act=nothing,
         expectations=(
             expect("unmap.probes", "unmap_pages", "no page is shared"),
             expect("unmap.cmp", "0"),
@@ -63,12 +61,12 @@ SCENARIOS = (
         name="overhead",
         section="S22",
         summary="K areas that own, never got, or share their anon_vma; see vmemu overhead",
-        guest="overhead",
         parameters=(
             Parameter("K", 1024, "areas", 2, 1 << 15),
             Parameter("mode", "own", choices=("own", "unwritten", "shared")),
         ),
         frames=Formula("K"),
+        act=nothing,
         expectations=(
             expect("vmas", "K", "each has different neighbours"),
             expect("copies", "0"),

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vmemu.lab.experiment import Visit
 
-__all__ = ["age_caller", "age_twice_and_reclaim", "reclaim_caller", "reclaim_children"]
+__all__ = [
+    "age_caller",
+    "age_twice_and_reclaim",
+    "nothing",
+    "reclaim_caller",
+    "reclaim_children",
+]
+
+
+def nothing(visit: Visit) -> None:
+    """Only look."""
 
 
 def reclaim_caller(visit: Visit) -> None:

@@ -1,0 +1,480 @@
+"""A snapshot's numbers are what machine.check() recomputes; its views show them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from tests.width import BITS, lib
+from vmemu import Machine, check
+from vmemu.core import FRAME_KINDS
+from vmemu.errors import ConfigError, MachineClosed, VmemuError
+from vmemu.frames import PTE_PRESENT, mem_map
+from vmemu.snapshot.picture import WIDTH
+from vmemu.snapshot.record import Snapshot
+from vmemu.snapshot.tables import numbers, sections
+from vmemu.snapshot.take import entry_flags
+
+SCHEMES = ("none", "anonmm", "anon_vma39", "anon_vma")
+Guest = Callable[..., Path]
+
+STORM = ["PAGES=500", "PASSES=1", "FORK=1"]
+"""Of 500 pages, a child shares all but 63 with its parent; in 2 MB most are in swap."""
+
+
+def storm(guest: Guest, moment: str, bits: int = BITS, **options: Any) -> tuple[Machine, Snapshot]:
+    settings: dict[str, Any] = {"ram": "2M", "swap": "8M", "bits": bits} | options
+    machine = Machine(**settings)
+    program = guest("swap-storm", bits)
+    machine.spawn(program, [str(program), *STORM], stdout=None)
+    snapshot = machine.run_to(moment)
+    assert snapshot is not None
+    return machine, snapshot
+
+
+def surveyed(machine: Machine) -> check.Survey:
+    """What check() counts from the page tables, once it has found nothing wrong."""
+    machine.check()
+    survey = check.Survey(machine.vm, pages=mem_map(machine.core))
+    survey.mapcount = np.zeros(len(survey.pages), dtype=np.int64)
+    for mm in machine.vm.mms.values():
+        check._check_mm(survey, mm)
+    assert survey.problems == []
+    return survey
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("rmap", SCHEMES)
+def test_its_numbers_are_those_that_check_recomputes(guest: Guest, rmap: str, bits: int) -> None:
+    """A parent and its child, who share, write and swap."""
+    options = {"ram": "8M"} if rmap == "none" else {}  # nothing can be swapped under none
+    machine, snapshot = storm(guest, "event:cow:40", bits, rmap=rmap, **options)
+    with machine:
+        survey = surveyed(machine)
+        pages, m = survey.pages, machine.core.m
+        mapped = {pfn: len(frame.places) for pfn, frame in snapshot.frames.used.items()}
+        for pfn, n in enumerate(survey.mapcount.tolist()):
+            assert mapped.get(pfn, 0) == n == snapshot.frames[pfn].mapcount
+            assert snapshot.frames[pfn].count in (pages["count"][pfn], 0)
+        users = {page.slot: page for use in snapshot.swap for page in use.used}
+        refs = {(e >> 1 & 31, e >> 8): n for e, n in survey.swap_refs.items()}
+        assert {slot: len(p.places) for slot, p in users.items() if p.places} == refs
+        for page in users.values():  # a reference for each entry, one of the swap cache
+            assert page.users == len(page.places) + (page.frame is not None)
+        assert bool(users) == (rmap != "none")
+        counts = snapshot.frames.counts
+        assert counts == machine.stats()["frames"]
+        assert counts["pagetable"] == m.pages.nr_pagetable
+        assert counts["free"] == m.k.zone.free_pages == snapshot.zone.free
+        assert sum(counts.values()) == len(pages) == len(snapshot.frames)
+        assert len(snapshot.spaces) == 2
+        tables = sum(len(process.tables) for process in snapshot.spaces)
+        assert tables == counts["pagetable"] - extra_tables(machine)
+        for process in snapshot.spaces:
+            task = machine.kernel.tasks.get(process.pid)
+            assert task is not None
+            assert process.count("present") == process.rss == task.mm.ptr.rss
+            assert len(process.areas) == task.mm.ptr.map_count
+            assert sum(area.pages for area in process.areas) == task.mm.ptr.total_vm
+            entries = [entry for area in process.areas for entry in area.entries]
+            own = sum(table.used for table in process.tables if table.level == 0)
+            assert len(entries) == own  # every entry is in an area
+            assert [e.address for e in entries] == [p.address for p in machine.pages(task)]
+        shared = sum(process.count("shared") for process in snapshot.spaces)
+        double = [pfn for pfn, n in enumerate(survey.mapcount.tolist()) if n == 2]
+        assert shared == 2 * len(double) > 0
+
+
+def extra_tables(machine: Machine) -> int:
+    """Frames of page tables that no process has: the kernel's own are reserved, so none."""
+    owned = {frame for mm in machine.vm.mms.values() for _, _, frame in tables_of(machine, mm)}
+    flags = mem_map(machine.core)["flags"]
+    return int(((flags & lib.PG_pgtable) != 0).sum()) - len(owned)
+
+
+def tables_of(machine: Machine, mm: Any) -> list[tuple[int, int, int]]:
+    from vmemu.frames import page_tables
+
+    return list(page_tables(machine.core, mm.ptr))
+
+
+def test_entries_are_decoded_as_the_manuals_have_them() -> None:
+    """Bits 0 present, 1 writable, 2 user, 5 accessed, 6 dirty; 7 alone: PROT_NONE."""
+    assert entry_flags(0x1000 | 1) == "P----"
+    assert entry_flags(0x1000 | 1 | 2 | 4 | 0x20 | 0x40) == "PWUAD"
+    assert entry_flags(0x1000 | 1 | 4 | 0x40) == "P-U-D"
+    assert entry_flags(0x1000 | 0x80 | 0x20) == "N--A-"
+    assert entry_flags(5 << 8 | 1 << 1) == "-----"
+
+
+def test_after_fork_all_is_shared_and_nothing_can_be_written(guest: Guest) -> None:
+    with Machine(ram="4M", bits=BITS) as machine:
+        machine.spawn(guest("fork-server"), ["fork-server", "R=6", "N=2"], stdout=None)
+        snapshot = machine.run_to("event:fork:2")
+        assert snapshot is not None
+        parent, first, second = snapshot.processes
+        assert [process.ppid for process in (parent, first, second)] == [1, 100, 100]
+        area = next(area for area in parent.areas if area.pages == 6)
+        assert area.perms == "rw-p"
+        assert {entry.flags[1] for entry in area.entries} == {"-"}
+        assert {entry.pids for entry in area.entries} == {(100, 101, 102)}
+        assert [entry.frame for entry in area.entries] == [
+            entry.frame for a in second.areas if a.start == area.start for entry in a.entries
+        ]
+        later = machine.run_to("measure")
+        assert later is not None
+        area = next(a for a in later.process(102).areas if a.start == area.start)
+        assert {(entry.pids, entry.flags) for entry in area.entries} == {((102,), "PWUAD")}
+        with pytest.raises(KeyError):
+            later.process(99)
+
+
+def test_what_frames_hold_is_told(guest: Guest) -> None:
+    machine, snapshot = storm(guest, "measure")
+    with machine:
+        frames = snapshot.frames
+        assert list(frames.counts) == FRAME_KINDS
+        by_kind: dict[str, set[str]] = {}
+        for frame in frames.used.values():
+            by_kind.setdefault(frame.kind, set()).add(frame.holds.rstrip("0123456789:"))
+        slabs = machine.stats()["slabs"]
+        assert by_kind["slab"] == {name for name, slab in slabs.items() if slab["slabs"]}
+        counted = Counter(frame.holds for frame in frames.used.values() if frame.kind == "slab")
+        assert counted == {name: slab["slabs"] for name, slab in slabs.items() if slab["slabs"]}
+        assert by_kind["pagetable"] >= {"page table of ", "page directory of "}
+        assert by_kind["swapcache"] == {"slot "}
+        assert {text.partition(" of ")[2] for text in by_kind["file"]} == {"swap-storm"}
+        assert [kind for kind, first, n in frames.runs() for _ in range(n)] == [
+            frame.kind for frame in frames
+        ]
+        with pytest.raises(IndexError):
+            frames[len(frames)]
+        assert machine.frames().kinds == frames.kinds
+
+
+def test_a_process_without_memory_and_one_that_borrows_it(guest: Guest) -> None:
+    """vfork-exec: the child lives in its parent's memory until it executes something."""
+    program = guest("vfork-exec")
+    with Machine(ram="4M", bits=BITS) as machine:
+        machine.spawn(program, [str(program), str(guest("hello"))], stdout=None)
+        snapshot = machine.run_to("execve")
+        assert snapshot is not None
+        parent, child = snapshot.processes
+        assert (child.shares, child.areas, child.tables) == (parent.pid, (), ())
+        assert parent.shares is None
+        assert child.rss == parent.rss == parent.count("present")
+        assert [process.pid for process in snapshot.spaces] == [parent.pid]
+        assert "in 100's memory" in snapshot.text()
+        assert snapshot.svg().count("vfork-exec, ") == 1
+
+
+# ---- views
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_tables_fit_100_columns(guest: Guest, bits: int) -> None:
+    for options in ({}, {"levels": 4} if bits == 64 else {"rmap": "anonmm"}):
+        machine, snapshot = storm(guest, "measure", bits, **options)
+        machine.close()
+        for full in (False, True):
+            assert max(map(len, snapshot.text(full=full).splitlines())) <= 100
+
+
+def test_many_sharers_fit_as_well(guest: Guest) -> None:
+    with Machine(ram="16M", bits=BITS) as machine:
+        machine.spawn(guest("fork-readers"), ["fork-readers", "R=40", "N=40"], stdout=None)
+        snapshot = machine.run_to("measure")
+    assert snapshot is not None
+    assert max(map(len, snapshot.text().splitlines())) <= 100
+    shared = dict(sections(snapshot))["shared frames"]
+    assert [row[3] for row in shared.rows] == [41] * len(shared.rows)
+
+
+def test_neighbours_stand_in_one_line_unless_all_are_wanted(guest: Guest) -> None:
+    machine, snapshot = storm(guest, "measure")
+    machine.close()
+    (process,) = snapshot.spaces
+    entries = [entry for area in process.areas for entry in area.entries]
+    short = dict(sections(snapshot))["entries of 100 swap-storm"]
+    full = dict(sections(snapshot, full=True))["entries of 100 swap-storm"]
+    assert len(full.rows) == len(entries)
+    assert len(short.rows) < len(entries)
+    assert sum(int(str(row[1])) for row in short.rows) == len(entries)
+
+
+def test_numbers_are_told_in_runs() -> None:
+    assert numbers([7, 8, 9, 4, 3, 12]) == "7-9 4-3 12"
+    assert numbers([1, 2, 1]) == "1-2 1"
+    assert numbers([5]) == "5"
+    assert numbers([]) == ""
+    assert numbers(range(0, 100, 2), 12) == "0 2 4 6 ..."
+
+
+def test_json_has_all_of_it(guest: Guest) -> None:
+    machine, snapshot = storm(guest, "measure")
+    machine.close()
+    data = json.loads(json.dumps(snapshot.as_json()))
+    assert data["frames"]["counts"] == snapshot.frames.counts
+    assert sum(n for _, _, n in data["frames"]["runs"]) == 512
+    areas = data["processes"][0]["areas"]
+    found = [entry["value"] for area in areas for entry in area["entries"]]
+    assert found == [e.value for area in snapshot.processes[0].areas for e in area.entries]
+    assert {bool(value & PTE_PRESENT) for value in found} == {True, False}
+    assert pickle.loads(pickle.dumps(snapshot)).as_json() == snapshot.as_json()
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_the_picture_is_the_same_each_time_and_needs_nothing(guest: Guest) -> None:
+    pictures = []
+    for _ in range(2):
+        machine, snapshot = storm(guest, "event:cow:40")
+        machine.close()
+        pictures.append(snapshot.svg())
+    assert pictures[0] == pictures[1]
+    root = ElementTree.fromstring(pictures[0])
+    assert root.get("viewBox", "").split()[:3] == ["0", "0", str(WIDTH)]
+    assert root.get("role") == "img"
+    title, description = root[0], root[1]
+    assert (title.tag, description.tag) == (f"{SVG}title", f"{SVG}desc")
+    assert (title.text or "").startswith("swap-storm after event cow:40: ")
+    for kind, n in snapshot.frames.counts.items():
+        assert not n or re.search(rf"\b{n} frames \w", description.text or ""), kind
+    tags = {element.tag.removeprefix(SVG) for element in root.iter()}
+    assert tags == {"svg", "title", "desc", "style", "rect", "text", "g", "path"}
+    assert not re.search(r"href|url\(|@import|\bon\w+=|\bid=", pictures[0])
+
+
+def test_text_of_the_picture_stays_inside(guest: Guest) -> None:
+    """A letter of 13 units is 7.6 wide on an average; a column of 296 is not left."""
+    with Machine(ram="16M", bits=BITS) as machine:
+        machine.spawn(guest("fork-readers"), ["fork-readers", "R=40", "N=40"], stdout=None)
+        snapshot = machine.run_to("measure")
+    assert snapshot is not None
+    for made in (snapshot, storm(guest, "event:cow:40")[1]):
+        root = ElementTree.fromstring(made.svg())
+        for text in root.iter(f"{SVG}text"):
+            if text.get("class") in ("title", "small"):
+                continue
+            assert float(text.get("x", 0)) + 7.6 * len(text.text or "") <= WIDTH, text.text
+
+
+def test_the_picture_has_a_square_for_each_entry(guest: Guest) -> None:
+    """Each names its entry when it is pointed at; here no two look alike and stand together."""
+    with Machine(ram="4M", bits=BITS) as machine:
+        machine.spawn(guest("fork-server"), ["fork-server", "R=6", "N=2"], stdout=None)
+        snapshot = machine.run_to("measure")
+    assert snapshot is not None
+    root = ElementTree.fromstring(snapshot.svg())
+    notes = [title.text or "" for title in root.iter(f"{SVG}title")][1:]
+    entries = [e for p in snapshot.spaces for area in p.areas for e in area.entries]
+    for entry in entries:
+        assert any(note.startswith(f"{entry.address:#x} {entry.flags}") for note in notes)
+    assert sum(note.startswith("0x") for note in notes) == len(entries)
+    used = [note for note in notes if note.startswith("frame ")]
+    assert len(used) == len(snapshot.frames.used)
+
+
+# ---- moments
+
+
+@pytest.mark.parametrize(
+    ("moment", "told"),
+    [
+        ("measure", "at mark measure"),
+        ("pass:1", "at mark pass"),
+        ("mark:measure", "at mark measure"),
+        ("fork", "before fork"),
+        ("call:fork", "before fork"),
+        ("event:fork", "after event fork"),
+        ("cow:3", "after event cow:3"),
+        ("swapout", "after event swapout"),
+        ("exit", "at exit"),
+    ],
+)
+def test_moments(guest: Guest, moment: str, told: str) -> None:
+    machine, snapshot = storm(guest, moment)
+    with machine:
+        assert snapshot.moment == told
+        tasks = 1 if moment in ("fork", "call:fork", "exit", "pass:1", "swapout") else None
+        assert tasks is None or len(snapshot.processes) == tasks
+        assert machine.run().exit_status == 0  # it goes on as if nothing had been
+        machine.check()
+
+
+def test_a_call_is_shown_before_it_runs_and_an_event_after(guest: Guest) -> None:
+    with Machine(ram="4M", bits=BITS) as machine:
+        machine.spawn(guest("fork-server"), ["fork-server", "R=2", "N=3"], stdout=None)
+        for n in range(3):
+            before = machine.run_to("fork")
+            assert before is not None
+            assert len(before.processes) == n + 1
+            assert len(machine.snapshot().processes) == n + 2  # the machine has made the call
+        assert machine.run_to("fork") is None
+        assert machine.run().exit_status == 0
+
+
+def test_the_nth_is_counted_over_all_processes(guest: Guest) -> None:
+    with Machine(ram="4M", bits=BITS) as machine:
+        machine.spawn(guest("fork-server"), ["fork-server", "R=2", "N=3"], stdout=None)
+        snapshot = machine.run_to("fork:3")
+        assert snapshot is not None
+        assert len(snapshot.processes) == 3
+
+
+def test_several_events_of_one_step_are_all_counted(guest: Guest) -> None:
+    """Reclaim sends out 32 at a time; a hundred such steps would be thousands."""
+    machine, snapshot = storm(guest, "swapout:100")
+    with machine:
+        happened = machine.core.happened["swapout"]
+        assert 100 <= happened < 200
+        assert snapshot.moment == "after event swapout:100"
+
+
+def test_exit_is_the_end_of_the_last_process(guest: Guest) -> None:
+    """orphans: the first process ends before its children."""
+    with Machine(ram="4M", bits=BITS) as machine:
+        machine.spawn(guest("fork-server"), ["fork-server", "R=2", "N=2"], stdout=None)
+        snapshot = machine.run_to("exit")
+        assert snapshot is not None
+        (last,) = snapshot.spaces
+        assert last.pid == 100
+        assert last.count("present") > 0
+        assert machine.run_to("exit") is None
+
+
+def test_hooks_of_the_user_are_called_all_the_same(guest: Guest) -> None:
+    seen = []
+    with Machine(ram="4M", bits=BITS) as machine:
+        machine.kernel.on_mark = lambda task, name, a, b: seen.append(name)
+        hook = machine.kernel.on_mark
+        table = machine.kernel.syscalls
+        machine.spawn(guest("touch"), ["touch", "PAGES=2"], stdout=None)
+        assert machine.run_to("measure") is not None
+        assert seen == ["read", "measure"]
+        assert machine.run_to("mark:nothing") is None
+        assert machine.kernel.on_mark is hook
+        assert machine.kernel.syscalls is table
+
+
+@pytest.mark.parametrize(
+    ("moment", "said"),
+    [
+        ("fokr", r"no moment 'fokr' \(did you mean fork\?\): give exit, a mark that touch sets"),
+        ("call:foo", "no system call 'foo'"),
+        ("event:foo", "no event 'foo'; these are: fault, zero, cow"),
+        ("fork:0", "'fork:0' is no moment"),
+        (":", "':' is no moment"),
+        ("", "'' is no moment"),
+    ],
+)
+def test_what_is_no_moment_is_refused(guest: Guest, moment: str, said: str) -> None:
+    with Machine(ram="4M", bits=BITS) as machine:
+        machine.spawn(guest("touch"), ["touch"], stdout=None)
+        with pytest.raises(ConfigError, match=said):
+            machine.run_to(moment)
+        assert machine.run().exit_status == 0
+
+
+def test_without_a_program_there_is_no_moment() -> None:
+    with Machine(ram="4M") as machine:
+        with pytest.raises(VmemuError, match="no program"):
+            machine.run_to("exit")
+        snapshot = machine.snapshot()
+        assert snapshot.processes == ()
+        assert "no process now" in snapshot.text()
+        ElementTree.fromstring(snapshot.svg())
+    for use in (machine.snapshot, machine.frames, machine.events, lambda: machine.run_to("exit")):
+        with pytest.raises(MachineClosed):
+            use()
+
+
+# ---- what shows itself
+
+
+def shown(thing: object) -> dict[str, str]:
+    """As a notebook would ask it."""
+    found = {"plain": repr(thing)}
+    for kind in ("html", "svg"):
+        show = getattr(thing, f"_repr_{kind}_", None)
+        value = show() if show is not None else None
+        if value is not None:
+            found[kind] = value
+    return found
+
+
+def test_everything_shows_itself(guest: Guest) -> None:
+    machine, snapshot = storm(guest, "event:cow:40", events=64)
+    with machine:
+        task = machine.processes[0]
+        vma, page = next(machine.vmas(task)), next(machine.pages(task))
+        swapped = next(page for page in machine.pages(task) if page.pfn is None)
+        process = snapshot.processes[0]
+        both = (machine, task, snapshot, snapshot.frames, process)
+        for thing in both:
+            parts = shown(thing)
+            ElementTree.fromstring(parts["svg"])
+            assert "<svg" in parts["html"]
+        for thing in (vma, page, swapped, process.areas[0], machine.events()):
+            ElementTree.fromstring(f"<div>{shown(thing)['html']}</div>")
+        assert repr(vma) == f"<Vma {vma.start:08x}-{vma.end:08x} r--p, 1 pages>"
+        assert "in frame" in repr(page)
+        assert "in swap" in repr(swapped)
+        assert repr(machine).startswith(f"<Machine {'i386' if BITS == 32 else 'x86-64'}, 2048 kB,")
+        assert "2 processes" in repr(machine)
+        assert repr(task.mm).startswith("<Mm 0x")
+        assert len(repr(snapshot)) < 120
+        events = machine.events()
+        assert len(events) == 65  # one stands for those that were dropped
+        kept = (snapshot, snapshot.frames, process, vma, page, events)
+        before = [shown(thing) for thing in kept]
+    assert [shown(thing) for thing in kept] == before
+    assert shown(machine)["plain"].endswith("closed>")
+    assert "slab cache" in shown(machine)["html"]
+    assert set(shown(task)) == {"plain"}
+    assert "the machine is closed" in repr(task.memory)
+
+
+def test_frames_of_pandas(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a stand-in: pandas itself is large, and nothing but its constructor is used."""
+    made = []
+
+    class DataFrame:
+        def __init__(self, rows: list[list[object]], columns: list[str]) -> None:
+            made.append((rows, columns))
+
+    pandas = ModuleType("pandas")
+    pandas.DataFrame = DataFrame  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pandas", pandas)
+    machine, snapshot = storm(guest, "measure", events=64)
+    with machine:
+        events = machine.events()
+    assert isinstance(events.to_frame(), DataFrame)
+    rows, columns = made.pop()
+    assert columns[:4] == ["seq", "time", "pid", "name"]
+    assert [tuple(row) for row in rows] == list(events)
+    assert isinstance(snapshot.to_frame(), DataFrame)
+    rows, columns = made.pop()
+    assert [row[columns.index("value")] for row in rows] == [
+        entry.value for p in snapshot.spaces for area in p.areas for entry in area.entries
+    ]
+    assert isinstance(snapshot.frames.to_frame(), DataFrame)
+    assert len(made.pop()[0]) == len(snapshot.frames.used)
+
+
+def test_without_pandas_it_says_so(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with Machine(ram="4M") as machine, pytest.raises(VmemuError, match="needs the package pandas"):
+        machine.frames().to_frame()

@@ -1,0 +1,577 @@
+"""A snapshot drawn: memory as a map of frames, swap below it, page tables beside it.
+
+The same cells stand for a frame, a slot of swap, an entry of a page table, so that the eye can
+go from one to the other: the colour says whose page it is, stripes that several have it, the
+filling of what kind it is.  Plain SVG without script, fonts or anything from elsewhere; the
+same snapshot gives the same bytes.  Lengths are in units of the view box, which is 640 wide:
+text of 13 units is 8 pixels high in a picture of 400, 26 in one of 1280.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from vmemu.snapshot.tables import machine, numbers
+
+if TYPE_CHECKING:
+    from vmemu.snapshot.record import Area, Frame, Frames, Process, Snapshot
+
+__all__ = ["frames_picture", "process_picture", "snapshot_picture"]
+
+WIDTH = 640
+MARGIN = 16
+COLUMN = 296
+LEFT, RIGHT = MARGIN, WIDTH - MARGIN - COLUMN
+GUTTER = 40
+"""From the edge of the map to its cells; there stand numbers of frames."""
+CELLS = 256
+"""What a row of cells takes."""
+LARGE, SMALL = 16, 8
+"""How large a cell is: large where there are few."""
+FEW = 320
+LINE = 17
+CHAR = 7.3
+"""Of the monospaced text."""
+MOST_ROWS = 96
+"""Of a map; beyond, a cell stands for several frames."""
+AREA_CELLS = 1024
+"""Of one area; of the entries beyond the number is told."""
+PROCESSES = 6
+"""That have a colour, and whose page tables are drawn."""
+OTHERS = PROCESSES
+
+KINDS = {
+    "reserved": "reserved",
+    "slab": "slabs",
+    "swapmap": "swap map",
+    "pagetable": "page tables",
+    "anon": "anonymous",
+    "swapcache": "swap cache",
+    "file": "of files",
+    "other": "on its way",
+    "free": "free",
+}
+"""What the legend calls the kinds, in its order."""
+
+_STYLE = """
+.memory .ground { fill: #ffffff; }
+.memory text { fill: #1c2430; font: 13px "DejaVu Sans", "Liberation Sans", Arial, sans-serif; }
+.memory .code { font-family: "DejaVu Sans Mono", "Liberation Mono", Menlo, monospace; }
+.memory .code { font-size: 12px; }
+.memory .title { font-size: 17px; font-weight: bold; }
+.memory .head { font-weight: bold; }
+.memory .small { font-size: 10px; text-anchor: end; }
+.memory .small, .memory .quiet { fill: #5c6672; }
+.memory .lines { stroke: #ffffff; stroke-width: 1; fill: none; }
+.memory .reserved { fill: #3d434b; }
+.memory .slab { fill: #79828d; }
+.memory .swapmap { fill: #b39b7d; }
+.memory .other { fill: #e5c3c8; }
+.memory .free { fill: #e9edf1; }
+.memory .o0 { fill: #0072b2; stroke: #0072b2; }
+.memory .o1 { fill: #d55e00; stroke: #d55e00; }
+.memory .o2 { fill: #009e73; stroke: #009e73; }
+.memory .o3 { fill: #b8538c; stroke: #b8538c; }
+.memory .o4 { fill: #c99700; stroke: #c99700; }
+.memory .o5 { fill: #56a8dd; stroke: #56a8dd; }
+.memory .o6 { fill: #5a6470; stroke: #5a6470; }
+.memory .nobody { fill: #98a3ae; stroke: #98a3ae; }
+.memory .fill { stroke: none; }
+.memory .light { fill-opacity: 0.42; }
+.memory .faint { fill-opacity: 0.16; }
+.memory .edge { fill: none; stroke-width: 1.4; }
+.memory .write { fill: #1c2430; }
+.memory .rule { stroke: #c3cad2; stroke-width: 1; }
+@media (prefers-color-scheme: dark) { @media not print {
+.memory .ground { fill: #14181d; }
+.memory text { fill: #e4e8ed; }
+.memory .small, .memory .quiet { fill: #9aa5b1; }
+.memory .lines { stroke: #14181d; }
+.memory .reserved { fill: #8b95a1; }
+.memory .slab { fill: #66707b; }
+.memory .free { fill: #222931; }
+.memory .write { fill: #ffffff; }
+.memory .rule { stroke: #38424d; }
+} }
+"""
+
+
+class Look(NamedTuple):
+    """How a cell is drawn: ``style`` is a kind of the kernel's, or solid, light, hatch, table.
+
+    ``owners`` are colours; ``write``: with the mark of what may be written.
+    """
+
+    style: str
+    owners: tuple[int, ...] = ()
+    write: bool = False
+
+
+FREE = Look("free")
+NONE = Look("none")
+"""Of an entry that is empty."""
+
+
+class Cell(NamedTuple):
+    """A cell's look, and what it says when it is pointed at."""
+
+    look: Look
+    note: str
+
+
+@dataclass
+class _Canvas:
+    """What has been drawn, downwards; ``y`` is where the next thing goes."""
+
+    x: float
+    y: float
+    pitch: int = SMALL
+    """Of its cells."""
+    parts: list[str] = field(default_factory=list)
+
+    @property
+    def columns(self) -> int:
+        """Cells in a row."""
+        return CELLS // self.pitch
+
+    def text(self, text: str, kind: str = "", dx: float = 0) -> None:
+        """A line of text."""
+        css = f' class="{kind}"' if kind else ""
+        self.parts.append(
+            f'<text x="{_n(self.x + dx)}" y="{_n(self.y + 12)}"{css}>{escape(text)}</text>'
+        )
+        self.y += LINE
+
+    def row(self, dx: float, cells: Sequence[Cell]) -> None:
+        """A row of cells; neighbours that look alike are one shape."""
+        at = 0
+        for (look, note), group in groupby(cells):
+            n = len(list(group))
+            x = self.x + dx + at * self.pitch
+            shapes = "".join(_shapes(x, self.y, n, self.pitch, look))
+            if note:
+                shapes = f"<g><title>{escape(note)}</title>{shapes}</g>"
+            self.parts.append(shapes)
+            at += n
+        self.y += self.pitch
+
+    def grid(self, dx: float, top: float) -> None:
+        """Lines between cells, from ``top`` down to here."""
+        pitch, left = self.pitch, self.x + dx
+        down = "".join(
+            f"M{_n(left + i * pitch)} {_n(top)}V{_n(self.y)}" for i in range(self.columns + 1)
+        )
+        rows = range(round((self.y - top) / pitch) + 1)
+        across = "".join(f"M{_n(left)} {_n(top + i * pitch)}h{CELLS}" for i in rows)
+        self.parts.append(f'<path class="lines" d="{down}{across}"/>')
+
+    def key(self, look: Look, text: str, dx: float = 0, kind: str = "") -> None:
+        """A line of the legend."""
+        top = self.y
+        self.parts.append("".join(_shapes(self.x + dx, top + 2, 1, 12, look)))
+        self.text(text, kind, dx + 18)
+
+
+def _n(value: float) -> str:
+    """A number without a needless point."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def _shapes(x: float, y: float, n: int, p: int, look: Look) -> Iterator[str]:
+    """``n`` cells of ``p`` units side by side."""
+    style, owners = look.style, look.owners
+
+    def each(inset: float, d: str) -> str:
+        """A path in every cell, from a point so far inside."""
+        at = (x + i * p + inset for i in range(n))
+        return "".join(f"M{_n(left)} {_n(y + inset)}{d}" for left in at)
+
+    def square(share: float) -> str:
+        """A square in the middle of every cell, of a share of it."""
+        side = _n(p * share)
+        return each(p * (1 - share) / 2, f"h{side}v{side}h-{side}z")
+
+    if style == "none":
+        yield f'<path class="nobody fill" d="{square(0.2)}"/>'
+    elif style == "zero":
+        yield f'<path class="edge o6" d="{square(0.5)}"/>'
+    elif style == "table":
+        side, half = _n(p * 0.6), _n(p * 0.3)
+        d = each(p * 0.2, f"h{side}v{side}h-{side}zm0 {half}h{side}")
+        yield f'<path class="edge {_css(owners)[0]}" d="{d}"/>'
+    elif style in _OWNED:
+        yield from _stripes(x, y, n, p, style, _css(owners))
+        if style == "hatch":
+            length = _n(p * 0.75)
+            d = "".join(
+                f"M{_n(x + i * p + p * 0.125)} {_n(y + p * 0.875)}l{length} -{length}"
+                for i in range(n)
+            )
+            yield f'<path class="edge {_css(owners)[0]}" d="{d}"/>'
+        if look.write:
+            yield f'<path class="write" d="{square(0.375)}"/>'
+    else:
+        yield f'<path class="{style}" d="M{_n(x)} {_n(y)}h{n * p}v{p}h-{n * p}z"/>'
+
+
+_OWNED = {"solid": "", "light": " light", "hatch": " faint"}
+"""Styles in the colours of processes, and their class."""
+
+
+def _css(owners: Sequence[int]) -> list[str]:
+    """The classes of at most four stripes; grey for nobody, and for more."""
+    colors = [f"o{owner}" for owner in owners] or ["nobody"]
+    return colors if len(colors) <= 4 else [*colors[:3], f"o{OTHERS}"]
+
+
+def _stripes(
+    x: float, y: float, n: int, p: int, style: str, colors: Sequence[str]
+) -> Iterator[str]:
+    wide = _n(p / len(colors))
+    for i, color in enumerate(colors):
+        if len(colors) == 1:
+            d = f"M{_n(x)} {_n(y)}h{n * p}v{p}h-{n * p}z"
+        else:
+            d = "".join(
+                f"M{_n(x + j * p + i * p / len(colors))} {_n(y)}h{wide}v{p}h-{wide}z"
+                for j in range(n)
+            )
+        yield f'<path class="{color} fill{_OWNED[style]}" d="{d}"/>'
+
+
+# ---- whose colours
+
+
+class _Owners:
+    """A colour for each of the first processes that have memory, one for all others."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self.colors = {pid: min(i, OTHERS) for i, pid in enumerate(pids)}
+
+    def of(self, pids: Iterable[int]) -> tuple[int, ...]:
+        """The colours of processes, each once."""
+        return tuple(dict.fromkeys(self.colors.get(pid, OTHERS) for pid in pids))
+
+
+def _frame_look(frame: Frame, owners: _Owners, cached: dict[int, tuple[int, ...]]) -> Look:
+    if frame.kind == "pagetable":
+        return Look("table", owners.of([frame.owner] if frame.owner else []))
+    if frame.kind in ("anon", "file"):
+        return Look("solid" if frame.kind == "anon" else "light", owners.of(frame.pids))
+    if frame.kind == "swapcache":
+        return Look("hatch", owners.of(cached.get(frame.pfn, ())))
+    return Look(frame.kind)
+
+
+def _frame_note(frame: Frame) -> str:
+    said = f"frame {frame.pfn}: {KINDS[frame.kind]}"
+    if frame.holds:
+        said += f", {frame.holds}"
+    if frame.places:
+        where = [f"{place.pid} at {place.address:#x}" for place in frame.places[:6]]
+        more = ", ..." if len(frame.places) > 6 else ""
+        said += f"; mapped by {', '.join(where)}{more}"
+    return said
+
+
+# ---- maps
+
+
+def _map(canvas: _Canvas, cells: Sequence[Cell], each: int, what: str) -> None:
+    """Rows of cells with the number of the first; several dull rows are told in words.
+
+    A cell stands for ``each`` of ``what``, frames or slots.
+    """
+    columns = canvas.columns
+    rows = [cells[at : at + columns] for at in range(0, len(cells), columns)]
+    top, since, at = canvas.y, 0, 0
+    while at < len(rows):
+        look = rows[at][0].look
+        end = at
+        while look in _DULL and end < len(rows) and all(cell.look == look for cell in rows[end]):
+            end += 1
+        if end - at > 2:
+            if canvas.y > top:
+                canvas.grid(GUTTER, top)
+                canvas.y += 2
+            n = sum(map(len, rows[at:end])) * each
+            canvas.text(f"{n:,} {_DULL[look]} {what}", "quiet", GUTTER)
+            at, since, top = end, 0, canvas.y
+            continue
+        if since % (64 // canvas.pitch) == 0:
+            number = at * columns * each
+            canvas.parts.append(
+                f'<text class="small" x="{_n(canvas.x + GUTTER - 5)}" '
+                f'y="{_n(canvas.y + canvas.pitch / 2 + 4)}">{number}</text>'
+            )
+        canvas.row(GUTTER, rows[at])
+        at, since = at + 1, since + 1
+    if canvas.y > top:
+        canvas.grid(GUTTER, top)
+
+
+_DULL = {FREE: "free", Look("reserved"): "reserved"}
+"""Looks of which several rows are not drawn, and what they are called."""
+
+
+def _merged(cells: list[Cell], each: int) -> list[Cell]:
+    """A cell for several: as most of them look, but never free where one of them is not."""
+    found = []
+    for at in range(0, len(cells), each):
+        looks = Counter(cell.look for cell in cells[at : at + each] if cell.look != FREE)
+        look = looks.most_common(1)[0][0] if looks else FREE
+        found.append(Cell(look, "" if look in _DULL else f"{at} to {at + each - 1}"))
+    return found
+
+
+def _each(cells: Sequence[Cell], columns: int) -> int:
+    """How many a cell has to stand for, lest the map have too many rows."""
+    used = sum(
+        any(cell.look != FREE for cell in cells[at : at + columns])
+        for at in range(0, len(cells), columns)
+    )
+    each = 1
+    while used > MOST_ROWS * each:
+        each *= 2
+    return each
+
+
+def _memory(
+    canvas: _Canvas, frames: Frames, owners: _Owners, cached: dict[int, tuple[int, ...]]
+) -> None:
+    canvas.text(f"Memory: {len(frames):,} frames of 4 kB", "head")
+    cells = []
+    for frame in frames:
+        look = _frame_look(frame, owners, cached)
+        cells.append(Cell(look, "" if look.style in ("free", "reserved") else _frame_note(frame)))
+    each = _each(cells, canvas.columns)
+    if each > 1:
+        cells = _merged(cells, each)
+        canvas.text(f"each square: {each} frames, as most of them are", "quiet")
+    canvas.y += 2
+    _map(canvas, cells, each, "frames")
+    canvas.y += 6
+
+
+def _legend(canvas: _Canvas, frames: Frames) -> None:
+    """Each kind there is: how it looks, and how many frames."""
+    looks = {"anon": "solid", "file": "light", "swapcache": "hatch", "pagetable": "table"}
+    there = [kind for kind in KINDS if frames.counts.get(kind)]
+    half = -(-len(there) // 2)
+    top = canvas.y
+    for column, kinds in enumerate((there[:half], there[half:])):
+        canvas.y = top
+        for kind in kinds:
+            text = f"{frames.counts[kind]:,} {KINDS[kind]}"
+            look = Look(looks[kind], (0,)) if kind in looks else Look(kind)
+            canvas.key(look, text, column * COLUMN / 2)
+    canvas.y = top + half * LINE + 8
+
+
+def _swap(canvas: _Canvas, snapshot: Snapshot, owners: _Owners) -> None:
+    for use in snapshot.swap:
+        canvas.text(f"Swap {use.area}: {len(use.used):,} of {use.pages:,} pages in use", "head")
+        if not use.used:
+            canvas.y += 8
+            continue
+        found = {page.slot.offset: page for page in use.used}
+        cells = []
+        for offset in range(max(found) + 1):
+            page = found.get(offset)
+            if page is None:
+                cells.append(Cell(FREE, ""))
+                continue
+            note = f"slot {page.slot}: of {' '.join(map(str, page.pids)) or 'nobody'}"
+            if page.frame is not None:
+                note += f", in memory too, frame {page.frame}"
+            cells.append(Cell(Look("hatch", owners.of(page.pids)), note))
+        each = _each(cells, canvas.columns)
+        canvas.y += 2
+        _map(canvas, _merged(cells, each) if each > 1 else cells, each, "slots")
+        canvas.y += 6
+
+
+# ---- page tables
+
+
+def _entry_cells(area: Area, owners: _Owners) -> dict[int, Cell]:
+    """The cells of an area's entries, by page."""
+    cells = {}
+    for entry in area.entries:
+        page = entry.address - area.start >> 12
+        also = [str(pid) for pid in entry.pids]
+        note = f"{entry.address:#x} {entry.flags}"
+        if entry.slot is not None:
+            look = Look("hatch", owners.of(entry.pids))
+            note += f": in swap, slot {entry.slot}"
+        elif entry.kind == "zero":
+            look, note = Look("zero"), f"{note}: the page of zeros"
+        else:
+            style = "light" if entry.kind == "file" else "solid"
+            look = Look(style, owners.of(entry.pids), entry.flags[1] == "W")
+            note += f": frame {entry.frame}, {KINDS[entry.kind]}"
+        cells[page] = Cell(look, note + (f", of {' '.join(also)}" if len(also) > 1 else ""))
+    return cells
+
+
+def _draw_area(canvas: _Canvas, area: Area, owners: _Owners) -> None:
+    name = area.name.rpartition("/")[2]
+    canvas.text(f"{area.start:08x} {area.perms} {name}"[: int(COLUMN / CHAR)], "code")
+    cells = _entry_cells(area, owners)
+    columns = canvas.columns
+    rows = sorted({page // columns for page in cells})
+    top, last = canvas.y, -1
+    drawn = 0
+    for number in rows:
+        if drawn == AREA_CELLS // columns:
+            rest = sum(page // columns >= number for page in cells)
+            canvas.grid(0, top)
+            canvas.text(f"and {rest:,} more entries", "quiet")
+            top = canvas.y
+            break
+        if number > last + 1:
+            if canvas.y > top:
+                canvas.grid(0, top)
+            canvas.text(f"{(number - last - 1) * columns:,} pages, not there yet", "quiet")
+            top = canvas.y
+        pages = range(number * columns, min((number + 1) * columns, area.pages))
+        canvas.row(0, [cells.get(page, Cell(NONE, "")) for page in pages])
+        last, drawn = number, drawn + 1
+    else:
+        rest = area.pages - (last + 1) * columns
+        if canvas.y > top:
+            canvas.grid(0, top)
+            top = canvas.y
+        if rest > 0:
+            canvas.text(f"{rest:,} pages, not there yet", "quiet")
+    canvas.y += 5
+
+
+def _process(canvas: _Canvas, process: Process, owners: _Owners) -> None:
+    """One process: its tables, and its areas that have entries."""
+    color = owners.of([process.pid])[0]
+    canvas.parts.append(
+        f'<rect class="o{color} fill" x="{_n(canvas.x)}" y="{_n(canvas.y + 1)}" width="12" '
+        'height="12" rx="2"/>'
+    )
+    canvas.text(f"{process.pid} {process.name}, {process.state}", "head", 18)
+    present, swapped = process.count("present"), process.count("swap")
+    shared = process.count("shared")
+    said = f"{present:,} in memory" + (f", {shared:,} shared" if shared else "")
+    canvas.text(said + (f", {swapped:,} in swap" if swapped else ""), "quiet")
+    frames = [table.frame for table in process.tables]
+    canvas.text(f"tables in frames {numbers(frames, 22)}", "quiet")
+    canvas.y += 2
+    for area in process.areas:
+        if area.entries:
+            _draw_area(canvas, area, owners)
+    empty = sum(not area.entries for area in process.areas)
+    if empty:
+        canvas.text(f"and {empty} area{'s' * (empty > 1)} without a page yet", "quiet")
+    canvas.y += 8
+
+
+def _keys(canvas: _Canvas) -> None:
+    """What the looks of an entry mean."""
+    canvas.text("A square of a page table", "head")
+    for look, text in (
+        (Look("solid", (0,)), "in memory, of one process"),
+        (Look("solid", (0, 1)), "shared: a stripe for each"),
+        (Look("solid", (0,), True), "may be written"),
+        (Look("hatch", (0,)), "in swap"),
+        (Look("zero"), "the page of zeros"),
+        (NONE, "not there yet"),
+    ):
+        canvas.key(look, text)
+    canvas.y += 8
+
+
+# ---- whole pictures
+
+
+def _document(name: str, description: str, height: float, parts: Sequence[str]) -> str:
+    body = "\n".join(parts)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="memory" viewBox="0 0 {WIDTH} '
+        f'{_n(height)}" role="img" width="100%" style="max-width: 80rem">\n'
+        f"<title>{escape(name)}</title>\n<desc>{escape(description)}</desc>\n"
+        f"<style>{_STYLE}</style>\n"
+        f'<rect class="ground" width="{WIDTH}" height="{_n(height)}"/>\n{body}\n</svg>\n'
+    )
+
+
+def snapshot_picture(snapshot: Snapshot) -> str:
+    """The whole machine as an SVG document."""
+    spaces = snapshot.spaces
+    owners = _Owners(process.pid for process in spaces)
+    head = _Canvas(LEFT, MARGIN)
+    name = snapshot.processes[0].name if snapshot.processes else "no process"
+    head.text(f"{name} {snapshot.moment}", "title")
+    head.y += 4
+    head.text(f"{machine(snapshot)}, after {snapshot.virtual_ns / 1e6:.3f} ms", "quiet")
+    head.y += 8
+    used = len(snapshot.frames.used)
+    entries = sum(len(area.entries) for process in spaces for area in process.areas)
+    pitch = LARGE if used <= FEW and entries <= FEW else SMALL
+    left, right = _Canvas(LEFT, head.y, pitch), _Canvas(RIGHT, head.y, pitch)
+    cached = {
+        page.frame: page.pids
+        for use in snapshot.swap
+        for page in use.used
+        if page.frame is not None
+    }
+    _memory(left, snapshot.frames, owners, cached)
+    _legend(left, snapshot.frames)
+    _swap(left, snapshot, owners)
+    _keys(left)
+    right.text("Page tables", "head")
+    right.y += 4
+    for i, process in enumerate(spaces[:PROCESSES]):
+        _process(right if not i or right.y <= left.y else left, process, owners)
+    if len(spaces) > PROCESSES:
+        low = right if right.y <= left.y else left
+        low.text(f"and {len(spaces) - PROCESSES} more processes, in grey", "quiet")
+    parts = head.parts + left.parts + right.parts
+    return _document(
+        f"{name} {snapshot.moment}: {machine(snapshot)}",
+        _description(snapshot.frames, spaces),
+        max(left.y, right.y) + MARGIN,
+        parts,
+    )
+
+
+def frames_picture(frames: Frames) -> str:
+    """The map of frames alone."""
+    pids = {frame.owner for frame in frames.used.values()} - {0}
+    canvas = _Canvas(LEFT, MARGIN, LARGE if len(frames.used) <= FEW else SMALL)
+    _memory(canvas, frames, _Owners(sorted(pids)), {})
+    _legend(canvas, frames)
+    name = f"What {len(frames)} frames serve as"
+    return _document(name, _description(frames, ()), canvas.y + MARGIN, canvas.parts)
+
+
+def process_picture(process: Process) -> str:
+    """The page tables of one process; its own pages have one colour, shared ones stripes."""
+    pids = [process.pid, *(pid for area in process.areas for e in area.entries for pid in e.pids)]
+    canvas = _Canvas(LEFT, MARGIN)
+    canvas.pitch = LARGE if sum(len(area.entries) for area in process.areas) <= FEW else SMALL
+    _keys(canvas)
+    _process(canvas, process, _Owners(dict.fromkeys(pids)))
+    name = f"Page tables of {process.pid} {process.name}"
+    return _document(name, f"{process.count('present')} pages in memory", canvas.y, canvas.parts)
+
+
+def _description(frames: Frames, spaces: Sequence[Process]) -> str:
+    said = [f"{n} frames {KINDS[kind]}" for kind, n in frames.counts.items() if n]
+    for process in spaces:
+        counts = {what: process.count(what) for what in ("present", "shared", "swap")}
+        said.append(
+            f"process {process.pid} {process.name}: {counts['present']} pages in memory, "
+            f"{counts['shared']} of them shared, {counts['swap']} in swap"
+        )
+    return "; ".join(said)
