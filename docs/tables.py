@@ -39,7 +39,7 @@ def _scenario_rows(result: Comparison) -> list[list[str]]:
         anonmm, rmap39, rmap40 = (
             _cell(result, scheme, figure, expectation.formula(scheme)) for scheme in SCHEMES
         )
-        if anonmm == rmap39 == rmap40 and not why and figure != "unmap.probes":
+        if anonmm == rmap39 == rmap40 and not why and figure != "unmap_probes":
             continue  # the same for all and no surprise
         if rmap39 != rmap40:
             rmap40 += f"; rmap 39: {rmap39}"
@@ -52,7 +52,7 @@ def _cell(result: Comparison, scheme: str, figure: str, formula: Formula | None)
     """``formula`` **measured**, and what was derived if that is something else."""
     if formula is None:
         return "-"
-    measured = result.measurements[scheme].figures()[figure]
+    measured = result.measurements[scheme].figures[figure]
     derived = result.predictions(scheme)[figure]
     if formula.text == str(measured):
         return f"**{measured}**"
@@ -98,7 +98,7 @@ _PAGE_FIELDS = {
 
 
 def page() -> list[str]:
-    """The fields of struct page (`csrc/page/api.h`)."""
+    """The fields of struct page (`csrc/page/types.h`)."""
     fields = ffi.typeof("struct page").fields
     assert fields is not None
     rows = [

@@ -1,10 +1,9 @@
 """Build the C core and the guests: what setup.py runs.
 
-What the C core declares to Python stands once, in the ``api.h`` of its folders:
+What the C core declares to Python stands once, in ``types.h`` and ``api.h`` of its folders:
 ``vmemu.h``, which includes them all, is cffi's cdef when it is preprocessed with
-``VMEMU_CDEF`` defined, and as it stands it is what C files include.  Targets are
-rebuilt as kbuild does it: when a file in gcc's own dependency list is newer, or when
-the command differs from the recorded one.
+``VMEMU_CDEF`` defined.  Targets are rebuilt as kbuild does it: when a file in gcc's own
+dependency list is newer, or when the command differs from the recorded one.
 
 setup.py loads this file by path, before the package can be imported, and
 ``python -P vmemu/_build.py`` builds in place; it must import nothing from vmemu.

@@ -1,4 +1,7 @@
-"""The C core of 32 bits, written by ``python -m vmemu.stubs``; csrc/*/api.h document it."""
+"""The C core of 32 bits, written by ``python -m vmemu.stubs``.
+
+csrc/*/types.h and csrc/*/api.h document what is here.
+"""
 
 from collections.abc import Iterator
 from typing import Any, Generic, Self, TypeVar, overload

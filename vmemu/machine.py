@@ -8,7 +8,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -380,9 +380,10 @@ class Machine:
         arguments.stream("stderr", stderr, reads=False)
         return self.kernel.spawn(path, argv, env, stdin=stdin, stdout=stdout, stderr=stderr)
 
-    def run(self) -> WaitStatus:
+    def run(self, each: Callable[[], None] | None = None) -> WaitStatus:
         """Run until the first program has ended; its wait status.
 
+        ``each``, if it is given, is called after every step: what `step` does in one call.
         In the main thread a host signal such as SIGINT ends even a guest that only computes.
         What a hook of the kernel raises comes out when the step is complete, and run() may be
         called again.  KeyboardInterrupt elsewhere, KernelBug and what a scheme's hook raises
@@ -390,7 +391,7 @@ class Machine:
         on a deadlock, without a program, and while the machine runs already.
         """
         with self._interruptibly():
-            return self.kernel.run()
+            return self.kernel.run(each)
 
     def step(self) -> str | None:
         """Run to the next event and name it; None once the first program has ended.

@@ -22,7 +22,10 @@ __all__ = ["main", "stub"]
 MODULES = ("_core32", "_core64")
 
 _HEAD = '''\
-"""The C core of {bits} bits, written by ``python -m vmemu.stubs``; csrc/*/api.h document it."""
+"""The C core of {bits} bits, written by ``python -m vmemu.stubs``.
+
+csrc/*/types.h and csrc/*/api.h document what is here.
+"""
 
 from collections.abc import Iterator
 from typing import Any, Generic, Self, TypeVar, overload

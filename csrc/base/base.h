@@ -1,7 +1,7 @@
 /* base/base.h - lists, trees and the way from guest pointers to host pointers. */
 #ifndef VMEMU_BASE_BASE_H
 #define VMEMU_BASE_BASE_H
-#include "vmemu.h"
+#include "structs.h"
 
 #include <string.h>
 

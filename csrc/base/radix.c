@@ -6,6 +6,7 @@
  */
 #include "base/base.h"
 #include "core/core.h"
+#include "page/page.h"
 
 #define MAP_SHIFT 6
 #define MAP_MASK 63u

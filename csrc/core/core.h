@@ -2,6 +2,7 @@
 #ifndef VMEMU_CORE_CORE_H
 #define VMEMU_CORE_CORE_H
 #include "base/base.h"
+#include "core/api.h"
 
 static inline void count(struct vmemu *m, int id)
 {

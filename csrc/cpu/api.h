@@ -1,36 +1,7 @@
-/* cpu/api.h - the CPU, its contexts and traps. */
+/* cpu/api.h - what cpu/ does, for Python and for others. */
 #ifndef VMEMU_CPU_API_H
 #define VMEMU_CPU_API_H
-
-enum cpu_trap {
-	TRAP_NONE,
-	TRAP_SYSCALL, /* int 0x80, or syscall; ip is behind it */
-	TRAP_FAULT,   /* see struct fault_state */
-	TRAP_EXCEPTION, /* trap_vector; ip at the instruction (behind it for int3, into) */
-	TRAP_PREEMPT, /* time slice used up */
-	TRAP_STOP,    /* cpu_request_stop() */
-};
-
-/* What memory asks of the CPU. */
-struct cpu_ops {
-	/* The fault being resolved, so far by its page. */
-	void (*exact_fault)(struct vmemu *);
-	/* Translated code of this frame goes; not inside the hook. */
-	void (*remove_blocks)(struct vmemu *, const struct page *);
-};
-
-/* What the calls that only read it return; kept by Python. */
-struct task_ids {
-	uint32_t pid, ppid, uid, gid;
-};
-
-struct cpu {
-	void *uc;
-	uint32_t trap_vector;
-	uint32_t aborted;       /* the engine gave up, see cpu/abort.c */
-	uint32_t syscalls_in_c; /* the trivial ones need not go to Python */
-	struct cpu_state *state;
-};
+#include "structs.h"
 
 /* cpu/run.c, cpu/state.c, cpu/tlb.c */
 struct cpu_context; /* one task's registers, segments, FPU and TLS entries */

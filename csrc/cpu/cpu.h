@@ -2,6 +2,7 @@
 #ifndef VMEMU_CPU_H
 #define VMEMU_CPU_H
 #include "base/base.h"
+#include "cpu/api.h"
 
 /* Unicorn's numbers (2.1); its own headers are not needed to build. */
 enum {

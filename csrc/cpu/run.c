@@ -6,6 +6,9 @@
  */
 #include "core/core.h"
 #include "cpu/cpu.h"
+#include "mm/mm.h"
+#include "page/page.h"
+#include "watch/lock.h"
 
 const char *cpu_uc_function(int i)
 {

@@ -15,6 +15,7 @@
  * holds while there is plenty; the caller checks that nothing was reclaimed.
  */
 #include "explore/explore.h"
+#include "core/core.h"
 #include "watch/step.h"
 
 /*

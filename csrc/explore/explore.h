@@ -1,6 +1,7 @@
 /* explore/explore.h - what the files of the explorer share. */
 #ifndef VMEMU_EXPLORE_H
 #define VMEMU_EXPLORE_H
+#include "explore/api.h"
 #include "watch/step.h"
 
 /* Objects by number; those beyond the last share numbers, which only makes

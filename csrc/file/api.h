@@ -1,29 +1,7 @@
-/* file/api.h - files and the pages of them that are in memory. */
+/* file/api.h - what file/ does, for Python and for others. */
 #ifndef VMEMU_FILE_API_H
 #define VMEMU_FILE_API_H
-
-enum file_limits {
-	NR_FILES = 64, /* mapped host files */
-};
-
-struct address_space { /* 84 or 152 bytes */
-	kptr host; /* 1 + index of the file in struct vmemu; 0 for swapper_space */
-	struct radix_tree_root page_tree;
-	uint32_t tree_lock;
-	struct list_head i_mmap; /* of vm_area_struct.shared.list */
-	uint32_t i_mmap_writable;
-	struct list_head i_mmap_nonlinear;
-	uint32_t i_mmap_lock;
-	uint32_t truncate_count;
-	kulong nrpages;
-	kulong writeback_index;
-	kptr a_ops;
-	kulong flags;
-	kptr backing_dev_info;
-	uint32_t private_lock;
-	struct list_head private_list;
-	kptr assoc_mapping;
-};
+#include "structs.h"
 
 /* file/filemap.c */
 struct address_space *file_open(struct vmemu *, int fd); /* keeps fd */

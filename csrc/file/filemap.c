@@ -8,6 +8,7 @@
 #include "file/file.h"
 #include "mm/mm.h"
 #include "page/page.h"
+#include "reclaim/reclaim.h"
 
 #include <unistd.h>
 

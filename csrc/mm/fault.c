@@ -12,6 +12,7 @@
 #include "file/file.h"
 #include "mm/mm.h"
 #include "page/page.h"
+#include "reclaim/reclaim.h"
 #include "rmap/rmap.h"
 #include "swap/swap.h"
 #include "watch/lock.h"

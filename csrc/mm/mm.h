@@ -1,6 +1,7 @@
 /* mm/mm.h - page tables and areas from inside. */
 #ifndef VMEMU_MM_MM_H
 #define VMEMU_MM_MM_H
+#include "mm/api.h"
 #include "mm/walk.h"
 #include "page/page.h"
 #include "watch/step.h"

@@ -5,6 +5,7 @@
  * 2.6.7.
  */
 #include "mm/mm.h"
+#include "swap/swap.h"
 
 /*
  * Promises pages, for a root process.  GUESS refuses only what free memory,

@@ -2,6 +2,8 @@
 #include "core/core.h"
 #include "mm/mm.h"
 #include "page/page.h"
+#include "reclaim/reclaim.h"
+#include "rmap/rmap.h"
 #include "watch/lock.h"
 #include "watch/step.h"
 

@@ -2,6 +2,7 @@
 #ifndef VMEMU_PAGE_PAGE_H
 #define VMEMU_PAGE_PAGE_H
 #include "base/base.h"
+#include "page/api.h"
 
 static inline uint32_t pfn_of(struct vmemu *m, const struct page *page)
 {

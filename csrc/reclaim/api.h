@@ -1,6 +1,7 @@
-/* reclaim/api.h - the LRU lists and what is taken from them. */
+/* reclaim/api.h - what reclaim/ does, for Python and for others. */
 #ifndef VMEMU_RECLAIM_API_H
 #define VMEMU_RECLAIM_API_H
+#include "structs.h"
 
 /* reclaim/vmscan.c */
 void release_pages(struct vmemu *, struct page *const *, uint32_t n);

@@ -2,6 +2,7 @@
 #ifndef VMEMU_RECLAIM_RECLAIM_H
 #define VMEMU_RECLAIM_RECLAIM_H
 #include "base/base.h"
+#include "reclaim/api.h"
 
 /* reclaim/vmscan.c */
 void lru_remove(struct vmemu *, struct page *);

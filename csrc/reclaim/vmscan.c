@@ -5,9 +5,11 @@
  * vmemu/reclaim/vmscan.py.
  */
 #include "core/core.h"
+#include "file/file.h"
 #include "mm/mm.h"
 #include "page/page.h"
 #include "reclaim/reclaim.h"
+#include "rmap/rmap.h"
 #include "swap/swap.h"
 #include "watch/lock.h"
 #include "watch/step.h"

@@ -2,6 +2,7 @@
 #ifndef VMEMU_RMAP_RMAP_H
 #define VMEMU_RMAP_RMAP_H
 #include "core/core.h"
+#include "rmap/api.h"
 #include "watch/lock.h"
 #include "watch/step.h"
 

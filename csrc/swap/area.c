@@ -8,6 +8,7 @@
 #include "core/core.h"
 #include "mm/mm.h"
 #include "page/page.h"
+#include "reclaim/reclaim.h"
 #include "rmap/rmap.h"
 #include "swap/swap.h"
 #include "watch/lock.h"

@@ -7,6 +7,7 @@
  */
 #include "core/core.h"
 #include "page/page.h"
+#include "reclaim/reclaim.h"
 #include "swap/swap.h"
 #include "watch/lock.h"
 #include "watch/step.h"

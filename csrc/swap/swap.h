@@ -2,6 +2,7 @@
 #ifndef VMEMU_SWAP_SWAP_H
 #define VMEMU_SWAP_SWAP_H
 #include "base/base.h"
+#include "swap/api.h"
 
 static inline pte_t swp_entry_to_pte(uint32_t entry)
 {

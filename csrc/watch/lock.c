@@ -10,6 +10,7 @@
  */
 #include "watch/lock.h"
 #include "core/core.h"
+#include "mm/mm.h"
 #include "watch/step.h"
 
 /* Under a scheme; under NULL, or one without a lock, LOCK_rmap is "rmap_lock". */

@@ -5,6 +5,7 @@
 #ifndef VMEMU_LOCK_H
 #define VMEMU_LOCK_H
 #include "base/base.h"
+#include "watch/api.h"
 
 /* The uncommon half of each operation: somebody watches, or the lock is taken. */
 void lock_watched(struct vmemu *, enum lock_class, kptr object);

@@ -137,7 +137,7 @@ def test_list(vmemu: Vmemu, guest_directory: Path) -> None:
     assert set(found["schemes"]) >= {"none", "anonmm", "anon_vma39", "anon_vma"}
     server = found["scenarios"]["fork-server"]
     assert server["parameters"] == {"R": 64, "N": 16}
-    assert server["predictions"]["unmap.probes"]["anon_vma"] == "R * N * (N + 1) // 2"
+    assert server["predictions"]["unmap_probes"]["anon_vma"] == "R * N * (N + 1) // 2"
     assert found["guests"]["hello"] == "prints one line and exits with STATUS"
     assert all(found["guests"].values())
     programs = [p for p in guest_directory.iterdir() if p.is_file() and not p.suffix]

@@ -136,9 +136,10 @@ def test_no_violation_is_said_for_each_scenario_and_scheme(vmemu: Vmemu, tmp_pat
     assert not list(root.iter(f"{SVG}svg"))
 
 
-def test_the_explorer_knows_nothing_of_reports() -> None:
+def test_the_explorer_runs_without_reports() -> None:
+    """Only a report that is asked to draw itself loads what draws."""
     for path in (Path(timeline.__file__).parents[1] / "explore").glob("*.py"):
-        assert "vmemu.report" not in path.read_text()
+        assert not re.search(r"^(from|import) vmemu\.report", path.read_text(), re.MULTILINE)
 
 
 def row(number: int, path: int, access: Access, what: int = 0, lock: str = "") -> Row:

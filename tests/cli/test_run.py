@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -176,6 +177,86 @@ def test_strace(vmemu: Vmemu) -> None:
     lines = vmemu("run --strace hello").err.splitlines()
     assert lines[0].startswith('write(1, "Hello from ring 3\\n", 18)')
     assert lines[-1] == "+++ exited with 0 +++"
+
+
+def test_strace_of_some_calls(vmemu: Vmemu) -> None:
+    """Names, and groups: the modules that the calls are in; signals and ends are shown always."""
+    lines = vmemu("run --strace -e mm,fork fork-server R=2 N=1").err.splitlines()
+    calls = [re.match(r"(?:\[pid +\d+\] )?(\w+)\(", line) for line in lines]
+    assert {call[1] for call in calls if call} == {"mmap2", "munmap", "fork"}
+    assert lines[-1] == "+++ exited with 0 +++"
+    assert vmemu("run -e mm,fork fork-server R=2 N=1").err.splitlines() == lines
+    assert vmemu("run -e mremap hello").err.splitlines() == ["+++ exited with 0 +++"]
+
+
+@pytest.mark.parametrize("program", ["vfork-exec /nonexistent", "stopped"])
+def test_counts_of_calls_are_those_of_the_trace(vmemu: Vmemu, program: str) -> None:
+    traced = vmemu(f"run --strace {program}").err.splitlines()
+    lines = [re.sub(r"^\[pid +\d+\] ", "", line) for line in traced]
+    names = Counter(line.partition("(")[0] for line in lines if "(" in line)
+    errors = Counter(line.partition("(")[0] for line in lines if re.search(r"\) += -1 ", line))
+    head, *rows, total = vmemu(f"run -c {program}").err.splitlines()
+    assert head.split() == ["calls", "errors", "system", "call"]
+    counted = {name: (int(n), int(e.replace("-", "0"))) for n, e, name in map(str.split, rows)}
+    assert counted == {name: (n, errors[name]) for name, n in names.items()}
+    assert total.split() == [str(names.total()), str(errors.total()), "total"]
+
+
+def test_counts_of_some_calls(vmemu: Vmemu) -> None:
+    some = vmemu("run -c -e execve vfork-exec /nonexistent").err.splitlines()
+    assert int(some[1].split()[1]) > 0
+    assert [line.split()[-1] for line in some] == ["call", "execve", "total"]
+
+
+def test_what_cannot_be_traced(vmemu: Vmemu) -> None:
+    done = vmemu("run -e mm,foo hello")
+    assert (done.status, done.out) == (2, "")
+    assert "there is no system call and no group 'foo'; groups are exec, fd" in done.err
+
+
+def test_every_event_in_a_file(vmemu: Vmemu, tmp_path: Path) -> None:
+    """As many of each as were counted, in order and without a gap; the run is not changed."""
+    file = tmp_path / "events.jsonl"
+    command = "--ram 1M --json swap-storm PAGES=400"
+    facts = json.loads(vmemu(f"run --events {file} {command}").err)
+    events = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [event["seq"] for event in events] == list(range(len(events)))
+    assert len(events) > 2000
+    names = Counter(event["name"] for event in events)
+    happened = facts["stats"]["events"]["happened"]
+    ending = {"exit", "syscall"}  # which come when the statistics have been taken
+    assert {n: c for n, c in names.items() if n not in ending} == {
+        n: c for n, c in happened.items() if c and n not in ending
+    }
+    assert names["exit"] == 1
+    plain = json.loads(vmemu(f"run {command}").err)
+    for each in (facts, plain):
+        del each["stats"]["events"]
+    assert facts == plain
+    refused = vmemu(f"run --events {tmp_path} hello")
+    assert (refused.status, refused.out) == (2, "")
+
+
+def test_events_that_were_too_many_are_told_of(
+    vmemu: Vmemu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmemu.cli.run.EVENT_RING", 64)
+    file = tmp_path / "events.jsonl"
+    vmemu(f"run --events {file} --ram 1M swap-storm PAGES=400")
+    events = [json.loads(line) for line in file.read_text().splitlines()]
+    assert any(event["name"] == "dropped" for event in events)
+    expected = 0
+    for event in events:
+        assert event["seq"] == expected
+        expected += event["a"] if event["name"] == "dropped" else 1
+
+
+def test_maps_of_every_process(vmemu: Vmemu) -> None:
+    lines = vmemu("run --maps-at-exit fork-server R=2 N=2").err.splitlines()
+    heads = [line for line in lines if line.endswith(":")]
+    assert sorted(heads) == ["100 fork-server:", "101 fork-server:", "102 fork-server:"]
+    assert heads[-1] == "100 fork-server:"
+    assert sum("[stack]" in line for line in lines) == 3
 
 
 def test_maps_at_exit(vmemu: Vmemu) -> None:

@@ -22,7 +22,7 @@ from .trial import NOTICED, SAME, SURVIVED, Trial, Verdict
 # Left out: the CPU emulator's glue, which tests/conformance holds against Unicorn, and the
 # explorer, which is an instrument.
 LEFT_OUT = ("cpu", "explore")
-DECLARATIONS = ("api.h", "i386.h", "lock.h", "step.h")  # and what is compiled twice
+DECLARATIONS = ("types.h", "api.h", "i386.h", "lock.h", "step.h")  # and what is compiled twice
 LEAST = 2  # mutants of each file, if it has as many
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 

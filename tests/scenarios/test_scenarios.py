@@ -87,10 +87,10 @@ def test_every_scenario_tells_schemes_apart_or_is_a_control() -> None:
 def test_a_wrong_prediction_is_told() -> None:
     wrong = dataclasses.replace(
         find_scenario("private-pages"),
-        expectations=(expect("unmap.probes", "PAGES + 1"), expect("vmas", "1")),
+        expectations=(expect("unmap_probes", "PAGES + 1"), expect("vmas", "1")),
     )
     (result,) = compare([wrong], {"PAGES": "5"}, ["anonmm"])
-    assert result.deviations("anonmm") == [Deviation("unmap.probes", 5, 6)]
+    assert result.deviations("anonmm") == [Deviation("unmap_probes", 5, 6)]
 
 
 def test_formula_sees_parameters_and_nothing_else() -> None:
@@ -102,8 +102,8 @@ def test_formula_sees_parameters_and_nothing_else() -> None:
 def test_without_reverse_map_nothing_can_be_unmapped() -> None:
     (result,) = compare([find_scenario("private-pages")], {}, ["none"])
     measurement = result.measurements["none"]
-    assert measurement.unmap.pages == 64
-    assert measurement.unmap.probes == 0
+    assert measurement.figures["unmap_pages"] == 64
+    assert measurement.figures["unmap_probes"] == 0
     assert measurement.cost == (0, 0)
     assert result.predictions("none") == {}
 

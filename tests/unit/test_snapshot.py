@@ -21,9 +21,11 @@ from vmemu import Machine, check
 from vmemu.core import FRAME_KINDS
 from vmemu.errors import ConfigError, MachineClosed, VmemuError
 from vmemu.frames import PTE_PRESENT, mem_map
+from vmemu.mm import do_mprotect
 from vmemu.snapshot.picture import WIDTH
-from vmemu.snapshot.record import Snapshot
-from vmemu.snapshot.tables import numbers, sections
+from vmemu.snapshot.record import Area, Entry, Snapshot
+from vmemu.snapshot.tables import entries_table, numbers, sections
+from vmemu.snapshot.take import _slot as slot_of
 from vmemu.snapshot.take import entry_flags
 
 SCHEMES = ("none", "anonmm", "anon_vma39", "anon_vma")
@@ -77,6 +79,12 @@ def test_its_numbers_are_those_that_check_recomputes(guest: Guest, rmap: str, bi
         assert counts == machine.stats()["frames"]
         assert counts["pagetable"] == m.pages.nr_pagetable
         assert counts["free"] == m.k.zone.free_pages == snapshot.zone.free
+        assert counts["anon"] == len(survey.anon)
+        assert counts["file"] == m.pages.nr_pagecache
+        assert counts["swapmap"] == machine.core.swap_info(0).nr_map_frames
+        assert counts["slab"] == sum(slab["slabs"] for slab in machine.stats()["slabs"].values())
+        cached = (pages["flags"] & lib.PG_swapcache) != 0
+        assert counts["swapcache"] == int((cached & (survey.mapcount == 0)).sum())
         assert sum(counts.values()) == len(pages) == len(snapshot.frames)
         assert len(snapshot.spaces) == 2
         tables = sum(len(process.tables) for process in snapshot.spaces)
@@ -116,6 +124,53 @@ def test_entries_are_decoded_as_the_manuals_have_them() -> None:
     assert entry_flags(0x1000 | 1 | 4 | 0x40) == "P-U-D"
     assert entry_flags(0x1000 | 0x80 | 0x20) == "N--A-"
     assert entry_flags(5 << 8 | 1 << 1) == "-----"
+
+
+def test_a_swap_entry_is_an_area_and_an_offset() -> None:
+    """Bits 1 to 5 and 8 to 31 (docs/model.md)."""
+    assert slot_of(7 << 8 | 3 << 1) == (3, 7)
+    assert slot_of(0xABCDEF << 8 | 31 << 1) == (31, 0xABCDEF)
+    assert str(slot_of(7 << 8)) == "0:7"
+
+
+def test_pages_of_zeros_and_pages_without_permission(guest: Guest) -> None:
+    with Machine(ram="4M", bits=BITS) as machine:
+        task = machine.spawn(guest("touch"), ["touch", "PAGES=5"], stdout=None)
+        read = machine.run_to("mark:read")
+        assert read is not None
+        (area,) = (area for area in read.process(task.pid).areas if area.pages == 5)
+        assert [area.count(what) for what in ("zero", "present", "swap")] == [5, 0, 0]
+        assert {(entry.kind, entry.frame) for entry in area.entries} == {
+            ("zero", lib.ZERO_PAGE_PFN)
+        }
+        written = machine.run_to("measure")
+        assert written is not None
+        before = next(a for a in written.process(task.pid).areas if a.start == area.start)
+        assert [before.count(what) for what in ("zero", "present")] == [0, 5]
+        do_mprotect(task.mm, area.start, 2 * 4096, 0)
+        machine.check()
+        areas = machine.snapshot().process(task.pid).areas
+        closed = next(each for each in areas if each.start == area.start)
+        assert (closed.perms, closed.pages, closed.count("present")) == ("---p", 2, 2)
+        assert [entry.frame for entry in closed.entries] == [
+            entry.frame for entry in before.entries[:2]
+        ]
+        assert {entry.flags[0] for entry in closed.entries} == {"N"}
+        assert {entry.pids for entry in closed.entries} == {(task.pid,)}
+
+
+@pytest.mark.parametrize("layout", ["2.6.7", "6.18"])
+def test_slabs_are_found_however_they_are_laid_out(guest: Guest, layout: str) -> None:
+    """Older ones have a struct slab inside, SLUB's are told of by their struct page alone."""
+    with Machine(ram="8M", bits=64, layout=layout) as machine:
+        machine.spawn(guest("crowd", 64), ["crowd", "N=9", "K=30"], stdout=None)
+        snapshot = machine.run_to("mark:fault")
+        assert snapshot is not None
+        machine.check()
+        slabs = {name: slab["slabs"] for name, slab in machine.stats()["slabs"].items()}
+    held = Counter(f.holds for f in snapshot.frames.used.values() if f.kind == "slab")
+    assert held == {name: n for name, n in slabs.items() if n}
+    assert held["vm_area_struct"] > 1
 
 
 def test_after_fork_all_is_shared_and_nothing_can_be_written(guest: Guest) -> None:
@@ -160,6 +215,8 @@ def test_what_frames_hold_is_told(guest: Guest) -> None:
         ]
         with pytest.raises(IndexError):
             frames[len(frames)]
+        last = max(frames.used)
+        assert frames[last - len(frames)] is frames[last]
         assert machine.frames().kinds == frames.kinds
 
 
@@ -177,6 +234,22 @@ def test_a_process_without_memory_and_one_that_borrows_it(guest: Guest) -> None:
         assert [process.pid for process in snapshot.spaces] == [parent.pid]
         assert "in 100's memory" in snapshot.text()
         assert snapshot.svg().count("vfork-exec, ") == 1
+
+
+def test_looking_changes_nothing(guest: Guest) -> None:
+    """But that, while somebody waits for an event, system calls go to Python and are told."""
+
+    def ran(look: bool) -> dict[str, Any]:
+        with Machine(ram="2M", swap="8M", bits=BITS) as machine:
+            machine.spawn(guest("swap-storm"), ["swap-storm", *STORM], stdout=None)
+            while look and machine.run_to("swapout") is not None:
+                machine.frames()
+            machine.run()
+            stats: dict[str, Any] = {**machine.stats()}
+            del stats["counters"]["syscall_c"], stats["events"]["happened"]["syscall"]
+            return stats
+
+    assert ran(look=True) == ran(look=False)
 
 
 # ---- views
@@ -211,6 +284,20 @@ def test_neighbours_stand_in_one_line_unless_all_are_wanted(guest: Guest) -> Non
     assert len(full.rows) == len(entries)
     assert len(short.rows) < len(entries)
     assert sum(int(str(row[1])) for row in short.rows) == len(entries)
+
+
+def test_what_stands_in_one_line_follows_without_a_hole() -> None:
+    def entry(page: int, flags: str = "PWUAD", frame: int = 9) -> Entry:
+        return Entry(page << 12, 0, flags, "anon", frame, None, (100,))
+
+    entries = [entry(1), entry(2, frame=7), entry(4), entry(5, "P-UAD"), entry(6, "P-UAD")]
+    area = Area(0x1000, 0x9000, "rw-p", "", (), 1, tuple(entries))
+    rows = entries_table([area]).rows
+    assert [(row[0], row[1], row[3]) for row in rows] == [
+        ("00001000", 2, "9 7"),
+        ("00004000", 1, "9"),
+        ("00005000", 2, "9 9"),
+    ]
 
 
 def test_numbers_are_told_in_runs() -> None:
@@ -269,6 +356,37 @@ def test_text_of_the_picture_stays_inside(guest: Guest) -> None:
             if text.get("class") in ("title", "small"):
                 continue
             assert float(text.get("x", 0)) + 7.6 * len(text.text or "") <= WIDTH, text.text
+
+
+def cells(svg: str, kind: str) -> int:
+    """Of how many cells the paths of a class consist."""
+    paths = re.findall(rf'<path class="{kind}" d="([^"]*)"', svg)
+    return sum(path.count("M") for path in paths)
+
+
+def test_what_may_be_written_is_marked(guest: Guest) -> None:
+    """fork-readers: after fork the parent's pages are dirty and may not be written any more."""
+    with Machine(ram="16M", bits=BITS) as machine:
+        machine.spawn(guest("fork-readers"), ["fork-readers", "R=9", "N=3"], stdout=None)
+        snapshot = machine.run_to("measure")
+    assert snapshot is not None
+    entries = [e for p in snapshot.spaces for area in p.areas for e in area.entries]
+    assert any(entry.flags == "P-UAD" for entry in entries)
+    writable = sum(entry.flags[1] == "W" for entry in entries)
+    assert cells(snapshot.svg(), "write") == writable + 1 > 1  # and one of the legend
+
+
+def test_processes_beyond_six_have_one_colour(guest: Guest) -> None:
+    with Machine(ram="16M", bits=BITS) as machine:
+        machine.spawn(guest("fork-server"), ["fork-server", "R=2", "N=9"], stdout=None)
+        snapshot = machine.run_to("measure")
+    assert snapshot is not None
+    svg = snapshot.svg()
+    style, _, body = svg.partition("</style>")
+    classes = set(" ".join(re.findall(r'class="([^"]*)"', body)).split())
+    assert {f"o{i}" for i in range(7)} <= classes
+    assert {name for name in classes if f".{name} " not in style} == set()
+    assert "and 4 more processes, in grey" in svg
 
 
 def test_the_picture_has_a_square_for_each_entry(guest: Guest) -> None:

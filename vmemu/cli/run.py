@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -39,6 +39,8 @@ __all__ = ["command"]
         "vmemu run hello",
         "vmemu run --ram 2M --stats swap-storm PAGES=2048",
         "vmemu run --rmap none --strace ./a.out one two",
+        "vmemu run --strace -e mm,fork -c fork-server",
+        "vmemu run --events events.jsonl fork-server",
         "vmemu run --bits 32 prog.c",
         "vmemu run --max-host-time 10 --max-tasks 50 ./a.out",
         "vmemu run --bits 64 --ram 2M swap-storm PAGES=2048",
@@ -57,7 +59,17 @@ __all__ = ["command"]
 @click.option("--json-to", type=click.Path(dir_okay=False), help="The same as JSON to a file.")
 @report_option
 @click.option("--strace", is_flag=True, help="Trace system calls and signals on stderr.")
-@click.option("--maps-at-exit", is_flag=True, help="Print /proc/PID/maps to stderr at its exit.")
+@click.option("-e", "calls", metavar="CALLS", help="Trace these alone: names, groups such as mm.")
+@click.option("-c", "count", is_flag=True, help="Count system calls instead, and print a table.")
+@click.option(
+    "--events",
+    metavar="FILE.jsonl",
+    shell_complete=names.files,
+    help="Write each event to a file, a line of JSON.",
+)
+@click.option(
+    "--maps-at-exit", is_flag=True, help="Print /proc/PID/maps of each process at its exit."
+)
 @click.option("--unknown-syscalls", is_flag=True, help="Say which unknown system calls it made.")
 @click.option("--check", is_flag=True, help="Check the machine at the program's exit and after.")
 @click.argument("program", shell_complete=names.programs)
@@ -72,6 +84,9 @@ def command(
     json_to: str | None,
     report_path: str | None,
     strace: bool,
+    calls: str | None,
+    count: bool,
+    events: str | None,
     maps_at_exit: bool,
     unknown_syscalls: bool,
     check: bool,
@@ -97,26 +112,33 @@ def command(
     from vmemu.machine import Machine
 
     page = open_report(report_path)
-    facts_file = _open_facts(json_to)
+    facts_file = _open(json_to)
+    events_file = _open(events)
     environment = parse_variables(env)
     values = [f"{name}={value}" for name, value in parse_settings(settings).items()]
     status, limit = WaitStatus(EX_LIMIT), ""
     found = find(program, options["bits"])
     program, options["bits"] = found.name, found.bits
     argv = [program, *arguments, *values]
+    if events_file is not None:
+        options["events"] = EVENT_RING
     with Machine(**given(options)) as machine:
         wanted = stats or as_json or facts_file is not None or page is not None
         observer = _Observer(machine, maps_at_exit, wanted, check)
-        if strace:
-            machine.kernel.strace = lambda line: print(line, file=sys.stderr)
+        if strace or calls is not None or count:
+            _trace(machine, calls, count)
+        writer = _Events(machine, events_file) if events_file is not None else None
         machine.spawn(found.path, argv, environment)
         try:
-            status = machine.run()
+            status = machine.run(writer.write if writer is not None else None)
         except LimitReached as error:
             limit = str(error)
             observer.take()
+        if writer is not None:
+            writer.close()
         if check:
             machine.check()
+        counts = machine.kernel.strace_filter.counts if machine.kernel.strace_filter else None
         unknown = dict(sorted(machine.kernel.unknown_syscalls.items()))
     if limit:
         _say(f"vmemu: {program}: {limit}")
@@ -125,6 +147,8 @@ def command(
         _say(f"vmemu: {program}: killed by signal {status.code} ({name}){observer.crash}")
     if unknown_syscalls:
         _say_unknown(unknown)
+    if counts is not None:
+        _say(_counted(counts))
     if stats:
         from vmemu.lab.statistics import stats_text
 
@@ -157,10 +181,13 @@ class _Observer:
         self.stats: Mapping[str, Any] = {}
         self._maps, self._stats, self._check = maps, stats, check
         self.crash = ""
+        self._several = False
         machine.kernel.on_exit = self._on_exit
 
     def _on_exit(self, task: Task, status: WaitStatus) -> None:
         kernel = self.machine.kernel
+        if self._maps and task.memory is not None:
+            self._tell_maps(task)
         if task is not kernel.first:
             return
         if status.signaled and task is kernel.current and task.memory is not None:
@@ -169,10 +196,15 @@ class _Observer:
             if status.code in CRASHES:
                 self.crash = f" at {faulting_instruction(task)}"
         self.take()
-        if self._maps and task.memory is not None:
-            from vmemu.mm import proc_maps
 
-            _say(proc_maps(task.memory).rstrip("\n"))
+    def _tell_maps(self, task: Task) -> None:
+        """Print a process's areas, under its name where there is or was another one."""
+        from vmemu.mm import proc_maps
+
+        if self._several or len(self.machine.kernel.tasks) > 1:
+            self._several = True
+            _say(f"{task.pid} {task.comm}:")
+        _say(proc_maps(task.mm).rstrip("\n"))
 
     def take(self) -> None:
         """Check and count, as far as that is wanted."""
@@ -182,7 +214,49 @@ class _Observer:
             self.stats = self.machine.stats()
 
 
-def _open_facts(path: str | None) -> Any:
+def _trace(machine: Machine, calls: str | None, count: bool) -> None:
+    from vmemu.kernel.strace import Filter, calls_of
+
+    kernel = machine.kernel
+    kernel.strace = lambda line: print(line, file=sys.stderr)
+    if calls is not None or count:
+        chosen = calls_of(calls, kernel.syscalls) if calls is not None else None
+        kernel.strace_filter = Filter(chosen, {} if count else None)
+
+
+def _counted(counts: Mapping[str, Sequence[int]]) -> str:
+    """A table of system calls, the most frequent first."""
+    from vmemu.lab.table import Table
+
+    ranked = sorted(counts.items(), key=lambda item: (-item[1][0], item[0]))
+    rows = [(calls, errors or None, name) for name, (calls, errors) in ranked]
+    rows.append((sum(row[0] for row in rows), sum(row[1] or 0 for row in rows) or None, "total"))
+    return Table(("calls", "errors", "system call"), rows).text().rstrip("\n")
+
+
+EVENT_RING = 1 << 16
+"""What one step can have happen without an event being dropped."""
+
+
+class _Events:
+    """Writes the events of a machine to a file as they come, a line of JSON each."""
+
+    def __init__(self, machine: Machine, file: TextIO) -> None:
+        self._core, self._file, self._next = machine.core, file, 0
+
+    def write(self) -> None:
+        """Those that have come since the last time."""
+        for event in self._core.events(self._next):
+            self._file.write(json.dumps(event._asdict()) + "\n")
+            self._next = event.seq + 1
+
+    def close(self) -> None:
+        """The rest of them, and no more."""
+        self.write()
+        self._file.close()
+
+
+def _open(path: str | None) -> Any:
     if path is None:
         return None
     try:

@@ -105,6 +105,8 @@ class Kernel(Closing):
         """How often each unimplemented system call was made, by number, for so many numbers."""
         self.strace: Callable[[str], None] | None = None
         """Takes each line of the trace; None = off."""
+        self.strace_filter: strace.Filter | None = None
+        """Which calls are in it; None = all."""
         self.on_mark: Callable[[Task, str, int, int], int | None] | None = None
         """The lab's answer to a guest's MARK."""
         self.on_exit: Callable[[Task, WaitStatus], None] | None = None
@@ -208,11 +210,11 @@ class Kernel(Closing):
 
     # ---- the loop ---------------------------------------------------------
 
-    def run(self) -> WaitStatus:
+    def run(self, each: Callable[[], None] | None = None) -> WaitStatus:
         """Run until the first program ends, kill what is left, give the first's status.
 
-        Like the init of a pid namespace, the first program takes all others
-        with it.  Raises VmemuError when every task sleeps for ever.
+        ``each`` is called after every step.  Like the init of a pid namespace, the first
+        program takes all others with it.  Raises VmemuError when every task sleeps for ever.
         """
         first = self.first
         if first is None:
@@ -222,6 +224,8 @@ class Kernel(Closing):
         try:
             while first.status is None or first.alive:
                 step()
+                if each is not None:
+                    each()
         finally:
             self._m.cpu.syscalls_in_c = False
         self.kill_all()

@@ -20,10 +20,11 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmemu.errors import Errno
+from vmemu.errors import ConfigError, Errno
 from vmemu.kernel.process.wait import ERESTARTSYS, WaitStatus
 from vmemu.kernel.signal.state import SigInfo, signal_name
 from vmemu.kernel.syscalls.table import Syscall, s32, s64
@@ -32,6 +33,48 @@ if TYPE_CHECKING:
     from vmemu.kernel.process.task import Call, Task
 
 SHOWN = 32
+
+
+@dataclass
+class Filter:
+    """Which calls are traced, by name (None: all), and whether they are counted instead."""
+
+    calls: frozenset[str] | None = None
+    counts: dict[str, list[int]] | None = None
+    """Of each call by name, how often it was made and how often it failed."""
+
+    def wants(self, name: str) -> bool:
+        """Whether a call of this name is traced."""
+        return self.calls is None or name in self.calls
+
+    def count(self, name: str, result: int | None) -> None:
+        """One more call that has ended; None: it never returned."""
+        if self.counts is not None:
+            counted = self.counts.setdefault(name, [0, 0])
+            counted[0] += 1
+            counted[1] += result is not None and -ERESTARTSYS < result < 0
+
+
+def calls_of(words: str, table: Mapping[int, Syscall]) -> frozenset[str]:
+    """The calls that a list such as ``mm,write`` names; ConfigError for what is none.
+
+    A word is a call, or a group of them: a module of vmemu.kernel.syscalls.
+    """
+    groups: dict[str, set[str]] = {}
+    for entry in table.values():
+        groups.setdefault(entry.handler.__module__.rpartition(".")[2], set()).add(entry.name)
+    known = {name: {name} for group in groups.values() for name in group}
+    found: set[str] = set()
+    for word in words.split(","):
+        calls = groups.get(word) or known.get(word)
+        if calls is None:
+            raise ConfigError(
+                f"there is no system call and no group {word!r}; groups are {', '.join(groups)}"
+            )
+        found |= calls
+    return frozenset(found)
+
+
 _RESTARTS = {
     512: "ERESTARTSYS (To be restarted if SA_RESTART is set)",
     514: "ERESTARTNOHAND (To be restarted if no handler)",
@@ -188,7 +231,10 @@ def _format(task: Task, kind: str, args: tuple[int, ...], index: int, result: in
 
 
 def enter(task: Task, entry: Syscall, args: tuple[int, ...]) -> list[str | None]:
-    """Decode what is known when a call begins."""
+    """Decode what is known when a call begins; nothing of one that will not be shown."""
+    chosen = task.kernel.strace_filter
+    if chosen is not None and (chosen.counts is not None or not chosen.wants(entry.name)):
+        return [None] * len(entry.kinds)
     return [
         None if kind in _AFTER else _format(task, kind, args, index, 0)
         for index, kind in enumerate(entry.kinds)
@@ -197,6 +243,14 @@ def enter(task: Task, entry: Syscall, args: tuple[int, ...]) -> list[str | None]
 
 def leave(task: Task, entry: Syscall | None, call: Call, result: int | None) -> None:
     """Write the line of a call that has ended; None: it will never return."""
+    chosen = task.kernel.strace_filter
+    if chosen is not None:
+        name = entry.name if entry is not None else f"syscall_{call.number:#x}"
+        if not chosen.wants(name):
+            return
+        if chosen.counts is not None:
+            chosen.count(name, result)
+            return
     if entry is None:
         words = ", ".join(hex(word) for word in call.args)
         _line(task, f"syscall_{call.number:#x}({words})", _result(task, "int", result))
@@ -230,7 +284,7 @@ def _line(task: Task, call: str, result: str) -> None:
 
 def _write(task: Task, text: str) -> None:
     kernel = task.kernel
-    if kernel.strace is None:
+    if kernel.strace is None or (kernel.strace_filter and kernel.strace_filter.counts is not None):
         return
     kernel.call_hook("strace", f"[pid {task.pid:5}] {text}" if len(kernel.tasks) > 1 else text)
 

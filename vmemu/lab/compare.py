@@ -58,8 +58,7 @@ class Comparison:
         measurement = self.measurements[scheme]
         if measurement.disturbed:
             return {}
-        figures = measurement.figures()
-        names = {**{name.replace(".", "_"): n for name, n in figures.items()}, **self.params}
+        names = {**measurement.figures, **self.params}
         return {
             expectation.figure: formula(names)
             for expectation in self.scenario.expectations
@@ -68,7 +67,7 @@ class Comparison:
 
     def deviations(self, scheme: str) -> list[Deviation]:
         """Where a measurement is not what was predicted."""
-        figures = self.measurements[scheme].figures()
+        figures = self.measurements[scheme].figures
         return [
             Deviation(figure, figures[figure], predicted)
             for figure, predicted in self.predictions(scheme).items()
@@ -182,24 +181,31 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
 
 def _row(comparison: Comparison, scheme: str) -> list[Cell]:
     measurement = comparison.measurements[scheme]
-    unmap, referenced = measurement.unmap, measurement.referenced
+    figures = measurement.figures
     exact, rounded = measurement.cost
     return [
         comparison.scenario.name,
         " ".join(f"{name}={value}" for name, value in comparison.params.items()) or None,
         scheme,
-        unmap.pages or referenced.pages,
-        unmap.probes / unmap.pages if unmap.pages else None,
-        unmap.cmp / unmap.pages if unmap.pages else None,
-        referenced.probes / referenced.pages if referenced.pages else None,
-        referenced.cmp / referenced.pages if referenced.pages else None,
-        measurement.copies,
-        measurement.vmas,
+        figures["unmap_pages"] or figures["referenced_pages"],
+        *(
+            _each(figures, what, key)
+            for what in ("unmap", "referenced")
+            for key in ("probes", "cmp")
+        ),
+        figures["copies"],
+        figures["vmas"],
         round(exact),
         round(rounded),
-        " ".join(f"{name}={n}" for name, n in measurement.extra.items()) or None,
+        " ".join(f"{name}={n}" for name, n in measurement.extra().items()) or None,
         _verdict(comparison, scheme),
     ]
+
+
+def _each(figures: Mapping[str, int], what: str, key: str) -> float | None:
+    """Probes or comparisons for each page; None without pages."""
+    pages = figures[f"{what}_pages"]
+    return figures[f"{what}_{key}"] / pages if pages else None
 
 
 def _verdict(comparison: Comparison, scheme: str) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmemu.arguments import width
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, lib, most_ram
@@ -18,15 +17,15 @@ from vmemu.lab.slabs import SlabUse, scheme_cost, slab_use
 from vmemu.machine import Machine, parse_size
 
 if TYPE_CHECKING:
-    from vmemu.core import Core
     from vmemu.kernel.process.task import Task
     from vmemu.kernel.process.wait import WaitStatus
     from vmemu.lab.scenario import Params, Scenario
     from vmemu.mm.mm import Mm
 
-__all__ = ["Measurement", "ScenarioError", "Visit", "Walk", "run_guest", "run_scenario"]
+__all__ = ["Measurement", "ScenarioError", "Visit", "run_guest", "run_scenario"]
 
 _COUNTS = ("probes", "cmp", "pages")
+_WALKS = [f"{what}_{key}" for what in ("unmap", "referenced") for key in _COUNTS]
 
 
 class ScenarioError(VmemuError):
@@ -34,64 +33,42 @@ class ScenarioError(VmemuError):
 
 
 @dataclass(frozen=True)
-class Walk:
-    """What one kind of rmap walk did (docs/schemes.md): pages, probes, ``cmp``."""
-
-    probes: int = 0
-    cmp: int = 0
-    pages: int = 0
-
-    @classmethod
-    def between(cls, before: Mapping[str, int], after: Mapping[str, int], what: str) -> Walk:
-        """The difference of two readings of the counters."""
-        return cls(*(after[f"{what}_{key}"] - before[f"{what}_{key}"] for key in _COUNTS))
-
-    def as_json(self) -> dict[str, int]:
-        """Its numbers by name."""
-        return {"probes": self.probes, "cmp": self.cmp, "pages": self.pages}
-
-
-@dataclass
 class Measurement:
-    """What a scenario showed under one scheme.
+    """What a scenario showed under one scheme: a flat record, of which the rest are views.
 
-    ``unmap`` and ``referenced`` are the lab's action alone (the whole run for scenarios of
-    memory pressure), ``copies`` the whole run; ``vmas`` of the marked area and ``slabs`` are
-    taken at the mark, before the lab acts.  ``extra``: what only this scenario shows.
-    ``disturbed``: memory was short, so pages went that the scenario did not ask for.
+    ``figures`` are what can be predicted, by the names that formulas know: ``unmap_probes``,
+    ``unmap_cmp``, ``unmap_pages`` and the same of ``referenced``, of the lab's action alone
+    (of the whole run for scenarios of memory pressure); ``copies``, pages, over the whole run;
+    ``vmas`` of the marked area and ``objects_CACHE`` before the lab acted; and those that only
+    this scenario has, which ``besides`` names.  ``slabs`` is what the scheme's objects took
+    then, ``cost`` their bytes, exactly and by their share of full slabs.  ``disturbed``:
+    memory was short, so pages went that the scenario did not ask for.
     """
 
     scheme: str
-    unmap: Walk = field(default_factory=Walk)
-    referenced: Walk = field(default_factory=Walk)
-    copies: int = 0
-    vmas: int = 0
-    slabs: dict[str, SlabUse] = field(default_factory=dict)
-    cost: tuple[float, float] = (0, 0)
-    extra: dict[str, int] = field(default_factory=dict)
-    output_sha256: str = ""
-    disturbed: bool = False
-    visited: bool = False
+    figures: Mapping[str, int]
+    besides: tuple[str, ...]
+    slabs: Mapping[str, SlabUse]
+    cost: tuple[float, float]
+    output_sha256: str
+    disturbed: bool
 
-    def figures(self) -> dict[str, int]:
-        """Every figure that can be predicted, by the name formulas know it by."""
-        figures = {
-            f"{what}.{key}": getattr(walk, key)
-            for what, walk in (("unmap", self.unmap), ("referenced", self.referenced))
-            for key in _COUNTS
-        }
-        figures |= {"copies": self.copies, "vmas": self.vmas, **self.extra}
-        figures |= {f"objects.{name}": use.objects for name, use in self.slabs.items()}
-        return figures
+    def walks(self, what: str) -> dict[str, int]:
+        """What the scheme's walks did, of ``unmap`` or ``referenced``: probes, cmp, pages."""
+        return {key: self.figures[f"{what}_{key}"] for key in _COUNTS}
+
+    def extra(self) -> dict[str, int]:
+        """The figures that only this scenario has."""
+        return {name: self.figures[name] for name in self.besides}
 
     def as_json(self) -> dict[str, Any]:
         """What ``vmemu compare --json`` shows of it."""
         exact, rounded = self.cost
         shown: dict[str, Any] = {
-            "unmap": self.unmap.as_json(),
-            "referenced": self.referenced.as_json(),
-            "copies": self.copies,
-            "vmas": self.vmas,
+            "unmap": self.walks("unmap"),
+            "referenced": self.walks("referenced"),
+            "copies": self.figures["copies"],
+            "vmas": self.figures["vmas"],
             "bytes": {
                 "exact": round(exact),
                 "rounded": round(rounded, 1),
@@ -99,7 +76,7 @@ class Measurement:
             },
             "output_sha256": self.output_sha256,
         }
-        return shown | ({"extra": self.extra} if self.extra else {})
+        return shown | ({"extra": self.extra()} if self.besides else {})
 
 
 class Visit:
@@ -148,25 +125,31 @@ def run_scenario(
     KernelBug when `Machine.check` finds an inconsistency, at the mark or at the end.
     """
     settings = machine_options(scenario, params, options or {})
-    result = Measurement(scheme)
     output, errors = io.BytesIO(), io.BytesIO()
     with Machine(rmap=scheme, **settings) as machine:
-        machine.kernel.on_mark = lambda task, name, a, b: _on_mark(
-            scenario, result, machine, task, name, a, b
-        )
+        marks = _Marks(scenario, machine)
+        machine.kernel.on_mark = marks
         machine.kernel.log = lambda line: _log(errors, line)
         before = machine.core.counters()
         status = run_guest(machine, scenario.argv(params), output, errors)
-        _expect_success(scenario, scheme, status, errors, result)
-        after = machine.core.counters()
-        if scenario.whole_run:
-            result.unmap = Walk.between(before, after, "unmap")
-            result.referenced = Walk.between(before, after, "referenced")
-        result.extra |= {name: after[name] - before[name] for name in scenario.watch}
-        result.copies = after["rmap_copies"] - before["rmap_copies"]
-        result.disturbed = not scenario.pressure and after["pgscan"] != before["pgscan"]
-    result.output_sha256 = hashlib.sha256(output.getvalue()).hexdigest()
-    return result
+        found = marks.found
+        if status.exit_status or found is None:
+            raise _failure(scenario, scheme, status, errors)
+        run = _difference(before, machine.core.counters())
+    walks = run if scenario.whole_run else found.action
+    extra = marks.told | {name: run[name] for name in scenario.watch}
+    figures = {name: walks[name] for name in _WALKS}
+    figures |= {"copies": run["rmap_copies"], "vmas": found.vmas, **extra}
+    figures |= {f"objects_{name}": use.objects for name, use in found.slabs.items()}
+    return Measurement(
+        scheme,
+        figures,
+        tuple(extra),
+        found.slabs,
+        found.cost,
+        hashlib.sha256(output.getvalue()).hexdigest(),
+        disturbed=not scenario.pressure and run["pgscan"] != 0,
+    )
 
 
 def run_guest(
@@ -203,48 +186,50 @@ def machine_options(
     return settings
 
 
-def _on_mark(
-    scenario: Scenario,
-    result: Measurement,
-    machine: Machine,
-    task: Task,
-    name: str,
-    a: int,
-    b: int,
-) -> None:
-    machine.check()
-    if name in scenario.tells:
-        result.extra[scenario.tells[name]] = a
-    if name != scenario.mark or result.visited:
-        return
-    visit = Visit(machine, task, a, a + b)
-    result.visited = True
-    result.vmas = visit.vmas()
-    result.slabs = slab_use(machine.core, machine.vm.rmap)
-    result.cost = scheme_cost(result.slabs, machine.core)
-    with _counting(machine.core, result):
+class _Found(NamedTuple):
+    """What there was at the mark, and the counters of what the lab did there."""
+
+    vmas: int
+    slabs: dict[str, SlabUse]
+    cost: tuple[float, float]
+    action: dict[str, int]
+
+
+class _Marks:
+    """The guest's marks: the lab acts at the first of the scenario's, others tell a number."""
+
+    def __init__(self, scenario: Scenario, machine: Machine) -> None:
+        self._scenario, self._machine = scenario, machine
+        self.found: _Found | None = None
+        self.told: dict[str, int] = {}
+
+    def __call__(self, task: Task, name: str, a: int, b: int) -> None:
+        scenario, machine = self._scenario, self._machine
+        machine.check()
+        if name in scenario.tells:
+            self.told[scenario.tells[name]] = a
+        if name != scenario.mark or self.found is not None:
+            return
+        visit = Visit(machine, task, a, a + b)
+        vmas, slabs = visit.vmas(), slab_use(machine.core, machine.vm.rmap)
+        before = machine.core.counters()
         scenario.act(visit)
-    machine.check()
+        action = _difference(before, machine.core.counters())
+        self.found = _Found(vmas, slabs, scheme_cost(slabs, machine.core), action)
+        machine.check()
 
 
-@contextmanager
-def _counting(core: Core, result: Measurement) -> Iterator[None]:
-    before = core.counters()
-    yield
-    after = core.counters()
-    result.unmap = Walk.between(before, after, "unmap")
-    result.referenced = Walk.between(before, after, "referenced")
+def _difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    return {name: after[name] - n for name, n in before.items()}
 
 
 def _log(errors: io.BytesIO, line: str) -> None:
     errors.write(line.encode() + b"\n")
 
 
-def _expect_success(
-    scenario: Scenario, scheme: str, status: WaitStatus, errors: io.BytesIO, result: Measurement
-) -> None:
-    if not status.exit_status and result.visited:
-        return
+def _failure(
+    scenario: Scenario, scheme: str, status: WaitStatus, errors: io.BytesIO
+) -> ScenarioError:
     said = errors.getvalue().decode(errors="replace").strip().replace("\n", "; ")
     if status.signaled:
         what = f"was killed by {signal.Signals(status.code).name}"
@@ -252,7 +237,7 @@ def _expect_success(
         what = f"ended with status {status.exit_status}"
     else:
         what = f"ended without marking {scenario.mark!r}"
-    raise ScenarioError(
+    return ScenarioError(
         f"scenario {scenario.name} under {scheme}: its guest {what}"
         + (f" ({said})" if said else "")
     )

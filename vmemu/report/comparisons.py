@@ -54,11 +54,11 @@ def _section(result: Comparison) -> Section:
 def _panels(result: Comparison) -> list[Panel]:
     measured = result.measurements.items()
     probes = [
-        Bar(scheme, m.unmap.probes / m.unmap.pages, scheme)
+        Bar(scheme, m.figures["unmap_probes"] / pages, scheme)
         for scheme, m in measured
-        if m.unmap.pages
+        if (pages := m.figures["unmap_pages"])
     ]
-    copies = [Bar(scheme, m.copies, scheme) for scheme, m in measured]
+    copies = [Bar(scheme, m.figures["copies"], scheme) for scheme, m in measured]
     sizes = []
     for scheme, m in measured:
         exact, rounded = m.cost

@@ -345,10 +345,12 @@ def _memory(
     canvas: _Canvas, frames: Frames, owners: _Owners, cached: dict[int, tuple[int, ...]]
 ) -> None:
     canvas.text(f"Memory: {len(frames):,} frames of 4 kB", "head")
-    cells = []
-    for frame in frames:
-        look = _frame_look(frame, owners, cached)
-        cells.append(Cell(look, "" if look.style in ("free", "reserved") else _frame_note(frame)))
+    dull = {kind: Cell(Look(name), "") for kind, name in enumerate(frames.names)}
+    cells = [
+        dull[kind] for kind in frames.kinds
+    ]  # of free and reserved ones; there may be millions
+    for pfn, frame in frames.used.items():
+        cells[pfn] = Cell(_frame_look(frame, owners, cached), _frame_note(frame))
     each = _each(cells, canvas.columns)
     if each > 1:
         cells = _merged(cells, each)
@@ -464,8 +466,8 @@ def _process(canvas: _Canvas, process: Process, owners: _Owners) -> None:
     shared = process.count("shared")
     said = f"{present:,} in memory" + (f", {shared:,} shared" if shared else "")
     canvas.text(said + (f", {swapped:,} in swap" if swapped else ""), "quiet")
-    frames = [table.frame for table in process.tables]
-    canvas.text(f"tables in frames {numbers(frames, 22)}", "quiet")
+    top, *below = [table.frame for table in process.tables]
+    canvas.text(f"directory: frame {top}, tables: {numbers(below, 16)}", "quiet")
     canvas.y += 2
     for area in process.areas:
         if area.entries:

@@ -88,7 +88,8 @@ class Frames:
         return len(self.kinds)
 
     def __getitem__(self, pfn: int) -> Frame:
-        return self.used.get(pfn) or Frame(range(len(self))[pfn], self.names[self.kinds[pfn]])
+        pfn = range(len(self))[pfn]
+        return self.used.get(pfn) or Frame(pfn, self.names[self.kinds[pfn]])
 
     def __iter__(self) -> Iterator[Frame]:
         return (self[pfn] for pfn in range(len(self)))

@@ -2,7 +2,7 @@
 
 Time is m->clock, virtual nanoseconds since boot.  It moves by fixed amounts:
 a system call, a fault, a page copied, scanned, read or written, a time slice
-used up (enum virtual_time, csrc/core/api.h), and, when every task sleeps, a jump
+used up (enum virtual_time, csrc/core/types.h), and, when every task sleeps, a jump
 to the earliest deadline.  The block hook that ends a slice is
 installed only when somebody could want the CPU: another runnable task, or a
 timer.  It stays until nobody has wanted it for LONE_SLICES slices, because a

@@ -24,10 +24,10 @@ SCENARIOS = (
         ),
         expectations=(
             expect("vmas", "V"),
-            expect("unmap.pages", "V * R"),
-            expect("unmap.probes", "V * R"),
+            expect("unmap_pages", "V * R"),
+            expect("unmap_probes", "V * R"),
             expect(
-                "unmap.cmp",
+                "unmap_cmp",
                 anonmm="0",
                 anon_vma="R * V * (V - 1) // 2",
                 anon_vma39="0",

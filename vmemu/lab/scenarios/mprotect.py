@@ -19,8 +19,8 @@ SCENARIOS = (
                 anon_vma39="2",
                 why="rmap 40 lets the second half adopt the first one's anon_vma",
             ),
-            expect("unmap.probes", "2 * R"),
-            expect("unmap.cmp", "0"),
+            expect("unmap_probes", "2 * R"),
+            expect("unmap_cmp", "0"),
         ),
     ),
     Scenario(
@@ -31,8 +31,8 @@ SCENARIOS = (
         frames=Formula("K * R"),
         expectations=(
             expect("vmas", anonmm="1", anon_vma="1", anon_vma39="K"),
-            expect("unmap.probes", "K * R"),
-            expect("unmap.cmp", "0"),
+            expect("unmap_probes", "K * R"),
+            expect("unmap_cmp", "0"),
         ),
     ),
     Scenario(
@@ -48,8 +48,8 @@ SCENARIOS = (
                 anon_vma="K",
                 why="no written page had a neighbour to take an anon_vma from",
             ),
-            expect("unmap.probes", "K"),
-            expect("unmap.cmp", "0"),
+            expect("unmap_probes", "K"),
+            expect("unmap_cmp", "0"),
         ),
     ),
     Scenario(
@@ -60,10 +60,10 @@ SCENARIOS = (
         frames=Formula("K"),
         expectations=(
             expect("vmas", "K"),
-            expect("unmap.pages", "K"),
-            expect("unmap.probes", "K"),
+            expect("unmap_pages", "K"),
+            expect("unmap_probes", "K"),
             expect(
-                "unmap.cmp",
+                "unmap_cmp",
                 anonmm="0",
                 anon_vma="K * (K - 1) // 2",
                 why="the area at place p of the list is reached after p - 1 others",
@@ -82,15 +82,15 @@ SCENARIOS = (
         frames=Formula("K * (N + 1) + 12 * N"),
         expectations=(
             expect("vmas", "K"),
-            expect("unmap.pages", "K"),
+            expect("unmap_pages", "K"),
             expect(
-                "unmap.probes",
+                "unmap_probes",
                 anonmm="(K + 1) // 2 + K // 2 * (N + 1)",
                 anon_vma="K * (N + 1)",
                 why="every second page is shared by all; anon_vma meets the parent last",
             ),
             expect(
-                "unmap.cmp",
+                "unmap_cmp",
                 anonmm="0",
                 anon_vma="K * N * (K - 1) + K * (K - 1) // 2",
                 why="K - 1 wrong areas in each child, and half of the parent's",

@@ -1,6 +1,6 @@
-/* base/api.h - structures that lead from one guest object to others. */
-#ifndef VMEMU_BASE_API_H
-#define VMEMU_BASE_API_H
+/* base/types.h - structures that lead from one guest object to others. */
+#ifndef VMEMU_BASE_TYPES_H
+#define VMEMU_BASE_TYPES_H
 
 struct list_head {
 	kptr next, prev;

@@ -1,0 +1,146 @@
+/* core/types.h - the machine: what is counted, what happened, and all its parts. */
+#ifndef VMEMU_CORE_TYPES_H
+#define VMEMU_CORE_TYPES_H
+
+/* What takes virtual time, in nanoseconds; the rest takes none. */
+enum virtual_time {
+	SYSCALL_NS = 1000,
+	FAULT_NS = 1000,     /* a fault, an exception */
+	COPY_NS = 1000,      /* a page copied */
+	CLEAR_NS = 500,      /* a page cleared for a first write */
+	SCAN_NS = 500,       /* a page looked at by reclaim */
+	PAGE_IO_NS = 100000, /* a page read or written */
+	RDTSC_NS = 20,       /* reading the time stamp counter */
+};
+
+struct kernel_data { /* the kernel's static data, one guest frame */
+	uint32_t swap_lock;
+	struct zone zone;
+	struct kmem_cache caches[NR_CACHES];
+	struct address_space swapper_space;
+	struct list_head mmlist; /* of every mm_struct */
+	struct list_head
+		quarantine; /* freed frames whose blocks are not dropped yet */
+};
+
+/* ---- counters and events ---------------------------------------------- */
+
+/* clang-format off */
+#define VMEMU_COUNTERS(X)                                                      \
+	X(pgfault) X(pgmajfault) X(fault_c) X(fault_python) \
+	X(pgcow) X(pgzero) X(pgalloc) X(pgfree)                                \
+	X(pswpin) X(pswpout) X(swapin) X(pgpgin) X(swap_ra) X(swap_ra_hit)     \
+	X(pgactivate) X(pgdeactivate) X(pgscan) X(pgsteal) X(pgrefill)         \
+	X(kswapd_run) X(allocstall) X(oom_kill)                                \
+	X(unmap_probes) X(unmap_cmp) X(unmap_pages)                            \
+	X(referenced_probes) X(referenced_cmp) X(referenced_pages)             \
+	X(rmap_copies) X(rmap_migrated) X(rmap_index_rewrites)                 \
+	X(mremap_ptes) X(fork_ptes) X(zap_ptes) X(protect_ptes) X(vm_flags_writes) \
+	X(pgtable_alloc) X(pgtable_free)                                       \
+	X(tlb_fill) X(tlb_flush) X(tlb_grow) X(code_drop) X(fault_hook) X(fault_outside)   \
+	X(syscalls) X(syscall_c) X(context_switch) X(signals) X(enosys)
+/* clang-format on */
+
+#define VMEMU_ENUM(name) CNT_##name,
+enum counter_id { VMEMU_COUNTERS(VMEMU_ENUM) NR_COUNTERS };
+#undef VMEMU_ENUM
+
+enum event_type {
+	EV_none,
+	EV_fault,    /* a = address, b = access, c = fault_result, d = eip */
+	EV_zero,     /* a = address, b = 0 or the zero page, c = pfn */
+	EV_cow,      /* a = address, b = old pfn, c = new pfn */
+	EV_swapin,   /* a = address, b = swap entry, c = pfn */
+	EV_swapread, /* a = pfn, b = swap entry, c = 1: ahead */
+	EV_swapout,  /* a = pfn, b = swap entry */
+	EV_unmap,    /* a = pfn, b = probes, c = enum swap_result */
+	EV_reclaim,  /* a = priority, b = scanned, c = freed */
+	EV_syscall,  /* a = number, b = result, c = first argument */
+	EV_switch,   /* a = pid */
+	EV_fork,     /* a = child pid */
+	EV_exec,     /* a = pid */
+	EV_exit,     /* a = pid, b = wait status */
+	EV_signal,   /* a = signal, b = si_code, c = address */
+	EV_mmap,     /* a = start, b = end, c = vm_flags */
+	EV_munmap,   /* a = start, b = end */
+	EV_mremap,   /* a = old, b = new, c = new length */
+	EV_mprotect, /* a = start, b = end, c = vm_flags */
+	EV_mark,     /* a = mark, b = argument, c = argument */
+	EV_oom,      /* a = pid killed, b = badness */
+	NR_EVENTS
+};
+
+struct event {
+	uint64_t seq;
+	uint64_t time; /* virtual nanoseconds */
+	uint32_t pid;
+	uint32_t type; /* enum event_type */
+	uint64_t a, b, c, d;
+};
+
+struct clock {
+	uint64_t now;        /* virtual nanoseconds */
+	uint64_t stime;      /* of these, what faults and reclaim worked */
+	uint64_t iowait;     /* and what was waited for pages read or written */
+	uint64_t limit;      /* somebody wants the CPU at this time */
+	uint64_t next_timer; /* or at least to know that it has come */
+};
+
+struct trace {
+	struct event *ring;
+	uint32_t size;                /* a power of two; 0 = events off */
+	uint64_t head;                /* events ever written */
+	uint64_t happened[NR_EVENTS]; /* with or without a ring */
+	uint32_t told;                /* by type, those to write down */
+	uint32_t stop_at;             /* by type, those to stop at */
+	struct event stopped;         /* the one it was; type 0 = none yet */
+};
+
+struct vmemu {
+	/* what it is made of */
+	uint8_t *ram;
+	uint64_t ram_size; /* bytes */
+	uint32_t nr_frames;
+	int top_level;        /* of a page directory; levels less 1 */
+	kulong task_size;     /* addresses from here on are not the user's */
+	kulong unmapped_base; /* where mmap begins to look */
+	struct page *mem_map;
+	struct kernel_data *k;
+	const struct rmap_ops *rmap;
+	struct kernel_layout layout;
+	void *handle; /* ffi handle of the Python side */
+
+	/* what can be set, and what it bounds */
+	uint32_t page_cluster;      /* log2 of swap readahead, pages */
+	uint32_t overcommit_memory; /* enum overcommit */
+	uint32_t overcommit_ratio;  /* percent of RAM */
+	int64_t vm_committed;       /* pages promised */
+
+	/* the running task */
+	uint32_t pid; /* for events */
+	struct mm_struct *current_mm;
+	struct task_ids ids;
+	struct cpu_regs regs;
+
+	/* what happens */
+	uint64_t counter[NR_COUNTERS];
+	struct clock clock;
+	struct trace trace;
+
+	/* the subsystems' */
+	struct page_state pages;
+	struct tlb_state tlb;
+	struct fault_state fault;
+	struct swap_state swap;
+	int file_fd[NR_FILES]; /* host descriptors of mapped files, -1 = free */
+	struct candidate *candidates; /* Python's, valid during one walk */
+	struct lock_state locks;
+	struct watch_state watch;
+	struct check_state check;
+	struct cpu cpu;
+	const struct cpu_ops *cpu_ops; /* NULL: there is memory alone */
+
+	char bug[512]; /* first inconsistency found by the core, or "" */
+};
+
+#endif

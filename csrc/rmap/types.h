@@ -1,0 +1,93 @@
+/* rmap/types.h - from a frame to whoever maps it: the schemes. */
+#ifndef VMEMU_RMAP_TYPES_H
+#define VMEMU_RMAP_TYPES_H
+
+enum swap_result { SWAP_SUCCESS, SWAP_AGAIN, SWAP_FAIL };
+
+struct candidate {    /* where a page may be mapped */
+	kptr mm, vma; /* vma 0: to be looked up after a hit */
+	kulong address;
+};
+
+/* When a vma came onto its lists; for machine.check(), not for the guest. */
+struct list_stamps {
+	uint32_t anon; /* 2.6.7's anon_vma: the newest first */
+	uint32_t file; /* the newest last */
+};
+
+struct rmap_finding;
+
+struct check_state {
+	struct rmap_finding *finding; /* while check() asks a walk */
+	struct list_stamps *stamps;   /* by place of the vma in RAM */
+	uint32_t next_stamp;
+};
+
+struct rmap_cache { /* of a scheme's own objects */
+	const char *name;
+	uint32_t size, align; /* bytes */
+	uint32_t later;       /* nonzero: later kernels have it, and larger */
+};
+
+/* A page gets a pte: its first, or one more. */
+enum add_how { ADD_FRESH, ADD_AGAIN };
+
+/*
+ * A scheme.  To add one:
+ *   1. csrc/rmap/NAME.c with its rmap_NAME, below; csrc/rmap/NAME.h if Python
+ *      calls functions of it or looks into its structs;
+ *   2. its line in csrc/rmap/schemes.h;
+ *   3. vmemu/rmap/NAME.py with its classes, and SCHEMES, which lists them;
+ *   4. formulas in vmemu/lab/scenarios, a section in docs/schemes.md.
+ * NULL stands for nothing to do, unless something else is said.
+ */
+struct rmap_ops {
+	const char *name;
+	/* Bytes that it has behind each vm_area_struct and mm_struct: zero when
+	 * allocated, and never copied for it. */
+	uint32_t vma_tail, mm_tail;
+	struct rmap_cache caches[MAX_RMAP_CACHES]; /* CACHE_rmap and on */
+	const char *lock_name;                     /* of LOCK_rmap; or NULL */
+	struct owner_rule rules[MAX_RMAP_RULES];   /* OWNED_rmap and on */
+	/* Nonzero = page_table_lock guards the list and tree of vmas too. */
+	uint32_t locks_vma_tree;
+	/* Else: the LOCK_rmap to be held while ends of vma move, and those of
+	 * next, if it is not NULL.  NULL: none. */
+	uint32_t *(*range_lock)(struct vmemu *,
+				const struct vm_area_struct *vma,
+				const struct vm_area_struct *next);
+	/* exec made a fresh mm; fork made a child, without vmas yet: 0, or
+	 * -1 = no memory.  The mm has lost its vmas and dies. */
+	int (*mm_init)(struct vmemu *, struct mm_struct *);
+	int (*mm_dup)(struct vmemu *, struct mm_struct *child,
+		      struct mm_struct *parent);
+	void (*mm_exit)(struct vmemu *, struct mm_struct *);
+	/* Nonzero = vma may get an anonymous page without any decision. */
+	int (*prepared)(struct vmemu *, struct vm_area_struct *);
+	/* fork copied old to new, which is not linked yet: 0, or -1 = no
+	 * memory.  vma goes. */
+	int (*vma_dup)(struct vmemu *, struct vm_area_struct *new,
+		       struct vm_area_struct *old);
+	void (*vma_free)(struct vmemu *, struct vm_area_struct *);
+	/* new is a part cut off old; with vma_adjust()'s locks. */
+	void (*vma_split)(struct vmemu *, struct vm_area_struct *new,
+			  struct vm_area_struct *old);
+	/* A page becomes mapped at address in vma, not by fork; mapcount does
+	 * not count this pte yet.  Nonzero to ADD_AGAIN = it must be copied
+	 * before it can be mapped here.  Never NULL. */
+	int (*add_anon)(struct vmemu *, struct page *, struct vm_area_struct *,
+			kulong address, enum add_how);
+	/* The page's last pte has gone. */
+	void (*remove_anon)(struct vmemu *, struct page *);
+	/* So it has for so many pages that pointed at mapping. */
+	void (*put_anon)(struct vmemu *, kptr mapping, int32_t pages);
+	/* mremap moves so many ptes to address and on; called before.  Returns
+	 * how many may go: the next one's page must be made exclusive first. */
+	uint32_t (*move_anon)(struct vmemu *, const pte_t *, uint32_t nr,
+			      struct vm_area_struct *, kulong address);
+	/* Never NULL, nor is prepared. */
+	int (*referenced)(struct vmemu *, struct page *);
+	int (*unmap)(struct vmemu *, struct page *);
+};
+
+#endif
