@@ -144,6 +144,8 @@ def test_everything_that_has_a_name_is_offered(
         assert set(offered(command, "--")) >= options
         assert offered(command, "--report", "") == ["<file>"]
     assert offered("run", "--bits", "") == ["32", "64"]
+    assert "mm" in offered("run", "-e", "m")
+    assert offered("run", "-e", "mm,munm") == ["mm,munmap"]
     assert {"2.6.7", "6.18"} <= set(offered("run", "--layout", ""))
     assert offered("completion", "") == ["bash", "zsh", "fish"]
 

@@ -33,6 +33,7 @@ TOPICS = {
     "guests": Topic(GUESTS / "README.md", None, "the programs that come with vmemu"),
     "schemes": Topic(PAGES / "schemes.md", None, "the reverse maps: how they work, what they cost"),
     "scenarios": Topic(PAGES / "schemes.md", "Scenarios", "what compare runs, and what it finds"),
+    "seeing": Topic(PAGES / "seeing.md", None, "vmemu show: memory at one moment; notebooks"),
     "model": Topic(PAGES / "model.md", None, "the memory manager, from zero"),
     "counters": Topic(PAGES / "model.md", "Counters and events", "what is counted and traced"),
     "limits": Topic(PAGES / "model.md", "Limits of a run", "time, tasks and memory of a run"),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 __all__ = [
+    "calls",
     "explorations",
     "files",
     "layouts",
@@ -86,6 +87,17 @@ def programs(
         return files(ctx, param, incomplete)
     beside = {path.name for path in Path().iterdir() if path.is_file()} if incomplete else set()
     return sorted({*guests, *_matching(beside, incomplete)})
+
+
+def calls(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """System calls and groups of them, the last of a list."""
+    from vmemu.kernel.syscalls import TABLES
+
+    before, comma, last = incomplete.rpartition(",")
+    entries = [entry for table in TABLES.values() for entry in table.values()]
+    groups = {entry.handler.__module__.rpartition(".")[2] for entry in entries}
+    names = sorted(groups | {entry.name for entry in entries})
+    return [before + comma + name for name in _matching(names, last)]
 
 
 def one_of(*values: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:

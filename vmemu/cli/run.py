@@ -59,7 +59,13 @@ __all__ = ["command"]
 @click.option("--json-to", type=click.Path(dir_okay=False), help="The same as JSON to a file.")
 @report_option
 @click.option("--strace", is_flag=True, help="Trace system calls and signals on stderr.")
-@click.option("-e", "calls", metavar="CALLS", help="Trace these alone: names, groups such as mm.")
+@click.option(
+    "-e",
+    "calls",
+    metavar="CALLS",
+    shell_complete=names.calls,
+    help="Trace these alone: names, groups such as mm.",
+)
 @click.option("-c", "count", is_flag=True, help="Count system calls instead, and print a table.")
 @click.option(
     "--events",

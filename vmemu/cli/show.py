@@ -89,7 +89,7 @@ def command(
     check: bool,
     **options: Any,
 ) -> None:
-    """Run PROGRAM to a moment and show what memory looks like then.
+    """Run PROGRAM (as vmemu run does) to a moment and show what memory looks like then.
 
     For each process: its areas, its page tables with their entries decoded, and what it
     shares with whom; for the machine: what each frame serves as, and what is in swap.  The
