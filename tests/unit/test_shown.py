@@ -28,6 +28,20 @@ def test_a_table() -> None:
     assert [cell.get("scope") for cell in parsed(TABLE.html()).iter("th")] == ["col", "col"]
 
 
+def test_a_table_that_is_too_wide_goes_on_below() -> None:
+    table = Table(
+        ("whose", "one", "what", "number"), [("a", 1, "xy", 200), ("b", 22, "z", 3)], (0, 2)
+    )
+    whole = "whose  one  what  number\na        1  xy       200\nb       22  z          3\n"
+    assert table.text() == whole
+    assert table.text(24) == whole  # 5 + 3 + 4 + 6 and three gaps of two
+    assert table.text(23) == (
+        "whose  what  one\na      xy      1\nb      z      22\n"
+        "\nwhose  what  number\na      xy       200\nb      z          3\n"
+    )
+    assert table.text(5) == table.text(23)  # never less than a column beside its keys
+
+
 def test_a_table_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(VmemuError, match=r"to_frame\(\) needs the package pandas, which is not"):

@@ -17,6 +17,7 @@ from vmemu.cli.options import (
     set_option,
 )
 from vmemu.cli.reporting import command_line, open_report, report_option
+from vmemu.cli.terminal import columns
 from vmemu.rmap import DEFAULT, compared
 
 __all__ = ["command"]
@@ -79,10 +80,11 @@ def command(
         objects = [result.as_json() for result in results]
         click.echo(json.dumps(objects[0] if len(objects) == 1 else objects, indent=2))
     else:
-        click.echo(comparison_table(results).text(), nl=False)
+        width = columns()
+        click.echo(comparison_table(results).text(width), nl=False)
         for result in results:
             if result.both_ways and scenarios:
-                click.echo("\n" + locks_table(result.both_ways).text(), nl=False)
+                click.echo("\n" + locks_table(result.both_ways).text(width), nl=False)
     if file is not None:
         from vmemu.report.comparisons import comparisons_page
 

@@ -17,6 +17,7 @@ from vmemu.cli.options import (
     set_option,
 )
 from vmemu.cli.reporting import command_line, open_report, report_option
+from vmemu.cli.terminal import columns
 from vmemu.errors import ConfigError
 from vmemu.rmap import DEFAULT, compared
 
@@ -71,7 +72,7 @@ def command(
     if as_json:
         click.echo(json.dumps(overhead.as_json(results, k, m), indent=2))
     else:
-        click.echo(overhead.overhead_table(results).text(), nl=False)
+        click.echo(overhead.overhead_table(results).text(columns()), nl=False)
     if file is not None:
         from vmemu.report.overheads import overheads_page
 

@@ -176,7 +176,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
     rows = [
         _row(comparison, scheme) for comparison in comparisons for scheme in comparison.measurements
     ]
-    return Table(_HEAD, rows)
+    return Table(_HEAD, rows, keys=(0, 2))  # scenario, scheme
 
 
 def _row(comparison: Comparison, scheme: str) -> list[Cell]:

@@ -24,10 +24,11 @@ def cell_text(cell: Cell) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """One line of headings and the lines below it."""
+    """One line of headings and the lines below it; ``keys`` are the columns that say whose."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+    keys: Sequence[int] = (0,)
 
     @property
     def numeric(self) -> list[bool]:
@@ -37,18 +38,40 @@ class Table:
             for i in range(len(self.head))
         ]
 
-    def text(self) -> str:
-        """Aligned plain text, a newline behind each line."""
+    def text(self, width: int | None = None) -> str:
+        """Aligned plain text, a newline behind each line.
+
+        What would be wider than ``width`` characters goes on below, the keys repeated.
+        """
         lines = [list(self.head), *([cell_text(cell) for cell in row] for row in self.rows)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(self.head))]
-        return "".join(
-            "  ".join(
-                cell.rjust(width) if right else cell.ljust(width)
-                for cell, width, right in zip(line, widths, self.numeric, strict=True)
-            ).rstrip()
-            + "\n"
+        numeric = self.numeric
+        aligned = [
+            [
+                cell.rjust(widths[i]) if numeric[i] else cell.ljust(widths[i])
+                for i, cell in enumerate(line)
+            ]
             for line in lines
+        ]
+        return "\n".join(
+            "".join("  ".join(line[i] for i in part).rstrip() + "\n" for line in aligned)
+            for part in self._parts(widths, width)
         )
+
+    def _parts(self, widths: Sequence[int], width: int | None) -> list[list[int]]:
+        """The columns of each part: all in one where they fit."""
+        everything = list(range(len(widths)))
+        if width is None or sum(widths) + 2 * (len(widths) - 1) <= width:
+            return [everything]
+        keys = list(self.keys)
+        parts = [list(keys)]
+        for column in everything:
+            if column in keys:
+                continue
+            if parts[-1] != keys and sum(widths[i] + 2 for i in [*parts[-1], column]) - 2 > width:
+                parts.append(list(keys))
+            parts[-1].append(column)
+        return parts
 
     def html(self) -> str:
         """A ``<table>``."""

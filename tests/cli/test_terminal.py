@@ -1,0 +1,49 @@
+"""Tables fit the terminal; in a pipe they have all their columns side by side."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+
+import pytest
+
+
+def printed_on(columns: int, *arguments: str) -> list[str]:
+    """The lines that vmemu writes to a terminal so wide."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+    command = [sys.executable, "-m", "vmemu", *arguments]
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE) as running:
+        os.close(theirs)
+        output = b""
+        try:
+            while data := os.read(ours, 65536):
+                output += data
+        except OSError:  # its end is closed
+            pass
+        os.close(ours)
+    assert running.returncode == 0
+    return output.decode().replace("\r", "").splitlines()
+
+
+@pytest.mark.parametrize("columns", [80, 100, 140])
+def test_a_comparison_fits_the_terminal(columns: int) -> None:
+    arguments = ["compare", "mprotect-checkerboard", "--set", "K=2"]
+    whole = subprocess.run(
+        [sys.executable, "-m", "vmemu", *arguments], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.splitlines()
+    assert len(whole) == 3
+    lines = printed_on(columns, *arguments)
+    assert max(map(len, lines)) <= columns < max(map(len, whole))
+    assert {word for line in lines for word in line.split()} == {
+        word for line in whole for word in line.split()
+    }
+
+
+def test_a_wide_terminal_has_it_in_one() -> None:
+    assert len(printed_on(300, "compare", "mprotect-checkerboard", "--set", "K=2")) == 3
