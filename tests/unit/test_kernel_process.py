@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import struct
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from script import (
 )
 
 from tests.width import BITS, LIMIT, UNMAPPED_BASE, WORD
+from vmemu._build import compiler
 from vmemu.errors import VmemuError
 from vmemu.kernel.kernel import Kernel
 from vmemu.kernel.process.task import Task
@@ -44,6 +47,20 @@ def test_table_is_consistent() -> None:
     vm = ["overcommit_memory", "swappiness", "page-cluster", "min_free_kbytes"]
     names = [*memory, "100/comm", *(f"self/{n}" for n in own), *(f"sys/vm/{n}" for n in vm)]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_numbers_are_the_hosts(bits: int) -> None:
+    """Those of the C library's headers; only the lab call is vmemu's own."""
+    header = f"#include <asm/unistd_{bits}.h>\n"
+    command = [compiler(), "-E", "-dM", "-"]
+    done = subprocess.run(command, input=header, capture_output=True, text=True, check=True)
+    hosts = {name: int(n) for name, n in re.findall(r"#define __NR_(\w+) (\d+)\n", done.stdout)}
+    ours = {entry.name: number for number, entry in TABLES[bits].items()}
+    assert ours.pop("vmemu_lab") not in hosts.values()
+    if bits == 32:
+        ours["mmap"] = ours.pop("old_mmap")
+    assert ours == {name: hosts.get(name) for name in ours}
 
 
 def test_fork_wait_and_statuses(tmp_path: Path) -> None:
