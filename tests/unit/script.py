@@ -92,10 +92,12 @@ def packed(form: str, *values: int) -> bytes:
 # ---- machine code
 
 
+_ENTER = {32: b"\xcd\x80", 64: b"\x0f\x05"}[BITS]  # int 0x80; syscall
+
+
 def enter(name: str) -> bytes:
     """Make a system call whose arguments are in the registers: mov eax, its number; enter."""
-    entry = {32: b"\xcd\x80", 64: b"\x0f\x05"}[BITS]  # int 0x80; syscall
-    return b"\xb8" + NUMBERS[name].to_bytes(4, "little") + entry
+    return b"\xb8" + NUMBERS[name].to_bytes(4, "little") + _ENTER
 
 
 def call_code(name: str, *args: int) -> bytes:
@@ -164,6 +166,7 @@ def _snippets() -> dict[str, bytes]:
 
 _CODE = _interpreter()
 _SNIPPETS = _snippets()
+CALLED = TEXT + _CODE.index(_ENTER) + len(_ENTER)  # where a script's calls return to
 
 
 def snippet(name: str) -> int:
