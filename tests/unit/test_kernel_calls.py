@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from script import ARENA, FIXED, PRIVATE, RW, SCRATCH, Script, signed
 
-from tests.width import BITS, TASK_SIZE, WORD
+from tests.width import BITS, LIMIT, TASK_SIZE, WORD
 from vmemu.machine import Machine
 from vmemu.swap.area import make_swap
 
@@ -77,6 +77,17 @@ def test_clone_with_bad_tid_addresses(tmp_path: Path, rmap: str) -> None:
     assert ran.results[ignored] == ran.results[first] == 101
     assert signed(ran.results[refused]) == -errno.EFAULT
     assert signed(ran.results[nobody]) == -errno.ECHILD
+
+
+def test_clone_tells_both_the_id(tmp_path: Path) -> None:
+    """A child that has its parent's memory, and a word for each."""
+    script = Script()
+    words = script.put(8)
+    clone(script, 0x4111 | 0x100000 | 0x1000000, words, words + 4)
+    script.call("exit", 0)  # the child; and its parent goes on behind it
+    script.end()
+    ran = script.run(tmp_path)
+    assert (ran.u32(words), ran.u32(words + 4)) == (101, 101)
 
 
 def _swap_file(path: Path, size: int = 8 << 20) -> Path:
@@ -168,6 +179,18 @@ def test_clocks_far_in_the_future(tmp_path: Path, seconds: int) -> None:
     failed = [i for i in calls if 0 > signed(ran.results[i]) > -200]
     assert not failed
     assert ran.machine.kernel.sched.now >= min(3 * seconds * 10**9, (1 << 63) - 1)
+
+
+def test_a_limit_of_four_gigabytes(tmp_path: Path) -> None:
+    """i386's RLIM_INFINITY is a number in 64 bits."""
+    script = Script()
+    script.call("setrlimit", 2, script.words(0xFFFFFFFF, -1))
+    found = script.words(0, 0)
+    script.call({32: "ugetrlimit", 64: "getrlimit"}[BITS], 2, found)
+    script.end()
+    ran = script.run(tmp_path)
+    assert ran.word(found) == 0xFFFFFFFF
+    assert ran.word(found + WORD) == LIMIT - 1
 
 
 def test_a_failed_mmap_over_the_limit_has_unmapped(tmp_path: Path) -> None:

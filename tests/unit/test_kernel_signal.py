@@ -96,18 +96,19 @@ def test_handler_runs_and_returns(tmp_path: Path, flags: int) -> None:
     assert ran.status.exit_status == 0
 
 
+@pytest.mark.parametrize(("handler", "status"), [("count", 0), ("undefined", 128 + Signal.SIGILL)])
 @pytest.mark.parametrize("restorer", [False, True])
-def test_a_restorer(tmp_path: Path, restorer: bool) -> None:
-    """x86-64 has no other way back: a handler without one is a SIGSEGV."""
+def test_a_restorer(tmp_path: Path, restorer: bool, handler: str, status: int) -> None:
+    """x86-64 has no other way back: without one there is a SIGSEGV in the handler's place."""
     script = Script()
-    new = script.sigaction("count", SIGINFO, restorer=restorer)
+    new = script.sigaction(handler, SIGINFO, restorer=restorer)
     script.call("rt_sigaction", Signal.SIGUSR1, new, 0, 8)
     kill_self(script, Signal.SIGUSR1)
     script.end()
     ran = script.run(tmp_path)
     assert ran.status is not None
-    returns = restorer or BITS == 32
-    assert ran.status.exit_status == (0 if returns else 128 + Signal.SIGSEGV)
+    runs = restorer or BITS == 32
+    assert ran.status.exit_status == (status if runs else 128 + Signal.SIGSEGV)
 
 
 @pytest.mark.parametrize("rmap", ["anonmm", "anon_vma"])
@@ -332,6 +333,18 @@ def test_alarm_ends_pause_and_a_busy_loop(tmp_path: Path) -> None:
     assert ran.results[left] == 1
     assert signed(ran.results[pause]) == -errno.EINTR
     assert ran.word(COUNTER) == 2
+
+
+def test_a_register_like_a_restart_comes_back_from_a_handler(tmp_path: Path) -> None:
+    """-ERESTARTSYS in ax where a handler came is no reason to make sigreturn() again."""
+    script = Script()
+    action(script, Signal.SIGALRM, "count", SaFlags.RESTART)
+    script.call("setitimer", 0, script.words(0, 0, 0, 500), 0)
+    busy = script.run_code("busy", cx=1_000_000)
+    script.end()
+    ran = script.run(tmp_path)
+    assert ran.word(COUNTER) == 1
+    assert signed(ran.results[busy]) == -512
 
 
 def test_sigsuspend(tmp_path: Path) -> None:
