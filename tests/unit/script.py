@@ -151,6 +151,7 @@ def _snippets() -> dict[str, bytes]:
         64: "488382a800000002",  # uc = rdx; uc_mcontext.rip += 2
     }[BITS]
     restart = {32: "b800feffff", 64: "48c7c000feffff"}[BITS]  # mov eax,-512 or rax
+    cx = {32: "89c8", 64: "4889c8"}[BITS]  # mov eax,ecx or rax,rcx
     return {
         "count": bytes.fromhex(f"{count} c3"),
         "skip": bytes.fromhex(f"{count} {note} {move} c3"),  # an instruction of 2 bytes
@@ -161,6 +162,7 @@ def _snippets() -> dict[str, bytes]:
         "halt": bytes.fromhex("f490 c3"),  # hlt; nop; ret
         "fill": bytes.fromhex("f3aa c3"),  # rep stosb; ret: at di, cx bytes
         "spin": bytes.fromhex("ffc9 75fc c3"),  # cx times: dec ecx; jnz
+        "cx": enter("getpid") + bytes.fromhex(f"{cx} c3"),  # what a call leaves in cx
         "busy": bytes.fromhex(f"{restart} ffc9 75fc c3"),  # the same with ax -512
         "die": b"\xeb\xfe",
     }

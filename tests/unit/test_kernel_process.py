@@ -22,6 +22,7 @@ from script import (
     enter,
     executable,
     signed,
+    snippet,
 )
 
 from tests.width import BITS, LIMIT, UNMAPPED_BASE, WORD
@@ -61,6 +62,17 @@ def test_numbers_are_the_hosts(bits: int) -> None:
     if bits == 32:
         ours["mmap"] = ours.pop("old_mmap")
     assert ours == {name: hosts.get(name) for name in ours}
+
+
+@pytest.mark.parametrize("strace", [False, True])
+def test_what_a_call_leaves_in_cx(tmp_path: Path, strace: bool) -> None:
+    """int 0x80 leaves it alone, syscall puts rip there; by the core or, traced, Python."""
+    script = Script()
+    cx = script.run_code("cx", cx=77)
+    script.end()
+    ran = script.run(tmp_path, strace=strace)
+    assert ran.results[cx] == {32: 77, 64: snippet("cx") + len(enter("getpid"))}[BITS]
+    assert ran.machine.core.counters()["syscall_c"] == (not strace)
 
 
 def test_fork_wait_and_statuses(tmp_path: Path) -> None:
