@@ -66,7 +66,7 @@ def test_numbers_are_the_hosts(bits: int) -> None:
 
 @pytest.mark.parametrize("strace", [False, True])
 def test_what_a_call_leaves_in_cx(tmp_path: Path, strace: bool) -> None:
-    """int 0x80 leaves it alone, syscall puts rip there; by the core or, traced, Python."""
+    """int 0x80 leaves it alone, syscall puts rip there, in C or, if it is traced, in Python."""
     script = Script()
     cx = script.run_code("cx", cx=77)
     script.end()

@@ -137,6 +137,18 @@ def test_the_last_page_is_the_users_and_the_next_is_not(levels: int) -> None:
     memory.close()
 
 
+@pytest.mark.parametrize("levels", [3, 4])
+def test_no_table_has_the_kernels_half(levels: int) -> None:
+    """All entries are the user's; test_pgtable.py has i386's, of which the last quarter is not."""
+    memory = Memory("anon_vma", bits=64, levels=levels)
+    mm = memory.process()
+    ffi = core_of(64)[0]
+    top = ffi.cast("char *", memory.core.base + mm.ptr.pgd)
+    assert bytes(ffi.buffer(top, PAGE)) == bytes(PAGE)
+    mm.put()
+    memory.close()
+
+
 def test_swap_beyond_four_gigabytes() -> None:
     """Far apart, evicted, read back: entries do not mix addresses up."""
     memory = Memory("anon_vma", bits=64)
