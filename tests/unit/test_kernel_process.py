@@ -278,9 +278,13 @@ def test_poll(tmp_path: Path) -> None:
     assert ran.results[ready] == 1
 
 
-def test_execve(tmp_path: Path) -> None:
+def exits_with_argc(tmp_path: Path) -> Path:
     argc = {32: "8b1c24", 64: "488b3c24"}[BITS]  # mov ebx,[esp]; mov rdi,[rsp]
-    other = executable(tmp_path / "other", elf(bytes.fromhex(argc) + enter("exit")))
+    return executable(tmp_path / "other", elf(bytes.fromhex(argc) + enter("exit")))
+
+
+def test_execve(tmp_path: Path) -> None:
+    other = exits_with_argc(tmp_path)
     script = Script()
     path = script.put(os.fsencode(other) + b"\0")
     argv = script.words(path, path, path, 0)
@@ -310,6 +314,23 @@ def test_execve_argument_list_too_long(tmp_path: Path) -> None:
     ran = script.run(tmp_path, stdin=b"x" * 131071)
     assert [ran.results[i] for i in (filled, more, rest)] == [65536, 65535, 0]
     assert signed(ran.results[big]) == -errno.E2BIG
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_execve_takes_as_many_strings_as_fit(tmp_path: Path, over: bool) -> None:
+    """The path and one argument, with their zeros, fill 32 pages but for a pointer's place."""
+    other = os.fsencode(exits_with_argc(tmp_path)) + b"\0"
+    length = 32 * 4096 - WORD - len(other) - 1 + over
+    script = Script()
+    script.mmap(ARENA, 1 << 20)
+    reads = [script.call("read", 0, ARENA + n * 65536, 65536) for n in range(2)]
+    script.call("vmemu_lab", 0, script.put(b"end\0"))
+    script.call("execve", script.put(other), script.words(ARENA, 0), 0)
+    script.call("exit", 99)
+    ran = script.run(tmp_path, stdin=b"x" * length)
+    assert [ran.results[i] for i in reads] == [65536, length - 65536]
+    assert ran.status is not None
+    assert ran.status.exit_status == (99 if over else 1)
 
 
 def test_unknown_calls_are_counted(tmp_path: Path) -> None:

@@ -73,7 +73,6 @@ def test_state() -> None:
     assert [signal_name(n) for n in (11, 34)] == ["SIGSEGV", "SIGRT_2"]
 
 
-@pytest.mark.i386  # a class of its own, which x86-64's frames do without
 def test_sigcontext_is_88_bytes_in_i386_order() -> None:
     values = {name: index for index, name in enumerate(SIGCONTEXT_FIELDS)}
     data = SigContext(values).encode()
