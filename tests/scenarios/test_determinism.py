@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.script import elf
+from tests.unit.script import call_code, elf, enter, executable
+from tests.width import BITS
 from vmemu import Machine
 
 
@@ -49,21 +50,24 @@ def test_all_scenarios_twice_the_same(compare_printed: bytes) -> None:
 
 
 # Walks the stack from argc to the auxiliary vector and writes the 16 bytes of AT_RANDOM.
-PRINT_AT_RANDOM = (
-    "89e6 ad"  # mov esi,esp; lodsd: argc
+PRINT_AT_RANDOM = {
+    32: "89e6 ad"  # mov esi,esp; lodsd: argc
     "ad 85c0 75fb"  # over argv and its NULL
     "ad 85c0 75fb"  # over the environment and its NULL
     "ad 83f819 ad 75f9"  # a type, AT_RANDOM is 25, and its value
-    "89c1 31db 43 ba10000000 b804000000 cd80"  # write(1, value, 16)
-    "31db 31c0 40 cd80"  # exit(0)
-)
+    "89c1 31db 43 ba10000000",  # write(1, value, 16)
+    64: "4889e6 48ad"  # mov rsi,rsp; lodsq
+    "48ad 4885c0 75f9"
+    "48ad 4885c0 75f9"
+    "48ad 83f819 48ad 75f7"
+    "4889c6 bf01000000 ba10000000",
+}
 
 
 def test_another_seed_is_another_run(tmp_path: Path) -> None:
     """AT_RANDOM as a guest finds it: the seed's, and random."""
-    program = tmp_path / "program"
-    program.write_bytes(elf(bytes.fromhex(PRINT_AT_RANDOM)))
-    program.chmod(0o755)
+    code = bytes.fromhex(PRINT_AT_RANDOM[BITS]) + enter("write") + call_code("exit", 0)
+    program = executable(tmp_path / "program", elf(code))
 
     def printed(seed: int) -> bytes:
         stdout = io.BytesIO()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from script import BASE, SCRATCH, Script, elf, signed
+from script import BASE, SCRATCH, Script, elf, executable, signed
 
 from vmemu import Machine
 from vmemu.errors import ConfigError, Errno, ExecError, KernelBug, LimitReached, VmemuError
@@ -26,8 +26,6 @@ from vmemu.kernel.process.timer import TimerQueue
 from vmemu.kernel.signal.state import MAX_QUEUED_SIGNALS
 from vmemu.lab.guests import guest_path
 
-FORK, READ, WRITE, OPEN, CLOSE, PAUSE, ALARM, DUP, PIPE, PIPE2 = 2, 3, 4, 5, 6, 29, 27, 41, 42, 331
-KILL, TKILL, POLL, SIGPROCMASK, GETPID, NANOSLEEP, RT_SIGPENDING = 37, 238, 168, 175, 20, 162, 176
 O_NONBLOCK = 0o4000
 SPIN = b"\xeb\xfe"
 STREAMS = TASK_BYTES + 3 * (DESCRIPTOR_BYTES + FILE_BYTES)
@@ -35,16 +33,12 @@ STREAMS = TASK_BYTES + 3 * (DESCRIPTOR_BYTES + FILE_BYTES)
 
 
 def program(tmp_path: Path, body: bytes, name: str = "program") -> Path:
-    path = tmp_path / name
-    path.write_bytes(elf(body.ljust(0x400, b"\x90")))
-    path.chmod(0o755)
-    return path
+    return executable(tmp_path / name, elf(body.ljust(0x400, b"\x90")))
 
 
 # ---- time
 
 
-@pytest.mark.i386
 @pytest.mark.parametrize("seconds", [0.001, 0.25])
 def test_a_program_that_only_computes_ends_with_its_time(tmp_path: Path, seconds: float) -> None:
     with Machine(ram="4M", max_time=seconds) as machine:
@@ -61,10 +55,9 @@ def test_a_program_that_only_computes_ends_with_its_time(tmp_path: Path, seconds
             machine.step()
 
 
-@pytest.mark.i386
 def test_a_sleeper_does_not_wake_behind_the_end(tmp_path: Path) -> None:
     script = Script()
-    script.call(NANOSLEEP, script.words(3, 0), 0)
+    script.call("nanosleep", script.words(3, 0), 0)
     script.end()
     with pytest.raises(LimitReached):
         script.run(tmp_path, max_time=2)
@@ -86,16 +79,14 @@ def test_the_time_before_the_end_is_as_without_it(tmp_path: Path) -> None:
     assert with_limit == without
 
 
-@pytest.mark.i386
 def test_a_deadlock_is_told_as_one(tmp_path: Path) -> None:
     script = Script()
-    script.call(PAUSE)
+    script.call("pause")
     script.end()
     with pytest.raises(VmemuError, match="deadlock"):
         script.run(tmp_path, max_time=1)
 
 
-@pytest.mark.i386
 def test_the_hosts_time_ends_a_program_that_only_computes(tmp_path: Path) -> None:
     with Machine(ram="4M", max_host_time=0.05) as machine:
         machine.spawn(program(tmp_path, SPIN))
@@ -105,14 +96,11 @@ def test_the_hosts_time_ends_a_program_that_only_computes(tmp_path: Path) -> Non
         machine.check()
 
 
-@pytest.mark.i386
 def test_the_hosts_time_ends_a_read_that_nobody_answers(tmp_path: Path) -> None:
     script = Script()
-    script.call(READ, 0, SCRATCH, 1)
+    script.call("read", 0, SCRATCH, 1)
     script.end()
-    path = tmp_path / "script"
-    path.write_bytes(script.build())
-    path.chmod(0o755)
+    path = script.program(tmp_path)
     reader, writer = os.pipe()
     try:
         with Machine(ram="4M", max_host_time=0.05) as machine:
@@ -134,16 +122,15 @@ def test_a_run_within_the_hosts_time_ends_as_always(tmp_path: Path) -> None:
 # ---- tasks
 
 
-@pytest.mark.i386
 @pytest.mark.parametrize("tasks", [1, 2, 5])
 def test_fork_fails_when_there_are_enough_tasks(tmp_path: Path, tasks: int) -> None:
     """Zombies count: nobody waits here."""
     script = Script()
-    made = [script.call(FORK) for _ in range(6)]
+    made = [script.call("fork") for _ in range(6)]
     script.end()
     for index in made:
         script.if_zero(index)
-    script.call(1, 0)
+    script.call("exit", 0)
     ran = script.run(tmp_path, max_tasks=tasks)
     results = [signed(ran.results[index]) for index in made]
     assert [r > 0 for r in results] == [True] * (tasks - 1) + [False] * (7 - tasks)
@@ -202,16 +189,15 @@ def limited(extra: int) -> dict[str, Any]:
     return {"setup": lambda machine: setattr(machine.kernel.hold, "limit", STREAMS + extra)}
 
 
-@pytest.mark.i386
 def test_a_pipe_fills_as_far_as_the_host_may_hold_it(tmp_path: Path) -> None:
     """Room for the pipe and 3 of its buffers: 16384 bytes are cut to 12288, then ENOMEM."""
     script = Script()
     ends = script.put(8)
-    script.call(PIPE2, ends, O_NONBLOCK)
-    first = script.call(WRITE, 4, BASE, 16384)
-    second = script.call(WRITE, 4, BASE, 4096)
-    script.call(READ, 3, SCRATCH + 0x1000, 4096)
-    third = script.call(WRITE, 4, BASE, 4096)
+    script.call("pipe2", ends, O_NONBLOCK)
+    first = script.call("write", 4, BASE, 16384)
+    second = script.call("write", 4, BASE, 4096)
+    script.call("read", 3, SCRATCH + 0x1000, 4096)
+    third = script.call("write", 4, BASE, 4096)
     script.end()
     extra = 2 * (FILE_BYTES + DESCRIPTOR_BYTES) + 3 * PIPE_BUFFER_BYTES
     ran = script.run(tmp_path, **limited(extra))
@@ -220,7 +206,6 @@ def test_a_pipe_fills_as_far_as_the_host_may_hold_it(tmp_path: Path) -> None:
     assert ran.machine.kernel.hold.held == 0
 
 
-@pytest.mark.i386
 def test_what_is_closed_is_held_no_longer(tmp_path: Path) -> None:
     """A full pipe, closed by either end first, makes room for the next."""
     for order in ((3, 4), (4, 3)):
@@ -228,29 +213,28 @@ def test_what_is_closed_is_held_no_longer(tmp_path: Path) -> None:
         ends = script.put(8)
         writes = []
         for _ in range(3):
-            script.call(PIPE2, ends, O_NONBLOCK)
-            writes.append(script.call(WRITE, 4, BASE, 8192))
+            script.call("pipe2", ends, O_NONBLOCK)
+            writes.append(script.call("write", 4, BASE, 8192))
             for fd in order:
-                script.call(CLOSE, fd)
+                script.call("close", fd)
         script.end()
         extra = 2 * (FILE_BYTES + DESCRIPTOR_BYTES) + 2 * PIPE_BUFFER_BYTES
         ran = script.run(tmp_path, **limited(extra))
         assert [ran.results[i] for i in writes] == [8192] * 3
 
 
-@pytest.mark.i386
 def test_files_and_descriptors(tmp_path: Path) -> None:
     script = Script()
     null = script.put(b"/dev/null\0")
     calls = [
-        script.call(OPEN, null, 0),
-        script.call(DUP, 3),
-        script.call(DUP, 3),
-        script.call(OPEN, null, 0),
-        script.call(CLOSE, 5),
-        script.call(DUP, 3),
-        script.call(CLOSE, 3),
-        script.call(OPEN, null, 0),
+        script.call("open", null, 0),
+        script.call("dup", 3),
+        script.call("dup", 3),
+        script.call("open", null, 0),
+        script.call("close", 5),
+        script.call("dup", 3),
+        script.call("close", 3),
+        script.call("open", null, 0),
     ]
     script.end()
     ran = script.run(tmp_path, **limited(FILE_BYTES + 3 * DESCRIPTOR_BYTES))
@@ -258,11 +242,10 @@ def test_files_and_descriptors(tmp_path: Path) -> None:
     assert [signed(ran.results[i]) for i in calls] == [3, 4, 5, nfile, 0, 5, 0, nfile]
 
 
-@pytest.mark.i386
 def test_what_a_file_of_proc_held_counts(tmp_path: Path) -> None:
     script = Script()
     status = script.put(b"/proc/self/status\0")
-    one, two = (script.call(OPEN, status, 0) for _ in range(2))
+    one, two = (script.call("open", status, 0) for _ in range(2))
     script.end()
     ran = script.run(tmp_path, **limited(2 * (FILE_BYTES + DESCRIPTOR_BYTES)))
     assert [signed(ran.results[i]) for i in (one, two)] == [3, -errno.ENFILE]
@@ -270,43 +253,40 @@ def test_what_a_file_of_proc_held_counts(tmp_path: Path) -> None:
     assert [ran.results[one], ran.results[two]] == [3, 4]
 
 
-@pytest.mark.i386
 def test_a_pipe_that_cannot_be_had_leaves_nothing(tmp_path: Path) -> None:
     """Room for one end only."""
     script = Script()
     ends = script.put(8)
-    pipe = script.call(PIPE, ends)
-    null = script.call(OPEN, script.put(b"/dev/null\0"), 0)
+    pipe = script.call("pipe", ends)
+    null = script.call("open", script.put(b"/dev/null\0"), 0)
     script.end()
     ran = script.run(tmp_path, **limited(FILE_BYTES + DESCRIPTOR_BYTES))
     assert [signed(ran.results[i]) for i in (pipe, null)] == [-errno.ENFILE, 3]
 
 
-@pytest.mark.i386
 def test_fork_needs_room_for_the_task_and_its_descriptors(tmp_path: Path) -> None:
     for short, expected in ((0, True), (1, False)):
         script = Script()
-        fork = script.call(FORK)
+        fork = script.call("fork")
         script.end()
         script.if_zero(fork)
-        script.call(1, 0)
+        script.call("exit", 0)
         extra = TASK_BYTES + 3 * DESCRIPTOR_BYTES - short
         ran = script.run(tmp_path, **limited(extra))
         assert (signed(ran.results[fork]) > 0) == expected
         assert expected or signed(ran.results[fork]) == -errno.ENOMEM
 
 
-@pytest.mark.i386
 def test_a_poll_that_waits_counts_its_descriptors(tmp_path: Path) -> None:
     """It needs room only when it has to wait."""
     for short, expected in ((0, 0), (1, -errno.ENOMEM)):
         script = Script()
         ends = script.put(8)
-        script.call(PIPE, ends)
-        fds = script.words(3, 1)
-        poll = script.call(POLL, fds, 1, 10)
-        script.call(WRITE, 4, SCRATCH, 1)
-        ready = script.call(POLL, fds, 1, 10)
+        script.call("pipe", ends)
+        fds = script.struct("IHH", 3, 1, 0)
+        poll = script.call("poll", fds, 1, 10)
+        script.call("write", 4, SCRATCH, 1)
+        ready = script.call("poll", fds, 1, 10)
         script.end()
         extra = 2 * (FILE_BYTES + DESCRIPTOR_BYTES) + PIPE_BUFFER_BYTES
         assert PIPE_BUFFER_BYTES > WAITER_BYTES
@@ -321,23 +301,22 @@ def test_a_poll_that_waits_counts_its_descriptors(tmp_path: Path) -> None:
         assert signed(ran.results[ready]) in (0, 1, -errno.ENOMEM)
 
 
-@pytest.mark.i386
 def test_a_writer_that_waits_counts_what_it_has(tmp_path: Path) -> None:
     """16 buffers are full; the rest of the write is held while it waits for room."""
     for short in (0, 1):
         script = Script()
-        script.call(PIPE, script.put(8))
-        fork = script.call(FORK)
-        write = script.call(WRITE, 4, BASE, 16384)
-        filling = [script.call(WRITE, 4, BASE, 16384) for _ in range(4)]
+        script.call("pipe", script.put(8))
+        fork = script.call("fork")
+        write = script.call("write", 4, BASE, 16384)
+        filling = [script.call("write", 4, BASE, 16384) for _ in range(4)]
         script.end()
         script.if_zero(fork)
-        script.call(NANOSLEEP, script.words(0, 1000), 0)
-        script.call(READ, 3, SCRATCH + 0x1000, 4096)
-        script.call(NANOSLEEP, script.words(0, 1000), 0)
+        script.call("nanosleep", script.words(0, 1000), 0)
+        script.call("read", 3, SCRATCH + 0x1000, 4096)
+        script.call("nanosleep", script.words(0, 1000), 0)
         for _ in range(8):
-            script.call(READ, 3, SCRATCH + 0x1000, 2048)
-        script.call(1, 0)
+            script.call("read", 3, SCRATCH + 0x1000, 2048)
+        script.call("exit", 0)
         child = TASK_BYTES + 5 * DESCRIPTOR_BYTES
         extra = child + 2 * (FILE_BYTES + DESCRIPTOR_BYTES) + 16 * PIPE_BUFFER_BYTES + 16384
         ran = script.run(tmp_path, **limited(extra - short))
@@ -367,20 +346,18 @@ def test_a_program_needs_room_too(tmp_path: Path) -> None:
 # ---- signals, timers, unknown calls, files
 
 
-@pytest.mark.i386
 def test_real_time_signals_queue_up_to_a_limit(tmp_path: Path, monkeypatch: Any) -> None:
     """Beyond it kill() makes a signal pending once, tkill() fails (2.6.7)."""
     monkeypatch.setattr("vmemu.kernel.signal.state.MAX_QUEUED_SIGNALS", 4)
     assert MAX_QUEUED_SIGNALS == 1024
     script = Script()
-    mask = script.words(0xFFFFFFFF, 0xFFFFFFFF)
-    script.call(SIGPROCMASK, 0, mask, 0, 8)
+    script.call("rt_sigprocmask", 0, script.struct("Q", -1), 0, 8)
     pid = 100
-    kills = [script.call(KILL, pid, 40) for _ in range(6)]
-    other = script.call(KILL, pid, 41)
-    again = script.call(KILL, pid, 41)
-    refused = script.call(TKILL, pid, 42)
-    standard = script.call(TKILL, pid, 10)
+    kills = [script.call("kill", pid, 40) for _ in range(6)]
+    other = script.call("kill", pid, 41)
+    again = script.call("kill", pid, 41)
+    refused = script.call("tkill", pid, 42)
+    standard = script.call("tkill", pid, 10)
     script.end()
     pending: list[int] = []
     ran = script.run(
@@ -420,7 +397,6 @@ def test_a_timer_may_be_cancelled_twice_or_when_it_has_fired() -> None:
     assert queue.next_deadline() == 250
 
 
-@pytest.mark.i386
 def test_unknown_calls_are_told_apart_up_to_a_limit(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(kernel_module, "UNKNOWN_MAX", 2)
     script = Script()

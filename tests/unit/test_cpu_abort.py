@@ -9,13 +9,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from script import TEXT, elf, word
+from script import TEXT, elf, executable, word
 
+from tests.width import BITS
 from vmemu import Machine
 from vmemu.errors import CpuError, MachineClosed
 from vmemu.lab.guests import guest_path
-
-pytestmark = pytest.mark.i386  # what Unicorn gives up at is code of i386
 
 LOCKED_BTS = b"\xf0\x0f\xab\xc1"  # lock bts %eax, %ecx: hardware has #UD
 
@@ -23,12 +22,10 @@ LOCKED_BTS = b"\xf0\x0f\xab\xc1"  # lock bts %eax, %ecx: hardware has #UD
 @pytest.fixture
 def fatal(tmp_path: Path) -> Path:
     """A program that writes what Unicorn aborts at into the page it runs in."""
-    nops = b"\x90" * 40
-    store = b"\xc7\x05" + word(TEXT + 10 + len(nops)) + LOCKED_BTS  # mov dword [behind], insn
-    path = tmp_path / "fatal"
-    path.write_bytes(elf((store + nops + b"\x90" * 4 + b"\xeb\xfe").ljust(0x400, b"\x90")))
-    path.chmod(0o755)
-    return path
+    behind = TEXT + 60
+    store = b"\xb8" + LOCKED_BTS + b"\xa3" + word(behind)  # mov eax, insn; mov [behind], eax
+    body = store.ljust(behind - TEXT + len(LOCKED_BTS), b"\x90") + b"\xeb\xfe"
+    return executable(tmp_path / "fatal", elf(body.ljust(0x400, b"\x90")))
 
 
 def test_the_machine_says_so_and_others_go_on(fatal: Path) -> None:
@@ -36,7 +33,8 @@ def test_the_machine_says_so_and_others_go_on(fatal: Path) -> None:
         machine.spawn(fatal)
         other.spawn(guest_path("hello"), stdout=None)
         for _ in range(2):
-            with pytest.raises(CpuError, match=r"gave up at code that process 100 .*0x8048"):
+            place = f"gave up at code that process 100 .*{TEXT >> 12:#x}"
+            with pytest.raises(CpuError, match=place):
                 machine.run()
         with pytest.raises(CpuError):
             machine.step()
@@ -86,9 +84,9 @@ def test_another_abort_ends_the_process_as_before(inside: bool) -> None:
     code = (
         "import os, vmemu\n"
         "from vmemu.lab.guests import guest_path\n"
-        "with vmemu.Machine(ram='4M') as machine:\n"
+        f"with vmemu.Machine(ram='4M', bits={BITS}) as machine:\n"
         "    machine.kernel.on_exit = lambda task, status: os.abort()\n"
-        "    machine.spawn(guest_path('hello'), stdout=None)\n"
+        f"    machine.spawn(guest_path('hello', {BITS}), stdout=None)\n"
         f"    machine.run() if {inside} else os.abort()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
@@ -98,7 +96,7 @@ def test_another_abort_ends_the_process_as_before(inside: bool) -> None:
 def test_pythons_own_handler_is_there_afterwards(fatal: Path) -> None:
     code = (
         "import os, vmemu\n"
-        "with vmemu.Machine(ram='4M') as machine:\n"
+        f"with vmemu.Machine(ram='4M', bits={BITS}) as machine:\n"
         f"    machine.spawn({str(fatal)!r})\n"
         "    try:\n"
         "        machine.run()\n"

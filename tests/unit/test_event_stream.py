@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from memory import BASE, PAGE, SCHEMES, Memory
-from script import Script, elf, snippet, word
+from script import ARENA, NUMBERS, TEXT, Script, call_code, elf, executable, snippet, word
+from script import BASE as PROGRAM
 
 from tests.width import lib
 from vmemu import Machine
@@ -20,7 +21,6 @@ from vmemu.lab.guests import guest_path
 from vmemu.mm import do_mremap, dup_mmap
 
 RING = 16
-GETPID, EXIT = 20, 1
 
 
 @pytest.fixture
@@ -77,54 +77,45 @@ def test_statistics_tell_of_dropped_events() -> None:
 
 # ---- who faulted
 
-LOAD, STORE, JUMP = "a1", "a3", "e9"
-"""mov eax, [abs32]; mov [abs32], eax; jmp rel32."""
-UNMAPPED = 0x50000000
+LOAD, STORE, JUMP = b"\xa1", b"\xa3", b"\xe9"
+"""mov eax, [address]; mov [address], eax: the address is a word; jmp by 32 bits."""
+BSS = PROGRAM + 0x2000
+UNMAPPED = PROGRAM + 0x40000000
 
 
 def faults(body: bytes, tmp_path: Path, fault_path: str) -> list[Event]:
-    program = tmp_path / "program"
-    program.write_bytes(elf(body, segments=[(1, 0, 0x08048000, 0x1000, 0x3000, 7)]))
-    program.chmod(0o755)
+    data = elf(body.ljust(0xF00, b"\0"), segments=[(1, 0, PROGRAM, 0x1000, 0x3000, 7)])
+    program = executable(tmp_path / "program", data)
     with Machine(ram="4M", events=1 << 12, fault_path=fault_path) as machine:
         machine.spawn(program)
         machine.run()
         return [event for event in machine.core.events() if event.name == "fault"]
 
 
-@pytest.mark.i386
 @pytest.mark.parametrize("fault_path", ["c", "python"])
 @pytest.mark.parametrize(("opcode", "access"), [(LOAD, 0), (STORE, 1)])
 def test_a_fault_knows_its_instruction(
-    tmp_path: Path, opcode: str, access: int, fault_path: str
+    tmp_path: Path, opcode: bytes, access: int, fault_path: str
 ) -> None:
     nops = b"\x90" * 23  # so that the block begins elsewhere
-    body = nops + bytes.fromhex(opcode) + word(0x0804A010) + b"\xf4"
-    (fault,) = (
-        event
-        for event in faults(body.ljust(0xF00, b"\0"), tmp_path, fault_path)
-        if event.a == 0x0804A010
-    )
+    body = nops + opcode + word(BSS + 0x10) + b"\xf4"
+    (fault,) = (e for e in faults(body, tmp_path, fault_path) if e.a == BSS + 0x10)
     assert fault.b == access
-    assert fault.d == 0x08048100 + 23
+    assert fault.d == TEXT + 23
 
 
-@pytest.mark.i386
 @pytest.mark.parametrize("fault_path", ["c", "python"])
 def test_a_jump_to_nowhere_faults_at_its_target(tmp_path: Path, fault_path: str) -> None:
-    at = 0x08048100
-    body = bytes.fromhex(JUMP) + word(UNMAPPED - at - 5)
-    fault = faults(body.ljust(0xF00, b"\0"), tmp_path, fault_path)[-1]
+    body = JUMP + (UNMAPPED - TEXT - 5).to_bytes(4, "little")
+    fault = faults(body, tmp_path, fault_path)[-1]
     assert (fault.a, fault.b, fault.c, fault.d) == (UNMAPPED, 2, lib.FAULT_MAPERR, UNMAPPED)
 
 
-@pytest.mark.i386
 def test_a_fault_in_a_call_knows_where_the_call_was(tmp_path: Path) -> None:
-    """uname() into a page never touched: the kernel faults, eip is behind int 0x80."""
-    at = 0x08048100
-    body = bytes.fromhex("b87a000000 bb") + word(0x0804A000) + bytes.fromhex("cd80 f4")
-    seen = [e for e in faults(body.ljust(0xF00, b"\0"), tmp_path, "c") if e.a >> 12 == 0x0804A]
-    assert [event.d for event in seen] == [at + 12]
+    """uname() into a page never touched: the kernel faults, ip is behind the call."""
+    body = call_code("uname", BSS)
+    seen = [e for e in faults(body + b"\xf4", tmp_path, "c") if e.a in range(BSS, BSS + PAGE)]
+    assert [event.d for event in seen] == [TEXT + len(body)]
 
 
 # ---- stopping at one
@@ -167,43 +158,37 @@ def test_each_stop_is_a_new_event() -> None:
         assert {e for e in stops if e.name == "zero"} <= set(written)
 
 
-@pytest.mark.i386
 def test_the_guest_has_not_gone_on(tmp_path: Path) -> None:
     """A loop of stores: as many pages as zero events, at each stop."""
     script = Script()
-    at = script.call(90, script.words(UNMAPPED, 8 * PAGE, 3, 0x32, 0xFFFFFFFF, 0))
-    script.run_code("fill", 8 * PAGE, UNMAPPED)
+    script.mmap(ARENA, 8 * PAGE)
+    script.run_code("fill", 8 * PAGE, ARENA)
     script.end()
-    assert at == 0
-    program = tmp_path / "script"
-    program.write_bytes(script.build())
-    program.chmod(0o755)
+    program = script.program(tmp_path)
     with Machine(ram="4M") as machine:
         task = machine.spawn(program)
+        area = range(ARENA, ARENA + 8 * PAGE)
         for n in range(8):
-            while (event := machine.run_until("zero")) is not None and event.a < UNMAPPED:
+            while (event := machine.run_until("zero")) is not None and event.a not in area:
                 pass
             assert event is not None
-            assert event.a == UNMAPPED + n * PAGE
-            present = [page for page in machine.pages(task) if page.address >> 28 == 5]
+            assert event.a == ARENA + n * PAGE
+            present = [page for page in machine.pages(task) if page.address in area]
             assert len(present) == n + 1
-            assert machine.core.m.regs.edi == UNMAPPED + n * PAGE
-            assert machine.core.m.regs.eip == snippet("fill")
+            assert machine.core.m.regs.di == ARENA + n * PAGE
+            assert machine.core.m.regs.ip == snippet("fill")
 
 
-@pytest.mark.i386
 def test_calls_that_the_core_answers_stop_too(tmp_path: Path) -> None:
     script = Script()
     for _ in range(3):
-        script.call(GETPID)
+        script.call("getpid")
     script.end(5)
-    program = tmp_path / "script"
-    program.write_bytes(script.build())
-    program.chmod(0o755)
+    program = script.program(tmp_path)
     with Machine(ram="4M") as machine:
         task = machine.spawn(program)
         found = [machine.run_until("syscall") for _ in range(3)]
-        assert [(e.a, e.b) for e in found if e is not None] == [(GETPID, task.pid)] * 3
+        assert [(e.a, e.b) for e in found if e is not None] == [(NUMBERS["getpid"], task.pid)] * 3
         assert machine.run().code == 5
         assert machine.run_until("syscall") is None
 

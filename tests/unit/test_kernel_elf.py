@@ -7,28 +7,44 @@ import struct
 from pathlib import Path
 
 import pytest
-from script import BASE, TEXT, Script, elf, word
+from script import (
+    BASE,
+    EHDR,
+    PHDR,
+    SCRATCH,
+    TEXT,
+    Script,
+    call_code,
+    elf,
+    enter,
+    executable,
+    ident,
+    word,
+)
 
+from tests.width import BITS, LIMIT, TASK_SIZE, WORD
 from vmemu.errors import ExecError
-from vmemu.kernel.program.elf import ElfError, load_elf
+from vmemu.kernel.program.elf import ElfError, ElfImage, load_elf
 from vmemu.machine import Machine
 
-pytestmark = pytest.mark.i386  # the files are ELF32; test_programs_x86_64.py has the others
-
-EXIT = bytes.fromhex("31db 31c0 40 cd80")  # exit(0)
+EXIT = call_code("exit", 0)
+KIND = {32: "i386", 64: "x86-64"}[BITS]
+OTHER = 96 - BITS
 
 
 def write(tmp_path: Path, data: bytes) -> str:
-    path = tmp_path / "program"
-    path.write_bytes(data)
-    path.chmod(0o755)
-    return str(path)
+    return str(executable(tmp_path / "program", data))
+
+
+def load(path: str) -> ElfImage:
+    return load_elf(path, BITS, TASK_SIZE)
 
 
 def test_good(tmp_path: Path) -> None:
-    image = load_elf(write(tmp_path, elf(EXIT)))
+    image = load(write(tmp_path, elf(EXIT)))
     assert image.entry == TEXT
-    assert image.phdr == BASE + 52
+    assert image.phdr == BASE + EHDR
+    assert image.phentsize == PHDR
     assert image.phnum == 1
     assert [s.vaddr for s in image.segments] == [BASE]
 
@@ -38,15 +54,15 @@ def test_good(tmp_path: Path) -> None:
     [
         (b"", "not an ELF file", errno.ENOEXEC),
         (b"#!/bin/sh\n", "not an ELF file", errno.ENOEXEC),
-        (elf(EXIT)[:40], "truncated within its ELF header", errno.ENOEXEC),
-        (elf(EXIT)[:60], "truncated within its program headers", errno.ENOEXEC),
+        (elf(EXIT)[: EHDR - 12], "truncated within its ELF header", errno.ENOEXEC),
+        (elf(EXIT)[: EHDR + 8], "truncated within its program headers", errno.ENOEXEC),
         (elf(EXIT)[:0x102], "lies beyond the end of the file", errno.ENOEXEC),
-        (elf(EXIT, ident=b"\x7fELF\2\1\1" + bytes(9)), "64-bit", errno.ENOEXEC),
-        (elf(EXIT, ident=b"\x7fELF\1\2\1" + bytes(9)), "little-endian", errno.ENOEXEC),
-        (elf(EXIT, machine=40), "not an i386 program (machine EM_ARM)", errno.ENOEXEC),
+        (elf(EXIT, ident=ident(OTHER)), f"is a {OTHER}-bit ELF file", errno.ENOEXEC),
+        (elf(EXIT, ident=ident(data=2)), f"{BITS}-bit little-endian", errno.ENOEXEC),
+        (elf(EXIT, machine=40), f"not an {KIND} program (machine EM_ARM)", errno.ENOEXEC),
         (elf(EXIT, kind=1), "not an executable program (type ET_REL)", errno.ENOEXEC),
         (elf(EXIT, kind=4), "not an executable program (type ET_CORE)", errno.ENOEXEC),
-        (elf(EXIT, phentsize=56), "no usable program headers", errno.ENOEXEC),
+        (elf(EXIT, phentsize=88 - PHDR), "no usable program headers", errno.ENOEXEC),
         (elf(EXIT, segments=[]), "no usable program headers", errno.ENOEXEC),
         (elf(EXIT, segments=[(4, 0, BASE, 9, 9, 4)]), "no segment to load", errno.ENOEXEC),
         (
@@ -55,19 +71,19 @@ def test_good(tmp_path: Path) -> None:
             errno.ENOEXEC,
         ),
         (
-            elf(EXIT, segments=[(1, 0, 0xBFFFF000, 9, 0x2000, 5)]),
+            elf(EXIT, segments=[(1, 0, TASK_SIZE - 0x1000, 9, 0x2000, 5)]),
             "beyond the user's address space",
             errno.ENOMEM,
         ),
         (
-            elf(EXIT, segments=[(1, 0, 0xFFFFF000, 9, 0x2000, 5)]),
+            elf(EXIT, segments=[(1, 0, LIMIT - 0x1000, 9, 0x2000, 5)]),
             "beyond the user's address space",
             errno.ENOMEM,
         ),
         (elf(EXIT, segments=[(1, 0, 0, 9, 9, 5)]), "first page", errno.ENOEXEC),
         (elf(EXIT, segments=[(1, 0, BASE, 9, 8, 5)]), "larger in the file", errno.EINVAL),
         (elf(EXIT, segments=[(1, 1, BASE, 9, 9, 5)]), "not aligned", errno.EINVAL),
-        (elf(EXIT, segments=[(1, 0xFFFFF000, BASE, 9, 9, 5)]), "beyond the end", errno.ENOEXEC),
+        (elf(EXIT, segments=[(1, LIMIT - 0x1000, BASE, 9, 9, 5)]), "beyond the end", errno.ENOEXEC),
         (
             elf(EXIT, segments=[(1, 0, BASE, 9, 0x1001, 5), (1, 0, BASE + 0x1000, 9, 9, 6)]),
             "segments 0 and 1 overlap",
@@ -83,7 +99,7 @@ def test_good(tmp_path: Path) -> None:
 def test_refused(tmp_path: Path, data: bytes, sentence: str, number: int) -> None:
     path = write(tmp_path, data)
     with pytest.raises(ElfError) as caught:
-        load_elf(path)
+        load(path)
     assert sentence in str(caught.value)
     assert path in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -98,7 +114,7 @@ def test_not_there(tmp_path: Path) -> None:
         ("a\0b", "not a path", errno.ENOENT),
     ):
         with pytest.raises(ElfError, match=sentence) as caught:
-            load_elf(path)
+            load(path)
         assert caught.value.errno == number
 
 
@@ -106,13 +122,13 @@ def test_not_executable(tmp_path: Path) -> None:
     path = write(tmp_path, elf(EXIT))
     Path(path).chmod(0o644)
     with pytest.raises(ElfError, match="not executable"):
-        load_elf(path)
+        load(path)
 
 
 def test_arguments_too_long(tmp_path: Path) -> None:
     path = write(tmp_path, elf(EXIT))
     with Machine(ram="2M", swap=None) as machine:
-        room = 32 * 4096 - 4 - len(path) - 1
+        room = 32 * 4096 - WORD - len(path) - 1
         with pytest.raises(ExecError, match="argument list too long"):
             machine.spawn(path, ["x" * room])
         with pytest.raises(ExecError, match="NUL"):
@@ -139,41 +155,42 @@ def test_first_stack(tmp_path: Path) -> None:
     with Machine(ram="2M", swap=None) as machine:
         task = machine.spawn(path, ["one", "two"], {"A": "b"})
         assert task.start_regs is not None
-        esp = task.start_regs["sp"]
-        assert esp % 16 == 0
-        words = struct.unpack("<64I", task.mm.read(esp, 256))
+        sp = task.start_regs["sp"]
+        assert sp % 16 == 0
+        words = struct.unpack({32: "<42I", 64: "<42Q"}[BITS], task.mm.read(sp, 42 * WORD))
         assert words[0] == 2
         assert [task.mm.read_cstr(p, 99) for p in words[1:3]] == [b"one", b"two"]
         assert words[3] == 0
         assert task.mm.read_cstr(words[4], 99) == b"A=b"
         assert words[5] == 0
         auxv = dict(zip(words[6:42:2], words[7:42:2], strict=False))
-        assert auxv[3] == BASE + 52
-        assert auxv[4] == 32
+        assert auxv[3] == BASE + EHDR
+        assert auxv[4] == PHDR
         assert auxv[5] == 1
         assert auxv[6] == 4096
         assert auxv[9] == TEXT
         assert auxv[11] == auxv[12] == auxv[13] == auxv[14] == 0
         assert auxv[17] == 100
-        assert task.mm.read_cstr(auxv[15], 9) == b"i686"
+        assert task.mm.read_cstr(auxv[15], 9) == {32: b"i686", 64: b"x86_64"}[BITS]
         assert task.mm.read_cstr(auxv[31], 999) == path.encode()
         assert task.mm.read(auxv[25], 16) != bytes(16)
 
 
 def test_brk_starts_behind_the_bss(tmp_path: Path) -> None:
     script = Script()
-    start = script.call(45, 0)
-    grown = script.call(45, 0x08060000)
+    start = script.call("brk", 0)
+    grown = script.call("brk", SCRATCH + 0x20000)
     script.end()
     ran = script.run(tmp_path)
-    assert ran.results[start] % 4096 == 0
-    assert ran.results[grown] == 0x08060000
+    assert ran.results[start] == SCRATCH + 0x1000 + 0x2000  # elf() has two pages of bss
+    assert ran.results[grown] == SCRATCH + 0x20000
 
 
 def test_bss_is_zero(tmp_path: Path) -> None:
     """What lies behind the file's part of the last page must not be the file's bytes."""
-    # cmp dword [BASE+0x180],0; setne bl; movzx ebx,bl; mov eax,1; int 0x80
-    code = b"\x83\x3d" + word(BASE + 0x180) + bytes.fromhex("00 0f95c3 0fb6db b801000000 cd80")
+    # exit(*(BASE + 0x180)): mov eax,[...]; mov ebx,eax or mov edi,eax
+    move = {32: b"\x89\xc3", 64: b"\x89\xc7"}[BITS]
+    code = b"\xa1" + word(BASE + 0x180) + move + enter("exit")
     data = elf(code, segments=[(1, 0, BASE, 0x140, 0x3000, 7)]).ljust(0x180, b"\0") + b"junk" * 9
     with Machine(ram="2M", swap=None) as machine:
         machine.spawn(write(tmp_path, data))
@@ -186,5 +203,5 @@ def test_position_independent(tmp_path: Path) -> None:
     with Machine(ram="2M", swap=None) as machine:
         task = machine.spawn(write(tmp_path, data))
         assert task.start_regs is not None
-        assert task.start_regs["ip"] == 0x80000100
+        assert task.start_regs["ip"] == (TASK_SIZE * 2 // 3 & -4096) + 0x100
         assert machine.run().exit_status == 0

@@ -129,7 +129,7 @@ def test_no_table_without_memory(memory: Memory) -> None:
     memory.check()
 
 
-@pytest.mark.i386  # x86-64's directories have none
+@pytest.mark.i386  # x86-64's directories have none: test_width.py
 def test_the_kernels_half_is_in_every_directory(memory: Memory) -> None:
     """Lowmem at PAGE_OFFSET by 4 MB pages that only the kernel may use."""
     mm = memory.process()

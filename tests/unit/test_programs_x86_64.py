@@ -126,6 +126,31 @@ def test_a_jump_out_of_the_program_is_shown(tmp_path: Path) -> None:
     assert ran.crash == "0x0000007000000000: not mapped"
 
 
+def test_a_handler_spares_the_red_zone(tmp_path: Path) -> None:
+    """The 128 bytes below rsp are a function's own, though a handler runs on the same stack."""
+    ran = run(
+        tmp_path,
+        """;
+        static void handler(int sig UNUSED, struct siginfo *info UNUSED, struct ucontext *uc)
+        {
+            uc->gregs[REG_IP] += 2;
+        }
+
+        int main(int argc UNUSED, char **argv UNUSED)
+        {
+            ulong first, last;
+
+            on_signal(SIGILL, handler);
+            __asm__ volatile("movq $7, -8(%%rsp)\\n\\tmovq $9, -128(%%rsp)\\n\\tud2\\n\\t"
+                             "movq -8(%%rsp), %0\\n\\tmovq -128(%%rsp), %1"
+                             : "=r"(first), "=r"(last) : : "memory");
+            say("%u %u\\n", (u32)first, (u32)last);
+            return 0;
+        }""",
+    )
+    assert ran.output == b"7 9\n"
+
+
 def test_int_0x80_is_no_system_call(tmp_path: Path) -> None:
     """As in a kernel without IA32 emulation: #GP, at the instruction, without an address."""
     ran = run(

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from memory import BASE, PAGE, Memory
-from script import Script
+from script import ARENA, Script
 
-from tests.width import lib
+from tests.width import TABLE, lib
 from vmemu.errors import ConfigError
 from vmemu.mm import Mm
 from vmemu.reclaim.vmscan import DEF_PRIORITY
@@ -202,14 +202,13 @@ def test_reclaim_until_so_many_are_free(pages: Pages) -> None:
     assert pages.memory.vm.reclaim.reclaim_pages(before) == 0
 
 
-@pytest.mark.i386
 @pytest.mark.parametrize("ram", range(520, 640, 8))
 def test_an_instruction_gets_the_pages_it_needs(tmp_path: Path, ram: int) -> None:
     """Page tables leave about as much as kswapd wants free: it must not take all, always."""
     script = Script()
     for n in range(95):
-        at = 0x50000000 + n * 0x400000
-        script.call(90, script.words(at, PAGE, 3, 0x32, 0xFFFFFFFF, 0))
+        at = ARENA + n * TABLE * PAGE
+        script.mmap(at, PAGE)
         script.run_code("fill", 1, at)
     script.end()
     assert script.run(tmp_path, ram=f"{ram}K", swap="4M", max_time=20).status is not None

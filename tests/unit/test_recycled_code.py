@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-from script import BASE, MARK, TEXT, elf
+from script import BASE, TEXT, call_code, elf, enter, executable
 
+from tests.width import BITS
 from vmemu import Machine
 from vmemu.core import PAGE_SIZE
 
-pytestmark = pytest.mark.i386  # the programs are of i386
-
 PROGRAMS = 40
-FUNCTION = TEXT + 0x80
+FUNCTION = TEXT + 0x100
 
 
 def returns(value: int) -> bytes:
@@ -27,32 +25,24 @@ def returns(value: int) -> bytes:
 
 def program(status: int) -> bytes:
     """Marks, then exits; programs differ in one byte."""
-    mark = b"\xb8" + MARK.to_bytes(4, "little") + b"\x31\xdb\xb9" + TEXT.to_bytes(4, "little")
-    leave = b"\xbb" + status.to_bytes(4, "little") + b"\xb8\1\0\0\0"
-    return elf(mark + b"\xcd\x80" + leave + b"\xcd\x80")
+    return elf(call_code("vmemu_lab", 0, TEXT) + call_code("exit", status))
 
 
 def call(at: int) -> bytes:
-    """call FUNCTION, esi = esi * 4 + eax; the instruction is at ``at``."""
-    return b"\xe8" + (FUNCTION - at - 5).to_bytes(4, "little", signed=True) + b"\x8d\x34\xb0"
+    """call FUNCTION, ebp = ebp * 4 + eax; the instruction is at ``at``."""
+    return b"\xe8" + (FUNCTION - at - 5).to_bytes(4, "little", signed=True) + b"\x8d\x2c\xa8"
 
 
 def test_the_kernel_stores_into_code(tmp_path: Path) -> None:
     """read() replaces a function that has run: in the file's page, then in the process's own."""
-    read = (
-        b"\xb8\3\0\0\0\x31\xdb"  # mov $3, %eax; xor %ebx, %ebx
-        b"\xb9" + FUNCTION.to_bytes(4, "little") + b"\xba\6\0\0\0\xcd\x80"  # (…, 6)
-    )
-    code = b"\x31\xf6" + call(TEXT + 2)
+    code = b"\x31\xed" + call(TEXT + 2)  # xor %ebp, %ebp
     for _ in range(2):
-        code += read
+        code += call_code("read", 0, FUNCTION, len(returns(0)))
         code += call(TEXT + len(code))
-    code += b"\x89\xf3\xb8\1\0\0\0\xcd\x80"  # exit(esi)
+    code += {32: b"\x89\xeb", 64: b"\x89\xef"}[BITS] + enter("exit")  # mov %ebp, %ebx or %edi
     body = code.ljust(FUNCTION - TEXT, b"\x90") + returns(1)
-    path = tmp_path / "program"
     size = TEXT - BASE + len(body)
-    path.write_bytes(elf(body, segments=[(1, 0, BASE, size, size, 7)]))
-    path.chmod(0o755)
+    path = executable(tmp_path / "program", elf(body, segments=[(1, 0, BASE, size, size, 7)]))
     with Machine(ram="1M", swap=None) as machine:
         machine.spawn(path, stdin=returns(2) + returns(3))
         assert machine.run().exit_status == 0x1B  # 1, 2, 3, two bits each
@@ -69,10 +59,7 @@ def test_different_programs_in_the_same_frame(tmp_path: Path) -> None:
 
         machine.kernel.on_mark = note_frame
         for status in range(1, PROGRAMS + 1):
-            path = tmp_path / f"program{status}"
-            path.write_bytes(program(status))
-            path.chmod(0o755)
-            machine.spawn(path)
+            machine.spawn(executable(tmp_path / f"program{status}", program(status)))
             assert machine.run().exit_status == status
             machine.vm.reclaim.reclaim_pages(1 << 20)  # the page cache lets go of the file
             machine.check()

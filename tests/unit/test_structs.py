@@ -1,7 +1,4 @@
-"""Sizes of kernel structures, and how 2.6.6's slabs pack them: the figures of i386 SMP.
-
-Those of x86-64 are in test_width.py.
-"""
+"""Sizes of kernel structures, and how 2.6.6's slabs pack them: of SMP kernels of both widths."""
 
 from __future__ import annotations
 
@@ -11,70 +8,83 @@ import pytest
 from memory import BASE, PAGE, RW, Memory
 
 from tests.width import LEVELS, TABLE, ffi, lib
-from vmemu.core import Core
+from vmemu.core import Core, core_of
 from vmemu.mm import do_munmap
 
-# bytes in 2.6.6 / 2.6.7 built for i386 SMP without debugging
+# bytes in 2.6.6 / 2.6.7 built for i386 and for x86-64, SMP without debugging
 SIZES = {
-    "struct page": 32,
-    "struct vm_area_struct": 72,
-    "struct anon_vma_tail": 12,
-    "struct mm_struct": 524,
-    "struct anonmm_tail": 4,
-    "struct anon_vma": 12,
-    "struct anonmm": 24,
-    "struct address_space": 84,
-    "struct radix_tree_node": 276,
-    "struct slab": 24,
-    "struct list_head": 8,
-    "struct rb_node": 16,
+    "struct page": (32, 56),
+    "struct vm_area_struct": (72, 144),
+    "struct anon_vma_tail": (12, 24),
+    "struct mm_struct": (524, 1000),
+    "struct anonmm_tail": (4, 8),
+    "struct anon_vma": (12, 24),
+    "struct anonmm": (24, 40),
+    "struct address_space": (84, 152),
+    "struct radix_tree_node": (276, 536),
+    "struct slab": (24, 40),
+    "struct list_head": (8, 16),
+    "struct rb_node": (16, 32),
 }
 
 
-@pytest.mark.i386
 @pytest.mark.parametrize("name", SIZES)
 def test_sizes(name: str) -> None:
-    assert ffi.sizeof(name) == SIZES[name]
+    assert tuple(core_of(bits)[0].sizeof(name) for bits in (32, 64)) == SIZES[name]
 
 
-@pytest.mark.i386
 @pytest.mark.parametrize(
-    ("scheme", "vma", "mm"), [("anonmm", 72, 528), ("anon_vma", 84, 524), ("none", 72, 524)]
+    ("bits", "scheme", "vma", "mm"),
+    [
+        (32, "anonmm", 72, 528),
+        (32, "anon_vma", 84, 524),
+        (32, "none", 72, 524),
+        (64, "anonmm", 144, 1008),
+        (64, "anon_vma", 168, 1000),
+        (64, "none", 144, 1000),
+    ],
 )
-def test_a_scheme_gets_only_its_own_fields(scheme: str, vma: int, mm: int) -> None:
+def test_a_scheme_gets_only_its_own_fields(bits: int, scheme: str, vma: int, mm: int) -> None:
     """They stand behind the struct that all have."""
-    memory = Memory(scheme)
+    memory = Memory(scheme, bits=bits)
     assert memory.m.k.caches[lib.CACHE_vm_area_struct].objsize == vma
     assert memory.m.k.caches[lib.CACHE_mm_struct].objsize == mm
     memory.close()
 
 
-@pytest.mark.i386
 @pytest.mark.parametrize(
-    ("scheme", "cache", "objects"),
+    ("bits", "scheme", "cache", "objects"),
     [
-        ("anonmm", "vm_area_struct", 53),
-        ("anon_vma", "vm_area_struct", 46),
-        ("anon_vma", "anon_vma", 254),
-        ("anonmm", "anonmm", 145),
+        (32, "anonmm", "vm_area_struct", 53),
+        (32, "anon_vma", "vm_area_struct", 46),
+        (32, "anon_vma", "anon_vma", 254),
+        (32, "anonmm", "anonmm", 145),
+        (64, "anonmm", "vm_area_struct", 27),
+        (64, "anon_vma", "vm_area_struct", 23),
+        (64, "anon_vma", "anon_vma", 144),
+        (64, "anonmm", "anonmm", 92),
     ],
 )
 @pytest.mark.parametrize("cache_line", [16, 32, 64, 128])
-def test_objects_in_a_slab(scheme: str, cache: str, objects: int, cache_line: int) -> None:
-    """24 bytes of struct slab and 4 of bufctl an object leave so much of 4096."""
-    core = Core(4 << 20, scheme, cache_line=cache_line)
+def test_objects_in_a_slab(
+    bits: int, scheme: str, cache: str, objects: int, cache_line: int
+) -> None:
+    """struct slab, 24 bytes or 40, and 4 of bufctl an object leave so much of 4096."""
+    core = Core(4 << 20, scheme, cache_line=cache_line, bits=bits)
     assert core.m.k.caches[core.caches.index(cache)].num == objects
     core.close()
 
 
-@pytest.mark.i386
 @pytest.mark.parametrize("scheme", ["anonmm", "anon_vma"])
-@pytest.mark.parametrize(("cache_line", "bytes_", "objects"), [(32, 544, 7), (128, 640, 6)])
+@pytest.mark.parametrize(
+    ("bits", "cache_line", "bytes_", "objects"),
+    [(32, 32, 544, 7), (32, 128, 640, 6), (64, 32, 1024, 3), (64, 128, 1024, 3)],
+)
 def test_mm_struct_is_cache_line_aligned(
-    scheme: str, cache_line: int, bytes_: int, objects: int
+    bits: int, scheme: str, cache_line: int, bytes_: int, objects: int
 ) -> None:
     """So anonmm's pointer in it costs nothing."""
-    core = Core(4 << 20, scheme, cache_line=cache_line)
+    core = Core(4 << 20, scheme, cache_line=cache_line, bits=bits)
     cache = core.m.k.caches[lib.CACHE_mm_struct]
     assert (cache.bufsize, cache.num) == (bytes_, objects)
     core.close()

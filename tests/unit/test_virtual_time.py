@@ -7,20 +7,17 @@ import re
 from pathlib import Path
 
 import pytest
-from script import Script
+from script import ARENA, NUMBERS, Script
 
-from tests.width import lib
+from tests.width import LIMIT, WORD, lib
 from vmemu import Machine
 from vmemu.core import Event
 from vmemu.kernel.kernel import KernelOptions
 from vmemu.kernel.process.sched import KTIME_MAX
 from vmemu.kernel.process.timer import TimerQueue
-from vmemu.kernel.signal.state import Signal
+from vmemu.kernel.signal.state import SIG_IGN, Signal
 
 MODEL = Path(__file__).parents[2] / "docs" / "model.md"
-SIGACTION, ALARM, ITIMER, MMAP, NANOSLEEP, CLOCK_GETTIME, FORK, GETRUSAGE = (
-    174, 27, 104, 90, 162, 265, 2, 77,
-)  # fmt: skip
 EVENTS = 1 << 16
 
 SLICE = KernelOptions().slice_blocks
@@ -43,12 +40,16 @@ def costs(counters: dict[str, int]) -> int:
 
 def fill(script: Script, pages: int) -> None:
     """Map so many pages and write each of them."""
-    area = script.words(0x50000000, pages << 12, 3, 0x32, 0xFFFFFFFF, 0)
-    script.call(MMAP, area)
-    script.run_code("fill", ecx=pages << 12, edi=0x50000000)
+    script.mmap(ARENA, pages << 12)
+    script.run_code("fill", cx=pages << 12, di=ARENA)
 
 
-@pytest.mark.i386
+def faults_of(events: list[Event], pages: int) -> list[Event]:
+    """The faults of who filled so many pages."""
+    area = range(ARENA, ARENA + (pages << 12))
+    return [event for event in events if event.name == "fault" and event.a in area]
+
+
 @pytest.mark.parametrize("fault_path", ["c", "python"])
 @pytest.mark.parametrize("scheme", ["anon_vma", "anonmm"])
 @pytest.mark.parametrize("ram", ["4M", "640K"])
@@ -86,14 +87,13 @@ def all_of(machine: Machine) -> dict[str, int]:
     }
 
 
-@pytest.mark.i386
 def test_each_fault_has_a_time_of_its_own(tmp_path: Path) -> None:
     script = Script()
     fill(script, 50)
     script.end()
     events: list[Event] = []
     script.run(tmp_path, setup=lambda machine: keep(machine, events), events=EVENTS)
-    faults = [event for event in events if event.name == "fault" and event.a >> 28 == 5]
+    faults = faults_of(events, 50)
     assert len(faults) == 50
     steps = {b.time - a.time for a, b in itertools.pairwise(faults)}
     assert steps == {lib.FAULT_NS + lib.CLEAR_NS}
@@ -103,16 +103,15 @@ def keep(machine: Machine, events: list[Event]) -> None:
     machine.kernel.on_exit = lambda task, status: events.extend(machine.core.events())
 
 
-@pytest.mark.i386
 def test_a_timer_is_not_late_for_the_faults(tmp_path: Path) -> None:
     """SIGALRM comes in the middle of rep stosb, at a fault or the end of a slice.
 
     Each repetition is a block of 1 ns, and a slice's blocks count when it ends.
     """
     script = Script()
-    script.call(SIGACTION, Signal.SIGALRM, script.words(1, 0, 0, 0, 0), 0, 8)  # SIG_IGN
+    script.call("rt_sigaction", Signal.SIGALRM, script.sigaction(SIG_IGN), 0, 8)
     fill(script, 1)  # every page of the script has been read by then
-    script.call(ITIMER, 0, script.words(0, 0, 0, 100), 0)  # 100 us
+    script.call("setitimer", 0, script.words(0, 0, 0, 100), 0)  # 100 us
     fill(script, 200)
     script.end()
     due: list[int] = []
@@ -133,12 +132,11 @@ def test_a_timer_is_not_late_for_the_faults(tmp_path: Path) -> None:
     assert 0 <= due[0] <= lib.FAULT_NS + lib.CLEAR_NS + SLICE
 
 
-@pytest.mark.i386
 def test_faults_are_system_time_and_io_is_nobodys(tmp_path: Path) -> None:
     script = Script()
     fill(script, 200)
-    usage = script.put(72)
-    script.call(GETRUSAGE, 0, usage)
+    usage = script.put(18 * WORD)
+    script.call("getrusage", 0, usage)
     script.end()
     seen: dict[str, int] = {}
 
@@ -153,11 +151,8 @@ def test_faults_are_system_time_and_io_is_nobodys(tmp_path: Path) -> None:
         machine.kernel.on_mark = note
 
     ran = script.run(tmp_path, setup=setup, ram="640K")
-    data = ran.bytes(usage, 16)
     user, system = (
-        int.from_bytes(data[at : at + 4], "little") * 1_000_000
-        + int.from_bytes(data[at + 4 : at + 8], "little")
-        for at in (0, 8)
+        ran.word(at) * 1_000_000 + ran.word(at + WORD) for at in (usage, usage + 2 * WORD)
     )
     assert user == 0
     # all the work but kswapd's is the one task's: at least the faults, less than everything
@@ -166,15 +161,14 @@ def test_faults_are_system_time_and_io_is_nobodys(tmp_path: Path) -> None:
     assert worked + seen["iowait"] == seen["clock"]
 
 
-@pytest.mark.i386
 def test_the_clock_saturates(tmp_path: Path) -> None:
     """Five sleeps of 68 years, and one more second: no deadline lies behind KTIME_MAX."""
     script = Script()
     forever = script.words(0x7FFFFFFF, 999_999_999)
-    sleeps = [script.call(NANOSLEEP, forever, 0) for _ in range(5)]
-    sleeps.append(script.call(NANOSLEEP, script.words(1, 0), 0))
-    now = script.put(8)
-    script.call(CLOCK_GETTIME, 1, now)
+    sleeps = [script.call("nanosleep", forever, 0) for _ in range(5)]
+    sleeps.append(script.call("nanosleep", script.words(1, 0), 0))
+    now = script.words(0, 0)
+    script.call("clock_gettime", 1, now)
     script.end()
     clocks: list[int] = []
 
@@ -184,24 +178,23 @@ def test_the_clock_saturates(tmp_path: Path) -> None:
     ran = script.run(tmp_path, setup=setup)
     assert [ran.results[index] for index in sleeps] == [0] * 6
     assert KTIME_MAX <= clocks[0] < KTIME_MAX + 1_000_000
-    assert ran.word(now) == (KTIME_MAX // 10**9) & 0xFFFFFFFF
+    assert ran.word(now) == KTIME_MAX // 10**9 % LIMIT
 
 
-@pytest.mark.i386
 def test_a_sleeper_wakes_among_faults(tmp_path: Path) -> None:
     """A child asleep for 50 us while its parent faults: it runs before the parent is done."""
     script = Script()
-    fork = script.call(FORK)
+    fork = script.call("fork")
     fill(script, 400)
-    script.call(114, -1, 0, 0, 0)
+    script.call("wait4", -1, 0, 0, 0)
     script.end()
     script.if_zero(fork)
-    script.call(NANOSLEEP, script.words(0, 50_000), 0)
-    script.call(1, 0)
+    script.call("nanosleep", script.words(0, 50_000), 0)
+    script.call("exit", 0)
     events: list[Event] = []
     script.run(tmp_path, setup=lambda machine: keep_last(machine, events), events=EVENTS)
-    slept = next(e for e in events if e.name == "syscall" and e.a == NANOSLEEP)
-    faults = [e.time for e in events if e.name == "fault" and e.pid == 100 and e.a >> 28 == 5]
+    slept = next(e for e in events if e.name == "syscall" and e.a == NUMBERS["nanosleep"])
+    faults = [event.time for event in faults_of(events, 400) if event.pid == 100]
     assert len(faults) == 400
     assert faults[0] < slept.time < faults[-1]
 
@@ -213,16 +206,15 @@ def keep_last(machine: Machine, events: list[Event]) -> None:
     machine.kernel.on_exit = note
 
 
-@pytest.mark.i386
 def test_calls_that_the_core_answers_take_as_long(tmp_path: Path) -> None:
     script = Script()
     for _ in range(5):
-        script.call(20)  # getpid
+        script.call("getpid")
     script.end()
     events: list[Event] = []
     ran = script.run(tmp_path, setup=lambda machine: keep(machine, events), events=EVENTS)
     assert ran.machine.core.counters()["syscall_c"] == 5
-    calls = [event for event in events if event.name == "syscall" and event.a == 20]
+    calls = [event for event in events if event.name == "syscall" and event.a == NUMBERS["getpid"]]
     steps = [b.time - a.time for a, b in itertools.pairwise(calls)]
     assert steps[1:] == [lib.SYSCALL_NS] * 3  # before the second the script's pages are read
 

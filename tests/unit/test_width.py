@@ -1,4 +1,4 @@
-"""x86-64 beside i386: sizes, tables of three and four levels, machines of both at once."""
+"""x86-64 beside i386: tables of three and four levels, machines of both at once."""
 
 from __future__ import annotations
 
@@ -20,46 +20,6 @@ from vmemu.lab.guests import find_program, guest_path
 from vmemu.layouts import find_layout, layouts
 
 GB = 1 << 30
-
-# bytes in 2.6.6 / 2.6.7 built for x86-64 SMP without debugging
-SIZES = {
-    "struct page": 56,
-    "struct vm_area_struct": 144,
-    "struct anon_vma_tail": 24,
-    "struct anon_vma": 24,
-    "struct anonmm": 40,
-    "struct address_space": 152,
-    "struct radix_tree_node": 536,
-    "struct slab": 40,
-    "struct mm_struct": 1000,
-    "struct anonmm_tail": 8,
-    "struct list_head": 16,
-    "struct rb_node": 32,
-}
-
-
-@pytest.mark.parametrize("name", SIZES)
-def test_sizes(name: str) -> None:
-    assert core_of(64)[0].sizeof(name) == SIZES[name]
-
-
-@pytest.mark.parametrize(
-    ("scheme", "cache", "size", "objects"),
-    [
-        # 40 bytes of struct slab and 4 of bufctl an object leave so much of 4096
-        ("none", "vm_area_struct", 144, 27),
-        ("anon_vma", "vm_area_struct", 168, 23),
-        ("anon_vma", "anon_vma", 24, 144),
-        ("anonmm", "anonmm", 40, 92),
-        ("anon_vma", "mm_struct", 1000, 3),
-        ("anonmm", "mm_struct", 1008, 3),
-    ],
-)
-def test_objects_in_a_slab(scheme: str, cache: str, size: int, objects: int) -> None:
-    core = Core(4 << 20, scheme, bits=64)
-    found = core.m.k.caches[core.caches.index(cache)]
-    assert (found.objsize, found.num) == (size, objects)
-    core.close()
 
 
 def test_constants_that_python_takes_from_one_core_are_the_same_in_both() -> None:
@@ -173,6 +133,18 @@ def test_the_last_page_is_the_users_and_the_next_is_not(levels: int) -> None:
     assert mm.read(end - 4, 4) == b"last"
     assert errno_of(mm.read, end, 1) == errno.EFAULT
     memory.check()
+    mm.put()
+    memory.close()
+
+
+@pytest.mark.parametrize("levels", [3, 4])
+def test_no_table_has_the_kernels_half(levels: int) -> None:
+    """All entries are the user's; test_pgtable.py has i386's, of which the last quarter is not."""
+    memory = Memory("anon_vma", bits=64, levels=levels)
+    mm = memory.process()
+    ffi = core_of(64)[0]
+    top = ffi.cast("char *", memory.core.base + mm.ptr.pgd)
+    assert bytes(ffi.buffer(top, PAGE)) == bytes(PAGE)
     mm.put()
     memory.close()
 

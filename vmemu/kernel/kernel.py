@@ -161,7 +161,9 @@ class Kernel(Closing):
         path = os.fspath(path)
         image = load_elf(path, self.abi.bits, self.core.task_size)
         entries = [f"{name}={value}" for name, value in (env or {}).items()]
-        arguments = Arguments.of(path, argv if argv is not None else [path], entries)
+        arguments = Arguments.of(
+            path, argv if argv is not None else [path], entries, self.core.word
+        )
         files = FdTable(self.hold)
         try:
             pid = self.tasks.alloc_pid()

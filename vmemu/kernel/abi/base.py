@@ -31,7 +31,5 @@ class Abi:
     """System calls that bring a register's value back instead of a result."""
     entry_size: int
     """Bytes of the instruction that makes a call."""
-    stack_align: int
-    """What the first stack pointer is a multiple of, beside argc's place."""
     structs: dict[str, str]
     """Layouts by name, of structures that differ by more than the width of long."""

@@ -14,7 +14,6 @@ ABI = Abi(
     nr_restart_syscall=0,
     sigreturns=frozenset({119, 173}),
     entry_size=2,
-    stack_align=16,
     structs={
         "sysinfo": "i9I2H3I8x",
         "stack_t": "3I",

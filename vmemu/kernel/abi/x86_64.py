@@ -14,7 +14,6 @@ ABI = Abi(
     nr_restart_syscall=219,
     sigreturns=frozenset({15}),
     entry_size=2,
-    stack_align=16,
     structs={
         "stat": "3Q3I4x4Q6Q24x",
         "sysinfo": "q9Q2H4x2QI4x",

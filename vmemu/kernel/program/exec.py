@@ -64,6 +64,11 @@ class Aux(enum.IntEnum):
     EXECFN = 31
 
 
+def room_for_strings(word: int) -> int:
+    """Bytes that 2.6 has for them: MAX_ARG_PAGES pages without the last pointer's place."""
+    return MAX_ARG_PAGES * PAGE_SIZE - word
+
+
 @dataclass(frozen=True, slots=True)
 class Arguments:
     """What execve() passes: strings without their terminating zero."""
@@ -73,8 +78,11 @@ class Arguments:
     envp: tuple[bytes, ...]
 
     @classmethod
-    def of(cls, filename: str, argv: Sequence[str], env: Sequence[str]) -> Arguments:
-        """Encode strings of the host; ElfError when they are too long or hold a NUL."""
+    def of(cls, filename: str, argv: Sequence[str], env: Sequence[str], word: int) -> Arguments:
+        """Encode strings of the host; ElfError when they are too long or hold a NUL.
+
+        word is the size of the machine's pointers, in bytes.
+        """
         arguments = cls(
             os.fsencode(filename),
             tuple(os.fsencode(arg) for arg in argv),
@@ -83,19 +91,19 @@ class Arguments:
         strings = (arguments.filename, *arguments.argv, *arguments.envp)
         if any(b"\0" in string for string in strings):
             raise ElfError("an argument contains a NUL character", errno.EINVAL)
-        if arguments.size > MAX_ARG_PAGES * PAGE_SIZE:
+        room = room_for_strings(word)
+        if arguments.size > room:
             raise ElfError(
-                f"argument list too long: {arguments.size} bytes of strings, "
-                f"at most {MAX_ARG_PAGES * PAGE_SIZE} fit",
+                f"argument list too long: {arguments.size} bytes of strings, at most {room} fit",
                 errno.E2BIG,
             )
         return arguments
 
     @property
     def size(self) -> int:
-        """Bytes of stack the strings take; 2.6 has MAX_ARG_PAGES pages for them."""
+        """Bytes of stack the strings take."""
         strings = (self.filename, *self.argv, *self.envp)
-        return 4 + sum(len(string) + 1 for string in strings)
+        return sum(len(string) + 1 for string in strings)
 
 
 @dataclass(frozen=True, slots=True)

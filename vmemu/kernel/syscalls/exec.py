@@ -10,8 +10,8 @@ from vmemu.core import lib
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.exit import release_mm
-from vmemu.kernel.program.elf import PAGE_SIZE, ElfError, load_elf
-from vmemu.kernel.program.exec import MAX_ARG_PAGES, Arguments
+from vmemu.kernel.program.elf import ElfError, load_elf
+from vmemu.kernel.program.exec import Arguments, room_for_strings
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.vfs import procfs
 
@@ -48,7 +48,7 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
     fails late.)
     """
     kernel = task.kernel
-    limit = MAX_ARG_PAGES * PAGE_SIZE
+    limit = room_for_strings(kernel.core.word)
     filename = uaccess.read_path(task.mm, path)
     host = _host_path(task, filename)
     refused, image = None, None
