@@ -16,7 +16,7 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     fill_streams()
-    from vmemu.cli.main import main as command_line
+    from vmemu.cli.entry import main as command_line
 
     command_line()
 

@@ -15,9 +15,7 @@ import mmap
 import os
 import signal
 import threading
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmemu.closing import Closing
 from vmemu.errors import ConfigError, VmemuError
@@ -58,9 +56,9 @@ def _unicorn_library() -> Any:
     """
     spec = importlib.machinery.PathFinder.find_spec("unicorn")
     for package in (spec and spec.submodule_search_locations) or ():
-        path = Path(package) / "lib" / "libunicorn.so.2"
-        if path.exists():
-            return ctypes.CDLL(str(path))
+        path = os.path.join(package, "lib", "libunicorn.so.2")
+        if os.path.exists(path):
+            return ctypes.CDLL(path)
     from unicorn.unicorn_py3.unicorn import uclib
 
     return uclib
@@ -90,8 +88,7 @@ class Trap(enum.IntEnum):
     STOP = 5
 
 
-@dataclass(frozen=True, slots=True)
-class UserDesc:
+class UserDesc(NamedTuple):
     """A segment as set_thread_area() takes it (struct user_desc without entry_number)."""
 
     base: int

@@ -9,7 +9,6 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from vmemu import arguments, layouts
@@ -20,6 +19,7 @@ from vmemu.kernel.kernel import Kernel, KernelOptions
 from vmemu.mm import MemoryManager
 from vmemu.mm.maps import permissions
 from vmemu.mm.mm import Mm
+from vmemu.paths import exists
 from vmemu.rmap import DEFAULT, RmapScheme, checked_scheme, scheme_class
 
 if TYPE_CHECKING:
@@ -243,9 +243,9 @@ class Machine:
                 areas.swapon_size(size, seed)
             return
         path, colon, size_text = swap.rpartition(":")
-        if colon and not Path(swap).exists():
+        if colon and not exists(swap):
             areas.swapon(path, parse_size(size_text, "swap size"))
-        elif Path(swap).exists() or "/" in swap:
+        elif exists(swap) or "/" in swap:
             areas.swapon(swap, 64 << 20)
         else:  # a mistyped size must not become a file's name
             raise ConfigError(

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
+from vmemu.cli.declare import option
 
 if TYPE_CHECKING:
     from vmemu.report.file import ReportFile
 
 __all__ = ["command_line", "open_report", "report_option"]
 
-report_option = click.option(
+report_option = option(
     "--report",
     "report_path",
     metavar="FILE.html",
+    by_click=True,
     help="Write a report with pictures: one HTML file.",
 )
 
@@ -35,7 +35,10 @@ def command_line() -> str:
 
     A report is then the same wherever it is made.
     """
+    import re
     import shlex
+
+    import click
 
     typed: Sequence[str] = click.get_current_context().obj or ()
     words = list(typed)

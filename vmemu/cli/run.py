@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from vmemu.cli.declare import option, read_options
 from vmemu.cli.options import (
+    MACHINE,
     env_option,
     examples,
     given,
-    machine_options,
     parse_settings,
     parse_variables,
     rmap_option,
@@ -25,42 +22,75 @@ from vmemu.cli.reporting import command_line, open_report, report_option
 from vmemu.errors import ConfigError, LimitReached
 
 if TYPE_CHECKING:
+    import click
+
     from vmemu.kernel.process.task import Task
     from vmemu.kernel.process.wait import WaitStatus
     from vmemu.machine import Machine
 
-__all__ = ["command"]
+__all__ = ["OPTIONS", "read", "run"]
 
 
-@click.command(
-    "run",
-    epilog=examples(
-        "vmemu run hello",
-        "vmemu run --ram 2M --stats swap-storm PAGES=2048",
-        "vmemu run --rmap none --strace ./a.out one two",
-        "vmemu run --max-host-time 10 --max-tasks 50 ./a.out",
-        "vmemu run --bits 64 --ram 2M swap-storm PAGES=2048",
-        "vmemu run --json-to stats.json --seed 7 fork-server R=8",
-        "vmemu run --ram 2M --report storm.html swap-storm PAGES=2048",
-    ),
-    context_settings={"allow_interspersed_args": False},
-    short_help="Run a program.",
+OPTIONS = (
+    rmap_option,
+    *MACHINE,
+    set_option,
+    env_option,
+    option("--stats", is_flag=True, help="Print statistics to stderr afterwards."),
+    option("--json", "as_json", is_flag=True, help="The same as one line of JSON on stderr."),
+    option("--json-to", metavar="FILE", help="The same as JSON to a file."),
+    report_option,
+    option("--strace", is_flag=True, help="Trace system calls and signals on stderr."),
+    option("--maps-at-exit", is_flag=True, help="Print /proc/PID/maps to stderr at its exit."),
+    option("--unknown-syscalls", is_flag=True, help="Say which unknown system calls it made."),
+    option("--check", is_flag=True, help="Check the machine at the program's exit and after."),
 )
-@rmap_option
-@machine_options
-@set_option
-@env_option
-@click.option("--stats", is_flag=True, help="Print statistics to stderr afterwards.")
-@click.option("--json", "as_json", is_flag=True, help="The same as one line of JSON on stderr.")
-@click.option("--json-to", type=click.Path(dir_okay=False), help="The same as JSON to a file.")
-@report_option
-@click.option("--strace", is_flag=True, help="Trace system calls and signals on stderr.")
-@click.option("--maps-at-exit", is_flag=True, help="Print /proc/PID/maps to stderr at its exit.")
-@click.option("--unknown-syscalls", is_flag=True, help="Say which unknown system calls it made.")
-@click.option("--check", is_flag=True, help="Check the machine at the program's exit and after.")
-@click.argument("program")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def command(
+
+
+def read(words: Sequence[str]) -> dict[str, Any] | None:
+    """What `run` is called with for the words behind ``run``; None where that is for click."""
+    found = read_options(OPTIONS, words)
+    if found is None or not found[1] or not found[1][0]:
+        return None
+    values, rest = found
+    return values | {"program": rest[0], "arguments": tuple(rest[1:])}
+
+
+def __getattr__(name: str) -> object:
+    """Give ``command``, for whom the words have to go through click."""
+    if name == "command":
+        return _command()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _command() -> click.Command:
+    import click
+
+    def command(**values: Any) -> None:
+        click.get_current_context().exit(run(**values))
+
+    command.__doc__ = run.__doc__
+    command = click.argument("arguments", nargs=-1, type=click.UNPROCESSED)(command)
+    command = click.argument("program")(command)
+    for declared in reversed(OPTIONS):
+        command = declared(command)
+    return click.command(
+        "run",
+        epilog=examples(
+            "vmemu run hello",
+            "vmemu run --ram 2M --stats swap-storm PAGES=2048",
+            "vmemu run --rmap none --strace ./a.out one two",
+            "vmemu run --max-host-time 10 --max-tasks 50 ./a.out",
+            "vmemu run --bits 64 --ram 2M swap-storm PAGES=2048",
+            "vmemu run --json-to stats.json --seed 7 fork-server R=8",
+            "vmemu run --ram 2M --report storm.html swap-storm PAGES=2048",
+        ),
+        context_settings={"allow_interspersed_args": False},
+        short_help="Run a program.",
+    )(command)
+
+
+def run(
     program: str,
     arguments: tuple[str, ...],
     settings: tuple[str, ...],
@@ -74,7 +104,7 @@ def command(
     unknown_syscalls: bool,
     check: bool,
     **options: Any,
-) -> None:
+) -> int:
     """Run PROGRAM, a static ELF file or the name of a guest that comes with vmemu.
 
     The machine is an i386 or an x86-64, as the program's file says; of a guest there are both.
@@ -87,7 +117,7 @@ def command(
     Statistics are of the moment the program ends, while it still has its memory.  They go to
     stderr, so that they never mix with the program's output.
     """
-    from vmemu.cli.main import EX_LIMIT
+    from vmemu.cli.entry import EX_LIMIT
     from vmemu.kernel.process.wait import WaitStatus
     from vmemu.lab.guests import find_program
     from vmemu.machine import Machine
@@ -137,6 +167,8 @@ def command(
         "stats": observer.stats,
     }
     if facts_file is not None:
+        import json
+
         with facts_file:
             facts_file.write(json.dumps(facts, indent=2) + "\n")
     if page is not None:
@@ -144,8 +176,10 @@ def command(
 
         page.write(program_page(facts, command_line(), given(options)))
     if as_json:
+        import json
+
         _say(json.dumps(facts))
-    click.get_current_context().exit(status.exit_status)
+    return status.exit_status
 
 
 class _Observer:
@@ -185,7 +219,7 @@ def _open_facts(path: str | None) -> Any:
     if path is None:
         return None
     try:
-        return Path(path).open("w")
+        return open(path, "w")
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {(error.strerror or '').lower()}") from None
 

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+import os
 
 from vmemu.arguments import width
 from vmemu.errors import ConfigError
+from vmemu.paths import exists, is_file
 
 __all__ = ["GUESTS", "find_program", "guest_path", "guest_summaries"]
 
-GUESTS = Path(__file__).parents[1] / "guests_bin"
+GUESTS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "guests_bin")
 """The directory of the built programs, each with its source beside it."""
-GUESTS_OF = {32: GUESTS, 64: GUESTS / "x86_64"}
+GUESTS_OF = {32: GUESTS, 64: os.path.join(GUESTS, "x86_64")}
 """Where the programs of each width are."""
 
 
 def guest_path(name: str, bits: int = 32) -> str:
     """Path of a shipped guest; ConfigError when there is none of that name or width."""
-    path = GUESTS_OF[width(bits)] / name
-    if not path.is_file():
-        which = f" of {bits} bits" if (GUESTS / name).is_file() else ""
+    path = os.path.join(GUESTS_OF[width(bits)], name)
+    if not is_file(path):
+        which = f" of {bits} bits" if is_file(os.path.join(GUESTS, name)) else ""
         raise ConfigError(f"there is no guest {name!r}{which} (see vmemu list guests)")
-    return str(path)
+    return path
 
 
 def find_program(program: str, bits: int = 32) -> str:
@@ -32,16 +32,17 @@ def find_program(program: str, bits: int = 32) -> str:
     that is neither is returned as it stands, for the kernel to complain of; ConfigError for
     a mere name.
     """
-    if Path(program).is_file():
+    if is_file(program):
         return program
     directory, slash, name = program.rpartition("/")
-    if directory in ("", "guests") and name and (GUESTS / name).is_file():
+    if directory in ("", "guests") and name and is_file(os.path.join(GUESTS, name)):
         return guest_path(name, bits)
-    if slash or Path(program).exists():
+    if slash or exists(program):
         return program
     import difflib
+    from pathlib import Path
 
-    guests = [path.name for path in GUESTS.iterdir() if path.is_file() and not path.suffix]
+    guests = [path.name for path in Path(GUESTS).iterdir() if path.is_file() and not path.suffix]
     near = difflib.get_close_matches(program, guests, 1)
     hint = f"did you mean {near[0]}?" if near else "see vmemu list guests"
     raise ConfigError(f"there is no file and no guest {program!r} ({hint})")
@@ -49,8 +50,11 @@ def find_program(program: str, bits: int = 32) -> str:
 
 def guest_summaries() -> dict[str, str]:
     """What each shipped guest shows, by name: the first sentence of its source."""
+    import re
+    from pathlib import Path
+
     found = {}
-    for source in sorted(GUESTS.glob("*.c")):
+    for source in sorted(Path(GUESTS).glob("*.c")):
         comment = re.match(
             rf"/\*[\s*]*{re.escape(source.stem)}: (.*?)\*/", source.read_text(), re.S
         )
