@@ -8,8 +8,8 @@ it relies on.  Python is back in control only after a trap.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import enum
+import functools
 import importlib.machinery
 import mmap
 import os
@@ -48,8 +48,9 @@ FXSAVE_SIZE = 512
 """Bytes of an FXSAVE image."""
 
 
-def _unicorn_library() -> Any:
-    """Load the library that the unicorn package brings, as ``ctypes.CDLL``.
+@functools.cache
+def _unicorn_library() -> str:
+    """The path of the library that the unicorn package brings.
 
     Not through the package: its prototypes and constants, never used here, would take a
     tenth of vmemu's start-up time.
@@ -58,10 +59,10 @@ def _unicorn_library() -> Any:
     for package in (spec and spec.submodule_search_locations) or ():
         path = os.path.join(package, "lib", "libunicorn.so.2")
         if os.path.exists(path):
-            return ctypes.CDLL(path)
+            return path
     from unicorn.unicorn_py3.unicorn import uclib
 
-    return uclib
+    return str(uclib._name)
 
 
 def _reserve_code_buffer() -> None:
@@ -187,14 +188,12 @@ class Cpu(Closing):
         self.m = core.m
         self.lib, self.ffi = core.lib, core.ffi
         ffi, lib = self.ffi, self.lib
-        library = _unicorn_library()
-        functions: list[int | None] = []
-        while (name := lib.cpu_uc_function(len(functions))) != ffi.NULL:
-            function = getattr(library, ffi.string(name).decode())
-            functions.append(ctypes.cast(function, ctypes.c_void_p).value)
-        table = ffi.new("void *[]", [ffi.cast("void *", address) for address in functions])
+        functions = ffi.new("void *[]", lib.NR_UC_FUNCTIONS)
+        wrong = lib.cpu_load(os.fsencode(_unicorn_library()), functions)
+        if wrong != ffi.NULL:
+            raise VmemuError(f"Unicorn cannot be loaded: {ffi.string(wrong).decode()}")
         _reserve_code_buffer()
-        error = lib.cpu_init(self.m, table)
+        error = lib.cpu_init(self.m, functions)
         if error:
             raise VmemuError(f"Unicorn would not start (error {error}).")
 

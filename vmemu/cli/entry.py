@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib
 import os
 import signal
 import sys
@@ -43,11 +45,14 @@ def _invoke(argv: Sequence[str] | None) -> int:
 
         values = read(args[1:])
         if values is not None:
+            importlib.import_module("vmemu.machine")
+            _collect()
             return run(**values)
     import click
 
     from vmemu.cli.main import cli
 
+    _collect()
     # not cli.main(): that has its own ideas of interrupts and closed pipes
     try:
         with cli.make_context("vmemu", args, obj=tuple(args)) as ctx:
@@ -55,6 +60,16 @@ def _invoke(argv: Sequence[str] | None) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     return 0
+
+
+def _collect() -> None:
+    """Let garbage be collected from here on, without a look at what has been imported.
+
+    Where it is collected already, this is somebody else's process.
+    """
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def guarded(action: Callable[[], int]) -> int:
