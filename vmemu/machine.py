@@ -284,6 +284,7 @@ class Machine:
     def close(self) -> None:
         """Free guest RAM, swap and the CPU.
 
+        The RAM is kept for the next machine of its size, one machine's and 256 MB at most.
         Whatever is done with the machine or its processes afterwards raises `MachineClosed`;
         ``stats()`` and ``core.counters()`` give their last values.  A machine that nobody
         closes is freed when Python finds that nobody uses it.  VmemuError while it runs, which
