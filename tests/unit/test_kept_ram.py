@@ -82,7 +82,7 @@ def test_the_next_machine_finds_what_the_first_of_a_process_does(
 def test_what_is_left_is_zeros() -> None:
     """What is kept goes to the next core as it is."""
     use({"bits": 32, "ram": 8 * MB})
-    with contextlib.closing(Core(8 * MB, "none")) as core:
+    with contextlib.closing(Core(8 * MB, "none", bits=32)) as core:
         assert lib.ram_kept() == 0  # it is in use
         reserved = int(lib.vmemu_boot_frames(8 * MB))
         assert core.m.pages.handed_out < reserved + 8
@@ -102,7 +102,7 @@ def test_little_is_cleared_after_a_short_program() -> None:
 
 
 def test_a_frame_that_comes_back_does_not_lower_the_mark() -> None:
-    with contextlib.closing(Core(4 * MB, "none")) as core:
+    with contextlib.closing(Core(4 * MB, "none", bits=32)) as core:
         reserved = core.m.pages.handed_out
         first = lib.alloc_page(core.m, 0)
         second = lib.alloc_page(core.m, 0)
@@ -113,9 +113,9 @@ def test_a_frame_that_comes_back_does_not_lower_the_mark() -> None:
         assert core.m.pages.handed_out == reserved + 2
 
 
-def close(ram: int, *, touched: float = 0, **options: Any) -> None:
+def close(ram: int, *, touched: float = 0, bits: int = 32) -> None:
     """Make a machine, hand out a part of its frames, close it."""
-    core = Core(ram, "none", **options)
+    core = Core(ram, "none", bits=bits)
     frames = int(touched * core.m.nr_frames)
     while core.m.pages.handed_out < frames:
         assert core.lib.alloc_page(core.m, 0)
@@ -127,12 +127,12 @@ def test_one_is_kept_the_last_one() -> None:
     assert lib.ram_kept() == 4 * MB
     close(8 * MB, bits=64)
     assert lib.ram_kept() == 8 * MB
-    first, second = Core(8 * MB, "none"), Core(8 * MB, "none")
+    first, second = Core(8 * MB, "none", bits=32), Core(8 * MB, "none", bits=32)
     assert lib.ram_kept() == 0
     first.close()
     second.close()
     assert lib.ram_kept() == 8 * MB
-    other = Core(4 * MB, "none")  # of another size: what was kept goes at once
+    other = Core(4 * MB, "none", bits=32)  # of another size: what was kept goes at once
     assert lib.ram_kept() == 0
     other.close()
     assert lib.ram_kept() == 4 * MB
@@ -154,7 +154,7 @@ def test_what_goes_goes_as_a_whole() -> None:
 
 
 def test_what_is_large_or_was_used_by_half_is_not_kept() -> None:
-    Core(4 * MB, "none").close()
+    Core(4 * MB, "none", bits=32).close()
     close(257 * MB)
     assert lib.ram_kept() == 0
     close(8 * MB, touched=0.4)
@@ -164,18 +164,18 @@ def test_what_is_large_or_was_used_by_half_is_not_kept() -> None:
 
 
 def test_what_a_broken_machine_had_is_not_kept() -> None:
-    core = Core(4 * MB, "none")
+    core = Core(4 * MB, "none", bits=32)
     core.m.bug[0] = b"x"
     core.close()
     assert lib.ram_kept() == 0
 
 
 def test_old_addresses_are_apart_from_the_next_machine() -> None:
-    old = Core(4 * MB, "none")
+    old = Core(4 * MB, "none", bits=32)
     ram, ffi = old.m.ram, old.ffi
     assert ffi.buffer(ram, 4 * MB)[:] != bytes(4 * MB)
     old.close()
-    with contextlib.closing(Core(4 * MB, "none")) as new:
+    with contextlib.closing(Core(4 * MB, "none", bits=32)) as new:
         before = contents(new)
         assert ffi.buffer(ram, 4 * MB)[:] == bytes(4 * MB)
         ffi.buffer(ram, 4 * MB)[:] = b"x" * (4 * MB)
@@ -184,7 +184,7 @@ def test_old_addresses_are_apart_from_the_next_machine() -> None:
 
 def test_a_machine_nobody_closes_leaves_its_own_too() -> None:
     close(8 * MB)
-    core = Core(4 * MB, "none")
+    core = Core(4 * MB, "none", bits=32)
     core._finalizer()
     assert lib.ram_kept() == 4 * MB
 
