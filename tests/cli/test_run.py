@@ -223,6 +223,23 @@ def test_reader_gone() -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize("words", ["run hello", "run --strace hello", "run --ram", "list"])
+@pytest.mark.parametrize("module", ["__main__", "cli.entry"])
+def test_garbage_is_collected_behind_the_start(words: str, module: str) -> None:
+    """What the command has imported is left out, but nothing of a process that is not its own."""
+    code = (
+        "import gc, sys\n"
+        f"from vmemu.{module} import main\n"
+        f"sys.argv = ['vmemu', *{words.split()!r}]\n"
+        "before = gc.get_freeze_count()\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(gc.isenabled(), gc.get_freeze_count() > before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"True {module == '__main__'}"
+
+
 NOT_FOR_HELLO = {
     "capstone", "click", "elftools", "greenlet", "jinja2", "matplotlib", "numpy", "rich",
     "dataclasses", "difflib", "fnmatch", "inspect", "json", "pathlib", "platform", "shlex",
