@@ -24,6 +24,8 @@ PROT_READ, PROT_RW = 1, 3
 MAP_PRIVATE_ANONYMOUS = 0x22
 MREMAP_MAYMOVE_FIXED = 3
 AREA = 0x40000000
+_GUESTS = Path(__file__).resolve().parents[1] / "vmemu" / "guests_bin"
+HELLO = {32: _GUESTS / "hello", 64: _GUESTS / "x86_64" / "hello"}
 FAMILY = 64
 BATCH = 64
 """Frames; as many as the core frees at a time when it zaps (struct gather)."""
@@ -231,6 +233,33 @@ class Explore(Workload):
         self.explorer.close()
 
 
+class Warm(Workload):
+    """n machines of 32 MB, one after the other: each is made, runs hello, and is closed.
+
+    None of them is the first of the process.  The worker's machine only names scheme and width.
+    """
+
+    def __enter__(self) -> Self:
+        bits = getattr(self.core, "bits", 32)
+        self.options: dict[str, Any] = {"ram": "32M", "rmap": self.machine.vm.rmap.name}
+        if bits != 32:  # an older tree has one width and no such option
+            self.options["bits"] = bits
+        self.hello = str(HELLO[bits])
+        self.one()
+        return self
+
+    def one(self) -> None:
+        """A machine's life."""
+        with type(self.machine)(**self.options) as machine:
+            machine.spawn(self.hello, ["hello"], stdout=None)
+            status = machine.run()
+        assert str(status) == "exited with 0"
+
+    def timed(self) -> None:
+        for _ in range(self.n):
+            self.one()
+
+
 @functools.cache
 def _frames_loop() -> Any:
     """The function of frames.c, compiled."""
@@ -264,4 +293,5 @@ WORKLOADS: dict[str, type[Workload]] = {
     "frame": Frame,
     "frames": Frames,
     "explore": Explore,
+    "warm": Warm,
 }

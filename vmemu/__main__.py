@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 
 from vmemu.streams import fill_streams
@@ -15,8 +16,9 @@ def main() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    gc.disable()  # until all is imported, of which nothing ever goes: see vmemu.cli.entry
     fill_streams()
-    from vmemu.cli.main import main as command_line
+    from vmemu.cli.entry import main as command_line
 
     command_line()
 

@@ -142,7 +142,7 @@ def build_core(root: Path, objects: Path, mode: str, bits: int) -> Path:
     jobs.append((glue, objects / f"{name}.o", [*command, *GLUE_FLAGS, *python]))
     inputs = _compile_all(jobs)
     extension = objects / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
-    _make(extension, [gcc, "-shared", *SANITIZERS[mode], *map(str, inputs)], inputs)
+    _make(extension, [gcc, "-shared", *SANITIZERS[mode], *map(str, inputs), "-ldl"], inputs)
     return extension
 
 

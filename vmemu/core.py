@@ -344,6 +344,7 @@ def core_of(bits: int) -> tuple[Any, Any]:
         module = importlib.import_module(f"vmemu._core{bits}")
         _CORES[bits] = module.ffi, module.lib
         _receive_calls(module.ffi, module.lib)
+        module.lib.ram_share_store(lib.ram_store())
     return _CORES[bits]
 
 

@@ -8,16 +8,14 @@ it relies on.  Python is back in control only after a trap.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import enum
+import functools
 import importlib.machinery
 import mmap
 import os
 import signal
 import threading
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmemu.closing import Closing
 from vmemu.errors import ConfigError, VmemuError
@@ -50,20 +48,21 @@ FXSAVE_SIZE = 512
 """Bytes of an FXSAVE image."""
 
 
-def _unicorn_library() -> Any:
-    """Load the library that the unicorn package brings, as ``ctypes.CDLL``.
+@functools.cache
+def _unicorn_library() -> str:
+    """The path of the library that the unicorn package brings.
 
     Not through the package: its prototypes and constants, never used here, would take a
     tenth of vmemu's start-up time.
     """
     spec = importlib.machinery.PathFinder.find_spec("unicorn")
     for package in (spec and spec.submodule_search_locations) or ():
-        path = Path(package) / "lib" / "libunicorn.so.2"
-        if path.exists():
-            return ctypes.CDLL(str(path))
+        path = os.path.join(package, "lib", "libunicorn.so.2")
+        if os.path.exists(path):
+            return path
     from unicorn.unicorn_py3.unicorn import uclib
 
-    return uclib
+    return str(uclib._name)
 
 
 def _reserve_code_buffer() -> None:
@@ -90,8 +89,7 @@ class Trap(enum.IntEnum):
     STOP = 5
 
 
-@dataclass(frozen=True, slots=True)
-class UserDesc:
+class UserDesc(NamedTuple):
     """A segment as set_thread_area() takes it (struct user_desc without entry_number)."""
 
     base: int
@@ -190,14 +188,12 @@ class Cpu(Closing):
         self.m = core.m
         self.lib, self.ffi = core.lib, core.ffi
         ffi, lib = self.ffi, self.lib
-        library = _unicorn_library()
-        functions: list[int | None] = []
-        while (name := lib.cpu_uc_function(len(functions))) != ffi.NULL:
-            function = getattr(library, ffi.string(name).decode())
-            functions.append(ctypes.cast(function, ctypes.c_void_p).value)
-        table = ffi.new("void *[]", [ffi.cast("void *", address) for address in functions])
+        functions = ffi.new("void *[]", lib.NR_UC_FUNCTIONS)
+        wrong = lib.cpu_load(os.fsencode(_unicorn_library()), functions)
+        if wrong != ffi.NULL:
+            raise VmemuError(f"Unicorn cannot be loaded: {ffi.string(wrong).decode()}")
         _reserve_code_buffer()
-        error = lib.cpu_init(self.m, table)
+        error = lib.cpu_init(self.m, functions)
         if error:
             raise VmemuError(f"Unicorn would not start (error {error}).")
 

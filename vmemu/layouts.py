@@ -8,7 +8,7 @@ kernels' own type information, before that computed from their headers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vmemu.arguments import width
 from vmemu.errors import ConfigError
@@ -18,8 +18,7 @@ __all__ = ["DEFAULT", "Layout", "find_layout", "layouts"]
 DEFAULT = "2.6.7"
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Bytes of one kernel's structs; 0: as in 2.6.7, or not known."""
 
     name: str

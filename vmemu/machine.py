@@ -9,7 +9,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from vmemu import arguments, layouts
@@ -20,6 +19,7 @@ from vmemu.kernel.kernel import Kernel, KernelOptions
 from vmemu.mm import MemoryManager
 from vmemu.mm.maps import permissions
 from vmemu.mm.mm import Mm
+from vmemu.paths import exists
 from vmemu.rmap import DEFAULT, RmapScheme, checked_scheme, scheme_class
 
 if TYPE_CHECKING:
@@ -243,9 +243,9 @@ class Machine:
                 areas.swapon_size(size, seed)
             return
         path, colon, size_text = swap.rpartition(":")
-        if colon and not Path(swap).exists():
+        if colon and not exists(swap):
             areas.swapon(path, parse_size(size_text, "swap size"))
-        elif Path(swap).exists() or "/" in swap:
+        elif exists(swap) or "/" in swap:
             areas.swapon(swap, 64 << 20)
         else:  # a mistyped size must not become a file's name
             raise ConfigError(
@@ -284,6 +284,7 @@ class Machine:
     def close(self) -> None:
         """Free guest RAM, swap and the CPU.
 
+        The RAM is kept for the next machine of its size, one machine's and 256 MB at most.
         Whatever is done with the machine or its processes afterwards raises `MachineClosed`;
         ``stats()`` and ``core.counters()`` give their last values.  A machine that nobody
         closes is freed when Python finds that nobody uses it.  VmemuError while it runs, which

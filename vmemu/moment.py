@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -142,7 +142,7 @@ class Waiting:
             self._count()
             return entry.handler(task, *args)
 
-        kernel.syscalls = {**table, number: replace(entry, handler=look)}
+        kernel.syscalls = {**table, number: entry._replace(handler=look)}
         self._undo = lambda: setattr(kernel, "syscalls", table)
 
     def _count(self) -> None:

@@ -34,6 +34,11 @@ kptr vmemu_page_offset(void);
 void vmemu_close(struct vmemu *); /* files and RAM; addresses stay, as zeros */
 void vmemu_free(struct vmemu *);  /* after it */
 uint32_t vmemu_boot_frames(uint64_t ram_bytes); /* frames reserved at boot */
+/* core/ram.c */
+uintptr_t ram_store(void);       /* where a closed machine's RAM is kept */
+void ram_share_store(uintptr_t); /* another core's is used instead */
+uint64_t ram_kept(void);         /* bytes of it; 0 = none */
+
 const char *vmemu_counter_name(int id);
 const char *vmemu_event_name(int type);
 const char *vmemu_cache_name(const struct vmemu *, int id);

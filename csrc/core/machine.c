@@ -1,17 +1,15 @@
 /* core/machine.c - boots a machine: lays out guest RAM, names things, keeps events. */
 #include "core/core.h"
+#include "core/ram.h"
 #include "mm/mm.h"
 #include "page/page.h"
 #include "rmap/rmap.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#define HUGE_PAGE ((uint64_t)2 << 20)
 
 int (*py_fault_entry)(struct vmemu *, struct mm_struct *, kulong, int);
 int (*py_reclaim_entry)(struct vmemu *, int);
@@ -68,39 +66,6 @@ static void zone_boot(struct vmemu *m, uint32_t reserved, uint32_t min_pages)
 	}
 }
 
-/* RAM beyond that is the host's only when it is touched. */
-#define PRESENT_RAM ((uint64_t)1 << 30)
-
-/*
- * Host memory for guest RAM: huge pages where the host has them, since an
- * emulated TLB miss costs host TLB misses; and present from the start, or the
- * host's faults would be taken for the guest's.  NULL when there is none.
- */
-static uint8_t *ram_map(uint64_t size)
-{
-	uint8_t *map, *ram;
-
-	map = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (map == MAP_FAILED)
-		return NULL;
-	ram = map + (-(uintptr_t)map & (HUGE_PAGE - 1));
-	if (ram > map)
-		munmap(map, (size_t)(ram - map));
-	munmap(ram + size, (size_t)(map + HUGE_PAGE - ram));
-	madvise(ram, size, MADV_HUGEPAGE);
-	if (size > PRESENT_RAM)
-		return ram;
-	if (!madvise(ram, size, MADV_POPULATE_WRITE))
-		return ram;
-	if (errno == EINVAL) { /* before Linux 5.14 */
-		memset(ram, 0, size);
-		return ram;
-	}
-	munmap(ram, size);
-	return NULL;
-}
-
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 			uint32_t cache_line, uint32_t min_free_pages,
 			uint32_t ring_size, int levels,
@@ -144,6 +109,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 		m->swap.info[i].fd = -1;
 	for (i = 0; i < NR_FILES; i++)
 		m->file_fd[i] = -1;
+	m->pages.handed_out = reserved;
 	zone_boot(m, reserved, min_free_pages);
 	list_init(m, &m->k->mmlist);
 	list_init(m, &m->k->quarantine);
@@ -176,11 +142,7 @@ void vmemu_close(struct vmemu *m)
 			close(m->file_fd[i]);
 		m->file_fd[i] = -1;
 	}
-	/* Whoever still looks there must not end the process. */
-	if (mmap(m->ram, m->ram_size, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-		 0) == MAP_FAILED)
-		madvise(m->ram, m->ram_size, MADV_DONTNEED);
+	ram_close(m);
 	free(m->trace.ring);
 	free(m->check.stamps);
 	m->trace.ring = NULL;

@@ -101,6 +101,7 @@ struct vmemu {
 	uint8_t *ram;
 	uintptr_t kernel_base; /* a kptr's host address, less the kptr */
 	uint64_t ram_size;     /* bytes */
+	uint32_t ram_closed;
 	uint32_t nr_frames;
 	int top_level;        /* of a page directory; levels less 1 */
 	kulong task_size;     /* addresses from here on are not the user's */

@@ -5,7 +5,9 @@
 
 /* cpu/run.c, cpu/state.c, cpu/tlb.c */
 struct cpu_context; /* one task's registers, segments, FPU and TLS entries */
-const char *cpu_uc_function(int i);                   /* NULL behind the last */
+enum { NR_UC_FUNCTIONS = 16 };
+/* Unicorn's functions from its library; NULL, or what is wrong. */
+const char *cpu_load(const char *path, void **functions);
 int cpu_init(struct vmemu *, void *const *functions); /* 0 or a uc_err */
 void cpu_exit(struct vmemu *);
 int cpu_run(struct vmemu *); /* enum cpu_trap; m->regs hold the registers */

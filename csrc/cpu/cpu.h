@@ -113,6 +113,8 @@ struct uc_functions {
 	UC_FUNCTIONS(UC_MEMBER)
 };
 #undef UC_MEMBER
+_Static_assert(sizeof(struct uc_functions) == NR_UC_FUNCTIONS * sizeof(void *),
+	       "api.h says how many");
 
 enum { LONG_MODE = BITS_PER_LONG == 64 };
 enum { REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8 };

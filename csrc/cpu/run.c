@@ -10,15 +10,6 @@
 #include "page/page.h"
 #include "watch/lock.h"
 
-const char *cpu_uc_function(int i)
-{
-#define UC_NAME(name, ...) "uc_" #name,
-	static const char *const names[] = { UC_FUNCTIONS(UC_NAME) };
-#undef UC_NAME
-	return i >= 0 && (size_t)i < sizeof(names) / sizeof(*names) ? names[i] :
-								      NULL;
-}
-
 /* ---- hooks -------------------------------------------------------------- */
 
 void cpu_stop_engine(struct vmemu *m, enum cpu_trap trap)

@@ -31,6 +31,8 @@ static struct page *take_frame(struct vmemu *m, uint32_t leave)
 	page->flags = 0;
 	page->_count = 1;
 	page->private = page->mapping = page->index = 0;
+	if (unlikely(pfn_of(m, page) >= m->pages.handed_out))
+		m->pages.handed_out = pfn_of(m, page) + 1;
 	count(m, CNT_pgalloc);
 	return page;
 }

@@ -6,11 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 pytest.importorskip("bench.micro", reason="the bench is not beside the tests")
-from bench.micro import BATCH, FAMILY, WORKLOADS, Explore, Frame, Frames, Workload
+from bench.micro import BATCH, FAMILY, WORKLOADS, Explore, Frame, Frames, Warm, Workload
 from bench.rows import ROWS, Kind
 from vmemu.core import lib
 from vmemu.machine import Machine
@@ -92,9 +93,36 @@ def test_explore_counts_interleavings(rmap: str) -> None:
         workload.after()
 
 
+class Counted(Machine):
+    """A machine that tells what it was made with, and its end."""
+
+    said: ClassVar[list[tuple[int, int, str]]] = []
+
+    def close(self) -> None:
+        was_open = not self.core.closed
+        super().close()
+        if was_open:
+            stats = self.stats()
+            assert stats["counters"]["pgfault"] > 0
+            self.said.append((stats["ram_bytes"], self.core.bits, self.vm.rmap.name))
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_warm_machines_are_made_one_after_the_other(rmap: str, bits: int) -> None:
+    Counted.said.clear()
+    one = (32 << 20, bits, rmap)
+    with Machine(ram="4M", swap=None, rmap=rmap, bits=bits) as machine:
+        machine.__class__ = Counted
+        with Warm(machine, 3) as workload:
+            assert Counted.said == [one]  # so that none that is timed is the first
+            workload.timed()
+            assert Counted.said == [one] * (1 + workload.items())
+        machine.__class__ = Machine
+
+
 def test_rows_and_workloads_are_the_same() -> None:
     assert {row.guest for row in ROWS if row.kind is Kind.MICRO} == set(WORKLOADS)
-    assert set(COUNTED) == set(WORKLOADS) - {"explore"}
+    assert set(COUNTED) == set(WORKLOADS) - {"explore", "warm"}
 
 
 def pytest_in_bench(*args: str) -> subprocess.CompletedProcess[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from command import Done, Vmemu
 
-from vmemu.cli.main import main
+from vmemu.cli.entry import main
 
 
 @pytest.fixture

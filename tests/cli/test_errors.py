@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from command import Vmemu
 
-from vmemu.cli import main as cli_main
+from vmemu.cli import entry
 from vmemu.errors import KernelBug
 
 Guest = Callable[[str], Path]
@@ -185,15 +185,15 @@ def test_a_bug_of_vmemu_has_a_status_of_its_own(
         raise KernelBug("mapcount of page 7 is 2, recomputed 1")
 
     monkeypatch.delenv("VMEMU_DEBUG", raising=False)
-    assert cli_main.guarded(fail) == 70
+    assert entry.guarded(fail) == 70
     assert capsys.readouterr().err == ("vmemu: kernel bug: mapcount of page 7 is 2, recomputed 1\n")
     monkeypatch.setenv("VMEMU_DEBUG", "1")
-    assert cli_main.guarded(fail) == 70
+    assert entry.guarded(fail) == 70
     assert "Traceback" in capsys.readouterr().err
 
 
 def test_an_unexpected_exception_shows_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli_main.guarded(lambda: 1 // 0) == 70
+    assert entry.guarded(lambda: 1 // 0) == 70
     err = capsys.readouterr().err
     assert err.startswith("vmemu: internal error: ZeroDivisionError: ")
     assert len(err.splitlines()) == 1

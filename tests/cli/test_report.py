@@ -126,7 +126,7 @@ def test_a_missing_package_is_named(
 def test_nothing_of_it_is_imported_without_the_option() -> None:
     code = (
         "import sys\n"
-        "from vmemu.cli.main import main\n"
+        "from vmemu.cli.entry import main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit: pass\n"
         "print(*sorted(m for m in sys.modules if m.split('.')[0] in ('jinja2', 'matplotlib')\n"

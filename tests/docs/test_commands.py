@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 import blocks  # noqa: E402
 
 from vmemu.check_events import COUNTED  # noqa: E402
-from vmemu.cli import main  # noqa: E402
+from vmemu.cli import entry  # noqa: E402
 from vmemu.core import COUNTERS, EVENTS  # noqa: E402
 from vmemu.kernel import hold  # noqa: E402
 from vmemu.lab.guests import GUESTS  # noqa: E402
@@ -92,7 +92,7 @@ def check_vmemu(words: list[str]) -> None:
         if word.startswith("--") and word != "--help":
             option = word.split("=")[0]
             assert re.search(rf"{re.escape(option)}\b", text), f"vmemu {command} has no {option}"
-    known = {"compare": set(SCENARIOS), "run": {path.name for path in GUESTS.iterdir()}}
+    known = {"compare": set(SCENARIOS), "run": {path.name for path in Path(GUESTS).iterdir()}}
     for word in rest if command in known else []:
         if re.fullmatch(r"[a-z]+(-[a-z]+)+", word):
             assert word in known[command], f"vmemu {command} knows no {word}"
@@ -162,7 +162,7 @@ def test_the_sizes_of_what_the_host_holds_are_those_counted() -> None:
 def test_the_exit_statuses_are_those_of_the_command() -> None:
     section = MODEL[MODEL.index("How `vmemu` ends") : MODEL.index("## Locks")]
     told = {int(n) for n in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)}
-    assert told == {0, 1} | {value for name, value in vars(main).items() if name.startswith("EX_")}
+    assert told == {0, 1} | {value for name, value in vars(entry).items() if name.startswith("EX_")}
 
 
 def test_events_that_are_counted_are_named() -> None:

@@ -192,6 +192,34 @@ RMAP = [
 
 PAGES = [
     Mutant(
+        "a closed machine's RAM is kept as it was",
+        "csrc/core/ram.c",
+        "\tmemset(place, 0, written);\n",
+        "",
+        "tests/unit/test_kept_ram.py",
+    ),
+    Mutant(
+        "a frame that is handed out does not count as written",
+        "csrc/page/frame.c",
+        "\t\tm->pages.handed_out = pfn_of(m, page) + 1;\n",
+        "\t\tm->pages.handed_out = pfn_of(m, page);\n",
+        "tests/unit/test_kept_ram.py",
+    ),
+    Mutant(
+        "the RAM that is kept stays at its old addresses, too",
+        "csrc/core/ram.c",
+        "MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP",
+        "MREMAP_MAYMOVE | MREMAP_FIXED",
+        "tests/unit/test_kept_ram.py",
+    ),
+    Mutant(
+        "the RAM that is kept serves machines of any size",
+        "csrc/core/ram.c",
+        "\tif (kept->size != size) {",
+        "\tif (kept->size < size) {",
+        "tests/unit/test_kept_ram.py",
+    ),
+    Mutant(
         "fork leaves the parent's ptes writable",
         "csrc/mm/fork.c",
         "*src = pte &= kept.parent;",

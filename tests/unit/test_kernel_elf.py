@@ -7,6 +7,9 @@ import struct
 from pathlib import Path
 
 import pytest
+from elftools.elf.structs import ELFStructs
+from hypothesis import given
+from hypothesis import strategies as st
 from script import (
     BASE,
     EHDR,
@@ -24,7 +27,8 @@ from script import (
 
 from tests.width import BITS, LIMIT, TASK_SIZE, WORD
 from vmemu.errors import ExecError
-from vmemu.kernel.program.elf import ElfError, ElfImage, load_elf
+from vmemu.kernel.program.elf import _CLASSES, ElfError, ElfImage, load_elf
+from vmemu.lab.guests import GUESTS_OF
 from vmemu.machine import Machine
 
 EXIT = call_code("exit", 0)
@@ -205,3 +209,57 @@ def test_position_independent(tmp_path: Path) -> None:
         assert task.start_regs is not None
         assert task.start_regs["ip"] == (TASK_SIZE * 2 // 3 & -4096) + 0x100
         assert machine.run().exit_status == 0
+
+
+def held_against_elftools(bits: int, data: bytes) -> None:
+    """The headers of a file are what pyelftools reads."""
+    kind = _CLASSES[bits]
+    structs = ELFStructs(little_endian=True, elfclass=bits)
+    structs.create_basic_structs()
+    structs.create_advanced_structs("ET_EXEC", "EM_386", "ELFOSABI_SYSV")
+    own = kind.header(data)
+    theirs = structs.Elf_Ehdr.parse(data[: kind.ehdr.size])
+    numbers = struct.unpack_from("<HHI", data, 16)  # it gives some of these names
+    assert (own.type, own.machine, own.version) == numbers
+    for field in own._fields[4:]:
+        assert getattr(own, field) == theirs[f"e_{field}"], field
+    headers = kind.program_headers(data, own)
+    assert len(headers) == own.phnum
+    for number, header in enumerate(headers):
+        at = own.phoff + number * kind.phdr.size
+        parsed = structs.Elf_Phdr.parse(data[at : at + kind.phdr.size])
+        assert header.type == int.from_bytes(data[at : at + 4], "little")
+        for field in header._fields[1:]:
+            assert getattr(header, field) == parsed[f"p_{field}"], field
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_headers_are_read_as_elftools_reads_them(bits: int) -> None:
+    guests = [path for path in Path(GUESTS_OF[bits]).iterdir() if path.is_file()]
+    programs = [path for path in guests if not path.suffix]
+    assert len(programs) > 30
+    for path in programs:
+        held_against_elftools(bits, path.read_bytes())
+
+
+@given(st.sampled_from([32, 64]), st.integers(0, 4), st.binary(min_size=300, max_size=300))
+def test_any_headers_are(bits: int, phnum: int, noise: bytes) -> None:
+    kind = _CLASSES[bits]
+    data = bytearray(noise)
+    data[:7] = b"\x7fELF" + bytes([bits // 32, 1, 1])
+    at = {32: 28, 64: 32}[bits]
+    data[at : at + bits // 8] = kind.ehdr.size.to_bytes(bits // 8, "little")
+    at = {32: 44, 64: 56}[bits]
+    data[at : at + 2] = phnum.to_bytes(2, "little")
+    held_against_elftools(bits, bytes(data))
+
+
+def test_refusals_name_what_has_no_name_by_its_number(tmp_path: Path) -> None:
+    with pytest.raises(ElfError, match=rf"not an {KIND} program \(machine 65000\)"):
+        load_elf(write(tmp_path, elf(EXIT, machine=65000)), BITS)
+
+
+@pytest.mark.i386  # there is no other number of x86-64
+def test_a_486_program_is_an_i386_program(tmp_path: Path) -> None:
+    """elf_check_arch() takes EM_386 and EM_486."""
+    assert load_elf(write(tmp_path, elf(EXIT, machine=6))).entry == TEXT

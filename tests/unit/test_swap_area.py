@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import random
 import shutil
 import struct
 import subprocess
+import tempfile
+import uuid
 from collections.abc import Iterator
 from errno import EINTR, EINVAL, ENOMEM
 from pathlib import Path
@@ -15,6 +19,7 @@ from memory import BASE, PAGE, SCHEMES, Memory, errno_of
 from tests.width import lib
 from vmemu.errors import ConfigError
 from vmemu.mm import dup_mmap
+from vmemu.swap import area
 
 PAGES = 256
 
@@ -333,3 +338,35 @@ def test_readahead(tmp_path: Path) -> None:
     memory.verify(mm, 0, 32)
     assert memory.core.counters()["pgmajfault"] - before["pgmajfault"] <= 5
     memory.close()
+
+
+@pytest.mark.parametrize("bits", [0, (1 << 128) - 1, random.Random(7).getrandbits(128)])
+def test_the_identity_is_a_random_uuid(bits: int) -> None:
+    assert area._uuid4(bits) == uuid.UUID(int=bits, version=4).bytes
+
+
+@pytest.mark.parametrize("unnamed", [True, False])
+def test_a_temporary_swap_file_leaves_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unnamed: bool
+) -> None:
+    """Also where the file system has no files without a name."""
+    own = os.open
+
+    def refuses(path: str, flags: int, *mode: int) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(95, "Operation not supported")
+        return own(path, flags, *mode)
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    if not unnamed:
+        monkeypatch.setattr(os, "open", refuses)
+    handle = area._unnamed_file()
+    try:
+        assert os.fstat(handle).st_dev == tmp_path.stat().st_dev
+        assert not os.fstat(handle).st_nlink
+        assert list(tmp_path.iterdir()) == []
+        assert os.pwrite(handle, b"page", 0) == 4
+        assert os.pread(handle, 4, 0) == b"page"
+    finally:
+        os.close(handle)

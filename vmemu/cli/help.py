@@ -30,7 +30,7 @@ class Topic(NamedTuple):
 TOPICS = {
     "own-programs": Topic(PAGES / "own-programs.md", None, "running programs of one's own"),
     "marks": Topic(PAGES / "own-programs.md", "The header", "<vmemu.h>: marks, reclaim, counters"),
-    "guests": Topic(GUESTS / "README.md", None, "the programs that come with vmemu"),
+    "guests": Topic(Path(GUESTS) / "README.md", None, "the programs that come with vmemu"),
     "schemes": Topic(PAGES / "schemes.md", None, "the reverse maps: how they work, what they cost"),
     "scenarios": Topic(PAGES / "schemes.md", "Scenarios", "what compare runs, and what it finds"),
     "seeing": Topic(PAGES / "seeing.md", None, "vmemu show: memory at one moment; notebooks"),

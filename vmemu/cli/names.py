@@ -8,12 +8,10 @@ tab, and nowhere else on the way to a command.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 if TYPE_CHECKING:
+    import click
     from click.shell_completion import CompletionItem
 
 __all__ = [
@@ -80,6 +78,8 @@ def programs(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[str] | list[CompletionItem]:
     """Guests, and files where the word is not the beginning of a guest's name."""
+    from pathlib import Path
+
     from vmemu.lab.guests import guest_names
 
     guests = _matching(guest_names(), incomplete)

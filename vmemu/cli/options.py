@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
-
-import click
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vmemu.arguments import WIDTHS, width
 from vmemu.cli import names
+from vmemu.cli.declare import option
 from vmemu.errors import ConfigError
 from vmemu.rmap import DEFAULT, compared
 
+if TYPE_CHECKING:
+    import click
+
 __all__ = [
+    "MACHINE",
     "env_option",
     "examples",
     "given",
@@ -33,9 +36,9 @@ def _width(ctx: click.Context, param: click.Parameter, bits: int | None) -> int 
     return None if bits is None else width(bits)
 
 
-_MACHINE = (
-    click.option("--ram", metavar="SIZE", help="Guest RAM, such as 1M, 32M, 896M."),
-    click.option(
+MACHINE = (
+    option("--ram", metavar="SIZE", help="Guest RAM, such as 1M, 32M, 896M."),
+    option(
         "--bits",
         type=int,
         metavar="|".join(map(str, WIDTHS)),
@@ -44,63 +47,57 @@ _MACHINE = (
         help="The machine: 32 is i386, 64 x86-64; by default what the program is, 64 for a "
         "source, else 32.",
     ),
-    click.option(
+    option(
         "--levels",
         type=int,
         metavar="3|4",
         shell_complete=names.one_of("3", "4"),
         help="Levels of x86-64's page tables: 3 as in 2.6.7, or 4, with 128 TB of addresses.",
     ),
-    click.option(
+    option(
         "--layout",
         metavar="KERNEL",
         shell_complete=names.layouts,
         help="The kernel whose structs' sizes slab caches have, such as 6.18 (64 bits).",
     ),
-    click.option(
+    option(
         "--swap",
         metavar="SIZE|PATH[:SIZE]|none",
         shell_complete=names.files,
         help="Swap: a size for a temporary file, or a swap file, made if absent.",
     ),
-    click.option("--seed", type=int, metavar="N", help="Seed of the guests' randomness."),
-    click.option(
-        "--page-cluster", type=int, metavar="N", help="Log2 of pages read at once from swap."
-    ),
-    click.option(
-        "--swappiness", type=int, metavar="0-100", help="How readily mapped pages are taken."
-    ),
-    click.option(
+    option("--seed", type=int, metavar="N", help="Seed of the guests' randomness."),
+    option("--page-cluster", type=int, metavar="N", help="Log2 of pages read at once from swap."),
+    option("--swappiness", type=int, metavar="0-100", help="How readily mapped pages are taken."),
+    option(
         "--topdown/--bottomup",
         default=None,
         help="Place mappings below the stack, or from 0x40000000 up as 2.6.7 did.",
     ),
-    click.option(
+    option(
         "--vm-flags-lock",
         metavar="page_table_lock|mmap_sem",
         shell_complete=names.one_of("mmap_sem", "page_table_lock"),
         help="What guards vm_flags: both, as before rmap 34, or mmap_sem alone.",
     ),
-    click.option(
+    option(
         "--overcommit",
         type=int,
         metavar="0|1|2",
         shell_complete=names.one_of("0", "1", "2"),
         help="Guess (0), always (1), or never (2) promise more memory than there is.",
     ),
-    click.option(
+    option(
         "--max-time", type=float, metavar="SECONDS", help="End the run after so much virtual time."
     ),
-    click.option(
-        "--max-host-time", type=float, metavar="SECONDS", help="The same in the host's time."
-    ),
-    click.option(
+    option("--max-host-time", type=float, metavar="SECONDS", help="The same in the host's time."),
+    option(
         "--max-tasks",
         type=int,
         metavar="N",
         help="Let no more tasks exist: fork fails with EAGAIN.",
     ),
-    click.option(
+    option(
         "--max-host-memory",
         metavar="SIZE",
         help="Let guests make the host hold no more beside guest RAM.  [default: 2G]",
@@ -115,8 +112,8 @@ def examples(*commands: str) -> str:
 
 def machine_options(command: F) -> F:
     """Add the Machine's settings; those not given are passed as None."""
-    for option in reversed(_MACHINE):
-        command = option(command)
+    for declared in reversed(MACHINE):
+        command = declared(command)
     return command
 
 
@@ -125,7 +122,7 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-set_option = click.option(
+set_option = option(
     "--set",
     "settings",
     metavar="NAME=VALUE",
@@ -134,37 +131,42 @@ set_option = click.option(
 )
 
 
-rmap_option = click.option(
+rmap_option = option(
     "--rmap",
     metavar="SCHEME",
     shell_complete=names.schemes,
     help=f"The reverse map.  [default: {DEFAULT}]",
 )
 
-env_option = click.option(
+env_option = option(
     "--env", metavar="NAME=VALUE", multiple=True, help="Set an environment variable."
 )
 
 
-class _Schemes(click.Option):
-    """An option whose help names the schemes of the core, which is loaded for that only."""
+def rmaps_option(command: F) -> F:
+    """Add ``--rmap`` that may be repeated; its help names the schemes of the core.
 
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        record = super().get_help_record(ctx)
-        return record and (record[0], f"{record[1]}  [default: {', '.join(compared())}]")
+    The core is loaded for that only.
+    """
+    import click
+
+    class Schemes(click.Option):
+        def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+            record = super().get_help_record(ctx)
+            return record and (record[0], f"{record[1]}  [default: {', '.join(compared())}]")
+
+    return click.option(
+        "--rmap",
+        "rmaps",
+        cls=Schemes,
+        shell_complete=names.schemes,
+        metavar="SCHEME",
+        multiple=True,
+        help="A reverse map (see vmemu list schemes); may be repeated.",
+    )(command)
 
 
-rmaps_option = click.option(
-    "--rmap",
-    "rmaps",
-    cls=_Schemes,
-    shell_complete=names.schemes,
-    metavar="SCHEME",
-    multiple=True,
-    help="A reverse map (see vmemu list schemes); may be repeated.",
-)
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+json_option = option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, str]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-
+from vmemu.cli.declare import option
 from vmemu.cli.names import files
 
 if TYPE_CHECKING:
@@ -15,11 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["command_line", "open_report", "report_option"]
 
-report_option = click.option(
+report_option = option(
     "--report",
     "report_path",
     metavar="FILE.html",
     shell_complete=files,
+    by_click=True,
     help="Write a report with pictures: one HTML file.",
 )
 
@@ -38,7 +37,10 @@ def command_line() -> str:
 
     A report is then the same wherever it is made.
     """
+    import re
     import shlex
+
+    import click
 
     typed: Sequence[str] = click.get_current_context().obj or ()
     words = list(typed)

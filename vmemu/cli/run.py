@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-import click
-
 from vmemu.cli import names
+from vmemu.cli.declare import option, read_options
 from vmemu.cli.options import (
+    MACHINE,
     env_option,
     examples,
     given,
-    machine_options,
     parse_settings,
     parse_variables,
     rmap_option,
@@ -26,61 +23,112 @@ from vmemu.cli.reporting import command_line, open_report, report_option
 from vmemu.errors import ConfigError, LimitReached
 
 if TYPE_CHECKING:
+    import click
+
     from vmemu.kernel.process.task import Task
     from vmemu.kernel.process.wait import WaitStatus
     from vmemu.machine import Machine
 
-__all__ = ["command"]
+__all__ = ["OPTIONS", "read", "run"]
 
 
-@click.command(
-    "run",
-    epilog=examples(
-        "vmemu run hello",
-        "vmemu run --ram 2M --stats swap-storm PAGES=2048",
-        "vmemu run --rmap none --strace ./a.out one two",
-        "vmemu run --strace -e mm,fork -c fork-server",
-        "vmemu run --events events.jsonl fork-server",
-        "vmemu run --bits 32 prog.c",
-        "vmemu run --max-host-time 10 --max-tasks 50 ./a.out",
-        "vmemu run --bits 64 --ram 2M swap-storm PAGES=2048",
-        "vmemu run --json-to stats.json --seed 7 fork-server R=8",
-        "vmemu run --ram 2M --report storm.html swap-storm PAGES=2048",
+OPTIONS = (
+    rmap_option,
+    *MACHINE,
+    set_option,
+    env_option,
+    option("--stats", is_flag=True, help="Print statistics to stderr afterwards."),
+    option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        help="The same as one line of JSON on stderr; with --output, on stdout.",
     ),
-    context_settings={"allow_interspersed_args": False},
-    short_help="Run a program.",
+    option(
+        "--json-to",
+        metavar="FILE",
+        shell_complete=names.files,
+        help="The same as JSON to a file.",
+    ),
+    option(
+        "--output",
+        metavar="FILE",
+        shell_complete=names.files,
+        help="Write what the program prints, and its errors, to a file.",
+    ),
+    report_option,
+    option("--strace", is_flag=True, help="Trace system calls and signals on stderr."),
+    option(
+        "-e",
+        "calls",
+        metavar="CALLS",
+        shell_complete=names.calls,
+        help="Trace these alone: names, groups such as mm.",
+    ),
+    option("-c", "count", is_flag=True, help="Count system calls instead, and print a table."),
+    option(
+        "--events",
+        metavar="FILE.jsonl",
+        shell_complete=names.files,
+        help="Write each event to a file, a line of JSON.",
+    ),
+    option(
+        "--maps-at-exit", is_flag=True, help="Print /proc/PID/maps of each process at its exit."
+    ),
+    option("--unknown-syscalls", is_flag=True, help="Say which unknown system calls it made."),
+    option("--check", is_flag=True, help="Check the machine at the program's exit and after."),
 )
-@rmap_option
-@machine_options
-@set_option
-@env_option
-@click.option("--stats", is_flag=True, help="Print statistics to stderr afterwards.")
-@click.option("--json", "as_json", is_flag=True, help="The same as one line of JSON on stderr.")
-@click.option("--json-to", type=click.Path(dir_okay=False), help="The same as JSON to a file.")
-@report_option
-@click.option("--strace", is_flag=True, help="Trace system calls and signals on stderr.")
-@click.option(
-    "-e",
-    "calls",
-    metavar="CALLS",
-    shell_complete=names.calls,
-    help="Trace these alone: names, groups such as mm.",
-)
-@click.option("-c", "count", is_flag=True, help="Count system calls instead, and print a table.")
-@click.option(
-    "--events",
-    metavar="FILE.jsonl",
-    shell_complete=names.files,
-    help="Write each event to a file, a line of JSON.",
-)
-@click.option(
-    "--maps-at-exit", is_flag=True, help="Print /proc/PID/maps of each process at its exit."
-)
-@click.option("--unknown-syscalls", is_flag=True, help="Say which unknown system calls it made.")
-@click.option("--check", is_flag=True, help="Check the machine at the program's exit and after.")
-@click.argument("program", shell_complete=names.programs)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, shell_complete=names.files)
-def command(
+
+
+def read(words: Sequence[str]) -> dict[str, Any] | None:
+    """What `run` is called with for the words behind ``run``; None where that is for click."""
+    found = read_options(OPTIONS, words)
+    if found is None or not found[1] or not found[1][0]:
+        return None
+    values, rest = found
+    return values | {"program": rest[0], "arguments": tuple(rest[1:])}
+
+
+def __getattr__(name: str) -> object:
+    """Give ``command``, for whom the words have to go through click."""
+    if name == "command":
+        return _command()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _command() -> click.Command:
+    import click
+
+    def command(**values: Any) -> None:
+        click.get_current_context().exit(run(**values))
+
+    command.__doc__ = run.__doc__
+    command = click.argument(
+        "arguments", nargs=-1, type=click.UNPROCESSED, shell_complete=names.files
+    )(command)
+    command = click.argument("program", shell_complete=names.programs)(command)
+    for declared in reversed(OPTIONS):
+        command = declared(command)
+    return click.command(
+        "run",
+        epilog=examples(
+            "vmemu run hello",
+            "vmemu run --ram 2M --stats swap-storm PAGES=2048",
+            "vmemu run --rmap none --strace ./a.out one two",
+            "vmemu run --strace -e mm,fork -c fork-server",
+            "vmemu run --events events.jsonl fork-server",
+            "vmemu run --bits 32 prog.c",
+            "vmemu run --max-host-time 10 --max-tasks 50 ./a.out",
+            "vmemu run --bits 64 --ram 2M swap-storm PAGES=2048",
+            "vmemu run --json-to stats.json --seed 7 fork-server R=8",
+            "vmemu run --ram 2M --report storm.html swap-storm PAGES=2048",
+        ),
+        context_settings={"allow_interspersed_args": False},
+        short_help="Run a program.",
+    )(command)
+
+
+def run(
     program: str,
     arguments: tuple[str, ...],
     settings: tuple[str, ...],
@@ -88,6 +136,7 @@ def command(
     stats: bool,
     as_json: bool,
     json_to: str | None,
+    output: str | None,
     report_path: str | None,
     strace: bool,
     calls: str | None,
@@ -97,7 +146,7 @@ def command(
     unknown_syscalls: bool,
     check: bool,
     **options: Any,
-) -> None:
+) -> int:
     """Run PROGRAM: a static ELF file, a C source, or the name of a guest that comes with vmemu.
 
     The machine is an i386 or an x86-64, as the program's file says; of a guest there are both.
@@ -112,14 +161,13 @@ def command(
     Statistics are of the moment the program ends, while it still has its memory.  They go to
     stderr, so that they never mix with the program's output.
     """
-    from vmemu.cli.main import EX_LIMIT
+    from vmemu.cli.entry import EX_LIMIT
     from vmemu.cli.program import find
     from vmemu.kernel.process.wait import WaitStatus
     from vmemu.machine import Machine
 
     page = open_report(report_path)
-    facts_file = _open(json_to)
-    events_file = _open(events)
+    facts_file, output_file, events_file = map(_open, (json_to, output, events))
     environment = parse_variables(env)
     values = [f"{name}={value}" for name, value in parse_settings(settings).items()]
     status, limit = WaitStatus(EX_LIMIT), ""
@@ -134,7 +182,8 @@ def command(
         if strace or calls is not None or count:
             _trace(machine, calls, count)
         writer = _Events(machine, events_file) if events_file is not None else None
-        machine.spawn(found.path, argv, environment)
+        streams = (1, 2) if output_file is None else (output_file.fileno(),) * 2
+        machine.spawn(found.path, argv, environment, stdout=streams[0], stderr=streams[1])
         try:
             status = machine.run(writer.write if writer is not None else None)
         except LimitReached as error:
@@ -168,6 +217,8 @@ def command(
         "stats": observer.stats,
     }
     if facts_file is not None:
+        import json
+
         with facts_file:
             facts_file.write(json.dumps(facts, indent=2) + "\n")
     if page is not None:
@@ -175,8 +226,10 @@ def command(
 
         page.write(program_page(facts, command_line(), given(options)))
     if as_json:
-        _say(json.dumps(facts))
-    click.get_current_context().exit(status.exit_status)
+        import json
+
+        print(json.dumps(facts), file=sys.stderr if output_file is None else sys.stdout, flush=True)
+    return status.exit_status
 
 
 class _Observer:
@@ -252,6 +305,8 @@ class _Events:
 
     def write(self) -> None:
         """Those that have come since the last time."""
+        import json
+
         for event in self._core.events(self._next):
             self._file.write(json.dumps(event._asdict()) + "\n")
             self._next = event.seq + 1
@@ -266,7 +321,7 @@ def _open(path: str | None) -> Any:
     if path is None:
         return None
     try:
-        return Path(path).open("w")
+        return open(path, "w")
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {(error.strerror or '').lower()}") from None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from vmemu.core import Core, lib
@@ -20,7 +19,7 @@ class Inode:
 
     def __init__(self, core: Core, mapping: Any, path: str, number: int) -> None:
         self._core, self._mapping = core, mapping
-        self.path = str(Path(path).resolve())
+        self.path = os.path.realpath(path)
         self.kaddr = core.kaddr(mapping)
         self.number = number
 
@@ -59,7 +58,7 @@ class Inodes:
 
     def get(self, path: str) -> Inode:
         """Find or make a file's inode (iget); raises what open() does."""
-        host = Path(path).stat()
+        host = os.stat(path)
         key = (host.st_dev, host.st_ino, host.st_mtime_ns, host.st_size)
         inode = self._named.pop(key, None)
         if inode is None:

@@ -15,10 +15,8 @@ import os
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from operator import itemgetter
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmemu.closing import Closing
 from vmemu.core import lib
@@ -61,14 +59,13 @@ UNKNOWN_MAX = 1024
 CONGESTION_WAIT_NS = 100_000_000
 
 
-@dataclass
-class KernelOptions:
+class KernelOptions(NamedTuple):
     """Settings of a Kernel."""
 
     slice_blocks: int = 100_000
     """Basic blocks a task may run while another one waits for the CPU."""
     seed: int = 0
-    credentials: Credentials = field(default_factory=Credentials)
+    credentials: Credentials = Credentials()
     hostname: str = "vmemu"
     release: str = "2.6.7-vmemu"
     max_time: int | None = None
@@ -145,7 +142,7 @@ class Kernel(Closing):
 
     def spawn(
         self,
-        path: str | Path,
+        path: str | os.PathLike[str],
         argv: Sequence[str] | None = None,
         env: Mapping[str, str] | None = None,
         *,

@@ -21,7 +21,6 @@ import errno
 import os
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vmemu.errors import ConfigError, Errno
@@ -35,13 +34,18 @@ if TYPE_CHECKING:
 SHOWN = 32
 
 
-@dataclass
 class Filter:
-    """Which calls are traced, by name (None: all), and whether they are counted instead."""
+    """Which calls are traced, by name (None: all), and whether they are counted instead.
 
-    calls: frozenset[str] | None = None
-    counts: dict[str, list[int]] | None = None
-    """Of each call by name, how often it was made and how often it failed."""
+    ``counts``: of each call by name, how often it was made and how often it failed.
+    """
+
+    def __init__(
+        self,
+        calls: frozenset[str] | None = None,
+        counts: dict[str, list[int]] | None = None,
+    ) -> None:
+        self.calls, self.counts = calls, counts
 
     def wants(self, name: str) -> bool:
         """Whether a call of this name is traced."""

@@ -115,7 +115,7 @@ def _guest_compilers(bits: int) -> list[list[str]]:
     if host is None:
         return []
     flags = [flag for flag in GUEST_FLAGS if flag != "-Werror"]
-    return [[host, *GUEST_WIDTH[bits], *flags, *GUEST_LINK, f"-I{GUESTS / 'include'}"]]
+    return [[host, *GUEST_WIDTH[bits], *flags, *GUEST_LINK, f"-I{Path(GUESTS) / 'include'}"]]
 
 
 def _works(command: Sequence[str], probe: str) -> bool:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+import os
 
 from vmemu.arguments import width
 from vmemu.errors import ConfigError
+from vmemu.paths import exists, is_file
 
 __all__ = ["GUESTS", "find_program", "guest_names", "guest_path", "guest_summaries", "is_source"]
 
-GUESTS = Path(__file__).parents[1] / "guests_bin"
+GUESTS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "guests_bin")
 """The directory of the built programs, each with its source beside it."""
-GUESTS_OF = {32: GUESTS, 64: GUESTS / "x86_64"}
+GUESTS_OF = {32: GUESTS, 64: os.path.join(GUESTS, "x86_64")}
 """Where the programs of each width are."""
 
 
 def guest_path(name: str, bits: int = 32) -> str:
     """Path of a shipped guest; ConfigError when there is none of that name or width."""
-    path = GUESTS_OF[width(bits)] / name
-    if not path.is_file():
-        which = f" of {bits} bits" if (GUESTS / name).is_file() else ""
+    path = os.path.join(GUESTS_OF[width(bits)], name)
+    if not is_file(path):
+        which = f" of {bits} bits" if is_file(os.path.join(GUESTS, name)) else ""
         raise ConfigError(f"there is no guest {name!r}{which} (see vmemu list guests)")
-    return str(path)
+    return path
 
 
 def find_program(program: str, bits: int = 32) -> str:
@@ -32,12 +32,12 @@ def find_program(program: str, bits: int = 32) -> str:
     that is neither is returned as it stands, for the kernel to complain of; ConfigError for
     a mere name.
     """
-    if Path(program).is_file():
+    if is_file(program):
         return program
     directory, slash, name = program.rpartition("/")
-    if directory in ("", "guests") and name and (GUESTS / name).is_file():
+    if directory in ("", "guests") and name and is_file(os.path.join(GUESTS, name)):
         return guest_path(name, bits)
-    if slash or Path(program).exists() or program.endswith(".c"):
+    if slash or exists(program) or program.endswith(".c"):
         return program
     import difflib
 
@@ -48,18 +48,22 @@ def find_program(program: str, bits: int = 32) -> str:
 
 def is_source(program: str) -> bool:
     """Whether what stands on a command line is a C source, to be compiled first."""
-    return program.endswith(".c") and Path(program).is_file()
+    return program.endswith(".c") and is_file(program)
 
 
 def guest_names() -> list[str]:
     """The shipped guests; those of i386 are all there are."""
-    return sorted(path.name for path in GUESTS.iterdir() if path.is_file() and not path.suffix)
+    with os.scandir(GUESTS) as found:
+        return sorted(entry.name for entry in found if entry.is_file() and "." not in entry.name)
 
 
 def guest_summaries() -> dict[str, str]:
     """What each shipped guest shows, by name: the first sentence of its source."""
+    import re
+    from pathlib import Path
+
     found = {}
-    for source in sorted(GUESTS.glob("*.c")):
+    for source in sorted(Path(GUESTS).glob("*.c")):
         comment = re.match(
             rf"/\*[\s*]*{re.escape(source.stem)}: (.*?)\*/", source.read_text(), re.S
         )

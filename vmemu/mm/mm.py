@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from vmemu.closing import Closing
@@ -23,14 +22,20 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@dataclass
 class Rlimits:
     """Soft limits that memory management honours, in bytes."""
 
-    as_: int = RLIM_INFINITY
-    stack: int = STACK_LIMIT
-    memlock: int = RLIM_INFINITY
-    data: int = RLIM_INFINITY
+    def __init__(
+        self,
+        as_: int = RLIM_INFINITY,
+        stack: int = STACK_LIMIT,
+        memlock: int = RLIM_INFINITY,
+        data: int = RLIM_INFINITY,
+    ) -> None:
+        self.as_ = as_
+        self.stack = stack
+        self.memlock = memlock
+        self.data = data
 
     def copy(self) -> Rlimits:
         """A child's own."""

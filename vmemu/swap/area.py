@@ -9,15 +9,12 @@ import os
 import random
 import stat
 import struct
-import tempfile
-import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu.core import PAGE_SIZE
 from vmemu.errors import ConfigError, Errno
+from vmemu.paths import exists
 from vmemu.streams import above_streams
 
 if TYPE_CHECKING:
@@ -34,8 +31,7 @@ _LARGEST = 1 << 24  # pages; 24 bits of offset in a pte
 _ATTEMPTS = 4  # of swapoff, while reclaim undoes as much as it does
 
 
-@dataclass(frozen=True)
-class SwapArea:
+class SwapArea(NamedTuple):
     """One area in use: ``kind`` is its number in swap entries (``struct swap_info``)."""
 
     kind: int
@@ -49,12 +45,33 @@ def make_swap(fd: int, size: int, seed: int = 0) -> None:
         raise ConfigError(f"swap of {size} bytes is too small: at least {10 * PAGE_SIZE} needed")
     if pages > _LARGEST:
         raise ConfigError(f"swap of {size} bytes is too large: at most {_LARGEST * PAGE_SIZE}")
-    ident = uuid.UUID(int=random.Random(seed).getrandbits(128), version=4)
+    ident = _uuid4(random.Random(seed).getrandbits(128))
     page = bytearray(PAGE_SIZE)
-    _HEADER.pack_into(page, _HEADER_AT, 1, pages - 1, 0, ident.bytes, b"vmemu")
+    _HEADER.pack_into(page, _HEADER_AT, 1, pages - 1, 0, ident, b"vmemu")
     page[-len(_MAGIC) :] = _MAGIC
     os.ftruncate(fd, pages * PAGE_SIZE)
     os.pwrite(fd, page, 0)
+
+
+def _uuid4(bits: int) -> bytes:
+    """A UUID of version 4 of 128 random bits (RFC 4122); the uuid module takes long to import."""
+    bits = bits & ~(0xF << 76) | 4 << 76  # the version
+    bits = bits & ~(0x3 << 62) | 2 << 62  # the variant
+    return bits.to_bytes(16, "big")
+
+
+def _unnamed_file() -> int:
+    """Open a file for reading and writing that has no name, where tempfile would; OSError."""
+    names = ("TMPDIR", "TEMP", "TMP")
+    directory = next((os.environ[name] for name in names if os.environ.get(name)), "/tmp")
+    try:
+        return os.open(directory, os.O_TMPFILE | os.O_RDWR, 0o600)
+    except OSError:  # not every file system has such files, and that may be no directory
+        import tempfile
+
+        handle, path = tempfile.mkstemp(prefix="vmemu-swap-")
+        os.unlink(path)
+        return handle
 
 
 def read_header(fd: int, path: str) -> int:
@@ -87,11 +104,9 @@ class SwapAreas:
     def swapon_size(self, size: int, seed: int = 0) -> SwapArea:
         """Swap to an unnamed temporary file of ``size`` bytes."""
         try:
-            handle, path = tempfile.mkstemp(prefix="vmemu-swap-")
+            handle = above_streams(_unnamed_file())
         except OSError as error:
             raise ConfigError(f"cannot create a swap file: {error.strerror}") from None
-        Path(path).unlink()
-        handle = above_streams(handle)
         with _closing_on_error(handle):
             make_swap(handle, size, seed)
             return self._add(handle, size // PAGE_SIZE, f"({size >> 10}k temporary)", None)
@@ -103,11 +118,11 @@ class SwapAreas:
         """
         if any(area.path == path for area in self.areas):
             raise ConfigError(f"{path} is already in use as swap")
-        fresh = not Path(path).exists()
+        fresh = not exists(path)
         if fresh and size is None:
             raise ConfigError(f"swap file {path} does not exist; give a size to create it")
         try:
-            mode = 0 if fresh else Path(path).stat().st_mode
+            mode = 0 if fresh else os.stat(path).st_mode
             if not fresh and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
                 raise ConfigError(f"{path} is not a regular file, so it cannot hold swap")
             handle = above_streams(
@@ -130,7 +145,7 @@ class SwapAreas:
                 return self._add(handle, read_header(handle, path), path, priority)
         except BaseException:
             if fresh:
-                Path(path).unlink()
+                os.unlink(path)
             raise
 
     def swapon_descriptor(self, handle: int, path: str) -> SwapArea:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import stat
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vmemu.errors import Errno
@@ -32,8 +31,7 @@ POLLHUP = 16
 POLLNVAL = 32
 
 
-@dataclass(frozen=True, slots=True)
-class FileStat:
+class FileStat(NamedTuple):
     """What fstat() tells of a file."""
 
     mode: int = stat.S_IFCHR | 0o620
@@ -182,15 +180,15 @@ class Descriptor(NamedTuple):
     cloexec: bool = False
 
 
-@dataclass
 class FdTable:
     """Descriptors of a task, or of tasks that share them (CLONE_FILES)."""
 
-    hold: HostMemory
-    entries: dict[int, Descriptor] = field(default_factory=dict)
-    users: int = 1
-    first_free: int = 0
-    """No number below it is free (next_fd)."""
+    def __init__(self, hold: HostMemory) -> None:
+        self.hold = hold
+        self.entries: dict[int, Descriptor] = {}
+        self.users = 1
+        self.first_free = 0
+        """No number below it is free (next_fd)."""
 
     def get(self, fd: int) -> File:
         """Find an open file (fget); Errno EBADF."""
@@ -255,7 +253,9 @@ class FdTable:
         self.hold.charge(len(self.entries) * DESCRIPTOR_BYTES)
         for entry in self.entries.values():
             entry.file.count += 1
-        return FdTable(self.hold, dict(self.entries), first_free=self.first_free)
+        child = FdTable(self.hold)
+        child.entries, child.first_free = dict(self.entries), self.first_free
+        return child
 
     def set_cloexec(self, fd: int, cloexec: bool) -> None:
         """Say whether execve closes a descriptor (F_SETFD); Errno EBADF."""

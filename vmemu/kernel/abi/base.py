@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Abi"]
 
 
-@dataclass(frozen=True, slots=True)
-class Abi:
+class Abi(NamedTuple):
     """Numbers, registers and layouts of one architecture.
 
     Layouts are the struct module's, little-endian and without padding of their own, with N

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
 
 RLIM_INFINITY = 0xFFFFFFFFFFFFFFFF
 NR_OPEN = 4096
@@ -40,18 +39,18 @@ MM_LIMITS = {
 """Limits whose soft value lives in mm.rlimits, by attribute."""
 
 
-@dataclass
 class ResourceLimits:
     """Soft limits of the other resources and all hard limits (bytes or counts)."""
 
-    soft: dict[Resource, int] = field(
-        default_factory=lambda: {Resource.NOFILE: 1024, Resource.CORE: 0}
-    )
-    hard: dict[Resource, int] = field(default_factory=lambda: {Resource.NOFILE: NR_OPEN})
+    def __init__(self) -> None:
+        self.soft = {Resource.NOFILE: 1024, Resource.CORE: 0}
+        self.hard = {Resource.NOFILE: NR_OPEN}
 
     def copy(self) -> ResourceLimits:
         """Give a child its own."""
-        return ResourceLimits(dict(self.soft), dict(self.hard))
+        child = ResourceLimits()
+        child.soft, child.hard = dict(self.soft), dict(self.hard)
+        return child
 
     @property
     def nofile(self) -> int:

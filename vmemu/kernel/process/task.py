@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import errno
-from dataclasses import dataclass, field
 from heapq import heapify, heappop
 from typing import TYPE_CHECKING
 
@@ -45,26 +44,28 @@ class TaskState(enum.Enum):
     DEAD = "X"
 
 
-@dataclass(slots=True)
 class Call:
     """A system call in progress."""
 
-    number: int
-    args: tuple[int, ...]
-    blocked: Blocking[int] | None = None
-    trace: list[str | None] | None = None
-    """Decoded arguments while tracing; None for those known at the end only."""
+    __slots__ = ("args", "blocked", "number", "trace")
+
+    def __init__(self, number: int, args: tuple[int, ...]) -> None:
+        self.number = number
+        self.args = args
+        self.blocked: Blocking[int] | None = None
+        self.trace: list[str | None] | None = None
+        """Decoded arguments while tracing; None for those known at the end only."""
 
 
-@dataclass(slots=True)
 class Accounting:
     """What a task has used: virtual nanoseconds and faults."""
 
-    utime: int = 0
-    stime: int = 0
-    minflt: int = 0
-    majflt: int = 0
-    switches: int = 0
+    __slots__ = ("majflt", "minflt", "stime", "switches", "utime")
+
+    def __init__(self) -> None:
+        self.utime = self.stime = 0
+        self.minflt = self.majflt = 0
+        self.switches = 0
 
     def add(self, other: Accounting) -> None:
         """Add a reaped child's use, as RUSAGE_CHILDREN counts it."""
@@ -75,64 +76,83 @@ class Accounting:
         self.switches += other.switches
 
 
-@dataclass(eq=False, slots=True)
 class Task:
-    """A process (task_struct)."""
+    """A process (task_struct); ``parent`` None: it is init, which is not modelled."""
 
-    kernel: Kernel
-    pid: int
-    parent: Task | None
-    """None: the parent is init, which is not modelled."""
-    context: Context
-    files: FdTable
-    signals: SignalState
-    comm: str = ""
-    exe: str = ""
-    """Absolute host path of the program."""
-    pgrp: int = 0
-    session: int = 0
-    nice: int = 0
-    umask: int = 0o022
-    personality: int = 0
-    limits: ResourceLimits = field(default_factory=ResourceLimits)
-    start_time: int = 0
-    """Virtual nanoseconds."""
-    exit_signal: int = 17
-    executed: bool = False
-    """It has called execve() (did_exec)."""
-    clear_child_tid: int = 0
-    """User address to clear when the task goes; 0 = none."""
-    state: TaskState = TaskState.RUNNING
-    wait: Wait | None = None
-    slept: Wait | None = None
-    """The wait that ended last."""
-    wake_reason: WakeReason | None = None
-    call: Call | None = None
-    restart: int = 0
-    """ERESTART* while a call that a signal interrupted may have to be made again."""
-    interrupted_call: int = 0
-    """The number of that call."""
-    restart_block: Callable[[], Blocking[int]] | None = None
-    """What restart_syscall() goes on with."""
-    start_regs: dict[str, int] | None = None
-    """Registers to load before the task's first user instruction."""
-    status: WaitStatus | None = None
-    """Set when it exits or stops; cleared when a stop has been reported."""
-    alarm: Timer | None = None
-    used: Accounting = field(default_factory=Accounting)
-    children_used: Accounting = field(default_factory=Accounting)
-    children: dict[int, Task] = field(default_factory=dict)
-    """By id, oldest first."""
-    zombies: list[tuple[int, Task]] = field(default_factory=list)
-    """A heap of the children that ended, by birth; those reaped may still be in it."""
-    birth: int = 0
-    """How many tasks there had been before."""
-    child_wait: WaitQueue = field(default_factory=WaitQueue)
-    vfork_parent: Task | None = None
-    """Waits until this task releases the mm they share."""
-    vfork_wait: WaitQueue = field(default_factory=WaitQueue)
-    memory: Mm | None = None
-    """The address space; None once the task has exited."""
+    __slots__ = (
+        "alarm", "birth", "call", "child_wait", "children", "children_used", "clear_child_tid",
+        "comm", "context", "exe", "executed", "exit_signal", "files", "interrupted_call",
+        "kernel", "limits", "memory", "nice", "parent", "personality", "pgrp", "pid", "restart",
+        "restart_block", "session", "signals", "slept", "start_regs", "start_time", "state",
+        "status", "umask", "used", "vfork_parent", "vfork_wait", "wait", "wake_reason",
+        "zombies",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        pid: int,
+        parent: Task | None,
+        context: Context,
+        files: FdTable,
+        signals: SignalState,
+        *,
+        limits: ResourceLimits | None = None,
+        memory: Mm | None = None,
+    ) -> None:
+        self.kernel = kernel
+        self.pid = pid
+        self.parent = parent
+        self.context = context
+        self.files = files
+        self.signals = signals
+        self.comm = ""
+        self.exe = ""
+        """Absolute host path of the program."""
+        self.pgrp = 0
+        self.session = 0
+        self.nice = 0
+        self.umask = 0o022
+        self.personality = 0
+        self.limits = limits if limits is not None else ResourceLimits()
+        self.start_time = 0
+        """Virtual nanoseconds."""
+        self.exit_signal = 17
+        self.executed = False
+        """It has called execve() (did_exec)."""
+        self.clear_child_tid = 0
+        """User address to clear when the task goes; 0 = none."""
+        self.state = TaskState.RUNNING
+        self.wait: Wait | None = None
+        self.slept: Wait | None = None
+        """The wait that ended last."""
+        self.wake_reason: WakeReason | None = None
+        self.call: Call | None = None
+        self.restart = 0
+        """ERESTART* while a call that a signal interrupted may have to be made again."""
+        self.interrupted_call = 0
+        """The number of that call."""
+        self.restart_block: Callable[[], Blocking[int]] | None = None
+        """What restart_syscall() goes on with."""
+        self.start_regs: dict[str, int] | None = None
+        """Registers to load before the task's first user instruction."""
+        self.status: WaitStatus | None = None
+        """Set when it exits or stops; cleared when a stop has been reported."""
+        self.alarm: Timer | None = None
+        self.used = Accounting()
+        self.children_used = Accounting()
+        self.children: dict[int, Task] = {}
+        """By id, oldest first."""
+        self.zombies: list[tuple[int, Task]] = []
+        """A heap of the children that ended, by birth; those reaped may still be in it."""
+        self.birth = 0
+        """How many tasks there had been before."""
+        self.child_wait = WaitQueue()
+        self.vfork_parent: Task | None = None
+        """Waits until this task releases the mm they share."""
+        self.vfork_wait = WaitQueue()
+        self.memory = memory
+        """The address space; None once the task has exited."""
 
     @property
     def mm(self) -> Mm:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 
-@dataclass(order=True, slots=True)
 class Timer:
     """One deadline and what happens then; equal deadlines fire in order of creation."""
 
-    deadline: int
-    """Virtual nanoseconds since boot."""
-    sequence: int
-    action: Callable[[], None] | None = field(compare=False)
-    queue: TimerQueue = field(compare=False)
+    __slots__ = ("action", "deadline", "queue", "sequence")
+
+    def __init__(
+        self, deadline: int, sequence: int, action: Callable[[], None], queue: TimerQueue
+    ) -> None:
+        self.deadline = deadline
+        """Virtual nanoseconds since boot."""
+        self.sequence = sequence
+        self.action: Callable[[], None] | None = action
+        self.queue = queue
+
+    def __lt__(self, other: Timer) -> bool:
+        return (self.deadline, self.sequence) < (other.deadline, other.sequence)
 
     def cancel(self) -> None:
         """Never fire (del_timer)."""

@@ -9,8 +9,7 @@ the deadline has passed, and throws `Interrupted` into it when a signal came.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from vmemu.errors import Errno
 
@@ -54,8 +53,7 @@ def _never() -> bool:
     return False
 
 
-@dataclass(slots=True)
-class Wait:
+class Wait(NamedTuple):
     """One sleep: why, on which queues, until what holds or which time it is."""
 
     what: str
@@ -77,8 +75,7 @@ def immediately(value: T) -> Blocking[T]:
     return value
 
 
-@dataclass(slots=True)
-class WaitStatus:
+class WaitStatus(NamedTuple):
     """How a task ended or stopped, as wait4() reports it."""
 
     code: int = 0

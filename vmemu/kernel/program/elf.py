@@ -2,47 +2,100 @@
 
 `load_elf` says in one sentence what is wrong with a file; the kernel's
 execve() turns the same refusal into the errno the exception carries.
+
+exec needs two structures of an ELF file, which are read by the struct module: to import
+pyelftools for them would take a tenth of vmemu's start-up time.  It gives the names in refusals,
+and the tests hold what is read here against it.
 """
 
 from __future__ import annotations
 
 import errno
-import functools
 import itertools
 import os
 import stat
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import struct
+from typing import NamedTuple
 
 from vmemu.errors import ExecError
 
 PAGE_SIZE = 4096
 PF_X, PF_W, PF_R = 1, 2, 4
+ET_EXEC, ET_DYN = 2, 3
+PT_LOAD, PT_INTERP = 1, 3
 _MAX_PHDRS_SIZE = 65536
 _TASK_SIZE_I386 = 0xC0000000
 
 
-@dataclass(frozen=True, slots=True)
-class _Class:
+class Ehdr(NamedTuple):
+    """The file's header (Elf32_Ehdr, Elf64_Ehdr)."""
+
+    ident: bytes
+    type: int
+    machine: int
+    version: int
+    entry: int
+    phoff: int
+    shoff: int
+    flags: int
+    ehsize: int
+    phentsize: int
+    phnum: int
+    shentsize: int
+    shnum: int
+    shstrndx: int
+
+
+class Phdr(NamedTuple):
+    """A program header (Elf32_Phdr, Elf64_Phdr)."""
+
+    type: int
+    flags: int
+    offset: int
+    vaddr: int
+    paddr: int
+    filesz: int
+    memsz: int
+    align: int
+
+
+class _Class(NamedTuple):
     """What differs between the two classes of ELF files."""
 
     bits: int
-    ehdr_size: int
-    phdr_size: int
-    phoff: slice
-    phnum: slice
-    machine: str
+    ehdr: struct.Struct
+    phdr: struct.Struct
+    machines: tuple[int, ...]
     machine_name: str
 
     @property
     def max_phdrs(self) -> int:
-        return _MAX_PHDRS_SIZE // self.phdr_size
+        return _MAX_PHDRS_SIZE // self.phdr.size
+
+    def header(self, head: bytes) -> Ehdr:
+        """Read the file's header, of which ``head`` has all bytes."""
+        return Ehdr(*self.ehdr.unpack_from(head))
+
+    def program_headers(self, head: bytes, ehdr: Ehdr) -> list[Phdr]:
+        """Read the program headers, of which ``head`` has all bytes."""
+        table = head[ehdr.phoff : ehdr.phoff + ehdr.phnum * self.phdr.size]
+        if self.bits == 64:
+            return [Phdr(*words) for words in self.phdr.iter_unpack(table)]
+        return [  # the flags are elsewhere
+            Phdr(kind, flags, offset, vaddr, paddr, filesz, memsz, align)
+            for kind, offset, vaddr, paddr, filesz, memsz, flags, align in self.phdr.iter_unpack(
+                table
+            )
+        ]
 
 
 _CLASSES = {
-    32: _Class(32, 52, 32, slice(28, 32), slice(44, 46), "EM_386", "i386"),
-    64: _Class(64, 64, 56, slice(32, 40), slice(56, 58), "EM_X86_64", "x86-64"),
+    32: _Class(
+        32, struct.Struct("<16sHHIIIIIHHHHHH"), struct.Struct("<IIIIIIII"), (3, 6), "i386"
+    ),  # EM_386, EM_486
+    64: _Class(
+        64, struct.Struct("<16sHHIQQQIHHHHHH"), struct.Struct("<IIQQQQQQ"), (62,), "x86-64"
+    ),  # EM_X86_64
 }
 _MAGIC = b"\x7fELF"
 _BITS = {1: 32, 2: 64}
@@ -57,8 +110,7 @@ class ElfError(ExecError):
         self.errno = number
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """One PT_LOAD entry, addresses already biased (Elf32_Phdr, Elf64_Phdr)."""
 
     vaddr: int
@@ -73,8 +125,7 @@ class Segment:
         return self.vaddr + self.memsz
 
 
-@dataclass(frozen=True, slots=True)
-class ElfImage:
+class ElfImage(NamedTuple):
     """What exec needs to know of a program."""
 
     path: str
@@ -86,35 +137,23 @@ class ElfImage:
     segments: tuple[Segment, ...]
 
 
-@functools.cache
-def _structs(bits: int) -> Any:
-    # imported when a program is loaded: it takes a tenth of vmemu's start-up time
-    from elftools.elf.structs import ELFStructs
-
-    structs = ELFStructs(little_endian=True, elfclass=bits)
-    structs.create_basic_structs()
-    structs.create_advanced_structs("ET_EXEC", _CLASSES[bits].machine, "ELFOSABI_SYSV")
-    return structs
-
-
 def _read(path: str, kind: _Class) -> tuple[bytes, int]:
     """Read the start of the file, enough for all headers, and its size."""
     try:
-        mode = Path(path).stat().st_mode
+        mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
             raise ElfError(f"{path} is a directory", errno.EACCES)
         if not stat.S_ISREG(mode):
             raise ElfError(f"{path} is not a regular file", errno.EACCES)
-        with Path(path).open("rb") as file:
+        with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
-            head = file.read(kind.ehdr_size)
-            if len(head) == kind.ehdr_size:
-                phoff = int.from_bytes(head[kind.phoff], "little")
-                phnum = int.from_bytes(head[kind.phnum], "little")
-                end = phoff + phnum * kind.phdr_size
-                if end <= size and phnum <= kind.max_phdrs:
+            head = file.read(kind.ehdr.size)
+            if len(head) == kind.ehdr.size:
+                ehdr = kind.header(head)
+                end = ehdr.phoff + ehdr.phnum * kind.phdr.size
+                if end <= size and ehdr.phnum <= kind.max_phdrs:
                     file.seek(0)
-                    head = file.read(max(end, kind.ehdr_size))
+                    head = file.read(max(end, kind.ehdr.size))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ElfError(f"cannot open {path}: {reason}", error.errno or errno.EIO) from None
@@ -138,7 +177,7 @@ def _check_ident(path: str, head: bytes, kind: _Class) -> None:
             f"{path} is a {bits}-bit ELF file; this machine runs {kind.bits}-bit "
             f"{kind.machine_name} programs: --bits {bits}, or bits={bits} in Python"
         )
-    if len(head) < kind.ehdr_size:
+    if len(head) < kind.ehdr.size:
         raise ElfError(f"{path} is truncated within its ELF header")
     if bits is None or head[5] != 1:
         raise ElfError(f"{path} is not a {kind.bits}-bit little-endian ELF file")
@@ -147,7 +186,7 @@ def _check_ident(path: str, head: bytes, kind: _Class) -> None:
 def elf_bits(path: str) -> int:
     """The width of a program's machine, 32 where the file does not say; `load_elf` says why."""
     try:
-        with Path(path).open("rb") as file:
+        with open(path, "rb") as file:
             head = file.read(5)
     except (OSError, ValueError):
         return 32
@@ -168,35 +207,32 @@ def load_elf(
         cure = f": chmod +x {_quoted(path)}" if head[:4] == _MAGIC else " and not an ELF file"
         raise ElfError(f"{path} is not executable{cure}", errno.EACCES)
     _check_ident(path, head, kind)
-    structs = _structs(bits)
-    ehdr = structs.Elf_Ehdr.parse(head[: kind.ehdr_size])
-    if ehdr.e_machine != kind.machine and not (bits == 32 and ehdr.e_machine == 6):
-        raise ElfError(f"{path} is not an {kind.machine_name} program (machine {ehdr.e_machine})")
-    if ehdr.e_type not in ("ET_EXEC", "ET_DYN"):
-        raise ElfError(f"{path} is not an executable program (type {ehdr.e_type})")
-    each = kind.phdr_size
-    if ehdr.e_phentsize != each or not 1 <= ehdr.e_phnum <= kind.max_phdrs:
+    ehdr = kind.header(head)
+    if ehdr.machine not in kind.machines:
+        machine = _name("ENUM_E_MACHINE", ehdr.machine)
+        raise ElfError(f"{path} is not an {kind.machine_name} program (machine {machine})")
+    if ehdr.type not in (ET_EXEC, ET_DYN):
+        raise ElfError(
+            f"{path} is not an executable program (type {_name('ENUM_E_TYPE', ehdr.type)})"
+        )
+    each = kind.phdr.size
+    if ehdr.phentsize != each or not 1 <= ehdr.phnum <= kind.max_phdrs:
         raise ElfError(f"{path} has no usable program headers")
-    phoff, phnum = ehdr.e_phoff, ehdr.e_phnum
+    phoff, phnum = ehdr.phoff, ehdr.phnum
     if phoff + phnum * each > size:
         raise ElfError(f"{path} is truncated within its program headers")
-    headers = [
-        structs.Elf_Phdr.parse(head[at : at + each])
-        for at in range(phoff, phoff + phnum * each, each)
-    ]
-    if any(h.p_type == "PT_INTERP" for h in headers):
+    headers = kind.program_headers(head, ehdr)
+    if any(h.type == PT_INTERP for h in headers):
         width = " -m32" if bits == 32 else ""
         raise ElfError(
             f"{path} is dynamically linked, which vmemu does not support yet: "
             f"gcc{width} -static -o {_quoted(path)} SOURCE.c"
         )
-    loads = [h for h in headers if h.p_type == "PT_LOAD" and h.p_memsz]
+    loads = [h for h in headers if h.type == PT_LOAD and h.memsz]
     if not loads:
         raise ElfError(f"{path} has no segment to load")
-    bias = _bias(loads, task_size) if ehdr.e_type == "ET_DYN" else 0
-    segments = tuple(
-        Segment(h.p_vaddr + bias, h.p_offset, h.p_filesz, h.p_memsz, h.p_flags) for h in loads
-    )
+    bias = _bias(loads, task_size) if ehdr.type == ET_DYN else 0
+    segments = tuple(Segment(h.vaddr + bias, h.offset, h.filesz, h.memsz, h.flags) for h in loads)
     _check_segments(path, segments, size, task_size)
     phdr = next(
         (
@@ -206,13 +242,20 @@ def load_elf(
         ),
         0,
     )
-    entry = ehdr.e_entry + bias & (1 << bits) - 1
+    entry = ehdr.entry + bias & (1 << bits) - 1
     return ElfImage(path, entry, phdr, phnum, each, segments)
 
 
-def _bias(loads: list[Any], task_size: int) -> int:
+def _name(names: str, number: int) -> str | int:
+    """What ELF calls a number, as far as it has a name."""
+    from elftools.elf import enums
+
+    return next((name for name, value in getattr(enums, names).items() if value == number), number)
+
+
+def _bias(loads: list[Phdr], task_size: int) -> int:
     """Where 2.6 puts a position-independent program (ELF_ET_DYN_BASE)."""
-    lowest: int = min(h.p_vaddr for h in loads)
+    lowest = min(h.vaddr for h in loads)
     return (task_size // 3 * 2 - lowest) & -PAGE_SIZE
 
 

@@ -15,8 +15,7 @@ import enum
 import errno
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu.kernel.program.elf import PAGE_SIZE, PF_R, PF_W, PF_X, ElfError, ElfImage
 from vmemu.kernel.uaccess import layout_of
@@ -69,8 +68,7 @@ def room_for_strings(word: int) -> int:
     return MAX_ARG_PAGES * PAGE_SIZE - word
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(NamedTuple):
     """What execve() passes: strings without their terminating zero."""
 
     filename: bytes
@@ -106,16 +104,14 @@ class Arguments:
         return sum(len(string) + 1 for string in strings)
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """Who runs the program; one pair of ids is enough for vmemu."""
 
     uid: int = 0
     gid: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedProgram:
+class LoadedProgram(NamedTuple):
     """An address space ready to run."""
 
     mm: Mm

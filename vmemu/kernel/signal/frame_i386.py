@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import errno
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
@@ -73,11 +72,13 @@ _RT_RETCODE = _RT_FPSTATE + FPSTATE_SIZE
 _RT_SIZE = _RT_RETCODE + 8
 
 
-@dataclass(slots=True)
 class SigContext:
     """struct sigcontext of i386, 88 bytes."""
 
-    values: dict[str, int]
+    __slots__ = ("values",)
+
+    def __init__(self, values: dict[str, int]) -> None:
+        self.values = values
 
     @classmethod
     def save(cls, task: Task, info: SigInfo, fpstate: int, mask: int) -> SigContext:

@@ -7,8 +7,7 @@ frame on the user's stack is in frame.py.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu.kernel.process.task import Task, TaskState, WakeReason
 from vmemu.kernel.process.wait import WaitStatus
@@ -111,8 +110,7 @@ STOP_SIGNALS = mask_of([Signal.SIGSTOP, Signal.SIGTSTP, Signal.SIGTTIN, Signal.S
 IGNORED_BY_DEFAULT = mask_of([Signal.SIGCONT, Signal.SIGCHLD, Signal.SIGWINCH, Signal.SIGURG])
 
 
-@dataclass(frozen=True, slots=True)
-class SigInfo:
+class SigInfo(NamedTuple):
     """The part of siginfo_t that travels with a signal."""
 
     signo: int
@@ -126,8 +124,7 @@ class SigInfo:
     error_code: int = 0
 
 
-@dataclass(slots=True)
-class SigAction:
+class SigAction(NamedTuple):
     """struct k_sigaction."""
 
     handler: int = SIG_DFL
@@ -136,8 +133,7 @@ class SigAction:
     mask: int = 0
 
 
-@dataclass
-class AltStack:
+class AltStack(NamedTuple):
     """stack_t of sigaltstack()."""
 
     base: int = 0
@@ -154,17 +150,17 @@ class AltStack:
         return SS_ONSTACK if self.holds(sp) else 0
 
 
-@dataclass
 class SignalState:
     """Dispositions, blocked and pending signals of one task."""
 
-    actions: dict[int, SigAction] = field(default_factory=dict)
-    """Only what differs from the default."""
-    blocked: int = 0
-    pending: list[SigInfo] = field(default_factory=list)
-    saved_mask: int | None = None
-    """Mask to restore after sigsuspend, once a handler's frame is built."""
-    stack: AltStack = field(default_factory=AltStack)
+    def __init__(self) -> None:
+        self.actions: dict[int, SigAction] = {}
+        """Only what differs from the default."""
+        self.blocked = 0
+        self.pending: list[SigInfo] = []
+        self.saved_mask: int | None = None
+        """Mask to restore after sigsuspend, once a handler's frame is built."""
+        self.stack = AltStack()
 
     def action(self, number: int) -> SigAction:
         """The disposition of a signal; never None."""
@@ -173,11 +169,9 @@ class SignalState:
 
     def fork(self) -> SignalState:
         """Give a child its state: nothing pending (copy_sighand, copy_signal)."""
-        actions = {
-            number: SigAction(a.handler, a.flags, a.restorer, a.mask)
-            for number, a in self.actions.items()
-        }
-        return SignalState(actions, self.blocked, stack=AltStack(self.stack.base, self.stack.size))
+        child = SignalState()
+        child.actions, child.blocked, child.stack = dict(self.actions), self.blocked, self.stack
+        return child
 
     def flush_handlers(self) -> None:
         """Forget handlers at execve; what is ignored stays so (flush_signal_handlers)."""

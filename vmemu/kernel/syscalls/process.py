@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vmemu.core import lib
@@ -15,7 +14,7 @@ from vmemu.kernel.hold import TASK_BYTES
 from vmemu.kernel.process.exit import exit_task
 from vmemu.kernel.process.task import Accounting, Task, TaskState
 from vmemu.kernel.process.wait import Blocking, Wait, WaitStatus
-from vmemu.kernel.signal.state import SIGRTMIN, Signal
+from vmemu.kernel.signal.state import SIGRTMIN, AltStack, Signal
 from vmemu.kernel.syscalls.limits import put_rusage
 from vmemu.kernel.syscalls.misc import read_user_desc
 from vmemu.kernel.syscalls.table import syscall
@@ -72,22 +71,18 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
         kernel.cpu.clone_context(task.context),
         files,
         task.signals.fork(),
-        comm=task.comm,
-        exe=task.exe,
-        pgrp=task.pgrp,
-        session=task.session,
-        nice=task.nice,
-        umask=task.umask,
-        personality=task.personality,
         limits=task.limits.copy(),
-        start_time=kernel.sched.now,
-        exit_signal=flags & CSIGNAL,
         memory=mm,
     )
+    child.comm, child.exe = task.comm, task.exe
+    child.pgrp, child.session = task.pgrp, task.session
+    child.nice, child.umask, child.personality = task.nice, task.umask, task.personality
+    child.start_time = kernel.sched.now
+    child.exit_signal = flags & CSIGNAL
     if flags & CLONE_SIGHAND:
         child.signals.actions = task.signals.actions
     if flags & CLONE_VM and not flags & CLONE_VFORK:
-        child.signals.stack = replace(child.signals.stack, base=0, size=0)
+        child.signals.stack = AltStack()
     child.start_regs = {"ax": 0} | ({"sp": stack} if stack else {})
     kernel.tasks.add(child)
     kernel.sched.enqueue(child)

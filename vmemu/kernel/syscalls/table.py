@@ -7,8 +7,7 @@ and strace formats by them (see vmemu.kernel.strace for the list).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from vmemu.kernel.process.wait import Blocking
 
@@ -25,8 +24,7 @@ WIDE_KINDS = frozenset(
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
-class Syscall:
+class Syscall(NamedTuple):
     """One entry of the table (sys_call_table)."""
 
     number: int
