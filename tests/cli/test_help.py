@@ -55,5 +55,5 @@ def test_there_is_no_such_topic(vmemu: Vmemu) -> None:
     done = vmemu("help everything")
     assert done.status == 2
     assert done.err.startswith(
-        "vmemu: there is no topic 'everything': choose one of own-programs, "
+        "vmemu: there is no topic 'everything': choose one of tour, "
     )
