@@ -7,7 +7,7 @@ in which the scheme tries them.  ``anon_vma`` is the other scheme it knows.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from typing import Any
 
 from vmemu import Machine
@@ -81,4 +81,6 @@ def main(scheme: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description="Show what a reverse map has stored.")
+    parser.add_argument("scheme", choices=("anonmm", "anon_vma"))
+    main(parser.parse_args().scheme)
