@@ -125,3 +125,12 @@ def test_every_picture_is_shown_and_made() -> None:
     scale = {path for path in shown if path.name.startswith("scale-")}  # by python -m bench
     assert shown - scale == figures.PICTURES.keys() | figures.DRAWN.keys()
     assert {path.stem for path in figures.DRAWN} == set(DRAWN)
+
+
+def test_the_readme_is_short() -> None:
+    """At most 150 lines, and its first table fits 100 columns."""
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 150
+    table = [line for line in lines if line.startswith("|")]
+    assert table
+    assert max(map(len, table)) <= 100
