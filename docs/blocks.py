@@ -39,7 +39,8 @@ _FILE = re.compile(r"/\* (\w+\.c) \*/")
 
 def pages() -> list[Path]:
     """The pages whose examples and tables are held against runs: counts, not times."""
-    names = ("model", "seeing", "schemes", "locking", "fidelity", "exploring", "own-programs")
+    names = ("tour", "model", "seeing", "schemes", "locking", "fidelity", "exploring")
+    names += ("own-programs", "python", "write-a-scheme", "command-line")
     return [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in names)]
 
 

@@ -13,7 +13,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ PROBES = ROOT / "docs" / "probes.svg"
 FRAMES = ROOT / "docs" / "frames.svg"
 FORKED = ROOT / "docs" / "forked.svg"
 WRITTEN = ROOT / "docs" / "written.svg"
+MEMORY = ROOT / "docs" / "memory.svg"
+FAMILY = {mark: ROOT / "docs" / f"family-{mark}.svg" for mark in ("forked", "copied", "evicted")}
 COUNTEREXAMPLE = ROOT / "docs" / "counterexample.svg"
 NOTEBOOK = ROOT / "docs" / "tour.ipynb"
 CHILDREN = (1, 2, 4, 8, 16, 24, 32, 48, 64)
@@ -65,6 +67,11 @@ def memory(moment: str, guest: str, *arguments: str, **options: Any) -> str:
         snapshot = machine.run_to(moment)
     assert snapshot is not None
     return snapshot.svg()
+
+
+def family(mark: str) -> Callable[[], str]:
+    """The pictures of docs/tour.md."""
+    return lambda: memory(mark, "family", ram="1M", swap="1M")
 
 
 def counterexample() -> str:
@@ -135,8 +142,10 @@ PICTURES = {PROBES: (probes, draw_probes)}
 DRAWN = {
     COUNTEREXAMPLE: counterexample,
     FRAMES: lambda: memory("measure", "swap-storm", "PAGES=1024", ram="2M", swap="16M"),
+    MEMORY: lambda: memory("event:cow:60", "fork-server", "R=40", "N=2", ram="512K", swap="256K"),
     FORKED: lambda: memory("event:fork:2", "fork-server", "R=6", "N=2", ram="4M", swap="1M"),
     WRITTEN: lambda: memory("measure", "fork-server", "R=6", "N=2", ram="4M", swap="1M"),
+    **{path: family(mark) for mark, path in FAMILY.items()},
 }
 """Pictures that are made without measuring, and compared as they are."""
 

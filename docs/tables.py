@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from vmemu import stats
 from vmemu.core import PAGE_SIZE, ffi, lib
@@ -86,6 +87,35 @@ def caches(bits: int = 32) -> list[str]:
     return markdown(head, rows, "lrrrr")
 
 
+_TASTE = {
+    "private-pages": "one process",
+    "fork-server": "16 children with copies of their own",
+    "late-subfamily": "2 of 18 processes share pages",
+    "mremap-shared": "mremap moves 64 shared pages",
+}
+
+
+def taste() -> list[str]:
+    """Four scenarios of `vmemu compare` as the README shows them: anonmm / anon_vma."""
+    rows = []
+    for result in compare(SCENARIOS.values(), {}, SCHEMES):
+        name = result.scenario.name
+        if name in _TASTE:
+            shown = result.as_json()["schemes"]
+            old, new = ([*_figures(shown[scheme])] for scheme in ("anonmm", "anon_vma"))
+            cells = [f"{one} / {other}" for one, other in zip(old, new, strict=True)]
+            rows.append((f"`{name}`", _TASTE[name], *cells))
+    rows.sort(key=lambda row: list(_TASTE.values()).index(row[1]))
+    return markdown(("scenario", "in it", "probes a page", "pages copied", "bytes"), rows, "llrrr")
+
+
+def _figures(shown: dict[str, Any]) -> Iterator[str]:
+    unmap = shown["unmap"]
+    yield f"{unmap['probes'] / unmap['pages']:g}"
+    yield f"{shown['copies']}"
+    yield f"{shown['bytes']['exact']}"
+
+
 _PAGE_FIELDS = {
     "flags": "PG_* bits: on which list, what for, locked",
     "_count": "references: one for each pte, one of a cache, one of a slab or table; 0 = free",
@@ -165,6 +195,7 @@ _RULE = (lib.owned_field_name, lib.owned_field_rule)
 
 
 TABLES: dict[str, Callable[[], list[str]]] = {
+    "taste": taste,
     "predictions": predictions,
     "caches": caches,
     "caches64": lambda: caches(64),

@@ -54,6 +54,4 @@ def test_a_command_is_a_topic(vmemu: Vmemu, command: str) -> None:
 def test_there_is_no_such_topic(vmemu: Vmemu) -> None:
     done = vmemu("help everything")
     assert done.status == 2
-    assert done.err.startswith(
-        "vmemu: there is no topic 'everything': choose one of own-programs, "
-    )
+    assert done.err.startswith("vmemu: there is no topic 'everything': choose one of tour, ")

@@ -46,7 +46,7 @@ def test_what_does_not_hold_is_noticed(tmp_path: Path) -> None:
     changed = tmp_path / "tour.ipynb"
     changed.write_text(TOUR.read_text())
     assert notebook.refresh(changed, check=True) == []
-    changed.write_text(TOUR.read_text().replace("R=1", "R=2"))
+    changed.write_text(TOUR.read_text().replace('\\"1M\\"', '\\"2M\\"'))
     before = changed.read_text()
     assert notebook.refresh(changed, check=True) != []
     assert changed.read_text() == before

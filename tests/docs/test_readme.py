@@ -20,6 +20,8 @@ from vmemu.lab.compare import Comparison  # noqa: E402
 PAGES = blocks.pages()
 COMMAND = re.compile(r"`(vmemu|python) [^`]+`")
 NUMBER = re.compile(r"\**[\d.,]+\**")
+DRAWN = ["counterexample", "frames", "forked", "written"]
+DRAWN += ["memory", "family-forked", "family-copied", "family-evicted"]
 
 
 def name(path: Path) -> str:
@@ -96,9 +98,39 @@ def test_pictures_show_what_is_measured(picture: str) -> None:
     assert data == figures.plain(measure()), "run `python docs/figures.py`"
 
 
-@pytest.mark.parametrize("picture", ["counterexample", "frames", "forked", "written"])
+@pytest.mark.parametrize("picture", DRAWN)
 def test_pictures_are_those_that_are_drawn(picture: str) -> None:
     import figures
 
     path = ROOT / "docs" / f"{picture}.svg"
     assert path.read_text() == figures.DRAWN[path](), "run `python docs/figures.py`"
+
+
+def test_the_tour_shows_the_program_that_it_runs() -> None:
+    shown = [b for b in blocks.blocks(ROOT / "docs" / "tour.md") if b.language == "c"]
+    program = (ROOT / "guests" / "family.c").read_text()
+    assert len(shown) == 1
+    assert "\n".join(shown[0].text) in program
+
+
+def test_every_picture_is_shown_and_made() -> None:
+    """No page shows a picture that nothing draws, and none is drawn that no page shows."""
+    import figures
+
+    shown = {
+        (page.parent / target).resolve()
+        for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+        for target in re.findall(r"!\[[^\]]*\]\(([^)]+\.svg)\)", page.read_text())
+    }
+    scale = {path for path in shown if path.name.startswith("scale-")}  # by python -m bench
+    assert shown - scale == figures.PICTURES.keys() | figures.DRAWN.keys()
+    assert {path.stem for path in figures.DRAWN} == set(DRAWN)
+
+
+def test_the_readme_is_short() -> None:
+    """At most 150 lines, and its first table fits 100 columns."""
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 150
+    table = [line for line in lines if line.startswith("|")]
+    assert table
+    assert max(map(len, table)) <= 100

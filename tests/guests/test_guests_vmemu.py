@@ -61,6 +61,7 @@ TIGHT = [
 SMALL = [
     "hello",
     "args one two=2",
+    "family",
     "cat /nonexistent",
     "mremap-data",
     "overhead K=300 mode=unwritten",

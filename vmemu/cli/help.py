@@ -28,10 +28,14 @@ class Topic(NamedTuple):
 
 
 TOPICS = {
+    "tour": Topic(PAGES / "tour.md", None, "one page, three processes: all terms, step by step"),
     "own-programs": Topic(PAGES / "own-programs.md", None, "running programs of one's own"),
     "marks": Topic(PAGES / "own-programs.md", "The header", "<vmemu.h>: marks, reclaim, counters"),
+    "command-line": Topic(PAGES / "command-line.md", None, "commands and options"),
+    "python": Topic(PAGES / "python.md", None, "machines in scripts"),
     "guests": Topic(Path(GUESTS) / "README.md", None, "the programs that come with vmemu"),
     "schemes": Topic(PAGES / "schemes.md", None, "the reverse maps: how they work, what they cost"),
+    "write-a-scheme": Topic(PAGES / "write-a-scheme.md", None, "a reverse map of one's own"),
     "scenarios": Topic(PAGES / "schemes.md", "Scenarios", "what compare runs, and what it finds"),
     "seeing": Topic(PAGES / "seeing.md", None, "vmemu show: memory at one moment; notebooks"),
     "model": Topic(PAGES / "model.md", None, "the memory manager, from zero"),

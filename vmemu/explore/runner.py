@@ -109,7 +109,11 @@ def text(report: Report, *, full: bool = False) -> list[str]:
 def _scope(report: Report) -> str:
     if not report.complete:
         return " in these"
-    return ": these are all" if report.mode is Mode.ALL else ": every other is equivalent to one"
+    return (
+        ": these are all"
+        if report.mode is Mode.ALL
+        else ": every other order is equivalent to one of these"
+    )
 
 
 def as_json(report: Report) -> dict[str, Any]:
