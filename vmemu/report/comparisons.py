@@ -91,9 +91,9 @@ def _mark(result: Comparison, scheme: str) -> Mark | None:
     if measurement is None:
         return None
     figures, (exact, _) = measurement.figures, measurement.cost
-    note = f"{round(exact):,} bytes"
+    note = f"{round(exact):,}\N{NO-BREAK SPACE}bytes"
     if pages := figures["unmap_pages"]:
-        note = f"{figures['unmap_probes'] / pages:.2f} walks, {note}"
+        note = f"{figures['unmap_probes'] / pages:.2f}\N{NO-BREAK SPACE}walks, {note}"
     if not result.same_output:
         return Mark("another output", note, Tone.BAD)
     if _wrong(result, scheme):
@@ -128,7 +128,7 @@ def _section(result: Comparison, anchor: str) -> Section:
     return Section(
         f"{result.scenario.name} {_values(result)}".rstrip(),
         blocks,
-        " ".join([f"{summary[0].upper()}{summary[1:]}.", *_told(result)]),
+        " ".join([f"{summary}.", *_told(result)]),
         bad=wrong,
         anchor=anchor,
     )
