@@ -149,6 +149,7 @@ def test_the_overview_of_a_comparison(vmemu: Vmemu, tmp_path: Path) -> None:
     assert titles == ["fork-server R=4 N=8", "zero-page PAGES=64"]
     (table,) = classed(root, "figures")
     assert headings(table)[:4] == ["scenario", "parameters", "scheme", "as predicted"]
+    assert "besides" not in headings(table)  # neither has anything there
 
 
 def test_what_is_not_as_predicted_is_said_first(

@@ -38,7 +38,7 @@ def comparisons_page(
         Section(
             "Scenarios and schemes",
             [Overview("scenario", schemes, lines)],
-            "Whether each scheme did what was derived for it from its source; below it, "
+            "Whether each scheme did what was derived for it from its source; with it, "
             "page-table walks for each page that was unmapped, and bytes of the scheme's objects.",
         ),
         Section(
@@ -106,9 +106,12 @@ def _mark(result: Comparison, scheme: str) -> Mark | None:
 
 
 def _table(results: Sequence[Comparison]) -> Table:
-    """What the command prints, with the verdict where it is in sight."""
+    """What the command prints, with the verdict where it is in sight; no empty column."""
     whole = comparison_table(results)
-    names = [*_FIRST, *(name for name in whole.head if name not in _FIRST)]
+    full = [
+        name for i, name in enumerate(whole.head) if any(row[i] is not None for row in whole.rows)
+    ]
+    names = [*_FIRST, *(name for name in full if name not in _FIRST)]
     order = [list(whole.head).index(name) for name in names]
     return Table(names, [[row[i] for i in order] for row in whole.rows])
 
