@@ -368,6 +368,24 @@ class rw_semaphore(Struct):
     wait_lock: int
     wait_list: list_head
 
+class sample(Struct):
+    time: int
+    free: int
+    active: int
+    inactive: int
+    swapped: int
+    faults: int
+    major: int
+    si: int
+    so: int
+
+class sampling(Struct):
+    samples: sample
+    used: int
+    room: int
+    step: int
+    due: int
+
 class semaphore(Struct):
     count: int
     sleepers: int
@@ -432,6 +450,7 @@ class trace(Struct):
     told: int
     stop_at: int
     stopped: event
+    sampling: sampling
 
 class vm_area_struct_shared(Struct):
     list: list_head
@@ -956,8 +975,10 @@ class Lib:
     def vmemu_new(self, _0: int, _1: bytes | Any, _2: int, _3: int, _4: int, _5: int, _6: kernel_layout, /) -> vmemu: ...
     def vmemu_page_offset(self, /) -> int: ...
     def vmemu_rmap_name(self, _0: int, /) -> Array[bytes]: ...
+    def vmemu_sample(self, _0: vmemu, _1: sample, _2: int, _3: int, /) -> None: ...
     def vmemu_set_entries(self, _0: Any, _1: Any, _2: Any, _3: Any, /) -> None: ...
     def vmemu_stop_at(self, _0: vmemu, _1: int, /) -> None: ...
+    def vmemu_take_sample(self, _0: vmemu, /) -> None: ...
     def zap_page_range(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: int, /) -> None: ...
 
 ffi: Any

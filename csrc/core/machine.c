@@ -207,6 +207,8 @@ void write_event(struct vmemu *m, int type, uint64_t a, uint64_t b, uint64_t c,
 		m->trace.ring[m->trace.head++ & (m->trace.size - 1)] = e;
 	if (m->trace.stop_at >> type & 1 && !m->trace.stopped.type)
 		m->trace.stopped = e;
+	if (m->trace.sampling.samples && m->clock.now >= m->trace.sampling.due)
+		vmemu_take_sample(m);
 }
 
 void vmemu_event(struct vmemu *m, int type, uint64_t a, uint64_t b, uint64_t c)
@@ -218,7 +220,9 @@ void vmemu_stop_at(struct vmemu *m, uint32_t types)
 {
 	m->trace.stop_at = types;
 	m->trace.stopped.type = EV_none;
-	m->trace.told = m->trace.size ? ~0u : types;
+	m->trace.told = types | sampled_events(m);
+	if (m->trace.size)
+		m->trace.told = ~0u;
 }
 
 kptr vmemu_page_offset(void)

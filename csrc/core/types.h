@@ -86,6 +86,22 @@ struct clock {
 	uint64_t next_timer; /* or at least to know that it has come */
 };
 
+/* How memory stood at one time, in pages; faults to so are counted from boot. */
+struct sample {
+	uint64_t time; /* virtual nanoseconds */
+	uint64_t free, active, inactive;
+	uint64_t swapped; /* in swap */
+	uint64_t faults, major;
+	uint64_t si, so; /* read from swap, written there */
+};
+
+struct sampling {
+	struct sample *samples; /* Python's; NULL: none are taken */
+	uint32_t used, room;
+	uint64_t step; /* virtual nanoseconds from one to the next, at least */
+	uint64_t due;  /* the time of the next */
+};
+
 struct trace {
 	struct event *ring;
 	uint32_t size;                /* a power of two; 0 = events off */
@@ -94,6 +110,7 @@ struct trace {
 	uint32_t told;                /* by type, those to write down */
 	uint32_t stop_at;             /* by type, those to stop at */
 	struct event stopped;         /* the one it was; type 0 = none yet */
+	struct sampling sampling;
 };
 
 struct vmemu {

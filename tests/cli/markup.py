@@ -21,8 +21,19 @@ def words(element: ElementTree.Element) -> list[str]:
     return ["".join(e.itertext()) for e in element.iter(f"{SVG}text")]
 
 
+def said(element: ElementTree.Element | None) -> str:
+    """All its text, each space one."""
+    assert element is not None
+    return " ".join("".join(element.itertext()).split())
+
+
+def headings(table: ElementTree.Element) -> list[str]:
+    return [said(cell) for cell in table.iterfind("thead/tr/th")]
+
+
 def cells(table: ElementTree.Element) -> list[list[str]]:
-    return [[(c.text or "") for c in row if c.tag == "td"] for row in table.iter("tr")]
+    """The lines below the headings."""
+    return [[said(cell) for cell in row] for row in table.iterfind("tbody/tr")]
 
 
 def listing(root: ElementTree.Element, caption: str) -> str:

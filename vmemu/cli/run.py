@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
     from vmemu.kernel.process.wait import WaitStatus
     from vmemu.machine import Machine
+    from vmemu.snapshot.series import Sample, Series
 
 __all__ = ["OPTIONS", "read", "run"]
 
@@ -179,6 +180,8 @@ def run(
     with Machine(**given(options)) as machine:
         wanted = stats or as_json or facts_file is not None or page is not None
         observer = _Observer(machine, maps_at_exit, wanted, check)
+        if page is not None:
+            observer.draw()
         if strace or calls is not None or count:
             _trace(machine, calls, count)
         writer = _Events(machine, events_file) if events_file is not None else None
@@ -224,7 +227,9 @@ def run(
     if page is not None:
         from vmemu.report.program import program_page
 
-        page.write(program_page(facts, command_line(), given(options)))
+        page.write(
+            program_page(facts, observer.samples, observer.memory, command_line(), given(options))
+        )
     if as_json:
         import json
 
@@ -240,8 +245,19 @@ class _Observer:
         self.stats: Mapping[str, Any] = {}
         self._maps, self._stats, self._check = maps, stats, check
         self.crash = ""
+        self.samples: list[Sample] = []
+        """How memory stood in the course of the run, and in the end."""
+        self.memory = ""
+        """A picture of it in the end."""
+        self._series: Series | None = None
         self._several = False
         machine.kernel.on_exit = self._on_exit
+
+    def draw(self) -> None:
+        """Have what a report shows of memory: its course from now on, and its end."""
+        from vmemu.snapshot.series import Series
+
+        self._series = Series(self.machine.core)
 
     def _on_exit(self, task: Task, status: WaitStatus) -> None:
         kernel = self.machine.kernel
@@ -271,6 +287,10 @@ class _Observer:
             self.machine.check()
         if self._stats:
             self.stats = self.machine.stats()
+        if self._series is not None:
+            self.samples = self._series.end()
+            self._series = None
+            self.memory = self.machine.snapshot("at exit").svg()
 
 
 def _trace(machine: Machine, calls: str | None, count: bool) -> None:

@@ -494,9 +494,8 @@ class Kernel(Closing):
         """A call ends: its result goes to eax, or rax."""
         if task.call is call:
             task.call = None
-        if self._m.trace.told:
-            first = call.args[0] if call.args else 0
-            self.core.event(lib.EV_syscall, call.number, result, first)
+        first = call.args[0] if call.args else 0
+        self.core.event(lib.EV_syscall, call.number, result, first)
         if task.memory is None:
             return  # it was its last
         if self.strace is not None:

@@ -14,8 +14,18 @@ from vmemu.explore.explorer import Mode, Report
 from vmemu.explore.mutation import MUTATIONS
 from vmemu.explore.scenario import FRAMES, SWAP_PAGES
 from vmemu.explore.timeline import table
-from vmemu.lab.table import Table
-from vmemu.report.page import Block, Facts, Figure, Listing, Page, Section, Tabular
+from vmemu.report.page import (
+    Block,
+    Facts,
+    Figure,
+    Line,
+    Listing,
+    Mark,
+    Overview,
+    Page,
+    Section,
+    Tone,
+)
 from vmemu.report.timeline import draw
 
 __all__ = ["drawing", "explorations_page"]
@@ -39,13 +49,13 @@ def explorations_page(
         shown["mutations"] = ", ".join(settings.mutations)
     if reports[0].mode is Mode.RANDOM:
         shown["seed"] = str(reports[0].seed)
-    sections = [Section("Outcomes", [Tabular(_overview(reports))])]
+    sections = [Section("Outcomes", [_overview(reports)])]
     broken = [report for report in reports if report.violation is not None]
-    for report in reports:
+    for i, report in enumerate(reports, 1):
         first = bool(broken) and report is broken[0]
-        sections.append(_section(report, full, saved if first else None))
+        sections.append(_section(report, f"exploration-{i}", full, saved if first else None))
     names = ", ".join(dict.fromkeys(report.scenario for report in reports))
-    return Page(f"vmemu explore: {names}", command, shown, sections)
+    return Page(f"vmemu explore: {names}", command, shown, _verdict(reports), sections)
 
 
 def drawing(report: Report, *, full: bool = False) -> str:
@@ -54,23 +64,46 @@ def drawing(report: Report, *, full: bool = False) -> str:
     return draw(report, [runner.heading(report, mutations=False), *mutations], full=full)
 
 
-def _overview(reports: Sequence[Report]) -> Table:
-    head = ("scenario", "scheme", "interleavings", "outcomes", "steps", "which", "violation")
-    return Table(
-        head,
-        [
-            (
-                report.scenario,
-                report.settings.rmap,
-                report.interleavings,
-                report.outcomes,
-                report.longest,
-                _which(report),
-                report.violation.problems[0] if report.violation else "none",
-            )
-            for report in reports
-        ],
+def _overview(reports: Sequence[Report]) -> Overview:
+    """A line for each scenario, a column for each scheme: whether the properties hold."""
+    schemes = list(dict.fromkeys(report.settings.rmap for report in reports))
+    lines = []
+    for name in dict.fromkeys(report.scenario for report in reports):
+        found = {report.settings.rmap: report for report in reports if report.scenario == name}
+        link = 1 + reports.index(next(iter(found.values())))
+        marks = [_mark(found[scheme]) if scheme in found else None for scheme in schemes]
+        lines.append(Line(name, marks, link=f"exploration-{link}"))
+    return Overview("scenario", schemes, lines)
+
+
+def _mark(report: Report) -> Mark:
+    note = (
+        f"{report.interleavings:,} interleavings ({_which(report)}), "
+        f"{report.outcomes:,} outcome{'s' * (report.outcomes != 1)}, "
+        f"{report.longest:,} steps at the most"
     )
+    if report.violation is not None:
+        return Mark("violation", f"{report.violation.problems[0]}; {note}", Tone.BAD)
+    return Mark("holds", note, Tone.GOOD)
+
+
+def _verdict(reports: Sequence[Report]) -> Mark:
+    """Whether what must hold does, in all orders or in those that were tried."""
+    broken = [report for report in reports if report.violation is not None]
+    if broken:
+        first = broken[0]
+        assert first.violation is not None
+        count = "A violation" if len(broken) == 1 else f"{len(broken)} violations, the first"
+        return Mark(
+            f"{count} in {first.scenario} under {first.settings.rmap}:",
+            f"{first.violation.problems[0]}.",
+            Tone.BAD,
+        )
+    total = sum(report.interleavings for report in reports)
+    if all(report.complete for report in reports):
+        note = f"None of {total:,} interleavings, all that matter, breaks it."
+        return Mark("What must hold holds.", note, Tone.GOOD)
+    return Mark("No violation was found.", f"{total:,} interleavings were tried, not all.")
 
 
 def _which(report: Report) -> str:
@@ -79,7 +112,7 @@ def _which(report: Report) -> str:
     return "up to the violation" if report.violation else "some"
 
 
-def _section(report: Report, full: bool, saved: str | None) -> Section:
+def _section(report: Report, anchor: str, full: bool, saved: str | None) -> Section:
     scenario = find_scenario(report.scenario)
     facts = {
         "paths": ", ".join(report.paths),
@@ -95,6 +128,7 @@ def _section(report: Report, full: bool, saved: str | None) -> Section:
         [Facts(facts), *_counterexample(report, full, saved)],
         text=f"{scenario.summary()}.",
         bad=report.violation is not None,
+        anchor=anchor,
     )
 
 
@@ -109,6 +143,7 @@ def _counterexample(report: Report, full: bool, saved: str | None) -> Iterator[B
         drawing(report, full=full),
         "Time runs downwards; the numbers are those of the table." + f" {left_out}" * (hidden > 0),
         f"{name}.svg",
+        scrolls=True,
     )
     yield Listing("\n".join(table(report.paths, rows)), "The same as text:")
     file = PurePath(saved).name if saved else f"{name}.json"

@@ -1,0 +1,64 @@
+/* core/sample.c - how memory stood in the course of a run. */
+#include "core/core.h"
+#include "swap/swap.h"
+
+uint32_t sampled_events(const struct vmemu *m)
+{
+	if (!m->trace.sampling.samples)
+		return 0;
+	return ~(1u << EV_fault | 1u << EV_syscall);
+}
+
+void vmemu_sample(struct vmemu *m, struct sample *samples, uint32_t room,
+		  uint64_t step)
+{
+	m->trace.sampling = (struct sampling){
+		.samples = samples,
+		.room = room,
+		.step = step,
+	};
+	vmemu_stop_at(m, m->trace.stop_at);
+}
+
+/* The first time after this one at which a sample is due. */
+static uint64_t next_due(const struct sampling *s, uint64_t time)
+{
+	return (time / s->step + 1) * s->step;
+}
+
+/* Double the time between samples until half of them are enough.  Where they
+ * are far apart already, none goes. */
+static void thin_out(struct sampling *s)
+{
+	uint32_t i, kept;
+
+	do {
+		s->step *= 2;
+		for (i = kept = 1; i < s->used; i++)
+			if (s->samples[i].time >=
+			    next_due(s, s->samples[kept - 1].time))
+				s->samples[kept++] = s->samples[i];
+		s->used = kept;
+	} while (kept > s->room / 2);
+}
+
+void vmemu_take_sample(struct vmemu *m)
+{
+	struct sampling *s = &m->trace.sampling;
+	const uint64_t *counter = m->counter;
+
+	if (s->used == s->room)
+		thin_out(s);
+	s->samples[s->used++] = (struct sample){
+		.time = m->clock.now,
+		.free = m->k->zone.free_pages,
+		.active = m->k->zone.nr_active,
+		.inactive = m->k->zone.nr_inactive,
+		.swapped = swap_used(m),
+		.faults = counter[CNT_pgfault],
+		.major = counter[CNT_pgmajfault],
+		.si = counter[CNT_pswpin],
+		.so = counter[CNT_pswpout],
+	};
+	s->due = next_due(s, m->clock.now);
+}
