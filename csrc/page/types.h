@@ -109,7 +109,8 @@ struct page_state {
 	uint32_t nr_pagecache; /* pages of files */
 	uint32_t nr_pagetable; /* frames that are page tables */
 	uint32_t nr_quarantine;
-	uint32_t handed_out; /* frames from here on never were; reserved ones count */
+	uint32_t
+		handed_out; /* frames from here on never were; reserved ones count */
 	uint32_t want_kswapd; /* free pages fell below pages_low */
 	uint32_t memalloc;    /* PF_MEMALLOC depth: may use the whole reserve */
 };
