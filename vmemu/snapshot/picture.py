@@ -26,6 +26,8 @@ __all__ = ["frames_picture", "process_picture", "snapshot_picture"]
 WIDTH = 640
 MARGIN = 16
 COLUMN = 296
+LETTER = 7.6
+"""The width of a letter of text on an average."""
 LEFT, RIGHT = MARGIN, WIDTH - MARGIN - COLUMN
 GUTTER = 40
 """From the edge of the map to its cells; there stand numbers of frames."""
@@ -467,7 +469,8 @@ def _process(canvas: _Canvas, process: Process, owners: _Owners) -> None:
     said = f"{present:,} in memory" + (f", {shared:,} shared" if shared else "")
     canvas.text(said + (f", {swapped:,} in swap" if swapped else ""), "quiet")
     top, *below = [table.frame for table in process.tables]
-    canvas.text(f"directory: frame {top}, tables: {numbers(below, 16)}", "quiet")
+    said = f"directory: frame {top}, tables: "
+    canvas.text(said + numbers(below, int((COLUMN + MARGIN) / LETTER) - len(said)), "quiet")
     canvas.y += 2
     for area in process.areas:
         if area.entries:
