@@ -122,7 +122,8 @@ def test_a_missing_package_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     done = vmemu(with_report(command, tmp_path / "report.html"))
-    sentence = f"--report needs the package {package}, which vmemu's extra 'report' installs"
+    cure = f"{sys.executable} -m pip install jinja2 matplotlib"
+    sentence = f"--report needs the package {package}, which is not installed: {cure}"
     assert done == (2, "", f"vmemu: {sentence}\n")
     assert not list(tmp_path.iterdir())
 

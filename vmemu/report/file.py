@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +33,8 @@ class ReportFile:
                 importlib.import_module(package)
             except ImportError:
                 raise ConfigError(
-                    f"--report needs the package {package}, which vmemu's extra 'report' installs"
+                    f"--report needs the package {package}, which is not installed: "
+                    f"{shlex.quote(sys.executable)} -m pip install {' '.join(_PACKAGES)}"
                 ) from None
         self._path = Path(path)
         if number := obstacle(self._path):
