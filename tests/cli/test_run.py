@@ -265,6 +265,21 @@ def test_maps_at_exit(vmemu: Vmemu) -> None:
     assert lines[-1].endswith("[stack]")
 
 
+def test_output_to_a_file_leaves_stdout_to_json(vmemu: Vmemu, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    done = vmemu(f"run --json --output {output} hello STATUS=3")
+    assert (done.status, done.err) == (3, "")
+    assert json.loads(done.out)["exit_status"] == 3
+    assert output.read_text() == "Hello from ring 3\n"
+    plain = vmemu(f"run --output {output} cat /nonexistent")
+    assert (plain.out, plain.err) == ("", "")
+    assert output.read_text() == "cat: /nonexistent: errno 2\n"
+    assert (
+        vmemu(f"run --output {tmp_path} hello").err
+        == f"vmemu: cannot write {tmp_path}: is a directory\n"
+    )
+
+
 def test_unknown_system_calls(vmemu: Vmemu) -> None:
     assert vmemu("run --unknown-syscalls hello").err == "vmemu: no unknown system calls\n"
 

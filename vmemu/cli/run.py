@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -177,7 +178,7 @@ def run(
     argv = [program, *arguments, *values]
     if events_file is not None:
         options["events"] = EVENT_RING
-    with Machine(**given(options)) as machine:
+    with Machine(**given(options)) as machine, output_file or contextlib.nullcontext():
         wanted = stats or as_json or facts_file is not None or page is not None
         observer = _Observer(machine, maps_at_exit, wanted, check)
         if page is not None:
