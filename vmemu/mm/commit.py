@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from vmemu.core import Core, lib
 from vmemu.errors import Errno
 
-__all__ = ["Commit"]
+__all__ = ["Commit", "Promise"]
 
 
 class Commit:
@@ -51,12 +49,27 @@ class Commit:
         """Promise without asking what is taken back from elsewhere in a moment."""
         self._m.vm_committed += pages
 
-    @contextmanager
-    def promise(self, pages: int) -> Iterator[None]:
-        """Promise pages, for good unless what follows raises Errno; Errno ENOMEM."""
-        self.acct(pages)
-        try:
-            yield
-        except Errno:
-            self.unacct(pages)
-            raise
+    def promise(self, pages: int) -> Promise:
+        """Promise pages for good, unless what is done ``with`` it raises Errno; Errno ENOMEM."""
+        return Promise(self, pages)
+
+
+class Promise:
+    """Pages that are promised, and given back if Errno ends what they are for.
+
+    A class, not a generator: mremap and mprotect make one for each call.
+    """
+
+    __slots__ = ("_commit", "_pages")
+
+    def __init__(self, commit: Commit, pages: int) -> None:
+        self._commit, self._pages = commit, pages
+
+    def __enter__(self) -> None:
+        """Promise them."""
+        self._commit.acct(self._pages)
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        """Give them back after an Errno."""
+        if kind is not None and issubclass(kind, Errno):
+            self._commit.unacct(self._pages)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from vmemu.core import PAGE_SHIFT, lib
@@ -69,20 +68,12 @@ def _fixup(mm: Mm, vma: Any, prev: Any, start: int, end: int, flags: int) -> Any
     if flags == vma.vm_flags:
         return vma
     pages = (end - start) >> PAGE_SHIFT
-    promise: AbstractContextManager[None] = nullcontext()
     if flags & lib.VM_WRITE and not vma.vm_flags & (lib.VM_ACCOUNT | lib.VM_WRITE | lib.VM_SHARED):
-        promise = mm.vm.commit.promise(pages)
         flags |= lib.VM_ACCOUNT
-    pgoff = vma.vm_pgoff + ((start - vma.vm_start) >> PAGE_SHIFT)
-    with promise:
-        merged = vma_merge(mm, prev, start, end, flags, vma, vma.vm_file, pgoff)
-        if merged is not None:
-            vma = merged
-        else:
-            if start != vma.vm_start:
-                split_vma(mm, vma, start, new_below=True)
-            if end != vma.vm_end:
-                split_vma(mm, vma, end, new_below=False)
+        with mm.vm.commit.promise(pages):
+            vma = _set_apart(mm, vma, prev, start, end, flags)
+    else:
+        vma = _set_apart(mm, vma, prev, start, end, flags)
     m, prot = mm.core.m, mm.core.lib.vm_page_prot(flags)
     too_early = bool(m.watch.mutations & lib.MUTATE_g)
     if too_early:
@@ -90,4 +81,17 @@ def _fixup(mm: Mm, vma: Any, prev: Any, start: int, end: int, flags: int) -> Any
     mm.core.lib.vma_set_flags(m, vma, flags)
     if not too_early:  # what was mapped with the old protection meanwhile is put right
         mm.core.lib.change_protection(m, mm.ptr, vma, start, end, prot)
+    return vma
+
+
+def _set_apart(mm: Mm, vma: Any, prev: Any, start: int, end: int, flags: int) -> Any:
+    """Merge [start, end) with what will be like it, or cut it out of ``vma``; where it is now."""
+    pgoff = vma.vm_pgoff + ((start - vma.vm_start) >> PAGE_SHIFT)
+    merged = vma_merge(mm, prev, start, end, flags, vma, vma.vm_file, pgoff)
+    if merged is not None:
+        return merged
+    if start != vma.vm_start:
+        split_vma(mm, vma, start, new_below=True)
+    if end != vma.vm_end:
+        split_vma(mm, vma, end, new_below=False)
     return vma
