@@ -176,6 +176,7 @@ class held_lock(Struct):
 class held_locks(Struct):
     nr: int
     nest: int
+    reserve: int
     newborn: int
     lock: Array[held_lock]
 
@@ -336,6 +337,7 @@ class rmap_ops(Struct):
     vma_tail: int
     mm_tail: int
     caches: Array[rmap_cache]
+    cache_size: Any
     lock_name: Array[bytes]
     rules: Array[owner_rule]
     locks_vma_tree: int
@@ -347,12 +349,26 @@ class rmap_ops(Struct):
     vma_dup: Any
     vma_free: Any
     vma_split: Any
+    range_changes: Any
+    range_changed: Any
     add_anon: Any
     remove_anon: Any
     put_anon: Any
+    own_anon: Any
     move_anon: Any
-    referenced: Any
-    unmap: Any
+    dup_pte: Any
+    remove_pte: Any
+    reserve: Any
+    unreserve: Any
+    table_added: Any
+    walk: Any
+
+class rmap_search(Struct):
+    walk: int
+    left: int
+    found: int
+    young: int
+    ret: int
 
 class rw_semaphore(Struct):
     count: int
@@ -474,6 +490,8 @@ class vmemu(Struct):
     mem_map: page
     k: kernel_data
     rmap: rmap_ops
+    rmap_option: Array[int]
+    rmap_each_pte: int
     layout: kernel_layout
     handle: Any
     page_cluster: int
@@ -551,7 +569,8 @@ class Lib:
     ACCESS_READ: int
     ACCESS_WRITE: int
     ADD_AGAIN: int
-    ADD_FRESH: int
+    ADD_BACK: int
+    ADD_NEW: int
     BASE_FS: int
     BASE_GS: int
     BITS_PER_LONG: int
@@ -682,6 +701,7 @@ class Lib:
     MAX_LEVELS: int
     MAX_RAM_MB: int
     MAX_RMAP_CACHES: int
+    MAX_RMAP_OPTIONS: int
     MAX_RMAP_RULES: int
     MAX_SWAPFILES: int
     MUTATE_a: int
@@ -699,6 +719,7 @@ class Lib:
     NR_LOCK_CLASSES: int
     NR_OWNED: int
     NR_UC_FUNCTIONS: int
+    NR_VERDICTS: int
     OVERCOMMIT_ALWAYS: int
     OVERCOMMIT_GUESS: int
     OVERCOMMIT_NEVER: int
@@ -778,6 +799,12 @@ class Lib:
     TRAP_PREEMPT: int
     TRAP_STOP: int
     TRAP_SYSCALL: int
+    TRIED_BUSY: int
+    TRIED_DEAD: int
+    TRIED_EMPTY: int
+    TRIED_MATCH: int
+    TRIED_PTE: int
+    TRIED_RANGE: int
     VM_ACCOUNT: int
     VM_DONTCOPY: int
     VM_DONTEXPAND: int
@@ -795,6 +822,8 @@ class Lib:
     VM_SEQ_READ: int
     VM_SHARED: int
     VM_WRITE: int
+    WALK_REFERENCED: int
+    WALK_UNMAP: int
     WATCH_EXPLORE: int
     WATCH_LOCKS: int
     ZERO_PAGE_PFN: int
@@ -901,7 +930,7 @@ class Lib:
     def page_fault(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> int: ...
     def page_fault_locked(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> int: ...
     def page_referenced(self, _0: vmemu, _1: page, /) -> int: ...
-    def page_remove_rmap(self, _0: vmemu, _1: page, /) -> None: ...
+    def page_remove_rmap(self, _0: vmemu, _1: page, _2: mm_struct, _3: Any, /) -> None: ...
     def page_to_pfn(self, _0: vmemu, _1: page, /) -> int: ...
     def pageout_range(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> int: ...
     def pte_alloc(self, _0: vmemu, _1: mm_struct, _2: int, /) -> Array[int]: ...
@@ -964,7 +993,7 @@ class Lib:
     def vmemu_free(self, _0: vmemu, /) -> None: ...
     def vmemu_kaddr(self, _0: vmemu, _1: Any, /) -> int: ...
     def vmemu_lock_name(self, _0: rmap_ops, _1: int, /) -> Array[bytes]: ...
-    def vmemu_new(self, _0: int, _1: bytes | Any, _2: int, _3: int, _4: int, _5: int, _6: kernel_layout, /) -> vmemu: ...
+    def vmemu_new(self, _0: int, _1: bytes | Any, _2: Any, _3: int, _4: int, _5: int, _6: int, _7: kernel_layout, /) -> vmemu: ...
     def vmemu_page_offset(self, /) -> int: ...
     def vmemu_rmap_name(self, _0: int, /) -> Array[bytes]: ...
     def vmemu_sample(self, _0: vmemu, _1: sample, _2: int, _3: int, /) -> None: ...

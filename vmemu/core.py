@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import os
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmemu import arguments, layouts
@@ -90,6 +90,7 @@ class Core(Closing):
         ram: int,
         rmap: str,
         *,
+        rmap_options: Sequence[int] = (),
         bits: int = 32,
         levels: int | None = None,
         layout: str = layouts.DEFAULT,
@@ -124,7 +125,14 @@ class Core(Closing):
         if events & (events - 1):
             raise ConfigError(f"events must be a power of two or 0, not {events}")
         self.m: CData = lib.vmemu_new(
-            ram, rmap.encode(), cache_line, min_free_pages, events, levels, self._sizes(layout)
+            ram,
+            rmap.encode(),
+            [*rmap_options, *[0] * (lib.MAX_RMAP_OPTIONS - len(rmap_options))],
+            cache_line,
+            min_free_pages,
+            events,
+            levels,
+            self._sizes(layout),
         )
         if self.m == ffi.NULL:
             raise ConfigError(f"no host memory for {ram} bytes of guest RAM")

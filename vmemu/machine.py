@@ -188,6 +188,7 @@ class Machine:
             self.core = Core(
                 parse_size(ram, "ram"),
                 scheme.walker,
+                rmap_options=scheme.option_numbers(),
                 bits=bits,
                 levels=levels,
                 layout=layout,

@@ -27,6 +27,7 @@ void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *, kulong,
 
 /* core/machine.c */
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
+			const uint32_t rmap_option[MAX_RMAP_OPTIONS],
 			uint32_t cache_line, uint32_t min_free_pages,
 			uint32_t ring_size, int levels,
 			const struct kernel_layout *);

@@ -67,6 +67,7 @@ static void zone_boot(struct vmemu *m, uint32_t reserved, uint32_t min_pages)
 }
 
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
+			const uint32_t rmap_option[MAX_RMAP_OPTIONS],
 			uint32_t cache_line, uint32_t min_free_pages,
 			uint32_t ring_size, int levels,
 			const struct kernel_layout *layout)
@@ -80,6 +81,8 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 	m->rmap = find_scheme(rmap);
 	if (!m->rmap)
 		goto fail;
+	memcpy(m->rmap_option, rmap_option, sizeof(m->rmap_option));
+	m->rmap_each_pte = m->rmap->dup_pte || m->rmap->remove_pte;
 	m->ram = ram_map(ram_bytes);
 	if (!m->ram)
 		goto fail;

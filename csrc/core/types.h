@@ -126,6 +126,8 @@ struct vmemu {
 	struct page *mem_map;
 	struct kernel_data *k;
 	const struct rmap_ops *rmap;
+	uint32_t rmap_option[MAX_RMAP_OPTIONS]; /* which choice, by scheme */
+	uint32_t rmap_each_pte; /* the scheme is told of every pte */
 	struct kernel_layout layout;
 	void *handle; /* ffi handle of the Python side */
 

@@ -36,8 +36,8 @@ void vma_copy(struct vmemu *, struct vm_area_struct *to,
 	      const struct vm_area_struct *from);
 void vma_link(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
 /*
- * New ends for vma, whose offset follows.  insert, a copy of it, becomes the
- * part cut off; else the vma behind gives or takes what lies between, and is
+ * New ends for vma, whose offset follows.  insert, a copy of what is left of it,
+ * goes beside it; else the vma behind gives or takes what lies between, and is
  * unlinked (then empty) when nothing is left of it.
  */
 void vma_adjust(struct vmemu *, struct vm_area_struct *, kulong start,

@@ -168,6 +168,7 @@ static int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 	bool zero = old->flags & PG_reserved;
 
 	if (may_reuse(m, old)) {
+		page_own_anon_rmap(m, old, vma, address);
 		step(m, STEP_write, slot);
 		owned(m, page_table, mm);
 		*slot = orig | _PAGE_RW | _PAGE_DIRTY | _PAGE_ACCESSED;
@@ -199,7 +200,7 @@ static int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 		flush_tlb(m);
 	if (!zero) {
 		rss_sub(m, mm, 1);
-		page_remove_rmap(m, old);
+		page_remove_rmap(m, old, mm, slot);
 		put_page(m, old);
 	}
 	map_anon(m, mm, vma, address, slot, page);
@@ -256,6 +257,7 @@ static int map_swapped_in(struct vmemu *m, struct mm_struct *mm,
 		remove_exclusive_swap_page(m, page);
 	rss_inc(m, mm);
 	if (write && can_share_swap_page(m, page)) {
+		page_own_anon_rmap(m, page, vma, address);
 		pte |= _PAGE_RW | _PAGE_DIRTY;
 		write = 0;
 	}
@@ -303,11 +305,7 @@ static int do_swap_page(struct vmemu *m, struct mm_struct *mm,
 	return ret == FAULT_MINOR && major ? FAULT_MAJOR : ret;
 }
 
-/*
- * The pte of a permitted access to a vma that is ready for it: make it present,
- * or writable.
- */
-int handle_pte_fault(struct vmemu *m, struct mm_struct *mm,
+static int pte_fault(struct vmemu *m, struct mm_struct *mm,
 		     struct vm_area_struct *vma, kulong address, int write)
 {
 	pte_t *slot;
@@ -330,6 +328,22 @@ int handle_pte_fault(struct vmemu *m, struct mm_struct *mm,
 		return do_wp_page(m, mm, vma, address);
 	ptl_unlock(m, mm);
 	return FAULT_MINOR; /* by now */
+}
+
+/*
+ * The pte of a permitted access to a vma that is ready for it: make it present,
+ * or writable.
+ */
+int handle_pte_fault(struct vmemu *m, struct mm_struct *mm,
+		     struct vm_area_struct *vma, kulong address, int write)
+{
+	int ret;
+
+	if (!rmap_reserve(m, GFP_KERNEL))
+		return no_memory(m);
+	ret = pte_fault(m, mm, vma, address, write);
+	rmap_unreserve(m);
+	return ret;
 }
 
 /* The vma if its record decides the fault, else NULL. */

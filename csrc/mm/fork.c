@@ -25,88 +25,125 @@ static struct pte_bits_kept bits_kept(kulong vm_flags)
 	return kept;
 }
 
-static ALWAYS_INLINE pte_t copy_pte(struct vmemu *m, struct mm_struct *dst,
+/* The parent's area, whose ptes go to the child. */
+struct copying {
+	struct mm_struct *child;
+	struct vm_area_struct *vma;
+	struct pte_bits_kept kept;
+	kulong others; /* ptes that are nobody's rss */
+};
+
+static ALWAYS_INLINE pte_t copy_pte(struct vmemu *m, struct copying *c,
 				    struct page *mem_map, pte_t *src,
-				    struct pte_bits_kept kept, kulong *others,
-				    const bool watched)
+				    const pte_t *to, const bool watched)
 {
 	pte_t pte = *src;
 	struct page *page;
 
 	if (!pte_present(pte)) {
 		BUG_ON(m, swap_duplicate(m, pte_to_swp_entry(pte)));
-		++*others;
+		c->others++;
 		return pte;
 	}
 	page = mem_map + pte_pfn(pte);
 	if (unlikely(page->flags & PG_reserved)) {
-		++*others;
+		c->others++;
 		return pte;
 	}
-	*src = pte &= kept.parent;
-	page_dup(m, page, watched);
+	*src = pte &= c->kept.parent;
+	page_dup(m, page, c->vma, c->child, to, watched);
 	if (watched)
-		rss_inc(m, dst);
-	return pte & kept.child;
+		rss_inc(m, c->child);
+	return pte & c->kept.child;
 }
 
-/* The ptes of one page table; see mm/zap.c on the two compilations. */
-static ALWAYS_INLINE void copy_ptes(struct vmemu *m, struct mm_struct *dst,
-				    pte_t *to, pte_t *from, uint32_t nr,
-				    kulong vm_flags, const bool watched)
+/*
+ * The ptes of one page table; see mm/zap.c on the two compilations.  Returns how
+ * many went: there may be no memory for what the scheme needs for the next.
+ */
+static ALWAYS_INLINE uint32_t copy_ptes(struct vmemu *m, struct copying *c,
+					pte_t *to, pte_t *from, uint32_t nr,
+					const bool watched)
 {
-	const struct pte_bits_kept kept = bits_kept(vm_flags);
 	struct page *mem_map = m->mem_map;
-	kulong others = 0; /* that are nobody's rss */
 	uint32_t i, n = 0;
 
+	c->others = 0;
 	for (i = 0; i < nr; i++)
 		if (from[i]) {
-			if (watched)
+			if (watched) {
+				if (!rmap_reserve(m, GFP_ATOMIC))
+					break;
 				shared(m, STEP_write, &from[i]);
-			to[i] = copy_pte(m, dst, mem_map, &from[i], kept,
-					 &others, watched);
+			}
+			to[i] = copy_pte(m, c, mem_map, &from[i], &to[i],
+					 watched);
 			if (watched)
 				touch(m, STEP_write, &to[i]);
 			n++;
 		}
 	if (!watched) {
-		dst->rss += n - others;
-		m->locks.stat[LOCK_page_map].acquired += n - others;
+		c->child->rss += n - c->others;
+		m->locks.stat[LOCK_page_map].acquired += n - c->others;
 	}
 	m->watch.steps += n;
 	m->counter[CNT_fork_ptes] += n;
+	return i;
+}
+
+/* So many ptes of one page table, from address on; how many went. */
+static uint32_t copy_table(struct vmemu *m, struct copying *c, kulong address,
+			   pte_t *from, uint32_t nr)
+{
+	struct mm_struct *src = HOST(m, mm_struct, c->vma->vm_mm);
+	pte_t *to;
+
+	ptl_lock(m, c->child);
+	to = pte_alloc(m, c->child, address);
+	if (!to) {
+		ptl_unlock(m, c->child);
+		return 0;
+	}
+	/* Nobody waits for src with dst held the other way round: only reclaim
+	 * knows the child yet. */
+	lockdep_nest(m);
+	ptl_lock(m, src);
+	owned(m, page_table, src);
+	owned(m, page_table, c->child);
+	if (unlikely(m->watch.bits | m->rmap_each_pte))
+		nr = copy_ptes(m, c, to, from, nr, true);
+	else
+		nr = copy_ptes(m, c, to, from, nr, false);
+	ptl_unlock(m, src);
+	ptl_unlock(m, c->child);
+	return nr;
 }
 
 /* fork: dst gets src's ptes of one vma, write-protected; -1 = no memory. */
 int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 		    struct mm_struct *src, struct vm_area_struct *vma)
 {
+	struct copying c = { .child = dst,
+			     .vma = vma,
+			     .kept = bits_kept(vma->vm_flags) };
 	kulong at = vma->vm_start, end = vma->vm_end;
-	pte_t *from, *to;
-	uint32_t nr;
+	pte_t *from;
+	uint32_t nr, done;
 
 	flush_tlb(m);
-	for_each_table(m, src, at, end, from, nr) {
-		ptl_lock(m, dst);
-		to = pte_alloc(m, dst, at);
-		if (!to) {
-			ptl_unlock(m, dst);
-			return -1;
+	for_each_table(m, src, at, end, from, nr)
+		for (done = 0; done < nr;) {
+			uint32_t n;
+
+			if (!rmap_reserve(m, GFP_KERNEL))
+				return -1;
+			n = copy_table(m, &c, at + ((kulong)done << PAGE_SHIFT),
+				       from + done, nr - done);
+			rmap_unreserve(m);
+			if (!n)
+				return -1;
+			done += n;
 		}
-		/* Nobody waits for src with dst held the other way round: only
-		 * reclaim knows the child yet. */
-		lockdep_nest(m);
-		ptl_lock(m, src);
-		owned(m, page_table, src);
-		owned(m, page_table, dst);
-		if (unlikely(m->watch.bits))
-			copy_ptes(m, dst, to, from, nr, vma->vm_flags, true);
-		else
-			copy_ptes(m, dst, to, from, nr, vma->vm_flags, false);
-		ptl_unlock(m, src);
-		ptl_unlock(m, dst);
-	}
 	return 0;
 }
 

@@ -32,7 +32,7 @@ static int make_page_exclusive(struct vmemu *m, struct mm_struct *mm,
 		return 0;
 	}
 	owned(m, page_table, mm);
-	page_remove_rmap(m, old);
+	page_remove_rmap(m, old, mm, slot);
 	put_page(m, old);
 	set_pte(m, slot,
 		(orig & ~(pte_t)PAGE_MASK) |
@@ -60,7 +60,8 @@ static bool move_pte(struct vmemu *m, struct mm_struct *mm, pte_t *src,
 {
 	if (!*src)
 		return true;
-	if (m->rmap->move_anon && !m->rmap->move_anon(m, src, 1, to, address))
+	if (m->rmap->move_anon &&
+	    !m->rmap->move_anon(m, src, dst, 1, to, address))
 		return false;
 	BUG_ON(m, *dst != 0);
 	owned(m, page_table, mm);
@@ -115,8 +116,9 @@ static uint32_t move_ptes(struct vmemu *m, struct mm_struct *mm, pte_t *src,
 		}
 		return n;
 	}
-	n = m->rmap->move_anon ? m->rmap->move_anon(m, src, nr, to, address) :
-				 nr;
+	n = m->rmap->move_anon ?
+		    m->rmap->move_anon(m, src, dst, nr, to, address) :
+		    nr;
 	m->counter[CNT_mremap_ptes] += move_all(m, src, dst, n);
 	locked = n < nr ? n : n - 1; /* after the first time, the caller's */
 	m->watch.steps += locked;

@@ -14,6 +14,7 @@
 #include "core/core.h"
 #include "mm/mm.h"
 #include "page/page.h"
+#include "rmap/rmap.h"
 #include "watch/lock.h"
 #include "watch/step.h"
 
@@ -36,6 +37,7 @@ static void table_free(struct vmemu *m, struct page *page)
 {
 	BUG_ON(m, !(page->flags & PG_pgtable));
 	m->pages.nr_pagetable--;
+	page->mapping = page->index = 0;
 	count(m, CNT_pgtable_free);
 	free_page(m, page);
 }
@@ -89,6 +91,14 @@ pte_t *pte_offset(struct vmemu *m, struct mm_struct *mm, kulong address)
 	return pte_lookup(m, mm, address);
 }
 
+static void table_enter(struct vmemu *m, struct mm_struct *mm, kulong address,
+			pte_t *entry, int level, struct page *table)
+{
+	*entry = (pte_t)pfn_of(m, table) << PAGE_SHIFT | TABLE_ENTRY;
+	if (level == 1 && m->rmap->table_added)
+		m->rmap->table_added(m, table, mm, address & -PMD_SIZE);
+}
+
 /*
  * The entry for address in its table of this level, the tables on the way
  * allocated where missing; NULL = no memory.  The caller holds page_table_lock,
@@ -113,8 +123,7 @@ pte_t *table_alloc_to(struct vmemu *m, struct mm_struct *mm, kulong address,
 		if (*entry & _PAGE_PRESENT) /* somebody was faster */
 			table_free(m, page);
 		else
-			*entry = (pte_t)pfn_of(m, page) << PAGE_SHIFT |
-				 TABLE_ENTRY;
+			table_enter(m, mm, address, entry, missing, page);
 		touch(m, STEP_write, mm);
 		missing = level;
 	}

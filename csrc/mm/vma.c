@@ -225,12 +225,16 @@ static void set_range(struct vmemu *m, struct vm_area_struct *vma, kulong start,
 		      kulong end)
 {
 	owned(m, vma_range, vma);
+	if (m->rmap->range_changes)
+		m->rmap->range_changes(m, vma);
 	if (start > vma->vm_start)
 		vma->vm_pgoff += (start - vma->vm_start) >> PAGE_SHIFT;
 	else
 		vma->vm_pgoff -= (vma->vm_start - start) >> PAGE_SHIFT;
 	vma->vm_start = start;
 	vma->vm_end = end;
+	if (m->rmap->range_changed)
+		m->rmap->range_changed(m, vma);
 }
 
 static void file_list(struct vmemu *m, struct vm_area_struct *vma, bool add)
@@ -247,14 +251,12 @@ static void file_list(struct vmemu *m, struct vm_area_struct *vma, bool add)
 		list_del(m, &vma->shared.list);
 }
 
-/* What vma, from start to end by now, has left of the one cut off from it. */
+/* What vma, from start to end by now, has left of it. */
 static void insert_part(struct vmemu *m, struct mm_struct *mm,
 			struct vm_area_struct *vma, struct vm_area_struct *part)
 {
-	if (part->vm_start < vma->vm_start)
-		part->vm_end = vma->vm_start;
-	else
-		set_range(m, part, vma->vm_end, part->vm_end);
+	BUG_ON(m,
+	       part->vm_end != vma->vm_start && part->vm_start != vma->vm_end);
 	insert_vma(m, mm, part);
 	file_list(m, part, true);
 	if (m->rmap->vma_split)

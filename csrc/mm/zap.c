@@ -2,8 +2,9 @@
  * mm/zap.c - ptes and their pages on the way out: munmap, exit, MADV_DONTNEED.
  *
  * After zap_page_range() and struct mmu_gather of mm/memory.c of 2.6.7.  The
- * loop exists in two compilations, one for when nobody watches locks and steps:
- * asking for each of the many pages took a third of its time.
+ * loop exists in two compilations, one for when nobody watches locks and steps and
+ * the scheme has nothing to do for each pte: asking for each of the many pages took
+ * a third of its time.
  */
 #include "mm/mm.h"
 #include "reclaim/reclaim.h"
@@ -39,8 +40,9 @@ static void flush_gather(struct vmemu *m, struct gather *gather)
 	gather->flags = 0;
 }
 
-static ALWAYS_INLINE void zap_pte(struct vmemu *m, pte_t *slot,
-				  struct gather *gather, const bool watched)
+static ALWAYS_INLINE void zap_pte(struct vmemu *m, struct mm_struct *mm,
+				  pte_t *slot, struct gather *gather,
+				  const bool watched)
 {
 	pte_t pte = *slot;
 	struct page *page;
@@ -63,7 +65,7 @@ static ALWAYS_INLINE void zap_pte(struct vmemu *m, pte_t *slot,
 	gather->flags |= page->flags;
 	if (watched)
 		page_map_lock(m, page);
-	drop_rmap(m, page, &gather->rmap, watched);
+	drop_rmap(m, page, mm, slot, &gather->rmap, watched);
 	if (watched)
 		page_map_unlock(m, page);
 	gather->pages[gather->n++] = page;
@@ -93,7 +95,8 @@ static inline pte_t *skip_empty(pte_t *pte, const pte_t *end)
 	return pte;
 }
 
-static ALWAYS_INLINE void zap_ptes(struct vmemu *m, pte_t *pte, pte_t *end,
+static ALWAYS_INLINE void zap_ptes(struct vmemu *m, struct mm_struct *mm,
+				   pte_t *pte, pte_t *end,
 				   struct gather *gather, const bool watched)
 {
 	uint32_t rss = gather->rss;
@@ -108,7 +111,7 @@ static ALWAYS_INLINE void zap_ptes(struct vmemu *m, pte_t *pte, pte_t *end,
 			shared(m, STEP_write, pte);
 		else
 			prefetch_page(m, pte, end);
-		zap_pte(m, pte++, gather, watched);
+		zap_pte(m, mm, pte++, gather, watched);
 		n++;
 	}
 	m->watch.steps += n;
@@ -125,10 +128,10 @@ static void zap_range(struct vmemu *m, struct mm_struct *mm, kulong start,
 
 	owned(m, page_table, mm);
 	for_each_table(m, mm, start, end, pte, nr) {
-		if (unlikely(m->watch.bits))
-			zap_ptes(m, pte, pte + nr, gather, true);
+		if (unlikely(m->watch.bits | m->rmap_each_pte))
+			zap_ptes(m, mm, pte, pte + nr, gather, true);
 		else
-			zap_ptes(m, pte, pte + nr, gather, false);
+			zap_ptes(m, mm, pte, pte + nr, gather, false);
 	}
 }
 

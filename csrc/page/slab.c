@@ -77,11 +77,12 @@ void slab_boot(struct vmemu *m, uint32_t cache_line)
 		   0);
 	for (i = 0; i < MAX_RMAP_CACHES && rmap->caches[i].name; i++) {
 		const struct rmap_cache *own = &rmap->caches[i];
-		bool changed = own->later && layout->object > own->size;
+		uint32_t size = rmap->cache_size ? rmap->cache_size(m, (int)i) :
+						   own->size;
+		bool changed = own->later && layout->object > size;
 
-		cache_init(m, CACHE_rmap + i,
-			   changed ? layout->object : own->size, own->align,
-			   own->later ? layout->object_room : 0);
+		cache_init(m, CACHE_rmap + i, changed ? layout->object : size,
+			   own->align, own->later ? layout->object_room : 0);
 	}
 }
 

@@ -202,62 +202,22 @@ static int add_anon(struct vmemu *m, struct page *page,
 	return 0;
 }
 
-/* Is the vma's page table worth a walk for the page, and where? */
-static bool is_candidate(struct vmemu *m, const struct page *page,
-			 const struct vm_area_struct *vma, kulong *address)
-{
-	return has_pages(m, HOST(m, mm_struct, vma->vm_mm)) &&
-	       vma_address(vma, page->index, address);
-}
-
-static int referenced(struct vmemu *m, struct page *page)
+static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 {
 	struct anon_vma *a = anon_vma_of(m, page->mapping);
 	kptr head = kaddr(m, &a->head), k;
-	uint32_t left = page->mapcount;
-	int young = 0;
 
 	spin_lock(m, LOCK_rmap, &a->lock);
-	for (k = a->head.next; left && k != head;
-	     k = HOST(m, list_head, k)->next) {
+	for (k = a->head.next; k != head; k = HOST(m, list_head, k)->next) {
 		struct vm_area_struct *vma = vma_of(m, k);
 		kulong address;
 
-		if (!is_candidate(m, page, vma, &address)) {
-			count(m, CNT_referenced_cmp);
-			continue;
-		}
-		count(m, CNT_referenced_probes);
-		young += page_referenced_one(m, page,
-					     HOST(m, mm_struct, vma->vm_mm),
-					     address, &left);
+		if (rmap_in_vma(m, page, search, vma, &address) &&
+		    !rmap_try(m, page, search, HOST(m, mm_struct, vma->vm_mm),
+			      vma, address))
+			break;
 	}
 	spin_unlock(m, LOCK_rmap, &a->lock);
-	return young;
-}
-
-static int unmap(struct vmemu *m, struct page *page)
-{
-	struct anon_vma *a = anon_vma_of(m, page->mapping);
-	kptr head = kaddr(m, &a->head), k;
-	int ret = SWAP_AGAIN;
-
-	spin_lock(m, LOCK_rmap, &a->lock);
-	for (k = a->head.next; k != head && page->mapcount && ret != SWAP_FAIL;
-	     k = HOST(m, list_head, k)->next) {
-		struct vm_area_struct *vma = vma_of(m, k);
-		kulong address;
-
-		if (!is_candidate(m, page, vma, &address)) {
-			count(m, CNT_unmap_cmp);
-			continue;
-		}
-		count(m, CNT_unmap_probes);
-		ret = try_to_unmap_one(m, page, HOST(m, mm_struct, vma->vm_mm),
-				       vma, address);
-	}
-	spin_unlock(m, LOCK_rmap, &a->lock);
-	return ret;
 }
 
 static bool owns_anon_vma(struct vmemu *m, const void *vma)
@@ -290,6 +250,5 @@ const struct rmap_ops rmap_anon_vma = {
 	.vma_free = anon_vma_unlink,
 	.vma_split = vma_split,
 	.add_anon = add_anon,
-	.referenced = referenced,
-	.unmap = unmap,
+	.walk = walk,
 };

@@ -139,7 +139,7 @@ static int add_anon(struct vmemu *m, struct page *page,
 
 /*
  * An atomic decrement, unless it might free: then under the lock.  That cannot
- * be while unmap() holds the lock, since it counts itself too.
+ * be while walk() unmaps under the lock, since it counts itself too.
  */
 static void put_anon(struct vmemu *m, kptr mapping, int32_t pages)
 {
@@ -192,23 +192,24 @@ static ALWAYS_INLINE uint32_t rewrite_index(struct vmemu *m, const pte_t *pte,
 	return i;
 }
 
-static uint32_t move_anon(struct vmemu *m, const pte_t *pte, uint32_t nr,
-			  struct vm_area_struct *vma, kulong address)
+static uint32_t move_anon(struct vmemu *m, const pte_t *pte, const pte_t *to,
+			  uint32_t nr, struct vm_area_struct *vma,
+			  kulong address)
 {
-	(void)vma;
+	(void)to, (void)vma;
 	return m->watch.bits ? rewrite_index(m, pte, nr, address, true) :
 			       rewrite_index(m, pte, nr, address, false);
 }
 
-/* A living mm with pages, or NULL: counted as a cheap rejection. */
-static struct mm_struct *candidate(struct vmemu *m, struct anonmm *a, int cmp)
+/* The mm if it lives and has pages, or NULL: a cheap rejection. */
+static struct mm_struct *candidate(struct vmemu *m, const struct anonmm *a,
+				   const struct rmap_search *search)
 {
 	struct mm_struct *mm = a->mm ? HOST(m, mm_struct, a->mm) : NULL;
 
-	if (mm && has_pages(m, mm))
-		return mm;
-	count(m, cmp);
-	return NULL;
+	if (!mm)
+		rmap_reject(m, search, TRIED_DEAD, 0, 0);
+	return mm && rmap_lives(m, search, mm) ? mm : NULL;
 }
 
 static struct anonmm *next_in_ring(struct vmemu *m, struct anonmm *a)
@@ -216,63 +217,57 @@ static struct anonmm *next_in_ring(struct vmemu *m, struct anonmm *a)
 	return ENTRY(m, a->list.next, anonmm, list);
 }
 
-static int referenced(struct vmemu *m, struct page *page)
+/* From the page's own mm on; the first that has it, or NULL. */
+static struct anonmm *walk_ring(struct vmemu *m, struct page *page,
+				struct anonmm *own, struct rmap_search *search)
 {
-	struct anonmm *own = anonmm_at(m, page->mapping), *a = own;
-	struct anonmm *head = anonmm_at(m, own->head), *found = NULL;
-	uint32_t left = page->mapcount;
-	int young = 0;
+	struct anonmm *a = own, *found = NULL;
+	bool more = true;
 
-	spin_lock(m, LOCK_rmap, &head->lock);
 	do {
-		struct mm_struct *mm = candidate(m, a, CNT_referenced_cmp);
-		uint32_t before = left;
+		struct mm_struct *mm = candidate(m, a, search);
 
 		if (mm) {
-			count(m, CNT_referenced_probes);
-			young += page_referenced_one(m, page, mm, page->index,
-						     &left);
-			if (left < before && !found)
+			more = rmap_try(m, page, search, mm, NULL, page->index);
+			if (search->found && !found)
 				found = a;
 		}
 		a = next_in_ring(m, a);
-	} while (left && a != own);
-	/* Give a page of an extinct mm to a living one, so that the dead
-	 * anonmm drains. */
-	if (own->mm || left || !found)
-		found = NULL;
-	if (found) {
+	} while (more && a != own);
+	return found;
+}
+
+/*
+ * page_referenced gives a page of an extinct mm to a living one, so that the dead
+ * anonmm drains, if it has found all ptes.
+ */
+static bool migrates(const struct anonmm *own, const struct anonmm *found,
+		     const struct rmap_search *search)
+{
+	return search->walk == WALK_REFERENCED && !own->mm && !search->left &&
+	       found;
+}
+
+static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
+{
+	struct anonmm *own = anonmm_at(m, page->mapping);
+	struct anonmm *head = anonmm_at(m, own->head), *found;
+	bool dropped = search->walk == WALK_UNMAP;
+
+	spin_lock(m, LOCK_rmap, &head->lock);
+	if (dropped) /* the last pte's going must not free it under the lock */
+		own->count++;
+	found = walk_ring(m, page, own, search);
+	if (migrates(own, found, search)) {
 		owned(m, mapcount, page);
 		page->mapping = kaddr(m, found);
 		found->count++;
 		count(m, CNT_rmap_migrated);
+		dropped = true;
 	}
 	spin_unlock(m, LOCK_rmap, &head->lock);
-	if (found)
+	if (dropped)
 		anonmm_put(m, own, 1);
-	return young;
-}
-
-static int unmap(struct vmemu *m, struct page *page)
-{
-	struct anonmm *own = anonmm_at(m, page->mapping), *a = own;
-	struct anonmm *head = anonmm_at(m, own->head);
-	int ret = SWAP_AGAIN;
-
-	spin_lock(m, LOCK_rmap, &head->lock);
-	own->count++; /* the last pte's going must not free it under the lock */
-	do {
-		struct mm_struct *mm = candidate(m, a, CNT_unmap_cmp);
-
-		if (mm) {
-			count(m, CNT_unmap_probes);
-			ret = try_to_unmap_one(m, page, mm, NULL, page->index);
-		}
-		a = next_in_ring(m, a);
-	} while (ret != SWAP_FAIL && page->mapcount && a != own);
-	spin_unlock(m, LOCK_rmap, &head->lock);
-	anonmm_put(m, own, 1);
-	return ret;
 }
 
 static bool owns_anonmm_ring(struct vmemu *m, const void *object)
@@ -297,6 +292,5 @@ const struct rmap_ops rmap_anonmm = {
 	.add_anon = add_anon,
 	.put_anon = put_anon,
 	.move_anon = move_anon,
-	.referenced = referenced,
-	.unmap = unmap,
+	.walk = walk,
 };

@@ -7,7 +7,8 @@
 void page_add_anon_rmap(struct vmemu *, struct page *, struct vm_area_struct *,
 			kulong address);
 void page_add_file_rmap(struct vmemu *, struct page *);
-void page_remove_rmap(struct vmemu *, struct page *);
+void page_remove_rmap(struct vmemu *, struct page *, struct mm_struct *,
+		      const pte_t *);
 int page_referenced(struct vmemu *, struct page *);
 int try_to_unmap(struct vmemu *, struct page *); /* enum swap_result */
 /* rmap/check.c: pages are mapped where[i], frame pfn[i], in order of frames: the

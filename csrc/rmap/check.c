@@ -2,8 +2,8 @@
  * rmap/check.c - for machine.check(): does a walk reach every pte it should,
  * and do lists stand in the order in which they were made?
  *
- * The walks are the schemes' own.  While m->check.finding is set, the two *_one
- * functions of rmap/rmap.c note where they are sent and touch nothing.
+ * The walks are the schemes' own.  While m->check.finding is set, rmap_try()
+ * notes where it is sent and touches nothing.
  */
 #include "core/core.h"
 #include "rmap/rmap.h"
@@ -17,14 +17,15 @@ struct rmap_finding {
 	uint32_t n;
 };
 
-void rmap_found(struct vmemu *m, const struct mm_struct *mm, kulong address)
+void rmap_note(struct vmemu *m, enum rmap_verdict verdict, kptr mm, kptr vma,
+	       kulong address)
 {
 	const struct rmap_finding *finding = m->check.finding;
-	kptr k = kaddr(m, mm);
 	uint32_t i;
 
-	for (i = 0; i < finding->n; i++)
-		if (finding->where[i].mm == k &&
+	(void)vma;
+	for (i = 0; verdict >= TRIED_PTE && i < finding->n; i++)
+		if (finding->where[i].mm == mm &&
 		    finding->where[i].address == address)
 			finding->reached[i] = 1;
 }
@@ -33,14 +34,16 @@ void rmap_found(struct vmemu *m, const struct mm_struct *mm, kulong address)
 static uint32_t find_all(struct vmemu *m, struct page *page, int unmap,
 			 struct rmap_finding *finding)
 {
+	struct rmap_search search = {
+		.walk = unmap ? WALK_UNMAP : WALK_REFERENCED,
+		.left = page->mapcount,
+		.ret = SWAP_AGAIN,
+	};
 	uint32_t i;
 
 	memset(finding->reached, 0, finding->n);
 	m->check.finding = finding;
-	if (page->flags & PG_anon)
-		(unmap ? m->rmap->unmap : m->rmap->referenced)(m, page);
-	else
-		walk_file(m, page, unmap ? WALK_UNMAP : WALK_REFERENCED);
+	(page->flags & PG_anon ? m->rmap->walk : walk_file)(m, page, &search);
 	m->check.finding = NULL;
 	for (i = 0; i < finding->n && finding->reached[i]; i++)
 		;

@@ -20,16 +20,10 @@ static int add_anon(struct vmemu *m, struct page *page,
 	return 0;
 }
 
-static int unreferenced(struct vmemu *m, struct page *page)
+static void fail(struct vmemu *m, struct page *page, struct rmap_search *search)
 {
 	(void)m, (void)page;
-	return 0;
-}
-
-static int fail(struct vmemu *m, struct page *page)
-{
-	(void)m, (void)page;
-	return SWAP_FAIL;
+	search->ret = SWAP_FAIL;
 }
 
 const struct rmap_ops rmap_none = {
@@ -37,6 +31,5 @@ const struct rmap_ops rmap_none = {
 	.locks_vma_tree = 1,
 	.prepared = prepared,
 	.add_anon = add_anon,
-	.referenced = unreferenced,
-	.unmap = fail,
+	.walk = fail,
 };

@@ -61,11 +61,13 @@ static struct page *anon_page(struct vmemu *m, pte_t pte)
 	return pte_present(pte) && page->flags & PG_anon ? page : NULL;
 }
 
-static uint32_t move_anon(struct vmemu *m, const pte_t *pte, uint32_t nr,
-			  struct vm_area_struct *vma, kulong address)
+static uint32_t move_anon(struct vmemu *m, const pte_t *pte, const pte_t *to,
+			  uint32_t nr, struct vm_area_struct *vma,
+			  kulong address)
 {
 	uint32_t i;
 
+	(void)to;
 	for (i = 0; i < nr; i++, address += PAGE_SIZE) {
 		struct page *page = anon_page(m, pte[i]);
 
@@ -75,52 +77,22 @@ static uint32_t move_anon(struct vmemu *m, const pte_t *pte, uint32_t nr,
 	return i;
 }
 
-static struct mm_struct *living(struct vmemu *m, const struct candidate *c,
-				int cmp)
+static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 {
-	struct mm_struct *mm = HOST(m, mm_struct, c->mm);
+	int call = search->walk == WALK_UNMAP ? RMAP_CANDIDATES_UNMAP :
+						RMAP_CANDIDATES_REFERENCED;
+	int n = py_rmap_entry(m, call, page, NULL, 0), i;
 
-	if (has_pages(m, mm))
-		return mm;
-	count(m, cmp);
-	return NULL;
-}
-
-static int referenced(struct vmemu *m, struct page *page)
-{
-	int n = py_rmap_entry(m, RMAP_CANDIDATES_REFERENCED, page, NULL, 0);
-	uint32_t left = page->mapcount;
-	int young = 0, i;
-
-	for (i = 0; i < n && left; i++) {
+	for (i = 0; i < n; i++) {
 		const struct candidate *c = &m->candidates[i];
-		struct mm_struct *mm = living(m, c, CNT_referenced_cmp);
-
-		if (!mm)
-			continue;
-		count(m, CNT_referenced_probes);
-		young += page_referenced_one(m, page, mm, c->address, &left);
-	}
-	return young;
-}
-
-static int unmap(struct vmemu *m, struct page *page)
-{
-	int n = py_rmap_entry(m, RMAP_CANDIDATES_UNMAP, page, NULL, 0), i;
-
-	for (i = 0; i < n && page->mapcount; i++) {
-		const struct candidate *c = &m->candidates[i];
-		struct mm_struct *mm = living(m, c, CNT_unmap_cmp);
+		struct mm_struct *mm = HOST(m, mm_struct, c->mm);
 		struct vm_area_struct *vma =
 			c->vma ? HOST(m, vm_area_struct, c->vma) : NULL;
 
-		if (!mm)
-			continue;
-		count(m, CNT_unmap_probes);
-		if (try_to_unmap_one(m, page, mm, vma, c->address) == SWAP_FAIL)
-			return SWAP_FAIL;
+		if (rmap_lives(m, search, mm) &&
+		    !rmap_try(m, page, search, mm, vma, c->address))
+			break;
 	}
-	return SWAP_AGAIN;
 }
 
 const struct rmap_ops rmap_python = {
@@ -134,6 +106,5 @@ const struct rmap_ops rmap_python = {
 	.add_anon = add_anon,
 	.remove_anon = remove_anon,
 	.move_anon = move_anon,
-	.referenced = referenced,
-	.unmap = unmap,
+	.walk = walk,
 };

@@ -54,12 +54,12 @@ static void touch_mapped(struct vmemu *m, struct page *page)
  */
 static ALWAYS_INLINE bool add_anon_rmap(struct vmemu *m, struct page *page,
 					struct vm_area_struct *vma,
-					kulong address)
+					kulong address, enum add_how first)
 {
 	address &= PAGE_MASK;
 	owned(m, mapcount, page);
 	if (!page->mapcount) {
-		m->rmap->add_anon(m, page, vma, address, ADD_FRESH);
+		m->rmap->add_anon(m, page, vma, address, first);
 		touch_mapped(m, page);
 		page->flags |= PG_anon;
 		page->mapcount = 1;
@@ -80,7 +80,7 @@ void page_add_anon_rmap(struct vmemu *m, struct page *page,
 	if (BUG_ON(m, page->flags & PG_reserved))
 		return;
 	page_map_lock_short(m, page);
-	BUG_ON(m, !add_anon_rmap(m, page, vma, address));
+	BUG_ON(m, !add_anon_rmap(m, page, vma, address, ADD_NEW));
 	page_map_unlock_short(m, page);
 }
 
@@ -95,9 +95,19 @@ bool page_share_anon_rmap(struct vmemu *m, struct page *page,
 	bool added;
 
 	page_map_lock_short(m, page);
-	added = add_anon_rmap(m, page, vma, address);
+	added = add_anon_rmap(m, page, vma, address, ADD_BACK);
 	page_map_unlock_short(m, page);
 	return added;
+}
+
+void page_own_anon_rmap(struct vmemu *m, struct page *page,
+			struct vm_area_struct *vma, kulong address)
+{
+	if (!m->rmap->own_anon || !(page->flags & PG_anon))
+		return;
+	page_map_lock(m, page);
+	m->rmap->own_anon(m, page, vma, address & PAGE_MASK);
+	page_map_unlock(m, page);
 }
 
 void page_add_file_rmap(struct vmemu *m, struct page *page)
@@ -111,20 +121,22 @@ void page_add_file_rmap(struct vmemu *m, struct page *page)
 }
 
 /* One pte less; page_map_lock is held. */
-static void remove_rmap(struct vmemu *m, struct page *page)
+static void remove_rmap(struct vmemu *m, struct page *page,
+			struct mm_struct *mm, const pte_t *pte)
 {
 	struct rmap_batch batch = { .unmapped = 0 };
 
-	drop_rmap(m, page, &batch, true);
+	drop_rmap(m, page, mm, pte, &batch, true);
 	if (batch.unmapped)
 		touch(m, STEP_write, &page->flags);
 	finish_rmap_batch(m, &batch);
 }
 
-void page_remove_rmap(struct vmemu *m, struct page *page)
+void page_remove_rmap(struct vmemu *m, struct page *page, struct mm_struct *mm,
+		      const pte_t *pte)
 {
 	page_map_lock_short(m, page);
-	remove_rmap(m, page);
+	remove_rmap(m, page, mm, pte);
 	page_map_unlock_short(m, page);
 }
 
@@ -142,25 +154,22 @@ static ALWAYS_INLINE pte_t *page_check_address(struct vmemu *m,
 
 /*
  * One candidate of page_referenced: 1 if its pte was young (it is old then).
- * *mapcount goes down when the page is mapped there.
  */
-int page_referenced_one(struct vmemu *m, struct page *page,
-			struct mm_struct *mm, kulong address,
-			uint32_t *mapcount)
+static ALWAYS_INLINE int page_referenced_one(struct vmemu *m, struct page *page,
+					     struct mm_struct *mm,
+					     kulong address,
+					     struct rmap_search *search)
 {
 	int referenced = 0;
 	pte_t *pte;
 
-	if (unlikely(m->check.finding)) {
-		rmap_found(m, mm, address);
-		return 0;
-	}
 	if (!ptl_trylock_short(m, mm))
 		return 0;
 	pte = page_check_address(m, page, mm, address);
 	if (pte) {
 		step(m, STEP_write, pte);
-		(*mapcount)--;
+		search->left--;
+		search->found++;
 		if (*pte & _PAGE_ACCESSED) {
 			owned(m, page_table, mm);
 			*pte &= ~(pte_t)_PAGE_ACCESSED;
@@ -233,25 +242,23 @@ static void clear_pte(struct vmemu *m, struct page *page, struct mm_struct *mm,
 		set_pte(m, pte, swp_entry_to_pte(page->private));
 	}
 	rss_sub(m, mm, 1);
-	remove_rmap(m, page);
+	remove_rmap(m, page, mm, pte);
 	put_page(m, page);
 }
 
 /*
- * One candidate of try_to_unmap.  vma may be NULL when the scheme does not know
- * it; it is then looked up, and only after a hit.  SWAP_AGAIN: not mapped here,
- * page_table_lock was taken, or unmapped and others remain.
+ * One candidate of try_to_unmap.  SWAP_AGAIN: not mapped here, page_table_lock was
+ * taken, or unmapped and others remain.
  */
-int try_to_unmap_one(struct vmemu *m, struct page *page, struct mm_struct *mm,
-		     struct vm_area_struct *vma, kulong address)
+static ALWAYS_INLINE int try_to_unmap_one(struct vmemu *m, struct page *page,
+					  struct mm_struct *mm,
+					  struct vm_area_struct *vma,
+					  kulong address,
+					  struct rmap_search *search)
 {
 	int ret = SWAP_AGAIN;
 	pte_t *pte;
 
-	if (unlikely(m->check.finding)) {
-		rmap_found(m, mm, address);
-		return SWAP_AGAIN;
-	}
 	if (unlikely(m->watch.mutations & MUTATE_b)) {
 		if (!vma)
 			vma = find_vma_prev(m, mm, address, NULL);
@@ -267,6 +274,7 @@ int try_to_unmap_one(struct vmemu *m, struct page *page, struct mm_struct *mm,
 			pte = NULL;
 	}
 	if (pte) {
+		search->found++;
 		step(m, STEP_read, pte);
 		mark_vma(m, vma, true);
 		if (may_unmap(m, page, vma, pte))
@@ -279,42 +287,76 @@ int try_to_unmap_one(struct vmemu *m, struct page *page, struct mm_struct *mm,
 	return ret;
 }
 
+/* A page table walked for one candidate, but for what is counted of it. */
+static ALWAYS_INLINE bool
+try_candidate(struct vmemu *m, struct page *page, struct rmap_search *search,
+	      struct mm_struct *mm, struct vm_area_struct *vma, kulong address)
+{
+	if (unlikely(m->check.finding)) {
+		rmap_note(m, TRIED_MATCH, kaddr(m, mm), vma ? kaddr(m, vma) : 0,
+			  address);
+		return true;
+	}
+	if (search->walk == WALK_REFERENCED) {
+		search->young +=
+			page_referenced_one(m, page, mm, address, search);
+		return search->left != 0;
+	}
+	search->ret = try_to_unmap_one(m, page, mm, vma, address, search);
+	search->left = page->mapcount;
+	return search->left && search->ret != SWAP_FAIL;
+}
+
+bool rmap_try(struct vmemu *m, struct page *page, struct rmap_search *search,
+	      struct mm_struct *mm, struct vm_area_struct *vma, kulong address)
+{
+	count(m, search->walk == WALK_UNMAP ? CNT_unmap_probes :
+					      CNT_referenced_probes);
+	return try_candidate(m, page, search, mm, vma, address);
+}
+
 /* ---- file pages: every vma on the file's list, 2.6.6 style ------------------ */
 
-int walk_file(struct vmemu *m, struct page *page, enum rmap_walk walk)
+void walk_file(struct vmemu *m, struct page *page, struct rmap_search *search)
 {
 	struct address_space *mapping = HOST(m, address_space, page->mapping);
 	kptr head = kaddr(m, &mapping->i_mmap), k;
-	uint32_t left = page->mapcount;
-	int referenced = 0, ret = SWAP_AGAIN;
 
 	if (!spin_trylock(m, LOCK_i_mmap, &mapping->i_mmap_lock))
-		return walk == WALK_REFERENCED ? 0 : SWAP_AGAIN;
-	for (k = mapping->i_mmap.next; k != head && ret == SWAP_AGAIN && left;
+		return;
+	for (k = mapping->i_mmap.next; k != head;
 	     k = HOST(m, list_head, k)->next) {
 		struct vm_area_struct *vma =
 			ENTRY(m, k, vm_area_struct, shared.list);
 		struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
 		kulong address;
 
-		if (!has_pages(m, mm) ||
-		    !vma_address(vma, page->index, &address))
-			continue;
-		if (walk == WALK_REFERENCED) {
-			referenced += page_referenced_one(m, page, mm, address,
-							  &left);
-			continue;
-		}
-		ret = try_to_unmap_one(m, page, mm, vma, address);
-		left = page->mapcount;
+		if (has_pages(m, mm) &&
+		    vma_address(vma, page->index, &address) &&
+		    !try_candidate(m, page, search, mm, vma, address))
+			break;
 	}
 	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
-	return walk == WALK_REFERENCED ? referenced : ret;
+}
+
+/* A walk by whoever can find the page. */
+static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
+{
+	search->left = page->mapcount;
+	search->ret = SWAP_AGAIN;
+	if (!(page->flags & PG_anon)) {
+		walk_file(m, page, search);
+		return;
+	}
+	count(m, search->walk == WALK_UNMAP ? CNT_unmap_pages :
+					      CNT_referenced_pages);
+	m->rmap->walk(m, page, search);
 }
 
 /* How often the page was referenced since the last call; ages its ptes. */
 int page_referenced(struct vmemu *m, struct page *page)
 {
+	struct rmap_search search = { .walk = WALK_REFERENCED };
 	int referenced = 0;
 
 	shared(m, STEP_write, &page->flags);
@@ -323,35 +365,26 @@ int page_referenced(struct vmemu *m, struct page *page)
 		referenced++;
 	}
 	page_map_lock(m, page);
-	if (page->mapcount && page->flags & PG_anon) {
-		count(m, CNT_referenced_pages);
-		referenced += m->rmap->referenced(m, page);
-	} else if (page->mapcount) {
-		referenced += walk_file(m, page, WALK_REFERENCED);
-	}
+	if (page->mapcount)
+		walk(m, page, &search);
 	page_map_unlock(m, page);
-	return referenced;
+	return referenced + search.young;
 }
 
 /* Removes every pte of a page that reclaim holds; enum swap_result. */
 int try_to_unmap(struct vmemu *m, struct page *page)
 {
+	struct rmap_search search = { .walk = WALK_UNMAP };
 	uint64_t before = m->counter[CNT_unmap_probes];
-	int ret;
 
 	page_map_lock(m, page);
-	if (!page->mapcount) {
-		ret = SWAP_SUCCESS;
-	} else if (page->flags & PG_anon) {
-		count(m, CNT_unmap_pages);
-		ret = m->rmap->unmap(m, page);
-	} else {
-		ret = walk_file(m, page, WALK_UNMAP);
-	}
+	if (page->mapcount)
+		walk(m, page, &search);
 	if (!page->mapcount)
-		ret = SWAP_SUCCESS;
+		search.ret = SWAP_SUCCESS;
 	page_map_unlock(m, page);
 	event(m, EV_unmap, pfn_of(m, page),
-	      (uint32_t)(m->counter[CNT_unmap_probes] - before), (uint32_t)ret);
-	return ret;
+	      (uint32_t)(m->counter[CNT_unmap_probes] - before),
+	      (uint32_t)search.ret);
+	return search.ret;
 }

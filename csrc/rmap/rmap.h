@@ -2,6 +2,7 @@
 #ifndef VMEMU_RMAP_RMAP_H
 #define VMEMU_RMAP_RMAP_H
 #include "core/core.h"
+#include "mm/mm.h"
 #include "rmap/api.h"
 #include "watch/lock.h"
 #include "watch/step.h"
@@ -27,8 +28,13 @@ static inline uint32_t *range_lock(struct vmemu *m,
 	return m->rmap->range_lock(m, vma, next);
 }
 
-/* fork copies a pte: candidates include the child already. */
+/*
+ * fork copies a pte of the parent's vma to the child's: candidates include the
+ * child already.  watched stands for one by one, here and below.
+ */
 static ALWAYS_INLINE void page_dup(struct vmemu *m, struct page *page,
+				   struct vm_area_struct *vma,
+				   struct mm_struct *child, const pte_t *pte,
 				   const bool watched)
 {
 	if (watched) {
@@ -39,8 +45,22 @@ static ALWAYS_INLINE void page_dup(struct vmemu *m, struct page *page,
 	}
 	page->_count++;
 	BUG_ON(m, !page->mapcount++);
+	if (watched && m->rmap->dup_pte && page->flags & PG_anon)
+		m->rmap->dup_pte(m, page, vma, child, pte);
 	if (watched)
 		page_map_unlock(m, page);
+}
+
+/* Before a pte of any page may be added, and after; see struct rmap_ops. */
+static inline bool rmap_reserve(struct vmemu *m, int gfp)
+{
+	return !m->rmap->reserve || !m->rmap->reserve(m, gfp);
+}
+
+static inline void rmap_unreserve(struct vmemu *m)
+{
+	if (m->rmap->unreserve)
+		m->rmap->unreserve(m);
 }
 
 /*
@@ -56,13 +76,16 @@ struct rmap_batch {
 /* rmap/rmap.c */
 void put_orphans(struct vmemu *, struct rmap_batch *);
 
-/* One pte less; page_map_lock is held. */
+/* One pte less, this one of mm; page_map_lock is held. */
 static ALWAYS_INLINE void drop_rmap(struct vmemu *m, struct page *page,
+				    struct mm_struct *mm, const pte_t *pte,
 				    struct rmap_batch *batch,
 				    const bool watched)
 {
 	if (BUG_ON(m, page->mapcount == 0))
 		return;
+	if (watched && m->rmap->remove_pte && page->flags & PG_anon)
+		m->rmap->remove_pte(m, page, mm, pte);
 	if (watched) {
 		owned(m, mapcount, page);
 		touch(m, STEP_write, &page->mapcount);
@@ -92,18 +115,65 @@ static inline void finish_rmap_batch(struct vmemu *m, struct rmap_batch *batch)
 	batch->unmapped = 0;
 }
 
-/* rmap/rmap.c, for the schemes' walkers */
-enum rmap_walk { WALK_REFERENCED, WALK_UNMAP };
-int walk_file(struct vmemu *, struct page *, enum rmap_walk);
+/* rmap/rmap.c */
 bool page_share_anon_rmap(struct vmemu *, struct page *,
 			  struct vm_area_struct *, kulong address);
-int page_referenced_one(struct vmemu *, struct page *, struct mm_struct *,
-			kulong address, uint32_t *mapcount);
-int try_to_unmap_one(struct vmemu *, struct page *, struct mm_struct *,
-		     struct vm_area_struct *, kulong address);
+void page_own_anon_rmap(struct vmemu *, struct page *, struct vm_area_struct *,
+			kulong address);
+void walk_file(struct vmemu *, struct page *, struct rmap_search *);
+
+/* ---- for the schemes' walks ------------------------------------------------- */
+
+/*
+ * Walks mm's page table for the page and acts on what is found there.  vma may be
+ * NULL when the scheme does not know it; it is then looked up, and only after a
+ * hit.  False: that is enough.
+ */
+bool rmap_try(struct vmemu *, struct page *, struct rmap_search *,
+	      struct mm_struct *, struct vm_area_struct *, kulong address);
+/* rmap/check.c: somebody wants to know of each candidate. */
+void rmap_note(struct vmemu *, enum rmap_verdict, kptr mm, kptr vma,
+	       kulong address);
+
+/* A candidate that needs no look: a cmp.  kptrs 0: there is none any more. */
+static inline void rmap_reject(struct vmemu *m,
+			       const struct rmap_search *search,
+			       enum rmap_verdict why, kptr mm, kptr vma)
+{
+	count(m,
+	      search->walk == WALK_UNMAP ? CNT_unmap_cmp : CNT_referenced_cmp);
+	if (unlikely(m->check.finding))
+		rmap_note(m, why, mm, vma, 0);
+}
+
+/* Whether mm has pages; a cmp if it has none. */
+static inline bool rmap_lives(struct vmemu *m, const struct rmap_search *search,
+			      struct mm_struct *mm)
+{
+	if (has_pages(m, mm))
+		return true;
+	rmap_reject(m, search, TRIED_EMPTY, kaddr(m, mm), 0);
+	return false;
+}
+
+/* Whether the page, at its linear offset, may be in the vma, and where; a cmp if
+ * it cannot be. */
+static inline bool rmap_in_vma(struct vmemu *m, const struct page *page,
+			       const struct rmap_search *search,
+			       const struct vm_area_struct *vma,
+			       kulong *address)
+{
+	enum rmap_verdict why = has_pages(m, HOST(m, mm_struct, vma->vm_mm)) ?
+					TRIED_RANGE :
+					TRIED_EMPTY;
+
+	if (why == TRIED_RANGE && vma_address(vma, page->index, address))
+		return true;
+	rmap_reject(m, search, why, vma->vm_mm, kaddr(m, vma));
+	return false;
+}
 
 /* rmap/check.c */
-void rmap_found(struct vmemu *, const struct mm_struct *, kulong address);
 void stamp_anon(
 	struct vmemu *, const struct vm_area_struct *,
 	const struct vm_area_struct *in_place_of); /* NULL: at the front */

@@ -29,8 +29,36 @@ struct rmap_cache { /* of a scheme's own objects */
 	uint32_t later;       /* nonzero: later kernels have it, and larger */
 };
 
-/* A page gets a pte: its first, or one more. */
-enum add_how { ADD_FRESH, ADD_AGAIN };
+enum { MAX_RMAP_OPTIONS = 4 };
+
+/* A page gets a pte, not by fork. */
+enum add_how {
+	ADD_NEW,   /* the first, of a page made for it */
+	ADD_BACK,  /* the first, from swap: other ptes may have its entry */
+	ADD_AGAIN, /* one more */
+};
+
+enum rmap_walk { WALK_REFERENCED, WALK_UNMAP };
+
+/* What became of a candidate: of the last, its page table was walked. */
+enum rmap_verdict {
+	TRIED_DEAD,  /* its process has ended */
+	TRIED_EMPTY, /* it has no pages */
+	TRIED_RANGE, /* the page is not in the range of the area */
+	TRIED_PTE,   /* its pte is empty, or another page's */
+	TRIED_MATCH,
+	TRIED_BUSY, /* its page_table_lock was taken */
+	NR_VERDICTS
+};
+
+/* One walk for one page: what it is for, and how far it has come. */
+struct rmap_search {
+	enum rmap_walk walk;
+	uint32_t left;  /* ptes to be found yet, as the page's mapcount says */
+	uint32_t found; /* ptes found */
+	int young;      /* WALK_REFERENCED: of these, so many were */
+	int ret;        /* WALK_UNMAP: enum swap_result */
+};
 
 /*
  * A scheme.  To add one:
@@ -47,8 +75,11 @@ struct rmap_ops {
 	 * allocated, and never copied for it. */
 	uint32_t vma_tail, mm_tail;
 	struct rmap_cache caches[MAX_RMAP_CACHES]; /* CACHE_rmap and on */
-	const char *lock_name;                     /* of LOCK_rmap; or NULL */
-	struct owner_rule rules[MAX_RMAP_RULES];   /* OWNED_rmap and on */
+	/* Bytes of an object of caches[i], where m->rmap_option says it.  NULL:
+	 * caches[i].size. */
+	uint32_t (*cache_size)(const struct vmemu *, int i);
+	const char *lock_name;                   /* of LOCK_rmap; or NULL */
+	struct owner_rule rules[MAX_RMAP_RULES]; /* OWNED_rmap and on */
 	/* Nonzero = page_table_lock guards the list and tree of vmas too. */
 	uint32_t locks_vma_tree;
 	/* Else: the LOCK_rmap to be held while ends of vma move, and those of
@@ -69,9 +100,14 @@ struct rmap_ops {
 	int (*vma_dup)(struct vmemu *, struct vm_area_struct *new,
 		       struct vm_area_struct *old);
 	void (*vma_free)(struct vmemu *, struct vm_area_struct *);
-	/* new is a part cut off old; with vma_adjust()'s locks. */
+	/* new is a part cut off old; with vma_adjust()'s locks.  What may fail
+	 * was done before: RmapScheme.vma_clone(). */
 	void (*vma_split)(struct vmemu *, struct vm_area_struct *new,
 			  struct vm_area_struct *old);
+	/* The vma's start, end and offset change now, or have changed; with
+	 * vma_adjust()'s locks. */
+	void (*range_changes)(struct vmemu *, struct vm_area_struct *);
+	void (*range_changed)(struct vmemu *, struct vm_area_struct *);
 	/* A page becomes mapped at address in vma, not by fork; mapcount does
 	 * not count this pte yet.  Nonzero to ADD_AGAIN = it must be copied
 	 * before it can be mapped here.  Never NULL. */
@@ -81,13 +117,39 @@ struct rmap_ops {
 	void (*remove_anon)(struct vmemu *, struct page *);
 	/* So it has for so many pages that pointed at mapping. */
 	void (*put_anon)(struct vmemu *, kptr mapping, int32_t pages);
-	/* mremap moves so many ptes to address and on; called before.  Returns
-	 * how many may go: the next one's page must be made exclusive first. */
-	uint32_t (*move_anon)(struct vmemu *, const pte_t *, uint32_t nr,
+	/* A write found that nobody but vma has the page, which was mapped there
+	 * already, or has just come back from swap. */
+	void (*own_anon)(struct vmemu *, struct page *, struct vm_area_struct *,
+			 kulong address);
+	/* mremap moves so many ptes, to be in vma from address on; called before.
+	 * Returns how many may go: the next one's page must be made exclusive
+	 * first. */
+	uint32_t (*move_anon)(struct vmemu *, const pte_t *from,
+			      const pte_t *to, uint32_t nr,
 			      struct vm_area_struct *, kulong address);
-	/* Never NULL, nor is prepared. */
-	int (*referenced)(struct vmemu *, struct page *);
-	int (*unmap)(struct vmemu *, struct page *);
+	/* Whoever has one of the next two is asked at every pte of fork, munmap
+	 * and exit, which is slower; see m->rmap_each_pte.  fork gives an
+	 * anonymous page of the parent's vma a pte in the child, too; mapcount
+	 * counts it already. */
+	void (*dup_pte)(struct vmemu *, struct page *,
+			struct vm_area_struct *parents, struct mm_struct *child,
+			const pte_t *pte);
+	/* An anonymous page loses this pte of mm; mapcount counts it still. */
+	void (*remove_pte)(struct vmemu *, struct page *, struct mm_struct *,
+			   const pte_t *pte);
+	/* Memory for what one more pte of any page may need, for the running
+	 * path: 0, or -1 = there is none.  GFP_ATOMIC: under spinlocks.  What is
+	 * not used is given back. */
+	int (*reserve)(struct vmemu *, int gfp);
+	void (*unreserve)(struct vmemu *);
+	/* mm has got a page table for ptes, from address on; it may go away
+	 * without a word. */
+	void (*table_added)(struct vmemu *, struct page *table,
+			    struct mm_struct *, kulong address);
+	/* rmap_try() for each candidate, rmap_reject() for those that need no
+	 * look, until one of them says that it is enough.  Never NULL, nor is
+	 * prepared. */
+	void (*walk)(struct vmemu *, struct page *, struct rmap_search *);
 };
 
 #endif

@@ -428,9 +428,15 @@ int unuse_mm(struct vmemu *m, struct mm_struct *mm, int type)
 		ptl_lock(m, mm);
 		pte = next_swapped(m, mm, type, &address);
 		ptl_unlock(m, mm);
-		if (pte)
-			ret = unuse_one(m, mm, address, pte);
-	} while (pte && !ret); /* looks again: reclaim may have run */
+		if (!pte)
+			break;
+		if (!rmap_reserve(m, GFP_KERNEL)) {
+			ret = -1;
+			break;
+		}
+		ret = unuse_one(m, mm, address, pte);
+		rmap_unreserve(m);
+	} while (!ret); /* looks again: reclaim may have run */
 	if (use_sem)
 		up_read(m, mm);
 	return ret;

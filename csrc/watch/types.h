@@ -40,6 +40,7 @@ enum { MAX_HELD_LOCKS = 16 };
 struct held_locks {
 	uint32_t nr;
 	uint32_t nest; /* the next lock may stand inside another of its class */
+	kptr reserve; /* an object of the scheme, for the next pte that needs one */
 	kptr newborn; /* fork's child, which only the path that makes it changes */
 	struct held_lock lock[MAX_HELD_LOCKS];
 };

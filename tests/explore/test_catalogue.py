@@ -7,8 +7,9 @@ import pytest
 from vmemu.explore import Explorer, Mode, Settings, runner
 from vmemu.explore.catalogue import SCENARIOS, find_scenario
 from vmemu.explore.mutation import MUTATIONS
+from vmemu.rmap import builtin
 
-SCHEMES = ("anonmm", "anon_vma")
+SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.finds_anon)
 SMALL = {"mlock-vs-unmap": 2, "two-reclaimers": 1}
 
 

@@ -15,8 +15,9 @@ from vmemu.explore import crossings
 from vmemu.explore.crossings import PATHS, STATES, crossing, explore_all, triples
 from vmemu.explore.explorer import Explorer
 from vmemu.explore.scenario import Settings
+from vmemu.rmap import builtin
 
-SCHEMES = ("none", "anonmm", "anon_vma39", "anon_vma")
+SCHEMES = tuple(builtin())
 
 FOUND = {
     "stack+stack@resident": "two faults below one stack promised memory twice",

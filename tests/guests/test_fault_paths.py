@@ -226,7 +226,7 @@ def play(operations: list[tuple[object, ...]], scheme: str, path: str) -> tuple[
         return players.results, *observe(machine)
 
 
-@pytest.mark.parametrize("scheme", [*SCHEMES, "anon_vma39"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 @settings(max_examples=150, deadline=None)
 @given(operations=OPERATIONS)
 def test_same_effect_of_any_operations(scheme: str, operations: list[tuple[object, ...]]) -> None:

@@ -16,10 +16,11 @@ import pytest
 from test_guests_native import GOOD, SEGV, SOURCES, in_widths
 
 from vmemu import Machine
+from vmemu.rmap import builtin
 
 Guest = Callable[..., Path]
 
-SCHEMES = ("anonmm", "anon_vma")
+SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.finds_anon)
 
 # In 512 kB, 119 frames of which are free at boot.  What of it does not fit has to be swapped.
 # An x86-64 process has a frame or two more of tables: it gets a quarter more.
@@ -168,7 +169,7 @@ def test_same_as_native_in_little_ram(guest: Guest, bits: int, command: str, sch
 
 
 @pytest.mark.parametrize("ram", ["400K", "452K", "600K", "1M"])
-@pytest.mark.parametrize("scheme", [*SCHEMES, "anon_vma39"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("bits", [32, 64])
 def test_storm_of_a_family_in_many_sizes_of_ram(
     guest: Guest, bits: int, scheme: str, ram: str

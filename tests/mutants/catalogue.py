@@ -77,10 +77,10 @@ REQUIRED = [
 
 RMAP = [
     Mutant(
-        "anonmm: unmap stops after the page's own mm",
+        "anonmm: a walk stops after the page's own mm",
         "csrc/rmap/anonmm.c",
-        "while (ret != SWAP_FAIL && page->mapcount && a != own);",
-        "while (false);",
+        "} while (more && a != own);",
+        "} while (false);",
         SCENARIOS,
     ),
     Mutant(
@@ -107,8 +107,8 @@ RMAP = [
     Mutant(
         "anonmm: a page migrates before all its ptes were found",
         "csrc/rmap/anonmm.c",
-        "if (own->mm || left || !found)",
-        "if (!found)",
+        "!own->mm && !search->left &&",
+        "!own->mm &&",
         SCENARIOS,
     ),
     Mutant(
@@ -222,15 +222,15 @@ PAGES = [
     Mutant(
         "fork leaves the parent's ptes writable",
         "csrc/mm/fork.c",
-        "*src = pte &= kept.parent;",
-        "pte &= kept.parent;",
+        "*src = pte &= c->kept.parent;",
+        "pte &= c->kept.parent;",
         f"{RANDOM}[anon_vma-roomy]",
     ),
     Mutant(
         "fork does not flush",
         "csrc/mm/fork.c",
-        "\tflush_tlb(m);\n\tfor_each_table(m, src, at, end, from, nr) {",
-        "\tfor_each_table(m, src, at, end, from, nr) {",
+        "\tflush_tlb(m);\n\tfor_each_table(m, src, at, end, from, nr)",
+        "\tfor_each_table(m, src, at, end, from, nr)",
         f"{TLB}[anon_vma-fork]",
     ),
     Mutant(

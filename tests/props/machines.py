@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vmemu.rmap import RmapScheme
+from vmemu.rmap import RmapScheme, builtin
 
 from .frame import Config
 
-SCHEMES = ("anonmm", "anon_vma", "anon_vma39", "none")
+SCHEMES = tuple(builtin())
 
 # With a budget running out of memory is an error; without one it is part of the game.
 MACHINES = {

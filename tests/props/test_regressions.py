@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from vmemu.rmap import builtin
+
 from .driver import perform
 from .frame import Config, Operation
 from .model import PAGE
@@ -11,7 +13,7 @@ from .model import PAGE
 LOW = 0x40000000
 STACK = 0xBFFC0000
 ANON, FIXED, GROWSDOWN = 0x22, 0x10, 0x100
-SCHEMES = ("anonmm", "anon_vma39", "anon_vma")
+SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.finds_anon)
 
 
 def mmap(pid: int, address: int, pages: int, prot: int = 3, flags: int = 0) -> Operation:

@@ -11,8 +11,9 @@ from vmemu.lab.compare import Comparison, Deviation, compare
 from vmemu.lab.experiment import ScenarioError
 from vmemu.lab.scenario import Formula, expect
 from vmemu.lab.scenarios import SCENARIOS, find_scenario
+from vmemu.rmap import builtin
 
-SCHEMES = ("anonmm", "anon_vma39", "anon_vma")
+SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.finds_anon)
 
 # Besides the defaults: smallest, odd, lopsided.
 SETTINGS = [

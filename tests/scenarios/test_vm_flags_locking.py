@@ -10,8 +10,9 @@ import pytest
 from vmemu.errors import ConfigError
 from vmemu.lab.locks import BothWays, locks_table, run_both_ways
 from vmemu.lab.scenarios import find_scenario
+from vmemu.rmap import builtin
 
-SCHEMES = ("none", "anonmm", "anon_vma39", "anon_vma")
+SCHEMES = tuple(builtin())
 SCENARIO = find_scenario("vm-flags-locking")
 CALLS = ("mlock", "munlock", "madvise", "mprotect")
 

@@ -11,14 +11,14 @@ from vmemu.check import check_machine
 from vmemu.core import PAGE_SIZE, Core
 from vmemu.errors import Errno
 from vmemu.mm import MemoryManager, Mm, Rlimits, do_mmap
-from vmemu.rmap import scheme_class
+from vmemu.rmap import builtin, scheme_class
 
 PAGE = PAGE_SIZE
 NONE, R, W, RW, RX, RWX = 0, 1, 2, 3, 5, 7
 PRIVATE, FIXED, ANON, GROWSDOWN = 0x02, 0x10, 0x20, 0x100
 LOCKED, NORESERVE, POPULATE = 0x2000, 0x4000, 0x8000
 BASE = 0x10000000
-SCHEMES = ("anonmm", "anon_vma39", "anon_vma")
+SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.finds_anon)
 
 
 class Memory:
@@ -31,7 +31,12 @@ class Memory:
             for name in ("cache_line", "min_free_pages", "events", "bits", "levels")
             if name in options
         }
-        self.core = Core(ram * PAGE, self.scheme.walker, **core_options)
+        self.core = Core(
+            ram * PAGE,
+            self.scheme.walker,
+            rmap_options=self.scheme.option_numbers(),
+            **core_options,
+        )
         self.m = self.core.m
         self.vm = MemoryManager(self.core, self.scheme(self.core), **options)
 

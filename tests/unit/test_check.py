@@ -16,7 +16,7 @@ from vmemu.errors import KernelBug
 from vmemu.file.inode import Inode
 from vmemu.mm import Mm, do_mmap, dup_mmap
 
-WALKS = {"page_referenced": "referenced", "try_to_unmap": "unmap"}
+WALKS = {"page_referenced": lib.WALK_REFERENCED, "try_to_unmap": lib.WALK_UNMAP}
 
 
 @pytest.fixture(params=SCHEMES)
@@ -111,15 +111,20 @@ def test_an_area_in_a_wrong_place_of_it(
     broken(memory, "the areas of anon_vma 0x[0-9a-f]+ are not in the order in which they came")
 
 
-def replace_walk(memory: Memory, name: str, walk: Callable[[Any, Any, Any], int]) -> Any:
+def replace_walk(memory: Memory, name: str, walk: Callable[[Callable[[], None]], None]) -> Any:
     """Put a function before a scheme's walk, which it is given; what must be kept alive."""
     original = memory.m.rmap
     ops = ffi.new("struct rmap_ops *", original[0])
-    real = getattr(original, name)
-    callback = ffi.callback(
-        "int(struct vmemu *, struct page *)", lambda m, page: walk(real, m, page)
-    )
-    setattr(ops, name, callback)
+    real = original.walk
+
+    def called(m: Any, page: Any, search: Any) -> None:
+        if search.walk == WALKS[name]:
+            walk(lambda: real(m, page, search))
+        else:
+            real(m, page, search)
+
+    signature = "void(struct vmemu *, struct page *, struct rmap_search *)"
+    ops.walk = callback = ffi.callback(signature, called)
     memory.m.rmap = ops
     return ops, callback
 
@@ -129,20 +134,19 @@ def test_a_walk_that_skips_a_mapping(memory: Memory, family: tuple[Mm, Mm, Mm], 
     """It does not see one process, of three, as if that had no pages."""
     hidden = family[1].ptr
 
-    def skip(real: Any, m: Any, page: Any) -> int:
+    def skip(real: Callable[[], None]) -> None:
         rss, hidden.rss = hidden.rss, 0
-        result: int = real(m, page)
+        real()
         hidden.rss = rss
-        return result
 
-    kept = replace_walk(memory, WALKS[name], skip)
+    kept = replace_walk(memory, name, skip)
     broken(memory, rf"{name} would not find page \d+ at 0x10000000 of mm 0x[0-9a-f]+")
     del kept
 
 
 @pytest.mark.parametrize("name", WALKS)
 def test_a_walk_that_does_nothing(memory: Memory, family: tuple[Mm, Mm, Mm], name: str) -> None:
-    kept = replace_walk(memory, WALKS[name], lambda real, m, page: lib.SWAP_AGAIN)
+    kept = replace_walk(memory, name, lambda real: None)
     broken(memory, f"{name} would not find")
     del kept
 

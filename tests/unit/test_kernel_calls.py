@@ -11,9 +11,10 @@ from script import ARENA, FIXED, PRIVATE, RW, SCRATCH, Script, signed
 
 from tests.width import BITS, LIMIT, TASK_SIZE, WORD
 from vmemu.machine import Machine
+from vmemu.rmap import builtin
 from vmemu.swap.area import make_swap
 
-SCHEMES = ["none", "anonmm", "anon_vma39", "anon_vma"]
+SCHEMES = list(builtin())
 RAM = ["4M", "400K"]
 BAD = 16
 

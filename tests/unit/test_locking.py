@@ -18,10 +18,11 @@ from vmemu.errors import ConfigError, KernelBug
 from vmemu.machine import Machine
 from vmemu.mm import Mm, do_mlock, do_mmap, do_mprotect, do_munmap, dup_mmap
 from vmemu.mm.consts import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
+from vmemu.rmap import builtin
 from vmemu.stats import lock_order, lock_stats
 
 DOCS = Path(__file__).parents[2] / "docs" / "locking.md"
-SCHEMES = ("none", "anonmm", "anon_vma39", "anon_vma")
+SCHEMES = tuple(builtin())
 PAGES = 8
 
 

@@ -22,13 +22,14 @@ from vmemu.core import FRAME_KINDS
 from vmemu.errors import ConfigError, MachineClosed, VmemuError
 from vmemu.frames import PTE_PRESENT, mem_map
 from vmemu.mm import do_mprotect
+from vmemu.rmap import builtin
 from vmemu.snapshot.picture import WIDTH
 from vmemu.snapshot.record import Area, Entry, Snapshot
 from vmemu.snapshot.tables import entries_table, numbers, sections
 from vmemu.snapshot.take import _slot as slot_of
 from vmemu.snapshot.take import entry_flags
 
-SCHEMES = ("none", "anonmm", "anon_vma39", "anon_vma")
+SCHEMES = tuple(builtin())
 Guest = Callable[..., Path]
 
 STORM = ["PAGES=500", "PASSES=1", "FORK=1"]

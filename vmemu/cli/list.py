@@ -11,7 +11,7 @@ import click
 from vmemu.cli.options import examples, json_option
 
 if TYPE_CHECKING:
-    from vmemu.lab.scenario import Expectation, Parameter, Scenario
+    from vmemu.lab.scenario import Formula, Parameter, Scenario
 
 __all__ = ["command"]
 
@@ -67,7 +67,6 @@ def _guests() -> dict[str, str]:
 
 def _scenarios() -> dict[str, dict[str, Any]]:
     from vmemu.lab.scenarios import SCENARIOS
-    from vmemu.rmap import predicted
 
     return {
         scenario.name: {
@@ -76,12 +75,8 @@ def _scenarios() -> dict[str, dict[str, Any]]:
             "guest": scenario.guest,
             "parameters": {p.name: p.default for p in scenario.parameters},
             "predictions": {
-                e.figure: {
-                    scheme: formula.text
-                    for scheme in predicted()
-                    if (formula := e.formula(scheme)) is not None
-                }
-                for e in scenario.expectations
+                figure: {scheme: formula.text for scheme, formula in formulas.items()}
+                for figure, (formulas, _) in _predictions(scenario).items()
             },
         }
         for scenario in SCENARIOS.values()
@@ -100,8 +95,8 @@ def _show_scenarios() -> None:
     for scenario in SCENARIOS.values():
         click.echo(f"  {_title(scenario)}")
         click.echo(f"      {scenario.summary}")
-        for expectation in scenario.expectations:
-            click.echo(f"      {_prediction(expectation)}")
+        for figure, (formulas, why) in _predictions(scenario).items():
+            click.echo(f"      {figure}: {_formulas(formulas)}" + (f"  ({why})" if why else ""))
 
 
 def _title(scenario: Scenario) -> str:
@@ -113,17 +108,24 @@ def _parameter(parameter: Parameter) -> str:
     return f"{parameter.name}={parameter.default}{more}"
 
 
-def _prediction(expectation: Expectation) -> str:
+def _predictions(scenario: Scenario) -> dict[str, tuple[dict[str, Formula], str]]:
+    """By figure: the formulas by scheme, and the first reason that is given."""
+    from vmemu.rmap import predicted
+
+    found: dict[str, tuple[dict[str, Formula], str]] = {}
+    for scheme in predicted():
+        for figure, (formula, why) in scenario.expected(scheme).items():
+            formulas, reason = found.get(figure, ({}, ""))
+            found[figure] = (formulas | {scheme: formula}, reason or why)
+    return found
+
+
+def _formulas(formulas: dict[str, Formula]) -> str:
     from vmemu.rmap import predicted
 
     by_text: dict[str, list[str]] = {}
-    for scheme in predicted():
-        formula = expectation.formula(scheme)
-        if formula is not None:
-            by_text.setdefault(formula.text, []).append(scheme)
-    if len(by_text) == 1 and len(next(iter(by_text.values()))) == len(predicted()):
-        values = next(iter(by_text))
-    else:
-        values = ", ".join(f"{'/'.join(names)} {text}" for text, names in by_text.items())
-    why = f"  ({expectation.why})" if expectation.why else ""
-    return f"{expectation.figure}: {values}{why}"
+    for scheme, formula in formulas.items():
+        by_text.setdefault(formula.text, []).append(scheme)
+    if len(by_text) == 1 and len(formulas) == len(predicted()):
+        return next(iter(by_text))
+    return ", ".join(f"{'/'.join(names)} {text}" for text, names in by_text.items())

@@ -58,11 +58,10 @@ class Comparison:
         measurement = self.measurements[scheme]
         if measurement.disturbed:
             return {}
-        names = {**measurement.figures, **self.params}
+        names = {**measurement.figures, **self.params, **scheme_class(scheme).option_values()}
         return {
-            expectation.figure: formula(names)
-            for expectation in self.scenario.expectations
-            if (formula := expectation.formula(scheme)) is not None
+            figure: formula(names)
+            for figure, (formula, _) in self.scenario.expected(scheme).items()
         }
 
     def deviations(self, scheme: str) -> list[Deviation]:

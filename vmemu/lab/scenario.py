@@ -76,7 +76,8 @@ class Expectation:
     """One figure that docs/schemes.md derives: formulas by scheme, ``None`` for every other one.
 
     One that has no formulas of its own may have another's (`RmapScheme.predicted_as`); a
-    scheme without either is not predicted.  ``why`` is the derivation in words.
+    scheme without either is not predicted.  ``why`` is the derivation in words.  A scheme may
+    also bring its formulas itself: `Scenario.expected` has both.
     """
 
     figure: str
@@ -84,15 +85,13 @@ class Expectation:
     why: str = ""
 
     def formula(self, scheme: str) -> Formula | None:
-        """What is expected under a scheme."""
-        from vmemu.rmap import builtin, schemes
+        """What is expected here under a scheme."""
+        from vmemu.rmap import scheme_class
 
         if scheme in self.formulas:
             return self.formulas[scheme]
-        known = builtin().get(scheme) or schemes().get(scheme)
-        if known is None or not known.predicted_as:
-            return None
-        return self.formulas.get(known.predicted_as, self.formulas.get(None))
+        known = scheme_class(scheme).predicted_as
+        return self.formulas.get(known, self.formulas.get(None)) if known else None
 
 
 def expect(
@@ -158,6 +157,19 @@ class Scenario:
             except ConfigError as error:
                 raise ConfigError(f"{self.name}: {error}") from None
         return settled
+
+    def expected(self, scheme: str) -> dict[str, tuple[Formula, str]]:
+        """What is derived for a scheme, by figure, and why: its own formulas before others'."""
+        from vmemu.rmap import scheme_class
+
+        expected = {
+            each.figure: (formula, each.why)
+            for each in self.expectations
+            if (formula := each.formula(scheme)) is not None
+        }
+        own = scheme_class(scheme).predictions.get(self.name, {})
+        expected |= {figure: (Formula(text), why) for figure, (text, why) in own.items()}
+        return expected
 
     def argv(self, params: Params) -> list[str]:
         """The guest's command line."""

@@ -115,6 +115,9 @@ def _copy_vma(mm: Mm, vma: Any, new: int, length: int, pgoff: int) -> tuple[Any,
         raise Errno(errno.ENOMEM)
     mm.core.lib.vma_copy(m, copy, vma)
     copy.vm_start, copy.vm_end, copy.vm_pgoff = new, new + length, pgoff & mm.core.mask
+    if not rmap.vma_clone(copy, vma):
+        mm.core.lib.vma_free(m, copy)
+        raise Errno(errno.ENOMEM)
     mm.core.lib.vma_link(m, mm.ptr, copy)
     rmap.vma_split(copy, vma)
     return copy, vma

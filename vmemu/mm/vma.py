@@ -66,6 +66,14 @@ def split_vma(mm: Mm, vma: Any, address: int, *, new_below: bool) -> Any:
         raise Errno(errno.ENOMEM)
     mm.core.lib.vma_copy(m, new, vma)
     if new_below:
+        new.vm_end = address
+    else:
+        new.vm_start = address
+        new.vm_pgoff = (vma.vm_pgoff + ((address - vma.vm_start) >> PAGE_SHIFT)) & mm.core.mask
+    if not mm.vm.rmap.vma_clone(new, vma):
+        mm.core.lib.vma_free(m, new)
+        raise Errno(errno.ENOMEM)
+    if new_below:
         mm.core.lib.vma_adjust(m, vma, address, vma.vm_end, new)
     else:
         mm.core.lib.vma_adjust(m, vma, vma.vm_start, address, new)
@@ -121,7 +129,8 @@ def vma_merge(
 
     ``prev`` is the vma before ``start``, or the one whose tail the area is (case 4), or
     None; ``anon_from`` the vma whose anonymous pages the area holds, or None when it holds
-    none; ``pgoff`` in pages.  After case 8 the caller writes flags and protection.
+    none; ``pgoff`` in pages.  After case 8 the caller writes flags and protection.  None, too,
+    where the scheme has no memory for it.
     """
     if flags & lib.VM_RESERVED:
         return None
@@ -143,33 +152,38 @@ def vma_merge(
         and rmap.can_merge(prev, anon_from)
     ):
         if joins_next and rmap.can_merge(prev, nxt):
-            _extend_up(mm, prev, nxt.vm_end)  # cases 1, 6
-        else:
-            _extend_up(mm, prev, end)  # cases 2, 5, 7
-        return prev
+            return _extend_up(mm, prev, nxt.vm_end)  # cases 1, 6
+        return _extend_up(mm, prev, end)  # cases 2, 5, 7
     if not joins_next:
         return None
     if prev is not None and start < prev.vm_end:  # case 4
-        rmap.vma_absorb(nxt, prev)
+        if not rmap.vma_absorb(nxt, prev):
+            return None
         mm.core.lib.vma_adjust(mm.core.m, prev, prev.vm_start, start, ffi.NULL)
         return nxt
     if area.vm_start == nxt.vm_start:  # case 3
         mm.core.lib.vma_adjust(mm.core.m, nxt, start, nxt.vm_end, ffi.NULL)
         return nxt
-    _extend_up(mm, area, nxt.vm_end)  # case 8
-    return area
+    return _extend_up(mm, area, nxt.vm_end)  # case 8
 
 
-def _extend_up(mm: Mm, vma: Any, end: int) -> None:
-    """Let ``vma`` reach up to ``end``, over any vma that stands there."""
+def _extend_up(mm: Mm, vma: Any, end: int) -> Any:
+    """Let ``vma`` reach up to ``end``, over any vma that stands there; it, or None."""
     m, rmap = mm.core.m, mm.vm.rmap
-    while (nxt := mm.next_vma(vma)) is not None and nxt.vm_start < end:
-        if nxt.vm_end > end:  # case 5: only its head
-            rmap.vma_absorb(vma, nxt)
-            break
-        rmap.vma_merge(vma, nxt)
+    swallowed = []
+    nxt = mm.next_vma(vma)
+    while nxt is not None and nxt.vm_start < end:  # what may fail, before anything moves
+        whole = nxt.vm_end <= end
+        if not (rmap.vma_merge if whole else rmap.vma_absorb)(vma, nxt):
+            return None
+        if not whole:
+            break  # case 5: only its head
+        swallowed.append(nxt)
+        nxt = mm.next_vma(nxt)
+    for nxt in swallowed:
         mm.core.lib.vma_adjust(m, vma, vma.vm_start, nxt.vm_end, ffi.NULL)
         rmap.vma_free(nxt)
         mm.core.lib.vma_free(m, nxt)
     if vma.vm_end < end:
         mm.core.lib.vma_adjust(m, vma, vma.vm_start, end, ffi.NULL)
+    return vma

@@ -60,8 +60,39 @@ def schemes() -> dict[str, type[RmapScheme]]:
     return found
 
 
+@functools.cache
 def scheme_class(name: str) -> type[RmapScheme]:
-    """The scheme called ``name``, or the class at ``module:Class``; ConfigError if none is."""
+    """The scheme called ``name``, or the class at ``module:Class``; ConfigError if none is.
+
+    ``OPTION=VALUE`` may follow, each behind a colon, as in ``pte_chain:line=64``.
+    """
+    plain, *chosen = _parts(name)
+    scheme = _named(plain)
+    return _with_options(scheme, name, chosen) if chosen else scheme
+
+
+def _parts(name: str) -> list[str]:
+    """``name`` without its options, and these."""
+    parts = name.split(":")
+    options = next((at for at, part in enumerate(parts) if "=" in part), len(parts))
+    return [":".join(parts[:options]), *parts[options:]]
+
+
+def _with_options(scheme: type[RmapScheme], name: str, chosen: list[str]) -> type[RmapScheme]:
+    values = dict(scheme.chosen)
+    for text in chosen:
+        option, _, value = text.partition("=")
+        if option not in scheme.options:
+            has = ", ".join(scheme.options) or "none"
+            raise ConfigError(f"{scheme.name} has no option {option!r}: it has {has}")
+        if value not in scheme.options[option]:
+            may = " or ".join(scheme.options[option])
+            raise ConfigError(f"{option} of {scheme.name} is {may}, not {value!r}")
+        values[option] = value
+    return type(scheme.__name__, (scheme,), {"name": name, "chosen": values, "compared": False})
+
+
+def _named(name: str) -> type[RmapScheme]:
     if name in builtin():
         return builtin()[name]
     if ":" in name:

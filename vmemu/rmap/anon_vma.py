@@ -87,13 +87,15 @@ class AnonVma(RmapScheme):
         """The moved area joins the list."""
         self.core.lib.anon_vma_dup(self.core.m, new, old)
 
-    def vma_absorb(self, into: Any, other: Any) -> None:
+    def vma_absorb(self, into: Any, other: Any) -> bool:
         """An area without anon_vma takes the other's, at the front of its list."""
         self.core.lib.anon_vma_absorb(self.core.m, into, other, 0)
+        return True
 
-    def vma_merge(self, into: Any, other: Any) -> None:
+    def vma_merge(self, into: Any, other: Any) -> bool:
         """``__anon_vma_merge``: it takes the other's place in the list."""
         self.core.lib.anon_vma_absorb(self.core.m, into, other, 1)
+        return True
 
     def vma_free(self, vma: Any) -> None:
         """``anon_vma_unlink``: the last one off the list frees the object."""

@@ -38,10 +38,16 @@ class RmapScheme:
     finds_anon: ClassVar[bool] = False
     #: The slab caches of the scheme's own objects.
     caches: ClassVar[tuple[str, ...]] = ()
+    #: What ``--rmap NAME:OPTION=VALUE`` may choose: values by option, the first the default.
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    #: What was chosen.
+    chosen: ClassVar[Mapping[str, str]] = {}
     #: Whether ``vmemu compare`` and ``overhead`` run it when nothing is asked for.
     compared: ClassVar[bool] = False
     #: Whose formulas of the scenarios hold for it, if it has none of its own; "" = nobody's.
     predicted_as: ClassVar[str] = ""
+    #: Formulas of its own: by scenario and figure, and why, as `vmemu.lab.scenario.expect` has.
+    predictions: ClassVar[Mapping[str, Mapping[str, tuple[str, str]]]] = {}
     #: Of its bars in reports; "" = any.
     color: ClassVar[str] = ""
 
@@ -65,6 +71,30 @@ class RmapScheme:
         """``vma`` is about to get an anonymous page."""
         return True
 
+    @classmethod
+    def option_values(cls) -> dict[str, int | str]:
+        """What was chosen, by the option's name in capitals, for formulas; numbers as such."""
+        values = {name: cls.chosen.get(name, may[0]) for name, may in cls.options.items()}
+        return {
+            name.upper(): int(value) if value.isdecimal() else value
+            for name, value in values.items()
+        }
+
+    @classmethod
+    def option_numbers(cls) -> list[int]:
+        """Which choice of each of `options` it has: what the C core is told."""
+        return [
+            values.index(cls.chosen.get(name, values[0])) for name, values in cls.options.items()
+        ]
+
+    def vma_clone(self, new: vm_area_struct, old: vm_area_struct) -> bool:
+        """``new``, in no tree yet, is to be a part of ``old``, or ``old`` moved by mremap.
+
+        Here is the time for what may fail: False, and the call fails with ENOMEM.  Nothing
+        has changed in ``old``.
+        """
+        return True
+
     def vma_split(self, new: vm_area_struct, old: vm_area_struct) -> None:
         """``new`` is a copy of ``old`` in the same mm, moved by mremap.
 
@@ -72,12 +102,16 @@ class RmapScheme:
         locks of ``vma_adjust`` held.
         """
 
-    def vma_absorb(self, into: vm_area_struct, other: vm_area_struct) -> None:
-        """``into`` takes over pages of its neighbour ``other``, all or some."""
+    def vma_absorb(self, into: vm_area_struct, other: vm_area_struct) -> bool:
+        """``into`` is to take over pages of its neighbour ``other``, all or some.
 
-    def vma_merge(self, into: vm_area_struct, other: vm_area_struct) -> None:
-        """``into`` takes over all pages of its neighbour ``other``, which then goes."""
-        self.vma_absorb(into, other)
+        False: there is no memory for what that needs, and they stay apart.
+        """
+        return True
+
+    def vma_merge(self, into: vm_area_struct, other: vm_area_struct) -> bool:
+        """``into`` is to take over all pages of its neighbour ``other``, which then goes."""
+        return self.vma_absorb(into, other)
 
     def vma_free(self, vma: vm_area_struct) -> None:
         """``vma`` has no pages any more and goes."""
