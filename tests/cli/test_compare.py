@@ -7,6 +7,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import pytest
 from command import Vmemu
 
 from vmemu.cli.progress import Progress
+from vmemu.lab.compare import besides, compare, summary_table
+from vmemu.lab.scenario import expect
 from vmemu.lab.scenarios import SCENARIOS
+from vmemu.rmap import schemes
 
 Guest = Callable[[str], Path]
 
@@ -69,26 +73,35 @@ def test_table_is_one_and_aligned(vmemu: Vmemu) -> None:
     assert done.err == ""
     assert head.startswith("scenario ")
     assert [row.split()[:3] for row in rows] == [
-        ["mprotect-halves", "R=8", "anon_vma"],
-        ["mprotect-halves", "R=8", "anon_vma39"],
-        ["fork-brk", "R=8", "anon_vma"],
-        ["fork-brk", "R=8", "anon_vma39"],
+        ["mprotect-halves", "anon_vma", "yes"],
+        ["R=8", "anon_vma39", "yes"],
+        ["fork-brk", "anon_vma", "yes"],
+        ["R=8", "anon_vma39", "yes"],
     ]
-    column = head.index("as predicted")
-    assert {row[column:] for row in rows} == {"yes"}
-    assert all(row[column - 2 : column] == "  " for row in rows)
+    assert {row.index("yes") for row in rows} == {head.index("predicted")}
+    assert len({len(row) for row in (head, *rows)}) == 1
+
+
+def test_wide_table_has_every_column(vmemu: Vmemu) -> None:
+    head, *rows = vmemu("compare orphans --rmap anonmm --wide").out.splitlines()
+    assert [row.split()[:4] for row in rows] == [["orphans", "R=64", "N=4", "anonmm"]]
+    assert rows[0].endswith("  rmap_migrated=64  yes")
+    assert head.endswith("as predicted")
 
 
 def test_all_scenarios_are_as_predicted(compare_printed: bytes) -> None:
-    rows = compare_printed.decode().splitlines()[1:]
-    assert len(rows) == 2 * len(SCENARIOS)
-    assert all(row.endswith("  yes") for row in rows)
+    head, *lines = compare_printed.decode().splitlines()
+    rows = lines[: 2 * len(SCENARIOS)]
+    place = head.index("predicted")
+    assert {row[place:].split()[0] for row in rows} == {"yes"}
+    assert max(map(len, (head, *rows))) <= 120
+    assert "orphans anonmm: rmap_migrated=64" in lines[len(rows) :]
 
 
 def test_locks_before_and_after_rmap_34(vmemu: Vmemu) -> None:
     done = vmemu("compare vm-flags-locking --rmap anonmm --set N=3 --set V=2 --set H=9")
     first, second = done.out.split("\n\n")
-    assert first.splitlines()[1].endswith("  yes")
+    assert first.splitlines()[1].split()[:3] == ["vm-flags-locking", "anonmm", "yes"]
     rows = {line.split()[1]: line.split()[2:] for line in second.splitlines()[1:]}
     assert rows["mlock"][:1] + rows["mlock"][3:5] == ["3", "6", "6"]
     assert all(line.endswith("  the same") for line in second.splitlines()[1:])
@@ -101,13 +114,29 @@ def test_locks_before_and_after_rmap_34(vmemu: Vmemu) -> None:
 
 
 def test_a_scheme_named_twice_is_run_once(vmemu: Vmemu) -> None:
-    done = vmemu("compare fork-brk --rmap anonmm --rmap anonmm")
-    assert len(done.out.splitlines()) == 2
+    _, row, parameters = vmemu("compare fork-brk --rmap anonmm --rmap anonmm").out.splitlines()
+    assert (row.split()[1], parameters) == ("anonmm", "R=8")
+
+
+def test_all_stands_for_every_scheme(vmemu: Vmemu) -> None:
+    found = json.loads(vmemu("compare efault --rmap all --json").out)
+    assert list(found["schemes"]) == list(schemes())
 
 
 def test_short_memory_is_said(vmemu: Vmemu) -> None:
     done = vmemu("compare fork-server --ram 1M")
-    assert all(row.endswith("memory was short") for row in done.out.splitlines()[1:])
+    _, *rows, first, second = done.out.splitlines()
+    assert [row.split()[-10] for row in rows] == ["short", "short"]
+    assert first == "fork-server anonmm: memory was short"
+    assert second == "fork-server anon_vma: memory was short"
+
+
+def test_a_figure_that_is_not_as_predicted() -> None:
+    scenario = SCENARIOS["fork-brk"]
+    wrong = replace(scenario, expectations=(expect("vmas", "2"),))
+    (result,) = compare([wrong], {}, ("anonmm",))
+    assert summary_table([result]).rows[0][:3] == ["fork-brk", "anonmm", "no"]
+    assert besides([result]) == ["fork-brk anonmm: no: vmas 1, predicted 2"]
 
 
 def test_overhead_table(vmemu: Vmemu) -> None:

@@ -147,3 +147,16 @@ def test_impossible_parameters(name: str, settings: dict[str, str], complaint: s
 def test_unknown_scenario_suggests_one() -> None:
     with pytest.raises(ConfigError, match="did you mean late-subfamily"):
         find_scenario("late-family")
+
+
+def test_two_workers_measure_what_one_does() -> None:
+    """In the order that was asked for, with locks before and after rmap 34."""
+    chosen = [find_scenario(name) for name in ("vm-flags-locking", "fork-brk", "mremap-shared")]
+    settings = {"R": "2", "N": "2", "H": "9"}
+    one, two = (compare(chosen, settings, workers=n) for n in (1, 2))
+    assert [each.as_json() for each in one] == [each.as_json() for each in two]
+
+
+def test_a_failure_in_a_worker_is_told() -> None:
+    with pytest.raises(ConfigError, match="too small to boot"):
+        compare([find_scenario("fork-brk")], {}, options={"ram": "64K"}, workers=2)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
 
+from vmemu.cli.declare import option
 from vmemu.cli.names import scenarios as scenario_names
 from vmemu.cli.options import (
     examples,
@@ -29,6 +31,7 @@ __all__ = ["command"]
         "vmemu compare",
         "vmemu compare fork-server --set R=64 --set N=16",
         f"vmemu compare mprotect-halves --rmap none --rmap {DEFAULT}",
+        "vmemu compare fork-server --rmap all",
         "vmemu compare late-subfamily --json",
     ),
     short_help="Run scenarios under the schemes, print one table.",
@@ -36,6 +39,7 @@ __all__ = ["command"]
 @rmaps_option
 @set_option
 @machine_options
+@option("--wide", is_flag=True, help="Print every column, however wide that is.")
 @json_option
 @report_option
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...", shell_complete=scenario_names)
@@ -43,6 +47,7 @@ def command(
     scenarios: tuple[str, ...],
     rmaps: tuple[str, ...],
     settings: tuple[str, ...],
+    wide: bool,
     as_json: bool,
     report_path: str | None,
     **options: Any,
@@ -53,8 +58,9 @@ def command(
     question: page-table walks, and candidates rejected without one, for each page; ref is
     the same for page_referenced.  copies are pages copied only because of the scheme, vmas
     those of the area.  bytes are what the scheme's objects take, rounded their share of full
-    slabs.  The last column holds it all against what is derived for each scheme; vmemu list
-    scenarios shows that.
+    slabs.  The third column holds it all against what is derived for each scheme, which vmemu
+    list scenarios shows; what differs stands below the table, as do figures that only one
+    scenario has.
 
     vm-flags-locking also runs before and after rmap 34: named alone or among others it prints
     a second table, how often page_table_lock was acquired for each system call.
@@ -63,17 +69,25 @@ def command(
     gives an object, several a list.
     """
     from vmemu.cli.progress import Progress
-    from vmemu.lab.compare import check_settings, compare, comparison_table
+    from vmemu.lab.compare import (
+        besides,
+        check_settings,
+        compare,
+        comparison_table,
+        summary_table,
+    )
     from vmemu.lab.locks import locks_table
     from vmemu.lab.scenarios import SCENARIOS, find_scenario
 
     file = open_report(report_path)
     chosen = [find_scenario(name) for name in scenarios or SCENARIOS]
-    schemes = tuple(dict.fromkeys(rmaps)) or compared()
+    schemes = rmaps or compared()
     values = parse_settings(settings)
     check_settings(chosen, values)
     with Progress(len(chosen) * len(schemes)) as progress:
-        results = compare(chosen, values, schemes, given(options), progress.step)
+        results = compare(
+            chosen, values, schemes, given(options), progress.step, os.cpu_count() or 1
+        )
     if as_json:
         import json
 
@@ -81,7 +95,12 @@ def command(
         click.echo(json.dumps(objects[0] if len(objects) == 1 else objects, indent=2))
     else:
         width = columns()
-        click.echo(comparison_table(results).text(width), nl=False)
+        if wide:
+            click.echo(comparison_table(results).text(width), nl=False)
+        else:
+            click.echo(summary_table(results).text(width), nl=False)
+            for line in besides(results):
+                click.echo(line)
         for result in results:
             if result.both_ways and scenarios:
                 click.echo("\n" + locks_table(result.both_ways).text(width), nl=False)

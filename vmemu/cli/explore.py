@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vmemu.cli import names
-from vmemu.cli.options import examples, json_option, parse_settings, set_option
+from vmemu.cli.options import every_scheme, examples, json_option, parse_settings, set_option
 from vmemu.cli.reporting import command_line, open_report, report_option
 from vmemu.errors import ConfigError
 
@@ -39,8 +39,9 @@ __all__ = ["command"]
     "rmaps",
     metavar="SCHEME",
     multiple=True,
+    callback=lambda ctx, param, rmaps: every_scheme(rmaps),
     shell_complete=names.schemes,
-    help="A reverse map; may be repeated.  [default: every one that can swap]",
+    help="A reverse map, or all; may be repeated.  [default: every one that can swap]",
 )
 @click.option(
     "--vm-flags-lock",
@@ -145,7 +146,7 @@ def _explore(scenarios: tuple[str, ...], options: dict[str, Any]) -> list[Report
         preemptions = 255 if options["preemptions"] is None else options["preemptions"]
     reports = []
     for scenario in chosen:
-        for rmap in dict.fromkeys(options["rmaps"]) or default_schemes():
+        for rmap in options["rmaps"] or default_schemes():
             settings = Settings(rmap, options["vm_flags_lock"], options["mutate"], values)
             report = runner.explore(
                 scenario,
@@ -180,7 +181,7 @@ def _cross(options: dict[str, Any]) -> bool:
 
     crossed_paths = crossings() if options["pairs"] else []
     crossed_paths += triples(options["triples"], options["seed"]) if options["triples"] else []
-    rmaps = tuple(dict.fromkeys(options["rmaps"]) or builtin())
+    rmaps = options["rmaps"] or tuple(builtin())
     began, crossed, runs, found = time.monotonic(), 0, 0, []
     with Progress(len(crossed_paths) * len(rmaps)) as bar:
         for result in explore_all(crossed_paths, rmaps, options["limit"] or _CROSSING_RUNS):

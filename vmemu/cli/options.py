@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MACHINE",
     "env_option",
+    "every_scheme",
     "examples",
     "given",
     "json_option",
@@ -159,11 +160,20 @@ def rmaps_option(command: F) -> F:
         "--rmap",
         "rmaps",
         cls=Schemes,
+        callback=lambda ctx, param, rmaps: every_scheme(rmaps),
         shell_complete=names.schemes,
         metavar="SCHEME",
         multiple=True,
-        help="A reverse map (see vmemu list schemes); may be repeated.",
+        help="A reverse map (see vmemu list schemes), or all; may be repeated.",
     )(command)
+
+
+def every_scheme(rmaps: Iterable[str]) -> tuple[str, ...]:
+    """Each scheme once; ``all`` stands for every one there is."""
+    from vmemu.rmap import schemes
+
+    named = [name for rmap in rmaps for name in (schemes() if rmap == "all" else [rmap])]
+    return tuple(dict.fromkeys(named))
 
 
 json_option = option("--json", "as_json", is_flag=True, help="Print JSON instead.")

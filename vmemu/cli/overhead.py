@@ -65,7 +65,7 @@ def command(
     k, m = (
         int(p.parse(values[p.name]) if p.name in values else p.default) for p in overhead.PARAMETERS
     )
-    schemes = tuple(dict.fromkeys(rmaps)) or compared()
+    schemes = rmaps or compared()
     runs = len({overhead.BASELINE, *schemes}) * (len(overhead.MODES) + 1)
     with Progress(runs) as progress:
         results = overhead.measure_overhead(schemes, k, m, given(options), progress.step)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmemu.errors import ConfigError
 from vmemu.lab.experiment import run_scenario
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Comparison",
     "Deviation",
+    "besides",
     "check_settings",
     "compare",
     "comparison_table",
+    "summary_table",
 ]
 
 
@@ -123,6 +125,7 @@ def compare(
     schemes: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
     progress: Callable[[str], None] = lambda what: None,
+    workers: int = 1,
 ) -> list[Comparison]:
     """Run scenarios under schemes, those that are compared by default if none is named.
 
@@ -134,17 +137,54 @@ def compare(
     for scheme in schemes:
         scheme_class(scheme)
     chosen = [(scenario, scenario.settle(settings)) for scenario in scenarios]
+    cells = [
+        _Cell(scenario, params, scheme, dict(options or {}))
+        for scenario, params in chosen
+        for scheme in schemes
+    ]
+    measured = _measured(cells, min(workers, len(cells)), progress)
     results = []
     for scenario, params in chosen:
-        measurements = {}
-        both_ways = []
-        for scheme in schemes:
-            progress(f"{scenario.name} {scheme}")
-            measurements[scheme] = run_scenario(scenario, params, scheme, options)
-            if scenario.phases:
-                both_ways.append(run_both_ways(scenario, params, scheme, options))
+        found = {scheme: next(measured) for scheme in schemes}
+        both_ways = [both for _, both in found.values() if both is not None]
+        measurements = {scheme: measurement for scheme, (measurement, _) in found.items()}
         results.append(Comparison(scenario, params, measurements, both_ways))
     return results
+
+
+class _Cell(NamedTuple):
+    """One scenario under one scheme: what a worker needs to know."""
+
+    scenario: Scenario
+    params: Mapping[str, Value]
+    scheme: str
+    options: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.scenario.name} {self.scheme}"
+
+
+def _measure(cell: _Cell) -> tuple[Measurement, BothWays | None]:
+    measurement = run_scenario(*cell)
+    return measurement, run_both_ways(*cell) if cell.scenario.phases else None
+
+
+def _measured(
+    cells: Sequence[_Cell], workers: int, progress: Callable[[str], None]
+) -> Iterator[tuple[Measurement, BothWays | None]]:
+    """What all of them measure, in their order."""
+    if workers < 2:
+        for cell in cells:
+            progress(str(cell))
+            yield _measure(cell)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(workers, get_context("fork")) as pool:
+        for cell, found in zip(cells, pool.map(_measure, cells), strict=True):
+            progress(str(cell))
+            yield found
 
 
 _HEAD = (
@@ -163,6 +203,61 @@ _HEAD = (
     "besides",
     "as predicted",
 )
+
+
+_SUMMARY = (
+    "scenario",
+    "scheme",
+    "predicted",
+    "pages",
+    "probes",
+    "cmp",
+    "ref",
+    "ref cmp",
+    "copies",
+    "vmas",
+    "bytes",
+    "rounded",
+)
+
+
+def summary_table(comparisons: Sequence[Comparison]) -> Table:
+    """The same within 120 characters: a scenario's parameters stand below its name.
+
+    ``predicted`` is yes, no, short (of memory) or nothing; `deviations` says what differs.
+    """
+    rows: list[list[Cell]] = []
+    for comparison in comparisons:
+        params = " ".join(f"{name}={value}" for name, value in comparison.params.items())
+        titles = [comparison.scenario.name, *([params] if params else [])]
+        for scheme in comparison.measurements:
+            row = _row(comparison, scheme)
+            verdict = _verdict(comparison, scheme)
+            word = "short" if verdict.startswith("memory") else verdict.partition(":")[0]
+            rows.append([titles.pop(0) if titles else "", scheme, word, *row[3:12]])
+        rows += [[title, *[""] * (len(_SUMMARY) - 1)] for title in titles]
+    return Table(_SUMMARY, rows, keys=(0, 1, 2))
+
+
+def besides(comparisons: Sequence[Comparison]) -> list[str]:
+    """A line for each figure that only some scenarios have, and for what was not as predicted."""
+    lines = []
+    for comparison in comparisons:
+        shown: dict[str, list[str]] = {}
+        for scheme, measurement in comparison.measurements.items():
+            told = " ".join(f"{name}={n}" for name, n in measurement.extra().items())
+            shown.setdefault(told, []).append(scheme)
+        lines += [
+            f"{comparison.scenario.name} {', '.join(schemes)}: {told}"
+            for told, schemes in shown.items()
+            if told
+        ]
+    return lines + [
+        f"{comparison.scenario.name} {scheme}: {verdict}"
+        for comparison in comparisons
+        for scheme in comparison.measurements
+        if (verdict := _verdict(comparison, scheme)) not in ("yes", "-")
+    ]
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Table:

@@ -66,6 +66,9 @@ class Formula:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_code", compile(self.text, self.text, "eval"))
 
+    def __reduce__(self) -> tuple[type[Formula], tuple[str]]:
+        return Formula, (self.text,)  # code cannot be pickled
+
     def __call__(self, names: Mapping[str, Value]) -> int:
         """Its value where names mean ``names``."""
         return int(eval(self._code, {"__builtins__": {}}, dict(names)))

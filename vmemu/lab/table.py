@@ -32,9 +32,9 @@ class Table:
 
     @property
     def numeric(self) -> list[bool]:
-        """Which columns hold nothing but numbers; they are aligned to the right."""
+        """Which columns hold nothing but numbers, or nothing; they are aligned to the right."""
         return [
-            all(isinstance(row[i], int | float) or row[i] is None for row in self.rows)
+            all(isinstance(row[i], int | float) or row[i] in (None, "") for row in self.rows)
             for i in range(len(self.head))
         ]
 
