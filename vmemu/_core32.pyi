@@ -365,6 +365,9 @@ class rmap_ops(Struct):
 
 class rmap_search(Struct):
     walk: int
+    exact: bool
+    all: int
+    mapped: int
     left: int
     found: int
     young: int
@@ -397,6 +400,14 @@ class semaphore(Struct):
     count: int
     sleepers: int
     wait: wait_queue_head
+
+class sharing(Struct):
+    pages: int
+    exclusive: int
+    called_exclusive: int
+    wrongly_shared: int
+    wrong: int
+    called_pss: int
 
 class slab(Struct):
     list: list_head
@@ -491,6 +502,7 @@ class vmemu(Struct):
     k: kernel_data
     rmap: rmap_ops
     rmap_option: Array[int]
+    rmap_owners: int
     rmap_each_pte: int
     layout: kernel_layout
     handle: Any
@@ -618,6 +630,7 @@ class Lib:
     CNT_rmap_copies: int
     CNT_rmap_index_rewrites: int
     CNT_rmap_migrated: int
+    CNT_rmap_wasted: int
     CNT_signals: int
     CNT_swap_ra: int
     CNT_swap_ra_hit: int
@@ -720,6 +733,7 @@ class Lib:
     NR_OWNED: int
     NR_UC_FUNCTIONS: int
     NR_VERDICTS: int
+    OPTION_stop: int
     OVERCOMMIT_ALWAYS: int
     OVERCOMMIT_GUESS: int
     OVERCOMMIT_NEVER: int
@@ -744,6 +758,7 @@ class Lib:
     PG_arch_1: int
     PG_buddy: int
     PG_dirty: int
+    PG_exclusive: int
     PG_exits: int
     PG_locked: int
     PG_lru: int
@@ -781,6 +796,10 @@ class Lib:
     STEP_trylock: int
     STEP_unlock: int
     STEP_write: int
+    STOP_exclusive: int
+    STOP_mapcount: int
+    STOP_none: int
+    STOP_owners: int
     SWAPFILE_CLUSTER: int
     SWAPPER_PG_DIR_PFN: int
     SWAP_AGAIN: int
@@ -952,6 +971,8 @@ class Lib:
     def rmap_mm_exit(self, _0: vmemu, _1: mm_struct, /) -> None: ...
     def rmap_mm_init(self, _0: vmemu, _1: mm_struct, /) -> int: ...
     def shrink_cache(self, _0: vmemu, _1: int, /) -> int: ...
+    def stop_after(self, _0: vmemu, _1: page, /) -> int: ...
+    def stop_frames(self, _0: Any, _1: int, /) -> int: ...
     def strncpy_from_user(self, _0: vmemu, _1: mm_struct, _2: Any, _3: int, _4: int, /) -> int: ...
     def swap_add(self, _0: vmemu, _1: int, _2: int, _3: int, /) -> int: ...
     def swap_count(self, _0: vmemu, _1: int, /) -> int: ...
@@ -998,6 +1019,7 @@ class Lib:
     def vmemu_rmap_name(self, _0: int, /) -> Array[bytes]: ...
     def vmemu_sample(self, _0: vmemu, _1: sample, _2: int, _3: int, /) -> None: ...
     def vmemu_set_entries(self, _0: Any, _1: Any, _2: Any, _3: Any, /) -> None: ...
+    def vmemu_sharing(self, _0: vmemu, /) -> sharing: ...
     def vmemu_stop_at(self, _0: vmemu, _1: int, /) -> None: ...
     def vmemu_take_sample(self, _0: vmemu, /) -> None: ...
     def zap_page_range(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: int, /) -> None: ...

@@ -79,6 +79,9 @@ def check_machine(vm: MemoryManager) -> None:
     check_files(survey)
     check_events(survey)
     vm.rmap.check(survey)
+    survey.expect(
+        "pages with another number of ptes", vm.core.lib.vmemu_sharing(vm.core.m).wrong, 0
+    )
     if not survey.problems:  # else walks may lead anywhere
         check_walks(survey)
     vm.core.check_bug()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmemu.core import PAGE_SIZE, lib
+from vmemu.rmap.base import STOP_RULES
 
 if TYPE_CHECKING:
     from vmemu.core import Core
     from vmemu.machine import Machine
-    from vmemu.typed import LockStats, MachineStats, SlabStats, WalkStats
+    from vmemu.typed import LockStats, MachineStats, SharingStats, SlabStats, WalkStats
 
-__all__ = ["lock_order", "lock_stats", "machine_stats", "slab_stats"]
+__all__ = ["lock_order", "lock_stats", "machine_stats", "sharing_stats", "slab_stats"]
 
 
 def slab_stats(core: Core) -> dict[str, SlabStats]:
@@ -67,7 +68,7 @@ def machine_stats(machine: Machine) -> MachineStats:
     core, vm = machine.core, machine.vm
     m = core.m
     counters = core.counters()
-    return {
+    stats: MachineStats = {
         "rmap": vm.rmap.name,
         "ram_bytes": m.ram_size,
         "virtual_ns": m.clock.now,
@@ -101,6 +102,22 @@ def machine_stats(machine: Machine) -> MachineStats:
             "kept": m.trace.head - core.events_dropped,
             "dropped": core.events_dropped,
         },
+    }
+    if m.rmap_option[lib.OPTION_stop]:
+        stats["sharing"] = sharing_stats(core)
+    return stats
+
+
+def sharing_stats(core: Core) -> SharingStats:
+    """What the machine's stop rule says of pages, beside what is so."""
+    found = core.lib.vmemu_sharing(core.m)
+    return {
+        "rule": STOP_RULES[core.m.rmap_option[lib.OPTION_stop]],
+        "pages": found.pages,
+        "uss": found.exclusive,
+        "called_uss": found.called_exclusive,
+        "called_pss": round(found.called_pss, 2),
+        "wrongly_shared": found.wrongly_shared,
     }
 
 

@@ -7,7 +7,7 @@ structs are those of i386, which x86-64 has as well, but for registers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 if TYPE_CHECKING:
     from vmemu._core32 import (
@@ -105,6 +105,21 @@ class EventStats(TypedDict):
     dropped: int
 
 
+class SharingStats(TypedDict):
+    """Mapped anonymous pages, as they are and as the stop rule calls them; all in pages.
+
+    Uss is what one process alone maps; Pss, summed over processes, is every page.  A page of
+    which the rule cannot say how many map it counts as mapped by two.
+    """
+
+    rule: str
+    pages: int
+    uss: int
+    called_uss: int
+    called_pss: float
+    wrongly_shared: int
+
+
 class MachineStats(TypedDict):
     """What :meth:`~vmemu.machine.Machine.stats` gives: plain numbers under stable names."""
 
@@ -124,3 +139,4 @@ class MachineStats(TypedDict):
     counters: dict[str, int]
     host_memory: HostMemoryStats
     events: EventStats
+    sharing: NotRequired[SharingStats]

@@ -82,7 +82,11 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 	if (!m->rmap)
 		goto fail;
 	memcpy(m->rmap_option, rmap_option, sizeof(m->rmap_option));
-	m->rmap_each_pte = m->rmap->dup_pte || m->rmap->remove_pte;
+	m->rmap_each_pte = m->rmap->dup_pte || m->rmap->remove_pte ||
+			   rmap_option[OPTION_stop];
+	m->rmap_owners = (uint64_t)reserved << PAGE_SHIFT;
+	reserved +=
+		stop_frames(rmap_option, (uint32_t)(ram_bytes >> PAGE_SHIFT));
 	m->ram = ram_map(ram_bytes);
 	if (!m->ram)
 		goto fail;

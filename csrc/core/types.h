@@ -34,7 +34,7 @@ struct kernel_data { /* the kernel's static data, one guest frame */
 	X(kswapd_run) X(allocstall) X(oom_kill)                                \
 	X(unmap_probes) X(unmap_cmp) X(unmap_pages)                            \
 	X(referenced_probes) X(referenced_cmp) X(referenced_pages)             \
-	X(rmap_copies) X(rmap_migrated) X(rmap_index_rewrites)                 \
+	X(rmap_copies) X(rmap_migrated) X(rmap_wasted) X(rmap_index_rewrites)                 \
 	X(mremap_ptes) X(fork_ptes) X(zap_ptes) X(protect_ptes) X(vm_flags_writes) \
 	X(pgtable_alloc) X(pgtable_free)                                       \
 	X(tlb_fill) X(tlb_flush) X(tlb_grow) X(code_drop) X(fault_hook) X(fault_outside)   \
@@ -127,6 +127,7 @@ struct vmemu {
 	struct kernel_data *k;
 	const struct rmap_ops *rmap;
 	uint32_t rmap_option[MAX_RMAP_OPTIONS]; /* which choice, by scheme */
+	uint64_t rmap_owners;   /* where in RAM rmap/stop.c keeps them */
 	uint32_t rmap_each_pte; /* the scheme is told of every pte */
 	struct kernel_layout layout;
 	void *handle; /* ffi handle of the Python side */

@@ -21,6 +21,7 @@ enum page_flag_bits {
 	PG_vmalloc = 1 << 26, /* vmemu: holds a piece of a swap map */
 	PG_exits = 1 << 27,   /* vmemu: code in which the engine has to stop */
 	PG_rewritten = 1 << 28, /* vmemu: written after code was fetched */
+	PG_exclusive = 1 << 29, /* one pte's alone, as far as is known */
 };
 
 struct page { /* 32 or 56 bytes */

@@ -22,6 +22,12 @@ int rmap_mm_dup(struct vmemu *, struct mm_struct *child,
 		struct mm_struct *parent);
 void rmap_mm_exit(struct vmemu *, struct mm_struct *);
 
+/* rmap/stop.c: how many ptes are to be found, or STOP_NEVER */
+uint32_t stop_after(struct vmemu *, struct page *);
+struct sharing vmemu_sharing(struct vmemu *);
+/* Frames that are reserved at boot to keep what the rule needs. */
+uint32_t stop_frames(const uint32_t *option, uint32_t nr_frames);
+
 /* rmap/schemes.c */
 const char *vmemu_rmap_name(int i); /* NULL behind the last */
 

@@ -36,6 +36,9 @@ static uint32_t find_all(struct vmemu *m, struct page *page, int unmap,
 {
 	struct rmap_search search = {
 		.walk = unmap ? WALK_UNMAP : WALK_REFERENCED,
+		.exact = true,
+		.all = page->mapcount,
+		.mapped = page->mapcount,
 		.left = page->mapcount,
 		.ret = SWAP_AGAIN,
 	};

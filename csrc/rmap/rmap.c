@@ -56,10 +56,14 @@ static ALWAYS_INLINE bool add_anon_rmap(struct vmemu *m, struct page *page,
 					struct vm_area_struct *vma,
 					kulong address, enum add_how first)
 {
+	const struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
+
 	address &= PAGE_MASK;
 	owned(m, mapcount, page);
 	if (!page->mapcount) {
 		m->rmap->add_anon(m, page, vma, address, first);
+		if (stop_kept(m))
+			stop_added(m, page, mm, first);
 		touch_mapped(m, page);
 		page->flags |= PG_anon;
 		page->mapcount = 1;
@@ -69,6 +73,8 @@ static ALWAYS_INLINE bool add_anon_rmap(struct vmemu *m, struct page *page,
 	BUG_ON(m, !(page->flags & PG_anon));
 	if (m->rmap->add_anon(m, page, vma, address, ADD_AGAIN))
 		return false;
+	if (stop_kept(m))
+		stop_added(m, page, mm, ADD_AGAIN);
 	touch_mapped(m, page);
 	page->mapcount++;
 	return true;
@@ -103,10 +109,13 @@ bool page_share_anon_rmap(struct vmemu *m, struct page *page,
 void page_own_anon_rmap(struct vmemu *m, struct page *page,
 			struct vm_area_struct *vma, kulong address)
 {
-	if (!m->rmap->own_anon || !(page->flags & PG_anon))
+	if (!(m->rmap->own_anon || stop_kept(m)) || !(page->flags & PG_anon))
 		return;
 	page_map_lock(m, page);
-	m->rmap->own_anon(m, page, vma, address & PAGE_MASK);
+	if (m->rmap->own_anon)
+		m->rmap->own_anon(m, page, vma, address & PAGE_MASK);
+	if (stop_kept(m))
+		stop_owned(m, page, HOST(m, mm_struct, vma->vm_mm));
 	page_map_unlock(m, page);
 }
 
@@ -287,6 +296,16 @@ static ALWAYS_INLINE int try_to_unmap_one(struct vmemu *m, struct page *page,
 	return ret;
 }
 
+/* Ptes to be found yet; one that was found has gone, or the walk ends. */
+static ALWAYS_INLINE uint32_t left_to_unmap(const struct page *page,
+					    const struct rmap_search *search)
+{
+	if (likely(search->exact))
+		return page->mapcount;
+	return search->all == STOP_NEVER ? STOP_NEVER :
+					   search->all - search->found;
+}
+
 /* A page table walked for one candidate, but for what is counted of it. */
 static ALWAYS_INLINE bool
 try_candidate(struct vmemu *m, struct page *page, struct rmap_search *search,
@@ -303,13 +322,15 @@ try_candidate(struct vmemu *m, struct page *page, struct rmap_search *search,
 		return search->left != 0;
 	}
 	search->ret = try_to_unmap_one(m, page, mm, vma, address, search);
-	search->left = page->mapcount;
+	search->left = left_to_unmap(page, search);
 	return search->left && search->ret != SWAP_FAIL;
 }
 
 bool rmap_try(struct vmemu *m, struct page *page, struct rmap_search *search,
 	      struct mm_struct *mm, struct vm_area_struct *vma, kulong address)
 {
+	if (unlikely(!search->exact && search->found == search->mapped))
+		count(m, CNT_rmap_wasted);
 	count(m, search->walk == WALK_UNMAP ? CNT_unmap_probes :
 					      CNT_referenced_probes);
 	return try_candidate(m, page, search, mm, vma, address);
@@ -342,7 +363,10 @@ void walk_file(struct vmemu *m, struct page *page, struct rmap_search *search)
 /* A walk by whoever can find the page. */
 static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 {
-	search->left = page->mapcount;
+	search->exact = !stop_kept(m) || !(page->flags & PG_anon);
+	search->mapped = page->mapcount;
+	search->all = search->exact ? page->mapcount : stop_after(m, page);
+	search->left = search->all;
 	search->ret = SWAP_AGAIN;
 	if (!(page->flags & PG_anon)) {
 		walk_file(m, page, search);

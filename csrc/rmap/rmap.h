@@ -4,6 +4,7 @@
 #include "core/core.h"
 #include "mm/mm.h"
 #include "rmap/api.h"
+#include "rmap/stop.h"
 #include "watch/lock.h"
 #include "watch/step.h"
 
@@ -45,8 +46,12 @@ static ALWAYS_INLINE void page_dup(struct vmemu *m, struct page *page,
 	}
 	page->_count++;
 	BUG_ON(m, !page->mapcount++);
-	if (watched && m->rmap->dup_pte && page->flags & PG_anon)
-		m->rmap->dup_pte(m, page, vma, child, pte);
+	if (watched && page->flags & PG_anon) {
+		if (m->rmap->dup_pte)
+			m->rmap->dup_pte(m, page, vma, child, pte);
+		if (stop_kept(m))
+			stop_forked(m, page, child);
+	}
 	if (watched)
 		page_map_unlock(m, page);
 }
@@ -84,8 +89,12 @@ static ALWAYS_INLINE void drop_rmap(struct vmemu *m, struct page *page,
 {
 	if (BUG_ON(m, page->mapcount == 0))
 		return;
-	if (watched && m->rmap->remove_pte && page->flags & PG_anon)
-		m->rmap->remove_pte(m, page, mm, pte);
+	if (watched && page->flags & PG_anon) {
+		if (m->rmap->remove_pte)
+			m->rmap->remove_pte(m, page, mm, pte);
+		if (stop_kept(m))
+			stop_removed(m, page, mm);
+	}
 	if (watched) {
 		owned(m, mapcount, page);
 		touch(m, STEP_write, &page->mapcount);

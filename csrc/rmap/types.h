@@ -29,7 +29,22 @@ struct rmap_cache { /* of a scheme's own objects */
 	uint32_t later;       /* nonzero: later kernels have it, and larger */
 };
 
-enum { MAX_RMAP_OPTIONS = 4 };
+/* What m->rmap_option has; those before it are the scheme's own. */
+enum { OPTION_stop = 3, MAX_RMAP_OPTIONS };
+
+/* What says that a walk has found all; see rmap/stop.h. */
+enum stop_rule { STOP_mapcount, STOP_exclusive, STOP_owners, STOP_none };
+
+#define STOP_NEVER 0xffffffff /* nobody knows */
+
+/* Mapped anonymous pages, what is said of them, and what is so. */
+struct sharing {
+	uint32_t pages;
+	uint32_t exclusive, called_exclusive; /* one pte's alone */
+	uint32_t wrongly_shared;
+	uint32_t wrong;    /* of whose ptes it gives another number: a bug */
+	double called_pss; /* pages; in truth it is all of them */
+};
 
 /* A page gets a pte, not by fork. */
 enum add_how {
@@ -54,7 +69,10 @@ enum rmap_verdict {
 /* One walk for one page: what it is for, and how far it has come. */
 struct rmap_search {
 	enum rmap_walk walk;
-	uint32_t left;  /* ptes to be found yet, as the page's mapcount says */
+	bool exact; /* mapcount says when it ends, not another rule */
+	uint32_t all,
+		mapped; /* ptes there are as the rule says, and in truth */
+	uint32_t left;  /* ptes to be found yet */
 	uint32_t found; /* ptes found */
 	int young;      /* WALK_REFERENCED: of these, so many were */
 	int ret;        /* WALK_UNMAP: enum swap_result */

@@ -41,6 +41,10 @@ MACHINES = {
 }
 
 
+RULES = {"exclusive": "small", "owners": "tight", "none": "wide"}
+"""A machine for each rule that ends walks and is not mapcount's."""
+
+
 def machine(scheme: str | type[RmapScheme], name: str) -> Config:
     """A machine under one scheme; "none" cannot swap, and gets more memory instead."""
     config = replace(MACHINES[name], scheme=scheme)

@@ -11,7 +11,7 @@ from vmemu.rmap.python import AddressBook
 
 from .driver import Failed, perform, run, shrink
 from .frame import Config, Operation
-from .machines import MACHINES, SCHEMES, machine
+from .machines import MACHINES, RULES, SCHEMES, machine
 
 OPERATIONS = 4000
 
@@ -33,6 +33,13 @@ def test_random_operations(scheme: str, name: str) -> None:
         assert world.final["pswpout"] > 100
         assert world.final["pswpin"] > 100
         assert world.results["swapoff", "done"]
+
+
+@pytest.mark.parametrize(("rule", "name"), RULES.items())
+@pytest.mark.parametrize("scheme", ["anonmm", "anon_vma"])
+def test_walks_that_another_rule_ends(scheme: str, rule: str, name: str) -> None:
+    world = run(machine(f"{scheme}:stop={rule}", name), seed=2004, count=OPERATIONS)
+    assert world.final["pswpin"] > 100
 
 
 def test_a_scheme_written_in_python() -> None:

@@ -138,6 +138,8 @@ def run_scenario(
         run = _difference(before, machine.core.counters())
     walks = run if scenario.whole_run else found.action
     extra = marks.told | {name: run[name] for name in scenario.watch}
+    if found.sharing:
+        extra |= {"rmap_wasted": walks["rmap_wasted"], **found.sharing}
     figures = {name: walks[name] for name in _WALKS}
     figures |= {"copies": run["rmap_copies"], "vmas": found.vmas, **extra}
     figures |= {f"objects_{name}": use.objects for name, use in found.slabs.items()}
@@ -193,6 +195,7 @@ class _Found(NamedTuple):
     slabs: dict[str, SlabUse]
     cost: tuple[float, float]
     action: dict[str, int]
+    sharing: dict[str, int]
 
 
 class _Marks:
@@ -212,11 +215,24 @@ class _Marks:
             return
         visit = Visit(machine, task, a, a + b)
         vmas, slabs = visit.vmas(), slab_use(machine.core, machine.vm.rmap)
+        sharing = _sharing(machine)
         before = machine.core.counters()
         scenario.act(visit)
         action = _difference(before, machine.core.counters())
-        self.found = _Found(vmas, slabs, scheme_cost(slabs, machine.core), action)
+        self.found = _Found(vmas, slabs, scheme_cost(slabs, machine.core), action, sharing)
         machine.check()
+
+
+def _sharing(machine: Machine) -> dict[str, int]:
+    """Where another rule than mapcount ends walks: in pages, what it says of those there are."""
+    if "sharing" not in machine.stats():
+        return {}
+    found = machine.stats()["sharing"]
+    return {
+        "wrongly_shared": found["wrongly_shared"],
+        "uss_error": found["called_uss"] - found["uss"],
+        "pss_error": round(found["called_pss"]) - found["pages"],
+    }
 
 
 def _difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:

@@ -10,7 +10,7 @@ import functools
 from importlib import import_module
 
 from vmemu.errors import ConfigError
-from vmemu.rmap.base import RmapScheme
+from vmemu.rmap.base import STOP_RULES, RmapScheme
 
 __all__ = [
     "DEFAULT",
@@ -82,14 +82,18 @@ def _with_options(scheme: type[RmapScheme], name: str, chosen: list[str]) -> typ
     values = dict(scheme.chosen)
     for text in chosen:
         option, _, value = text.partition("=")
-        if option not in scheme.options:
-            has = ", ".join(scheme.options) or "none"
+        options = scheme.all_options()
+        if option not in options:
+            has = ", ".join(options) or "none"
             raise ConfigError(f"{scheme.name} has no option {option!r}: it has {has}")
-        if value not in scheme.options[option]:
-            may = " or ".join(scheme.options[option])
+        if value not in options[option]:
+            may = " or ".join(options[option])
             raise ConfigError(f"{option} of {scheme.name} is {may}, not {value!r}")
         values[option] = value
-    return type(scheme.__name__, (scheme,), {"name": name, "chosen": values, "compared": False})
+    own = {"name": name, "chosen": values, "compared": False}
+    if values.get("stop", STOP_RULES[0]) != STOP_RULES[0]:
+        own |= {"predicted_as": "", "predictions": {}}  # formulas are of walks that mapcount ends
+    return type(scheme.__name__, (scheme,), own)
 
 
 def _named(name: str) -> type[RmapScheme]:

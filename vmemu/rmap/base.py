@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from vmemu.core import lib
+
 if TYPE_CHECKING:
     from vmemu.check import Survey
     from vmemu.core import Core
     from vmemu.typed import mm_struct, vm_area_struct
 
-__all__ = ["RmapScheme"]
+__all__ = ["STOP_RULES", "RmapScheme"]
+
+STOP_RULES = ("mapcount", "exclusive", "owners", "none")
+"""What says that a walk has found all (``enum stop_rule``): see docs/schemes.md."""
 
 
 class RmapScheme:
@@ -72,9 +77,14 @@ class RmapScheme:
         return True
 
     @classmethod
+    def all_options(cls) -> Mapping[str, tuple[str, ...]]:
+        """`options`, and that of every scheme whose walks find pages: what ends a walk."""
+        return {**cls.options, "stop": STOP_RULES} if cls.finds_anon else cls.options
+
+    @classmethod
     def option_values(cls) -> dict[str, int | str]:
         """What was chosen, by the option's name in capitals, for formulas; numbers as such."""
-        values = {name: cls.chosen.get(name, may[0]) for name, may in cls.options.items()}
+        values = {name: cls.chosen.get(name, may[0]) for name, may in cls.all_options().items()}
         return {
             name.upper(): int(value) if value.isdecimal() else value
             for name, value in values.items()
@@ -83,9 +93,11 @@ class RmapScheme:
     @classmethod
     def option_numbers(cls) -> list[int]:
         """Which choice of each of `options` it has: what the C core is told."""
-        return [
+        own = [
             values.index(cls.chosen.get(name, values[0])) for name, values in cls.options.items()
         ]
+        room = [0] * (lib.OPTION_stop - len(own))
+        return [*own, *room, STOP_RULES.index(cls.chosen.get("stop", STOP_RULES[0]))]
 
     def vma_clone(self, new: vm_area_struct, old: vm_area_struct) -> bool:
         """``new``, in no tree yet, is to be a part of ``old``, or ``old`` moved by mremap.
