@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from memory import BASE, PAGE, SCHEMES, Memory
+from memory import BASE, SCHEMES, Memory
 
 from tests.width import lib
 from vmemu import Machine
