@@ -254,7 +254,7 @@ class Machine:
 
     def __repr__(self) -> str:
         kind = "i386" if self.core.bits == 32 else "x86-64"
-        said = f"{kind}, {self.stats()['ram_bytes'] >> 10} kB, {self.vm.rmap.name}"
+        said = f"{kind}, {self.core.ram_bytes >> 10} kB, {self.vm.rmap.name}"
         if self.core.closed:
             return f"<Machine {said}, closed>"
         n, ms = len(self.kernel.tasks), self.kernel.sched.now / 1e6

@@ -220,9 +220,8 @@ void vmemu_stop_at(struct vmemu *m, uint32_t types)
 {
 	m->trace.stop_at = types;
 	m->trace.stopped.type = EV_none;
-	m->trace.told = types | sampled_events(m);
-	if (m->trace.size)
-		m->trace.told = ~0u;
+	m->trace.told =
+		m->trace.size || m->trace.sampling.samples ? ~0u : types;
 }
 
 kptr vmemu_page_offset(void)

@@ -2,13 +2,6 @@
 #include "core/core.h"
 #include "swap/swap.h"
 
-uint32_t sampled_events(const struct vmemu *m)
-{
-	if (!m->trace.sampling.samples)
-		return 0;
-	return ~(1u << EV_fault | 1u << EV_syscall);
-}
-
 void vmemu_sample(struct vmemu *m, struct sample *samples, uint32_t room,
 		  uint64_t step)
 {

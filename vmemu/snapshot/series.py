@@ -43,8 +43,8 @@ class Series:
 
     def __init__(self, core: Core, room: int = ROOM, step: int = STEP_NS) -> None:
         self._core = core
-        self._samples = core.ffi.new("struct sample[]", room + 1)  # one more for the end
-        core.lib.vmemu_sample(core.m, self._samples, room, step)
+        core.samples = core.ffi.new("struct sample[]", room + 1)  # one more for the end
+        core.lib.vmemu_sample(core.m, core.samples, room, step)
         core.lib.vmemu_take_sample(core.m)
 
     def end(self) -> list[Sample]:
@@ -55,7 +55,8 @@ class Series:
         fields = [name for name, _ in ffi.typeof("struct sample").fields]
         found = [
             Sample(*(int(getattr(sample, name)) for name in fields))
-            for sample in self._samples[0 : m.trace.sampling.used]
+            for sample in m.trace.sampling.samples[0 : m.trace.sampling.used]
         ]
         lib.vmemu_sample(m, ffi.NULL, 0, 0)
+        self._core.samples = None
         return found
