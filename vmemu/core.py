@@ -228,11 +228,6 @@ class Core(Closing):
         found: swap_info = self.m.swap.info[area]
         return found
 
-    def swap_used(self) -> int:
-        """Pages of all swap areas that are in use."""
-        used: int = self.lib.swap_used(self.m)
-        return used
-
     def list_at(self, head: CData) -> Iterator[int]:
         """The kptrs of what is on a ``struct list_head`` of guest RAM: those of the links."""
         start, at = self.kaddr(self.ffi.addressof(head)), head.next

@@ -30,6 +30,8 @@ static inline bool must_stop(const struct vmemu *m)
 	return m->clock.now >= m->clock.next_timer || m->trace.stopped.type;
 }
 
+void take_sample(struct vmemu *);
+
 void write_event(struct vmemu *, int type, uint64_t a, uint64_t b, uint64_t c,
 		 uint64_t d);
 

@@ -208,7 +208,7 @@ void write_event(struct vmemu *m, int type, uint64_t a, uint64_t b, uint64_t c,
 	if (m->trace.stop_at >> type & 1 && !m->trace.stopped.type)
 		m->trace.stopped = e;
 	if (m->trace.sampling.samples && m->clock.now >= m->trace.sampling.due)
-		vmemu_take_sample(m);
+		take_sample(m);
 }
 
 void vmemu_event(struct vmemu *m, int type, uint64_t a, uint64_t b, uint64_t c)

@@ -76,7 +76,7 @@ CASES = [
     ("run {}/sparc", "{}/sparc is not an i386 program (machine .*)"),
     ("run {}/noexec", "{0}/noexec is not executable: chmod +x {0}/noexec"),
     ("run {}/notes", "{}/notes is not executable and not an ELF file"),
-    ("run {}/dynamic", "{0}/dynamic is dynamically linked, .*: gcc -m32 -static -o {0}/dynamic .*"),
+    ("run {}/dynamic", "{}/dynamic is dynamically linked, .*: gcc -m32 -static SOURCE.c"),
     ("run --bits 64 {}/noexec", "{}/noexec is not executable: .*"),
     ("run --bits 64 {}/other", "{}/other is a 32-bit ELF file; .* programs: --bits 32, or .*"),
     ("run {}/directory", "{}/directory is a directory"),
