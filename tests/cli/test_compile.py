@@ -179,6 +179,18 @@ def test_cc_is_the_compiler(vmemu: Vmemu, monkeypatch: pytest.MonkeyPatch, tmp_p
     assert (done.status, done.err) == (3, "this is mine\n")
 
 
+def test_cc_may_be_several_words(
+    vmemu: Vmemu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As make takes it: a wrapper, an option."""
+    mine = compiler(tmp_path, 'echo "wraps $1 $2" >&2; exec "$@"')
+    monkeypatch.setenv("CC", f"{mine} gcc -O1")
+    for text, status in ((PROGRAM, 3), (GUEST, 0)):
+        done = vmemu(f"run {source(text)}")
+        assert done.status == status
+        assert "wraps gcc -O1\n" in done.err
+
+
 NO_LIBRARY = 'case "$*" in *-m32*) echo "cannot find crt1.o" >&2; exit 1;; esac; exec cc "$@"'
 
 

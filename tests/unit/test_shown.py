@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import ModuleType
 from xml.etree import ElementTree
 
@@ -55,9 +56,34 @@ def test_a_table_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_comparison() -> None:
     (result,) = compare([find_scenario("mprotect-checkerboard")], {"K": "2"}, ("anonmm",))
     assert repr(result) == "<Comparison mprotect-checkerboard K=2: anonmm, as predicted>"
+    assert result.verdict("anonmm") == "yes"
     rows = [[cell.text for cell in row] for row in parsed(result._repr_html_()).iter("tr")]
     assert rows[0] == list(result.table().head)
     assert rows[1][:3] == ["mprotect-checkerboard", "K=2", "anonmm"]
+
+
+def test_a_comparison_of_which_not_all_is_as_predicted() -> None:
+    """What was disturbed, or what nothing was derived for, is not called as predicted."""
+    schemes = ("anonmm", "anon_vma39", "anon_vma")
+    (good,) = compare([find_scenario("mremap-exclusive")], {}, schemes)
+    assert repr(good).endswith(", as predicted>")
+    first, second, third = good.measurements.values()
+    copies = {**second.figures, "copies": second.figures["copies"] + 1}
+    measured = {
+        "anonmm": replace(first, disturbed=True),
+        "anon_vma39": replace(second, figures=copies),
+        "anon_vma": third,
+    }
+    result = replace(good, measurements=measured)
+    assert result.verdict("anonmm") == "memory was short"
+    assert result.verdict("anon_vma39").startswith("no: copies ")
+    assert [bool(result.wrong(scheme)) for scheme in schemes] == [False, True, False]
+    assert repr(result).endswith(
+        ", not as predicted under anon_vma39; memory was short under anonmm>"
+    )
+    open_ = replace(good, scenario=replace(good.scenario, expectations=()))
+    assert open_.verdict("anon_vma") == "-"
+    assert repr(open_).endswith(f", not predicted under {', '.join(schemes)}>")
 
 
 def test_a_report_of_an_exploration() -> None:

@@ -102,6 +102,10 @@ def command(
     from vmemu.machine import Machine
 
     interval = _interval(watch)
+    if interval is not None and moment is None:
+        for name, chosen in (("--svg", svg is not None), ("--full", full), ("--check", check)):
+            if chosen:
+                raise ConfigError(f"{name} is of one moment: give --at MOMENT as well")
     if svg is not None:
         from vmemu.report.file import obstacle
 

@@ -25,6 +25,8 @@ __all__ = [
     "comparison_table",
 ]
 
+_SHORT = "memory was short"
+
 
 @dataclass(frozen=True)
 class Deviation:
@@ -74,6 +76,28 @@ class Comparison:
             if figures[figure] != predicted
         ]
 
+    @property
+    def values(self) -> str:
+        """The parameters, as ``--set`` takes them."""
+        return " ".join(f"{name}={value}" for name, value in self.params.items())
+
+    def wrong(self, scheme: str) -> list[str]:
+        """What is not as it was derived, in words; nothing when memory was short."""
+        if self.measurements[scheme].disturbed:
+            return []
+        locks = [ways for ways in self.both_ways if ways.scheme == scheme and not ways.exact]
+        return [str(deviation) for deviation in self.deviations(scheme)] + [
+            "locks are not as rmap 34 says" for _ in locks
+        ]
+
+    def verdict(self, scheme: str) -> str:
+        """Whether all is as predicted: "yes", "no: " and why, "memory was short", or "-"."""
+        if self.measurements[scheme].disturbed:
+            return _SHORT
+        if wrong := self.wrong(scheme):
+            return f"no: {'; '.join(wrong)}"
+        return "yes" if self.predictions(scheme) else "-"
+
     def table(self) -> Table:
         """A line for each scheme, as ``vmemu compare`` prints it."""
         return comparison_table([self])
@@ -83,10 +107,15 @@ class Comparison:
         return self.table().to_frame()
 
     def __repr__(self) -> str:
-        words = [self.scenario.name, *(f"{name}={value}" for name, value in self.params.items())]
-        wrong = [scheme for scheme in self.measurements if self.deviations(scheme)]
-        verdict = f"not as predicted under {', '.join(wrong)}" if wrong else "as predicted"
-        return f"<Comparison {' '.join(words)}: {', '.join(self.measurements)}, {verdict}>"
+        words = f"{self.scenario.name} {self.values}".rstrip()
+        found = {scheme: self.verdict(scheme) for scheme in self.measurements}
+        said = {
+            "not as predicted": [scheme for scheme in found if self.wrong(scheme)],
+            "memory was short": [s for s, verdict in found.items() if verdict == _SHORT],
+            "not predicted": [s for s, verdict in found.items() if verdict == "-"],
+        }
+        verdict = "; ".join(f"{what} under {', '.join(s)}" for what, s in said.items() if s)
+        return f"<Comparison {words}: {', '.join(self.measurements)}, {verdict or 'as predicted'}>"
 
     def _repr_html_(self) -> str:
         return self.table().html()
@@ -185,7 +214,7 @@ def _row(comparison: Comparison, scheme: str) -> list[Cell]:
     exact, rounded = measurement.cost
     return [
         comparison.scenario.name,
-        " ".join(f"{name}={value}" for name, value in comparison.params.items()) or None,
+        comparison.values or None,
         scheme,
         figures["unmap_pages"] or figures["referenced_pages"],
         *(
@@ -198,7 +227,7 @@ def _row(comparison: Comparison, scheme: str) -> list[Cell]:
         round(exact),
         round(rounded),
         " ".join(f"{name}={n}" for name, n in measurement.extra().items()) or None,
-        _verdict(comparison, scheme),
+        comparison.verdict(scheme),
     ]
 
 
@@ -206,17 +235,3 @@ def _each(figures: Mapping[str, int], what: str, key: str) -> float | None:
     """Probes or comparisons for each page; None without pages."""
     pages = figures[f"{what}_pages"]
     return figures[f"{what}_{key}"] / pages if pages else None
-
-
-def _verdict(comparison: Comparison, scheme: str) -> str:
-    if comparison.measurements[scheme].disturbed:
-        return "memory was short"
-    deviations = [str(deviation) for deviation in comparison.deviations(scheme)]
-    deviations += [
-        "locks are not as rmap 34 says"
-        for ways in comparison.both_ways
-        if ways.scheme == scheme and not ways.exact
-    ]
-    if deviations:
-        return "no: " + "; ".join(deviations)
-    return "yes" if comparison.predictions(scheme) else "-"
