@@ -96,6 +96,8 @@ CASES = [
     ("run --seed x hello", "invalid value for '--seed': 'x' is not .* integer .*"),
     ("run --json-to {}/no/file hello", "cannot write {}/no/file: no such file or directory"),
     ("run --json-to {}/directory hello", ".*{}/directory.* is a directory.*"),
+    ("explore munlock --save {}/no/file", "cannot write {}/no/file: no such file or directory"),
+    ("explore munlock --save {}/directory", "cannot write {}/directory: is a directory"),
     ("run --env RED hello", "--env takes NAME=VALUE, not 'RED'"),
     ("run --set R hello", "--set takes NAME=VALUE, such as --set R=64, not 'R'"),
     ("run", "missing argument 'PROGRAM' (see vmemu run --help)"),

@@ -21,7 +21,8 @@ from vmemu.cli.options import (
     set_option,
 )
 from vmemu.cli.reporting import command_line, open_report, report_option
-from vmemu.errors import ConfigError, LimitReached
+from vmemu.errors import LimitReached
+from vmemu.output import Output
 
 if TYPE_CHECKING:
     import click
@@ -179,7 +180,7 @@ def run(
         options["events"] = EVENT_RING
     with Machine(**given(options)) as machine, contextlib.ExitStack() as files:
         facts_file, output_file, events_file = (
-            files.enter_context(_open(path)) if path is not None else None
+            files.enter_context(Output(path).open()) if path is not None else None
             for path in (json_to, output, events)
         )
         wanted = stats or as_json or facts_file is not None or page is not None
@@ -339,13 +340,6 @@ class _Events:
         """The rest of them, and no more."""
         self.write()
         self._file.close()
-
-
-def _open(path: str) -> TextIO:
-    try:
-        return open(path, "w")
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {(error.strerror or '').lower()}") from None
 
 
 def _signal_name(number: int) -> str:
