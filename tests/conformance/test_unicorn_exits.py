@@ -390,3 +390,33 @@ def test_where_it_would_go_on_is_no_mapping(kind: str, bits: int) -> None:
     assert (fault.address, fault.access, fault.result) == (CODE + 0x1000, FETCH, MAPERR)
     assert board.regs.ip == at
     board.close()
+
+
+@pytest.mark.parametrize("before", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    ("bits", "code"),
+    [
+        (32, b"\xc5\xe9\xfe\xd9"),
+        (32, b"\xc4\xe1\x69\xfe\xd9"),
+        (64, b"\xc5\xfd\x77"),
+        (64, b"\xc4\xe1\x7d\x77"),
+    ],
+    ids=["vpaddd", "vpaddd, three bytes", "vzeroall", "vzeroall, three bytes"],
+)
+def test_vex_that_goes_on_in_a_page_that_is_absent(bits: int, code: bytes, before: int) -> None:
+    """Whether Unicorn refuses it by itself depends on what is there."""
+    board = Board(bits=bits)
+    at = CODE + 0x1000 - before
+    board.poke(at, code[:before])
+    end = END if bits == 32 else b"\x0f\x05"
+
+    def bring_in(mm: object, address: int, access: int) -> int:
+        result = board.demand_zero(mm, address, access)
+        if access == FETCH:
+            board.poke(address, code[before:] + end)
+        return result
+
+    board.on_fault = bring_in
+    assert board.go(at, sp=STACK + 0x800) is Trap.EXCEPTION
+    assert (board.cpu.vector, board.regs.ip) == (6, at)
+    board.close()
