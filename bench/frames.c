@@ -2,7 +2,7 @@
  * frames: takes N frames from the page allocator and gives them back, BATCH (1 to 64) at a time.
  *
  * In C, since a call from Python takes longer than the allocator. It gets the core's functions as
- * pointers: their types stand in csrc/page/types.h.
+ * pointers: they are declared in csrc/page/api.h and csrc/reclaim/api.h.
  */
 enum { BATCH_MAX = 64, GFP_KERNEL = 0 };
 

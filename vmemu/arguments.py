@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
 
 from vmemu.errors import ConfigError
@@ -15,6 +16,7 @@ __all__ = [
     "integer",
     "nanoseconds",
     "program",
+    "size",
     "stream",
     "strings",
     "width",
@@ -23,11 +25,31 @@ __all__ = [
 WIDTHS = {32: "i386", 64: "x86-64"}
 """Bits of a guest's word, and what such a machine is called."""
 
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
 
 def integer(what: str, value: object, low: int, high: int) -> None:
     """ConfigError unless ``value`` is an int, no bool, from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ConfigError(f"{what} must be {low} to {high}, not {_shown(value)}")
+
+
+def size(text: str | int, what: str) -> int:
+    """Bytes from ``4096``, ``"512K"``, ``"32M"``, ``"1G"``; ConfigError names ``what``."""
+    if isinstance(text, int) and not isinstance(text, bool):
+        found = text
+    elif not isinstance(text, str):
+        raise ConfigError(f"{what} must be a size in bytes or such as 32M, not {text!r}")
+    else:
+        match = re.fullmatch(r"(\d{1,15})([KMG]?)B?", text.strip(), re.IGNORECASE)
+        if match is None:
+            raise ConfigError(f"{what} must be a size such as 512K, 32M or 1G, not {text[:40]!r}")
+        found = int(match[1]) * _UNITS[match[2].upper()]
+    if found >= 1 << 40:
+        raise ConfigError(f"{what} must be below 1024G, not {text!r}")
+    if found < 0 or found % 4096:
+        raise ConfigError(f"{what} must be a multiple of 4096 bytes, not {text!r}")
+    return found
 
 
 def width(bits: object) -> int:

@@ -136,7 +136,11 @@ class Core(Closing):
         )
         if self.m == ffi.NULL:
             raise ConfigError(f"no host memory for {ram} bytes of guest RAM")
-        self._happened = self.m.trace.happened
+        self._trace = self.m.trace
+        self._happened = self._trace.happened
+        self.ram_bytes = ram
+        self.samples: CData | None = None
+        """What the core writes samples into, as long as it does: see Series."""
         self.locks = _names(lambda i: lib.vmemu_lock_name(self.m.rmap, i))
         self.caches = _names(lambda i: lib.vmemu_cache_name(self.m, i))
         self.closed = False
@@ -193,7 +197,7 @@ class Core(Closing):
         self._last_counters = self.counters()
         self.closed = True
         self.lib.vmemu_close(self.m)
-        self.forget("m", "_happened")
+        self.forget("m", "_trace", "_happened")
 
     # ---- guest pointers
 
@@ -232,11 +236,6 @@ class Core(Closing):
         found: swap_info = self.m.swap.info[area]
         return found
 
-    def swap_used(self) -> int:
-        """Pages of all swap areas that are in use."""
-        used: int = self.lib.swap_used(self.m)
-        return used
-
     def list_at(self, head: CData) -> Iterator[int]:
         """The kptrs of what is on a ``struct list_head`` of guest RAM: those of the links."""
         start, at = self.kaddr(self.ffi.addressof(head)), head.next
@@ -261,7 +260,7 @@ class Core(Closing):
 
     def event(self, kind: int, a: int = 0, b: int = 0, c: int = 0) -> None:
         """Say that something happened (``lib.EV_*``): counted, and in the ring if there is one."""
-        if self.m.trace.told >> kind & 1:
+        if self._trace.told >> kind & 1:
             mask = self.mask
             self.lib.vmemu_event(self.m, kind, a & mask, b & mask, c & mask)
         else:

@@ -19,6 +19,7 @@ __all__ = [
     "page_tables",
     "ptes",
     "swap_map",
+    "table_entries",
     "user_ptes",
 ]
 
@@ -68,6 +69,12 @@ class Table(NamedTuple):
     frame: int
 
 
+def table_entries(core: Core, table: Table) -> Array:
+    """The entries of a table for user addresses: of the top one they are only the first."""
+    entries = ptes(core, table.frame)
+    return entries[: core.lib.TASK_SIZE_PGDS] if table.level == core.levels - 1 else entries
+
+
 def page_tables(core: Core, mm: Any) -> Iterator[Table]:
     """The tables of a ``struct mm_struct *`` for user addresses, each before those below it."""
     bits = core.lib.TABLE_BITS
@@ -76,9 +83,7 @@ def page_tables(core: Core, mm: Any) -> Iterator[Table]:
         yield table
         if not table.level:
             return
-        entries = ptes(core, table.frame)
-        if table.level == core.levels - 1:
-            entries = entries[: core.lib.TASK_SIZE_PGDS]
+        entries = table_entries(core, table)
         shift = PAGE_SHIFT + table.level * bits
         for i in np.flatnonzero(entries).tolist():
             frame = int(entries[i]) >> PAGE_SHIFT

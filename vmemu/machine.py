@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from vmemu.typed import MachineStats
     from vmemu.vfs.stdio import Stream
 
-__all__ = ["Machine", "Page", "Vma", "parse_size"]
+__all__ = ["Machine", "Page", "Vma"]
 
 VM_FLAGS_LOCKS = ("mmap_sem", "page_table_lock")
 _RANGES = {
@@ -46,25 +46,6 @@ _RANGES = {
 }
 """What the numbers a machine is made with may be."""
 _OPTIONAL = ("min_free_pages", "max_tasks", "levels")
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-
-
-def parse_size(text: str | int, what: str) -> int:
-    """Bytes from ``4096``, ``"512K"``, ``"32M"``, ``"1G"``; ConfigError names ``what``."""
-    if isinstance(text, int) and not isinstance(text, bool):
-        size = text
-    elif not isinstance(text, str):
-        raise ConfigError(f"{what} must be a size in bytes or such as 32M, not {text!r}")
-    else:
-        match = re.fullmatch(r"(\d{1,15})([KMG]?)B?", text.strip(), re.IGNORECASE)
-        if match is None:
-            raise ConfigError(f"{what} must be a size such as 512K, 32M or 1G, not {text[:40]!r}")
-        size = int(match[1]) * _UNITS[match[2].upper()]
-    if size >= 1 << 40:
-        raise ConfigError(f"{what} must be below 1024G, not {text!r}")
-    if size < 0 or size % 4096:
-        raise ConfigError(f"{what} must be a multiple of 4096 bytes, not {text!r}")
-    return size
 
 
 class Vma(NamedTuple):
@@ -186,7 +167,7 @@ class Machine:
         self._host_time = arguments.nanoseconds("max_host_time", max_host_time)
         with contextlib.ExitStack() as stack:
             self.core = Core(
-                parse_size(ram, "ram"),
+                arguments.size(ram, "ram"),
                 scheme.walker,
                 rmap_options=scheme.option_numbers(),
                 bits=bits,
@@ -223,7 +204,7 @@ class Machine:
                     seed=seed,
                     max_time=arguments.nanoseconds("max_time", max_time),
                     max_tasks=max_tasks,
-                    max_host_memory=parse_size(max_host_memory, "max_host_memory"),
+                    max_host_memory=arguments.size(max_host_memory, "max_host_memory"),
                 ),
             )
             stack.callback(self.kernel.close)
@@ -239,13 +220,13 @@ class Machine:
             return
         areas = self.vm.swap
         if isinstance(swap, int) or re.fullmatch(r"\d+[KMG]?B?", swap, re.IGNORECASE):
-            size = parse_size(swap, "swap")
+            size = arguments.size(swap, "swap")
             if size:
                 areas.swapon_size(size, seed)
             return
         path, colon, size_text = swap.rpartition(":")
         if colon and not exists(swap):
-            areas.swapon(path, parse_size(size_text, "swap size"))
+            areas.swapon(path, arguments.size(size_text, "swap size"))
         elif exists(swap) or "/" in swap:
             areas.swapon(swap, 64 << 20)
         else:  # a mistyped size must not become a file's name
@@ -255,7 +236,7 @@ class Machine:
 
     def __repr__(self) -> str:
         kind = "i386" if self.core.bits == 32 else "x86-64"
-        said = f"{kind}, {self.stats()['ram_bytes'] >> 10} kB, {self.vm.rmap.name}"
+        said = f"{kind}, {self.core.ram_bytes >> 10} kB, {self.vm.rmap.name}"
         if self.core.closed:
             return f"<Machine {said}, closed>"
         n, ms = len(self.kernel.tasks), self.kernel.sched.now / 1e6
@@ -365,7 +346,7 @@ class Machine:
         stdout: Stream = 1,
         stderr: Stream = 2,
     ) -> Task:
-        """Start a static i386 ELF program; ExecError when the file cannot be executed.
+        """Start a static ELF program of the machine's width; ExecError when it cannot be executed.
 
         Streams are host descriptors, binary file objects, bytes (for input) or None.
         ConfigError for arguments that are nothing of the kind.

@@ -48,12 +48,12 @@ void vmemu_event(struct vmemu *, int type, uint64_t a, uint64_t b, uint64_t c);
 void vmemu_stop_at(struct vmemu *, uint32_t types);
 
 /* core/sample.c */
-/* From now on fill the array with samples, this time apart.  When it is full,
- * the time doubles and those between go: a run of any length fits, and
+void vmemu_read_sample(struct vmemu *, struct sample *); /* as it stands now */
+/* Fill the array with samples, the first now, then this time apart.  When it is
+ * full, the time doubles and those between go: a run of any length fits, and
  * nothing in it changes.  NULL ends it. */
 void vmemu_sample(struct vmemu *, struct sample *, uint32_t room,
 		  uint64_t step);
-void vmemu_take_sample(struct vmemu *); /* how it stands now */
 
 kptr vmemu_kaddr(struct vmemu *, const void *host); /* 0 for NULL */
 

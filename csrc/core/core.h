@@ -30,9 +30,7 @@ static inline bool must_stop(const struct vmemu *m)
 	return m->clock.now >= m->clock.next_timer || m->trace.stopped.type;
 }
 
-/* By type, at which samples are taken: not at faults, which the CPU treats
- * otherwise when somebody looks at them, nor at system calls. */
-uint32_t sampled_events(const struct vmemu *);
+void take_sample(struct vmemu *);
 
 void write_event(struct vmemu *, int type, uint64_t a, uint64_t b, uint64_t c,
 		 uint64_t d);

@@ -215,7 +215,7 @@ void write_event(struct vmemu *m, int type, uint64_t a, uint64_t b, uint64_t c,
 	if (m->trace.stop_at >> type & 1 && !m->trace.stopped.type)
 		m->trace.stopped = e;
 	if (m->trace.sampling.samples && m->clock.now >= m->trace.sampling.due)
-		vmemu_take_sample(m);
+		take_sample(m);
 }
 
 void vmemu_event(struct vmemu *m, int type, uint64_t a, uint64_t b, uint64_t c)
@@ -227,9 +227,8 @@ void vmemu_stop_at(struct vmemu *m, uint32_t types)
 {
 	m->trace.stop_at = types;
 	m->trace.stopped.type = EV_none;
-	m->trace.told = types | sampled_events(m);
-	if (m->trace.size)
-		m->trace.told = ~0u;
+	m->trace.told =
+		m->trace.size || m->trace.sampling.samples ? ~0u : types;
 }
 
 kptr vmemu_page_offset(void)

@@ -2,11 +2,21 @@
 #include "core/core.h"
 #include "swap/swap.h"
 
-uint32_t sampled_events(const struct vmemu *m)
+void vmemu_read_sample(struct vmemu *m, struct sample *sample)
 {
-	if (!m->trace.sampling.samples)
-		return 0;
-	return ~(1u << EV_fault | 1u << EV_syscall);
+	const uint64_t *counter = m->counter;
+
+	*sample = (struct sample){
+		.time = m->clock.now,
+		.free = m->k->zone.free_pages,
+		.active = m->k->zone.nr_active,
+		.inactive = m->k->zone.nr_inactive,
+		.swapped = swap_used(m),
+		.faults = counter[CNT_pgfault],
+		.major = counter[CNT_pgmajfault],
+		.si = counter[CNT_pswpin],
+		.so = counter[CNT_pswpout],
+	};
 }
 
 void vmemu_sample(struct vmemu *m, struct sample *samples, uint32_t room,
@@ -18,6 +28,8 @@ void vmemu_sample(struct vmemu *m, struct sample *samples, uint32_t room,
 		.step = step,
 	};
 	vmemu_stop_at(m, m->trace.stop_at);
+	if (samples)
+		take_sample(m);
 }
 
 /* The first time after this one at which a sample is due. */
@@ -42,23 +54,12 @@ static void thin_out(struct sampling *s)
 	} while (kept > s->room / 2);
 }
 
-void vmemu_take_sample(struct vmemu *m)
+void take_sample(struct vmemu *m)
 {
 	struct sampling *s = &m->trace.sampling;
-	const uint64_t *counter = m->counter;
 
 	if (s->used == s->room)
 		thin_out(s);
-	s->samples[s->used++] = (struct sample){
-		.time = m->clock.now,
-		.free = m->k->zone.free_pages,
-		.active = m->k->zone.nr_active,
-		.inactive = m->k->zone.nr_inactive,
-		.swapped = swap_used(m),
-		.faults = counter[CNT_pgfault],
-		.major = counter[CNT_pgmajfault],
-		.si = counter[CNT_pswpin],
-		.so = counter[CNT_pswpout],
-	};
+	vmemu_read_sample(m, &s->samples[s->used++]);
 	s->due = next_due(s, m->clock.now);
 }

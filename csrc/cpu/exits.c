@@ -373,7 +373,7 @@ static enum cpu_exit at_exit(struct vmemu *m)
 	struct cpu_exits *exits = m->cpu.state->exits;
 	uint8_t code[CPU_INSN_BYTES] = { 0 };
 	const struct exit_page *entry;
-	kulong ip;
+	kulong ip, room;
 	int i;
 
 	cpu_store_regs(m);
@@ -383,6 +383,16 @@ static enum cpu_exit at_exit(struct vmemu *m)
 		return EXIT_NONE;
 	for (i = 0; i < INSN_MAX; i++)
 		code[i] = (uint8_t)cpu_user_byte(m, ip + (kulong)i);
+	room = PAGE_SIZE - (ip & ~PAGE_MASK);
+	if ((kulong)insn_shape(code).length > room &&
+	    cpu_user_byte(m, ip + room) < 0) {
+		m->fault.address = ip + room;
+		m->fault.access = ACCESS_FETCH;
+		m->fault.inexact = 0;
+		m->fault.result = FAULT_OUTSIDE;
+		m->cpu.state->trap = TRAP_FAULT;
+		return EXIT_NONE;
+	}
 	if (is_vex(code) || is_locked_bit_test(code, code + INSN_MAX))
 		return EXIT_REFUSED;
 	send_away(m, ip);

@@ -100,7 +100,7 @@ static bool undefined_in_long_mode(uint8_t op)
 }
 
 /*
- * An instruction coded with VEX or EVEX, in 64-bit mode.  None is executed; where
+ * An instruction coded with VEX, or in 64-bit mode EVEX.  None is executed; where
  * the next one begins tells whether code is in step.
  */
 static int vex_length(const uint8_t *p, const struct sizes *sizes)
@@ -220,10 +220,11 @@ static int one_byte_shape(const uint8_t *p, const struct sizes *sizes,
 		return 1 + modrm;
 	case 0x62:
 	case 0x63:
-	case 0xc4:
-	case 0xc5:
 	case 0xfe:
 		return 1 + modrm;
+	case 0xc4: /* les, lds */
+	case 0xc5:
+		return p[1] < 0xc0 ? 1 + modrm : vex_length(p, sizes);
 	}
 	if (op >= 0xd8 && op <= 0xdf) {
 		shape->takes = p[1] >= 0xc0 ? 2 : 1;

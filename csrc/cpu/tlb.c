@@ -111,13 +111,13 @@ void cpu_exact_fault(struct vmemu *m)
 
 static bool may_stay_inexact(struct vmemu *m, uint32_t access)
 {
-	switch (access) {
-	case ACCESS_WRITE:
-		return !(m->trace.told >> EV_fault & 1);
-	case ACCESS_READ:
-		return !m->trace.told && cpu_only_reads(m);
-	}
-	return false;
+	const uint32_t with_address =
+		1u << EV_fault | 1u << EV_zero | 1u << EV_cow | 1u << EV_swapin;
+
+	if (m->trace.size || m->trace.stop_at & with_address)
+		return false;
+	return access == ACCESS_WRITE ||
+	       (access == ACCESS_READ && cpu_only_reads(m));
 }
 
 /* Kernel addresses: only what the CPU itself needs is there. */

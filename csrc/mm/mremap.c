@@ -78,13 +78,12 @@ static bool move_pte(struct vmemu *m, struct mm_struct *mm, pte_t *src,
 static uint32_t move_all(struct vmemu *m, pte_t *restrict src,
 			 pte_t *restrict dst, uint32_t nr)
 {
-	const int top_bit = BITS_PER_LONG - 1;
 	pte_t taken = 0, moved = 0;
 	uint32_t i;
 
 	for (i = 0; i < nr; i++) {
 		taken |= dst[i];
-		moved += (src[i] | -src[i]) >> top_bit; /* 1 unless it is 0 */
+		moved += src[i] != 0;
 	}
 	memcpy(dst, src, nr * sizeof(*src));
 	memset(src, 0, nr * sizeof(*src));

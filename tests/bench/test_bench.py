@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bench import platforms
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -47,7 +49,6 @@ def test_every_row_is_listed() -> None:
 def test_a_peer_is_there_when_it_is_installed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    platforms = pytest.importorskip("bench.platforms", reason="the bench is not beside the tests")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert [peer.name for peer in platforms.peers()] == ["unicorn"]
     for name in ("qemu-i386-static", "qemu-i386"):

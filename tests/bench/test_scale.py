@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-pytest.importorskip("bench.scale", reason="the bench is not beside the tests")
 from bench import scale
 from bench.growth import LOOPS
 from bench.report import Cell, Line

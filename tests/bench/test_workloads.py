@@ -10,7 +10,6 @@ from typing import ClassVar
 
 import pytest
 
-pytest.importorskip("bench.micro", reason="the bench is not beside the tests")
 from bench.micro import BATCH, FAMILY, WORKLOADS, Explore, Frame, Frames, Warm, Workload
 from bench.rows import ROWS, Kind
 from vmemu.core import lib

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -100,9 +101,10 @@ def compiler(directory: Path, script: str) -> str:
 
 def makes(bits: int) -> bool:
     """Whether something here makes static programs of a width."""
-    return any(
-        compiling._works(command, compiling._HOSTED) for command in compiling._compilers(bits)
-    )
+    line = ["gcc", f"-m{bits}", "-static", "-x", "c", "-", "-o", os.devnull]
+    program = b'#include <stdio.h>\nint main(void) { return puts("") < 0; }\n'
+    done = subprocess.run(line, input=program, capture_output=True, check=False)
+    return done.returncode == 0 or importlib.util.find_spec("ziglang") is not None
 
 
 @pytest.mark.parametrize("bits", [32, 64])
@@ -175,6 +177,18 @@ def test_cc_is_the_compiler(vmemu: Vmemu, monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("CC", mine)
     done = vmemu(f"run {source(PROGRAM)}")
     assert (done.status, done.err) == (3, "this is mine\n")
+
+
+def test_cc_may_be_several_words(
+    vmemu: Vmemu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As make takes it: a wrapper, an option."""
+    mine = compiler(tmp_path, 'echo "wraps $1 $2" >&2; exec "$@"')
+    monkeypatch.setenv("CC", f"{mine} gcc -O1")
+    for text, status in ((PROGRAM, 3), (GUEST, 0)):
+        done = vmemu(f"run {source(text)}")
+        assert done.status == status
+        assert "wraps gcc -O1\n" in done.err
 
 
 NO_LIBRARY = 'case "$*" in *-m32*) echo "cannot find crt1.o" >&2; exit 1;; esac; exec cc "$@"'

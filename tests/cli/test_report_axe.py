@@ -33,7 +33,7 @@ axe.run().then(found => {
 
 @pytest.mark.parametrize("width", [1280, 500])  # a window cannot be narrower
 @pytest.mark.parametrize("command", COMMANDS)
-def test_axe_finds_nothing_serious(vmemu: Vmemu, tmp_path: Path, command: str, width: int) -> None:
+def test_axe_finds_nothing(vmemu: Vmemu, tmp_path: Path, command: str, width: int) -> None:
     path = tmp_path / "report.html"
     vmemu(COMMANDS[command].format(path))
     scripts = f"<script>{AXE.read_text()}</script><script>{RUN}</script></body>"

@@ -197,6 +197,20 @@ def test_a_run_has_an_axis_of_time_and_the_map_of_memory(vmemu: Vmemu, tmp_path:
     assert "Memory: 512 frames of 4 kB" in words(memory)
 
 
+def test_a_run_that_came_to_a_limit_says_so(vmemu: Vmemu, tmp_path: Path) -> None:
+    path = tmp_path / "run.html"
+    command = f"run --bits 64 --levels 4 --max-time 0.01 --report {path} bench int N=100000000"
+    assert vmemu(command).status == 124
+    root = ElementTree.fromstring(path.read_text())
+    assert "bench at the limit" in words(root)
+    text = "The moment the run came to its limit; the program had not ended."
+    assert text in [said(e) for e in root.iter("p")]
+    (settings,) = classed(root, "settings")
+    shown = {said(div.find("dt")): said(div.find("dd")) for div in settings}
+    assert shown["machine"] == "x86-64, 64 bits"
+    assert (shown["page tables"], shown["layout"]) == ("4 levels", "2.6.7")
+
+
 def test_what_never_swaps_has_no_diagram_of_swap() -> None:
     samples = [Sample(n * 1000, 90 - n, n, 0, 0, n, 0, 0, 0) for n in range(9)]
     assert [f.title for f in curves.curves(samples).figures] == ["Frames", "Faults in each ms"]

@@ -17,7 +17,10 @@ from pathlib import Path
 import pytest
 from command import Vmemu
 
+from vmemu import Machine
 from vmemu._build import build_guests
+from vmemu.errors import VmemuError
+from vmemu.kernel.process.wait import WaitStatus
 
 ROOT = Path(__file__).parents[2]
 Guest = Callable[[str], Path]
@@ -235,6 +238,31 @@ def test_every_event_in_a_file(vmemu: Vmemu, tmp_path: Path) -> None:
     assert facts == plain
     refused = vmemu(f"run --events {tmp_path} hello")
     assert (refused.status, refused.out) == (2, "")
+
+
+def test_a_machine_that_is_refused_leaves_files_as_they_were(vmemu: Vmemu, tmp_path: Path) -> None:
+    for option in ("--events", "--json-to", "--output"):
+        file = tmp_path / "file"
+        file.write_text("precious")
+        assert vmemu(f"run {option} {file} --ram 100K hello").status == 2
+        assert file.read_text() == "precious"
+
+
+def test_events_up_to_what_stops_the_run(
+    vmemu: Vmemu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are in the file also when it is no limit that stops it."""
+
+    def run(machine: Machine, each: Callable[[], None]) -> WaitStatus:
+        while machine.step() != "syscall":
+            pass
+        raise VmemuError("stopped")
+
+    monkeypatch.setattr(Machine, "run", run)
+    file = tmp_path / "events.jsonl"
+    assert vmemu(f"run --events {file} hello") == (2, "Hello from ring 3\n", "vmemu: stopped\n")
+    events = [json.loads(line) for line in file.read_text().splitlines()]
+    assert "syscall" in {event["name"] for event in events}
 
 
 def test_events_that_were_too_many_are_told_of(

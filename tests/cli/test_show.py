@@ -14,7 +14,8 @@ from vmemu import Machine
 from vmemu.errors import VmemuError
 from vmemu.kernel.process.exit import stop_task
 from vmemu.lab.guests import guest_path
-from vmemu.snapshot.watch import Reading, Watch
+from vmemu.snapshot.series import Sample
+from vmemu.snapshot.watch import Watch
 
 STORM = "--ram 2M swap-storm PAGES=400 PASSES=1"
 
@@ -108,7 +109,7 @@ def test_watch_up_to_a_moment(vmemu: Vmemu) -> None:
 
 def test_watched_programs_that_sleep_for_ever_are_found_out() -> None:
     """The watch has a timer pending, which must not look like something to wait for."""
-    told: list[Reading] = []
+    told: list[Sample] = []
     with Machine(ram="4M") as machine:
         task = machine.spawn(guest_path("hello"), stdout=None)
         Watch(machine, 1_000_000, told.append)
@@ -127,6 +128,9 @@ def test_watched_programs_that_sleep_for_ever_are_found_out() -> None:
         ("show --at call:foo hello", "there is no system call 'foo'"),
         ("show --watch 0 hello", "--watch takes seconds of virtual time"),
         ("show --watch nan hello", "--watch takes seconds of virtual time"),
+        ("show --watch 1 --svg a.svg hello", "--svg is of one moment: give --at MOMENT as well"),
+        ("show --watch 1 --full hello", "--full is of one moment"),
+        ("show --watch 1 --check hello", "--check is of one moment"),
         ("show --svg /nonexistent/a.svg hello", "cannot write /nonexistent/a.svg: no such file"),
         ("show --svg . hello", "cannot write .: is a directory"),
         ("show --rmap foo hello", "unknown rmap scheme 'foo'"),

@@ -46,8 +46,8 @@ def _told_otherwise(code: bytes, insn: Any, bits: int) -> bool:
     rest = code.lstrip(_PREFIXES + (_REX if bits == 64 else b""))
     if insn.mnemonic in {"ud0", "ud1", "femms", "vmread"} or rest.startswith(b"\x0f\x0f"):
         return True
-    if bits == 32:  # VEX and XOP, which end a block as soon as they are met
-        return rest[0] in (0xC4, 0xC5, 0x8F) and rest[1] >= 0xC0
+    if bits == 32:  # XOP, which ends a block as soon as it is met
+        return rest[0] == 0x8F and rest[1] >= 0xC0
     branch = rest[0] in (0xC2, 0xE8, 0xE9) or (rest[0] == 0x0F and rest[1] & 0xF0 == 0x80)
     return branch and 0x66 in code[: len(code) - len(rest)]  # AMD: a distance of 16 bits
 

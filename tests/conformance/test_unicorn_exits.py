@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from board import CODE, DATA, RW, STACK, Board, assemble
+from board import CODE, DATA, FETCH, MAPERR, RW, STACK, Board, assemble
 
 from vmemu.cpu import Trap
 
@@ -339,4 +339,84 @@ def test_a_locked_bit_test_of_memory_is_executed() -> None:
     board = Board()
     assert board.asm("lock btsl $3, (%ebx); lock btsl %eax, (%ebx); int $0x80", eax=5, ebx=DATA)
     assert board.peek32(DATA) == 0x28
+    board.close()
+
+
+SPLIT = {
+    "the operand behind": (3, "lock btsl %eax, ({di})"),
+    "all but the prefix behind": (1, "lock btsl %eax, ({di})"),
+}
+"""So many bytes stand at a page's end; what they begin could be a bit test of a register."""
+
+
+def _split_over_pages(bits: int, kind: str) -> tuple[Board, int, bytes]:
+    """A board with the first bytes of one in a page; where it begins, what belongs behind."""
+    before, source = SPLIT[kind]
+    board = Board(bits=bits)
+    code = assemble(source.format(di="%edi" if bits == 32 else "%rdi"), bits=bits)
+    at = CODE + 0x1000 - before
+    board.poke(at, code[:before])
+    return board, at, code[before:] + (END if bits == 32 else b"\x0f\x05")
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("kind", SPLIT)
+def test_what_goes_on_in_a_page_that_is_absent_is_fetched_before_it_is_judged(
+    kind: str, bits: int
+) -> None:
+    board, at, behind = _split_over_pages(bits, kind)
+
+    def bring_in(mm: object, address: int, access: int) -> int:
+        result = board.demand_zero(mm, address, access)
+        if access == FETCH:
+            board.poke(address, behind)
+        return result
+
+    board.on_fault = bring_in
+    assert board.go(at, sp=STACK + 0x800, ax=5, di=DATA) is Trap.SYSCALL
+    assert (CODE + 0x1000, FETCH) in board.faults
+    assert board.peek32(DATA) == 1 << 5
+    assert board.regs.ip == CODE + 0x1000 + len(behind)
+    board.close()
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("kind", SPLIT)
+def test_where_it_would_go_on_is_no_mapping(kind: str, bits: int) -> None:
+    board, at, _ = _split_over_pages(bits, kind)
+    board.on_fault = lambda mm, address, access: MAPERR
+    assert board.go(at, sp=STACK + 0x800, ax=5, di=DATA) is Trap.FAULT
+    fault = board.m.fault
+    assert (fault.address, fault.access, fault.result) == (CODE + 0x1000, FETCH, MAPERR)
+    assert board.regs.ip == at
+    board.close()
+
+
+@pytest.mark.parametrize("before", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    ("bits", "code"),
+    [
+        (32, b"\xc5\xe9\xfe\xd9"),
+        (32, b"\xc4\xe1\x69\xfe\xd9"),
+        (64, b"\xc5\xfd\x77"),
+        (64, b"\xc4\xe1\x7d\x77"),
+    ],
+    ids=["vpaddd", "vpaddd, three bytes", "vzeroall", "vzeroall, three bytes"],
+)
+def test_vex_that_goes_on_in_a_page_that_is_absent(bits: int, code: bytes, before: int) -> None:
+    """Whether Unicorn refuses it by itself depends on what is there."""
+    board = Board(bits=bits)
+    at = CODE + 0x1000 - before
+    board.poke(at, code[:before])
+    end = END if bits == 32 else b"\x0f\x05"
+
+    def bring_in(mm: object, address: int, access: int) -> int:
+        result = board.demand_zero(mm, address, access)
+        if access == FETCH:
+            board.poke(address, code[before:] + end)
+        return result
+
+    board.on_fault = bring_in
+    assert board.go(at, sp=STACK + 0x800) is Trap.EXCEPTION
+    assert (board.cpu.vector, board.regs.ip) == (6, at)
     board.close()

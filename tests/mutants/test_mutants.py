@@ -184,8 +184,9 @@ def test_a_journal_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_reviewed_mutants_have_a_reason_each() -> None:
+    made = {change.key for change in generate(ROOT, sources())}
     for key, why in equivalents().items():
-        assert (ROOT / key[0]).exists()
+        assert key in made
         assert len(why.split()) > 3
 
 

@@ -11,7 +11,7 @@ CSRC = Path(__file__).parents[2] / "csrc"
 MEMORY = ("base", "page", "mm", "rmap", "swap", "reclaim", "file")
 FOLDERS = (*MEMORY, "arch", "core", "watch", "cpu", "explore")
 STRANGERS = re.compile(
-    r'#include "(?:cpu|explore)/|\bcpu_(?!ops\b)\w+|\bexplore_\w+|->(?:cpu|uc|explorer)\b'
+    r'#include "(?:cpu|explore)/|\bcpu_(?!ops\b)\w+|\bexplore_\w+|(?:->|\.)(?:cpu|uc|explorer)\b'
 )
 
 
@@ -68,7 +68,15 @@ def test_memory_and_locks_know_neither_cpu_nor_explorer(folder: str) -> None:
 
 
 def test_it_would_notice() -> None:
-    for text in ('#include "cpu/cpu.h"', "cpu_run(m);", "m->explorer", "explore_step(m)", "m->uc"):
+    for text in (
+        '#include "cpu/cpu.h"',
+        "cpu_run(m);",
+        "explore_step(m)",
+        "m->explorer",
+        "m->watch.explorer",
+        "m->uc",
+        "m->cpu.uc",
+    ):
         assert STRANGERS.search(text)
     for text in ("m->cpu_ops->exact_fault(m);", "m->watcher->step(m)", "explored(m)"):
         assert not STRANGERS.search(text)

@@ -179,6 +179,24 @@ def test_the_guest_has_not_gone_on(tmp_path: Path) -> None:
             assert machine.core.m.regs.ip == snippet("fill")
 
 
+@pytest.mark.parametrize("events", [0, 256])
+def test_the_address_of_an_event_is_exact(tmp_path: Path, events: int) -> None:
+    """The CPU knows the page at first; who stops at the event is told the byte."""
+    script, odd = Script(), 0x124
+    script.mmap(ARENA, 9 * PAGE)
+    for n in range(8):
+        script.run_code("fill", 1, ARENA + n * PAGE + odd)
+    script.end()
+    program = script.program(tmp_path)
+    with Machine(ram="4M", events=events) as machine:
+        machine.spawn(program)
+        seen = []
+        while (event := machine.run_until("zero")) is not None:
+            if event.a in range(ARENA, ARENA + 9 * PAGE):
+                seen.append(event.a)
+        assert seen == [ARENA + n * PAGE + odd for n in range(8)]
+
+
 def test_calls_that_the_core_answers_stop_too(tmp_path: Path) -> None:
     script = Script()
     for _ in range(3):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from itertools import pairwise
 from typing import Any
@@ -80,6 +81,24 @@ def test_samples_are_far_apart_only_where_nothing_happens() -> None:
     assert apart[len(apart) // 2] <= 4 * samples[-1].virtual_ns / len(samples)
 
 
+def test_nobody_has_to_hold_a_series() -> None:
+    """The core writes to its samples as long as there is a machine."""
+    with Machine(ram="2M", swap="16M") as machine:
+        Series(machine.core)
+        gc.collect()
+        ffi, full = machine.core.ffi, b"\xff" * 20_000
+        others = [ffi.new("char[20000]", full) for _ in range(50)]  # one where it was, if freed
+        machine.spawn(guest_path("swap-storm"), ["swap-storm", "PAGES=600"], stdout=None)
+        machine.run()
+        assert all(bytes(ffi.buffer(other)) == full for other in others)
+        sampling, faults = machine.core.m.trace.sampling, machine.core.counters()["pgfault"]
+        assert sampling.samples == machine.core.samples
+        assert 100 < sampling.used <= sampling.room
+        times = [sampling.samples[n].time for n in range(sampling.used)]
+        assert times == sorted(set(times))
+        assert 0 < sampling.samples[sampling.used - 1].faults <= faults
+
+
 def test_no_more_samples_are_taken_after_the_end() -> None:
     with Machine(ram="2M", swap="16M") as machine:
         machine.spawn(guest_path("swap-storm"), ["swap-storm", "PAGES=600"], stdout=None)
@@ -90,6 +109,7 @@ def test_no_more_samples_are_taken_after_the_end() -> None:
         kept = list(samples)
         machine.run()
         assert machine.core.m.trace.told == 0
+        assert machine.core.samples is None
         assert samples == kept
 
 

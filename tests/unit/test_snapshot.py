@@ -4,46 +4,25 @@ from __future__ import annotations
 
 import json
 import pickle
-import re
-import sys
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from storm import STORM, Guest, storm
 
 from tests.width import BITS, lib
 from vmemu import Machine, check
 from vmemu.core import FRAME_KINDS
-from vmemu.errors import ConfigError, MachineClosed, VmemuError
 from vmemu.frames import PTE_PRESENT, mem_map
 from vmemu.mm import do_mprotect
 from vmemu.rmap import builtin
-from vmemu.snapshot.picture import WIDTH
-from vmemu.snapshot.record import Area, Entry, Snapshot
+from vmemu.snapshot.record import Area, Entry
 from vmemu.snapshot.tables import entries_table, numbers, sections
 from vmemu.snapshot.take import _slot as slot_of
 from vmemu.snapshot.take import entry_flags
 
 SCHEMES = tuple(builtin())
-Guest = Callable[..., Path]
-
-STORM = ["PAGES=500", "PASSES=1", "FORK=1"]
-"""Of 500 pages, a child shares all but 63 with its parent; in 2 MB most are in swap."""
-
-
-def storm(guest: Guest, moment: str, bits: int = BITS, **options: Any) -> tuple[Machine, Snapshot]:
-    settings: dict[str, Any] = {"ram": "2M", "swap": "8M", "bits": bits} | options
-    machine = Machine(**settings)
-    program = guest("swap-storm", bits)
-    machine.spawn(program, [str(program), *STORM], stdout=None)
-    snapshot = machine.run_to(moment)
-    assert snapshot is not None
-    return machine, snapshot
 
 
 def surveyed(machine: Machine) -> check.Survey:
@@ -89,7 +68,7 @@ def test_its_numbers_are_those_that_check_recomputes(guest: Guest, rmap: str, bi
         assert sum(counts.values()) == len(pages) == len(snapshot.frames)
         assert len(snapshot.spaces) == 2
         tables = sum(len(process.tables) for process in snapshot.spaces)
-        assert tables == counts["pagetable"] - extra_tables(machine)
+        assert tables == counts["pagetable"]
         for process in snapshot.spaces:
             task = machine.kernel.tasks.get(process.pid)
             assert task is not None
@@ -103,19 +82,6 @@ def test_its_numbers_are_those_that_check_recomputes(guest: Guest, rmap: str, bi
         shared = sum(process.count("shared") for process in snapshot.spaces)
         double = [pfn for pfn, n in enumerate(survey.mapcount.tolist()) if n == 2]
         assert shared == 2 * len(double) > 0
-
-
-def extra_tables(machine: Machine) -> int:
-    """Frames of page tables that no process has: the kernel's own are reserved, so none."""
-    owned = {frame for mm in machine.vm.mms.values() for _, _, frame in tables_of(machine, mm)}
-    flags = mem_map(machine.core)["flags"]
-    return int(((flags & lib.PG_pgtable) != 0).sum()) - len(owned)
-
-
-def tables_of(machine: Machine, mm: Any) -> list[tuple[int, int, int]]:
-    from vmemu.frames import page_tables
-
-    return list(page_tables(machine.core, mm.ptr))
 
 
 def test_entries_are_decoded_as_the_manuals_have_them() -> None:
@@ -320,280 +286,3 @@ def test_json_has_all_of_it(guest: Guest) -> None:
     assert found == [e.value for area in snapshot.processes[0].areas for e in area.entries]
     assert {bool(value & PTE_PRESENT) for value in found} == {True, False}
     assert pickle.loads(pickle.dumps(snapshot)).as_json() == snapshot.as_json()
-
-
-SVG = "{http://www.w3.org/2000/svg}"
-
-
-def test_the_picture_is_the_same_each_time_and_needs_nothing(guest: Guest) -> None:
-    pictures = []
-    for _ in range(2):
-        machine, snapshot = storm(guest, "event:cow:40")
-        machine.close()
-        pictures.append(snapshot.svg())
-    assert pictures[0] == pictures[1]
-    root = ElementTree.fromstring(pictures[0])
-    assert root.get("viewBox", "").split()[:3] == ["0", "0", str(WIDTH)]
-    assert root.get("role") == "img"
-    title, description = root[0], root[1]
-    assert (title.tag, description.tag) == (f"{SVG}title", f"{SVG}desc")
-    assert (title.text or "").startswith("swap-storm after event cow:40: ")
-    for kind, n in snapshot.frames.counts.items():
-        assert not n or re.search(rf"\b{n} frames \w", description.text or ""), kind
-    tags = {element.tag.removeprefix(SVG) for element in root.iter()}
-    assert tags == {"svg", "title", "desc", "style", "rect", "text", "g", "path"}
-    assert not re.search(r"href|url\(|@import|\bon\w+=|\bid=", pictures[0])
-
-
-def test_text_of_the_picture_stays_inside(guest: Guest) -> None:
-    """A letter of 13 units is 7.6 wide on an average; a column of 296 is not left."""
-    with Machine(ram="16M", bits=BITS) as machine:
-        machine.spawn(guest("fork-readers"), ["fork-readers", "R=40", "N=40"], stdout=None)
-        snapshot = machine.run_to("measure")
-    assert snapshot is not None
-    for made in (snapshot, storm(guest, "event:cow:40")[1]):
-        root = ElementTree.fromstring(made.svg())
-        for text in root.iter(f"{SVG}text"):
-            if text.get("class") in ("title", "small"):
-                continue
-            assert float(text.get("x", 0)) + 7.6 * len(text.text or "") <= WIDTH, text.text
-
-
-def cells(svg: str, kind: str) -> int:
-    """Of how many cells the paths of a class consist."""
-    paths = re.findall(rf'<path class="{kind}" d="([^"]*)"', svg)
-    return sum(path.count("M") for path in paths)
-
-
-def test_what_may_be_written_is_marked(guest: Guest) -> None:
-    """fork-readers: after fork the parent's pages are dirty and may not be written any more."""
-    with Machine(ram="16M", bits=BITS) as machine:
-        machine.spawn(guest("fork-readers"), ["fork-readers", "R=9", "N=3"], stdout=None)
-        snapshot = machine.run_to("measure")
-    assert snapshot is not None
-    entries = [e for p in snapshot.spaces for area in p.areas for e in area.entries]
-    assert any(entry.flags == "P-UAD" for entry in entries)
-    writable = sum(entry.flags[1] == "W" for entry in entries)
-    assert cells(snapshot.svg(), "write") == writable + 1 > 1  # and one of the legend
-
-
-def test_processes_beyond_six_have_one_colour(guest: Guest) -> None:
-    with Machine(ram="16M", bits=BITS) as machine:
-        machine.spawn(guest("fork-server"), ["fork-server", "R=2", "N=9"], stdout=None)
-        snapshot = machine.run_to("measure")
-    assert snapshot is not None
-    svg = snapshot.svg()
-    style, _, body = svg.partition("</style>")
-    classes = set(" ".join(re.findall(r'class="([^"]*)"', body)).split())
-    assert {f"o{i}" for i in range(7)} <= classes
-    assert {name for name in classes if f".{name} " not in style} == set()
-    assert "and 4 more processes, in grey" in svg
-
-
-def test_the_picture_has_a_square_for_each_entry(guest: Guest) -> None:
-    """Each names its entry when it is pointed at; here no two look alike and stand together."""
-    with Machine(ram="4M", bits=BITS) as machine:
-        machine.spawn(guest("fork-server"), ["fork-server", "R=6", "N=2"], stdout=None)
-        snapshot = machine.run_to("measure")
-    assert snapshot is not None
-    root = ElementTree.fromstring(snapshot.svg())
-    notes = [title.text or "" for title in root.iter(f"{SVG}title")][1:]
-    entries = [e for p in snapshot.spaces for area in p.areas for e in area.entries]
-    for entry in entries:
-        assert any(note.startswith(f"{entry.address:#x} {entry.flags}") for note in notes)
-    assert sum(note.startswith("0x") for note in notes) == len(entries)
-    used = [note for note in notes if note.startswith("frame ")]
-    assert len(used) == len(snapshot.frames.used)
-
-
-# ---- moments
-
-
-@pytest.mark.parametrize(
-    ("moment", "told"),
-    [
-        ("measure", "at mark measure"),
-        ("pass:1", "at mark pass"),
-        ("mark:measure", "at mark measure"),
-        ("fork", "before fork"),
-        ("call:fork", "before fork"),
-        ("event:fork", "after event fork"),
-        ("cow:3", "after event cow:3"),
-        ("swapout", "after event swapout"),
-        ("exit", "at exit"),
-    ],
-)
-def test_moments(guest: Guest, moment: str, told: str) -> None:
-    machine, snapshot = storm(guest, moment)
-    with machine:
-        assert snapshot.moment == told
-        tasks = 1 if moment in ("fork", "call:fork", "exit", "pass:1", "swapout") else None
-        assert tasks is None or len(snapshot.processes) == tasks
-        assert machine.run().exit_status == 0  # it goes on as if nothing had been
-        machine.check()
-
-
-def test_a_call_is_shown_before_it_runs_and_an_event_after(guest: Guest) -> None:
-    with Machine(ram="4M", bits=BITS) as machine:
-        machine.spawn(guest("fork-server"), ["fork-server", "R=2", "N=3"], stdout=None)
-        for n in range(3):
-            before = machine.run_to("fork")
-            assert before is not None
-            assert len(before.processes) == n + 1
-            assert len(machine.snapshot().processes) == n + 2  # the machine has made the call
-        assert machine.run_to("fork") is None
-        assert machine.run().exit_status == 0
-
-
-def test_the_nth_is_counted_over_all_processes(guest: Guest) -> None:
-    with Machine(ram="4M", bits=BITS) as machine:
-        machine.spawn(guest("fork-server"), ["fork-server", "R=2", "N=3"], stdout=None)
-        snapshot = machine.run_to("fork:3")
-        assert snapshot is not None
-        assert len(snapshot.processes) == 3
-
-
-def test_several_events_of_one_step_are_all_counted(guest: Guest) -> None:
-    """Reclaim sends out 32 at a time; a hundred such steps would be thousands."""
-    machine, snapshot = storm(guest, "swapout:100")
-    with machine:
-        happened = machine.core.happened["swapout"]
-        assert 100 <= happened < 200
-        assert snapshot.moment == "after event swapout:100"
-
-
-def test_exit_is_the_end_of_the_last_process(guest: Guest) -> None:
-    """orphans: the first process ends before its children."""
-    with Machine(ram="4M", bits=BITS) as machine:
-        machine.spawn(guest("fork-server"), ["fork-server", "R=2", "N=2"], stdout=None)
-        snapshot = machine.run_to("exit")
-        assert snapshot is not None
-        (last,) = snapshot.spaces
-        assert last.pid == 100
-        assert last.count("present") > 0
-        assert machine.run_to("exit") is None
-
-
-def test_hooks_of_the_user_are_called_all_the_same(guest: Guest) -> None:
-    seen = []
-    with Machine(ram="4M", bits=BITS) as machine:
-        machine.kernel.on_mark = lambda task, name, a, b: seen.append(name)
-        hook = machine.kernel.on_mark
-        table = machine.kernel.syscalls
-        machine.spawn(guest("touch"), ["touch", "PAGES=2"], stdout=None)
-        assert machine.run_to("measure") is not None
-        assert seen == ["read", "measure"]
-        assert machine.run_to("mark:nothing") is None
-        assert machine.kernel.on_mark is hook
-        assert machine.kernel.syscalls is table
-
-
-@pytest.mark.parametrize(
-    ("moment", "said"),
-    [
-        ("fokr", r"no moment 'fokr' \(did you mean fork\?\): give exit, a mark that touch sets"),
-        ("call:foo", "no system call 'foo'"),
-        ("event:foo", "no event 'foo'; these are: fault, zero, cow"),
-        ("fork:0", "'fork:0' is no moment"),
-        (":", "':' is no moment"),
-        ("", "'' is no moment"),
-    ],
-)
-def test_what_is_no_moment_is_refused(guest: Guest, moment: str, said: str) -> None:
-    with Machine(ram="4M", bits=BITS) as machine:
-        machine.spawn(guest("touch"), ["touch"], stdout=None)
-        with pytest.raises(ConfigError, match=said):
-            machine.run_to(moment)
-        assert machine.run().exit_status == 0
-
-
-def test_without_a_program_there_is_no_moment() -> None:
-    with Machine(ram="4M") as machine:
-        with pytest.raises(VmemuError, match="no program"):
-            machine.run_to("exit")
-        snapshot = machine.snapshot()
-        assert snapshot.processes == ()
-        assert "no process now" in snapshot.text()
-        ElementTree.fromstring(snapshot.svg())
-    for use in (machine.snapshot, machine.frames, machine.events, lambda: machine.run_to("exit")):
-        with pytest.raises(MachineClosed):
-            use()
-
-
-# ---- what shows itself
-
-
-def shown(thing: object) -> dict[str, str]:
-    """As a notebook would ask it."""
-    found = {"plain": repr(thing)}
-    for kind in ("html", "svg"):
-        show = getattr(thing, f"_repr_{kind}_", None)
-        value = show() if show is not None else None
-        if value is not None:
-            found[kind] = value
-    return found
-
-
-def test_everything_shows_itself(guest: Guest) -> None:
-    machine, snapshot = storm(guest, "event:cow:40", events=64)
-    with machine:
-        task = machine.processes[0]
-        vma, page = next(machine.vmas(task)), next(machine.pages(task))
-        swapped = next(page for page in machine.pages(task) if page.pfn is None)
-        process = snapshot.processes[0]
-        both = (machine, task, snapshot, snapshot.frames, process)
-        for thing in both:
-            parts = shown(thing)
-            ElementTree.fromstring(parts["svg"])
-            assert "<svg" in parts["html"]
-        for thing in (vma, page, swapped, process.areas[0], machine.events()):
-            ElementTree.fromstring(f"<div>{shown(thing)['html']}</div>")
-        assert repr(vma) == f"<Vma {vma.start:08x}-{vma.end:08x} r--p, 1 pages>"
-        assert "in frame" in repr(page)
-        assert "in swap" in repr(swapped)
-        assert repr(machine).startswith(f"<Machine {'i386' if BITS == 32 else 'x86-64'}, 2048 kB,")
-        assert "2 processes" in repr(machine)
-        assert repr(task.mm).startswith("<Mm 0x")
-        assert len(repr(snapshot)) < 120
-        events = machine.events()
-        assert len(events) == 65  # one stands for those that were dropped
-        kept = (snapshot, snapshot.frames, process, vma, page, events)
-        before = [shown(thing) for thing in kept]
-    assert [shown(thing) for thing in kept] == before
-    assert shown(machine)["plain"].endswith("closed>")
-    assert "slab cache" in shown(machine)["html"]
-    assert set(shown(task)) == {"plain"}
-    assert "the machine is closed" in repr(task.memory)
-
-
-def test_frames_of_pandas(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a stand-in: pandas itself is large, and nothing but its constructor is used."""
-    made = []
-
-    class DataFrame:
-        def __init__(self, rows: list[list[object]], columns: list[str]) -> None:
-            made.append((rows, columns))
-
-    pandas = ModuleType("pandas")
-    pandas.DataFrame = DataFrame  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pandas", pandas)
-    machine, snapshot = storm(guest, "measure", events=64)
-    with machine:
-        events = machine.events()
-    assert isinstance(events.to_frame(), DataFrame)
-    rows, columns = made.pop()
-    assert columns[:4] == ["seq", "time", "pid", "name"]
-    assert [tuple(row) for row in rows] == list(events)
-    assert isinstance(snapshot.to_frame(), DataFrame)
-    rows, columns = made.pop()
-    assert [row[columns.index("value")] for row in rows] == [
-        entry.value for p in snapshot.spaces for area in p.areas for entry in area.entries
-    ]
-    assert isinstance(snapshot.frames.to_frame(), DataFrame)
-    assert len(made.pop()[0]) == len(snapshot.frames.used)
-
-
-def test_without_pandas_it_says_so(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with Machine(ram="4M") as machine, pytest.raises(VmemuError, match="needs the package pandas"):
-        machine.frames().to_frame()

@@ -80,6 +80,22 @@ def test_the_command_says_what_is_out_of_date(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == ""
 
 
+def test_the_command_tells_of_stubs_that_are_stale_and_writes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(stubs, "__file__", str(tmp_path / "stubs.py"))
+    stale, good = tmp_path / "_core32.pyi", tmp_path / "_core64.pyi"
+    stale.write_text("stale")
+    good.write_text(stubs.stub("_core64"))
+    assert stubs.main(["--check"]) == 1
+    assert capsys.readouterr().out == "_core32.pyi is not what the core declares\n"
+    assert stale.read_text() == "stale"
+    assert stubs.main([]) == 0
+    assert capsys.readouterr().out == f"wrote {stale}\n"
+    assert stale.read_text() == stubs.stub("_core32")
+    assert stubs.main(["--check"]) == 0
+
+
 def test_every_struct_and_field_is_in_the_stub() -> None:
     text = stubs.stub("_core32")
     fields = ffi.typeof("struct page").fields

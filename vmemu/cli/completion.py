@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import click
 
+from vmemu.cli.entry import COMPLETE
 from vmemu.cli.options import examples
 
-__all__ = ["VARIABLE", "command"]
-
-VARIABLE = "_VMEMU_COMPLETE"
-"""In the environment of vmemu when the shell asks what a word can become."""
+__all__ = ["command"]
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -36,4 +34,4 @@ def command(shell: str) -> None:
 
     kind = get_completion_class(shell)
     assert kind is not None
-    click.echo(kind(cli, {}, "vmemu", VARIABLE).source(), nl=False)
+    click.echo(kind(cli, {}, "vmemu", COMPLETE).source(), nl=False)

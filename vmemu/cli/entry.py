@@ -17,7 +17,10 @@ from typing import NoReturn
 
 from vmemu.errors import KernelBug, LimitReached, VmemuError
 
-__all__ = ["EX_LIMIT", "guarded", "main"]
+__all__ = ["COMPLETE", "EX_LIMIT", "guarded", "main"]
+
+COMPLETE = "_VMEMU_COMPLETE"
+"""In the environment of vmemu when the shell asks what a word can become."""
 
 EX_USAGE = 2
 EX_SOFTWARE = 70
@@ -30,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit.
 
     Status 2 for what the user can mend, told in one sentence; 124 for a run that came to a
-    limit; 70 for a bug of vmemu, with
-    a traceback if ``$VMEMU_DEBUG`` is set; else what the command says.
+    limit; 70 for a bug of vmemu, with a traceback if ``$VMEMU_DEBUG`` is set; else what the
+    command says.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -40,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def _invoke(argv: Sequence[str] | None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
-    if args[:1] == ["run"] and "_VMEMU_COMPLETE" not in os.environ:
+    if args[:1] == ["run"] and COMPLETE not in os.environ:
         from vmemu.cli.run import read, run
 
         values = read(args[1:])
@@ -53,11 +56,11 @@ def _invoke(argv: Sequence[str] | None) -> int:
     from vmemu.cli.main import cli
 
     _collect()
-    asked = os.environ.get("_VMEMU_COMPLETE")
+    asked = os.environ.get(COMPLETE)
     if asked:
         from click.shell_completion import shell_complete
 
-        return shell_complete(cli, {}, "vmemu", "_VMEMU_COMPLETE", asked)
+        return shell_complete(cli, {}, "vmemu", COMPLETE, asked)
     # not cli.main(): that has its own ideas of interrupts and closed pipes
     try:
         with cli.make_context("vmemu", args, obj=tuple(args)) as ctx:

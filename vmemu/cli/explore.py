@@ -10,6 +10,7 @@ from vmemu.cli import names
 from vmemu.cli.options import every_scheme, examples, json_option, parse_settings, set_option
 from vmemu.cli.reporting import command_line, open_report, report_option
 from vmemu.errors import ConfigError
+from vmemu.output import Output
 
 if TYPE_CHECKING:
     from vmemu.explore.explorer import Report
@@ -117,6 +118,8 @@ def command(ctx: click.Context, /, scenarios: tuple[str, ...], **options: Any) -
     if options["replayed"] is None and not scenarios:
         raise click.UsageError("missing SCENARIO; --list shows them", ctx)
     file = open_report(options["report_path"])
+    if options["save"] is not None:
+        Output(options["save"]).probe()
     replayed = options["replayed"] is not None
     reports = (_replay if replayed else _explore)(scenarios, options)
     if file is not None:

@@ -21,7 +21,8 @@ from vmemu.cli.options import (
     set_option,
 )
 from vmemu.cli.reporting import command_line, open_report, report_option
-from vmemu.errors import ConfigError, LimitReached
+from vmemu.errors import LimitReached
+from vmemu.output import Output
 
 if TYPE_CHECKING:
     import click
@@ -169,16 +170,19 @@ def run(
     from vmemu.machine import Machine
 
     page = open_report(report_path)
-    facts_file, output_file, events_file = map(_open, (json_to, output, events))
     environment = parse_variables(env)
     values = [f"{name}={value}" for name, value in parse_settings(settings).items()]
     status, limit = WaitStatus(EX_LIMIT), ""
     found = find(program, options["bits"])
     program, options["bits"] = found.name, found.bits
     argv = [program, *arguments, *values]
-    if events_file is not None:
+    if events is not None:
         options["events"] = EVENT_RING
-    with Machine(**given(options)) as machine, output_file or contextlib.nullcontext():
+    with Machine(**given(options)) as machine, contextlib.ExitStack() as files:
+        facts_file, output_file, events_file = (
+            files.enter_context(Output(path).open()) if path is not None else None
+            for path in (json_to, output, events)
+        )
         wanted = stats or as_json or facts_file is not None or page is not None
         observer = _Observer(machine, maps_at_exit, wanted, check)
         if page is not None:
@@ -192,13 +196,26 @@ def run(
             status = machine.run(writer.write if writer is not None else None)
         except LimitReached as error:
             limit = str(error)
-            observer.take()
-        if writer is not None:
-            writer.close()
+            observer.take("at the limit")
+        finally:
+            if writer is not None:
+                writer.close()
         if check:
             machine.check()
         counts = machine.kernel.strace_filter.counts if machine.kernel.strace_filter else None
         unknown = dict(sorted(machine.kernel.unknown_syscalls.items()))
+        facts = {
+            "argv": argv,
+            "exit_status": status.exit_status,
+            "signal": status.code if status.signaled else None,
+            "limit": limit or None,
+            "unknown_syscalls": {str(number): count for number, count in unknown.items()},
+            "stats": observer.stats,
+        }
+        if facts_file is not None:
+            import json
+
+            facts_file.write(json.dumps(facts, indent=2) + "\n")
     if limit:
         _say(f"vmemu: {program}: {limit}")
     if status.signaled:
@@ -212,19 +229,6 @@ def run(
         from vmemu.lab.statistics import stats_text
 
         _say(stats_text(observer.stats).rstrip("\n"))
-    facts = {
-        "argv": argv,
-        "exit_status": status.exit_status,
-        "signal": status.code if status.signaled else None,
-        "limit": limit or None,
-        "unknown_syscalls": {str(number): count for number, count in unknown.items()},
-        "stats": observer.stats,
-    }
-    if facts_file is not None:
-        import json
-
-        with facts_file:
-            facts_file.write(json.dumps(facts, indent=2) + "\n")
     if page is not None:
         from vmemu.report.program import program_page
 
@@ -282,8 +286,8 @@ class _Observer:
             _say(f"{task.pid} {task.comm}:")
         _say(proc_maps(task.mm).rstrip("\n"))
 
-    def take(self) -> None:
-        """Check and count, as far as that is wanted."""
+    def take(self, moment: str = "at exit") -> None:
+        """Check, count and draw, as far as that is wanted."""
         if self._check:
             self.machine.check()
         if self._stats:
@@ -291,7 +295,7 @@ class _Observer:
         if self._series is not None:
             self.samples = self._series.end()
             self._series = None
-            self.memory = self.machine.snapshot("at exit").svg()
+            self.memory = self.machine.snapshot(moment).svg()
 
 
 def _trace(machine: Machine, calls: str | None, count: bool) -> None:
@@ -336,15 +340,6 @@ class _Events:
         """The rest of them, and no more."""
         self.write()
         self._file.close()
-
-
-def _open(path: str | None) -> Any:
-    if path is None:
-        return None
-    try:
-        return open(path, "w")
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {(error.strerror or '').lower()}") from None
 
 
 def _signal_name(number: int) -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +20,7 @@ from vmemu.cli.options import (
     set_option,
 )
 from vmemu.errors import ConfigError
+from vmemu.output import Output
 
 if TYPE_CHECKING:
     from vmemu.machine import Machine
@@ -102,11 +100,12 @@ def command(
     from vmemu.machine import Machine
 
     interval = _interval(watch)
+    if interval is not None and moment is None:
+        for name, chosen in (("--svg", svg is not None), ("--full", full), ("--check", check)):
+            if chosen:
+                raise ConfigError(f"{name} is of one moment: give --at MOMENT as well")
     if svg is not None:
-        from vmemu.report.file import obstacle
-
-        if number := obstacle(Path(svg)):
-            raise _unwritable(svg, number)
+        Output(svg).probe()
     found = find(program, options["bits"])
     options["bits"] = found.bits
     argv = [found.name, *arguments]
@@ -153,16 +152,9 @@ def _watch(machine: Machine, interval: int, as_json: bool) -> Any:
     )
 
 
-def _unwritable(path: str, number: int) -> ConfigError:
-    return ConfigError(f"cannot write {path}: {os.strerror(number).lower()}")
-
-
 def _show(snapshot: Snapshot, as_json: bool, svg: str | None, full: bool) -> None:
     if svg is not None:
-        try:
-            Path(svg).write_text(snapshot.svg(), encoding="utf-8")
-        except OSError as error:
-            raise _unwritable(svg, error.errno or errno.EIO) from None
+        Output(svg).write(snapshot.svg())
     if as_json:
         click.echo(json.dumps(snapshot.as_json()))
     elif svg is None:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from vmemu.errors import ConfigError
 from vmemu.explore.scenario import Settings
+from vmemu.output import Output
 
 __all__ = ["Schedule"]
 
@@ -27,10 +28,7 @@ class Schedule:
 
     def save(self, file: str) -> None:
         """Write JSON; ConfigError when that cannot be done."""
-        try:
-            Path(file).write_text(json.dumps(self.as_json(), indent=2) + "\n")
-        except OSError as error:
-            raise ConfigError(f"cannot write {file}: {error.strerror}") from None
+        Output(file).write(json.dumps(self.as_json(), indent=2) + "\n")
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; ``choices`` is a digit for each step."""

@@ -27,6 +27,8 @@ __all__ = [
     "summary_table",
 ]
 
+_SHORT = "memory was short"
+
 
 @dataclass(frozen=True)
 class Deviation:
@@ -75,6 +77,28 @@ class Comparison:
             if figures[figure] != predicted
         ]
 
+    @property
+    def values(self) -> str:
+        """The parameters, as ``--set`` takes them."""
+        return " ".join(f"{name}={value}" for name, value in self.params.items())
+
+    def wrong(self, scheme: str) -> list[str]:
+        """What is not as it was derived, in words; nothing when memory was short."""
+        if self.measurements[scheme].disturbed:
+            return []
+        locks = [ways for ways in self.both_ways if ways.scheme == scheme and not ways.exact]
+        return [str(deviation) for deviation in self.deviations(scheme)] + [
+            "locks are not as rmap 34 says" for _ in locks
+        ]
+
+    def verdict(self, scheme: str) -> str:
+        """Whether all is as predicted: "yes", "no: " and why, "memory was short", or "-"."""
+        if self.measurements[scheme].disturbed:
+            return _SHORT
+        if wrong := self.wrong(scheme):
+            return f"no: {'; '.join(wrong)}"
+        return "yes" if self.predictions(scheme) else "-"
+
     def table(self) -> Table:
         """A line for each scheme, as ``vmemu compare`` prints it."""
         return comparison_table([self])
@@ -84,10 +108,15 @@ class Comparison:
         return self.table().to_frame()
 
     def __repr__(self) -> str:
-        words = [self.scenario.name, *(f"{name}={value}" for name, value in self.params.items())]
-        wrong = [scheme for scheme in self.measurements if self.deviations(scheme)]
-        verdict = f"not as predicted under {', '.join(wrong)}" if wrong else "as predicted"
-        return f"<Comparison {' '.join(words)}: {', '.join(self.measurements)}, {verdict}>"
+        words = f"{self.scenario.name} {self.values}".rstrip()
+        found = {scheme: self.verdict(scheme) for scheme in self.measurements}
+        said = {
+            "not as predicted": [scheme for scheme in found if self.wrong(scheme)],
+            "memory was short": [s for s, verdict in found.items() if verdict == _SHORT],
+            "not predicted": [s for s, verdict in found.items() if verdict == "-"],
+        }
+        verdict = "; ".join(f"{what} under {', '.join(s)}" for what, s in said.items() if s)
+        return f"<Comparison {words}: {', '.join(self.measurements)}, {verdict or 'as predicted'}>"
 
     def _repr_html_(self) -> str:
         return self.table().html()
@@ -232,7 +261,7 @@ def summary_table(comparisons: Sequence[Comparison]) -> Table:
         titles = [comparison.scenario.name, *([params] if params else [])]
         for scheme in comparison.measurements:
             row = _row(comparison, scheme)
-            verdict = _verdict(comparison, scheme)
+            verdict = comparison.verdict(scheme)
             word = "short" if verdict.startswith("memory") else verdict.partition(":")[0]
             rows.append([titles.pop(0) if titles else "", scheme, word, *row[3:12]])
         rows += [[title, *[""] * (len(_SUMMARY) - 1)] for title in titles]
@@ -256,7 +285,7 @@ def besides(comparisons: Sequence[Comparison]) -> list[str]:
         f"{comparison.scenario.name} {scheme}: {verdict}"
         for comparison in comparisons
         for scheme in comparison.measurements
-        if (verdict := _verdict(comparison, scheme)) not in ("yes", "-")
+        if (verdict := comparison.verdict(scheme)) not in ("yes", "-")
     ]
 
 
@@ -279,7 +308,7 @@ def _row(comparison: Comparison, scheme: str) -> list[Cell]:
     exact, rounded = measurement.cost
     return [
         comparison.scenario.name,
-        " ".join(f"{name}={value}" for name, value in comparison.params.items()) or None,
+        comparison.values or None,
         scheme,
         figures["unmap_pages"] or figures["referenced_pages"],
         *(
@@ -292,7 +321,7 @@ def _row(comparison: Comparison, scheme: str) -> list[Cell]:
         round(exact),
         round(rounded),
         " ".join(f"{name}={n}" for name, n in measurement.extra().items()) or None,
-        _verdict(comparison, scheme),
+        comparison.verdict(scheme),
     ]
 
 
@@ -300,17 +329,3 @@ def _each(figures: Mapping[str, int], what: str, key: str) -> float | None:
     """Probes or comparisons for each page; None without pages."""
     pages = figures[f"{what}_pages"]
     return figures[f"{what}_{key}"] / pages if pages else None
-
-
-def _verdict(comparison: Comparison, scheme: str) -> str:
-    if comparison.measurements[scheme].disturbed:
-        return "memory was short"
-    deviations = [str(deviation) for deviation in comparison.deviations(scheme)]
-    deviations += [
-        "locks are not as rmap 34 says"
-        for ways in comparison.both_ways
-        if ways.scheme == scheme and not ways.exact
-    ]
-    if deviations:
-        return "no: " + "; ".join(deviations)
-    return "yes" if comparison.predictions(scheme) else "-"

@@ -90,17 +90,19 @@ def _is_guest(source: Path) -> bool:
     return re.search(rb'^#include "guest\.h"', source.read_bytes(), re.MULTILINE) is not None
 
 
-def _host_compiler() -> str | None:
-    names = [os.environ["CC"]] if os.environ.get("CC") else ["cc", "gcc"]
-    return next((name for name in names if shutil.which(name)), None)
+def _host_compiler() -> list[str]:
+    """The words that call it; none where there is none."""
+    own = shlex.split(os.environ.get("CC", ""))
+    commands = [own] if own else [["cc"], ["gcc"]]
+    return next((command for command in commands if shutil.which(command[0])), [])
 
 
 def _compilers(bits: int) -> list[list[str]]:
     """The commands that may make static programs of a width, the best first."""
     found = []
     host = _host_compiler()
-    if host is not None:
-        found.append([host, f"-m{bits}", "-static"])
+    if host:
+        found.append([*host, f"-m{bits}", "-static"])
     if importlib.util.find_spec("ziglang") is not None:
         target = ["-target", _ZIG_TARGET[bits], "-static", "-fno-sanitize=undefined"]
         found.append([sys.executable, "-m", "ziglang", "cc", *target])
@@ -112,10 +114,10 @@ def _guest_compilers(bits: int) -> list[list[str]]:
     from vmemu._build import GUEST_FLAGS, GUEST_LINK, GUEST_WIDTH
 
     host = _host_compiler()
-    if host is None:
+    if not host:
         return []
     flags = [flag for flag in GUEST_FLAGS if flag != "-Werror"]
-    return [[host, *GUEST_WIDTH[bits], *flags, *GUEST_LINK, f"-I{Path(GUESTS) / 'include'}"]]
+    return [[*host, *GUEST_WIDTH[bits], *flags, *GUEST_LINK, f"-I{Path(GUESTS) / 'include'}"]]
 
 
 def _works(command: Sequence[str], probe: str) -> bool:
@@ -127,7 +129,7 @@ def _works(command: Sequence[str], probe: str) -> bool:
 
 def _no_compiler(bits: int) -> str:
     zig = f"{shlex.quote(sys.executable)} -m pip install ziglang"
-    if _host_compiler() is None:
+    if not _host_compiler():
         named = os.environ.get("CC")
         what = f"there is no C compiler {named!r}" if named else "there is no C compiler"
         return f"{what}: as root, apt-get install gcc {_LIBRARY[bits]}; or {zig}"

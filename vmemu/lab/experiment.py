@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vmemu.arguments import width
+from vmemu.arguments import size, width
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, lib, most_ram
 from vmemu.errors import VmemuError
 from vmemu.lab.guests import guest_path
 from vmemu.lab.slabs import SlabUse, scheme_cost, slab_use
-from vmemu.machine import Machine, parse_size
+from vmemu.machine import Machine
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -180,11 +180,11 @@ def machine_options(
     settings: dict[str, Any] = {"ram": scenario.ram, "swap": scenario.swap, **options}
     if "ram" not in options and not scenario.pressure:
         ample = scenario.frames(params) * PAGE_SIZE * 3 // 2
-        base = parse_size(scenario.ram, "ram")
+        base = size(scenario.ram, "ram")
         settings["ram"] = min(base + (ample & -PAGE_SIZE), most_ram(bits_of(options)))
     if "swap" not in options:
         needed = scenario.frames(params) * PAGE_SIZE * 5 // 4
-        settings["swap"] = max(parse_size(scenario.swap, "swap"), needed & -PAGE_SIZE)
+        settings["swap"] = max(size(scenario.swap, "swap"), needed & -PAGE_SIZE)
     return settings
 
 

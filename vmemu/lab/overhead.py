@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vmemu.arguments import size
 from vmemu.core import PAGE_SIZE, most_ram
 from vmemu.errors import VmemuError
 from vmemu.lab.experiment import bits_of, run_guest
 from vmemu.lab.scenario import Parameter
 from vmemu.lab.slabs import SlabUse, slab_use
 from vmemu.lab.table import Cell, Table
-from vmemu.machine import Machine, parse_size
+from vmemu.machine import Machine
 from vmemu.rmap import scheme_class
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _read(
 ) -> dict[str, Growth]:
     """Run a guest and read the slab caches at each of its marks."""
     settings: dict[str, Any] = {"swap": None, **options}
-    ample = parse_size("32M", "ram") + frames * 2 * PAGE_SIZE
+    ample = size("32M", "ram") + frames * 2 * PAGE_SIZE
     settings.setdefault("ram", min(ample, most_ram(bits_of(options))))
     readings: dict[str, Growth] = {}
     errors = io.BytesIO()

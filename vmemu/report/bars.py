@@ -13,7 +13,7 @@ from vmemu.rmap import builtin
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
-__all__ = ["Bar", "Panel", "bars", "panels"]
+__all__ = ["Bar", "Panel", "bars", "number", "panels"]
 
 _BAR = 0.23  # inches
 _WIDTH = 4.0
@@ -54,7 +54,7 @@ def panels(found: Sequence[Panel], *, most: float | None = None) -> list[Row]:
 
 def bars(panel: Panel, most: float | None = None) -> str:
     """A panel as an SVG document without its title; the text has the colour of the page's."""
-    values = ", ".join(f"{bar.label} {_number(bar.value)}" for bar in panel.bars)
+    values = ", ".join(f"{bar.label} {number(bar.value)}" for bar in panel.bars)
     height = _BAR * len(panel.bars) + 0.1
     return drawn(
         f"{panel.title}: {values}", _WIDTH, height, lambda figure: _draw(figure, panel, most)
@@ -76,7 +76,7 @@ def _draw(figure: Drawing, panel: Panel, most: float | None) -> None:
     )
     for patch, bar in zip(shapes.patches, panel.bars, strict=True):
         patch.set_alpha(0.5 if bar.faint else 1)
-    axes.bar_label(shapes, [_number(bar.value) for bar in panel.bars], padding=3, color=INK)
+    axes.bar_label(shapes, [number(bar.value) for bar in panel.bars], padding=3, color=INK)
     axes.set_yticks(range(len(panel.bars)), [bar.label for bar in panel.bars], color=INK)
     longest = max((bar.value for bar in panel.bars), default=0) if most is None else most
     axes.set_xlim(0, longest * 1.25 or 1)
@@ -86,5 +86,6 @@ def _draw(figure: Drawing, panel: Panel, most: float | None) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A figure with commas, and two decimals unless it is whole."""
     return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"

@@ -29,7 +29,7 @@ def comparisons_page(
         Line(
             result.scenario.name,
             [_mark(result, scheme) for scheme in schemes],
-            note=_values(result),
+            note=result.values,
             link=f"scenario-{i}",
         )
         for i, result in enumerate(results, 1)
@@ -56,22 +56,12 @@ def comparisons_page(
     return Page(title, command, settings, _verdict(results), sections)
 
 
-def _values(result: Comparison) -> str:
-    return " ".join(f"{name}={value}" for name, value in result.params.items())
-
-
-def _wrong(result: Comparison, scheme: str) -> bool:
-    """Whether a scheme's figures, or its locks, are not as they were derived."""
-    locks = [ways.exact for ways in result.both_ways if ways.scheme == scheme]
-    return bool(result.deviations(scheme)) or not all(locks)
-
-
 def _verdict(results: Sequence[Comparison]) -> Mark:
     """How many runs were as predicted, and which were not."""
     runs = [(result, scheme) for result in results for scheme in result.measurements]
-    wrong = [f"{r.scenario.name} under {scheme}" for r, scheme in runs if _wrong(r, scheme)]
+    wrong = [f"{r.scenario.name} under {scheme}" for r, scheme in runs if r.wrong(scheme)]
     other = [result.scenario.name for result in results if not result.same_output]
-    open_ = sum(not _wrong(r, scheme) and not r.predictions(scheme) for r, scheme in runs)
+    open_ = sum(not r.wrong(scheme) and not r.predictions(scheme) for r, scheme in runs)
     predicted = len(runs) - open_
     note = f"{open_} more could not be held against a prediction." if open_ else ""
     if other:
@@ -96,7 +86,7 @@ def _mark(result: Comparison, scheme: str) -> Mark | None:
         note = f"{figures['unmap_probes'] / pages:.2f}\N{NO-BREAK SPACE}walks, {note}"
     if not result.same_output:
         return Mark("another output", note, Tone.BAD)
-    if _wrong(result, scheme):
+    if result.wrong(scheme):
         return Mark("not as predicted", note, Tone.BAD)
     if measurement.disturbed:
         return Mark("memory was short", note)
@@ -127,9 +117,9 @@ def _section(result: Comparison, anchor: str) -> Section:
         )
         blocks += panels([_acquisitions(ways) for ways in result.both_ways])
     summary = result.scenario.summary.rstrip(".")
-    wrong = not result.same_output or any(_wrong(result, scheme) for scheme in result.measurements)
+    wrong = not result.same_output or any(result.wrong(scheme) for scheme in result.measurements)
     return Section(
-        f"{result.scenario.name} {_values(result)}".rstrip(),
+        f"{result.scenario.name} {result.values}".rstrip(),
         blocks,
         " ".join([f"{summary}.", *_told(result)]),
         bad=wrong,
@@ -149,7 +139,7 @@ def _told(result: Comparison) -> list[str]:
         text = " and ".join(nothing)
         said.append(f"{text[0].upper()}{text[1:]}.")
     for scheme in result.measurements:
-        said += [f"Under {scheme}: {deviation}." for deviation in result.deviations(scheme)]
+        said += [f"Under {scheme}: {what}." for what in result.wrong(scheme)]
     return said
 
 

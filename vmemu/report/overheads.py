@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vmemu.lab.overhead import BASELINE, MODES, Cost, Overhead, overhead_table
-from vmemu.report.bars import Bar, Panel, panels
+from vmemu.report.bars import Bar, Panel, number, panels
 from vmemu.report.page import Line, Mark, Overview, Page, Section, Tabular
 from vmemu.report.settings import machine_settings
 
@@ -51,10 +51,10 @@ def _verdict(results: Sequence[Overhead]) -> Mark:
     said = []
     for result in results:
         bytes_ = [cost.exact for cost in result.per_vma.values()]
-        low, high = (_number(n) for n in (min(bytes_), max(bytes_)))
+        low, high = (number(n) for n in (min(bytes_), max(bytes_)))
         vma = low if low == high else f"{low} to {high}"
         said.append(
-            f"{result.scheme} adds {vma} bytes to a vma and {_number(result.per_mm.exact)} to an mm"
+            f"{result.scheme} adds {vma} bytes to a vma and {number(result.per_mm.exact)} to an mm"
         )
     return Mark(f"{'; '.join(said)}.")
 
@@ -64,11 +64,7 @@ def _cost(result: Overhead, mode: str | None) -> Cost:
 
 
 def _mark(cost: Cost) -> Mark:
-    return Mark(f"{_number(cost.exact)} bytes", f"{_number(cost.rounded)} slab-rounded")
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
+    return Mark(f"{number(cost.exact)} bytes", f"{number(cost.rounded)} slab-rounded")
 
 
 def _bars(results: Sequence[Overhead], mode: str | None) -> list[Bar]:

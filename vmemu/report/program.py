@@ -53,7 +53,9 @@ def program_page(
         Section(
             "Memory at the end",
             [Figure(memory)],
-            text="The moment the program ended, while it still had its memory.",
+            text="The moment the program ended, while it still had its memory."
+            if facts["limit"] is None
+            else "The moment the run came to its limit; the program had not ended.",
         ),
         Section(
             "What was counted",

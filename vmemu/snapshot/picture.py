@@ -10,12 +10,24 @@ text of 13 units is 8 pixels high in a picture of 400, 26 in one of 1280.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from html import escape
-from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from vmemu.snapshot.cells import (
+    FREE,
+    LARGE,
+    LINE,
+    NONE,
+    OTHERS,
+    PROCESSES,
+    SMALL,
+    STYLE,
+    Canvas,
+    Cell,
+    Look,
+    units,
+)
 from vmemu.snapshot.tables import machine, numbers
 
 if TYPE_CHECKING:
@@ -31,21 +43,13 @@ LETTER = 7.6
 LEFT, RIGHT = MARGIN, WIDTH - MARGIN - COLUMN
 GUTTER = 40
 """From the edge of the map to its cells; there stand numbers of frames."""
-CELLS = 256
-"""What a row of cells takes."""
-LARGE, SMALL = 16, 8
-"""How large a cell is: large where there are few."""
 FEW = 320
-LINE = 17
 CHAR = 7.3
 """Of the monospaced text."""
 MOST_ROWS = 96
 """Of a map; beyond, a cell stands for several frames."""
 AREA_CELLS = 1024
 """Of one area; of the entries beyond the number is told."""
-PROCESSES = 6
-"""That have a colour, and whose page tables are drawn."""
-OTHERS = PROCESSES
 
 KINDS = {
     "reserved": "reserved",
@@ -59,191 +63,6 @@ KINDS = {
     "free": "free",
 }
 """What the legend calls the kinds, in its order."""
-
-_STYLE = """
-.memory .ground { fill: #ffffff; }
-.memory text { fill: #1c2430; font: 13px "DejaVu Sans", "Liberation Sans", Arial, sans-serif; }
-.memory .code { font-family: "DejaVu Sans Mono", "Liberation Mono", Menlo, monospace; }
-.memory .code { font-size: 12px; }
-.memory .title { font-size: 17px; font-weight: bold; }
-.memory .head { font-weight: bold; }
-.memory .small { font-size: 10px; text-anchor: end; }
-.memory .small, .memory .quiet { fill: #5c6672; }
-.memory .lines { stroke: #ffffff; stroke-width: 1; fill: none; }
-.memory .reserved { fill: #3d434b; }
-.memory .slab { fill: #79828d; }
-.memory .swapmap { fill: #b39b7d; }
-.memory .other { fill: #e5c3c8; }
-.memory .free { fill: #e9edf1; }
-.memory .o0 { fill: #0072b2; stroke: #0072b2; }
-.memory .o1 { fill: #d55e00; stroke: #d55e00; }
-.memory .o2 { fill: #009e73; stroke: #009e73; }
-.memory .o3 { fill: #b8538c; stroke: #b8538c; }
-.memory .o4 { fill: #c99700; stroke: #c99700; }
-.memory .o5 { fill: #56a8dd; stroke: #56a8dd; }
-.memory .o6 { fill: #5a6470; stroke: #5a6470; }
-.memory .nobody { fill: #98a3ae; stroke: #98a3ae; }
-.memory .fill { stroke: none; }
-.memory .light { fill-opacity: 0.42; }
-.memory .faint { fill-opacity: 0.16; }
-.memory .edge { fill: none; stroke-width: 1.4; }
-.memory .write { fill: #1c2430; }
-.memory .rule { stroke: #c3cad2; stroke-width: 1; }
-@media (prefers-color-scheme: dark) { @media not print {
-.memory .ground { fill: #14181d; }
-.memory text { fill: #e4e8ed; }
-.memory .small, .memory .quiet { fill: #9aa5b1; }
-.memory .lines { stroke: #14181d; }
-.memory .reserved { fill: #8b95a1; }
-.memory .slab { fill: #66707b; }
-.memory .free { fill: #222931; }
-.memory .write { fill: #ffffff; }
-.memory .rule { stroke: #38424d; }
-} }
-"""
-
-
-class Look(NamedTuple):
-    """How a cell is drawn: ``style`` is a kind of the kernel's, or solid, light, hatch, table.
-
-    ``owners`` are colours; ``write``: with the mark of what may be written.
-    """
-
-    style: str
-    owners: tuple[int, ...] = ()
-    write: bool = False
-
-
-FREE = Look("free")
-NONE = Look("none")
-"""Of an entry that is empty."""
-
-
-class Cell(NamedTuple):
-    """A cell's look, and what it says when it is pointed at."""
-
-    look: Look
-    note: str
-
-
-@dataclass
-class _Canvas:
-    """What has been drawn, downwards; ``y`` is where the next thing goes."""
-
-    x: float
-    y: float
-    pitch: int = SMALL
-    """Of its cells."""
-    parts: list[str] = field(default_factory=list)
-
-    @property
-    def columns(self) -> int:
-        """Cells in a row."""
-        return CELLS // self.pitch
-
-    def text(self, text: str, kind: str = "", dx: float = 0) -> None:
-        """A line of text."""
-        css = f' class="{kind}"' if kind else ""
-        self.parts.append(
-            f'<text x="{_n(self.x + dx)}" y="{_n(self.y + 12)}"{css}>{escape(text)}</text>'
-        )
-        self.y += LINE
-
-    def row(self, dx: float, cells: Sequence[Cell]) -> None:
-        """A row of cells; neighbours that look alike are one shape."""
-        at = 0
-        for (look, note), group in groupby(cells):
-            n = len(list(group))
-            x = self.x + dx + at * self.pitch
-            shapes = "".join(_shapes(x, self.y, n, self.pitch, look))
-            if note:
-                shapes = f"<g><title>{escape(note)}</title>{shapes}</g>"
-            self.parts.append(shapes)
-            at += n
-        self.y += self.pitch
-
-    def grid(self, dx: float, top: float) -> None:
-        """Lines between cells, from ``top`` down to here."""
-        pitch, left = self.pitch, self.x + dx
-        down = "".join(
-            f"M{_n(left + i * pitch)} {_n(top)}V{_n(self.y)}" for i in range(self.columns + 1)
-        )
-        rows = range(round((self.y - top) / pitch) + 1)
-        across = "".join(f"M{_n(left)} {_n(top + i * pitch)}h{CELLS}" for i in rows)
-        self.parts.append(f'<path class="lines" d="{down}{across}"/>')
-
-    def key(self, look: Look, text: str, dx: float = 0, kind: str = "") -> None:
-        """A line of the legend."""
-        top = self.y
-        self.parts.append("".join(_shapes(self.x + dx, top + 2, 1, 12, look)))
-        self.text(text, kind, dx + 18)
-
-
-def _n(value: float) -> str:
-    """A number without a needless point."""
-    return f"{value:.1f}".removesuffix(".0")
-
-
-def _shapes(x: float, y: float, n: int, p: int, look: Look) -> Iterator[str]:
-    """``n`` cells of ``p`` units side by side."""
-    style, owners = look.style, look.owners
-
-    def each(inset: float, d: str) -> str:
-        """A path in every cell, from a point so far inside."""
-        at = (x + i * p + inset for i in range(n))
-        return "".join(f"M{_n(left)} {_n(y + inset)}{d}" for left in at)
-
-    def square(share: float) -> str:
-        """A square in the middle of every cell, of a share of it."""
-        side = _n(p * share)
-        return each(p * (1 - share) / 2, f"h{side}v{side}h-{side}z")
-
-    if style == "none":
-        yield f'<path class="nobody fill" d="{square(0.2)}"/>'
-    elif style == "zero":
-        yield f'<path class="edge o6" d="{square(0.5)}"/>'
-    elif style == "table":
-        side, half = _n(p * 0.6), _n(p * 0.3)
-        d = each(p * 0.2, f"h{side}v{side}h-{side}zm0 {half}h{side}")
-        yield f'<path class="edge {_css(owners)[0]}" d="{d}"/>'
-    elif style in _OWNED:
-        yield from _stripes(x, y, n, p, style, _css(owners))
-        if style == "hatch":
-            length = _n(p * 0.75)
-            d = "".join(
-                f"M{_n(x + i * p + p * 0.125)} {_n(y + p * 0.875)}l{length} -{length}"
-                for i in range(n)
-            )
-            yield f'<path class="edge {_css(owners)[0]}" d="{d}"/>'
-        if look.write:
-            yield f'<path class="write" d="{square(0.375)}"/>'
-    else:
-        yield f'<path class="{style}" d="M{_n(x)} {_n(y)}h{n * p}v{p}h-{n * p}z"/>'
-
-
-_OWNED = {"solid": "", "light": " light", "hatch": " faint"}
-"""Styles in the colours of processes, and their class."""
-
-
-def _css(owners: Sequence[int]) -> list[str]:
-    """The classes of at most four stripes; grey for nobody, and for more."""
-    colors = [f"o{owner}" for owner in owners] or ["nobody"]
-    return colors if len(colors) <= 4 else [*colors[:3], f"o{OTHERS}"]
-
-
-def _stripes(
-    x: float, y: float, n: int, p: int, style: str, colors: Sequence[str]
-) -> Iterator[str]:
-    wide = _n(p / len(colors))
-    for i, color in enumerate(colors):
-        if len(colors) == 1:
-            d = f"M{_n(x)} {_n(y)}h{n * p}v{p}h-{n * p}z"
-        else:
-            d = "".join(
-                f"M{_n(x + j * p + i * p / len(colors))} {_n(y)}h{wide}v{p}h-{wide}z"
-                for j in range(n)
-            )
-        yield f'<path class="{color} fill{_OWNED[style]}" d="{d}"/>'
 
 
 # ---- whose colours
@@ -284,7 +103,7 @@ def _frame_note(frame: Frame) -> str:
 # ---- maps
 
 
-def _map(canvas: _Canvas, cells: Sequence[Cell], each: int, what: str) -> None:
+def _map(canvas: Canvas, cells: Sequence[Cell], each: int, what: str) -> None:
     """Rows of cells with the number of the first; several dull rows are told in words.
 
     A cell stands for ``each`` of ``what``, frames or slots.
@@ -308,8 +127,8 @@ def _map(canvas: _Canvas, cells: Sequence[Cell], each: int, what: str) -> None:
         if since % (64 // canvas.pitch) == 0:
             number = at * columns * each
             canvas.parts.append(
-                f'<text class="small" x="{_n(canvas.x + GUTTER - 5)}" '
-                f'y="{_n(canvas.y + canvas.pitch / 2 + 4)}">{number}</text>'
+                f'<text class="small" x="{units(canvas.x + GUTTER - 5)}" '
+                f'y="{units(canvas.y + canvas.pitch / 2 + 4)}">{number}</text>'
             )
         canvas.row(GUTTER, rows[at])
         at, since = at + 1, since + 1
@@ -344,7 +163,7 @@ def _each(cells: Sequence[Cell], columns: int) -> int:
 
 
 def _memory(
-    canvas: _Canvas, frames: Frames, owners: _Owners, cached: dict[int, tuple[int, ...]]
+    canvas: Canvas, frames: Frames, owners: _Owners, cached: dict[int, tuple[int, ...]]
 ) -> None:
     canvas.text(f"Memory: {len(frames):,} frames of 4 kB", "head")
     dull = {kind: Cell(Look(name), "") for kind, name in enumerate(frames.names)}
@@ -362,7 +181,7 @@ def _memory(
     canvas.y += 6
 
 
-def _legend(canvas: _Canvas, frames: Frames) -> None:
+def _legend(canvas: Canvas, frames: Frames) -> None:
     """Each kind there is: how it looks, and how many frames."""
     looks = {"anon": "solid", "file": "light", "swapcache": "hatch", "pagetable": "table"}
     there = [kind for kind in KINDS if frames.counts.get(kind)]
@@ -377,7 +196,7 @@ def _legend(canvas: _Canvas, frames: Frames) -> None:
     canvas.y = top + half * LINE + 8
 
 
-def _swap(canvas: _Canvas, snapshot: Snapshot, owners: _Owners) -> None:
+def _swap(canvas: Canvas, snapshot: Snapshot, owners: _Owners) -> None:
     for use in snapshot.swap:
         canvas.text(f"Swap {use.area}: {len(use.used):,} of {use.pages:,} pages in use", "head")
         if not use.used:
@@ -423,7 +242,7 @@ def _entry_cells(area: Area, owners: _Owners) -> dict[int, Cell]:
     return cells
 
 
-def _draw_area(canvas: _Canvas, area: Area, owners: _Owners) -> None:
+def _draw_area(canvas: Canvas, area: Area, owners: _Owners) -> None:
     name = area.name.rpartition("/")[2]
     canvas.text(f"{area.start:08x} {area.perms} {name}"[: int(COLUMN / CHAR)], "code")
     cells = _entry_cells(area, owners)
@@ -456,11 +275,11 @@ def _draw_area(canvas: _Canvas, area: Area, owners: _Owners) -> None:
     canvas.y += 5
 
 
-def _process(canvas: _Canvas, process: Process, owners: _Owners) -> None:
+def _process(canvas: Canvas, process: Process, owners: _Owners) -> None:
     """One process: its tables, and its areas that have entries."""
     color = owners.of([process.pid])[0]
     canvas.parts.append(
-        f'<rect class="o{color} fill" x="{_n(canvas.x)}" y="{_n(canvas.y + 1)}" width="12" '
+        f'<rect class="o{color} fill" x="{units(canvas.x)}" y="{units(canvas.y + 1)}" width="12" '
         'height="12" rx="2"/>'
     )
     canvas.text(f"{process.pid} {process.name}, {process.state}", "head", 18)
@@ -481,7 +300,7 @@ def _process(canvas: _Canvas, process: Process, owners: _Owners) -> None:
     canvas.y += 8
 
 
-def _keys(canvas: _Canvas) -> None:
+def _keys(canvas: Canvas) -> None:
     """What the looks of an entry mean."""
     canvas.text("A square of a page table", "head")
     for look, text in (
@@ -503,10 +322,10 @@ def _document(name: str, description: str, height: float, parts: Sequence[str]) 
     body = "\n".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="memory" viewBox="0 0 {WIDTH} '
-        f'{_n(height)}" role="img" width="100%" style="max-width: 80rem">\n'
+        f'{units(height)}" role="img" width="100%" style="max-width: 80rem">\n'
         f"<title>{escape(name)}</title>\n<desc>{escape(description)}</desc>\n"
-        f"<style>{_STYLE}</style>\n"
-        f'<rect class="ground" width="{WIDTH}" height="{_n(height)}"/>\n{body}\n</svg>\n'
+        f"<style>{STYLE}</style>\n"
+        f'<rect class="ground" width="{WIDTH}" height="{units(height)}"/>\n{body}\n</svg>\n'
     )
 
 
@@ -514,7 +333,7 @@ def snapshot_picture(snapshot: Snapshot) -> str:
     """The whole machine as an SVG document."""
     spaces = snapshot.spaces
     owners = _Owners(process.pid for process in spaces)
-    head = _Canvas(LEFT, MARGIN)
+    head = Canvas(LEFT, MARGIN)
     name = snapshot.processes[0].name if snapshot.processes else "no process"
     head.text(f"{name} {snapshot.moment}", "title")
     head.y += 4
@@ -523,7 +342,7 @@ def snapshot_picture(snapshot: Snapshot) -> str:
     used = len(snapshot.frames.used)
     entries = sum(len(area.entries) for process in spaces for area in process.areas)
     pitch = LARGE if used <= FEW and entries <= FEW else SMALL
-    left, right = _Canvas(LEFT, head.y, pitch), _Canvas(RIGHT, head.y, pitch)
+    left, right = Canvas(LEFT, head.y, pitch), Canvas(RIGHT, head.y, pitch)
     cached = {
         page.frame: page.pids
         for use in snapshot.swap
@@ -553,7 +372,7 @@ def snapshot_picture(snapshot: Snapshot) -> str:
 def frames_picture(frames: Frames) -> str:
     """The map of frames alone."""
     pids = {frame.owner for frame in frames.used.values()} - {0}
-    canvas = _Canvas(LEFT, MARGIN, LARGE if len(frames.used) <= FEW else SMALL)
+    canvas = Canvas(LEFT, MARGIN, LARGE if len(frames.used) <= FEW else SMALL)
     _memory(canvas, frames, _Owners(sorted(pids)), {})
     _legend(canvas, frames)
     name = f"What {len(frames)} frames serve as"
@@ -563,7 +382,7 @@ def frames_picture(frames: Frames) -> str:
 def process_picture(process: Process) -> str:
     """The page tables of one process; its own pages have one colour, shared ones stripes."""
     pids = [process.pid, *(pid for area in process.areas for e in area.entries for pid in e.pids)]
-    canvas = _Canvas(LEFT, MARGIN)
+    canvas = Canvas(LEFT, MARGIN)
     canvas.pitch = LARGE if sum(len(area.entries) for area in process.areas) <= FEW else SMALL
     _keys(canvas)
     _process(canvas, process, _Owners(dict.fromkeys(pids)))

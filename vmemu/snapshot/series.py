@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from vmemu.core import Core
 
 __all__ = ["Sample", "Series"]
 
+CData = Any
+
 ROOM = 240
-"""Samples that are kept at most, but for the last."""
+"""Samples that are taken at most; one of the end comes to them."""
 STEP_NS = 10_000
 """Virtual nanoseconds between two of them at first, ten faults."""
 
@@ -32,6 +34,28 @@ class Sample(NamedTuple):
     si: int
     so: int
 
+    @classmethod
+    def of(cls, sample: CData) -> Sample:
+        """Read a ``struct sample``."""
+        return cls(
+            sample.time,
+            sample.free,
+            sample.active,
+            sample.inactive,
+            sample.swapped,
+            sample.faults,
+            sample.major,
+            sample.si,
+            sample.so,
+        )
+
+    @classmethod
+    def now(cls, core: Core) -> Sample:
+        """How it stands."""
+        sample = core.ffi.new("struct sample *")
+        core.lib.vmemu_read_sample(core.m, sample)
+        return cls.of(sample)
+
 
 class Series:
     """Samples of a core from now on, at most one in each interval of virtual time.
@@ -43,19 +67,14 @@ class Series:
 
     def __init__(self, core: Core, room: int = ROOM, step: int = STEP_NS) -> None:
         self._core = core
-        self._samples = core.ffi.new("struct sample[]", room + 1)  # one more for the end
-        core.lib.vmemu_sample(core.m, self._samples, room, step)
-        core.lib.vmemu_take_sample(core.m)
+        core.samples = core.ffi.new("struct sample[]", room)
+        core.lib.vmemu_sample(core.m, core.samples, room, step)
 
     def end(self) -> list[Sample]:
         """All of them, and how it stands now; no more are taken."""
-        m, lib, ffi = self._core.m, self._core.lib, self._core.ffi
-        m.trace.sampling.room += 1
-        lib.vmemu_take_sample(m)
-        fields = [name for name, _ in ffi.typeof("struct sample").fields]
-        found = [
-            Sample(*(int(getattr(sample, name)) for name in fields))
-            for sample in self._samples[0 : m.trace.sampling.used]
-        ]
-        lib.vmemu_sample(m, ffi.NULL, 0, 0)
-        return found
+        core = self._core
+        sampling = core.m.trace.sampling
+        taken = [Sample.of(sample) for sample in sampling.samples[0 : sampling.used]]
+        core.lib.vmemu_sample(core.m, core.ffi.NULL, 0, 0)
+        core.samples = None
+        return [*taken, Sample.now(core)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vmemu.core import FRAME_KINDS, PAGE_SHIFT, Core, lib
-from vmemu.frames import PTE_PRESENT, mem_map, page_tables, ptes, swap_map
+from vmemu.frames import PTE_PRESENT, mem_map, page_tables, swap_map, table_entries
 from vmemu.mm.maps import area_name, permissions
 from vmemu.snapshot.record import (
     Area,
@@ -93,10 +94,9 @@ def _survey(kernel: Kernel) -> _Survey:
         pid = survey.pids.setdefault(mm.kaddr, 0)  # of nobody: an exec that is on its way
         raw: dict[int, int] = {}
         tables = []
-        for level, address, frame in page_tables(core, mm.ptr):
-            entries = ptes(core, frame)
-            if level == core.levels - 1:
-                entries = entries[: core.lib.TASK_SIZE_PGDS]
+        for table in page_tables(core, mm.ptr):
+            level, address, frame = table
+            entries = table_entries(core, table)
             used = np.flatnonzero(entries).tolist()
             tables.append(PageTable(level, address, frame, len(used), len(entries)))
             if not level:
@@ -218,7 +218,7 @@ def _areas(mm: Mm, survey: _Survey, frames: Frames) -> Iterator[Area]:
     raw = sorted(survey.raw[mm.kaddr].items())
     addresses = [address for address, _ in raw]
     for vma in mm.vmas():
-        low, high = np.searchsorted(addresses, (vma.vm_start, vma.vm_end)).tolist()
+        low, high = (bisect_left(addresses, at) for at in (vma.vm_start, vma.vm_end))
         yield Area(
             vma.vm_start,
             vma.vm_end,

@@ -226,7 +226,7 @@ def load_elf(
         width = " -m32" if bits == 32 else ""
         raise ElfError(
             f"{path} is dynamically linked, which vmemu does not support yet: "
-            f"gcc{width} -static -o {_quoted(path)} SOURCE.c"
+            f"gcc{width} -static SOURCE.c"
         )
     loads = [h for h in headers if h.type == PT_LOAD and h.memsz]
     if not loads:
