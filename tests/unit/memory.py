@@ -18,7 +18,7 @@ NONE, R, W, RW, RX, RWX = 0, 1, 2, 3, 5, 7
 PRIVATE, FIXED, ANON, GROWSDOWN = 0x02, 0x10, 0x20, 0x100
 LOCKED, NORESERVE, POPULATE = 0x2000, 0x4000, 0x8000
 BASE = 0x10000000
-SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.finds_anon)
+SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.swaps())
 
 
 class Memory:

@@ -137,7 +137,8 @@ def run_scenario(
             raise _failure(scenario, scheme, status, errors)
         run = _difference(before, machine.core.counters())
     walks = run if scenario.whole_run else found.action
-    extra = marks.told | {name: run[name] for name in scenario.watch}
+    watched = scenario.watch + machine.vm.rmap.counters
+    extra = marks.told | {name: run[name] for name in watched}
     figures = {name: walks[name] for name in _WALKS}
     figures |= {"copies": run["rmap_copies"], "vmas": found.vmas, **extra}
     figures |= {f"objects_{name}": use.objects for name, use in found.slabs.items()}

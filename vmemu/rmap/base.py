@@ -36,6 +36,10 @@ class RmapScheme:
     anon_pgoff_matters: ClassVar[bool] = False
     #: Whether its walks find every mapping of an anonymous page.
     finds_anon: ClassVar[bool] = False
+    #: Whether reclaim takes ptes as it meets them, instead of walks that find a page's.
+    sweeps: ClassVar[bool] = False
+    #: Counters that tell what it did, for ``vmemu compare``.
+    counters: ClassVar[tuple[str, ...]] = ()
     #: The slab caches of the scheme's own objects.
     caches: ClassVar[tuple[str, ...]] = ()
     #: What ``--rmap NAME:OPTION=VALUE`` may choose: values by option, the first the default.
@@ -70,6 +74,11 @@ class RmapScheme:
     def prepare(self, mm: mm_struct, vma: vm_area_struct) -> bool:
         """``vma`` is about to get an anonymous page."""
         return True
+
+    @classmethod
+    def swaps(cls) -> bool:
+        """Whether anonymous pages can be swapped under it."""
+        return cls.finds_anon or cls.sweeps
 
     @classmethod
     def option_values(cls) -> dict[str, int | str]:
