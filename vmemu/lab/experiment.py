@@ -137,8 +137,9 @@ def run_scenario(
             raise _failure(scenario, scheme, status, errors)
         run = _difference(before, machine.core.counters())
     walks = run if scenario.whole_run else found.action
-    watched = scenario.watch + machine.vm.rmap.counters
-    extra = marks.told | {name: run[name] for name in watched}
+    rmap = machine.vm.rmap
+    extra = marks.told | {name: walks[name] for name in rmap.counters}
+    extra |= {name: run[name] for name in scenario.watch + rmap.watch}
     figures = {name: walks[name] for name in _WALKS}
     figures |= {"copies": run["rmap_copies"], "vmas": found.vmas, **extra}
     figures |= {f"objects_{name}": use.objects for name, use in found.slabs.items()}

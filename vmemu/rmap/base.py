@@ -38,8 +38,10 @@ class RmapScheme:
     finds_anon: ClassVar[bool] = False
     #: Whether reclaim takes ptes as it meets them, instead of walks that find a page's.
     sweeps: ClassVar[bool] = False
-    #: Counters that tell what it did, for ``vmemu compare``.
+    #: Counters that tell what its reclaim did, for ``vmemu compare``: of the lab's action.
     counters: ClassVar[tuple[str, ...]] = ()
+    #: Those that tell what followed: over the whole run, as `vmemu.lab.scenario.Scenario.watch`.
+    watch: ClassVar[tuple[str, ...]] = ()
     #: The slab caches of the scheme's own objects.
     caches: ClassVar[tuple[str, ...]] = ()
     #: What ``--rmap NAME:OPTION=VALUE`` may choose: values by option, the first the default.
