@@ -187,6 +187,7 @@ class kernel_data(Struct):
     swapper_space: address_space
     mmlist: list_head
     quarantine: list_head
+    rmap: rmap_data
 
 class kernel_layout(Struct):
     slub: int
@@ -330,6 +331,10 @@ class rmap_cache(Struct):
     align: int
     later: int
 
+class rmap_data(Struct):
+    lock: int
+    cursor: int
+
 class rmap_finding(Struct): ...
 
 class rmap_ops(Struct):
@@ -362,6 +367,7 @@ class rmap_ops(Struct):
     unreserve: Any
     table_added: Any
     walk: Any
+    sweep: Any
 
 class rmap_search(Struct):
     walk: int
@@ -395,6 +401,9 @@ class sampling(Struct):
     room: int
     step: int
     due: int
+
+class scan_tail(Struct):
+    swap_address: int
 
 class semaphore(Struct):
     count: int
@@ -632,9 +641,14 @@ class Lib:
     CNT_rmap_migrated: int
     CNT_rmap_wasted: int
     CNT_signals: int
+    CNT_swap_cache_hit: int
     CNT_swap_ra: int
     CNT_swap_ra_hit: int
     CNT_swapin: int
+    CNT_sweep_collateral: int
+    CNT_sweep_mms: int
+    CNT_sweep_ptes: int
+    CNT_sweep_unmapped: int
     CNT_syscall_c: int
     CNT_syscalls: int
     CNT_tlb_fill: int
@@ -746,7 +760,9 @@ class Lib:
     OWNED_mm_sizes: int
     OWNED_page_table: int
     OWNED_rmap: int
+    OWNED_swap_address: int
     OWNED_swap_map: int
+    OWNED_swap_mm: int
     OWNED_vm_flags: int
     OWNED_vma_list: int
     OWNED_vma_range: int

@@ -22,6 +22,8 @@ _WALKS = ((0, "page_referenced"), (1, "try_to_unmap"))
 
 def check_walks(survey: Survey) -> None:
     """Every mapping of an anonymous or a file's page is found, by both walks."""
+    if survey.vm.rmap.sweeps:
+        return  # there is no walk to ask
     found = dict(survey.file)
     if survey.vm.rmap.finds_anon:
         found |= survey.anon

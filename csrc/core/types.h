@@ -21,6 +21,7 @@ struct kernel_data { /* the kernel's static data, one guest frame */
 	struct list_head mmlist; /* of every mm_struct */
 	struct list_head
 		quarantine; /* freed frames whose blocks are not dropped yet */
+	struct rmap_data rmap;
 };
 
 /* ---- counters and events ---------------------------------------------- */
@@ -29,11 +30,13 @@ struct kernel_data { /* the kernel's static data, one guest frame */
 #define VMEMU_COUNTERS(X)                                                      \
 	X(pgfault) X(pgmajfault) X(fault_c) X(fault_python) \
 	X(pgcow) X(pgzero) X(pgalloc) X(pgfree)                                \
-	X(pswpin) X(pswpout) X(swapin) X(pgpgin) X(swap_ra) X(swap_ra_hit)     \
+	X(pswpin) X(pswpout) X(swapin) X(pgpgin) X(swap_ra) X(swap_ra_hit) \
+	X(swap_cache_hit)                                                      \
 	X(pgactivate) X(pgdeactivate) X(pgscan) X(pgsteal) X(pgrefill)         \
 	X(kswapd_run) X(allocstall) X(oom_kill)                                \
 	X(unmap_probes) X(unmap_cmp) X(unmap_pages)                            \
 	X(referenced_probes) X(referenced_cmp) X(referenced_pages)             \
+	X(sweep_ptes) X(sweep_mms) X(sweep_unmapped) X(sweep_collateral)       \
 	X(rmap_copies) X(rmap_migrated) X(rmap_wasted) X(rmap_index_rewrites)                 \
 	X(mremap_ptes) X(fork_ptes) X(zap_ptes) X(protect_ptes) X(vm_flags_writes) \
 	X(pgtable_alloc) X(pgtable_free)                                       \

@@ -222,7 +222,12 @@ static bool mapping_inuse(struct vmemu *m, const struct page *page)
 	       !list_empty(m, &HOST(m, address_space, page->mapping)->i_mmap);
 }
 
-enum fate { FATE_FREED, FATE_KEEP, FATE_ACTIVATE };
+enum fate {
+	FATE_FREED,
+	FATE_KEEP,
+	FATE_ACTIVATE,
+	FATE_MAPPED, /* kept: a sweep has to unmap it first */
+};
 
 /* The page is ours alone and clean: drops the cache's reference. */
 static enum fate drop_from_cache(struct vmemu *m, struct page *page)
@@ -240,13 +245,12 @@ static enum fate drop_from_cache(struct vmemu *m, struct page *page)
 	return FATE_FREED;
 }
 
-/* The page is locked, and the caller holds a reference. */
-static enum fate shrink_locked_page(struct vmemu *m, struct page *page,
-				    bool force)
+/* FATE_FREED: no pte has the page any more. */
+static enum fate unmap_page(struct vmemu *m, struct page *page, bool force,
+			    int *referenced)
 {
-	int referenced = page_referenced(m, page);
-
-	if (referenced && !force && mapping_inuse(m, page))
+	*referenced = page_referenced(m, page);
+	if (*referenced && !force && mapping_inuse(m, page))
 		return FATE_ACTIVATE;
 	shared(m, STEP_read, &page->flags);
 	if (page->flags & PG_anon && !(page->flags & PG_swapcache) &&
@@ -260,6 +264,25 @@ static enum fate shrink_locked_page(struct vmemu *m, struct page *page,
 		case SWAP_AGAIN:
 			return FATE_KEEP;
 		}
+	return FATE_FREED;
+}
+
+/* The page is locked, and the caller holds a reference. */
+static enum fate shrink_locked_page(struct vmemu *m, struct page *page,
+				    bool force)
+{
+	int referenced = 0;
+
+	if (m->rmap->sweep) { /* 2.4: the sweep has asked, and unmaps */
+		shared(m, STEP_read, &page->mapcount);
+		if (page->mapcount)
+			return FATE_MAPPED;
+	} else {
+		enum fate fate = unmap_page(m, page, force, &referenced);
+
+		if (fate != FATE_FREED)
+			return fate;
+	}
 	shared(m, STEP_read, &page->_count);
 	if (page->_count == 1) /* its last user went while we held it */
 		return FATE_FREED;
@@ -324,12 +347,46 @@ static uint32_t isolate_pages(struct vmemu *m, struct page **batch, uint32_t n)
 	return i;
 }
 
-/* Scans up to nr_to_scan pages from the cold end; the number freed. */
+/*
+ * What became of a batch of the inactive list; freed pages and those that wait for
+ * a sweep are counted.
+ */
+static void shrink_batch(struct vmemu *m, struct page *const *batch, uint32_t n,
+			 uint32_t *freed, uint32_t *mapped)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		struct page *page = batch[i];
+		enum fate fate = shrink_page(m, page, false);
+
+		if (fate == FATE_FREED) {
+			++*freed;
+		} else {
+			*mapped += fate == FATE_MAPPED;
+			if (fate == FATE_ACTIVATE) {
+				page->flags |= PG_active;
+				count(m, CNT_pgactivate);
+			}
+			lru_lock(m);
+			add_to_list(m, page);
+			lru_unlock(m);
+		}
+		put_page(m, page);
+	}
+}
+
+/*
+ * Scans up to nr_to_scan pages from the cold end; the number freed.  Where a sweep
+ * unmaps pages, one is due when more than a tenth of those to be scanned were
+ * found mapped.
+ */
 uint32_t shrink_cache(struct vmemu *m, uint32_t nr_to_scan)
 {
 	struct zone *zone = &m->k->zone;
 	struct page *batch[SWAP_CLUSTER_MAX];
-	uint32_t freed = 0, n, i;
+	uint32_t freed = 0, mapped = 0, unmapped = 0, n;
+	uint32_t max_mapped = nr_to_scan / 10;
 
 	m->pages.memalloc++;
 	touch(m, STEP_read, &zone->inactive_list);
@@ -344,24 +401,14 @@ uint32_t shrink_cache(struct vmemu *m, uint32_t nr_to_scan)
 		zone->pages_scanned += n;
 		m->counter[CNT_pgscan] += n;
 		spend(m, n * SCAN_NS);
-		for (i = 0; i < n; i++) {
-			struct page *page = batch[i];
-			enum fate fate = shrink_page(m, page, false);
-
-			if (fate == FATE_FREED) {
-				freed++;
-			} else {
-				if (fate == FATE_ACTIVATE) {
-					page->flags |= PG_active;
-					count(m, CNT_pgactivate);
-				}
-				lru_lock(m);
-				add_to_list(m, page);
-				lru_unlock(m);
-			}
-			put_page(m, page);
+		shrink_batch(m, batch, n, &freed, &mapped);
+		if (mapped > max_mapped) {
+			unmapped += m->rmap->sweep(m, NULL);
+			mapped = 0;
 		}
 	}
+	if (unmapped > freed)
+		m->counter[CNT_sweep_collateral] += unmapped - freed;
 	swap_write_flush(m);
 	m->pages.memalloc--;
 	m->counter[CNT_pgsteal] += freed;
@@ -372,8 +419,13 @@ uint32_t shrink_cache(struct vmemu *m, uint32_t nr_to_scan)
 static bool stays_active(struct vmemu *m, struct page *page, int reclaim_mapped,
 			 bool swap)
 {
-	if (page->mapcount && (!reclaim_mapped || page_referenced(m, page)))
+	if (m->rmap->sweep) { /* 2.4: ages by PG_referenced, mapped or not */
+		if (page_referenced(m, page))
+			return true;
+	} else if (page->mapcount &&
+		   (!reclaim_mapped || page_referenced(m, page))) {
 		return true;
+	}
 	return !swap && page->flags & PG_anon;
 }
 
@@ -427,6 +479,8 @@ static int evict_page(struct vmemu *m, struct page *page)
 	get_page(m, page);
 	lru_unlock(m);
 	m->pages.memalloc++;
+	if (m->rmap->sweep && page->mapcount)
+		m->rmap->sweep(m, page);
 	fate = shrink_page(m, page, true);
 	m->pages.memalloc--;
 	if (fate != FATE_FREED) {

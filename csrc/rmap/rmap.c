@@ -210,9 +210,11 @@ static void mark_vma(struct vmemu *m, struct vm_area_struct *vma, bool on)
 	vma->vm_flags = on ? flags | VM_LOCK_RMAP : flags & ~VM_LOCK_RMAP;
 }
 
-/* Whether the pte may go: not locked in memory, not young, nobody else's page. */
+/* Whether the pte may go: not locked in memory, not young, nobody else's page,
+ * but for `held` references: the swap cache's, and who is about to take it. */
 static bool may_unmap(struct vmemu *m, const struct page *page,
-		      const struct vm_area_struct *vma, pte_t *pte)
+		      const struct vm_area_struct *vma, pte_t *pte,
+		      int32_t held)
 {
 	if (likely(!(m->watch.mutations & MUTATE_b)) && is_locked(m, vma))
 		return false;
@@ -228,7 +230,7 @@ static bool may_unmap(struct vmemu *m, const struct page *page,
 	/* Somebody else holds a reference: a later write would copy the page
 	 * away from under them. */
 	return !(page->flags & PG_swapcache) ||
-	       page->_count == (int32_t)page->mapcount + 2;
+	       page->_count == (int32_t)page->mapcount + held;
 }
 
 /* Takes the page out of the pte, for an anonymous one leaving its entry. */
@@ -253,6 +255,37 @@ static void clear_pte(struct vmemu *m, struct page *page, struct mm_struct *mm,
 	rss_sub(m, mm, 1);
 	remove_rmap(m, page, mm, pte);
 	put_page(m, page);
+}
+
+/* One pte less, page_table_lock and the page's locks held; false: it stays. */
+static ALWAYS_INLINE bool detach(struct vmemu *m, struct page *page,
+				 struct mm_struct *mm,
+				 struct vm_area_struct *vma, pte_t *pte,
+				 int32_t held)
+{
+	bool goes;
+
+	mark_vma(m, vma, true);
+	goes = may_unmap(m, page, vma, pte, held);
+	if (goes)
+		clear_pte(m, page, mm, pte);
+	mark_vma(m, vma, false);
+	return goes;
+}
+
+/* The same for a sweep, which came to the page by its pte. */
+bool rmap_detach(struct vmemu *m, struct page *page, struct mm_struct *mm,
+		 struct vm_area_struct *vma, pte_t *pte, int32_t held)
+{
+	bool goes;
+
+	page_map_lock(m, page);
+	goes = detach(m, page, mm, vma, pte, held);
+	page_map_unlock(m, page);
+	if (goes)
+		event(m, EV_unmap, pfn_of(m, page), 0,
+		      page->mapcount ? SWAP_AGAIN : SWAP_SUCCESS);
+	return goes;
 }
 
 /*
@@ -285,12 +318,8 @@ static ALWAYS_INLINE int try_to_unmap_one(struct vmemu *m, struct page *page,
 	if (pte) {
 		search->found++;
 		step(m, STEP_read, pte);
-		mark_vma(m, vma, true);
-		if (may_unmap(m, page, vma, pte))
-			clear_pte(m, page, mm, pte);
-		else
+		if (!detach(m, page, mm, vma, pte, 2))
 			ret = SWAP_FAIL;
-		mark_vma(m, vma, false);
 	}
 	ptl_unlock(m, mm);
 	return ret;
@@ -368,6 +397,8 @@ static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 	search->all = search->exact ? page->mapcount : stop_after(m, page);
 	search->left = search->all;
 	search->ret = SWAP_AGAIN;
+	if (m->rmap->sweep) /* nobody can */
+		return;
 	if (!(page->flags & PG_anon)) {
 		walk_file(m, page, search);
 		return;

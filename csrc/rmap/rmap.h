@@ -125,6 +125,8 @@ static inline void finish_rmap_batch(struct vmemu *m, struct rmap_batch *batch)
 }
 
 /* rmap/rmap.c */
+bool rmap_detach(struct vmemu *, struct page *, struct mm_struct *,
+		 struct vm_area_struct *, pte_t *, int32_t held);
 bool page_share_anon_rmap(struct vmemu *, struct page *,
 			  struct vm_area_struct *, kulong address);
 void page_own_anon_rmap(struct vmemu *, struct page *, struct vm_area_struct *,

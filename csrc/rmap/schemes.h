@@ -8,6 +8,7 @@
  */
 /* clang-format off */
 RMAP_SCHEME(none)
+#include "rmap/scan.h"
 #include "rmap/anonmm.h"
 #include "rmap/anon_vma.h"
 #include "rmap/python.h"

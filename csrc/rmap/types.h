@@ -46,6 +46,11 @@ struct sharing {
 	double called_pss; /* pages; in truth it is all of them */
 };
 
+struct rmap_data {     /* in guest RAM: of the scheme as a whole, 0 at boot */
+	uint32_t lock; /* LOCK_rmap, for whoever has one for all */
+	kptr cursor;
+};
+
 /* A page gets a pte, not by fork. */
 enum add_how {
 	ADD_NEW,   /* the first, of a page made for it */
@@ -165,9 +170,15 @@ struct rmap_ops {
 	void (*table_added)(struct vmemu *, struct page *table,
 			    struct mm_struct *, kulong address);
 	/* rmap_try() for each candidate, rmap_reject() for those that need no
-	 * look, until one of them says that it is enough.  Never NULL, nor is
-	 * prepared. */
+	 * look, until one of them says that it is enough.  Never NULL but with
+	 * sweep, nor is prepared. */
 	void (*walk)(struct vmemu *, struct page *, struct rmap_search *);
+	/* Instead of walks, those for pages of files included: reclaim cannot
+	 * ask for a page.  Detaches ptes, rmap_detach(), as it meets them, until
+	 * `wanted` has none or, where that is NULL, enough pages have lost their
+	 * last; or until there is nothing left to try.  wanted is held, and off
+	 * its list.  Returns the ptes detached. */
+	uint32_t (*sweep)(struct vmemu *, struct page *wanted);
 };
 
 #endif

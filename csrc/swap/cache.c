@@ -215,6 +215,8 @@ struct page *read_swap_cache(struct vmemu *m, uint32_t entry, int readahead,
 		if (page->flags & PG_reclaim) {
 			page->flags &= ~(kulong)PG_reclaim;
 			count(m, CNT_swap_ra_hit);
+		} else {
+			count(m, CNT_swap_cache_hit);
 		}
 		return page;
 	}

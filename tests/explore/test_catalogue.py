@@ -9,7 +9,7 @@ from vmemu.explore.catalogue import SCENARIOS, find_scenario
 from vmemu.explore.mutation import MUTATIONS
 from vmemu.rmap import builtin
 
-SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.finds_anon)
+SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.swaps())
 SMALL = {"mlock-vs-unmap": 2, "two-reclaimers": 1}
 
 

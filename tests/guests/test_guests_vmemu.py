@@ -20,7 +20,7 @@ from vmemu.rmap import builtin
 
 Guest = Callable[..., Path]
 
-SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.finds_anon)
+SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.swaps())
 
 # In 512 kB, 119 frames of which are free at boot.  What of it does not fit has to be swapped.
 # An x86-64 process has a frame or two more of tables: it gets a quarter more.

@@ -13,7 +13,7 @@ from .model import PAGE
 LOW = 0x40000000
 STACK = 0xBFFC0000
 ANON, FIXED, GROWSDOWN = 0x22, 0x10, 0x100
-SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.finds_anon)
+SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.swaps())
 
 
 def mmap(pid: int, address: int, pages: int, prot: int = 3, flags: int = 0) -> Operation:

@@ -13,7 +13,7 @@ from vmemu.lab.scenario import Formula, expect
 from vmemu.lab.scenarios import SCENARIOS, find_scenario
 from vmemu.rmap import builtin
 
-SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.finds_anon)
+SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.swaps())
 
 # Besides the defaults: smallest, odd, lopsided.
 SETTINGS = [

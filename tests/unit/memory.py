@@ -18,7 +18,8 @@ NONE, R, W, RW, RX, RWX = 0, 1, 2, 3, 5, 7
 PRIVATE, FIXED, ANON, GROWSDOWN = 0x02, 0x10, 0x20, 0x100
 LOCKED, NORESERVE, POPULATE = 0x2000, 0x4000, 0x8000
 BASE = 0x10000000
-SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.finds_anon)
+SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.swaps())
+WALKING = tuple(name for name in SCHEMES if builtin()[name].finds_anon)  # not those that sweep
 
 
 class Memory:
@@ -80,6 +81,12 @@ class Memory:
         """``enum pte_kind`` of a page."""
         kind: int = self.core.lib.pte_kind_at(self.m, mm.ptr, BASE + page * PAGE)
         return kind
+
+    def make_old(self, mm: Mm, page: int) -> None:
+        """Clear a page's accessed bit."""
+        pte = self.core.lib.pte_offset(self.m, mm.ptr, BASE + page * PAGE)
+        assert pte[0] & lib._PAGE_ACCESSED
+        pte[0] &= ~lib._PAGE_ACCESSED
 
     def present(self, mm: Mm, page: int, pages: int) -> list[int]:
         """Which pages are in memory."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from memory import BASE, FIXED, PAGE, PRIVATE, SCHEMES, Memory, R
+from memory import BASE, FIXED, PAGE, PRIVATE, SCHEMES, WALKING, Memory, R
 
 from tests.width import ffi, lib
 from vmemu.errors import KernelBug
@@ -130,6 +130,7 @@ def replace_walk(memory: Memory, name: str, walk: Callable[[Callable[[], None]],
 
 
 @pytest.mark.parametrize("name", WALKS)
+@pytest.mark.parametrize("memory", WALKING, indirect=True)
 def test_a_walk_that_skips_a_mapping(memory: Memory, family: tuple[Mm, Mm, Mm], name: str) -> None:
     """It does not see one process, of three, as if that had no pages."""
     hidden = family[1].ptr
@@ -145,6 +146,7 @@ def test_a_walk_that_skips_a_mapping(memory: Memory, family: tuple[Mm, Mm, Mm], 
 
 
 @pytest.mark.parametrize("name", WALKS)
+@pytest.mark.parametrize("memory", WALKING, indirect=True)
 def test_a_walk_that_does_nothing(memory: Memory, family: tuple[Mm, Mm, Mm], name: str) -> None:
     kept = replace_walk(memory, name, lambda real: None)
     broken(memory, f"{name} would not find")
@@ -165,6 +167,7 @@ def test_asking_the_walks_changes_nothing(memory: Memory, family: tuple[Mm, Mm, 
     assert state() == before
 
 
+@pytest.mark.parametrize("memory", WALKING, indirect=True)
 def test_a_wrong_index_of_an_anonymous_page(memory: Memory, family: tuple[Mm, Mm, Mm]) -> None:
     page_at(memory, family[0], 2).index += 1
     broken(memory, r"page \d+ .* index 0x")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from memory import BASE, PAGE, SCHEMES, Memory, R
+from memory import BASE, PAGE, SCHEMES, WALKING, Memory, R
 
 from tests.width import lib
 from vmemu.mm import Mm, do_mprotect, do_mremap, do_munmap, dup_mmap
@@ -90,6 +90,7 @@ def test_out_and_in_again(told: Told) -> None:
     assert (address, entry, new) == (at, 1 << 8, told.pfn(2))
 
 
+@pytest.mark.parametrize("told", WALKING, indirect=True)
 @pytest.mark.parametrize("sharers", [1, 3])
 def test_an_unmapped_page_names_what_it_cost(told: Told, sharers: int) -> None:
     """One probe for each pte; the last walk's result."""

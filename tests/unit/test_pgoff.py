@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from memory import ANON, FIXED, GROWSDOWN, PAGE, PRIVATE, RW, SCHEMES, Memory, R
+from memory import ANON, FIXED, GROWSDOWN, PAGE, PRIVATE, RW, SCHEMES, WALKING, Memory, R
 
 from tests.width import LIMIT, lib
 from vmemu.mm import Mm, do_mmap, do_mprotect, do_mremap, do_munmap, dup_mmap
@@ -77,6 +77,7 @@ def test_wrapped_pages_shared_with_a_child(memory: Memory) -> None:
     child.put()
 
 
+@pytest.mark.parametrize("memory", WALKING, indirect=True)
 def test_each_page_is_found_once_whichever_side_of_0(memory: Memory) -> None:
     """One area, one process: a probe a page, and nobody to reject."""
     mm = moved_up(memory, 2)

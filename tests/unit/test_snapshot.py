@@ -81,7 +81,9 @@ def test_its_numbers_are_those_that_check_recomputes(guest: Guest, rmap: str, bi
             assert [e.address for e in entries] == [p.address for p in machine.pages(task)]
         shared = sum(process.count("shared") for process in snapshot.spaces)
         double = [pfn for pfn, n in enumerate(survey.mapcount.tolist()) if n == 2]
-        assert shared == 2 * len(double) > 0
+        assert shared == 2 * len(double)
+        # a sweep may have detached one side of everything by then
+        assert double or machine.vm.rmap.sweeps
 
 
 def test_entries_are_decoded_as_the_manuals_have_them() -> None:

@@ -1,6 +1,6 @@
 """What reclaim does to each page of the two LRU lists, by 2.6.6's mm/vmscan.c.
 
-Lists are written from their cold end, which is scanned first, as page numbers behind BASE.
+Schemes that sweep instead of walking are in test_sweep.py.  Lists are written from their cold end, which is scanned first, as page numbers behind BASE.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from memory import BASE, PAGE, SCHEMES, Memory, R
+from memory import BASE, PAGE, WALKING, Memory, R
 
 from tests.width import ffi, lib
 from vmemu.mm import Mm, do_mlock, do_mprotect, do_munlock, do_munmap, dup_mmap
@@ -91,7 +91,7 @@ class Lru:
         return {**moved, "freed": freed}
 
 
-@pytest.fixture(params=SCHEMES)
+@pytest.fixture(params=WALKING)
 def lru(request: pytest.FixtureRequest) -> Iterator[Lru]:
     lru = Lru(request.param)
     yield lru
@@ -149,7 +149,7 @@ def test_a_reference_under_any_mm_counts(lru: Lru) -> None:
     child.put()
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", WALKING)
 def test_anonymous_pages_stay_active_without_swap(scheme: str) -> None:
     lru = Lru(scheme, swap=0)
     lru.deactivate()
@@ -243,7 +243,7 @@ def test_a_page_locked_by_one_of_two_stays_with_that_one(lru: Lru) -> None:
     child.put()
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", WALKING)
 def test_full_swap_activates(scheme: str) -> None:
     lru = Lru(scheme, swap=10)  # the first slot is the header's
     lru.deactivate()

@@ -137,7 +137,9 @@ def run_scenario(
             raise _failure(scenario, scheme, status, errors)
         run = _difference(before, machine.core.counters())
     walks = run if scenario.whole_run else found.action
-    extra = marks.told | {name: run[name] for name in scenario.watch}
+    rmap = machine.vm.rmap
+    extra = marks.told | {name: walks[name] for name in rmap.counters}
+    extra |= {name: run[name] for name in scenario.watch + rmap.watch}
     if found.sharing:
         extra |= {"rmap_wasted": walks["rmap_wasted"], **found.sharing}
     figures = {name: walks[name] for name in _WALKS}

@@ -41,6 +41,12 @@ class RmapScheme:
     anon_pgoff_matters: ClassVar[bool] = False
     #: Whether its walks find every mapping of an anonymous page.
     finds_anon: ClassVar[bool] = False
+    #: Whether reclaim takes ptes as it meets them, instead of walks that find a page's.
+    sweeps: ClassVar[bool] = False
+    #: Counters that tell what its reclaim did, for ``vmemu compare``: of the lab's action.
+    counters: ClassVar[tuple[str, ...]] = ()
+    #: Those that tell what followed: over the whole run, as `vmemu.lab.scenario.Scenario.watch`.
+    watch: ClassVar[tuple[str, ...]] = ()
     #: The slab caches of the scheme's own objects.
     caches: ClassVar[tuple[str, ...]] = ()
     #: What ``--rmap NAME:OPTION=VALUE`` may choose: values by option, the first the default.
@@ -75,6 +81,11 @@ class RmapScheme:
     def prepare(self, mm: mm_struct, vma: vm_area_struct) -> bool:
         """``vma`` is about to get an anonymous page."""
         return True
+
+    @classmethod
+    def swaps(cls) -> bool:
+        """Whether anonymous pages can be swapped under it."""
+        return cls.finds_anon or cls.sweeps
 
     @classmethod
     def all_options(cls) -> Mapping[str, tuple[str, ...]]:
