@@ -120,7 +120,9 @@ def test_a_scheme_named_twice_is_run_once(vmemu: Vmemu) -> None:
 
 def test_all_stands_for_every_scheme(vmemu: Vmemu) -> None:
     found = json.loads(vmemu("compare efault --rmap all --json").out)
-    assert list(found["schemes"]) == list(schemes())
+    able = [name for name, scheme in schemes().items() if scheme.swaps()]
+    assert list(found["schemes"]) == able
+    assert len(able) > 3
 
 
 def test_short_memory_is_said(vmemu: Vmemu) -> None:

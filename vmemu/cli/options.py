@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vmemu.arguments import WIDTHS, width
@@ -168,11 +168,12 @@ def rmaps_option(command: F) -> F:
     )(command)
 
 
-def every_scheme(rmaps: Iterable[str]) -> tuple[str, ...]:
-    """Each scheme once; ``all`` stands for every one there is."""
+def every_scheme(rmaps: Sequence[str]) -> tuple[str, ...]:
+    """Each scheme once; ``all`` stands for every one that can swap."""
     from vmemu.rmap import schemes
 
-    named = [name for rmap in rmaps for name in (schemes() if rmap == "all" else [rmap])]
+    able = [name for name, scheme in schemes().items() if scheme.swaps()] if "all" in rmaps else []
+    named = [name for rmap in rmaps for name in (able if rmap == "all" else [rmap])]
     return tuple(dict.fromkeys(named))
 
 
