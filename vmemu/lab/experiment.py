@@ -15,6 +15,7 @@ from vmemu.errors import VmemuError
 from vmemu.lab.guests import guest_path
 from vmemu.lab.slabs import SlabUse, scheme_cost, slab_use
 from vmemu.machine import Machine, parse_size
+from vmemu.rmap import scheme_class
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -40,9 +41,9 @@ class Measurement:
     ``unmap_cmp``, ``unmap_pages`` and the same of ``referenced``, of the lab's action alone
     (of the whole run for scenarios of memory pressure); ``copies``, pages, over the whole run;
     ``vmas`` of the marked area and ``objects_CACHE`` before the lab acted; and those that only
-    this scenario has, which ``besides`` names.  ``slabs`` is what the scheme's objects took
+    this scenario or scheme has, which ``besides`` names.  ``slabs`` is what the scheme's objects took
     then, ``cost`` their bytes, exactly and by their share of full slabs.  ``disturbed``:
-    memory was short, so pages went that the scenario did not ask for.
+    memory was short, so pages went that the scenario did not ask for.  ``bits``: the machine's.
     """
 
     scheme: str
@@ -52,13 +53,14 @@ class Measurement:
     cost: tuple[float, float]
     output_sha256: str
     disturbed: bool
+    bits: int = 32
 
     def walks(self, what: str) -> dict[str, int]:
         """What the scheme's walks did, of ``unmap`` or ``referenced``: probes, cmp, pages."""
         return {key: self.figures[f"{what}_{key}"] for key in _COUNTS}
 
     def extra(self) -> dict[str, int]:
-        """The figures that only this scenario has."""
+        """The figures that only this scenario or scheme has."""
         return {name: self.figures[name] for name in self.besides}
 
     def as_json(self) -> dict[str, Any]:
@@ -137,7 +139,8 @@ def run_scenario(
             raise _failure(scenario, scheme, status, errors)
         run = _difference(before, machine.core.counters())
     walks = run if scenario.whole_run else found.action
-    extra = marks.told | {name: run[name] for name in scenario.watch}
+    watch = (*scenario.watch, *scheme_class(scheme).watch)
+    extra = marks.told | {name: run[name] for name in watch}
     figures = {name: walks[name] for name in _WALKS}
     figures |= {"copies": run["rmap_copies"], "vmas": found.vmas, **extra}
     figures |= {f"objects_{name}": use.objects for name, use in found.slabs.items()}
@@ -149,6 +152,7 @@ def run_scenario(
         found.cost,
         hashlib.sha256(output.getvalue()).hexdigest(),
         disturbed=not scenario.pressure and run["pgscan"] != 0,
+        bits=bits_of(settings),
     )
 
 

@@ -50,6 +50,8 @@ class RmapScheme:
     predicted_as: ClassVar[str] = ""
     #: Formulas of its own: by scenario and figure, and why, as `vmemu.lab.scenario.expect` has.
     predictions: ClassVar[Mapping[str, Mapping[str, tuple[str, str]]]] = {}
+    #: Counters of its own work, which measurements report besides what the scenario reports.
+    watch: ClassVar[tuple[str, ...]] = ()
     #: Of its bars in reports; "" = any.
     color: ClassVar[str] = ""
 
