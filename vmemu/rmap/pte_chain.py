@@ -15,6 +15,94 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMES", "PteChain"]
 
 
+NRPTE = "(LINE * 8 // BITS - 1)"  # slots: a line less the word that leads to the next
+STACK = "the stack's page stays in its list when the others have copied it"
+EXACT = ("0", "nothing but ptes of the page is looked at")
+NO_CHAIN = {"objects_pte_chain": ("0", "each page is mapped once")}
+
+
+def _lists(pages: str, mapped: str) -> str:
+    """pte_chains of so many pages that so many ptes map."""
+    return f"{pages} * -(-({mapped}) // {NRPTE})"
+
+
+PREDICTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "private-pages": NO_CHAIN,
+    "zero-page": NO_CHAIN,
+    "swap-storm": NO_CHAIN,
+    "overhead": NO_CHAIN,
+    "fork-server": {
+        "unmap_probes": ("R * N", "a child's own copy has one pte"),
+        "objects_pte_chain": ("R + 1", f"the parent's pages keep a list of one; {STACK}"),
+    },
+    "fork-readers": {
+        "objects_pte_chain": (_lists("R", "N + 1") + " + 1", f"all N + 1 share R pages; {STACK}")
+    },
+    "late-subfamily": {
+        "unmap_probes": ("R * (GRAND + 1)", "two ptes, or one"),
+        "objects_pte_chain": (
+            "R * GRAND + 1 + GRAND * (N > 1)",
+            f"R pages with two ptes; {STACK}: the root copies its own, the last child keeps the "
+            "old one, and child 1 shares its stack with the grandchild",
+        ),
+    },
+    "orphans": {
+        "referenced_cmp": EXACT,
+        "rmap_migrated": ("0", "a page belongs to nobody"),
+        "objects_pte_chain": (
+            _lists("R", "N") + " + 2",
+            f"N children share R pages; {STACK}, in two generations",
+        ),
+    },
+    "fork-chain": {
+        "referenced_cmp": EXACT,
+        "rmap_migrated": ("0", "a page belongs to nobody"),
+        "objects_pte_chain": (
+            "G + (G > 1)",
+            "all pages but the last were shared once; so were the first and the last stack",
+        ),
+    },
+    "fork-brk": {"objects_pte_chain": ("R + 1", f"the parent keeps a list of one; {STACK}")},
+    "mremap-exclusive": {
+        "rmap_index_rewrites": ("0", "the pte in the list is rewritten, no index"),
+        **NO_CHAIN,
+    },
+    "mremap-shared": {
+        "copies": ("0", "the pte in the list is rewritten"),
+        "unmap_probes": ("2 * R", "both ptes"),
+        "objects_pte_chain": ("R + 1", f"two ptes each; {STACK}"),
+    },
+    "mremap-then-fork": {"objects_pte_chain": ("R + 1", f"two ptes each; {STACK}")},
+    "mremap-swapclash": {
+        "copies": ("0", "a page may be at two addresses"),
+        "objects_pte_chain": ("R + 1", f"the second to read makes the list; {STACK}"),
+    },
+    "mremap-data": {
+        "copies": ("0", "the pte in the list is rewritten"),
+        "unmap_probes": ("32", "both ptes of 16 pages"),
+        "objects_pte_chain": ("17", f"two ptes each; {STACK}"),
+    },
+    "merge-arena": {"vmas": ("1", "no offset matters"), **NO_CHAIN},
+    "efault": {"errno": ("0", "the areas have merged"), "vmas": ("1", ""), **NO_CHAIN},
+    "mprotect-halves": {"vmas": ("1", "nothing keeps areas apart"), **NO_CHAIN},
+    "mprotect-stripes": {"vmas": ("1", "nothing keeps areas apart"), **NO_CHAIN},
+    "mprotect-checkerboard": {"vmas": ("1", "nothing keeps areas apart"), **NO_CHAIN},
+    "cut-vma": {"unmap_cmp": EXACT, **NO_CHAIN},
+    "cut-vma-fork": {
+        "unmap_probes": (
+            "(K + 1) // 2 + K // 2 * (N + 1)",
+            "every second page is shared by all, the others are the parent's alone",
+        ),
+        "unmap_cmp": EXACT,
+        "objects_pte_chain": (
+            "(K + 1) // 2 + " + _lists("K // 2", "N + 1") + " + 1",
+            f"the parent's pages keep a list of one; {STACK}",
+        ),
+    },
+    "vm-flags-locking": {"unmap_cmp": EXACT, **NO_CHAIN},
+}
+
+
 class PteChain(RmapScheme):
     """Nothing for a page mapped once, a cache line for some more ptes; no merge restriction."""
 
@@ -26,6 +114,8 @@ class PteChain(RmapScheme):
     caches: ClassVar[tuple[str, ...]] = ("pte_chain",)
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"line": ("128", "64", "32")}
     predicted_as: ClassVar[str] = "pte_chain"
+    watch: ClassVar[tuple[str, ...]] = ("rmap_chain_slots",)
+    predictions: ClassVar[Mapping[str, Mapping[str, tuple[str, str]]]] = PREDICTIONS
     color: ClassVar[str] = "#7a5c00"
 
     def entries(self, page: Any) -> list[int]:
