@@ -42,8 +42,7 @@ PREDICTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "unmap_probes": ("R * (GRAND + 1)", "two ptes, or one"),
         "objects_pte_chain": (
             "R * GRAND + 1 + GRAND * (N > 1)",
-            f"R pages with two ptes; {STACK}: the root copies its own, the last child keeps the "
-            "old one, and child 1 shares its stack with the grandchild",
+            f"R pages with two ptes; {STACK}; child 1 with no brother has the root's",
         ),
     },
     "orphans": {
@@ -172,9 +171,7 @@ class PteChain(RmapScheme):
 
     def _ptes(self, mappings: list[Any]) -> list[int]:
         core = self.core
-        return [
-            core.kaddr(core.lib.pte_offset(core.m, at.mm.ptr, at.address)) for at in mappings
-        ]
+        return [core.kaddr(core.lib.pte_offset(core.m, at.mm.ptr, at.address)) for at in mappings]
 
     def _check_tables(self, survey: Survey) -> None:
         """Each page table says whose it is, and from which address on."""
