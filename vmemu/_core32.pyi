@@ -309,6 +309,10 @@ class page_state(Struct):
     want_kswapd: int
     memalloc: int
 
+class pte_chain(Struct):
+    next_and_idx: int
+    ptes: Array[int]
+
 class radix_tree_node(Struct):
     count: int
     slots: Array[int]
@@ -335,7 +339,10 @@ class rmap_data(Struct):
     lock: int
     cursor: int
 
-class rmap_finding(Struct): ...
+class rmap_finding(Struct):
+    where: candidate
+    reached: Array[int]
+    n: int
 
 class rmap_ops(Struct):
     name: Array[bytes]
@@ -599,6 +606,7 @@ class Lib:
     CACHE_anon_vma: int
     CACHE_anonmm: int
     CACHE_mm_struct: int
+    CACHE_pte_chain: int
     CACHE_python_rmap: int
     CACHE_radix_tree_node: int
     CACHE_rmap: int
@@ -636,6 +644,7 @@ class Lib:
     CNT_referenced_cmp: int
     CNT_referenced_pages: int
     CNT_referenced_probes: int
+    CNT_rmap_chain_slots: int
     CNT_rmap_copies: int
     CNT_rmap_index_rewrites: int
     CNT_rmap_migrated: int
@@ -773,6 +782,7 @@ class Lib:
     PG_anon: int
     PG_arch_1: int
     PG_buddy: int
+    PG_direct: int
     PG_dirty: int
     PG_exclusive: int
     PG_exits: int
@@ -969,6 +979,8 @@ class Lib:
     def page_to_pfn(self, _0: vmemu, _1: page, /) -> int: ...
     def pageout_range(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> int: ...
     def pte_alloc(self, _0: vmemu, _1: mm_struct, _2: int, /) -> Array[int]: ...
+    def pte_chain_line(self, _0: vmemu, /) -> int: ...
+    def pte_chain_slots(self, _0: vmemu, /) -> int: ...
     def pte_kind_at(self, _0: vmemu, _1: mm_struct, _2: int, /) -> int: ...
     def pte_offset(self, _0: vmemu, _1: mm_struct, _2: int, /) -> Array[int]: ...
     def pte_value(self, _0: vmemu, _1: mm_struct, _2: int, /) -> int: ...

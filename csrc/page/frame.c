@@ -97,10 +97,11 @@ void get_page(struct vmemu *m, struct page *page)
  */
 bool free_frame(struct vmemu *m, struct page *page, struct list_head *above)
 {
-	if (BUG_ON(m, page->mapcount != 0 ||
-			      page->flags & (PG_lru | PG_swapcache | PG_anon |
-					     PG_reserved | PG_buddy | PG_slab |
-					     PG_locked | PG_maplock)))
+	if (BUG_ON(m,
+		   page->mapcount != 0 ||
+			   page->flags & (PG_lru | PG_swapcache | PG_anon |
+					  PG_direct | PG_reserved | PG_buddy |
+					  PG_slab | PG_locked | PG_maplock)))
 		return false;
 	if (page_executed(page)) {
 		page->flags = PG_arch_1;

@@ -82,7 +82,8 @@ void slab_boot(struct vmemu *m, uint32_t cache_line)
 		bool changed = own->later && layout->object > size;
 
 		cache_init(m, CACHE_rmap + i, changed ? layout->object : size,
-			   own->align, own->later ? layout->object_room : 0);
+			   own->align ? own->align : size,
+			   own->later ? layout->object_room : 0);
 	}
 }
 

@@ -10,13 +10,6 @@
 
 #include <stdlib.h>
 
-/* Where one page is mapped, and which of these places a walk has come to. */
-struct rmap_finding {
-	const struct candidate *where;
-	uint8_t *reached;
-	uint32_t n;
-};
-
 void rmap_note(struct vmemu *m, enum rmap_verdict verdict, kptr mm, kptr vma,
 	       kulong address)
 {

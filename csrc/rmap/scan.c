@@ -26,8 +26,8 @@
 
 struct sweep {
 	struct page *wanted; /* NULL: any */
-	uint32_t left;       /* of any, so many are to lose their last pte yet */
-	uint32_t detached;   /* ptes */
+	uint32_t left;     /* of any, so many are to lose their last pte yet */
+	uint32_t detached; /* ptes */
 };
 
 static struct scan_tail *tail(struct mm_struct *mm)
@@ -60,8 +60,7 @@ static struct mm_struct *next_mm(struct vmemu *m, struct mm_struct *mm)
 	touch(m, STEP_read, &m->k->mmlist);
 	do {
 		k = HOST(m, list_head, k)->next;
-		if (k != head &&
-		    has_pages(m, ENTRY(m, k, mm_struct, mmlist)))
+		if (k != head && has_pages(m, ENTRY(m, k, mm_struct, mmlist)))
 			return ENTRY(m, k, mm_struct, mmlist);
 	} while (k != first);
 	return NULL;
@@ -233,8 +232,8 @@ static bool sweep_mm(struct vmemu *m, struct sweep *s, struct mm_struct *mm)
 	count(m, CNT_sweep_mms);
 	touch(m, STEP_read, tail(mm));
 	vma = find_vma_prev(m, mm, tail(mm)->swap_address, NULL);
-	for (; vma; vma = vma->vm_next ? HOST(m, vm_area_struct, vma->vm_next) :
-					 NULL)
+	for (; vma;
+	     vma = vma->vm_next ? HOST(m, vm_area_struct, vma->vm_next) : NULL)
 		if (!is_kept(m, vma) && sweep_vma(m, s, mm, vma))
 			return true;
 	set_cursor(m, mm, 0);

@@ -15,7 +15,12 @@ struct list_stamps {
 	uint32_t file; /* the newest last */
 };
 
-struct rmap_finding;
+/* Where one page is mapped, and which of these places a walk has come to. */
+struct rmap_finding {
+	const struct candidate *where;
+	uint8_t *reached;
+	uint32_t n;
+};
 
 struct check_state {
 	struct rmap_finding *finding; /* while check() asks a walk */
@@ -25,7 +30,7 @@ struct check_state {
 
 struct rmap_cache { /* of a scheme's own objects */
 	const char *name;
-	uint32_t size, align; /* bytes */
+	uint32_t size, align; /* bytes; align 0: as much as an object has */
 	uint32_t later;       /* nonzero: later kernels have it, and larger */
 };
 

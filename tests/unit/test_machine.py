@@ -54,7 +54,7 @@ def test_processes_vmas_and_pages_can_be_looked_at(guest):
         ({"ram": "lots"}, "ram must be a size"),
         ({"ram": 5000}, "multiple of 4096"),
         ({"cpus": 2}, "cpus must be 1"),
-        ({"rmap": "pte_chain"}, "unknown rmap scheme 'pte_chain': choose one of"),
+        ({"rmap": "no_such"}, "unknown rmap scheme 'no_such': choose one of"),
         ({"page_cluster": 9}, "page_cluster must be 0 to 8"),
         ({"swappiness": 101}, "swappiness must be 0 to 100"),
         ({"overcommit": 3}, "overcommit must be 0, 1 or 2"),

@@ -63,6 +63,7 @@ class Comparison:
         if measurement.disturbed:
             return {}
         names = {**measurement.figures, **self.params, **scheme_class(scheme).option_values()}
+        names["BITS"] = measurement.bits
         return {
             figure: formula(names)
             for figure, (formula, _) in self.scenario.expected(scheme).items()

@@ -40,9 +40,9 @@ class Measurement:
     ``unmap_cmp``, ``unmap_pages`` and the same of ``referenced``, of the lab's action alone
     (of the whole run for scenarios of memory pressure); ``copies``, pages, over the whole run;
     ``vmas`` of the marked area and ``objects_CACHE`` before the lab acted; and those that only
-    this scenario has, which ``besides`` names.  ``slabs`` is what the scheme's objects took
+    this scenario or scheme has, which ``besides`` names.  ``slabs`` is what the scheme's objects took
     then, ``cost`` their bytes, exactly and by their share of full slabs.  ``disturbed``:
-    memory was short, so pages went that the scenario did not ask for.
+    memory was short, so pages went that the scenario did not ask for.  ``bits``: the machine's.
     """
 
     scheme: str
@@ -52,13 +52,14 @@ class Measurement:
     cost: tuple[float, float]
     output_sha256: str
     disturbed: bool
+    bits: int = 32
 
     def walks(self, what: str) -> dict[str, int]:
         """What the scheme's walks did, of ``unmap`` or ``referenced``: probes, cmp, pages."""
         return {key: self.figures[f"{what}_{key}"] for key in _COUNTS}
 
     def extra(self) -> dict[str, int]:
-        """The figures that only this scenario has."""
+        """The figures that only this scenario or scheme has."""
         return {name: self.figures[name] for name in self.besides}
 
     def as_json(self) -> dict[str, Any]:
@@ -153,6 +154,7 @@ def run_scenario(
         found.cost,
         hashlib.sha256(output.getvalue()).hexdigest(),
         disturbed=not scenario.pressure and run["pgscan"] != 0,
+        bits=bits_of(settings),
     )
 
 

@@ -56,6 +56,8 @@ class Parameter:
 class Formula:
     """A figure in terms of parameters and other figures, as Python writes it.
 
+    Of a scheme's own options, too, and of BITS, the machine's width.
+
     >>> Formula("R * N * (N + 1) // 2")({"R": 64, "N": 16})
     8704
     """

@@ -47,6 +47,8 @@ class RmapScheme:
     counters: ClassVar[tuple[str, ...]] = ()
     #: Those that tell what followed: over the whole run, as `vmemu.lab.scenario.Scenario.watch`.
     watch: ClassVar[tuple[str, ...]] = ()
+    #: Whether an anonymous page's index says where it is mapped.
+    uses_index: ClassVar[bool] = True
     #: The slab caches of the scheme's own objects.
     caches: ClassVar[tuple[str, ...]] = ()
     #: What ``--rmap NAME:OPTION=VALUE`` may choose: values by option, the first the default.

@@ -1,0 +1,191 @@
+"""pte_chain, Rik van Riel 2002: every page lists its ptes (csrc/rmap/pte_chain.c does it all)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from vmemu.core import lib
+from vmemu.rmap.base import RmapScheme
+
+if TYPE_CHECKING:
+    from vmemu.check import Survey
+
+__all__ = ["SCHEMES", "PteChain"]
+
+
+NRPTE = "(LINE * 8 // BITS - 1)"  # slots: a line less the word that leads to the next
+STACK = "the stack's page stays in its list when the others have copied it"
+EXACT = ("0", "nothing but ptes of the page is looked at")
+NO_CHAIN = {"objects_pte_chain": ("0", "each page is mapped once")}
+
+
+def _lists(pages: str, mapped: str) -> str:
+    """pte_chains of so many pages that so many ptes map."""
+    return f"{pages} * -(-({mapped}) // {NRPTE})"
+
+
+PREDICTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "private-pages": NO_CHAIN,
+    "zero-page": NO_CHAIN,
+    "swap-storm": NO_CHAIN,
+    "overhead": NO_CHAIN,
+    "fork-server": {
+        "unmap_probes": ("R * N", "a child's own copy has one pte"),
+        "objects_pte_chain": ("R + 1", f"the parent's pages keep a list of one; {STACK}"),
+    },
+    "fork-readers": {
+        "objects_pte_chain": (_lists("R", "N + 1") + " + 1", f"all N + 1 share R pages; {STACK}")
+    },
+    "late-subfamily": {
+        "unmap_probes": ("R * (GRAND + 1)", "two ptes, or one"),
+        "objects_pte_chain": (
+            "R * GRAND + 1 + GRAND * (N > 1)",
+            f"R pages with two ptes; {STACK}; child 1 with no brother has the root's",
+        ),
+    },
+    "orphans": {
+        "referenced_cmp": EXACT,
+        "rmap_migrated": ("0", "a page belongs to nobody"),
+        "objects_pte_chain": (
+            _lists("R", "N") + " + 2",
+            f"N children share R pages; {STACK}, in two generations",
+        ),
+    },
+    "fork-chain": {
+        "referenced_cmp": EXACT,
+        "rmap_migrated": ("0", "a page belongs to nobody"),
+        "objects_pte_chain": (
+            "G + (G > 1)",
+            "all pages but the last were shared once; so were the first and the last stack",
+        ),
+    },
+    "fork-brk": {"objects_pte_chain": ("R + 1", f"the parent keeps a list of one; {STACK}")},
+    "mremap-exclusive": {
+        "rmap_index_rewrites": ("0", "the pte in the list is rewritten, no index"),
+        **NO_CHAIN,
+    },
+    "mremap-shared": {
+        "copies": ("0", "the pte in the list is rewritten"),
+        "unmap_probes": ("2 * R", "both ptes"),
+        "objects_pte_chain": ("R + 1", f"two ptes each; {STACK}"),
+    },
+    "mremap-then-fork": {"objects_pte_chain": ("R + 1", f"two ptes each; {STACK}")},
+    "mremap-swapclash": {
+        "copies": ("0", "a page may be at two addresses"),
+        "objects_pte_chain": ("R + 1", f"the second to read makes the list; {STACK}"),
+    },
+    "mremap-data": {
+        "copies": ("0", "the pte in the list is rewritten"),
+        "unmap_probes": ("32", "both ptes of 16 pages"),
+        "objects_pte_chain": ("17", f"two ptes each; {STACK}"),
+    },
+    "merge-arena": {"vmas": ("1", "no offset matters"), **NO_CHAIN},
+    "efault": {"errno": ("0", "the areas have merged"), "vmas": ("1", ""), **NO_CHAIN},
+    "mprotect-halves": {"vmas": ("1", "nothing keeps areas apart"), **NO_CHAIN},
+    "mprotect-stripes": {"vmas": ("1", "nothing keeps areas apart"), **NO_CHAIN},
+    "mprotect-checkerboard": {"vmas": ("1", "nothing keeps areas apart"), **NO_CHAIN},
+    "cut-vma": {"unmap_cmp": EXACT, **NO_CHAIN},
+    "cut-vma-fork": {
+        "unmap_probes": (
+            "(K + 1) // 2 + K // 2 * (N + 1)",
+            "every second page is shared by all, the others are the parent's alone",
+        ),
+        "unmap_cmp": EXACT,
+        "objects_pte_chain": (
+            "(K + 1) // 2 + " + _lists("K // 2", "N + 1") + " + 1",
+            f"the parent's pages keep a list of one; {STACK}",
+        ),
+    },
+    "vm-flags-locking": {"unmap_cmp": EXACT, **NO_CHAIN},
+}
+
+
+class PteChain(RmapScheme):
+    """Nothing for a page mapped once, a cache line for some more ptes; no merge restriction."""
+
+    name: ClassVar[str] = "pte_chain"
+    walker: ClassVar[str] = "pte_chain"
+    finds_anon: ClassVar[bool] = True
+    uses_index: ClassVar[bool] = False
+    summary: ClassVar[str] = "Rik van Riel: each page lists its ptes (2.5.27 to 2.6.6)"
+    caches: ClassVar[tuple[str, ...]] = ("pte_chain",)
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {"line": ("128", "64", "32")}
+    predicted_as: ClassVar[str] = "pte_chain"
+    watch: ClassVar[tuple[str, ...]] = ("rmap_chain_slots",)
+    predictions: ClassVar[Mapping[str, Mapping[str, tuple[str, str]]]] = PREDICTIONS
+    color: ClassVar[str] = "#7a5c00"
+
+    def entries(self, page: Any) -> list[int]:
+        """kptrs of the ptes that a ``struct page *`` lists, in the order of a walk."""
+        if page.flags & lib.PG_direct:
+            return [page.mapping]
+        slots = self._lib.pte_chain_slots(self.core.m)
+        return [
+            chain.ptes[i] for chain in self.chains(page) for i in range(self._first(chain), slots)
+        ]
+
+    def chains(self, page: Any) -> list[Any]:
+        """Its pte_chains, ``struct pte_chain *``, the first of the list first."""
+        found: list[Any] = []
+        at = 0 if page.flags & lib.PG_direct else page.mapping
+        while at and len(found) < 1 << 20:
+            found.append(self._ffi.cast("struct pte_chain *", self.core.base + at))
+            at = found[-1].next_and_idx & -self._line
+        return found
+
+    @property
+    def _line(self) -> int:
+        return int(self._lib.pte_chain_line(self.core.m))
+
+    def _first(self, chain: Any) -> int:
+        return int(chain.next_and_idx & (self._line - 1))
+
+    def check(self, survey: Survey) -> None:
+        """A page's entries are its ptes, each once; only the first pte_chain has free slots."""
+        core, slots = survey.vm.core, self._lib.pte_chain_slots(self.core.m)
+        objects = 0
+        for pfn, mappings in survey.anon.items():
+            page = core.page(pfn)
+            chains = self.chains(page)
+            objects += len(chains)
+            for place, chain in enumerate(chains):
+                first = self._first(chain)
+                if first >= slots or (place and first):
+                    survey.fail(f"pte_chain {place} of page {pfn} is in use from slot {first}")
+                if any(chain.ptes[i] for i in range(min(first, slots))):
+                    survey.fail(f"pte_chain {place} of page {pfn} has a pte in a free slot")
+            listed, there = Counter(self.entries(page)), Counter(self._ptes(mappings))
+            for pte in (listed - there) | (there - listed):
+                survey.fail(
+                    f"page {pfn} lists pte {pte:#x} {listed[pte]} times, mapped {there[pte]} times"
+                )
+        direct = (survey.pages["flags"] & (lib.PG_direct | lib.PG_anon)) == lib.PG_direct
+        if direct.any():
+            survey.fail(f"{int(direct.sum())} pages are PG_direct and not anonymous")
+        self._check_tables(survey)
+        objects += core.m.locks.held.reserve != 0
+        active = core.m.k.caches[lib.CACHE_pte_chain].nr_active
+        survey.expect("pte_chains", active, objects)
+
+    def _ptes(self, mappings: list[Any]) -> list[int]:
+        core = self.core
+        return [core.kaddr(core.lib.pte_offset(core.m, at.mm.ptr, at.address)) for at in mappings]
+
+    def _check_tables(self, survey: Survey) -> None:
+        """Each page table says whose it is, and from which address on."""
+        from vmemu.frames import page_tables
+
+        core = survey.vm.core
+        for mm in survey.vm.mms.values():
+            for table in page_tables(core, mm.ptr):
+                page = core.page(table.frame)
+                if not table.level and (page.mapping, page.index) != (mm.kaddr, table.address):
+                    survey.fail(
+                        f"the page table of mm {mm.kaddr:#x} at {table.address:#x} says mm "
+                        f"{page.mapping:#x} at {page.index:#x}"
+                    )
+
+
+SCHEMES = (PteChain,)
