@@ -58,6 +58,12 @@ class anon_vma(Struct):
     lock: int
     head: list_head
 
+class anon_vma_chain(Struct):
+    vma: int
+    anon_vma: int
+    same_vma: list_head
+    same_anon_vma: list_head
+
 class anon_vma_tail(Struct):
     anon_vma_node: list_head
     anon_vma: int
@@ -71,6 +77,15 @@ class anonmm(Struct):
 
 class anonmm_tail(Struct):
     anonmm: int
+
+class avc_anon_vma(Struct):
+    lock: int
+    root: int
+    head: list_head
+
+class avc_tail(Struct):
+    chain: list_head
+    anon_vma: int
 
 class candidate(Struct):
     mm: int
@@ -559,6 +574,7 @@ class zone(Struct):
     pages_scanned: int
     prev_priority: int
 
+avc_anon_vma_struct = avc_anon_vma
 explore_step_struct = explore_step
 list_stamps_struct = list_stamps
 
@@ -576,7 +592,9 @@ class Lib:
     BITS_PER_LONG: int
     CACHE_address_space: int
     CACHE_anon_vma: int
+    CACHE_anon_vma_chain: int
     CACHE_anonmm: int
+    CACHE_avc_anon_vma: int
     CACHE_mm_struct: int
     CACHE_python_rmap: int
     CACHE_radix_tree_node: int
@@ -726,6 +744,8 @@ class Lib:
     OWNED_anon_vma: int
     OWNED_anon_vma_list: int
     OWNED_anonmm_ring: int
+    OWNED_avc_chain: int
+    OWNED_avc_list: int
     OWNED_i_mmap: int
     OWNED_lru: int
     OWNED_mapcount: int
@@ -842,6 +862,11 @@ class Lib:
     def anon_vma_install(self, _0: vmemu, _1: vm_area_struct, _2: anon_vma, /) -> int: ...
     def anon_vma_unlink(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def assert_owner(self, _0: vmemu, _1: int, _2: Any, _3: bytes | Any, /) -> None: ...
+    def avc_anon_vma(self, _0: vm_area_struct, /) -> int: ...
+    def avc_clone(self, _0: vmemu, _1: vm_area_struct, _2: vm_area_struct, /) -> int: ...
+    def avc_prepare(self, _0: vmemu, _1: vm_area_struct, _2: int, /) -> int: ...
+    def avc_singular(self, _0: vmemu, _1: vm_area_struct, /) -> int: ...
+    def avc_unlink(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def change_protection(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: int, _5: int, /) -> None: ...
     def code_written(self, _0: vmemu, _1: page, /) -> None: ...
     def copy_from_user(self, _0: vmemu, _1: mm_struct, _2: Any, _3: int, _4: int, /) -> int: ...
