@@ -83,6 +83,20 @@ class avc_anon_vma(Struct):
     root: int
     head: list_head
 
+class avc_degree(Struct):
+    parent: int
+    num_children: int
+    num_active_vmas: int
+
+class avc_interval(Struct):
+    vma: int
+    anon_vma: int
+    same_vma: list_head
+    rb_parent: int
+    rb_right: int
+    rb_left: int
+    rb_subtree_last: int
+
 class avc_tail(Struct):
     chain: list_head
     anon_vma: int
@@ -587,6 +601,8 @@ class Lib:
     ADD_AGAIN: int
     ADD_BACK: int
     ADD_NEW: int
+    AVC_REUSE: int
+    AVC_TREE: int
     BASE_FS: int
     BASE_GS: int
     BITS_PER_LONG: int
@@ -636,6 +652,7 @@ class Lib:
     CNT_rmap_copies: int
     CNT_rmap_index_rewrites: int
     CNT_rmap_migrated: int
+    CNT_rmap_tree_nodes: int
     CNT_signals: int
     CNT_swap_ra: int
     CNT_swap_ra_hit: int
@@ -866,6 +883,10 @@ class Lib:
     def avc_clone(self, _0: vmemu, _1: vm_area_struct, _2: vm_area_struct, /) -> int: ...
     def avc_prepare(self, _0: vmemu, _1: vm_area_struct, _2: int, /) -> int: ...
     def avc_singular(self, _0: vmemu, _1: vm_area_struct, /) -> int: ...
+    def avc_tree_erase(self, _0: vmemu, _1: Any, _2: int, /) -> None: ...
+    def avc_tree_first(self, _0: vmemu, _1: int, _2: int, /) -> int: ...
+    def avc_tree_insert(self, _0: vmemu, _1: Any, _2: int, /) -> None: ...
+    def avc_tree_next(self, _0: vmemu, _1: int, _2: int, /) -> int: ...
     def avc_unlink(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def change_protection(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: int, _5: int, /) -> None: ...
     def code_written(self, _0: vmemu, _1: page, /) -> None: ...

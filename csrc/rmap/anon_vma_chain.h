@@ -5,7 +5,9 @@
 struct avc_anon_vma {  /* 16 or 32 bytes; 2.6.36's struct anon_vma */
 	uint32_t lock; /* used of the family's root only */
 	kptr root; /* made for the oldest ancestor's vma; its own is itself */
-	struct list_head head; /* of anon_vma_chain.same_anon_vma */
+	struct list_head
+		head; /* of anon_vma_chain.same_anon_vma; of a tree, next
+				  is the root, and prev unused */
 };
 
 struct anon_vma_chain { /* 24 or 48 bytes: "this vma may have its pages" */
@@ -14,10 +16,29 @@ struct anon_vma_chain { /* 24 or 48 bytes: "this vma may have its pages" */
 	struct list_head same_anon_vma;
 };
 
+struct avc_interval { /* 32 or 64 bytes: the same on an interval tree, as in 3.7 */
+	kptr vma, anon_vma;
+	struct list_head same_vma;
+	kptr rb_parent; /* and 1: black */
+	kptr rb_right, rb_left;
+	kulong rb_subtree_last; /* the last offset of all below it */
+};
+
+struct avc_degree {  /* 12 or 24 bytes, behind an anon_vma that may be reused */
+	kptr parent; /* 0: a root */
+	kulong num_children;    /* anon_vmas whose parent it is */
+	kulong num_active_vmas; /* vmas whose own it is */
+};
+
 struct avc_tail {               /* 12 or 24 bytes, behind a vm_area_struct */
 	struct list_head chain; /* of anon_vma_chain.same_vma, own first; not
 				   set up before there is an anon_vma */
 	kptr anon_vma;          /* its own, for new pages */
+};
+
+enum avc_option {
+	AVC_TREE,  /* 0: anon_vmas have lists; 1: interval trees */
+	AVC_REUSE, /* 1: fork adopts an ancestor's anon_vma, as in 3.19 */
 };
 
 enum avc_cache { CACHE_avc_anon_vma = CACHE_rmap, CACHE_anon_vma_chain };
@@ -38,6 +59,13 @@ int avc_prepare(struct vmemu *, struct vm_area_struct *, kptr adopted);
 int avc_clone(struct vmemu *, struct vm_area_struct *new,
 	      const struct vm_area_struct *old);
 void avc_unlink(struct vmemu *, struct vm_area_struct *);
+
+/* rmap/avc_tree.c: kptrs of struct avc_interval */
+void avc_tree_insert(struct vmemu *, kptr *root, kptr);
+void avc_tree_erase(struct vmemu *, kptr *root, kptr);
+/* The first, and the next, whose vma has the offset; 0 = none. */
+kptr avc_tree_first(struct vmemu *, kptr root, kulong index);
+kptr avc_tree_next(struct vmemu *, kptr, kulong index);
 
 #endif
 RMAP_SCHEME(anon_vma_chain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +13,7 @@ from vmemu.rmap.neighbours import mergeable_neighbours
 if TYPE_CHECKING:
     from vmemu.check import Survey
 
-__all__ = ["SCHEMES", "AnonVmaChain"]
+__all__ = ["SCHEMES", "AnonVmaChain", "AnonVmaDegree"]
 
 
 class AnonVmaChain(RmapScheme):
@@ -26,6 +27,15 @@ class AnonVmaChain(RmapScheme):
     caches: ClassVar[tuple[str, ...]] = ("anon_vma", "anon_vma_chain")
     predicted_as: ClassVar[str] = "anon_vma_chain"
     color: ClassVar[str] = "#5b7f2b"
+    #: How an anon_vma finds its areas: a list, or since 3.7 a tree of their offsets.
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {"walk": ("list", "tree")}
+    #: Whether fork gives a child an ancestor's anon_vma that nobody has for his own any more.
+    reuses: ClassVar[bool] = False
+
+    @classmethod
+    def option_numbers(cls) -> list[int]:
+        """enum avc_option: whether there are trees, and whether anon_vmas are reused."""
+        return [int(cls.option_values()["WALK"] == "tree"), int(cls.reuses)]
 
     def tail(self, vma: Any) -> Any:
         """``struct avc_tail *`` of a vma."""
@@ -149,9 +159,86 @@ class AnonVmaChain(RmapScheme):
             survey.fail(f"vma {vma.vm_start:#x} is on lists of two families")
 
     def _listed(self, survey: Survey, anon_vma: Any) -> list[int]:
-        """The kptrs of the links on an anon_vma's list."""
+        """The kptrs of the links on an anon_vma's list, or in its tree."""
+        if self._trees:
+            return self._in_tree(survey, anon_vma.head.next)
         links = survey.list_of(anon_vma.head, "struct anon_vma_chain", "same_anon_vma")
         return [self.core.kaddr(link) for link in links]
 
+    @property
+    def _trees(self) -> bool:
+        return bool(self.core.m.rmap_option[lib.AVC_TREE])
 
-SCHEMES = (AnonVmaChain,)
+    def _in_tree(self, survey: Survey, root: int) -> list[int]:
+        """The same of an interval tree: balanced, in order, each end known above it."""
+        found: list[int] = []
+        starts: list[int] = []
+
+        def walk(kptr: int, parent: int, red_above: bool) -> tuple[int, int]:
+            """Black nodes on each way down, and the last offset."""
+            if not kptr:
+                return 1, 0
+            node = self._ffi.cast("struct avc_interval *", self.core.base + kptr)
+            red = not node.rb_parent & 1
+            if node.rb_parent & ~1 != parent or (red and red_above) or len(found) > 1 << 20:
+                survey.fail(f"interval tree {root:#x} has a bad node {kptr:#x}")
+                return 1, 0
+            start, last = self._interval(node.vma)
+            left, left_last = walk(node.rb_left, kptr, red)
+            found.append(kptr)
+            starts.append(start)
+            right, right_last = walk(node.rb_right, kptr, red)
+            last = max(last, left_last, right_last)
+            if left != right or node.rb_subtree_last != last:
+                survey.fail(f"interval tree {root:#x} is wrong at {kptr:#x}")
+            return left + (not red), last
+
+        walk(root, 0, True)
+        if starts != sorted(starts):
+            survey.fail(f"interval tree {root:#x} is not in order")
+        return found
+
+    def _interval(self, kptr: int) -> tuple[int, int]:
+        """An area's first and last offset; everything if they wrap around."""
+        vma = self._ffi.cast("struct vm_area_struct *", self.core.base + kptr)
+        pages = (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
+        last = (vma.vm_pgoff + pages - 1) & self.core.mask
+        return (0, self.core.mask) if last < vma.vm_pgoff else (vma.vm_pgoff, last)
+
+
+class AnonVmaDegree(AnonVmaChain):
+    """The same with interval trees and reuse of anon_vmas, as in 3.19 and corrected in 2022."""
+
+    name: ClassVar[str] = "anon_vma_degree"
+    summary: ClassVar[str] = "anon_vma_chain with reuse of dead ancestors' anon_vmas (3.19, 2022)"
+    predicted_as: ClassVar[str] = "anon_vma_degree"
+    color: ClassVar[str] = "#2f8f83"
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {"walk": ("tree", "list")}
+    reuses: ClassVar[bool] = True
+
+    def check(self, survey: Survey) -> None:
+        """And: children and users of each anon_vma are as many as it says; users of one mm."""
+        super().check(survey)
+        known = {self.object_of(vma) for vma in survey.vmas} - {0}
+        for vma in survey.vmas:
+            known |= self._chain(survey, vma).keys()
+        children = Counter(self._degree(kptr).parent for kptr in known)
+        users: dict[int, list[int]] = {}
+        for vma in survey.vmas:
+            users.setdefault(self.object_of(vma), []).append(vma.vm_mm)
+        for kptr in known:
+            degree, mms = self._degree(kptr), users.get(kptr, [])
+            survey.expect(f"num_children of {kptr:#x}", degree.num_children, children[kptr])
+            survey.expect(f"num_active_vmas of {kptr:#x}", degree.num_active_vmas, len(mms))
+            if len(set(mms)) > 1:
+                survey.fail(f"anon_vma {kptr:#x} is the own one of {len(set(mms))} processes")
+            if (degree.parent or kptr) not in known or bool(degree.parent) == (
+                self._at(kptr).root == kptr
+            ):
+                survey.fail(f"anon_vma {kptr:#x} has a wrong parent {degree.parent:#x}")
+
+    def _degree(self, kptr: int) -> Any:
+        return self._ffi.cast("struct avc_degree *", self._at(kptr) + 1)
+
+
+SCHEMES = (AnonVmaChain, AnonVmaDegree)
