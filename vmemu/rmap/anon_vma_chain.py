@@ -15,6 +15,131 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMES", "AnonVmaChain", "AnonVmaDegree"]
 
+_Formulas = Mapping[str, Mapping[str, tuple[str, str]]]
+
+# What every process has besides the scenario's area is its stack, written before it forks.
+_FAMILY = {
+    "objects_anon_vma": ("2 * (N + 1)", "fork gives the area and the stack of each child its own"),
+    "objects_anon_vma_chain": ("4 * N + 2", "a child's area has its own and its parent's"),
+}
+_MOVED = {"copies": ("0", "vm_pgoff travels with the area")}
+_MERGES = "as anon_vma: without forks every chain has one link"
+
+_PREDICTIONS: _Formulas = {
+    "private-pages": {
+        "objects_anon_vma": ("2", "the area's and the stack's"),
+        "objects_anon_vma_chain": ("2", ""),
+    },
+    "zero-page": {
+        "objects_anon_vma": ("1", "the stack's"),
+        "objects_anon_vma_chain": ("1", ""),
+    },
+    "overhead": {
+        "objects_anon_vma": (
+            "K + 1 if mode == 'own' else 2 if mode == 'shared' else 1",
+            "one is the stack's",
+        ),
+        "objects_anon_vma_chain": (
+            "1 if mode == 'unwritten' else K + 1",
+            "a part that was split off has a link of its own to the same anon_vma",
+        ),
+    },
+    "fork-server": _FAMILY
+    | {"unmap_probes": ("R * N", "a child's copies belong to its own anon_vma, where it is alone")},
+    "fork-readers": _FAMILY,
+    "late-subfamily": {
+        "unmap_probes": ("R * (GRAND + 1)", "child 1's area is a root, unknown to its parent"),
+        "objects_anon_vma": ("N + 2 + 2 * GRAND", "N + 1 stacks, child 1's area; both again"),
+        "objects_anon_vma_chain": (
+            "2 * N + 2 + 5 * GRAND",
+            "1 and 2 for each stack, 1 for the area; the grandchild's have 3 and 2",
+        ),
+    },
+    "orphans": {
+        "referenced_cmp": ("0", "a dead parent's vma is on no list"),
+        "rmap_migrated": ("0", ""),
+        "objects_anon_vma": (
+            "2 * N + 3",
+            "the dead parent's two live on, since its children are chained to them",
+        ),
+        "objects_anon_vma_chain": (
+            "5 * N + 1",
+            "a child's area has 2, its stack 3 for three generations; the first process 1",
+        ),
+    },
+    "fork-chain": {
+        "referenced_cmp": ("0", "each page's list has the last process alone"),
+        "rmap_migrated": ("0", ""),
+        "objects_anon_vma": (
+            "2 * G + 1",
+            "one for each generation of the area, and of the stack, which is one older",
+        ),
+        "objects_anon_vma_chain": (
+            "2 * G + 2",
+            "the last process is chained to all; the first has one for its stack",
+        ),
+    },
+    "fork-brk": {
+        "vmas": ("2", "a forked heap has two links, so what is not written yet stays apart"),
+        "unmap_probes": ("2 * R", "both areas of the child have an anon_vma of their own"),
+    },
+    "mremap-exclusive": {"rmap_index_rewrites": ("0", "vm_pgoff travels with the area")},
+    "mremap-shared": _MOVED | {"unmap_probes": ("2 * R", "the parent's new area is the last")},
+    "mremap-swapclash": _MOVED,
+    "mremap-data": _MOVED | {"unmap_probes": ("32", "16 pages, two processes")},
+    "merge-arena": {
+        "vmas": (
+            "2 if WRITTEN else 1",
+            "offsets do not continue each other, unless the arena was never written",
+        ),
+    },
+    "efault": {
+        "errno": ("0 if mode == 'halves' or K < 3 else 14", _MERGES),
+        "vmas": ("1 if mode == 'halves' else (K + 1) // 2", _MERGES),
+    },
+    "mprotect-halves": {"vmas": ("1", _MERGES)},
+    "mprotect-stripes": {"vmas": ("1", _MERGES)},
+    "mprotect-checkerboard": {"vmas": ("K", _MERGES)},
+    "cut-vma": {
+        "unmap_cmp": (
+            "0 if WALK == 'tree' else K * (K - 1) // 2",
+            "the area at place p of the list is reached after p - 1 others",
+        ),
+        "objects_anon_vma": ("2", "split areas share one"),
+        "objects_anon_vma_chain": ("K + 1", ""),
+    },
+    "cut-vma-fork": {
+        "unmap_probes": (
+            "(K + 1) // 2 + K // 2 * (N + 1)",
+            "every second page is shared by all; of the others the parent comes first",
+        ),
+        "unmap_cmp": (
+            "0 if WALK == 'tree' else 2 * (K // 2) ** 2 + K % 2 * (K - 1) + N * (K - 1) * (K // 2)",
+            "the parent's areas stand in the order of the cuts, the children's behind, by address",
+        ),
+    },
+    "vm-flags-locking": {
+        "unmap_cmp": (
+            "0 if WALK == 'tree' else R * V * (V - 1) // 2",
+            "the vmas of an area share an anon_vma, the last one first",
+        ),
+    },
+}
+
+_REUSE: _Formulas = {
+    "fork-chain": {
+        **_PREDICTIONS["fork-chain"],
+        "objects_anon_vma": (
+            "(G if G < 3 else 3) + (G + 1 if G < 2 else 3)",
+            "a root, the last generation's own, one to be adopted; the stack is a generation older",
+        ),
+        "objects_anon_vma_chain": (
+            "(G if G < 3 else 3) + (G + 1 if G < 2 else 3) + 1",
+            "the last process has one to each; the first has one for its stack",
+        ),
+    },
+}
+
 
 class AnonVmaChain(RmapScheme):
     """An anon_vma for each area of each process, and a chain to those of its ancestors."""
@@ -26,6 +151,7 @@ class AnonVmaChain(RmapScheme):
     finds_anon: ClassVar[bool] = True
     caches: ClassVar[tuple[str, ...]] = ("anon_vma", "anon_vma_chain")
     predicted_as: ClassVar[str] = "anon_vma_chain"
+    predictions: ClassVar[_Formulas] = _PREDICTIONS
     color: ClassVar[str] = "#5b7f2b"
     #: How an anon_vma finds its areas: a list, or since 3.7 a tree of their offsets.
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"walk": ("list", "tree")}
@@ -212,6 +338,7 @@ class AnonVmaDegree(AnonVmaChain):
     name: ClassVar[str] = "anon_vma_degree"
     summary: ClassVar[str] = "anon_vma_chain with reuse of dead ancestors' anon_vmas (3.19, 2022)"
     predicted_as: ClassVar[str] = "anon_vma_degree"
+    predictions: ClassVar[_Formulas] = {**_PREDICTIONS, **_REUSE}
     color: ClassVar[str] = "#2f8f83"
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"walk": ("tree", "list")}
     reuses: ClassVar[bool] = True
