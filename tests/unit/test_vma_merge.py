@@ -211,7 +211,8 @@ def test_written_memory_moves_back_beside_unwritten(memory: Memory, picture: str
     assert len(memory.areas(mm)) == 1
     memory.verify(mm, 2, 2)
     memory.check()
-    memory.vm.reclaim_range(mm, BASE + 2 * PAGE, BASE + 4 * PAGE)
+    memory.vm.swap.swapon_size(16 * PAGE)
+    assert memory.vm.reclaim_range(mm, BASE + 2 * PAGE, BASE + 4 * PAGE) == 2
     memory.verify(mm, 2, 2)
 
 
