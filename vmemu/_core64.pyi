@@ -58,6 +58,12 @@ class anon_vma(Struct):
     lock: int
     head: list_head
 
+class anon_vma_chain(Struct):
+    vma: int
+    anon_vma: int
+    same_vma: list_head
+    same_anon_vma: list_head
+
 class anon_vma_tail(Struct):
     anon_vma_node: list_head
     anon_vma: int
@@ -71,6 +77,29 @@ class anonmm(Struct):
 
 class anonmm_tail(Struct):
     anonmm: int
+
+class avc_anon_vma(Struct):
+    lock: int
+    root: int
+    head: list_head
+
+class avc_degree(Struct):
+    parent: int
+    num_children: int
+    num_active_vmas: int
+
+class avc_interval(Struct):
+    vma: int
+    anon_vma: int
+    same_vma: list_head
+    rb_parent: int
+    rb_right: int
+    rb_left: int
+    rb_subtree_last: int
+
+class avc_tail(Struct):
+    chain: list_head
+    anon_vma: int
 
 class candidate(Struct):
     mm: int
@@ -596,6 +625,7 @@ class zone(Struct):
     pages_scanned: int
     prev_priority: int
 
+avc_anon_vma_struct = avc_anon_vma
 explore_step_struct = explore_step
 list_stamps_struct = list_stamps
 
@@ -608,12 +638,16 @@ class Lib:
     ADD_AGAIN: int
     ADD_BACK: int
     ADD_NEW: int
+    AVC_REUSE: int
+    AVC_TREE: int
     BASE_FS: int
     BASE_GS: int
     BITS_PER_LONG: int
     CACHE_address_space: int
     CACHE_anon_vma: int
+    CACHE_anon_vma_chain: int
     CACHE_anonmm: int
+    CACHE_avc_anon_vma: int
     CACHE_mm_struct: int
     CACHE_pte_chain: int
     CACHE_python_rmap: int
@@ -657,6 +691,7 @@ class Lib:
     CNT_rmap_copies: int
     CNT_rmap_index_rewrites: int
     CNT_rmap_migrated: int
+    CNT_rmap_tree_nodes: int
     CNT_rmap_wasted: int
     CNT_signals: int
     CNT_swap_cache_hit: int
@@ -772,6 +807,8 @@ class Lib:
     OWNED_anon_vma: int
     OWNED_anon_vma_list: int
     OWNED_anonmm_ring: int
+    OWNED_avc_chain: int
+    OWNED_avc_list: int
     OWNED_i_mmap: int
     OWNED_lru: int
     OWNED_mapcount: int
@@ -895,6 +932,15 @@ class Lib:
     def anon_vma_install(self, _0: vmemu, _1: vm_area_struct, _2: anon_vma, /) -> int: ...
     def anon_vma_unlink(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def assert_owner(self, _0: vmemu, _1: int, _2: Any, _3: bytes | Any, /) -> None: ...
+    def avc_anon_vma(self, _0: vm_area_struct, /) -> int: ...
+    def avc_clone(self, _0: vmemu, _1: vm_area_struct, _2: vm_area_struct, /) -> int: ...
+    def avc_prepare(self, _0: vmemu, _1: vm_area_struct, _2: int, /) -> int: ...
+    def avc_singular(self, _0: vmemu, _1: vm_area_struct, /) -> int: ...
+    def avc_tree_erase(self, _0: vmemu, _1: Any, _2: int, /) -> None: ...
+    def avc_tree_first(self, _0: vmemu, _1: int, _2: int, /) -> int: ...
+    def avc_tree_insert(self, _0: vmemu, _1: Any, _2: int, /) -> None: ...
+    def avc_tree_next(self, _0: vmemu, _1: int, _2: int, /) -> int: ...
+    def avc_unlink(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def change_protection(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: int, _5: int, /) -> None: ...
     def code_written(self, _0: vmemu, _1: page, /) -> None: ...
     def copy_from_user(self, _0: vmemu, _1: mm_struct, _2: Any, _3: int, _4: int, /) -> int: ...

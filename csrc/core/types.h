@@ -39,6 +39,7 @@ struct kernel_data { /* the kernel's static data, one guest frame */
 	X(sweep_ptes) X(sweep_mms) X(sweep_unmapped) X(sweep_collateral)       \
 	X(rmap_copies) X(rmap_migrated) X(rmap_wasted) X(rmap_index_rewrites)                 \
 	X(rmap_chain_slots)                                                    \
+	X(rmap_tree_nodes)                                                     \
 	X(mremap_ptes) X(fork_ptes) X(zap_ptes) X(protect_ptes) X(vm_flags_writes) \
 	X(pgtable_alloc) X(pgtable_free)                                       \
 	X(tlb_fill) X(tlb_flush) X(tlb_grow) X(code_drop) X(fault_hook) X(fault_outside)   \

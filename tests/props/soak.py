@@ -22,7 +22,7 @@ LEG = 100_000  # operations on one machine
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.props.soak", description=__doc__)
     parser.add_argument("--ops", type=int, default=1_000_000, help="operations per scheme")
-    parser.add_argument("--rmap", action="append", choices=SCHEMES, help="default: all")
+    parser.add_argument("--rmap", action="append", help="NAME[:OPTION=VALUE]; default: all")
     parser.add_argument("--machine", action="append", choices=list(MACHINES), help="default: all")
     parser.add_argument("--seed", type=int, default=1, help="of the first machine")
     parser.add_argument("--every", type=int, default=60, help="operations between checks")

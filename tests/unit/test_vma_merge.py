@@ -184,14 +184,36 @@ def test_halves_written_under_different_rights(memory: Memory) -> None:
     memory.verify(mm, 0, 4)
 
 
-def test_forked_areas_merge_as_their_parents_do(memory: Memory) -> None:
+def test_forked_areas_merge_if_they_have_one_object(memory: Memory) -> None:
+    """As their parents do, unless fork gave each of them an object of its own."""
     mm = lay_out(memory, "wwrrww", written=True)
     child = dup_mmap(mm)
     for process in (child, mm):
+        objects = {memory.vm.rmap.object_of(vma) for vma in process.vmas()}
         protect(process, 2, 2, "w")
-        assert memory.areas(process) == [(0, 6, RW)]
+        parts = [(0, 2, RW), (2, 2, RW), (4, 2, RW)]
+        assert memory.areas(process) == ([(0, 6, RW)] if len(objects) == 1 else parts)
         memory.verify(process, 0, 6)
+    assert memory.areas(mm) == [(0, 6, RW)]
     child.put()
+
+
+@pytest.mark.parametrize("picture", ["w.", ".w", "ww"])
+def test_written_memory_moves_back_beside_unwritten(memory: Memory, picture: str) -> None:
+    """Its offsets continue those of an area without pages, which takes it: with its object."""
+    mm = memory.process()
+    memory.map(mm, 2, 2)
+    memory.fill(mm, 2, 2)
+    do_mremap(mm, BASE + 2 * PAGE, 2 * PAGE, 2 * PAGE, 3, BASE + 100 * PAGE)
+    for at in (n for n, letter in enumerate(picture) if letter == "w"):
+        memory.map(mm, 4 * at, 2)
+    do_mremap(mm, BASE + 100 * PAGE, 2 * PAGE, 2 * PAGE, 3, BASE + 2 * PAGE)
+    assert len(memory.areas(mm)) == 1
+    memory.verify(mm, 2, 2)
+    memory.check()
+    memory.vm.swap.swapon_size(16 * PAGE)
+    assert memory.vm.reclaim_range(mm, BASE + 2 * PAGE, BASE + 4 * PAGE) == 2
+    memory.verify(mm, 2, 2)
 
 
 def test_mprotect_over_many_areas(memory: Memory) -> None:

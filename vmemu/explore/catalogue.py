@@ -254,14 +254,12 @@ class AnonVmaPrepare(Scenario):
         self.mm.write(AREA + PAGE_SIZE, b"\2")
 
     def check(self) -> Iterator[str]:
-        """As many anon_vmas as the scheme needs for one area; both bytes are there."""
+        """As many objects of each kind as the scheme needs for one area; both bytes are there."""
         rmap = self.vm.rmap
         if needed := len({rmap.object_of(vma) for vma in self.mm.vmas()} - {0}):
-            found = sum(
-                cache.nr_active for cache in self.m.k.caches[lib.CACHE_rmap : lib.NR_CACHES]
-            )
-            if found != needed:
-                yield f"there are {found} anon_vmas"
+            for cache in self.m.k.caches[lib.CACHE_rmap : lib.NR_CACHES]:
+                if cache.nr_active not in (0, needed):
+                    yield f"there are {cache.nr_active} objects of the scheme's"
         if list(self.contents(self.mm, AREA, 2)) != [1, 2]:
             yield "a byte is lost"
 

@@ -152,8 +152,8 @@ def vma_merge(
         and rmap.can_merge(prev, anon_from)
     ):
         if joins_next and rmap.can_merge(prev, nxt):
-            return _extend_up(mm, prev, nxt.vm_end)  # cases 1, 6
-        return _extend_up(mm, prev, end)  # cases 2, 5, 7
+            return _extend_up(mm, prev, nxt.vm_end, anon_from)  # cases 1, 6
+        return _extend_up(mm, prev, end, anon_from)  # cases 2, 5, 7
     if not joins_next:
         return None
     if prev is not None and start < prev.vm_end:  # case 4
@@ -162,13 +162,18 @@ def vma_merge(
         mm.core.lib.vma_adjust(mm.core.m, prev, prev.vm_start, start, ffi.NULL)
         return nxt
     if area.vm_start == nxt.vm_start:  # case 3
+        if anon_from is not None and not rmap.vma_absorb(nxt, anon_from):
+            return None
         mm.core.lib.vma_adjust(mm.core.m, nxt, start, nxt.vm_end, ffi.NULL)
         return nxt
-    return _extend_up(mm, area, nxt.vm_end)  # case 8
+    return _extend_up(mm, area, nxt.vm_end, anon_from)  # case 8
 
 
-def _extend_up(mm: Mm, vma: Any, end: int) -> Any:
-    """Let ``vma`` reach up to ``end``, over any vma that stands there; it, or None."""
+def _extend_up(mm: Mm, vma: Any, end: int, anon_from: Any) -> Any:
+    """Let ``vma`` reach up to ``end``, over any vma that stands there; it, or None.
+
+    ``anon_from`` may be none of these: mremap brings pages from elsewhere.
+    """
     m, rmap = mm.core.m, mm.vm.rmap
     swallowed = []
     nxt = mm.next_vma(vma)
@@ -180,6 +185,8 @@ def _extend_up(mm: Mm, vma: Any, end: int) -> Any:
             break  # case 5: only its head
         swallowed.append(nxt)
         nxt = mm.next_vma(nxt)
+    if anon_from is not None and not rmap.vma_absorb(vma, anon_from):
+        return None
     for nxt in swallowed:
         mm.core.lib.vma_adjust(m, vma, vma.vm_start, nxt.vm_end, ffi.NULL)
         rmap.vma_free(nxt)

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vmemu.check_rmap import check_order
-from vmemu.core import PAGE_SHIFT, Core, lib
+from vmemu.core import PAGE_SHIFT, lib
 from vmemu.rmap.base import RmapScheme
+from vmemu.rmap.neighbours import mergeable_neighbours
 
 if TYPE_CHECKING:
     from vmemu.check import Survey
 
 __all__ = ["SCHEMES", "AnonVma", "AnonVma39"]
-
-_RWX = lib.VM_READ | lib.VM_WRITE | lib.VM_EXEC
 
 
 class AnonVma(RmapScheme):
@@ -31,10 +30,6 @@ class AnonVma(RmapScheme):
     color: ClassVar[str] = "#c1440e"
     #: Whether a first fault adopts a neighbour's anon_vma (rmap 40) or not (rmap 39).
     find_mergeable: ClassVar[bool] = True
-
-    def __init__(self, core: Core) -> None:
-        super().__init__(core)
-        self._out = core.ffi.new("struct vm_area_struct **")
 
     def tail(self, vma: Any) -> Any:
         """``struct anon_vma_tail *`` of a vma."""
@@ -65,23 +60,10 @@ class AnonVma(RmapScheme):
     def _find_mergeable(self, mm: Any, vma: Any) -> Any:
         """The anon_vma of a touching neighbour that mprotect could merge with, or None."""
         core = self.core
-        nxt = core.vma(vma.vm_next)
-        if nxt is not None and (found := self.object_of(nxt)) and self._continues(vma, nxt):
-            return core.ffi.cast("struct anon_vma *", core.base + found)
-        core.lib.find_vma_prev(core.m, mm, vma.vm_start, self._out)
-        prev = self._out[0]
-        if prev and (found := self.object_of(prev)) and self._continues(prev, vma):
-            return core.ffi.cast("struct anon_vma *", core.base + found)
+        for other in mergeable_neighbours(core, mm, vma):
+            if found := self.object_of(other):
+                return core.ffi.cast("struct anon_vma *", core.base + found)
         return None
-
-    def _continues(self, low: Any, high: Any) -> bool:
-        pages = (low.vm_end - low.vm_start) >> PAGE_SHIFT
-        return bool(
-            low.vm_end == high.vm_start
-            and not (low.vm_flags ^ high.vm_flags) & ~_RWX
-            and low.vm_file == high.vm_file
-            and (low.vm_pgoff + pages) & self.core.mask == high.vm_pgoff
-        )
 
     def vma_split(self, new: Any, old: Any) -> None:
         """The moved area joins the list."""

@@ -58,6 +58,7 @@ SCENARIOS = (
         summary="a written area of K pages is cut into K areas, then paged out",
         parameters=(Parameter("K", 64, most=1 << 14),),
         frames=Formula("K"),
+        watch=("rmap_tree_nodes",),
         expectations=(
             expect("vmas", "K"),
             expect("unmap_pages", "K"),
@@ -80,6 +81,7 @@ SCENARIOS = (
             Parameter("N", 4, "children", 1, 4096),
         ),
         frames=Formula("K * (N + 1) + 12 * N"),
+        watch=("rmap_tree_nodes",),
         expectations=(
             expect("vmas", "K"),
             expect("unmap_pages", "K"),
