@@ -91,9 +91,10 @@ def test_wide_table_has_every_column(vmemu: Vmemu) -> None:
 
 def test_all_scenarios_are_as_predicted(compare_printed: bytes) -> None:
     head, *lines = compare_printed.decode().splitlines()
-    rows = lines[: 2 * len(SCENARIOS)]
+    rows = lines[: next(at for at, line in enumerate(lines) if ":" in line)]
     place = head.index("predicted")
-    assert {row[place:].split()[0] for row in rows} == {"yes"}
+    verdicts = [row[place:].split()[0] for row in rows if row[place:].strip()]
+    assert verdicts == ["yes"] * 2 * len(SCENARIOS)
     assert max(map(len, (head, *rows))) <= 120
     assert "orphans anonmm: rmap_migrated=64" in lines[len(rows) :]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -235,6 +236,8 @@ _HEAD = (
 )
 
 
+_PARAMETERS = 28  # columns, in the short table
+
 _SUMMARY = (
     "scenario",
     "scheme",
@@ -259,7 +262,7 @@ def summary_table(comparisons: Sequence[Comparison]) -> Table:
     rows: list[list[Cell]] = []
     for comparison in comparisons:
         params = " ".join(f"{name}={value}" for name, value in comparison.params.items())
-        titles = [comparison.scenario.name, *([params] if params else [])]
+        titles = [comparison.scenario.name, *textwrap.wrap(params, _PARAMETERS)]
         for scheme in comparison.measurements:
             row = _row(comparison, scheme)
             verdict = comparison.verdict(scheme)

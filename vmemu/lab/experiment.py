@@ -27,6 +27,9 @@ __all__ = ["Measurement", "ScenarioError", "Visit", "run_guest", "run_scenario"]
 _COUNTS = ("probes", "cmp", "pages")
 _WALKS = [f"{what}_{key}" for what in ("unmap", "referenced") for key in _COUNTS]
 
+_LOCKS = {"rmap_locks": lib.LOCK_rmap, "page_map_locks": lib.LOCK_page_map}
+"""Acquisitions of these classes of locks, by the names that formulas know."""
+
 
 class ScenarioError(VmemuError):
     """A scenario's guest failed, so there is nothing to measure."""
@@ -38,10 +41,11 @@ class Measurement:
 
     ``figures`` are what can be predicted, by the names that formulas know: ``unmap_probes``,
     ``unmap_cmp``, ``unmap_pages`` and the same of ``referenced``, of the lab's action alone
-    (of the whole run for scenarios of memory pressure); ``copies``, pages, over the whole run;
+    (of the whole run for scenarios of memory pressure); ``rmap_locks`` and ``page_map_locks``,
+    how often it took the scheme's locks and pages'; ``copies``, pages, over the whole run;
     ``vmas`` of the marked area and ``objects_CACHE`` before the lab acted; and those that only
-    this scenario or scheme has, which ``besides`` names.  ``slabs`` is what the scheme's objects took
-    then, ``cost`` their bytes, exactly and by their share of full slabs.  ``disturbed``:
+    this scenario or scheme has, which ``besides`` names.  ``slabs`` is what the scheme's
+    objects took then, ``cost`` their bytes, exactly and by their share of full slabs.  ``disturbed``:
     memory was short, so pages went that the scenario did not ask for.  ``bits``: the machine's.
     """
 
@@ -131,19 +135,19 @@ def run_scenario(
         marks = _Marks(scenario, machine)
         machine.kernel.on_mark = marks
         machine.kernel.log = lambda line: _log(errors, line)
-        before = machine.core.counters()
+        before = _counts(machine)
         status = run_guest(machine, scenario.argv(params), output, errors)
         found = marks.found
         if status.exit_status or found is None:
             raise _failure(scenario, scheme, status, errors)
-        run = _difference(before, machine.core.counters())
+        run = _difference(before, _counts(machine))
     walks = run if scenario.whole_run else found.action
     rmap = machine.vm.rmap
     extra = marks.told | {name: walks[name] for name in rmap.counters}
     extra |= {name: run[name] for name in scenario.watch + rmap.watch}
     if found.sharing:
         extra |= {"rmap_wasted": walks["rmap_wasted"], **found.sharing}
-    figures = {name: walks[name] for name in _WALKS}
+    figures = {name: walks[name] for name in (*_WALKS, *_LOCKS)}
     figures |= {"copies": run["rmap_copies"], "vmas": found.vmas, **extra}
     figures |= {f"objects_{name}": use.objects for name, use in found.slabs.items()}
     return Measurement(
@@ -220,9 +224,9 @@ class _Marks:
         visit = Visit(machine, task, a, a + b)
         vmas, slabs = visit.vmas(), slab_use(machine.core, machine.vm.rmap)
         sharing = _sharing(machine)
-        before = machine.core.counters()
+        before = _counts(machine)
         scenario.act(visit)
-        action = _difference(before, machine.core.counters())
+        action = _difference(before, _counts(machine))
         self.found = _Found(vmas, slabs, scheme_cost(slabs, machine.core), action, sharing)
         machine.check()
 
@@ -237,6 +241,12 @@ def _sharing(machine: Machine) -> dict[str, int]:
         "uss_error": found["called_uss"] - found["uss"],
         "pss_error": round(found["called_pss"]) - found["pages"],
     }
+
+
+def _counts(machine: Machine) -> dict[str, int]:
+    """Every counter, and how often locks of the two classes were acquired."""
+    locks = machine.core.m.locks.stat
+    return machine.core.counters() | {name: locks[i].acquired for name, i in _LOCKS.items()}
 
 
 def _difference(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
