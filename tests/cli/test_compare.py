@@ -144,20 +144,22 @@ def test_a_figure_that_is_not_as_predicted() -> None:
 
 def test_overhead_table(vmemu: Vmemu) -> None:
     rows = vmemu("overhead --set K=64 --set M=4").out.splitlines()[1:]
-    assert [row.split()[0] for row in rows] == ["anonmm"] * 4 + ["anon_vma"] * 4
+    assert [row.split()[0] for row in rows] == ["anonmm"] * 7 + ["anon_vma"] * 7
     assert rows[3].split()[1:4] == ["mm", "24.00", "28.25"]
-    assert rows[4].split()[-3:-1] == ["24.00", "27.89"]
+    assert rows[7].split()[-3:-1] == ["24.00", "27.89"]
+    assert rows[6].split()[1:7] == ["level", "of", "forks,", "number", "8", "24.00"]
 
 
 def test_overhead_json(vmemu: Vmemu) -> None:
     found = json.loads(vmemu("overhead --json --set K=64 --set M=4 --rmap anon_vma").out)
-    assert found["params"] == {"K": 64, "M": 4}
+    assert found["params"] == {"K": 64, "M": 4, "P": 512, "D": 8}
     assert found["baseline"] == "none"
     cost = found["schemes"]["anon_vma"]["per_vma"]
     assert cost["own"]["exact"] == 24
     assert cost["unwritten"]["exact"] == 12
     assert cost["shared"]["exact"] == 12 + 12 / 64
     assert found["schemes"]["anon_vma"]["per_mm"]["exact"] == 0
+    assert found["schemes"]["anon_vma"]["per_fork_level"]["exact"] == 5 * 12  # five areas
 
 
 def test_list(vmemu: Vmemu, guest_directory: Path) -> None:

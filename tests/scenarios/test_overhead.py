@@ -81,3 +81,21 @@ def test_a_changed_struct_moves_the_figure(tmp_path: Path) -> None:
     assert per_vma["own"]["rounded"] == pytest.approx(
         rounded(vma) - rounded(72) + rounded(anon_vma), abs=1e-3
     )
+
+
+def test_pages_and_levels_of_forks() -> None:
+    """What each kind of scheme adds is a matter of one thing: pages shared, or depth, or neither.
+
+    A process here has five areas, of which the stack and one more are written.  Under
+    anon_vma_chain the eighth descendant has, for each of the two, an entry for each of its eight
+    ancestors and its own, and an anon_vma.
+    """
+    schemes = ("anonmm", "anon_vma", "pte_chain", "anon_vma_chain")
+    found = {one.scheme: one for one in measure_overhead(schemes, 4, 1, p=64, d=8)}
+    alone = {scheme: one.per_page["alone"].exact for scheme, one in found.items()}
+    shared = {scheme: one.per_page["shared"].exact for scheme, one in found.items()}
+    assert set(alone.values()) == {0}
+    assert shared == dict.fromkeys(schemes, 0) | {"pte_chain": 128}
+    assert found["anonmm"].per_level.exact == 24
+    assert found["anon_vma"].per_level.exact == 5 * 12
+    assert found["anon_vma_chain"].per_level.exact == 5 * 12 + 2 * (9 * 24 + 16)

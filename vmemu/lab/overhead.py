@@ -1,8 +1,9 @@
-"""What a reverse map's objects weigh: bytes for each vma and each mm, on live guests.
+"""What a reverse map's objects weigh: bytes for each vma, mm, page and level of forks.
 
 The same guest runs under every scheme and under ``none``, the build without a reverse map
-for anonymous pages.  Slab caches are read before and after it has made K vmas, or M mms; the
-difference, less the difference under ``none``, divided by K or M, is what a scheme costs.
+for anonymous pages.  Slab caches are read before and after it has made K vmas, M mms or P
+pages, or has forked once more, so that D processes stand in a line; the difference, less the
+difference under ``none``, divided by their number, is what a scheme costs.
 Object sizes and objects a slab come from the caches of those machines.
 """
 
@@ -42,9 +43,15 @@ MODES = {
     "unwritten": "never written",
     "shared": "parts of one written area",
 }
+PAGES = {
+    "alone": "of one process alone",
+    "shared": "shared with a child",
+}
 PARAMETERS = (
     Parameter("K", 1024, "vmas", 2, 1 << 15),
     Parameter("M", 64, "processes", 1, 4096),
+    Parameter("P", 512, "pages", 1, 1 << 15),
+    Parameter("D", 8, "levels of forks", 2, 128),
 )
 
 Growth = Mapping[str, SlabUse]
@@ -73,18 +80,33 @@ class Cost:
 
 @dataclass(frozen=True)
 class Overhead:
-    """One scheme's cost for each vma, by mode, and for each mm; and its caches as they are."""
+    """One scheme's cost for each vma, by mode, for each mm, each page, alone or shared, and for
+    the last of the levels of forks; and its caches as they are.
+    """
 
     scheme: str
     per_vma: Mapping[str, Cost]
     per_mm: Cost
+    per_page: Mapping[str, Cost]
+    per_level: Cost
     caches: Mapping[str, SlabUse]
+
+    def costs(self, levels: int) -> dict[str, Cost]:
+        """All of it by what it is for; so many ``levels`` of forks were made."""
+        return {
+            **{f"vma, {MODES[mode]}": cost for mode, cost in self.per_vma.items()},
+            "mm": self.per_mm,
+            **{f"page, {PAGES[kind]}": cost for kind, cost in self.per_page.items()},
+            f"level of forks, number {levels}": self.per_level,
+        }
 
     def as_json(self) -> dict[str, Any]:
         """What ``vmemu overhead --json`` shows of it."""
         return {
             "per_vma": {mode: cost.as_json() for mode, cost in self.per_vma.items()},
             "per_mm": self.per_mm.as_json(),
+            "per_page": {kind: cost.as_json() for kind, cost in self.per_page.items()},
+            "per_fork_level": self.per_level.as_json(),
             "objects": {
                 name: {"bytes": cache.size, "per_slab": cache.per_slab}
                 for name, cache in self.caches.items()
@@ -98,11 +120,16 @@ def measure_overhead(
     m: int,
     options: Mapping[str, Any] | None = None,
     progress: Callable[[str], None] = lambda what: None,
+    *,
+    p: int = 512,
+    d: int = 8,
 ) -> list[Overhead]:
-    """Weigh schemes with ``k`` vmas and ``m`` mms; ``options`` are the Machine's.
+    """Weigh schemes with ``k`` vmas, ``m`` mms, ``p`` pages and ``d`` levels of forks.
 
-    Raises ConfigError for unknown schemes, VmemuError when the guest does not get its memory.
+    ``options`` are the Machine's.  Raises ConfigError for unknown schemes, VmemuError when the
+    guest does not get its memory.
     """
+    options = options or {}
     for scheme in schemes:
         scheme_class(scheme)
     runs: dict[str, dict[str, Growth]] = {}
@@ -110,15 +137,25 @@ def measure_overhead(
         runs[scheme] = {}
         for mode in MODES:
             progress(f"{scheme} {mode}")
-            runs[scheme][mode] = _grow_vmas(scheme, mode, k, options or {})
+            runs[scheme][mode] = _grow_vmas(scheme, mode, k, options)
         progress(f"{scheme} mms")
-        runs[scheme]["mm"] = _grow_mms(scheme, m, options or {})
+        runs[scheme]["mm"] = _grow_mms(scheme, m, options)
+        for kind in PAGES:
+            progress(f"{scheme} pages")
+            runs[scheme][f"page {kind}"] = _grow_pages(scheme, kind, p, options)
+        progress(f"{scheme} forks")
+        runs[scheme]["level"] = _grow_levels(scheme, d, options)
     without = runs[BASELINE]
     return [
         Overhead(
             scheme,
             {mode: _cost(runs[scheme][mode], without[mode], k) for mode in MODES},
             _cost(_but_vmas(runs[scheme]["mm"]), _but_vmas(without["mm"]), m),
+            {
+                kind: _cost(runs[scheme][f"page {kind}"], without[f"page {kind}"], p)
+                for kind in PAGES
+            },
+            _cost(runs[scheme]["level"], without["level"], 1),
             runs[scheme]["mm"],
         )
         for scheme in schemes
@@ -156,6 +193,24 @@ def _grow_mms(scheme: str, m: int, options: Mapping[str, Any]) -> Growth:
     return _difference(more, one)
 
 
+def _grow_pages(scheme: str, kind: str, p: int, options: Mapping[str, Any]) -> Growth:
+    """What p written pages more add: to a process alone, or to one that has a child."""
+    few, more = (
+        _read(scheme, ["fork-depth", f"R={n}", f"D={int(kind == 'shared')}"], n, options)["measure"]
+        for n in (1, 1 + p)
+    )
+    return _difference(more, few)
+
+
+def _grow_levels(scheme: str, d: int, options: Mapping[str, Any]) -> Growth:
+    """What the last of d processes in a line adds, each the child of the one before."""
+    before, after = (
+        _read(scheme, ["fork-depth", "R=1", f"D={n}", "WRITE=1"], n * 13, options)["measure"]
+        for n in (d - 1, d)
+    )
+    return _difference(after, before)
+
+
 def _difference(after: Growth, before: Growth) -> Growth:
     return {name: use - before[name] for name, use in after.items()}
 
@@ -183,23 +238,21 @@ def _read(
     return readings
 
 
-def as_json(results: Sequence[Overhead], k: int, m: int) -> dict[str, Any]:
+def as_json(results: Sequence[Overhead], params: Mapping[str, int]) -> dict[str, Any]:
     """The object ``vmemu overhead --json`` prints."""
     return {
-        "params": {"K": k, "M": m},
+        "params": dict(params),
         "baseline": BASELINE,
         "schemes": {result.scheme: result.as_json() for result in results},
     }
 
 
-def overhead_table(results: Sequence[Overhead]) -> Table:
-    """All costs in one table."""
+def overhead_table(results: Sequence[Overhead], d: int = 8) -> Table:
+    """All costs in one table; ``d`` levels of forks were made."""
     rows: list[list[Cell]] = []
     for result in results:
-        costs = {f"vma, {MODES[mode]}": cost for mode, cost in result.per_vma.items()}
-        costs["mm"] = result.per_mm
         rows += [
             [result.scheme, what, cost.exact, cost.rounded, cost.slabs]
-            for what, cost in costs.items()
+            for what, cost in result.costs(d).items()
         ]
     return Table(("scheme", "for each", "bytes", "slab-rounded", "frames in all"), rows)

@@ -1,11 +1,11 @@
-"""The report of ``vmemu overhead``: bytes for each vma and mm."""
+"""The report of ``vmemu overhead``: bytes for each vma, mm, page and level of forks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vmemu.lab.overhead import BASELINE, MODES, Cost, Overhead, overhead_table
+from vmemu.lab.overhead import BASELINE, PARAMETERS, Cost, Overhead, overhead_table
 from vmemu.report.bars import Bar, Panel, number, panels
 from vmemu.report.page import Line, Mark, Overview, Page, Section, Tabular
 from vmemu.report.settings import machine_settings
@@ -14,22 +14,24 @@ __all__ = ["overheads_page"]
 
 
 def overheads_page(
-    results: Sequence[Overhead], k: int, m: int, command: str, options: Mapping[str, Any]
+    results: Sequence[Overhead],
+    params: Mapping[str, int],
+    command: str,
+    options: Mapping[str, Any],
 ) -> Page:
-    """A page on schemes weighed with ``k`` vmas and ``m`` mms; ``options`` are Machine's."""
+    """A page on schemes weighed with ``params``, K and others; ``options`` are Machine's."""
+    levels = params["D"]
     settings = {
         "schemes": ", ".join(result.scheme for result in results),
         **machine_settings(options, "as much as it takes", "none"),
-        "K": f"{k} vmas",
-        "M": f"{m} processes",
+        **{p.name: f"{params[p.name]} {p.counted}" for p in PARAMETERS},
     }
-    costs: dict[str, str | None] = {f"vma, {title}": mode for mode, title in MODES.items()}
-    costs["mm"] = None
-    lines = [
-        Line(what, [_mark(_cost(result, mode)) for result in results])
-        for what, mode in costs.items()
-    ]
-    found = [Panel(f"Bytes for each {what}", _bars(results, mode)) for what, mode in costs.items()]
+    by_use = {
+        what: {result.scheme: result.costs(levels)[what] for result in results}
+        for what in results[0].costs(levels)
+    }
+    lines = [Line(what, [_mark(cost) for cost in costs.values()]) for what, costs in by_use.items()]
+    found = [Panel(f"Bytes for each {what}", _bars(costs)) for what, costs in by_use.items()]
     most = max(bar.value for panel in found for bar in panel.bars)
     about = (
         f"What a scheme adds to the same run without a reverse map (scheme {BASELINE}): bytes "
@@ -41,7 +43,7 @@ def overheads_page(
         Section("In bars", panels(found, most=most), "All of them on one scale.")
         if most
         else Section("In bars", [], "There is nothing to draw: no scheme adds a byte."),
-        Section("All measurements", [Tabular(overhead_table(results))]),
+        Section("All measurements", [Tabular(overhead_table(results, levels))]),
     ]
     return Page("vmemu overhead", command, settings, _verdict(results), sections)
 
@@ -59,18 +61,13 @@ def _verdict(results: Sequence[Overhead]) -> Mark:
     return Mark(f"{'; '.join(said)}.")
 
 
-def _cost(result: Overhead, mode: str | None) -> Cost:
-    return result.per_mm if mode is None else result.per_vma[mode]
-
-
 def _mark(cost: Cost) -> Mark:
     return Mark(f"{number(cost.exact)} bytes", f"{number(cost.rounded)} slab-rounded")
 
 
-def _bars(results: Sequence[Overhead], mode: str | None) -> list[Bar]:
+def _bars(costs: Mapping[str, Cost]) -> list[Bar]:
     found = []
-    for result in results:
-        cost = _cost(result, mode)
-        found.append(Bar(result.scheme, cost.exact, result.scheme))
-        found.append(Bar("slab-rounded", cost.rounded, result.scheme, faint=True))
+    for scheme, cost in costs.items():
+        found.append(Bar(scheme, cost.exact, scheme))
+        found.append(Bar("slab-rounded", cost.rounded, scheme, faint=True))
     return found
