@@ -53,6 +53,7 @@ GOOD = [
     ("efault", r"efault: done"),
     ("efault mode=checkerboard", r"efault: done"),
     ("fork-brk R=4", r"fork-brk: 4 pages, .*"),
+    ("cases", r"cases: parent (\S+), child \1"),
     ("cut-vma K=8 N=2", r"cut-vma: 8 pages, 2 children, .*"),
     ("overhead K=16", r"overhead: 16 vmas, own, .*"),
     ("overhead K=16 mode=unwritten", r"overhead: 16 vmas, unwritten, sum 00000000"),

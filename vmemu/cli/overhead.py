@@ -49,10 +49,10 @@ def command(
 
     A guest makes K vmas: each with an rmap object of its own, never written, or all parts of
     one written area; another makes M processes, another P pages, of its own or shared with a
-    child; another forks a line of D processes, of which the last is weighed.  Slab caches are read before and after, and
-    compared with those of the same run without a reverse map (scheme none).  Bytes are those
-    of the objects; slab-rounded, of their share of full slabs; the last column counts the
-    frames that all of them took in this run.
+    child; another forks a line of D processes, of which the last is weighed.  Slab caches are
+    read before and after, and compared with those of the same run without a reverse map (scheme
+    none).  Bytes are those of the objects; slab-rounded, of their share of full slabs; the last
+    column counts the frames that all of them took in this run.
     """
     from vmemu.cli.progress import Progress
     from vmemu.lab import overhead

@@ -46,7 +46,8 @@ class Measurement:
     ``vmas`` of the marked area and ``objects_CACHE`` before the lab acted; and those that only
     this scenario or scheme has, which ``besides`` names.  ``slabs`` is what the scheme's
     objects took then, ``cost`` their bytes, exactly and by their share of full slabs.
-    ``disturbed``: memory was short, so pages went that the scenario did not ask for.  ``bits``: the machine's.
+    ``disturbed``: memory was short, so pages went that the scenario did not ask for.
+    ``bits``: the machine's.
     """
 
     scheme: str
