@@ -13,7 +13,7 @@ static void mark_last(const char *name, const u8 *area)
 	mark(name, (ulong)area + (PAGES - 1) * PAGE_SIZE, PAGE_SIZE);
 }
 
-int main(void)
+int main(int argc UNUSED, char **argv UNUSED)
 {
 	u8 *area = map_pages(PAGES), *there = find_room(PAGES);
 	struct family f;
