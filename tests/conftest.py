@@ -65,11 +65,13 @@ def pytest_report_header() -> list[str]:
 
 @pytest.fixture(scope="session")
 def compared() -> dict[str, Comparison]:
-    """Every scenario with its defaults under three schemes, measured once for all tests."""
+    """Every scenario with its defaults under each scheme, measured once for all tests."""
     from vmemu.lab.compare import compare
     from vmemu.lab.scenarios import SCENARIOS
+    from vmemu.rmap import builtin
 
-    results = compare(SCENARIOS.values(), {}, ("anonmm", "anon_vma39", "anon_vma"))
+    schemes = [name for name, scheme in builtin().items() if scheme.swaps()]
+    results = compare(SCENARIOS.values(), {}, schemes)
     return {result.scenario.name: result for result in results}
 
 
