@@ -26,9 +26,9 @@
 
 struct sweep {
 	struct page *wanted; /* NULL: any */
-	uint32_t left;       /* of any, so many are to lose their last pte yet */
-	uint32_t detached;   /* ptes */
-	kptr judged;         /* mutation b: the area whose flags were read early */
+	uint32_t left;     /* of any, so many are to lose their last pte yet */
+	uint32_t detached; /* ptes */
+	kptr judged; /* mutation b: the area whose flags were read early */
 	bool judged_kept;
 };
 
@@ -62,8 +62,7 @@ static struct mm_struct *next_mm(struct vmemu *m, struct mm_struct *mm)
 	touch(m, STEP_read, &m->k->mmlist);
 	do {
 		k = HOST(m, list_head, k)->next;
-		if (k != head &&
-		    has_pages(m, ENTRY(m, k, mm_struct, mmlist)))
+		if (k != head && has_pages(m, ENTRY(m, k, mm_struct, mmlist)))
 			return ENTRY(m, k, mm_struct, mmlist);
 	} while (k != first);
 	return NULL;
@@ -258,8 +257,8 @@ static bool sweep_mm(struct vmemu *m, struct sweep *s, struct mm_struct *mm)
 	count(m, CNT_sweep_mms);
 	touch(m, STEP_read, tail(mm));
 	vma = find_vma_prev(m, mm, tail(mm)->swap_address, NULL);
-	for (; vma; vma = vma->vm_next ? HOST(m, vm_area_struct, vma->vm_next) :
-					 NULL)
+	for (; vma;
+	     vma = vma->vm_next ? HOST(m, vm_area_struct, vma->vm_next) : NULL)
 		if (!is_judged_kept(m, s, vma) && sweep_vma(m, s, mm, vma))
 			return true;
 	set_cursor(m, mm, 0);

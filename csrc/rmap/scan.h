@@ -2,7 +2,7 @@
 #ifndef VMEMU_RMAP_SCAN_H
 #define VMEMU_RMAP_SCAN_H
 
-struct scan_tail { /* 4 or 8 bytes, behind an mm_struct */
+struct scan_tail {           /* 4 or 8 bytes, behind an mm_struct */
 	kulong swap_address; /* the sweep goes on from here */
 };
 

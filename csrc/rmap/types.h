@@ -29,7 +29,7 @@ struct rmap_cache { /* of a scheme's own objects */
 	uint32_t later;       /* nonzero: later kernels have it, and larger */
 };
 
-struct rmap_data { /* in guest RAM: of the scheme as a whole, 0 at boot */
+struct rmap_data {     /* in guest RAM: of the scheme as a whole, 0 at boot */
 	uint32_t lock; /* LOCK_rmap, for whoever has one for all */
 	kptr cursor;
 };

@@ -308,7 +308,7 @@ def test_check_knows_a_cursor_from_nonsense(address: int, message: str) -> None:
 def test_check_knows_an_mm_that_is_gone() -> None:
     memory = Swept()
     memory.m.k.rmap.cursor = memory.core.kaddr(memory.m.k)
-    with pytest.raises(KernelBug, match="swap_mm 0x[0-9a-f]+ is no mm"):
+    with pytest.raises(KernelBug, match=r"swap_mm 0x[0-9a-f]+ is no mm"):
         memory.check()
     memory.close()
 

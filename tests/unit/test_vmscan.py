@@ -1,6 +1,7 @@
 """What reclaim does to each page of the two LRU lists, by 2.6.6's mm/vmscan.c.
 
-Schemes that sweep instead of walking are in test_sweep.py.  Lists are written from their cold end, which is scanned first, as page numbers behind BASE.
+Schemes that sweep instead of walking are in test_sweep.py.  Lists are written from their cold
+end, which is scanned first, as page numbers behind BASE.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def _swept(
     ptes: str, mms: str = "", mms_why: str = _OWN, hits: str = "0", hits_why: str = ""
 ) -> dict[str, tuple[str, str]]:
     """Of a scenario whose pages have so many ptes, which the lab wants gone."""
-    figures = {name: ("0", _NO_WALK) for name in ("unmap_pages", "unmap_probes", "unmap_cmp")}
+    figures = dict.fromkeys(("unmap_pages", "unmap_probes", "unmap_cmp"), ("0", _NO_WALK))
     figures["sweep_unmapped"] = (
         f"{ptes} + sweep_collateral",
         "each pte of a wanted page, and what it met on the way",
@@ -38,9 +38,9 @@ def _swept(
     return figures
 
 
-_NOTHING = {
-    name: ("0", "nothing is unmapped") for name in ("sweep_ptes", "sweep_mms", "sweep_unmapped")
-}
+_NOTHING = dict.fromkeys(
+    ("sweep_ptes", "sweep_mms", "sweep_unmapped"), ("0", "nothing is unmapped")
+)
 
 PREDICTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "private-pages": _swept("PAGES", "PAGES + 1"),
