@@ -28,6 +28,8 @@ struct sweep {
 	struct page *wanted; /* NULL: any */
 	uint32_t left;     /* of any, so many are to lose their last pte yet */
 	uint32_t detached; /* ptes */
+	kptr judged; /* mutation b: the area whose flags were read early */
+	bool judged_kept;
 };
 
 static struct scan_tail *tail(struct mm_struct *mm)
@@ -109,8 +111,36 @@ static uint32_t count_mms(struct vmemu *m)
 	return n;
 }
 
+/* Reads vm_flags, which mmap_sem guards, under page_table_lock alone. */
+static bool is_kept(struct vmemu *m, const struct vm_area_struct *vma)
+{
+	step(m, STEP_read, &vma->vm_flags);
+	return vma->vm_flags & (VM_LOCKED | VM_RESERVED);
+}
+
+/* Mutation b: the flags of the area at the cursor, read before page_table_lock. */
+static void judge_early(struct vmemu *m, struct sweep *s, struct mm_struct *mm)
+{
+	struct vm_area_struct *vma =
+		find_vma_prev(m, mm, tail(mm)->swap_address, NULL);
+
+	if (!vma)
+		return;
+	s->judged = kaddr(m, vma);
+	s->judged_kept = is_kept(m, vma);
+}
+
+static bool is_judged_kept(struct vmemu *m, struct sweep *s,
+			   const struct vm_area_struct *vma)
+{
+	bool early = s->judged == kaddr(m, vma);
+
+	s->judged = 0;
+	return early ? s->judged_kept : is_kept(m, vma);
+}
+
 /* The mm whose turn it is, its page_table_lock taken; NULL: it is in use. */
-static struct mm_struct *begin_mm(struct vmemu *m)
+static struct mm_struct *begin_mm(struct vmemu *m, struct sweep *s)
 {
 	struct mm_struct *mm = NULL;
 
@@ -120,6 +150,8 @@ static struct mm_struct *begin_mm(struct vmemu *m)
 		pass_on(m, NULL);
 	if (m->k->rmap.cursor)
 		mm = HOST(m, mm_struct, m->k->rmap.cursor);
+	if (mm && unlikely(m->watch.mutations & MUTATE_b))
+		judge_early(m, s, mm);
 	if (mm && !ptl_trylock(m, mm)) {
 		pass_on(m, mm);
 		mm = NULL;
@@ -217,13 +249,6 @@ static bool sweep_vma(struct vmemu *m, struct sweep *s, struct mm_struct *mm,
 	return false;
 }
 
-/* Reads vm_flags, which mmap_sem guards, under page_table_lock alone. */
-static bool is_kept(struct vmemu *m, const struct vm_area_struct *vma)
-{
-	step(m, STEP_read, &vma->vm_flags);
-	return vma->vm_flags & (VM_LOCKED | VM_RESERVED);
-}
-
 /* swap_out_mm(): to the mm's end; true: that is enough. */
 static bool sweep_mm(struct vmemu *m, struct sweep *s, struct mm_struct *mm)
 {
@@ -234,7 +259,7 @@ static bool sweep_mm(struct vmemu *m, struct sweep *s, struct mm_struct *mm)
 	vma = find_vma_prev(m, mm, tail(mm)->swap_address, NULL);
 	for (; vma;
 	     vma = vma->vm_next ? HOST(m, vm_area_struct, vma->vm_next) : NULL)
-		if (!is_kept(m, vma) && sweep_vma(m, s, mm, vma))
+		if (!is_judged_kept(m, s, vma) && sweep_vma(m, s, mm, vma))
 			return true;
 	set_cursor(m, mm, 0);
 	return false;
@@ -251,7 +276,7 @@ static uint32_t sweep(struct vmemu *m, struct page *wanted)
 	bool enough = false;
 
 	while (visits-- && !enough) {
-		struct mm_struct *mm = begin_mm(m);
+		struct mm_struct *mm = begin_mm(m, &s);
 
 		if (!mm)
 			continue;

@@ -81,7 +81,7 @@ CASES = [
     ("run --bits 64 {}/other", "{}/other is a 32-bit ELF file; .* programs: --bits 32, or .*"),
     ("run {}/directory", "{}/directory is a directory"),
     # machines
-    ("run --rmap foo hello", "unknown rmap scheme 'foo': choose one of none, anonmm, .*"),
+    ("run --rmap foo hello", "unknown rmap scheme 'foo': choose one of none, scan, anonmm, .*"),
     ("run --ram 100K hello", "ram of 102400 bytes is too small to boot: at least .* needed"),
     ("run --ram 2G hello", "ram may be at most 896M .*"),
     ("run --ram much hello", "ram must be a size such as .*, not 'much'"),

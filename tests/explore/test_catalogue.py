@@ -51,9 +51,10 @@ CAUGHT = [
 ]
 
 
+@pytest.mark.parametrize("rmap", ["anonmm", "scan"])  # a walk, a sweep
 @pytest.mark.parametrize(("letter", "name", "lock", "complaint"), CAUGHT)
-def test_mutations_are_caught(letter: str, name: str, lock: str, complaint: str) -> None:
-    report = runner.explore(find_scenario(name), settings(name, "anonmm", lock, letter))
+def test_mutations_are_caught(letter: str, name: str, lock: str, complaint: str, rmap: str) -> None:
+    report = runner.explore(find_scenario(name), settings(name, rmap, lock, letter))
     assert report.violation is not None
     assert any(complaint in problem for problem in report.violation.problems)
     again = runner.replay(runner.schedule(report))

@@ -13,7 +13,17 @@ from vmemu.core import RMAPS
 from vmemu.rmap import builtin
 
 OWN = [name for name in RMAPS if name not in ("none", "python")]
-NAMED = re.compile(rf"\b({'|'.join(OWN)})\b")
+
+# Names that are plain words as well: of these, only what code would write counts.
+WORDS = ("scan",)
+
+
+def _named(name: str) -> str:
+    code = rf"[\"']{name}[\"']|\brmap[_/.]{name}\b"
+    return code if name in WORDS else rf"\b{name}\b"
+
+
+NAMED = re.compile("|".join(map(_named, OWN)))
 
 # Who else may name one: what is derived for each, and a scenario that bears a scheme's name.
 AT_HOME = ("csrc/rmap/", "vmemu/rmap/", "vmemu/lab/scenarios/", "vmemu/explore/catalogue.py")

@@ -151,7 +151,7 @@ class Scan(RmapScheme):
     watch: ClassVar[tuple[str, ...]] = ("swap_cache_hit",)
     predicted_as: ClassVar[str] = "scan"
     predictions: ClassVar[Mapping[str, Mapping[str, tuple[str, str]]]] = PREDICTIONS
-    color: ClassVar[str] = "#7a5c2e"
+    color: ClassVar[str] = "#8a6d3b"
 
     def tail(self, mm: Any) -> Any:
         """``struct scan_tail *`` of an mm."""
