@@ -81,3 +81,13 @@ def test_a_changed_struct_moves_the_figure(tmp_path: Path) -> None:
     assert per_vma["own"]["rounded"] == pytest.approx(
         rounded(vma) - rounded(72) + rounded(anon_vma), abs=1e-3
     )
+
+
+@pytest.mark.parametrize(("line", "slots"), [(128, 31), (64, 15), (32, 7)])
+def test_pte_chain_costs_pages_not_areas(line: int, slots: int) -> None:
+    """Nothing for a vma or an mm; the one page that M + 2 processes share has M ptes more."""
+    (cost,) = measure_overhead((f"pte_chain:line={line}",), K, M)
+    assert [each.exact for each in cost.per_vma.values()] == [0, 0, 0]
+    more = -(-(M + 2) // slots) - 1
+    assert cost.per_mm.exact == more * line / M
+    assert cost.per_mm.rounded == pytest.approx(more * rounded(line) / M, abs=0.1)

@@ -41,8 +41,8 @@ class Measurement:
     ``unmap_cmp``, ``unmap_pages`` and the same of ``referenced``, of the lab's action alone
     (of the whole run for scenarios of memory pressure); ``copies``, pages, over the whole run;
     ``vmas`` of the marked area and ``objects_CACHE`` before the lab acted; and those that only
-    this scenario or scheme has, which ``besides`` names.  ``slabs`` is what the scheme's objects took
-    then, ``cost`` their bytes, exactly and by their share of full slabs.  ``disturbed``:
+    this scenario or scheme has, which ``besides`` names.  ``slabs`` is what the scheme's objects
+    took then, ``cost`` their bytes, exactly and by their share of full slabs.  ``disturbed``:
     memory was short, so pages went that the scenario did not ask for.  ``bits``: the machine's.
     """
 
