@@ -12,7 +12,7 @@ enum page_flag_bits {
 	PG_slab = 1 << 7,
 	PG_arch_1 = 1 << 10, /* code has been fetched from this frame */
 	PG_reserved = 1 << 11,
-	PG_direct = 1 << 16, /* pte_chain: mapping is the one pte itself */
+	PG_direct = 1 << 16, /* while PG_anon: mapping is the one pte */
 	PG_reclaim = 1 << 17,
 	PG_maplock = 1 << 18,
 	PG_swapcache = 1 << 19,

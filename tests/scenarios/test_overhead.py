@@ -99,3 +99,13 @@ def test_pages_and_levels_of_forks() -> None:
     assert found["anonmm"].per_level.exact == 24
     assert found["anon_vma"].per_level.exact == 5 * 12
     assert found["anon_vma_chain"].per_level.exact == 5 * 12 + 2 * (9 * 24 + 16)
+
+
+@pytest.mark.parametrize(("line", "slots"), [(128, 31), (64, 15), (32, 7)])
+def test_pte_chain_costs_pages_not_areas(line: int, slots: int) -> None:
+    """Nothing for a vma or an mm; the one page that M + 2 processes share has M ptes more."""
+    (cost,) = measure_overhead((f"pte_chain:line={line}",), K, M)
+    assert [each.exact for each in cost.per_vma.values()] == [0, 0, 0]
+    more = -(-(M + 2) // slots) - 1
+    assert cost.per_mm.exact == more * line / M
+    assert cost.per_mm.rounded == pytest.approx(more * rounded(line) / M, abs=0.1)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from memory import BASE, PAGE, Memory, errno_of
 
-from tests.width import LEVELS, WORD, ffi, lib
+from tests.width import LEVELS, TABLE, WORD, ffi, lib
 from vmemu.core import core_of
 from vmemu.errors import KernelBug
 from vmemu.mm import Mm, do_mremap, do_munmap, dup_mmap
@@ -380,3 +380,19 @@ def test_check_sees_a_flag_left_behind(memory: Memory) -> None:
     )
     free.flags |= lib.PG_direct
     broken(memory, "1 pages are PG_direct and not anonymous")
+
+
+def test_lists_are_as_large_as_the_page_tables() -> None:
+    """A page table's worth of pages, each list full: a line for what NRPTE ptes take in tables."""
+    memory = Memory("pte_chain", ram=4096)
+    parent = written(memory, TABLE)
+    family = [parent, *(dup_mmap(parent) for _ in range(slots(memory) - 1))]
+    cache = memory.m.k.caches[lib.CACHE_pte_chain]
+    assert cache.nr_active == TABLE
+    assert cache.nr_active * cache.objsize == TABLE * WORD * (len(family) + 1)
+    assert cache.nr_slabs == -(-TABLE // 30)
+    assert memory.m.pages.nr_pagetable == len(family) * LEVELS
+    dup_mmap(parent)  # one more process, and a second object for each page
+    assert cache.nr_slabs == -(-2 * TABLE // 30)
+    memory.check()
+    memory.close()

@@ -115,7 +115,7 @@ class PteChain(RmapScheme):
     predicted_as: ClassVar[str] = "pte_chain"
     watch: ClassVar[tuple[str, ...]] = ("rmap_chain_slots",)
     predictions: ClassVar[Mapping[str, Mapping[str, tuple[str, str]]]] = PREDICTIONS
-    color: ClassVar[str] = "#7a5c00"
+    color: ClassVar[str] = "#96700a"
 
     def entries(self, page: Any) -> list[int]:
         """kptrs of the ptes that a ``struct page *`` lists, in the order of a walk."""
