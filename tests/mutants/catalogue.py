@@ -677,10 +677,10 @@ CHAINS = [
         f"{CHAIN} -k takes_the_page",
     ),
     Mutant(
-        "anon_vma_chain: the newest vma leaves its ancestors' lists out",
+        "anon_vma_chain: a copy of a chain lacks the first link",
         "csrc/rmap/anon_vma_chain.c",
         "\tfor (k = from->prev; k != head;",
-        "\tfor (k = from->next; k != from->prev;",
+        "\tfor (k = from->prev; k != head && k != from->next;",
         f"{RANDOM}[anon_vma_chain-roomy]",
     ),
     Mutant(
@@ -723,7 +723,7 @@ CHAINS = [
         "csrc/rmap/anon_vma_chain.c",
         "->num_children--;",
         "->num_children += 0;",
-        f"{CHAIN} -k reuses",
+        f"{CHAIN} -k two_children",
     ),
     Mutant(
         "interval tree: a vma stays where it was when its range changes",

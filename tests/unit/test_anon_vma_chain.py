@@ -5,6 +5,7 @@ Lists are those of 2.6.34; with ``walk=tree`` an anon_vma has the interval tree 
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Iterator
 from errno import EAGAIN, ENOMEM
@@ -355,6 +356,9 @@ def test_neither_a_root_nor_one_with_two_children_is_adopted(memory: Memory) -> 
     p4 = dup_mmap(p2)
     assert len({own(memory, mm) for mm in (p2, p3, p4)} | set(chain(memory, p4))) == 5
     assert own(memory, p4) == chain(memory, p4)[0]
+    for mm in (p3, p2):
+        mm.put()
+        memory.check()
 
 
 @only_degree
@@ -419,24 +423,37 @@ def test_fork_that_gets_so_many_objects(memory: Memory, left: int) -> None:
     for n in range(3):
         memory.map(mm, n * 8, 2)
         memory.fill(mm, n * 8, 2)
-    dup_mmap(mm).put()  # there are slabs for everything else
+    for _ in range(2):
+        dup_mmap(mm).put()  # there are slabs for everything else
     before = objects(memory)
-    caches = (lib.CACHE_anon_vma_chain, lib.CACHE_avc_anon_vma)
-    with memory.starved():
-        taken = [(cache, each) for cache in caches for each in memory._objects(cache)]
-        links = [each for cache, each in taken if cache == lib.CACHE_anon_vma_chain]
-        others = [each for cache, each in taken if cache != lib.CACHE_anon_vma_chain]
-        for _ in range(min(left, len(links))):
-            lib.kmem_cache_free(memory.m, lib.CACHE_anon_vma_chain, links.pop())
-        for _ in range(min(left // 2, len(others))):
-            lib.kmem_cache_free(memory.m, lib.CACHE_avc_anon_vma, others.pop())
-        assert errno_of(dup_mmap, mm) == ENOMEM
-        for each in links:
-            lib.kmem_cache_free(memory.m, lib.CACHE_anon_vma_chain, each)
-        for each in others:
-            lib.kmem_cache_free(memory.m, lib.CACHE_avc_anon_vma, each)
-    assert objects(memory) == before == (3, 3)
-    memory.check()
+    assert before == (3, 3)
+    errors = set()
+    for frames in range(1, 8):  # for page tables, and perhaps for a slab
+        with only_so_many(memory, frames, left):
+            errors.add(errno_of(dup_mmap, mm))
+            if len(memory.vm.mms) > 1:
+                [*memory.vm.mms.values()][-1].put()
+            assert objects(memory)[1] >= before[1]
+        assert objects(memory) == before
+        memory.check()
+    assert ENOMEM in errors
+
+
+@contextlib.contextmanager
+def only_so_many(memory: Memory, frames: int, links: int) -> Iterator[None]:
+    """So many free frames, links in slabs, and half as many anon_vmas."""
+    caches = {lib.CACHE_anon_vma_chain: links, lib.CACHE_avc_anon_vma: links // 2}
+    with memory.starved() as taken:
+        held = [(cache, each) for cache in caches for each in memory._objects(cache)]
+        for cache, left in caches.items():
+            for each in [each for each in held if each[0] == cache][:left]:
+                held.remove(each)
+                memory.core.lib.kmem_cache_free(memory.m, *each)
+        for _ in range(frames):
+            memory.core.lib.put_page(memory.m, taken.pop())
+        yield
+        for each in held:
+            memory.core.lib.kmem_cache_free(memory.m, *each)
 
 
 # ---- check() -------------------------------------------------------------------------
