@@ -702,7 +702,7 @@ CHAINS = [
         "csrc/rmap/anon_vma_chain.c",
         "\tavc_unlink(m, new);\n\treturn -1;",
         "\treturn -1;",
-        f"{CHAIN} -k so_many_objects",
+        f"{CHAIN} -k runs_out_anywhere",
     ),
     Mutant(
         "anon_vma_chain: the root's anon_vma is not freed",
