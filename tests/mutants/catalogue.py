@@ -700,4 +700,122 @@ LIMITS = [
     ),
 ]
 
-MUTANTS = [*REQUIRED, *RMAP, *PAGES, *SWAP, *AREAS, *LIMITS]
+CHAIN = "tests/unit/test_anon_vma_chain.py"
+
+# Bugs that kernels have had, and others, of anon_vma_chain and anon_vma_degree.
+CHAINS = [
+    Mutant(
+        "anon_vma_chain: a neighbour's anon_vma is adopted without its ancestors (d0e9fe17)",
+        "vmemu/rmap/anon_vma_chain.py",
+        "            if self._singular(other):",
+        "            if self.object_of(other):",
+        f"{CHAIN} -k not_adopted",
+    ),
+    Mutant(
+        "anon_vma_chain: areas with unequal chains merge",
+        "vmemu/rmap/anon_vma_chain.py",
+        "            return mine == its",
+        "            return True",
+        f"{MERGES} -k one_object",
+    ),
+    Mutant(
+        "anon_vma_chain: a forked area merges with an unwritten one (965f55de)",
+        "vmemu/rmap/anon_vma_chain.py",
+        "        return self._singular(vma if mine else other)",
+        "        return True",
+        f"{CHAIN} -k does_not_grow",
+    ),
+    Mutant(
+        "anon_vma_chain: a page from swap is the reader's alone (2.6.34-rc4)",
+        "csrc/rmap/anon_vma_chain.c",
+        "page->mapping = how == ADD_BACK ? anon_vma_at(m, own)->root : own;",
+        "page->mapping = own;",
+        f"{CHAIN} -k from_swap",
+    ),
+    Mutant(
+        "anon_vma_chain: a write takes no page over",
+        "csrc/rmap/anon_vma_chain.c",
+        "\tpage->mapping = tail(vma)->anon_vma;\n",
+        "",
+        f"{CHAIN} -k takes_the_page",
+    ),
+    Mutant(
+        "anon_vma_chain: a copy of a chain lacks the first link",
+        "csrc/rmap/anon_vma_chain.c",
+        "\tfor (k = from->prev; k != head;",
+        "\tfor (k = from->prev; k != head && k != from->next;",
+        f"{RANDOM}[anon_vma_chain-roomy]",
+    ),
+    Mutant(
+        "anon_vma_chain: children come before their parents",
+        "csrc/rmap/anon_vma_chain.c",
+        "\telse if (front)\n",
+        "\telse if (!front)\n",
+        SCENARIOS + "[fork-server]" + f" {CHAIN} -k parents_come",
+    ),
+    Mutant(
+        "anon_vma_chain: each anon_vma has a lock (before 2.6.36)",
+        "csrc/rmap/anon_vma_chain.c",
+        "\t\tanon_vma_at(m, anon_vma_at(m, anon_vma)->root);\n\n\tspin_lock",
+        "\t\tanon_vma_at(m, anon_vma);\n\n\tspin_lock",
+        f"{RANDOM}[anon_vma_chain-roomy]",
+    ),
+    Mutant(
+        "anon_vma_chain: a fork without memory keeps its links",
+        "csrc/rmap/anon_vma_chain.c",
+        "\tavc_unlink(m, new);\n\treturn -1;",
+        "\treturn -1;",
+        f"{CHAIN} -k runs_out_anywhere",
+    ),
+    Mutant(
+        "anon_vma_chain: the root's anon_vma is not freed",
+        "csrc/rmap/anon_vma_chain.c",
+        "\tif (last)\n\t\tfree_anon_vma(m, root);",
+        "\t(void)last;",
+        f"{RANDOM}[anon_vma_chain-roomy]",
+    ),
+    Mutant(
+        "anon_vma_degree: users and children are one number (until 2022)",
+        "csrc/rmap/anon_vma_chain.c",
+        "degree->num_children < 2 && !degree->num_active_vmas",
+        "degree->num_children + degree->num_active_vmas < 2",
+        f"{CHAIN} -k nobody_adopts",
+    ),
+    Mutant(
+        "anon_vma_degree: a child that is gone still counts",
+        "csrc/rmap/anon_vma_chain.c",
+        "->num_children--;",
+        "->num_children += 0;",
+        f"{CHAIN} -k two_children",
+    ),
+    Mutant(
+        "interval tree: a vma stays where it was when its range changes",
+        "csrc/rmap/anon_vma_chain.c",
+        "\tif (!has_trees(m) || !tail(vma)->anon_vma)\n\t\treturn;",
+        "\treturn;",
+        f"{RANDOM}[anon_vma_degree-roomy]",
+    ),
+    Mutant(
+        "interval tree: what is above does not hear of a node that goes",
+        "csrc/rmap/avc_tree.c",
+        "\tfor (k = parent; k; k = parent_of(m, k))\n\t\tupdate_last(m, k);\n",
+        "\t(void)k;\n",
+        f"{CHAIN} -k at_random",
+    ),
+    Mutant(
+        "interval tree: offsets do not wrap around",
+        "csrc/rmap/avc_tree.c",
+        "return i.last < i.start ? (struct interval){ 0, ~(kulong)0 } : i;",
+        "return i;",
+        f"{CHAIN} -k wrap_around",
+    ),
+    Mutant(
+        "mremap: written memory merges with an area without pages, and leaves its object",
+        "vmemu/mm/vma.py",
+        "    if anon_from is not None and not rmap.vma_absorb(vma, anon_from):",
+        "    if False:",
+        f"{MERGES} -k moves_back",
+    ),
+]
+
+MUTANTS = [*REQUIRED, *RMAP, *PAGES, *SWAP, *AREAS, *LIMITS, *CHAINS]

@@ -197,8 +197,9 @@ class MappingOps(AccessOps):
         beyond = start + count > self.task_pages
         also = [ENOMEM] * cramped + [EINVAL] * beyond
         if error and not self.verdict(error, EFAULT, *also):
-            # What was to give way may have gone already.
-            gone = [*range(start + pages, start + count)]
+            # What was to give way may have gone; what is left of the old range is as it was.
+            self.resync(process, range(start + pages, start + count))
+            gone: list[int] = []
             if fixed:
                 gone += range(target, target + pages)
             elif error == ENOMEM:

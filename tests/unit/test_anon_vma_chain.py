@@ -5,6 +5,8 @@ Lists are those of 2.6.34; with ``walk=tree`` an anon_vma has the interval tree 
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import random
 from collections.abc import Iterator
 from errno import EAGAIN, ENOMEM
@@ -355,6 +357,9 @@ def test_neither_a_root_nor_one_with_two_children_is_adopted(memory: Memory) -> 
     p4 = dup_mmap(p2)
     assert len({own(memory, mm) for mm in (p2, p3, p4)} | set(chain(memory, p4))) == 5
     assert own(memory, p4) == chain(memory, p4)[0]
+    for mm in (p3, p2):
+        mm.put()
+        memory.check()
 
 
 @only_degree
@@ -412,31 +417,46 @@ def test_a_merge_that_needs_a_link_and_gets_none(memory: Memory) -> None:
     assert memory.areas(mm)[0] == (0, 4, RW)
 
 
-@pytest.mark.parametrize("left", range(9))
-def test_fork_that_gets_so_many_objects(memory: Memory, left: int) -> None:
-    """With three areas: links and anon_vmas run out anywhere, and all come back."""
+@pytest.mark.parametrize("scheme", CHAIN + DEGREE)
+def test_fork_that_runs_out_anywhere(scheme: str) -> None:
+    """Three areas, no swap: links or anon_vmas run out at each place, and all come back."""
+    memory = Memory(scheme, min_free_pages=1)
     mm = memory.process()
     for n in range(3):
         memory.map(mm, n * 8, 2)
         memory.fill(mm, n * 8, 2)
-    dup_mmap(mm).put()  # there are slabs for everything else
-    before = objects(memory)
-    caches = (lib.CACHE_anon_vma_chain, lib.CACHE_avc_anon_vma)
-    with memory.starved():
-        taken = [(cache, each) for cache in caches for each in memory._objects(cache)]
-        links = [each for cache, each in taken if cache == lib.CACHE_anon_vma_chain]
-        others = [each for cache, each in taken if cache != lib.CACHE_anon_vma_chain]
-        for _ in range(min(left, len(links))):
-            lib.kmem_cache_free(memory.m, lib.CACHE_anon_vma_chain, links.pop())
-        for _ in range(min(left // 2, len(others))):
-            lib.kmem_cache_free(memory.m, lib.CACHE_avc_anon_vma, others.pop())
-        assert errno_of(dup_mmap, mm) == ENOMEM
-        for each in links:
-            lib.kmem_cache_free(memory.m, lib.CACHE_anon_vma_chain, each)
-        for each in others:
-            lib.kmem_cache_free(memory.m, lib.CACHE_avc_anon_vma, each)
-    assert objects(memory) == before == (3, 3)
-    memory.check()
+    for _ in range(2):
+        dup_mmap(mm).put()  # there are slabs for everything else
+    before, reached = objects(memory), set()
+    for frames, links in itertools.product(range(12), range(8)):
+        with only_so_many(memory, frames, links):
+            held = objects(memory)
+            error = errno_of(dup_mmap, mm)
+            reached.add(error)
+            if not error:
+                [*memory.vm.mms.values()][-1].put()
+            assert objects(memory) == held
+        assert objects(memory) == before
+        memory.check()
+    assert reached == {0, ENOMEM}
+    memory.close()
+
+
+@contextlib.contextmanager
+def only_so_many(memory: Memory, frames: int, links: int) -> Iterator[None]:
+    """So many free frames, links in slabs, and half as many anon_vmas."""
+    caches = {lib.CACHE_anon_vma_chain: links, lib.CACHE_avc_anon_vma: links // 2}
+    with memory.starved() as taken:
+        held = [(cache, each) for cache in caches for each in memory._objects(cache)]
+        for cache, left in caches.items():
+            for each in [each for each in held if each[0] == cache][:left]:
+                held.remove(each)
+                memory.core.lib.kmem_cache_free(memory.m, *each)
+        for _ in range(frames):
+            memory.core.lib.put_page(memory.m, taken.pop())
+        yield
+        for each in held:
+            memory.core.lib.kmem_cache_free(memory.m, *each)
 
 
 # ---- check() -------------------------------------------------------------------------
