@@ -132,7 +132,8 @@ def aim7() -> Table:
         row: list[object] = [scheme]
         for n in SQUARES:
             found, most = _square(scheme, n)
-            row.append(f"{found.figures['unmap_probes'] / found.figures['unmap_pages']:g}")
+            pages = found.figures["unmap_pages"]
+            row.append(f"{found.figures['unmap_probes'] / pages:g}" if pages else "-")
         row.append(f"{most} of {SQUARES[-1] * (SQUARES[-1] + 1)}")
         law = find_scenario("fork-server").expected(scheme).get("unmap_probes")
         if law is None:
