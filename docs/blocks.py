@@ -39,7 +39,7 @@ _FILE = re.compile(r"/\* (\w+\.c) \*/")
 
 def pages() -> list[Path]:
     """The pages whose examples and tables are held against runs: counts, not times."""
-    names = ("tour", "model", "seeing", "schemes", "locking", "fidelity", "exploring")
+    names = ("tour", "model", "seeing", "schemes", "published", "locking", "fidelity", "exploring")
     names += ("own-programs", "python", "write-a-scheme", "command-line")
     return [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in names)]
 

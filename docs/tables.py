@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from published import PUBLISHED_TABLES
+
 from vmemu import stats
 from vmemu.core import PAGE_SIZE, ffi, lib
 from vmemu.lab.compare import Comparison, compare
@@ -202,5 +204,9 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "page": page,
     "lock_order": lock_order,
     "owners": owners,
+    **{
+        name: lambda table=table: markdown(*table())  # type: ignore[misc]
+        for name, table in PUBLISHED_TABLES.items()
+    },
 }
 """What stands between ``<!-- figures: NAME -->`` and ``<!-- end -->``."""

@@ -9,8 +9,7 @@
 
 static u8 *map_area(u32 pages)
 {
-	must(mmap(AREA, pages * PAGE_SIZE, PROT_RW,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED),
+	must(mmap(AREA, pages * PAGE_SIZE, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED),
 	     "mmap");
 	return AREA;
 }
@@ -81,7 +80,7 @@ int main(int argc, char **argv)
 	release_children(&f, n);
 	total = reap_children(&f, n);
 	check(area, pages, 0);
-	say("exec-family: %u pages, %u children, parent %x, children %x\n",
-	    pages, n, checksum(area, pages), total);
+	say("exec-family: %u pages, %u children, parent %x, children %x\n", pages, n,
+	    checksum(area, pages), total);
 	return 0;
 }

@@ -5,8 +5,7 @@
 #include "guest.h"
 
 /* The process at this depth, its pages and its descendants'. Only the first one returns. */
-static void level(struct family *f, void *area, u32 pages, u32 depth, u32 last,
-		  u32 rewrite)
+static void level(struct family *f, void *area, u32 pages, u32 depth, u32 last, u32 rewrite)
 {
 	int status = 0;
 
@@ -28,8 +27,7 @@ static void level(struct family *f, void *area, u32 pages, u32 depth, u32 last,
 
 int main(int argc, char **argv)
 {
-	u32 depth = param(argc, argv, "D", 8),
-	    pages = param(argc, argv, "R", 16);
+	u32 depth = param(argc, argv, "D", 8), pages = param(argc, argv, "R", 16);
 	u32 rewrite = param(argc, argv, "WRITE", 0) != 0, sum, total = 0;
 	void *area = map_pages(pages);
 	struct family f;
@@ -45,7 +43,7 @@ int main(int argc, char **argv)
 	if (depth)
 		must(waitpid(-1, NULL, 0), "wait4");
 	check(area, pages, 0);
-	say("fork-depth: %u levels, %u pages, first %x, others %x\n", depth,
-	    pages, checksum(area, pages), total);
+	say("fork-depth: %u levels, %u pages, first %x, others %x\n", depth, pages,
+	    checksum(area, pages), total);
 	return 0;
 }

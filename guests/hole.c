@@ -6,8 +6,7 @@
 
 int main(int argc, char **argv)
 {
-	u32 pages = param(argc, argv, "R", 16), n = param(argc, argv, "N", 4),
-	    total;
+	u32 pages = param(argc, argv, "R", 16), n = param(argc, argv, "N", 4), total;
 	u8 *area = map_pages(3 * pages);
 	struct family f;
 
@@ -30,8 +29,7 @@ int main(int argc, char **argv)
 	for (u32 page = 0; page < 3 * pages; page++)
 		if (page / pages != 1)
 			check_page(area, page, 0);
-	say("hole: 2 x %u pages, %u children, parent %x and %x, children %x\n",
-	    pages, n, checksum(area, pages),
-	    checksum(area + 2 * pages * PAGE_SIZE, pages), total);
+	say("hole: 2 x %u pages, %u children, parent %x and %x, children %x\n", pages, n,
+	    checksum(area, pages), checksum(area + 2 * pages * PAGE_SIZE, pages), total);
 	return 0;
 }

@@ -12,8 +12,7 @@ static void allow(void *addr, u32 pages, int prot)
 
 int main(int argc, char **argv)
 {
-	u32 pages = param(argc, argv, "R", 16), n = param(argc, argv, "N", 4),
-	    total;
+	u32 pages = param(argc, argv, "R", 16), n = param(argc, argv, "N", 4), total;
 	u8 *both = map_pages(2 * pages), *written = both + pages * PAGE_SIZE;
 	struct family f;
 
@@ -39,7 +38,7 @@ int main(int argc, char **argv)
 	release_children(&f, n);
 	total = reap_children(&f, n);
 	check(written, pages, 0);
-	say("merge-order: %u pages, %u children, parent %x, children %x\n",
-	    pages, n, checksum(both, 2 * pages), total);
+	say("merge-order: %u pages, %u children, parent %x, children %x\n", pages, n,
+	    checksum(both, 2 * pages), total);
 	return 0;
 }

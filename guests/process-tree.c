@@ -14,8 +14,7 @@
  */
 struct tree {
 	u32 seed, depth, children, pages;
-	u32 chosen,
-		others; /* whose pages the lab pages out; all others that stay */
+	u32 chosen, others; /* whose pages the lab pages out; all others that stay */
 	u8 *area;
 	int turn[2], done[2],
 		ready[2]; /* the chosen one's turn; it has marked; a subtree is there */
@@ -25,8 +24,7 @@ struct tree {
 /* What makes a process do this or that: 32 bits from its number. */
 static u32 draw(const struct tree *t, u32 number, u32 what)
 {
-	u32 x = t->seed * 0x9e3779b1u + number * 0x85ebca6bu +
-		what * 0xc2b2ae35u;
+	u32 x = t->seed * 0x9e3779b1u + number * 0x85ebca6bu + what * 0xc2b2ae35u;
 
 	for (u32 i = 0; i < 2; i++) {
 		x ^= x >> 16;
@@ -56,8 +54,7 @@ static u32 rewrites(const struct tree *t, u32 number, u32 page)
 }
 
 /* Note what a process writes into which pages: its tags; and write it, unless it is a rehearsal. */
-static void rewrite(const struct tree *t, u32 number, u32 when, u32 *tags,
-		    int really)
+static void rewrite(const struct tree *t, u32 number, u32 when, u32 *tags, int really)
 {
 	for (u32 page = 0; page < t->pages; page++) {
 		if (rewrites(t, number, page) != when)
@@ -71,15 +68,14 @@ static void rewrite(const struct tree *t, u32 number, u32 when, u32 *tags,
 /* ---- a rehearsal without processes ---- */
 
 struct count {
-	u32 who,
-		left; /* the number of this one that stays; how many until it comes */
+	u32 who, left;         /* the number of this one that stays; how many until it comes */
 	u32 stay, mappings;    /* processes; ptes of the chosen one's pages */
 	u32 wanted[MAX_PAGES]; /* tags of its pages */
 };
 
 /* From a process down; returns the first number that is not of its subtree. */
-static u32 rehearse(const struct tree *t, u32 number, u32 depth,
-		    const u32 *inherited, struct count *c)
+static u32 rehearse(const struct tree *t, u32 number, u32 depth, const u32 *inherited,
+		    struct count *c)
 {
 	u32 tags[MAX_PAGES], next = number + 1, mine = NOBODY;
 
@@ -130,8 +126,7 @@ static void own_stack(const struct tree *t)
 static u32 subtree(struct tree *t, u32 number, u32 depth, u32 *tags);
 
 /* A child, and its descendants: it ends here. */
-static void __attribute__((noreturn)) child(struct tree *t, u32 number,
-					    u32 depth, u32 *tags)
+static void __attribute__((noreturn)) child(struct tree *t, u32 number, u32 depth, u32 *tags)
 {
 	int ready = t->ready[1];
 	char c = 0;
@@ -169,8 +164,7 @@ static u32 subtree(struct tree *t, u32 number, u32 depth, u32 *tags)
 		} else {
 			must(waitpid(pid, &status, 0), "wait4");
 			if (status)
-				die("process-tree: %u ended with status %x\n",
-				    next, status);
+				die("process-tree: %u ended with status %x\n", next, status);
 		}
 		next = rehearse(t, next, depth + 1, tags, &nobody);
 	}
@@ -195,8 +189,7 @@ static void plan(struct tree *t, u32 who)
 	rehearse(t, 0, 0, fresh, &c);
 	mark("processes", c.stay, 0);
 	mark("mappings", c.mappings, 0);
-	say("process-tree: %u processes stay, %u mappings\n", c.stay,
-	    c.mappings);
+	say("process-tree: %u processes stay, %u mappings\n", c.stay, c.mappings);
 }
 
 int main(int argc, char **argv)
@@ -209,8 +202,7 @@ int main(int argc, char **argv)
 	char c = 0;
 
 	if (t.depth < 1 || t.pages > MAX_PAGES)
-		die("process-tree: DEPTH is at least 1, R at most %u\n",
-		    MAX_PAGES);
+		die("process-tree: DEPTH is at least 1, R at most %u\n", MAX_PAGES);
 	plan(&t, param(argc, argv, "WHO", 0));
 	family_init(&t.all);
 	must(pipe(t.turn), "pipe");
@@ -229,7 +221,6 @@ int main(int argc, char **argv)
 	while (waitpid(-1, NULL, 0) > 0)
 		;
 	verify(&t, tags);
-	say("process-tree: first %x, others %x\n", checksum(t.area, t.pages),
-	    total);
+	say("process-tree: first %x, others %x\n", checksum(t.area, t.pages), total);
 	return 0;
 }

@@ -11,8 +11,7 @@ static void map_own(u8 *room, u32 areas, u32 tag)
 		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED),
 	     "mmap");
 	for (u32 i = 1; i < areas; i++)
-		must(munmap(room + (2 * i - 1) * PAGE_SIZE, PAGE_SIZE),
-		     "munmap");
+		must(munmap(room + (2 * i - 1) * PAGE_SIZE, PAGE_SIZE), "munmap");
 	for (u32 i = 0; i < areas; i++)
 		fill_page(room, 2 * i, tag);
 }
@@ -38,8 +37,7 @@ int main(int argc, char **argv)
 	if (areas == 0)
 		die("zygote: V must be at least 1\n");
 	family_init(&f);
-	if (brk((ulong)heap + pages * PAGE_SIZE) !=
-	    (long)(heap + pages * PAGE_SIZE))
+	if (brk((ulong)heap + pages * PAGE_SIZE) != (long)(heap + pages * PAGE_SIZE))
 		die("zygote: no memory for the heap\n");
 	fill(heap, pages, 0);
 	room = find_room(2 * areas - 1);
