@@ -9,9 +9,9 @@
 /* clang-format off */
 RMAP_SCHEME(none)
 #include "rmap/scan.h"
+#include "rmap/pte_chain.h"
 #include "rmap/anonmm.h"
 #include "rmap/anon_vma.h"
-#include "rmap/pte_chain.h"
 #include "rmap/anon_vma_chain.h"
 #include "rmap/python.h"
 /* clang-format on */
