@@ -194,23 +194,29 @@ void release_pages(struct vmemu *m, struct page *const *pages, uint32_t n)
 	release_below(m, pages, n, &below);
 }
 
+static bool is_inactive(const struct page *page)
+{
+	return (page->flags & (PG_active | PG_lru)) == PG_lru;
+}
+
 /* inactive,unreferenced -> inactive,referenced -> active,unreferenced */
 void mark_page_accessed(struct vmemu *m, struct page *page)
 {
 	shared(m, STEP_write, &page->flags);
 	touch(m, STEP_read, &page->lru);
-	if (!(page->flags & PG_active) && page->flags & PG_referenced &&
-	    page->flags & PG_lru) {
-		lru_lock(m);
+	if (!is_inactive(page) || !(page->flags & PG_referenced)) {
+		page->flags |= PG_referenced;
+		return;
+	}
+	lru_lock(m);
+	if (is_inactive(page)) { /* reclaim may have taken it meanwhile */
 		del_from_list(m, page);
 		page->flags |= PG_active;
 		page->flags &= ~(kulong)PG_referenced;
 		add_to_list(m, page);
-		lru_unlock(m);
 		count(m, CNT_pgactivate);
-	} else {
-		page->flags |= PG_referenced;
 	}
+	lru_unlock(m);
 }
 
 static bool mapping_inuse(struct vmemu *m, const struct page *page)

@@ -110,3 +110,11 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     run = CliRunner().invoke(cli, ["explore", "rd+wr@resident", "--rmap", "anonmm"])
     assert run.exit_code == 0
     assert "no violation" in run.output
+
+
+@pytest.mark.parametrize("rmap", [name for name in SCHEMES if name != "none"])
+def test_reclaim_takes_a_page_that_is_marked_as_used(rmap: str) -> None:
+    """mark_page_accessed looks again under lru_lock: the page was on no list any more."""
+    (result,) = explore_all(["wr+kidrd+reclaim@cached"], [rmap], limit=40, workers=1)
+    assert result.problem == ""
+    assert result.runs > 0

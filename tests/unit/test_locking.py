@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import re
@@ -166,9 +167,19 @@ def test_the_order_has_no_circle() -> None:
         assert not (lib.lock_order_allows(outer, inner) and lib.lock_order_allows(inner, outer))
 
 
+@functools.cache
+def _of_schemes() -> set[str]:
+    """What the schemes call their locks."""
+    names = set()
+    for scheme in SCHEMES:
+        with Machine(ram="4M", swap=None, rmap=scheme) as machine:
+            names.add(machine.core.locks[lib.LOCK_rmap])
+    return names
+
+
 def _class(name: str) -> str:
     """The class of a lock: those of the schemes are one."""
-    return "rmap_lock" if name in ("anonmm_lock", "anon_vma_lock") else name
+    return "rmap_lock" if name in _of_schemes() else name
 
 
 def _drawn() -> set[tuple[str, str]]:
