@@ -32,9 +32,12 @@ class Process:
 
 @dataclass(eq=False)
 class Frame:
-    """A page: whoever mapped it first, unless a walk has given it away, and who maps it."""
+    """A page: whoever mapped it first, unless a walk has given it away; whoever wrote it last,
+    and had it alone then; and who maps it.
+    """
 
     owner: Process
+    writer: Process
     mappers: set[int] = field(default_factory=set)
 
 
@@ -73,7 +76,7 @@ class Tree:
 
     def _fresh(self, owner: Process) -> Frame:
         owner.pinned += 1
-        return Frame(owner, {owner.number})
+        return Frame(owner, owner, {owner.number})
 
     def _subtree(self, process: Process, depth: int) -> None:
         number = process.number
@@ -89,8 +92,11 @@ class Tree:
 
     def _rewrite(self, process: Process, when: int) -> None:
         for at, frame in enumerate(process.pages):
-            if self.draw(process.number, 2 + at) % 4 != when or len(frame.mappers) == 1:
-                continue  # who is alone with a page writes into it as it is
+            if self.draw(process.number, 2 + at) % 4 != when:
+                continue
+            if len(frame.mappers) == 1:  # who is alone with a page writes into it as it is
+                frame.writer = process
+                continue
             self.unmap(frame, process)
             process.pages[at] = self._fresh(process)
 
@@ -121,11 +127,21 @@ def _mappers(tree: Tree, frame: Frame) -> Iterator[Process]:
     yield from [each for each in tree.staying() if each.number in frame.mappers]
 
 
+def _anon_vma_chain(tree: Tree, frame: Frame) -> Iterator[Process]:
+    """Whoever wrote it, and its descendants, the oldest first."""
+    descendants = {frame.writer.number}
+    for process in tree.processes:  # parents before their children
+        if process.parent and process.parent.number in descendants:
+            descendants.add(process.number)
+    yield from [each for each in tree.staying() if each.number in descendants]
+
+
 ORDERS: dict[str, Order] = {
     "anonmm": _anonmm,
     "anon_vma39": _anon_vma,
     "anon_vma": _anon_vma,
     "pte_chain": _mappers,
+    "anon_vma_chain": _anon_vma_chain,
 }
 MIGRATES = {"anonmm"}
 """page_referenced gives the page of a dead process to the first living one that has it."""
