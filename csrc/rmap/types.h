@@ -9,10 +9,16 @@ struct candidate {    /* where a page may be mapped */
 	kulong address;
 };
 
-/* When a vma came onto its lists; for machine.check(), not for the guest. */
+/* What was last done to make a vma what it is. */
+enum vma_came { CAME_MAPPED, CAME_SPLIT, CAME_FORKED, CAME_MOVED, CAME_MERGED };
+
+/* When a vma came onto its lists, and where from; for machine.check(), not for
+ * the guest. */
 struct list_stamps {
 	uint32_t anon; /* 2.6.7's anon_vma: the newest first */
 	uint32_t file; /* the newest last */
+	uint32_t came; /* enum vma_came */
+	kulong from;   /* the start of the other area */
 };
 
 struct rmap_finding;
@@ -30,6 +36,13 @@ struct rmap_cache { /* of a scheme's own objects */
 };
 
 enum { MAX_RMAP_OPTIONS = 4 };
+
+/* What a plug-in declares: of its ops, what differs between machines. */
+struct rmap_plugin {
+	uint32_t vma_tail, mm_tail;
+	struct rmap_cache caches[MAX_RMAP_CACHES]; /* names outlive it */
+	uint32_t hooks; /* which it has, as the scheme numbers them */
+};
 
 /* A page gets a pte, not by fork. */
 enum add_how {
@@ -71,6 +84,9 @@ struct rmap_search {
  */
 struct rmap_ops {
 	const char *name;
+	/* For a plug-in: ops of the machine's own, malloced; NULL = no host
+	 * memory.  plugin may be NULL: nothing declared. */
+	struct rmap_ops *(*plug)(const struct rmap_plugin *);
 	/* Bytes that it has behind each vm_area_struct and mm_struct: zero when
 	 * allocated, and never copied for it. */
 	uint32_t vma_tail, mm_tail;

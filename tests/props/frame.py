@@ -88,9 +88,7 @@ class Frame:
         if isinstance(scheme, str):
             scheme = scheme_class(scheme)
         self.config = config
-        self.core = Core(
-            config.ram, scheme.walker, events=256, bits=config.bits, levels=config.levels
-        )
+        self.core = Core(config.ram, scheme, events=256, bits=config.bits, levels=config.levels)
         self.task_pages = self.core.task_size // PAGE
         self.core.m.page_cluster = config.page_cluster
         self.core.m.fault.in_c = config.fault_in_c

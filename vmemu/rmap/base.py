@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from vmemu.check import Survey
     from vmemu.core import Core
+    from vmemu.rmap.declared import Declared
     from vmemu.typed import mm_struct, vm_area_struct
 
 __all__ = ["RmapScheme"]
@@ -86,6 +87,11 @@ class RmapScheme:
         return [
             values.index(cls.chosen.get(name, values[0])) for name, values in cls.options.items()
         ]
+
+    @classmethod
+    def declared(cls, bits: int) -> Declared | None:
+        """What the C walker cannot know of a plug-in; None for a scheme of the core."""
+        return None
 
     def vma_clone(self, new: vm_area_struct, old: vm_area_struct) -> bool:
         """``new``, in no tree yet, is to be a part of ``old``, or ``old`` moved by mremap.
