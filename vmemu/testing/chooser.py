@@ -19,10 +19,9 @@ from vmemu.mm.consts import (
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
 )
-
-from .frame import Operation
-from .model import FILE_PAGES, LOCKED, PAGE, WRITE, Space
-from .world import HEAP, World
+from vmemu.testing.frame import Operation
+from vmemu.testing.model import FILE_PAGES, LOCKED, PAGE, WRITE, Space
+from vmemu.testing.world import HEAP, World
 
 WIDE = 0x50000  # whole page tables, which mremap may move as they are
 PROTS = (0, 1, 1, 2, 3, 3, 3, 3, 3, 5, 7)
