@@ -89,6 +89,11 @@ class RmapScheme:
         ]
 
     @classmethod
+    def hears(cls, hook: str) -> bool:
+        """Whether a hook, of the class or of the C walker, does anything."""
+        return True
+
+    @classmethod
     def declared(cls, bits: int) -> Declared | None:
         """What the C walker cannot know of a plug-in; None for a scheme of the core."""
         return None

@@ -256,6 +256,11 @@ class PythonScheme(RmapScheme):
         """The same when the page is to be unmapped; what was found may be gone by the next."""
         return self.candidates(page)
 
+    def offset_in(self, vma: vm_area_struct, address: int) -> int:
+        """The linear offset, in pages, of what ``vma`` maps at ``address``: for ``page.index``."""
+        pages: int = (address - vma.vm_start) >> PAGE_SHIFT
+        return (vma.vm_pgoff + pages) & self.core.mask
+
     def address_in(self, page: page, vma: vm_area_struct) -> int | None:
         """Where ``vma`` would map the page whose linear offset is ``page.index``; or None."""
         start: int = vma.vm_start
