@@ -64,7 +64,7 @@ def _history(survey: Survey, mapping: Mapping) -> str:
     if core.m.watch.explorer or stamps.came not in _CAME:
         return ""
     what, hooks = _CAME[stamps.came]
-    told = " and ".join(
+    told = ", and ".join(
         f"{hook}()" + ("" if rmap.hears(hook) else ", which it has not") for hook in hooks
     )
     return (

@@ -155,7 +155,8 @@ struct rmap_ops {
 			   const pte_t *pte);
 	/* Memory for what one more pte of any page may need, for the running
 	 * path: 0, or -1 = there is none.  GFP_ATOMIC: under spinlocks.  What is
-	 * not used is given back. */
+	 * not used is given back.  A fault may add two: a page from swap, and
+	 * then its copy, the first pte of a new page. */
 	int (*reserve)(struct vmemu *, int gfp);
 	void (*unreserve)(struct vmemu *);
 	/* mm has got a page table for ptes, from address on; it may go away
