@@ -31,9 +31,8 @@ void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *, kulong,
 /* core/machine.c */
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 			const uint32_t rmap_option[MAX_RMAP_OPTIONS],
-			const struct rmap_plugin *,
-			uint32_t cache_line, uint32_t min_free_pages,
-			uint32_t ring_size, int levels,
+			const struct rmap_plugin *, uint32_t cache_line,
+			uint32_t min_free_pages, uint32_t ring_size, int levels,
 			const struct kernel_layout *);
 kptr vmemu_page_offset(void);
 void vmemu_close(struct vmemu *); /* files and RAM; addresses stay, as zeros */

@@ -126,7 +126,7 @@ struct vmemu {
 	struct page *mem_map;
 	struct kernel_data *k;
 	const struct rmap_ops *rmap;
-	struct rmap_ops *rmap_plugged; /* the same, if it is its own */
+	struct rmap_ops *rmap_plugged;          /* the same, if it is its own */
 	uint32_t rmap_option[MAX_RMAP_OPTIONS]; /* which choice, by scheme */
 	uint32_t rmap_each_pte; /* the scheme is told of every pte */
 	struct kernel_layout layout;

@@ -6,7 +6,7 @@
  * schemes.  page->mapping and page->index are the scheme's to use; mapping must
  * not stay 0.
  *
- * A call costs about a microsecond, so each machine has ops of its own: those
+ * A call costs microseconds, so each machine has ops of its own: those
  * without a hook behind them are NULL, as if the scheme were written in C.
  */
 #include "core/core.h"

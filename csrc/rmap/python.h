@@ -14,15 +14,15 @@ enum rmap_call {
 	RMAP_REMOVE,
 	RMAP_PUT, /* address = mapping, other = pages */
 	RMAP_MOVE,
-	RMAP_PTE_COPY,  /* vma = the parent's, mm = the child */
-	RMAP_PTE_MOVE,  /* address = from, other = to */
+	RMAP_PTE_COPY, /* vma = the parent's, mm = the child */
+	RMAP_PTE_MOVE, /* address = from, other = to */
 	RMAP_PTE_REMOVE,
-	RMAP_VMA_DUP,   /* other = kptr of the parent's vma; 0, or -1 */
+	RMAP_VMA_DUP, /* other = kptr of the parent's vma; 0, or -1 */
 	RMAP_VMA_FREE,
 	RMAP_VMA_SPLIT, /* other = kptr of the other part */
 	RMAP_RANGE_CHANGES,
 	RMAP_RANGE_CHANGED,
-	RMAP_RESERVE,   /* address = gfp; 0, or -1 */
+	RMAP_RESERVE, /* address = gfp; 0, or -1 */
 	RMAP_UNRESERVE,
 	/* A walk, which has a number: nonzero.  Each call for what comes next
 	 * says whether the last candidate had the page. */
