@@ -75,6 +75,7 @@ def test_mremap_copies_nothing(place: Path) -> None:
     assert json.loads(run(place, "-m", "vmemu", *args))["schemes"]["families"]["copies"] == 0
 
 
+@pytest.mark.slow
 def test_overhead_is_what_it_declares(place: Path) -> None:
     """A word in each vma and mm; written areas three words more; a family is shared by its mms."""
     args = ["overhead", "--json", "--rmap", "families", "--set", "K=64", "--set", "M=4"]

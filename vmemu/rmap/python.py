@@ -424,9 +424,9 @@ class PythonScheme(RmapScheme):
         return lib.NEXT_TRY
 
     def _reject(self, slot: Any, place: Rejected) -> int:
-        if place.why not in _WHY or not all(
-            type(kptr) is int and 0 <= kptr <= self.core.mask for kptr in place[:2]
-        ):
+        mask = self.core.mask
+        known = all(type(kptr) is int and 0 <= kptr <= mask for kptr in place[:2])
+        if not known or place.why not in _WHY:
             raise KernelBug(
                 f"the rmap scheme {self.name!r} rejects what is no mm, no vma, or for no reason "
                 f"of {', '.join(_WHY)}: {place!r}"
