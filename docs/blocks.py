@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import doctest
 import io
+import os
 import re
 import shlex
 import shutil
@@ -176,7 +177,10 @@ class Runner:
 
 def run_command(command: str, where: Path = ROOT) -> str:
     """What a command line of the documentation prints in a directory, on both streams."""
-    words = shlex.split(command)
+    words, settings = shlex.split(command), {}
+    while setting := re.fullmatch(r"([A-Z_]+)=(.*)", words[0]):
+        settings[setting[1]] = setting[2]
+        del words[0]
     if words[0] == "vmemu":
         words[:1] = [sys.executable, "-m", "vmemu"]
     elif words[0] == "python":
@@ -184,6 +188,7 @@ def run_command(command: str, where: Path = ROOT) -> str:
     done = subprocess.run(
         words,
         cwd=where,
+        env={**os.environ, **settings},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

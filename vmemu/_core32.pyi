@@ -259,6 +259,7 @@ class list_head(Struct):
 class list_stamps(Struct):
     anon: int
     file: int
+    came: int
 
 class lock_stat(Struct):
     acquired: int
@@ -375,6 +376,7 @@ class rmap_finding(Struct):
 
 class rmap_ops(Struct):
     name: Array[bytes]
+    plug: Any
     vma_tail: int
     mm_tail: int
     caches: Array[rmap_cache]
@@ -404,6 +406,12 @@ class rmap_ops(Struct):
     table_added: Any
     walk: Any
     sweep: Any
+
+class rmap_plugin(Struct):
+    vma_tail: int
+    mm_tail: int
+    caches: Array[rmap_cache]
+    hooks: int
 
 class rmap_search(Struct):
     walk: int
@@ -546,6 +554,7 @@ class vmemu(Struct):
     mem_map: page
     k: kernel_data
     rmap: rmap_ops
+    rmap_plugged: rmap_ops
     rmap_option: Array[int]
     rmap_owners: int
     rmap_each_pte: int
@@ -567,7 +576,7 @@ class vmemu(Struct):
     fault: fault_state
     swap: swap_state
     file_fd: Array[int]
-    candidates: candidate
+    candidate: candidate
     locks: lock_state
     watch: watch_state
     check: check_state
@@ -641,10 +650,14 @@ class Lib:
     CACHE_avc_anon_vma: int
     CACHE_mm_struct: int
     CACHE_pte_chain: int
-    CACHE_python_rmap: int
     CACHE_radix_tree_node: int
     CACHE_rmap: int
     CACHE_vm_area_struct: int
+    CAME_FORKED: int
+    CAME_MAPPED: int
+    CAME_MERGED: int
+    CAME_MOVED: int
+    CAME_SPLIT: int
     CLEAR_NS: int
     CNT_allocstall: int
     CNT_code_drop: int
@@ -781,6 +794,9 @@ class Lib:
     MUTATE_f: int
     MUTATE_g: int
     MUTATE_h: int
+    NEXT_NONE: int
+    NEXT_REJECT: int
+    NEXT_TRY: int
     NR_BASES: int
     NR_CACHES: int
     NR_COUNTERS: int
@@ -789,6 +805,7 @@ class Lib:
     NR_FRAME_KINDS: int
     NR_LOCK_CLASSES: int
     NR_OWNED: int
+    NR_RMAP_CALLS: int
     NR_UC_FUNCTIONS: int
     NR_VERDICTS: int
     OPTION_stop: int
@@ -842,14 +859,28 @@ class Lib:
     PTRS_PER_TABLE: int
     RDTSC_NS: int
     RMAP_ADD: int
-    RMAP_CANDIDATES_REFERENCED: int
-    RMAP_CANDIDATES_UNMAP: int
+    RMAP_ADD_AGAIN: int
+    RMAP_ADD_BACK: int
     RMAP_CLASH: int
     RMAP_MOVE: int
+    RMAP_OWN: int
+    RMAP_PREPARE: int
+    RMAP_PTE_COPY: int
+    RMAP_PTE_MOVE: int
+    RMAP_PTE_REMOVE: int
+    RMAP_PUT: int
+    RMAP_RANGE_CHANGED: int
+    RMAP_RANGE_CHANGES: int
     RMAP_REMOVE: int
+    RMAP_RESERVE: int
+    RMAP_UNRESERVE: int
     RMAP_VMA_DUP: int
     RMAP_VMA_FREE: int
     RMAP_VMA_SPLIT: int
+    RMAP_WALK_END: int
+    RMAP_WALK_NEXT: int
+    RMAP_WALK_REFERENCED: int
+    RMAP_WALK_UNMAP: int
     SCAN_NS: int
     STEP_add: int
     STEP_alloc: int
@@ -1070,6 +1101,7 @@ class Lib:
     def vma_adjust(self, _0: vmemu, _1: vm_area_struct, _2: int, _3: int, _4: vm_area_struct, /) -> None: ...
     def vma_alloc(self, _0: vmemu, /) -> vm_area_struct: ...
     def vma_anon_vma(self, _0: vm_area_struct, /) -> int: ...
+    def vma_came_from(self, _0: vmemu, _1: vm_area_struct, _2: int, _3: int, /) -> None: ...
     def vma_copy(self, _0: vmemu, _1: vm_area_struct, _2: vm_area_struct, /) -> None: ...
     def vma_expand_down(self, _0: vmemu, _1: vm_area_struct, _2: int, /) -> int: ...
     def vma_file_link(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
@@ -1088,7 +1120,7 @@ class Lib:
     def vmemu_free(self, _0: vmemu, /) -> None: ...
     def vmemu_kaddr(self, _0: vmemu, _1: Any, /) -> int: ...
     def vmemu_lock_name(self, _0: rmap_ops, _1: int, /) -> Array[bytes]: ...
-    def vmemu_new(self, _0: int, _1: bytes | Any, _2: Any, _3: int, _4: int, _5: int, _6: int, _7: kernel_layout, /) -> vmemu: ...
+    def vmemu_new(self, _0: int, _1: bytes | Any, _2: Any, _3: rmap_plugin, _4: int, _5: int, _6: int, _7: int, _8: kernel_layout, /) -> vmemu: ...
     def vmemu_page_offset(self, /) -> int: ...
     def vmemu_read_sample(self, _0: vmemu, _1: sample, /) -> None: ...
     def vmemu_rmap_name(self, _0: int, /) -> Array[bytes]: ...

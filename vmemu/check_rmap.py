@@ -18,6 +18,13 @@ __all__ = ["check_files", "check_order", "check_walks"]
 
 _RADIX_SHIFT = 6
 _WALKS = ((0, "page_referenced"), (1, "try_to_unmap"))
+_CAME = {
+    lib.CAME_SPLIT: ("was split off the one at", ("vma_split",)),
+    lib.CAME_FORKED: ("was copied by fork from the parent's at", ("vma_dup",)),
+    lib.CAME_MOVED: ("was moved by mremap from the one at", ("vma_split", "page_moved")),
+    lib.CAME_MERGED: ("has taken over pages of the one at", ("vma_absorb", "range_changed")),
+}
+"""How an area came to be as it is, and the hooks that tell a scheme."""
 
 
 def check_walks(survey: Survey) -> None:
@@ -35,15 +42,37 @@ def check_walks(survey: Survey) -> None:
     for at, (_, mapping) in zip(where, places, strict=True):
         at.mm, at.address = mapping.mm.kaddr, mapping.address
     pfns = core.ffi.new("uint32_t[]", [pfn for pfn, _ in places])
+    told = len(places)
     for walk, name in _WALKS:
         missing = core.lib.rmap_missing(core.m, where, pfns, len(places), walk)
         core.check_bug()
         if missing < len(places):
             pfn, mapping = places[missing]
+            why = " either" if missing == told else _history(survey, mapping)
+            told = missing
             survey.fail(
                 f"{name} would not find page {pfn} at {mapping.address:#x} "
-                f"of mm {mapping.mm.kaddr:#x}"
+                f"of mm {mapping.mm.kaddr:#x}{why}"
             )
+
+
+def _history(survey: Survey, mapping: Mapping) -> str:
+    """What was last done to the area of a page that is not found, and who was to be told.
+
+    While runs are explored nobody keeps the history of what is undone.
+    """
+    core, rmap, vma = survey.vm.core, survey.vm.rmap, mapping.vma
+    stamps = core.lib.list_stamps(core.m, vma)
+    if core.m.watch.explorer or stamps.came not in _CAME:
+        return ""
+    what, hooks = _CAME[stamps.came]
+    told = ", and ".join(
+        f"{hook}()" + ("" if rmap.hears(hook) else ", which it has not") for hook in hooks
+    )
+    return (
+        f": its area {vma.vm_start:#x}-{vma.vm_end:#x} {what} "
+        f"{getattr(stamps, 'from'):#x}, of which the scheme {rmap.name} hears by {told}"
+    )
 
 
 def check_order(survey: Survey, what: str, areas: list[Any], kind: str) -> None:

@@ -21,6 +21,7 @@ from vmemu.closing import Closing
 from vmemu.errors import ConfigError, CpuError, KernelBug, SwapIOError
 
 if TYPE_CHECKING:
+    from vmemu.rmap.base import RmapScheme
     from vmemu.typed import kmem_cache, mm_struct, page, swap_info, vm_area_struct, zone
 
 __all__ = ["PAGE_SHIFT", "PAGE_SIZE", "Core", "Event", "ffi", "lib"]
@@ -78,8 +79,10 @@ HOST_COUNTERS = ("tlb_fill", "tlb_grow")
 class Core(Closing):
     """Owner of a ``struct vmemu``.
 
-    ``ram`` in bytes, ``cache_line`` in bytes (aligns ``mm_struct`` slabs), ``min_free_pages`` in
-    pages, ``events`` entries in the ring (a power of two or 0), ``bits`` of a word (32 or 64),
+    ``rmap``: the scheme's class, or the name of its C walker with what the walker is to know
+    of the scheme's options.  ``ram`` in bytes, ``cache_line`` in bytes (aligns ``mm_struct``
+    slabs), ``min_free_pages`` in pages, ``events`` entries in the ring (a power of two or 0),
+    ``bits`` of a word (32 or 64),
     ``levels`` of page tables (2 in i386; 3 or 4 in x86-64, by default 3 as in 2.6.7), ``layout``:
     the kernel whose structs' sizes slab caches have. Raises ConfigError when the machine is too
     small or too large.
@@ -88,7 +91,7 @@ class Core(Closing):
     def __init__(
         self,
         ram: int,
-        rmap: str,
+        rmap: str | type[RmapScheme],
         *,
         rmap_options: Sequence[int] = (),
         bits: int = 32,
@@ -100,6 +103,10 @@ class Core(Closing):
     ) -> None:
         ffi, lib = core_of(bits)
         self.ffi, self.lib, self.bits = ffi, lib, bits
+        if not isinstance(rmap, str):
+            rmap_options = rmap.option_numbers()
+        #: What a plug-in has declared of itself.
+        self.declared = None if isinstance(rmap, str) else rmap.declared(bits)
         levels = lib.DEFAULT_LEVELS if levels is None else levels
         if not lib.DEFAULT_LEVELS <= levels <= lib.MAX_LEVELS:
             raise ConfigError(
@@ -126,8 +133,9 @@ class Core(Closing):
             raise ConfigError(f"events must be a power of two or 0, not {events}")
         self.m: CData = lib.vmemu_new(
             ram,
-            rmap.encode(),
+            (rmap if isinstance(rmap, str) else rmap.walker).encode(),
             [*rmap_options, *[0] * (lib.MAX_RMAP_OPTIONS - len(rmap_options))],
+            self._plugin(),
             cache_line,
             min_free_pages,
             events,
@@ -168,7 +176,7 @@ class Core(Closing):
             lib.FAULT_MAPERR
         )
         self.on_reclaim: Callable[[int], int] = lambda gfp: 0
-        self.on_rmap: Callable[[int, CData, CData, int], int] = lambda call, page, vma, address: 0
+        self.on_rmap: Callable[[int, CData, CData, CData, int, int], int] = lambda *asked: 0
         self.on_switch: Callable[[int], None] = lambda path: None
         self.error: BaseException | None = None
         self.broken: BaseException | None = None
@@ -185,6 +193,19 @@ class Core(Closing):
             )
         sizes = [layout.slub, layout.common, layout.mm, layout.object, layout.object_room]
         return ffi.new("struct kernel_layout *", sizes)
+
+    def _plugin(self) -> CData:
+        """``struct rmap_plugin *`` of what is declared; NULL if nothing is."""
+        declared, ffi = self.declared, self.ffi
+        if declared is None:
+            return ffi.NULL
+        plugin = ffi.new("struct rmap_plugin *")
+        plugin.vma_tail, plugin.mm_tail = declared.vma_bytes, declared.mm_bytes
+        plugin.hooks = declared.hooks
+        self._names = [ffi.new("char[]", cache.name.encode()) for cache in declared.caches]
+        for cache, name, slot in zip(declared.caches, self._names, plugin.caches, strict=False):
+            slot.name, slot.size, slot.align = name, cache.size, cache.align
+        return plugin
 
     def close(self) -> None:
         """Give guest RAM and files back.
@@ -399,8 +420,10 @@ def _py_reclaim(m: CData, gfp: int) -> int:
     return _of(m).on_reclaim(gfp)
 
 
-def _py_rmap(m: CData, call: int, page: CData, vma: CData, address: int) -> int:
-    return _of(m).on_rmap(call, page, vma, address)
+def _py_rmap(
+    m: CData, call: int, page: CData, vma: CData, mm: CData, address: int, other: int
+) -> int:
+    return _of(m).on_rmap(call, page, vma, mm, address, other)
 
 
 def _py_switch(m: CData, path: int) -> int:

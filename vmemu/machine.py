@@ -168,8 +168,7 @@ class Machine:
         with contextlib.ExitStack() as stack:
             self.core = Core(
                 arguments.size(ram, "ram"),
-                scheme.walker,
-                rmap_options=scheme.option_numbers(),
+                scheme,
                 bits=bits,
                 levels=levels,
                 layout=layout,

@@ -9,27 +9,30 @@ extern "Python" int py_fault(struct vmemu *, struct mm_struct *, kulong address,
 			     int access);
 extern "Python" int py_reclaim(struct vmemu *, int gfp);
 extern "Python" int py_rmap(struct vmemu *, int call, struct page *,
-			    struct vm_area_struct *, kulong address);
+			    struct vm_area_struct *, struct mm_struct *,
+			    kulong address, kulong other);
 extern "Python" int py_switch(struct vmemu *, int path);
 #else
 extern int (*py_fault_entry)(struct vmemu *, struct mm_struct *, kulong, int);
 extern int (*py_reclaim_entry)(struct vmemu *, int);
 extern int (*py_rmap_entry)(struct vmemu *, int, struct page *,
-			    struct vm_area_struct *, kulong);
+			    struct vm_area_struct *, struct mm_struct *, kulong,
+			    kulong);
 extern int (*py_switch_entry)(struct vmemu *, int);
 #endif
 void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *, kulong,
 				    int),
 		       int (*reclaim)(struct vmemu *, int),
 		       int (*rmap)(struct vmemu *, int, struct page *,
-				   struct vm_area_struct *, kulong),
+				   struct vm_area_struct *, struct mm_struct *,
+				   kulong, kulong),
 		       int (*switch_to)(struct vmemu *, int));
 
 /* core/machine.c */
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 			const uint32_t rmap_option[MAX_RMAP_OPTIONS],
-			uint32_t cache_line, uint32_t min_free_pages,
-			uint32_t ring_size, int levels,
+			const struct rmap_plugin *, uint32_t cache_line,
+			uint32_t min_free_pages, uint32_t ring_size, int levels,
 			const struct kernel_layout *);
 kptr vmemu_page_offset(void);
 void vmemu_close(struct vmemu *); /* files and RAM; addresses stay, as zeros */

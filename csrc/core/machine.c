@@ -15,13 +15,15 @@ int (*py_fault_entry)(struct vmemu *, struct mm_struct *, kulong, int);
 int (*py_reclaim_entry)(struct vmemu *, int);
 int (*py_switch_entry)(struct vmemu *, int);
 int (*py_rmap_entry)(struct vmemu *, int, struct page *,
-		     struct vm_area_struct *, kulong);
+		     struct vm_area_struct *, struct mm_struct *, kulong,
+		     kulong);
 
 void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *, kulong,
 				    int),
 		       int (*reclaim)(struct vmemu *, int),
 		       int (*rmap)(struct vmemu *, int, struct page *,
-				   struct vm_area_struct *, kulong),
+				   struct vm_area_struct *, struct mm_struct *,
+				   kulong, kulong),
 		       int (*switch_to)(struct vmemu *, int))
 {
 	py_fault_entry = fault;
@@ -66,10 +68,20 @@ static void zone_boot(struct vmemu *m, uint32_t reserved, uint32_t min_pages)
 	}
 }
 
+/* false: there is no such scheme, or no host memory */
+static bool set_scheme(struct vmemu *m, const char *name,
+		       const struct rmap_plugin *plugin)
+{
+	m->rmap = find_scheme(name);
+	if (m->rmap && m->rmap->plug)
+		m->rmap = m->rmap_plugged = m->rmap->plug(plugin);
+	return m->rmap != NULL;
+}
+
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 			const uint32_t rmap_option[MAX_RMAP_OPTIONS],
-			uint32_t cache_line, uint32_t min_free_pages,
-			uint32_t ring_size, int levels,
+			const struct rmap_plugin *plugin, uint32_t cache_line,
+			uint32_t min_free_pages, uint32_t ring_size, int levels,
 			const struct kernel_layout *layout)
 {
 	struct vmemu *m = calloc(1, sizeof(*m));
@@ -78,8 +90,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 
 	if (!m)
 		return NULL;
-	m->rmap = find_scheme(rmap);
-	if (!m->rmap)
+	if (!set_scheme(m, rmap, plugin))
 		goto fail;
 	memcpy(m->rmap_option, rmap_option, sizeof(m->rmap_option));
 	m->rmap_each_pte = m->rmap->dup_pte || m->rmap->remove_pte ||
@@ -129,6 +140,7 @@ fail_ram:
 	free(m->trace.ring);
 	munmap(m->ram, ram_bytes);
 fail:
+	free(m->rmap_plugged);
 	free(m);
 	return NULL;
 }
@@ -160,6 +172,7 @@ void vmemu_close(struct vmemu *m)
 void vmemu_free(struct vmemu *m)
 {
 	munmap(m->ram, m->ram_size);
+	free(m->rmap_plugged);
 	free(m);
 }
 

@@ -131,6 +131,7 @@ struct vmemu {
 	struct page *mem_map;
 	struct kernel_data *k;
 	const struct rmap_ops *rmap;
+	struct rmap_ops *rmap_plugged;          /* the same, if it is its own */
 	uint32_t rmap_option[MAX_RMAP_OPTIONS]; /* which choice, by scheme */
 	uint64_t rmap_owners;   /* where in RAM rmap/stop.c keeps them */
 	uint32_t rmap_each_pte; /* the scheme is told of every pte */
@@ -160,7 +161,7 @@ struct vmemu {
 	struct fault_state fault;
 	struct swap_state swap;
 	int file_fd[NR_FILES]; /* host descriptors of mapped files, -1 = free */
-	struct candidate *candidates; /* Python's, valid during one walk */
+	struct candidate candidate; /* the one that Python answers */
 	struct lock_state locks;
 	struct watch_state watch;
 	struct check_state check;

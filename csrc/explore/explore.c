@@ -276,12 +276,10 @@ void explore_step(struct vmemu *m, enum step_kind kind, int lock_class,
 	p->object = object;
 	p->memalloc = m->pages.memalloc;
 	p->in_hook = m->fault.in_hook;
-	p->candidates = m->candidates;
 	if (explore_choose(m) != self) {
 		py_switch_entry(m, e->current);
 		m->pages.memalloc = p->memalloc;
 		m->fault.in_hook = p->in_hook;
-		m->candidates = p->candidates;
 	}
 	record(m, e, self);
 }

@@ -22,7 +22,6 @@ struct path {
 	kptr object;
 	/* Of struct vmemu, but the path's own. */
 	uint32_t memalloc, in_hook;
-	struct candidate *candidates;
 	struct held_locks held;
 };
 

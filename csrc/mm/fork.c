@@ -160,6 +160,7 @@ static int dup_vma(struct vmemu *m, struct mm_struct *child,
 		goto no_memory;
 	vma_copy(m, new, vma);
 	new->vm_mm = kaddr(m, child);
+	vma_came_from(m, new, CAME_FORKED, vma->vm_start);
 	new->vm_flags &= ~(kulong)VM_LOCKED;
 	/* The scheme knows the child before its first pte is there. */
 	if (m->rmap->vma_dup && m->rmap->vma_dup(m, new, vma)) {

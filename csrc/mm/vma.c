@@ -55,7 +55,12 @@ struct vm_area_struct *find_vma(struct vmemu *m, struct mm_struct *mm,
 
 struct vm_area_struct *vma_alloc(struct vmemu *m)
 {
-	return kmem_cache_alloc(m, CACHE_vm_area_struct, GFP_KERNEL);
+	struct vm_area_struct *vma =
+		kmem_cache_alloc(m, CACHE_vm_area_struct, GFP_KERNEL);
+
+	if (vma)
+		vma_came_from(m, vma, CAME_MAPPED, 0);
+	return vma;
 }
 
 void vma_free(struct vmemu *m, struct vm_area_struct *vma)
@@ -259,6 +264,7 @@ static void insert_part(struct vmemu *m, struct mm_struct *mm,
 	       part->vm_end != vma->vm_start && part->vm_start != vma->vm_end);
 	insert_vma(m, mm, part);
 	file_list(m, part, true);
+	vma_came_from(m, part, CAME_SPLIT, vma->vm_start);
 	if (m->rmap->vma_split)
 		m->rmap->vma_split(m, part, vma);
 }
@@ -267,6 +273,10 @@ static void insert_part(struct vmemu *m, struct mm_struct *mm,
 static void adjust_next(struct vmemu *m, struct mm_struct *mm,
 			struct vm_area_struct *vma, struct vm_area_struct *next)
 {
+	if (vma->vm_end > next->vm_start)
+		vma_came_from(m, vma, CAME_MERGED, next->vm_start);
+	else
+		vma_came_from(m, next, CAME_MERGED, vma->vm_start);
 	if (vma->vm_end < next->vm_end) {
 		set_range(m, next, vma->vm_end, next->vm_end);
 		return;

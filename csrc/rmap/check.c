@@ -75,7 +75,7 @@ uint32_t rmap_missing(struct vmemu *m, const struct candidate *where,
 	return missing;
 }
 
-/* ---- order ------------------------------------------------------------------- */
+/* ---- order, origin ------------------------------------------------------------------- */
 
 /* No two vmas begin in the same 64 bytes: each has a place here. */
 static struct list_stamps *stamps_of(struct vmemu *m,
@@ -95,6 +95,15 @@ void stamp_anon(struct vmemu *m, const struct vm_area_struct *vma,
 void stamp_file(struct vmemu *m, const struct vm_area_struct *vma)
 {
 	stamps_of(m, vma)->file = ++m->check.next_stamp;
+}
+
+void vma_came_from(struct vmemu *m, const struct vm_area_struct *vma,
+		   enum vma_came how, kulong from)
+{
+	struct list_stamps *stamps = stamps_of(m, vma);
+
+	stamps->came = how;
+	stamps->from = from;
 }
 
 struct list_stamps list_stamps(struct vmemu *m,

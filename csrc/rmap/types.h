@@ -9,10 +9,16 @@ struct candidate {    /* where a page may be mapped */
 	kulong address;
 };
 
-/* When a vma came onto its lists; for machine.check(), not for the guest. */
+/* What was last done to make a vma what it is. */
+enum vma_came { CAME_MAPPED, CAME_SPLIT, CAME_FORKED, CAME_MOVED, CAME_MERGED };
+
+/* When a vma came onto its lists, and where from; for machine.check(), not for
+ * the guest. */
 struct list_stamps {
 	uint32_t anon; /* 2.6.7's anon_vma: the newest first */
 	uint32_t file; /* the newest last */
+	uint32_t came; /* enum vma_came */
+	kulong from;   /* the start of the other area */
 };
 
 /* Where one page is mapped, and which of these places a walk has come to. */
@@ -54,6 +60,13 @@ struct sharing {
 struct rmap_data {     /* in guest RAM: of the scheme as a whole, 0 at boot */
 	uint32_t lock; /* LOCK_rmap, for whoever has one for all */
 	kptr cursor;
+};
+
+/* What a plug-in declares: of its ops, what differs between machines. */
+struct rmap_plugin {
+	uint32_t vma_tail, mm_tail;
+	struct rmap_cache caches[MAX_RMAP_CACHES]; /* names outlive it */
+	uint32_t hooks; /* which it has, as the scheme numbers them */
 };
 
 /* A page gets a pte, not by fork. */
@@ -99,6 +112,9 @@ struct rmap_search {
  */
 struct rmap_ops {
 	const char *name;
+	/* For a plug-in: ops of the machine's own, malloced; NULL = no host
+	 * memory.  plugin may be NULL: nothing declared. */
+	struct rmap_ops *(*plug)(const struct rmap_plugin *);
 	/* Bytes that it has behind each vm_area_struct and mm_struct: zero when
 	 * allocated, and never copied for it. */
 	uint32_t vma_tail, mm_tail;
@@ -167,7 +183,8 @@ struct rmap_ops {
 			   const pte_t *pte);
 	/* Memory for what one more pte of any page may need, for the running
 	 * path: 0, or -1 = there is none.  GFP_ATOMIC: under spinlocks.  What is
-	 * not used is given back. */
+	 * not used is given back.  A fault may add two: a page from swap, and
+	 * then its copy, the first pte of a new page. */
 	int (*reserve)(struct vmemu *, int gfp);
 	void (*unreserve)(struct vmemu *);
 	/* mm has got a page table for ptes, from address on; it may go away

@@ -120,7 +120,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
 def test_files_named_exist(path: Path) -> None:
-    roots = ("csrc", "vmemu", "guests", "tests", "bench", "docs")
+    roots = ("csrc", "vmemu", "guests", "tests", "bench", "docs", "examples")
     for found in re.findall(rf"`((?:{'|'.join(roots)})/[\w./*-]*)`", path.read_text()):
         if "NAME" in found:
             continue

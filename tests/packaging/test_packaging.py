@@ -113,7 +113,7 @@ def test_the_sdist_holds_what_a_clone_holds(sdist: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     there = {
         path.relative_to(ROOT).as_posix()
-        for folder in ("csrc", "guests", "docs", "tests", "bench", "vmemu")
+        for folder in ("csrc", "guests", "docs", "examples", "tests", "bench", "vmemu")
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and not re.search(r"__pycache__|\.so$|/guests_bin/|/pages/", str(path))
     }

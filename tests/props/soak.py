@@ -2,8 +2,8 @@
 
     $ python -m tests.props.soak --ops 5000000 --rmap anonmm --seed 1
 
-Every machine of `machines.py` takes its turn, 100,000 operations with a seed of its own at
-a time; the first failure ends it with a list of operations that repeats it.
+Every machine of vmemu/testing/machines.py takes its turn, 100,000 operations with a seed of its
+own at a time; the first failure ends it with a list of operations that repeats it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import argparse
 import sys
 import time
 
-from .driver import Failed, run
-from .machines import MACHINES, SCHEMES, machine
-from .world import World
+from vmemu.testing.driver import Failed, run
+from vmemu.testing.machines import MACHINES, SCHEMES, machine
+from vmemu.testing.world import World
 
 LEG = 100_000  # operations on one machine
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import pytest
 
 from vmemu.rmap.python import AddressBook
-
-from .driver import Failed, perform, run, shrink
-from .frame import Config, Operation
-from .machines import MACHINES, RULES, SCHEMES, machine
+from vmemu.testing.driver import Failed, perform, run, shrink
+from vmemu.testing.frame import Config, Operation
+from vmemu.testing.machines import MACHINES, RULES, SCHEMES, machine
 
 OPERATIONS = 4000
 
@@ -48,7 +47,7 @@ def test_a_scheme_written_in_python() -> None:
 
 def test_a_failure_is_told_with_a_short_list(monkeypatch: pytest.MonkeyPatch) -> None:
     """A memory manager whose mprotect forgets the last page is found out, briefly."""
-    from . import driver, mapping_ops
+    from vmemu.testing import driver, mapping_ops
 
     monkeypatch.setattr(driver, "SHRINK", 60)  # whatever VMEMU_SHRINK says
     real = mapping_ops.do_mprotect
@@ -71,12 +70,12 @@ def test_lists_shrink_to_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
         ("fork", 1),
         ("write", 1, 0x40001000, 8, 1),
     ]
-    from . import access_ops
+    from vmemu.testing import access_ops
 
     monkeypatch.setattr(access_ops, "contents", lambda pattern, n: b"\0" * (n - 1) + b"x")
     assert perform(Config("anon_vma"), operations) is None
     monkeypatch.setattr(
-        "tests.props.world.dup_mmap" if __name__.startswith("tests") else "props.world.dup_mmap",
+        "vmemu.testing.world.dup_mmap",
         lambda mm: mm.get(),
     )
     error = perform(Config("anon_vma"), operations)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from vmemu.rmap import builtin
-
-from .driver import perform
-from .frame import Config, Operation
-from .model import PAGE
+from vmemu.testing.driver import perform
+from vmemu.testing.frame import Config, Operation
+from vmemu.testing.model import PAGE
 
 LOW = 0x40000000
 STACK = 0xBFFC0000

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from .frame import Config
-from .model import PAGE
-from .world import HEAP, World
+from vmemu.testing.frame import Config
+from vmemu.testing.model import PAGE
+from vmemu.testing.world import HEAP, World
 
 LOW, SEAM, TOP = 0x40000, 0x403F8, 0xBFFC0
 ANON = 0x22

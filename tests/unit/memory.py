@@ -32,12 +32,7 @@ class Memory:
             for name in ("cache_line", "min_free_pages", "events", "bits", "levels")
             if name in options
         }
-        self.core = Core(
-            ram * PAGE,
-            self.scheme.walker,
-            rmap_options=self.scheme.option_numbers(),
-            **core_options,
-        )
+        self.core = Core(ram * PAGE, self.scheme, **core_options)
         self.m = self.core.m
         self.vm = MemoryManager(self.core, self.scheme(self.core), **options)
 

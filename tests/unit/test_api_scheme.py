@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from typing import ClassVar
 
 import pytest
 
@@ -39,7 +40,9 @@ LIES = {
     "pairs": lambda self, true: [(c.mm, 0) for c in true],
     "a number": lambda self, true: 5,
     "nothing": lambda self, true: None,
-    "endless": lambda self, true: itertools.cycle(true),
+    "endless, at a wrong place": lambda self, true: itertools.cycle(
+        [c._replace(address=0x1000) for c in true]
+    ),
 }
 
 
@@ -89,17 +92,21 @@ def test_a_hook_that_raises_is_named_and_breaks_the_machine(guest, hook, error):
         assert machine.stats()
 
 
+class Notes(AddressBook):
+    objects: ClassVar = {"note": 32}
+
+
 @pytest.mark.parametrize("kptr", [0, 4, 0xC0000000, 0xC0100004, 0xFFFFFFFC, -1, 1 << 40, "x", None])
 def test_free_refuses_what_was_never_allocated(kptr):
     with (
-        Machine(ram="1M", rmap=AddressBook) as machine,
+        Machine(ram="1M", rmap=Notes) as machine,
         pytest.raises(KernelBug, match=r"'address_book' frees .*, which it has not got"),
     ):
         machine.vm.rmap.free(kptr)
 
 
 def test_free_refuses_what_was_freed():
-    with Machine(ram="1M", rmap=AddressBook) as machine:
+    with Machine(ram="1M", rmap=Notes) as machine:
         scheme = machine.vm.rmap
         first, second = scheme.allocate(), scheme.allocate()
         scheme.free(first)

@@ -121,7 +121,7 @@ def test_a_scheme_copies_no_page_that_moves_unless_it_says_so():
         def check(self, survey):
             """Nothing is remembered."""
 
-    core = Core(4 << 20, "python")
+    core = Core(4 << 20, Everywhere)
     vm = MemoryManager(core, Everywhere(core))
     parent = Mm.create(vm)
     at, to = 0x10000000, 0x20000000
@@ -149,7 +149,7 @@ def test_fork_fails_when_the_scheme_has_no_memory_for_an_area(left):
             self.areas -= 1
             return self.areas >= 0
 
-    memory = MemoryManager(core := Core(4 << 20, "python"), scheme := Short(core))
+    memory = MemoryManager(core := Core(4 << 20, Short), scheme := Short(core))
     mm = Mm.create(memory)
     for at in range(3):
         do_mmap(mm, 0x40000000 + (at << 24), 4096, 3, 0x32)

@@ -102,7 +102,7 @@ class Scenario:
         self.results: dict[str, Any] = {}
         self.names: dict[int, str] = {}  # of mms, by kptr
         scheme = self.scheme or scheme_class(settings.rmap)
-        self.core = Core(FRAMES * PAGE_SIZE, scheme.walker, rmap_options=scheme.option_numbers())
+        self.core = Core(FRAMES * PAGE_SIZE, scheme)
         try:
             self._boot(scheme)
         except Errno as error:

@@ -118,6 +118,7 @@ def _copy_vma(mm: Mm, vma: Any, new: int, length: int, pgoff: int) -> tuple[Any,
     if not rmap.vma_clone(copy, vma):
         mm.core.lib.vma_free(m, copy)
         raise Errno(errno.ENOMEM)
+    mm.core.lib.vma_came_from(m, copy, lib.CAME_MOVED, vma.vm_start)
     mm.core.lib.vma_link(m, mm.ptr, copy)
     rmap.vma_split(copy, vma)
     return copy, vma

@@ -14,6 +14,7 @@ from vmemu.core import lib
 if TYPE_CHECKING:
     from vmemu.check import Survey
     from vmemu.core import Core
+    from vmemu.rmap.declared import Declared
     from vmemu.typed import mm_struct, vm_area_struct
 
 __all__ = ["STOP_RULES", "RmapScheme"]
@@ -111,6 +112,16 @@ class RmapScheme:
         ]
         room = [0] * (lib.OPTION_stop - len(own))
         return [*own, *room, STOP_RULES.index(cls.chosen.get("stop", STOP_RULES[0]))]
+
+    @classmethod
+    def hears(cls, hook: str) -> bool:
+        """Whether a hook, of the class or of the C walker, does anything."""
+        return True
+
+    @classmethod
+    def declared(cls, bits: int) -> Declared | None:
+        """What the C walker cannot know of a plug-in; None for a scheme of the core."""
+        return None
 
     def vma_clone(self, new: vm_area_struct, old: vm_area_struct) -> bool:
         """``new``, in no tree yet, is to be a part of ``old``, or ``old`` moved by mremap.

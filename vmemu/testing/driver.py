@@ -10,9 +10,9 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 
-from .chooser import Chooser
-from .frame import Config, Operation
-from .world import World
+from vmemu.testing.chooser import Chooser
+from vmemu.testing.frame import Config, Operation
+from vmemu.testing.world import World
 
 SHRINK = float(os.environ.get("VMEMU_SHRINK", "60"))  # seconds; 0 leaves a list as it is
 

@@ -13,10 +13,9 @@ from vmemu.mm import (
     do_munlockall,
 )
 from vmemu.mm.consts import MADV_DONTNEED, MADV_NORMAL, MCL_CURRENT, MCL_FUTURE
-
-from .frame import Difference, Process, page_up
-from .mapping_ops import MappingOps
-from .model import LOCKED, PAGE, PROT, WRITE
+from vmemu.testing.frame import Difference, Process, page_up
+from vmemu.testing.mapping_ops import MappingOps
+from vmemu.testing.model import LOCKED, PAGE, PROT, WRITE
 
 
 class AdviceOps(MappingOps):

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from vmemu.errors import ConfigError
 from vmemu.mm import Mm, Rlimits, dup_mmap
-
-from .advice_ops import AdviceOps
-from .frame import Process
-from .model import PAGE, Space
+from vmemu.testing.advice_ops import AdviceOps
+from vmemu.testing.frame import Process
+from vmemu.testing.model import PAGE, Space
 
 HEAP = 0x08100000
 STACK_LIMIT = 96  # pages

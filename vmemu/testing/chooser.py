@@ -19,10 +19,9 @@ from vmemu.mm.consts import (
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
 )
-
-from .frame import Operation
-from .model import FILE_PAGES, LOCKED, PAGE, WRITE, Space
-from .world import HEAP, World
+from vmemu.testing.frame import Operation
+from vmemu.testing.model import FILE_PAGES, LOCKED, PAGE, WRITE, Space
+from vmemu.testing.world import HEAP, World
 
 WIDE = 0x50000  # whole page tables, which mremap may move as they are
 PROTS = (0, 1, 1, 2, 3, 3, 3, 3, 3, 5, 7)
@@ -200,6 +199,7 @@ class Chooser:
     # ---- operations
 
     def mmap(self, pid: int, space: Space) -> Operation:
+        """New memory, mostly near what there is."""
         rng = self.rng
         flags = MAP_PRIVATE | MAP_ANONYMOUS
         address, length, prot = 0, self.length(), rng.choice(PROTS)
@@ -240,12 +240,14 @@ class Chooser:
         return ("mmap", pid, address & self.world.core.mask, length, prot, flags)
 
     def munmap(self, pid: int, space: Space) -> Operation:
+        """A hole, a part or a whole area."""
         start, end = self.run(space)
         length = self.length() if self.rng.random() < 0.5 else (end - start) * PAGE
         ragged = self.rng.choice((0,) * 30 + (1, 4095))
         return ("munmap", pid, start * PAGE + ragged, length)
 
     def mprotect(self, pid: int, space: Space) -> Operation:
+        """Other rights for some of an area."""
         start, end = self.run(space)
         length = self.length() if self.rng.random() < 0.2 else (end - start) * PAGE
         prot = self.rng.choice(PROTS)
@@ -255,6 +257,7 @@ class Chooser:
         return ("mprotect", pid, start * PAGE + self.rng.choice((0,) * 50 + (1,)), length, prot)
 
     def mremap(self, pid: int, space: Space) -> Operation:
+        """Grow, shrink or move, also onto others."""
         rng = self.rng
         start, end = self.run(space)
         count = end - start
@@ -281,6 +284,7 @@ class Chooser:
         )
 
     def brk(self, pid: int, space: Space) -> Operation:
+        """A larger or smaller heap."""
         rng = self.rng
         brk = space.brk + rng.choice((-1, 1, 1)) * rng.randrange(12 * PAGE)
         brk = min(brk, HEAP + 100 * PAGE)
@@ -291,6 +295,7 @@ class Chooser:
         return ("brk", pid, max(brk, HEAP - (PAGE if rng.random() < 0.02 else 0)))
 
     def madvise(self, pid: int, space: Space) -> Operation:
+        """Mostly MADV_DONTNEED."""
         start, end = self.run(space)
         length = self.length() if self.rng.random() < 0.3 else (end - start) * PAGE
         advice = self.rng.choice((0, 1, 2, MADV_WILLNEED, MADV_WILLNEED) + (MADV_DONTNEED,) * 5)
@@ -299,11 +304,13 @@ class Chooser:
         return ("madvise", pid, start * PAGE, length, advice)
 
     def mincore(self, pid: int, space: Space) -> Operation:
+        """What is in memory, written to memory."""
         start, end = self.run(space)
         length = self.length() if self.rng.random() < 0.3 else (end - start) * PAGE
         return ("mincore", pid, start * PAGE, length, self.address(space))
 
     def lock(self, pid: int, space: Space) -> Operation:
+        """A few pages, so that some can still be taken."""
         start, end = self.run(space)
         end = min(end, start + 12)
         if not self.may_lock(space, end - start):
@@ -315,22 +322,27 @@ class Chooser:
         return ("mlock", pid, start * PAGE + self.rng.choice((0, 1, 4095)), (end - start) * PAGE)
 
     def unlock(self, pid: int, space: Space) -> Operation:
+        """Some of what is locked, or all."""
         start, end = self.run(space)
         if self.rng.random() < 0.1:
             return ("munlockall", pid)
         return ("munlock", pid, start * PAGE, (end - start) * PAGE)
 
     def read(self, pid: int, space: Space) -> Operation:
+        """By a system call."""
         return ("read", pid, self.address(space), self.rng.choice((1, 4, 100, PAGE, 3 * PAGE)))
 
     def write(self, pid: int, space: Space) -> Operation:
+        """By a system call."""
         n = self.rng.choice((1, 4, 64, PAGE, 3 * PAGE, 8 * PAGE, 30 * PAGE))
         return ("write", pid, self.address(space), n, self.serial)
 
     def user_read(self, pid: int, space: Space) -> Operation:
+        """By the program."""
         return ("user_read", pid, self.cached(space) * PAGE + self.rng.randrange(PAGE), 64)
 
     def user_write(self, pid: int, space: Space) -> Operation:
+        """By the program, mostly where it may."""
         page = self.cached(space)
         if not space.attr.get(page, WRITE) & WRITE:
             page = self.page(space)
@@ -338,20 +350,25 @@ class Chooser:
         return ("user_write", pid, page * PAGE + self.rng.randrange(PAGE), n, self.serial)
 
     def fetch(self, pid: int, space: Space) -> Operation:
+        """Run code."""
         return ("fetch", pid, self.address(space))
 
     def fault(self, pid: int, space: Space) -> Operation:
+        """A fault without an access."""
         return ("fault", pid, self.address(space), self.rng.randrange(2))
 
     def fork(self, pid: int, space: Space) -> Operation:
+        """A child, or a process without a parent."""
         if self.rng.random() < 0.15:
             return ("spawn",)
         return ("fork", pid)
 
     def exit(self, pid: int, space: Space) -> Operation:
+        """An end, or a new beginning."""
         return ("exec" if self.rng.random() < 0.3 else "exit", pid)
 
     def reclaim(self, pid: int, space: Space) -> Operation:
+        """Evict something."""
         rng = self.rng
         what = rng.random()
         if what < 0.5:
@@ -442,6 +459,7 @@ class Chooser:
         return ("mmap", pid, low, pages * PAGE, 3, flags)
 
     def swap(self, pid: int, space: Space) -> Operation:
+        """Use a swap area, or give it up."""
         areas = self.world.swap_on
         if not areas:
             return ("kswapd",)

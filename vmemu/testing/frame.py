@@ -21,9 +21,8 @@ from vmemu.core import Core, lib
 from vmemu.errors import Errno
 from vmemu.mm import MemoryManager, Mm
 from vmemu.rmap import RmapScheme, scheme_class
-
-from .model import EXEC, FILE, GROWSDOWN, LOCKED, PAGE, PROT, READ, WRITE, Space
-from .soft_tlb import SoftTlb
+from vmemu.testing.model import EXEC, FILE, GROWSDOWN, LOCKED, PAGE, PROT, READ, WRITE, Space
+from vmemu.testing.soft_tlb import SoftTlb
 
 Operation = tuple[Any, ...]
 
@@ -88,14 +87,7 @@ class Frame:
         if isinstance(scheme, str):
             scheme = scheme_class(scheme)
         self.config = config
-        self.core = Core(
-            config.ram,
-            scheme.walker,
-            rmap_options=scheme.option_numbers(),
-            events=256,
-            bits=config.bits,
-            levels=config.levels,
-        )
+        self.core = Core(config.ram, scheme, events=256, bits=config.bits, levels=config.levels)
         self.task_pages = self.core.task_size // PAGE
         self.core.m.page_cluster = config.page_cluster
         self.core.m.fault.in_c = config.fault_in_c
@@ -161,6 +153,9 @@ class Frame:
             self.apply(("swapoff", area))
         check_machine(self.vm)
         self.expect("address spaces left", len(self.vm.mms), 0)
+        for name, cache in zip(self.core.caches, self.core.slab_caches, strict=True):
+            if name in self.vm.rmap.caches:
+                self.expect(f"objects of {name} left", cache.nr_active, 0)
 
     def expect(self, what: str, found: Any, wanted: Any) -> None:
         """Difference unless equal."""
@@ -230,6 +225,10 @@ class Frame:
             kind = self.core.lib.pte_kind_at(self.core.m, mm.ptr, page * PAGE)
             if kind != lib.PTE_PRESENT:
                 raise Difference(f"{self.now}: pid {pid}: locked page {page:#x} is not in memory")
+
+    def op_read(self, pid: int, address: int, n: int) -> None:
+        """Read memory; see the classes that extend this one."""
+        raise NotImplementedError
 
     def _compare_contents(self, pid: int, process: Process) -> None:
         for page, attr in process.space.attr.items():

@@ -5,10 +5,9 @@ from __future__ import annotations
 from errno import EFAULT
 
 from vmemu.core import lib
-
-from .frame import Difference, Frame, Process
-from .model import PAGE, Access
-from .soft_tlb import RESOLVED
+from vmemu.testing.frame import Difference, Frame, Process
+from vmemu.testing.model import PAGE, Access
+from vmemu.testing.soft_tlb import RESOLVED
 
 
 def contents(pattern: int, n: int) -> bytes:

@@ -23,10 +23,9 @@ from vmemu.mm.consts import (
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
 )
-
-from .access_ops import AccessOps
-from .frame import Difference, Process, page_up
-from .model import EXEC, GROWSDOWN, LOCKED, PAGE, PROT, READ, WRITE
+from vmemu.testing.access_ops import AccessOps
+from vmemu.testing.frame import Difference, Process, page_up
+from vmemu.testing.model import EXEC, GROWSDOWN, LOCKED, PAGE, PROT, READ, WRITE
 
 HEAP_PROT = READ | WRITE | EXEC  # VM_DATA_DEFAULT_FLAGS
 

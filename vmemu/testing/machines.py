@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vmemu.rmap import RmapScheme, builtin
-
-from .frame import Config
+from vmemu.rmap import RmapScheme, builtin, scheme_class
+from vmemu.testing.frame import Config
 
 SCHEMES = tuple(builtin())
 
@@ -46,8 +45,9 @@ RULES = {"exclusive": "small", "owners": "tight", "none": "wide"}
 
 
 def machine(scheme: str | type[RmapScheme], name: str) -> Config:
-    """A machine under one scheme; "none" cannot swap, and gets more memory instead."""
+    """A machine under one scheme; one that cannot swap gets more memory instead."""
     config = replace(MACHINES[name], scheme=scheme)
-    if scheme == "none" and config.budget is not None:
+    finds = (scheme_class(scheme) if isinstance(scheme, str) else scheme).finds_anon
+    if not finds and config.budget is not None:
         config = replace(config, ram=4 << 20, swap=())
     return config

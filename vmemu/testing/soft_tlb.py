@@ -13,8 +13,7 @@ from typing import Any
 
 from vmemu.core import ffi, lib
 from vmemu.mm import MemoryManager, Mm
-
-from .model import PAGE
+from vmemu.testing.model import PAGE
 
 RESOLVED = (lib.FAULT_MINOR, lib.FAULT_MAJOR)
 

@@ -1,0 +1,101 @@
+"""The example plug-in, installed as its users would: found by its name, measured, held to the same.
+
+It goes into a directory of its own, so that no other test sees it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vmemu.cli.main import cli
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "vmemu-rmap-families"
+
+
+def run(place: Path, *arguments: str) -> str:
+    """What Python prints with the plug-in; it must end with 0."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(place)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the installed package, built from a copy without the index."""
+    directory = tmp_path_factory.mktemp("plugin")
+    shutil.copytree(EXAMPLE, directory / "source")
+    pip = ["-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index", "-q"]
+    run(directory, *pip, "--target", str(directory / "there"), str(directory / "source"))
+    return directory / "there"
+
+
+def test_it_is_short_and_names_no_scheme_of_vmemus() -> None:
+    (module,) = EXAMPLE.glob("*.py")
+    text = module.read_text()
+    assert len(text.splitlines()) < 150
+    assert "import" in text
+    assert "vmemu.rmap.anon" not in text
+
+
+def test_it_is_listed(place: Path) -> None:
+    assert "families" in run(place, "-m", "vmemu", "list", "schemes")
+
+
+def test_compare_measures_it_as_it_predicts(place: Path) -> None:
+    schemes = ["--rmap", "anonmm", "--rmap", "families"]
+    args = ["compare", "fork-server", "--set", "R=16", "--set", "N=5", *schemes]
+    lines = run(place, "-m", "vmemu", *args).splitlines()
+    assert [line.split()[-1] for line in lines if "families" in line] == ["yes"]
+    told = json.loads(run(place, "-m", "vmemu", *args, "--json"))["schemes"]
+    assert told["families"]["output_sha256"] == told["anonmm"]["output_sha256"]
+    # The parent's page first, then the children's in the order of fork.
+    assert told["families"]["unmap"]["probes"] == 16 * sum(range(2, 7))
+    assert told["families"]["bytes"]["caches"]["family"]["objects"] == 1
+
+
+def test_mremap_copies_nothing(place: Path) -> None:
+    args = ["compare", "mremap-shared", "--json", "--rmap", "families"]
+    assert json.loads(run(place, "-m", "vmemu", *args))["schemes"]["families"]["copies"] == 0
+
+
+@pytest.mark.slow
+def test_overhead_is_what_it_declares(place: Path) -> None:
+    """A word in each vma and mm; written areas three words more; a family is shared by its mms."""
+    args = ["overhead", "--json", "--rmap", "families", "--set", "K=64", "--set", "M=4"]
+    for bits, word in (("32", 4), ("64", 8)):
+        told = json.loads(run(place, "-m", "vmemu", *args, "--bits", bits))
+        per = told["schemes"]["families"]["per_vma"]
+        assert per["unwritten"]["exact"] == word
+        assert per["own"]["exact"] == per["shared"]["exact"] == 4 * word
+        sizes = told["schemes"]["families"]["objects"]
+        assert sizes["family"]["bytes"] == 2 * word
+        assert sizes["family_area"]["bytes"] == 3 * word
+
+
+@pytest.mark.skipif("who" not in cli.commands, reason="there is no vmemu who")
+def test_who_names_it(place: Path) -> None:
+    args = ["who", "fork-server", "--rmap", "families"]
+    assert "families" in run(place, "-m", "vmemu", *args)
+
+
+@pytest.mark.slow
+def test_its_own_tests_pass(place: Path) -> None:
+    tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLE / "tests")]
+    assert "2 passed" in run(place, *tests, "--rootdir", str(EXAMPLE))
