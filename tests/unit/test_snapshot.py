@@ -26,8 +26,7 @@ from vmemu.rmap import builtin
 from vmemu.snapshot.picture import WIDTH
 from vmemu.snapshot.record import Area, Entry, Snapshot
 from vmemu.snapshot.tables import entries_table, numbers, sections
-from vmemu.snapshot.take import _slot as slot_of
-from vmemu.snapshot.take import entry_flags
+from vmemu.snapshot.take import entry_flags, slot_of
 
 SCHEMES = tuple(builtin())
 Guest = Callable[..., Path]

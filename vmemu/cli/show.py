@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from vmemu.cli import names
+from vmemu.cli.moments import at_option, never, unwritable, write_picture
 from vmemu.cli.options import (
     env_option,
     examples,
@@ -46,14 +44,7 @@ EX_NEVER = 1
     context_settings={"ignore_unknown_options": True},
     short_help="Show a program's memory at one moment.",
 )
-@click.option(
-    "--at",
-    "moment",
-    metavar="MOMENT",
-    help="When: a mark of the program, a system call (before it runs), an event, or exit, "
-    "the end of the last process, which is the default. NAME:3 is the third; mark:NAME, "
-    "call:NAME, event:NAME say which, where a name is several.",
-)
+@at_option
 @json_option
 @click.option(
     "--svg",
@@ -102,11 +93,8 @@ def command(
     from vmemu.machine import Machine
 
     interval = _interval(watch)
-    if svg is not None:
-        from vmemu.report.file import obstacle
-
-        if number := obstacle(Path(svg)):
-            raise _unwritable(svg, number)
+    if svg is not None and (why := unwritable(svg)):
+        raise why
     found = find(program, options["bits"])
     options["bits"] = found.bits
     argv = [found.name, *arguments]
@@ -123,7 +111,7 @@ def command(
         machine.kernel.on_mark = lambda task, name, a, b: marks.append(name)
         snapshot = machine.run_to(moment or "exit")
         if snapshot is None:
-            click.echo(f"vmemu: {_never(machine, moment or 'exit', marks)}", err=True)
+            click.echo(f"vmemu: {never(machine, moment or 'exit', marks)}", err=True)
             click.get_current_context().exit(EX_NEVER)
         if check:
             machine.check()
@@ -153,36 +141,10 @@ def _watch(machine: Machine, interval: int, as_json: bool) -> Any:
     )
 
 
-def _unwritable(path: str, number: int) -> ConfigError:
-    return ConfigError(f"cannot write {path}: {os.strerror(number).lower()}")
-
-
 def _show(snapshot: Snapshot, as_json: bool, svg: str | None, full: bool) -> None:
     if svg is not None:
-        try:
-            Path(svg).write_text(snapshot.svg(), encoding="utf-8")
-        except OSError as error:
-            raise _unwritable(svg, error.errno or errno.EIO) from None
+        write_picture(svg, snapshot.svg())
     if as_json:
         click.echo(json.dumps(snapshot.as_json()))
     elif svg is None:
         click.echo(snapshot.text(full=full), nl=False)
-
-
-def _never(machine: Machine, moment: str, marks: list[str]) -> str:
-    from vmemu.core import EVENTS
-
-    first = machine.kernel.first
-    status = first.status if first is not None else None
-    ended = "it ended"
-    if status is not None:
-        signal = f"signal {status.code} killed it"
-        ended = signal if status.signaled else f"it ended with exit status {status.exit_status}"
-    name = moment.rpartition(":")[2]
-    hints = []
-    if marks:
-        hints.append(f"its marks were {', '.join(dict.fromkeys(marks))}")
-    if moment == name in {entry.name for entry in machine.kernel.syscalls.values()} & {*EVENTS}:
-        hints.append(f"event:{name} is the event of that name")
-    program = first.comm if first is not None else "the program"
-    return f"{program}: {moment} never came: {'; '.join([ended, *hints])}"

@@ -21,7 +21,14 @@ from vmemu.snapshot.tables import machine, numbers
 if TYPE_CHECKING:
     from vmemu.snapshot.record import Area, Frame, Frames, Process, Snapshot
 
-__all__ = ["frames_picture", "process_picture", "snapshot_picture"]
+__all__ = [
+    "Owners",
+    "document",
+    "frames_picture",
+    "process_picture",
+    "short",
+    "snapshot_picture",
+]
 
 WIDTH = 640
 MARGIN = 16
@@ -145,7 +152,7 @@ class _Canvas:
         """A line of text."""
         css = f' class="{kind}"' if kind else ""
         self.parts.append(
-            f'<text x="{_n(self.x + dx)}" y="{_n(self.y + 12)}"{css}>{escape(text)}</text>'
+            f'<text x="{short(self.x + dx)}" y="{short(self.y + 12)}"{css}>{escape(text)}</text>'
         )
         self.y += LINE
 
@@ -166,10 +173,11 @@ class _Canvas:
         """Lines between cells, from ``top`` down to here."""
         pitch, left = self.pitch, self.x + dx
         down = "".join(
-            f"M{_n(left + i * pitch)} {_n(top)}V{_n(self.y)}" for i in range(self.columns + 1)
+            f"M{short(left + i * pitch)} {short(top)}V{short(self.y)}"
+            for i in range(self.columns + 1)
         )
         rows = range(round((self.y - top) / pitch) + 1)
-        across = "".join(f"M{_n(left)} {_n(top + i * pitch)}h{CELLS}" for i in rows)
+        across = "".join(f"M{short(left)} {short(top + i * pitch)}h{CELLS}" for i in rows)
         self.parts.append(f'<path class="lines" d="{down}{across}"/>')
 
     def key(self, look: Look, text: str, dx: float = 0, kind: str = "") -> None:
@@ -179,7 +187,7 @@ class _Canvas:
         self.text(text, kind, dx + 18)
 
 
-def _n(value: float) -> str:
+def short(value: float) -> str:
     """A number without a needless point."""
     return f"{value:.1f}".removesuffix(".0")
 
@@ -191,11 +199,11 @@ def _shapes(x: float, y: float, n: int, p: int, look: Look) -> Iterator[str]:
     def each(inset: float, d: str) -> str:
         """A path in every cell, from a point so far inside."""
         at = (x + i * p + inset for i in range(n))
-        return "".join(f"M{_n(left)} {_n(y + inset)}{d}" for left in at)
+        return "".join(f"M{short(left)} {short(y + inset)}{d}" for left in at)
 
     def square(share: float) -> str:
         """A square in the middle of every cell, of a share of it."""
-        side = _n(p * share)
+        side = short(p * share)
         return each(p * (1 - share) / 2, f"h{side}v{side}h-{side}z")
 
     if style == "none":
@@ -203,22 +211,22 @@ def _shapes(x: float, y: float, n: int, p: int, look: Look) -> Iterator[str]:
     elif style == "zero":
         yield f'<path class="edge o6" d="{square(0.5)}"/>'
     elif style == "table":
-        side, half = _n(p * 0.6), _n(p * 0.3)
+        side, half = short(p * 0.6), short(p * 0.3)
         d = each(p * 0.2, f"h{side}v{side}h-{side}zm0 {half}h{side}")
         yield f'<path class="edge {_css(owners)[0]}" d="{d}"/>'
     elif style in _OWNED:
         yield from _stripes(x, y, n, p, style, _css(owners))
         if style == "hatch":
-            length = _n(p * 0.75)
+            length = short(p * 0.75)
             d = "".join(
-                f"M{_n(x + i * p + p * 0.125)} {_n(y + p * 0.875)}l{length} -{length}"
+                f"M{short(x + i * p + p * 0.125)} {short(y + p * 0.875)}l{length} -{length}"
                 for i in range(n)
             )
             yield f'<path class="edge {_css(owners)[0]}" d="{d}"/>'
         if look.write:
             yield f'<path class="write" d="{square(0.375)}"/>'
     else:
-        yield f'<path class="{style}" d="M{_n(x)} {_n(y)}h{n * p}v{p}h-{n * p}z"/>'
+        yield f'<path class="{style}" d="M{short(x)} {short(y)}h{n * p}v{p}h-{n * p}z"/>'
 
 
 _OWNED = {"solid": "", "light": " light", "hatch": " faint"}
@@ -234,13 +242,13 @@ def _css(owners: Sequence[int]) -> list[str]:
 def _stripes(
     x: float, y: float, n: int, p: int, style: str, colors: Sequence[str]
 ) -> Iterator[str]:
-    wide = _n(p / len(colors))
+    wide = short(p / len(colors))
     for i, color in enumerate(colors):
         if len(colors) == 1:
-            d = f"M{_n(x)} {_n(y)}h{n * p}v{p}h-{n * p}z"
+            d = f"M{short(x)} {short(y)}h{n * p}v{p}h-{n * p}z"
         else:
             d = "".join(
-                f"M{_n(x + j * p + i * p / len(colors))} {_n(y)}h{wide}v{p}h-{wide}z"
+                f"M{short(x + j * p + i * p / len(colors))} {short(y)}h{wide}v{p}h-{wide}z"
                 for j in range(n)
             )
         yield f'<path class="{color} fill{_OWNED[style]}" d="{d}"/>'
@@ -249,7 +257,7 @@ def _stripes(
 # ---- whose colours
 
 
-class _Owners:
+class Owners:
     """A colour for each of the first processes that have memory, one for all others."""
 
     def __init__(self, pids: Iterable[int]) -> None:
@@ -260,7 +268,7 @@ class _Owners:
         return tuple(dict.fromkeys(self.colors.get(pid, OTHERS) for pid in pids))
 
 
-def _frame_look(frame: Frame, owners: _Owners, cached: dict[int, tuple[int, ...]]) -> Look:
+def _frame_look(frame: Frame, owners: Owners, cached: dict[int, tuple[int, ...]]) -> Look:
     if frame.kind == "pagetable":
         return Look("table", owners.of([frame.owner] if frame.owner else []))
     if frame.kind in ("anon", "file"):
@@ -308,8 +316,8 @@ def _map(canvas: _Canvas, cells: Sequence[Cell], each: int, what: str) -> None:
         if since % (64 // canvas.pitch) == 0:
             number = at * columns * each
             canvas.parts.append(
-                f'<text class="small" x="{_n(canvas.x + GUTTER - 5)}" '
-                f'y="{_n(canvas.y + canvas.pitch / 2 + 4)}">{number}</text>'
+                f'<text class="small" x="{short(canvas.x + GUTTER - 5)}" '
+                f'y="{short(canvas.y + canvas.pitch / 2 + 4)}">{number}</text>'
             )
         canvas.row(GUTTER, rows[at])
         at, since = at + 1, since + 1
@@ -344,7 +352,7 @@ def _each(cells: Sequence[Cell], columns: int) -> int:
 
 
 def _memory(
-    canvas: _Canvas, frames: Frames, owners: _Owners, cached: dict[int, tuple[int, ...]]
+    canvas: _Canvas, frames: Frames, owners: Owners, cached: dict[int, tuple[int, ...]]
 ) -> None:
     canvas.text(f"Memory: {len(frames):,} frames of 4 kB", "head")
     dull = {kind: Cell(Look(name), "") for kind, name in enumerate(frames.names)}
@@ -377,7 +385,7 @@ def _legend(canvas: _Canvas, frames: Frames) -> None:
     canvas.y = top + half * LINE + 8
 
 
-def _swap(canvas: _Canvas, snapshot: Snapshot, owners: _Owners) -> None:
+def _swap(canvas: _Canvas, snapshot: Snapshot, owners: Owners) -> None:
     for use in snapshot.swap:
         canvas.text(f"Swap {use.area}: {len(use.used):,} of {use.pages:,} pages in use", "head")
         if not use.used:
@@ -403,7 +411,7 @@ def _swap(canvas: _Canvas, snapshot: Snapshot, owners: _Owners) -> None:
 # ---- page tables
 
 
-def _entry_cells(area: Area, owners: _Owners) -> dict[int, Cell]:
+def _entry_cells(area: Area, owners: Owners) -> dict[int, Cell]:
     """The cells of an area's entries, by page."""
     cells = {}
     for entry in area.entries:
@@ -423,7 +431,7 @@ def _entry_cells(area: Area, owners: _Owners) -> dict[int, Cell]:
     return cells
 
 
-def _draw_area(canvas: _Canvas, area: Area, owners: _Owners) -> None:
+def _draw_area(canvas: _Canvas, area: Area, owners: Owners) -> None:
     name = area.name.rpartition("/")[2]
     canvas.text(f"{area.start:08x} {area.perms} {name}"[: int(COLUMN / CHAR)], "code")
     cells = _entry_cells(area, owners)
@@ -456,11 +464,11 @@ def _draw_area(canvas: _Canvas, area: Area, owners: _Owners) -> None:
     canvas.y += 5
 
 
-def _process(canvas: _Canvas, process: Process, owners: _Owners) -> None:
+def _process(canvas: _Canvas, process: Process, owners: Owners) -> None:
     """One process: its tables, and its areas that have entries."""
     color = owners.of([process.pid])[0]
     canvas.parts.append(
-        f'<rect class="o{color} fill" x="{_n(canvas.x)}" y="{_n(canvas.y + 1)}" width="12" '
+        f'<rect class="o{color} fill" x="{short(canvas.x)}" y="{short(canvas.y + 1)}" width="12" '
         'height="12" rx="2"/>'
     )
     canvas.text(f"{process.pid} {process.name}, {process.state}", "head", 18)
@@ -499,21 +507,34 @@ def _keys(canvas: _Canvas) -> None:
 # ---- whole pictures
 
 
-def _document(name: str, description: str, height: float, parts: Sequence[str]) -> str:
+def document(
+    name: str,
+    description: str,
+    height: float,
+    parts: Sequence[str],
+    width: int = WIDTH,
+    style: str = "",
+) -> str:
+    """The whole of an SVG document; ``style`` is more of it.
+
+    A picture of several columns, each of which is WIDTH wide, is never shrunk so far that a
+    column has less than 25 rem.
+    """
     body = "\n".join(parts)
+    least = f"; min-width: {25 * (width // WIDTH)}rem" if width > WIDTH else ""
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="memory" viewBox="0 0 {WIDTH} '
-        f'{_n(height)}" role="img" width="100%" style="max-width: 80rem">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="memory" viewBox="0 0 {width} '
+        f'{short(height)}" role="img" width="100%" style="max-width: 80rem{least}">\n'
         f"<title>{escape(name)}</title>\n<desc>{escape(description)}</desc>\n"
-        f"<style>{_STYLE}</style>\n"
-        f'<rect class="ground" width="{WIDTH}" height="{_n(height)}"/>\n{body}\n</svg>\n'
+        f"<style>{_STYLE}{style}</style>\n"
+        f'<rect class="ground" width="{width}" height="{short(height)}"/>\n{body}\n</svg>\n'
     )
 
 
 def snapshot_picture(snapshot: Snapshot) -> str:
     """The whole machine as an SVG document."""
     spaces = snapshot.spaces
-    owners = _Owners(process.pid for process in spaces)
+    owners = Owners(process.pid for process in spaces)
     head = _Canvas(LEFT, MARGIN)
     name = snapshot.processes[0].name if snapshot.processes else "no process"
     head.text(f"{name} {snapshot.moment}", "title")
@@ -542,7 +563,7 @@ def snapshot_picture(snapshot: Snapshot) -> str:
         low = right if right.y <= left.y else left
         low.text(f"and {len(spaces) - PROCESSES} more processes, in grey", "quiet")
     parts = head.parts + left.parts + right.parts
-    return _document(
+    return document(
         f"{name} {snapshot.moment}: {machine(snapshot)}",
         _description(snapshot.frames, spaces),
         max(left.y, right.y) + MARGIN,
@@ -554,10 +575,10 @@ def frames_picture(frames: Frames) -> str:
     """The map of frames alone."""
     pids = {frame.owner for frame in frames.used.values()} - {0}
     canvas = _Canvas(LEFT, MARGIN, LARGE if len(frames.used) <= FEW else SMALL)
-    _memory(canvas, frames, _Owners(sorted(pids)), {})
+    _memory(canvas, frames, Owners(sorted(pids)), {})
     _legend(canvas, frames)
     name = f"What {len(frames)} frames serve as"
-    return _document(name, _description(frames, ()), canvas.y + MARGIN, canvas.parts)
+    return document(name, _description(frames, ()), canvas.y + MARGIN, canvas.parts)
 
 
 def process_picture(process: Process) -> str:
@@ -566,9 +587,9 @@ def process_picture(process: Process) -> str:
     canvas = _Canvas(LEFT, MARGIN)
     canvas.pitch = LARGE if sum(len(area.entries) for area in process.areas) <= FEW else SMALL
     _keys(canvas)
-    _process(canvas, process, _Owners(dict.fromkeys(pids)))
+    _process(canvas, process, Owners(dict.fromkeys(pids)))
     name = f"Page tables of {process.pid} {process.name}"
-    return _document(name, f"{process.count('present')} pages in memory", canvas.y, canvas.parts)
+    return document(name, f"{process.count('present')} pages in memory", canvas.y, canvas.parts)
 
 
 def _description(frames: Frames, spaces: Sequence[Process]) -> str:
