@@ -476,11 +476,11 @@ class Machine:
                     if self._until(1 << EVENTS.index(found.name)) is None:
                         return None
                 return look(str(found))
-            while waiting.seen is None and self._step() is not None:
+            while not waiting.came and self._step() is not None:
                 pass
-            if found.kind == "exit" and waiting.seen is None:
+            if found.kind == "exit" and not waiting.came:
                 self.kernel.kill_all()  # as run() does: those that the first program leaves
-            return waiting.seen
+            return waiting.answer()
 
     @contextlib.contextmanager
     def _interruptibly(self) -> Iterator[None]:

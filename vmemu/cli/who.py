@@ -174,25 +174,21 @@ class _Asking:
             found = machine.run_to(self.moment, lambda when: self.ask(machine, when))
             if found is None:
                 raise ConfigError(never(machine, self.moment, marks))
-            if isinstance(found, ConfigError):
-                raise found
             if self.check:
                 machine.check()
         return found
 
-    def ask(self, machine: Machine, when: str) -> FrameUse | ConfigError:
-        """The answer, or why there is none: the run has to end properly first."""
+    def ask(self, machine: Machine, when: str) -> FrameUse:
+        """The answer; ConfigError when there is none."""
         from vmemu.who.take import take_address, take_frame
 
-        kernel = machine.kernel
-        try:
-            if self.pfn is None:
-                use = take_address(kernel, self.address, self.pid, self.walk, when)
-            else:
-                use = take_frame(kernel, self.pfn, self.walk, when)
-        except ConfigError as error:
-            return error
-        return use if use.of_users else ConfigError(use.remark)
+        if self.pfn is None:
+            use = take_address(machine.kernel, self.address, self.pid, self.walk, when)
+        else:
+            use = take_frame(machine.kernel, self.pfn, self.walk, when)
+        if not use.of_users:
+            raise ConfigError(use.remark)
+        return use
 
 
 def _show(uses: list[FrameUse], as_json: bool, svg: str | None) -> None:

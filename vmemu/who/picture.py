@@ -67,6 +67,7 @@ class _Row:
     number: str
     space: Space | None
     area: Extent | None
+    address: int | None
     pte: int
     entry: tuple[str, str]
     found: bool
@@ -128,6 +129,7 @@ def _rows(use: FrameUse) -> Iterator[_Row]:
             str(each.number),
             each.space,
             each.area,
+            each.address,
             each.pte,
             _entry(use, mapper, each),
             each.verdict == "match",
@@ -141,6 +143,7 @@ def _rows(use: FrameUse) -> Iterator[_Row]:
             "",
             mapper.space,
             mapper.area,
+            mapper.address,
             mapper.pte,
             _entry(use, mapper, None),
             False,
@@ -303,6 +306,9 @@ class _Panel:
         if row.area is not None:
             area = [f"{row.area.start:08x}-", f"{row.area.end:08x} {row.area.perms}"]
             self.box(VMA, VMA_WIDTH, y, area, "box", code=True)
+        elif row.address is not None:
+            area = ["no area at", f"{row.address:08x}"]
+            self.box(VMA, VMA_WIDTH, y, area, "none", code=True)
         if any(row.entry):
             self.box(PTE, PTE_WIDTH, y, list(row.entry), "hit" if row.found else "box", code=True)
         self.y = y + BOX

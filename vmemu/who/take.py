@@ -135,13 +135,12 @@ class _Asking:
         at = address & -PAGE_SIZE
         found = self.pages_at(at, pid)
         space, value = found[0]
+        use = self.frame(value >> PAGE_SHIFT) if value & PTE_PRESENT else self.in_swap(value)
+        same = {each.space for each in (*use.mappers, *use.swapped) if each.address == at}
         asked = f"{at:08x} of {space}"
-        if others := [
-            str(other.pid) for other, its in found[1:] if _page_of(its) != _page_of(value)
-        ]:
+        if others := [str(other.pid) for other, _ in found[1:] if other not in same]:
             more = " ".join(others[:6]) + (" ..." if len(others) > 6 else "")
             asked += f"; another page is there in {more} (--pid)"
-        use = self.frame(value >> PAGE_SHIFT) if value & PTE_PRESENT else self.in_swap(value)
         return replace(use, asked=asked)
 
     def pages_at(self, at: int, pid: int | None) -> list[tuple[Space, int]]:
@@ -287,7 +286,7 @@ class _Asking:
             said = f"{log.young} of {n} entries accessed since they were asked last"
             return said if log.found == n else f"{said}; {n - log.found} not found"
         if log.ret == lib.SWAP_SUCCESS:
-            return f"all {n} entries are taken away" if n > 1 else "the entry is taken away"
+            return f"{n} of {n} entries are taken away"
         last = found[-1].outcome if found else ""
         return _ENDS.get(last, f"{n - log.found} of {n} entries not found: the page stays")
 
@@ -350,11 +349,6 @@ _BECAUSE = {
     lib.TRIED_RANGE: "the page is not in its range",
     lib.TRIED_BUSY: "page_table_lock is taken",
 }
-
-
-def _page_of(value: int) -> int:
-    """An entry without its bits: a page in memory, or a place in swap."""
-    return value & -PAGE_SIZE | lib._PAGE_PRESENT if value & PTE_PRESENT else value
 
 
 _OF_USERS = ("anon", "file", "swapcache")
