@@ -400,6 +400,8 @@ def test_the_objects_lead_to_every_candidate(family: Family) -> None:
     use = family.ask(family.pfn(parent))
     svg = use.svg()
     ElementTree.fromstring(svg)
+    assert svg.count('class="wire"') >= len(verdicts(use))
+    assert svg.count('class="found"') == use.mapcount
     if type(family.memory.vm.rmap).drawing is RmapScheme.drawing:
         assert use.objects == ()
         return
@@ -534,6 +536,23 @@ def test_a_hook_may_ask_and_look_at_a_moment(guest: Guest) -> None:
 
         assert machine.run_to("fork", look) == ("before fork", 1)
         assert machine.run_to("mark:nothing", look) is None
+
+
+def test_what_is_raised_at_a_moment_comes_out_behind_the_call(guest: Guest) -> None:
+    """The machine goes on: the call that was in progress has been made."""
+
+    def fail(when: str) -> None:
+        raise ValueError(when)
+
+    with Machine(ram="2M", bits=BITS) as machine:
+        machine.spawn(guest("fork-server"), ["fork-server", "R=2", "N=1"], stdout=None)
+        with pytest.raises(ValueError, match="^before fork$"):
+            machine.run_to("fork", fail)
+        assert len(machine.processes) == 2
+        machine.check()
+        with pytest.raises(ValueError, match="^at mark measure$"):
+            machine.run_to("measure", fail)
+        assert machine.run().exit_status == 0
 
 
 def test_what_a_scheme_s_walk_breaks_is_told(guest: Guest) -> None:

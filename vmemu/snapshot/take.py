@@ -32,7 +32,14 @@ if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
     from vmemu.mm import Mm
 
-__all__ = ["entry_flags", "slot_of", "take_frames", "take_process", "take_snapshot"]
+__all__ = [
+    "entry_flags",
+    "slot_of",
+    "take_frame",
+    "take_frames",
+    "take_process",
+    "take_snapshot",
+]
 
 _BITS = (
     ("W", lib._PAGE_RW),
@@ -142,6 +149,11 @@ def take_frames(kernel: Kernel) -> Frames:
     return _frames(kernel, _survey(kernel))
 
 
+def take_frame(kernel: Kernel, pfn: int) -> Frame:
+    """One frame alone."""
+    return _frames(kernel, _survey(kernel), [pfn])[pfn]
+
+
 def take_process(task: Task) -> Process:
     """One process alone."""
     survey = _survey(task.kernel)
@@ -151,7 +163,8 @@ def take_process(task: Task) -> Process:
 # ---- frames
 
 
-def _frames(kernel: Kernel, survey: _Survey) -> Frames:
+def _frames(kernel: Kernel, survey: _Survey, wanted: list[int] | None = None) -> Frames:
+    """All of them; of others than those that are wanted no more than the kind is told."""
     core = kernel.core
     kinds = core.frame_kinds()
     pages, holds = mem_map(core), dict(_holds(kernel))
@@ -161,8 +174,12 @@ def _frames(kernel: Kernel, survey: _Survey) -> Frames:
             holds[table.frame] = f"{_TABLES[table.level]} of {survey.pids[mm]}"
             owners[table.frame] = survey.pids[mm]
     idle = {FRAME_KINDS.index("free"), FRAME_KINDS.index("reserved")}
+    if wanted is None:
+        wanted = np.flatnonzero(~np.isin(np.frombuffer(kinds, np.uint8), list(idle))).tolist()
     used = {}
-    for pfn in np.flatnonzero(~np.isin(np.frombuffer(kinds, np.uint8), list(idle))).tolist():
+    for pfn in wanted:
+        if kinds[pfn] in idle:
+            continue
         page = pages[pfn]
         flags, mapping, index = (int(page[name]) for name in ("flags", "mapping", "index"))
         if flags & lib.PG_swapcache:

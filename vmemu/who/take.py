@@ -13,8 +13,8 @@ from vmemu.errors import ConfigError
 from vmemu.frames import PTE_PRESENT, mem_map, page_tables, ptes
 from vmemu.mm.maps import permissions
 from vmemu.rmap.base import Node
+from vmemu.snapshot import take
 from vmemu.snapshot.record import Frame, Slot
-from vmemu.snapshot.take import entry_flags, slot_of, take_frames
 from vmemu.who.record import Candidate, Extent, FrameUse, Mapper, Space, Walk
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class _Asking:
         """One entry, with its area."""
         area = self.extent(next(v for v in mm.vmas() if v.vm_start <= address < v.vm_end))
         pte = self.core.kaddr(self.core.lib.pte_offset(self.core.m, mm.ptr, address))
-        return Mapper(self.space(mm.kaddr), area, address, value, entry_flags(value), pte)
+        return Mapper(self.space(mm.kaddr), area, address, value, take.entry_flags(value), pte)
 
     def extent(self, vma: vm_area_struct) -> Extent:
         """An area as it is now."""
@@ -181,15 +181,17 @@ class _Asking:
         if len(cached):
             return self.frame(int(cached[0]))
         remark = "the page is only in swap: there is no frame to walk for"
-        return self.use(Frame(-1, "swap"), slot_of(entry), self.with_entry(entry), None, remark)
+        return self.use(
+            Frame(-1, "swap"), take.slot_of(entry), self.with_entry(entry), None, remark
+        )
 
     def frame(self, pfn: int) -> FrameUse:
         """A frame, whatever it is."""
-        frame, page = take_frames(self.kernel)[pfn], self.core.page(pfn)
+        frame, page = take.take_frame(self.kernel, pfn), self.core.page(pfn)
         slot: Slot | None = None
         swapped: tuple[Mapper, ...] = ()
         if page.flags & lib.PG_swapcache:
-            slot, swapped = slot_of(int(page.private)), self.with_entry(int(page.private))
+            slot, swapped = take.slot_of(int(page.private)), self.with_entry(int(page.private))
         walk, remark = self.walk_for(page, frame)
         return self.use(frame, slot, swapped, walk, remark)
 
@@ -336,7 +338,7 @@ class _Asking:
             if value & PTE_PRESENT:
                 return f"the pte has frame {value >> PAGE_SHIFT}"
             if value:
-                return f"the pte is in swap, slot {slot_of(value)}"
+                return f"the pte is in swap, slot {take.slot_of(value)}"
             return "the pte is empty" if table else "there is no page table"
         if verdict == lib.TRIED_MATCH:
             return f"the pte has frame {value >> PAGE_SHIFT}"
