@@ -546,11 +546,11 @@ def test_what_is_raised_at_a_moment_comes_out_behind_the_call(guest: Guest) -> N
 
     with Machine(ram="2M", bits=BITS) as machine:
         machine.spawn(guest("fork-server"), ["fork-server", "R=2", "N=1"], stdout=None)
-        with pytest.raises(ValueError, match="^before fork$"):
+        with pytest.raises(ValueError, match=r"^before fork$"):
             machine.run_to("fork", fail)
         assert len(machine.processes) == 2
         machine.check()
-        with pytest.raises(ValueError, match="^at mark measure$"):
+        with pytest.raises(ValueError, match=r"^at mark measure$"):
             machine.run_to("measure", fail)
         assert machine.run().exit_status == 0
 
