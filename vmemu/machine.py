@@ -475,12 +475,12 @@ class Machine:
                 while not waiting.due():
                     if self._until(1 << EVENTS.index(found.name)) is None:
                         return None
-                return look(str(found))
-            while not waiting.came and self._step() is not None:
-                pass
+            else:
+                while not waiting.came and self._step() is not None:
+                    pass
             if found.kind == "exit" and not waiting.came:
                 self.kernel.kill_all()  # as run() does: those that the first program leaves
-            return waiting.answer()
+        return look(str(found)) if found.kind == "event" else waiting.answer()
 
     @contextlib.contextmanager
     def _interruptibly(self) -> Iterator[None]:

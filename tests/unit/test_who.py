@@ -550,6 +550,8 @@ def test_what_is_raised_at_a_moment_comes_out_behind_the_call(guest: Guest) -> N
             machine.run_to("fork", fail)
         assert len(machine.processes) == 2
         machine.check()
+        with pytest.raises(ValueError, match=r"^after event cow$"):
+            machine.run_to("cow", fail)
         with pytest.raises(ValueError, match=r"^at mark measure$"):
             machine.run_to("measure", fail)
         assert machine.run().exit_status == 0
