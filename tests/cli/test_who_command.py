@@ -95,7 +95,7 @@ def test_whose_address_it_is(vmemu: Vmemu) -> None:
     first = vmemu(command.format("")).out
     assert "the page at 40001000 of 100 family; another page is there in 101 (--pid)\n" in first
     own = vmemu(command.format("--pid 101")).out
-    assert ": only in swap, in swap of 1\n" in own
+    assert ": only in swap, 1 entry\n" in own
     assert "the page at 40001000 of 101 family\n" in own
     assert own.endswith("the page is only in swap: there is no frame to walk for\n")
     assert vmemu(command.format("--pid 100")).out.splitlines()[1] == first.splitlines()[1]

@@ -43,7 +43,8 @@ def title(use: FrameUse) -> str:
         n = len(use.mappers)
         said += f", mapped {n} time{'s' * (n != 1)}"
     if use.swapped:
-        said += f", in swap of {len(use.swapped)}"
+        n = len(use.swapped)
+        said += f", {n} entr{'y' if n == 1 else 'ies'}" + " in swap" * (use.kind != "swap")
     return said
 
 
