@@ -10,6 +10,7 @@ figures inside, so they can be checked without drawing it; other pictures are dr
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import re
 import sys
@@ -29,6 +30,8 @@ from vmemu.lab.guests import guest_path
 from vmemu.lab.scenarios import find_scenario
 from vmemu.machine import Machine
 from vmemu.report.explorations import drawing
+from vmemu.who.picture import uses_picture
+from vmemu.who.take import take_address
 
 PROBES = ROOT / "docs" / "probes.svg"
 FRAMES = ROOT / "docs" / "frames.svg"
@@ -36,6 +39,7 @@ FORKED = ROOT / "docs" / "forked.svg"
 WRITTEN = ROOT / "docs" / "written.svg"
 MEMORY = ROOT / "docs" / "memory.svg"
 FAMILY = {mark: ROOT / "docs" / f"family-{mark}.svg" for mark in ("forked", "copied", "evicted")}
+WHO = ROOT / "docs" / "who.svg"
 COUNTEREXAMPLE = ROOT / "docs" / "counterexample.svg"
 NOTEBOOK = ROOT / "docs" / "tour.ipynb"
 CHILDREN = (1, 2, 4, 8, 16, 24, 32, 48, 64)
@@ -72,6 +76,17 @@ def memory(moment: str, guest: str, *arguments: str, **options: Any) -> str:
 def family(mark: str) -> Callable[[], str]:
     """The pictures of docs/tour.md."""
     return lambda: memory(mark, "family", ram="1M", swap="1M")
+
+
+def who() -> str:
+    """`vmemu who --at measure --addr 40001000 --ram 1M --svg FILE --rmap ... cousins`"""
+    uses = []
+    for scheme in COLORS:
+        with Machine(ram="1M", swap="1M", rmap=scheme) as machine:
+            machine.spawn(guest_path("cousins"), ["cousins"], stdout=None)
+            look = functools.partial(take_address, machine.kernel, 0x40001000)
+            uses.append(machine.run_to("measure", lambda when, look=look: look(moment=when)))
+    return uses_picture(uses)
 
 
 def counterexample() -> str:
@@ -141,6 +156,7 @@ PICTURES = {PROBES: (probes, draw_probes)}
 """What is measured, and how it is drawn."""
 DRAWN = {
     COUNTEREXAMPLE: counterexample,
+    WHO: who,
     FRAMES: lambda: memory("measure", "swap-storm", "PAGES=1024", ram="2M", swap="16M"),
     MEMORY: lambda: memory("event:cow:60", "fork-server", "R=40", "N=2", ram="512K", swap="256K"),
     FORKED: lambda: memory("event:fork:2", "fork-server", "R=6", "N=2", ram="4M", swap="1M"),

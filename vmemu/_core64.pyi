@@ -382,6 +382,18 @@ class rmap_finding(Struct):
     where: candidate
     reached: Array[int]
     n: int
+    log: rmap_log
+
+class rmap_log(Struct):
+    tried: rmap_tried
+    room: int
+    nr: int
+    found: int
+    young: int
+    ret: int
+    probes: int
+    cmps: int
+    counted: Array[int]
 
 class rmap_ops(Struct):
     name: Array[bytes]
@@ -431,6 +443,16 @@ class rmap_search(Struct):
     found: int
     young: int
     ret: int
+    asked: int
+
+class rmap_tried(Struct):
+    mm: int
+    vma: int
+    address: int
+    verdict: int
+    outcome: int
+    probes: int
+    cmps: int
 
 class rw_semaphore(Struct):
     count: int
@@ -818,6 +840,12 @@ class Lib:
     NR_UC_FUNCTIONS: int
     NR_VERDICTS: int
     OPTION_stop: int
+    OUTCOME_gone: int
+    OUTCOME_held: int
+    OUTCOME_locked: int
+    OUTCOME_none: int
+    OUTCOME_old: int
+    OUTCOME_young: int
     OVERCOMMIT_ALWAYS: int
     OVERCOMMIT_GUESS: int
     OVERCOMMIT_NEVER: int
@@ -1079,6 +1107,7 @@ class Lib:
     def release_pages(self, _0: vmemu, _1: Any, _2: int, /) -> None: ...
     def remove_exclusive_swap_page(self, _0: vmemu, _1: page, /) -> int: ...
     def remove_from_page_cache(self, _0: vmemu, _1: page, /) -> None: ...
+    def rmap_ask(self, _0: vmemu, _1: page, _2: int, _3: rmap_log, /) -> None: ...
     def rmap_missing(self, _0: vmemu, _1: candidate, _2: Any, _3: int, _4: int, /) -> int: ...
     def rmap_mm_dup(self, _0: vmemu, _1: mm_struct, _2: mm_struct, /) -> int: ...
     def rmap_mm_exit(self, _0: vmemu, _1: mm_struct, /) -> None: ...

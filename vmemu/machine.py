@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, overload
 
 from vmemu import arguments, layouts
 from vmemu.core import EVENTS, PAGE_SHIFT, Core, Event, event_of, lib
@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from vmemu.snapshot.record import Frames, Snapshot
     from vmemu.typed import MachineStats
     from vmemu.vfs.stdio import Stream
+    from vmemu.who.record import FrameUse
 
 __all__ = ["Machine", "Page", "Vma"]
+
+T = TypeVar("T")
 
 VM_FLAGS_LOCKS = ("mmap_sem", "page_table_lock")
 _RANGES = {
@@ -422,15 +425,23 @@ class Machine:
         finally:
             self.core.lib.vmemu_stop_at(m, 0)
 
-    def run_to(self, moment: str) -> Snapshot | None:
+    @overload
+    def run_to(self, moment: str) -> Snapshot | None: ...
+    @overload
+    def run_to(self, moment: str, look: Callable[[str], T]) -> T | None: ...
+    def run_to(
+        self, moment: str, look: Callable[[str], Any] | None = None
+    ) -> Snapshot | Any | None:
         """Run to a moment and take a snapshot; None when the first program ends without it.
 
         A moment is a mark that the guest sets; the name of a system call, before it runs; an
         event, as of `run_until`; or "exit": the last process ends and still has its memory.
         ``NAME:3`` is the third from now on.  Of a name that is several, the call goes first,
         then the event; ``mark:NAME``, ``call:NAME`` and ``event:NAME`` say which.  The machine
-        can go on; a call that was waited for has been made by then.  ConfigError for a name
-        that is nothing of the kind; else as `run`.
+        can go on; a call that was waited for has been made by then.  ``look``, if it is given,
+        is called at the moment, with what it is called ("at mark measure"), and gives what is
+        returned in place of the snapshot.  ConfigError for a name that is nothing of the
+        kind; else as `run`.
         """
         from vmemu.moment import Waiting, find_moment
 
@@ -438,17 +449,18 @@ class Machine:
         if self.kernel.first is None:
             raise VmemuError("there is no program to run")
         found = find_moment(moment, self.kernel)
-        with self._interruptibly(), Waiting(self, found) as waiting:
+        look = look or self.snapshot
+        with self._interruptibly(), Waiting(self, found, look) as waiting:
             if found.kind == "event":
                 while not waiting.due():
                     if self._until(1 << EVENTS.index(found.name)) is None:
                         return None
-                return self.snapshot(str(found))
-            while waiting.snapshot is None and self._step() is not None:
-                pass
-            if found.kind == "exit" and waiting.snapshot is None:
+            else:
+                while not waiting.came and self._step() is not None:
+                    pass
+            if found.kind == "exit" and not waiting.came:
                 self.kernel.kill_all()  # as run() does: those that the first program leaves
-            return waiting.snapshot
+        return look(str(found)) if found.kind == "event" else waiting.answer()
 
     @contextlib.contextmanager
     def _interruptibly(self) -> Iterator[None]:
@@ -523,6 +535,19 @@ class Machine:
 
         self._open()
         return take_frames(self.kernel)
+
+    def frame(self, pfn: int, walk: str = "unmap") -> FrameUse:
+        """Who has a frame, by the page tables, and how the reverse map would find out.
+
+        ``walk`` is that of try_to_unmap ("unmap") or page_referenced ("referenced"), as it
+        would go now, candidate by candidate; nothing is changed, and nothing counted.  Of a
+        frame that is no page of a process there is no walk.  The record stays when the machine
+        goes on or is closed.  ConfigError for a number of no frame.
+        """
+        from vmemu.who.take import take_frame
+
+        self._open()
+        return take_frame(self.kernel, pfn, walk)
 
     def events(self, since: int = 0) -> Events:
         """What the event ring has from number ``since`` on; nothing without a ring (``events``)."""

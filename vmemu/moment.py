@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from vmemu.core import EVENTS
 from vmemu.errors import ConfigError
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
     from vmemu.kernel.process.task import Task
     from vmemu.machine import Machine
-    from vmemu.snapshot.record import Snapshot
 
 __all__ = ["Moment", "Waiting", "find_moment"]
 
@@ -91,16 +90,21 @@ def _right(kernel: Kernel) -> str:
     )
 
 
-class Waiting:
-    """Waits for a moment of a machine: within it, ``snapshot`` is taken when it comes.
+T = TypeVar("T")
+
+
+class Waiting(Generic[T]):
+    """Waits for a moment of a machine: when it comes, ``look`` is called; `answer` is what it gave.
 
     Marks and the end are seen by the kernel's hooks, which whoever had them keeps; a call by
     an entry of the kernel's table that looks before the call runs.
     """
 
-    def __init__(self, machine: Machine, moment: Moment) -> None:
-        self.machine, self.moment = machine, moment
-        self.snapshot: Snapshot | None = None
+    def __init__(self, machine: Machine, moment: Moment, look: Callable[[str], T]) -> None:
+        self.machine, self.moment, self.look = machine, moment, look
+        self.came = False
+        self._seen: T | None = None
+        self._failed: Exception | None = None
         self._left = moment.nth
         self._undo: Callable[[], None] = lambda: None
         self._target = 0
@@ -123,6 +127,12 @@ class Waiting:
     def due(self) -> bool:
         """Whether an event has happened as often as it should: several may come in one step."""
         return self.machine.core.happened[self.moment.name] >= self._target
+
+    def answer(self) -> T | None:
+        """What ``look`` gave, or raised; None when the moment has not come."""
+        if self._failed is not None:
+            raise self._failed
+        return self._seen
 
     def _hook(self, kernel: Kernel, name: str, look: Callable[..., None]) -> None:
         before = getattr(kernel, name)
@@ -148,7 +158,11 @@ class Waiting:
     def _count(self) -> None:
         self._left -= 1
         if self._left == 0:
-            self.snapshot = self.machine.snapshot(str(self.moment))
+            self.came = True
+            try:
+                self._seen = self.look(str(self.moment))
+            except Exception as error:  # when the call that is in progress has been made
+                self._failed = error
 
     def _on_mark(self, task: Task, name: str, a: int, b: int) -> None:
         if name == self.moment.name:

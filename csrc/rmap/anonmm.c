@@ -245,7 +245,7 @@ static bool migrates(const struct anonmm *own, const struct anonmm *found,
 		     const struct rmap_search *search)
 {
 	return search->walk == WALK_REFERENCED && !own->mm && !search->left &&
-	       found;
+	       found && !search->asked;
 }
 
 static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)

@@ -17,6 +17,9 @@ uint32_t rmap_missing(struct vmemu *, const struct candidate *where,
 		      const uint32_t *pfn, uint32_t n, int unmap);
 void vma_came_from(struct vmemu *, const struct vm_area_struct *, enum vma_came,
 		   kulong from);
+/* How try_to_unmap() of a page, if page_referenced() has just made its ptes old
+ * and reclaim has it, or page_referenced() would go now; nothing changes. */
+void rmap_ask(struct vmemu *, struct page *, int unmap, struct rmap_log *);
 struct list_stamps list_stamps(struct vmemu *, const struct vm_area_struct *);
 /* rmap/rmap.c: the scheme's part in an mm's life; 0, or -1 = no memory */
 int rmap_mm_init(struct vmemu *, struct mm_struct *);

@@ -161,6 +161,12 @@ static ALWAYS_INLINE pte_t *page_check_address(struct vmemu *m,
 	return pte;
 }
 
+pte_t *page_pte(struct vmemu *m, struct page *page, struct mm_struct *mm,
+		kulong address)
+{
+	return page_check_address(m, page, mm, address);
+}
+
 /*
  * One candidate of page_referenced: 1 if its pte was young (it is old then).
  */
@@ -340,11 +346,8 @@ static ALWAYS_INLINE bool
 try_candidate(struct vmemu *m, struct page *page, struct rmap_search *search,
 	      struct mm_struct *mm, struct vm_area_struct *vma, kulong address)
 {
-	if (unlikely(m->check.finding)) {
-		rmap_note(m, TRIED_MATCH, kaddr(m, mm), vma ? kaddr(m, vma) : 0,
-			  address);
-		return true;
-	}
+	if (unlikely(m->check.finding))
+		return rmap_try_noted(m, page, search, mm, vma, address);
 	if (search->walk == WALK_REFERENCED) {
 		search->young +=
 			page_referenced_one(m, page, mm, address, search);
@@ -381,16 +384,21 @@ void walk_file(struct vmemu *m, struct page *page, struct rmap_search *search)
 		struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
 		kulong address;
 
-		if (has_pages(m, mm) &&
-		    vma_address(vma, page->index, &address) &&
-		    !try_candidate(m, page, search, mm, vma, address))
+		if (!has_pages(m, mm) ||
+		    !vma_address(vma, page->index, &address)) {
+			if (unlikely(m->check.finding))
+				rmap_note(m,
+					  has_pages(m, mm) ? TRIED_RANGE :
+							     TRIED_EMPTY,
+					  vma->vm_mm, kaddr(m, vma), 0);
+		} else if (!try_candidate(m, page, search, mm, vma, address)) {
 			break;
+		}
 	}
 	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 }
 
-/* A walk by whoever can find the page. */
-static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
+void walk_page(struct vmemu *m, struct page *page, struct rmap_search *search)
 {
 	search->exact = !stop_kept(m) || !(page->flags & PG_anon);
 	search->mapped = page->mapcount;
@@ -421,7 +429,7 @@ int page_referenced(struct vmemu *m, struct page *page)
 	}
 	page_map_lock(m, page);
 	if (page->mapcount)
-		walk(m, page, &search);
+		walk_page(m, page, &search);
 	page_map_unlock(m, page);
 	return referenced + search.young;
 }
@@ -434,7 +442,7 @@ int try_to_unmap(struct vmemu *m, struct page *page)
 
 	page_map_lock(m, page);
 	if (page->mapcount)
-		walk(m, page, &search);
+		walk_page(m, page, &search);
 	if (!page->mapcount)
 		search.ret = SWAP_SUCCESS;
 	page_map_unlock(m, page);

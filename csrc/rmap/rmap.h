@@ -132,6 +132,8 @@ bool page_share_anon_rmap(struct vmemu *, struct page *,
 void page_own_anon_rmap(struct vmemu *, struct page *, struct vm_area_struct *,
 			kulong address);
 void walk_file(struct vmemu *, struct page *, struct rmap_search *);
+/* A walk by whoever can find the page: the scheme, or its file. */
+void walk_page(struct vmemu *, struct page *, struct rmap_search *);
 
 /* ---- for the schemes' walks ------------------------------------------------- */
 
@@ -145,6 +147,13 @@ bool rmap_try(struct vmemu *, struct page *, struct rmap_search *,
 /* rmap/check.c: somebody wants to know of each candidate. */
 void rmap_note(struct vmemu *, enum rmap_verdict, kptr mm, kptr vma,
 	       kulong address);
+/* rmap_try() for them; the same answer. */
+bool rmap_try_noted(struct vmemu *, struct page *, struct rmap_search *,
+		    struct mm_struct *, struct vm_area_struct *,
+		    kulong address);
+/* rmap/rmap.c: the pte at address if it maps the page, or NULL. */
+pte_t *page_pte(struct vmemu *, struct page *, struct mm_struct *,
+		kulong address);
 
 /* A candidate that needs no look: a cmp.  kptrs 0: there is none any more. */
 static inline void rmap_reject(struct vmemu *m,

@@ -26,6 +26,7 @@ struct rmap_finding {
 	const struct candidate *where;
 	uint8_t *reached;
 	uint32_t n;
+	struct rmap_log *log; /* or NULL; then the rest is not used */
 };
 
 struct check_state {
@@ -99,6 +100,38 @@ struct rmap_search {
 	uint32_t found; /* ptes found */
 	int young;      /* WALK_REFERENCED: of these, so many were */
 	int ret;        /* WALK_UNMAP: enum swap_result */
+	/* Nonzero = somebody only wants to know how it would go: a scheme leaves
+	 * everything as it was. */
+	uint32_t asked;
+};
+
+/* What would become of the pte of a match. */
+enum rmap_outcome {
+	OUTCOME_none,   /* there is none */
+	OUTCOME_old,    /* WALK_REFERENCED: not accessed */
+	OUTCOME_young,  /* the same: accessed, and old then */
+	OUTCOME_gone,   /* WALK_UNMAP: taken away */
+	OUTCOME_locked, /* the same: stays, since its area is locked in memory */
+	OUTCOME_held, /* the same: stays, since somebody else holds the page */
+};
+
+/* One candidate of a walk that was asked for, and what it cost. */
+struct rmap_tried {
+	kptr mm, vma;     /* 0: there is none, or the scheme does not know it */
+	kulong address;   /* from TRIED_PTE on */
+	uint32_t verdict; /* enum rmap_verdict */
+	uint32_t outcome; /* enum rmap_outcome */
+	uint32_t probes, cmps;
+};
+
+/* A walk that was asked for. */
+struct rmap_log {
+	struct rmap_tried *tried; /* Python's, as is counted */
+	uint32_t room, nr;        /* there may be more than there is room for */
+	uint32_t found, young;    /* as in struct rmap_search */
+	int ret;                  /* enum swap_result */
+	uint32_t probes, cmps;    /* counted so far */
+	uint64_t *counted; /* of each counter, what the walk would count */
 };
 
 /*

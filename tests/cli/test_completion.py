@@ -136,7 +136,9 @@ def test_everything_that_has_a_name_is_offered(
     assert offered("run", "") == guest_names()
     assert offered("run", "./") == ["<file>"]
     assert offered("") == cli.list_commands(click.Context(cli))
-    for command in ("run", "compare", "overhead", "explore"):
+    assert offered("who", "--rmap", "a") == ["all", "anonmm", "anon_vma39", "anon_vma"]
+    assert offered("who", "--walk", "") == ["unmap", "referenced"]
+    for command in ("run", "compare", "overhead", "explore", "who"):
         assert set(offered(command, "--rmap", "")) >= {"none", "anonmm", "anon_vma39", "anon_vma"}
         about = cli.get_command(click.Context(cli), command)
         assert about is not None

@@ -133,7 +133,7 @@ CASES = [
     ("list everything", "invalid value for .*'everything' is not one of .*"),
     (
         "explode",
-        "there is no command 'explode': choose one of run, show, compare, overhead, .*",
+        "there is no command 'explode': choose one of run, show, who, compare, overhead, .*",
     ),
     ("explore", "missing SCENARIO; --list shows them .*"),
     ("explore nothing", "unknown exploration 'nothing': choose one of mlock-vs-unmap, .*"),

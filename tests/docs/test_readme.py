@@ -21,7 +21,7 @@ from vmemu.lab.compare import Comparison  # noqa: E402
 PAGES = blocks.pages()
 COMMAND = re.compile(r"`(vmemu|python) [^`]+`")
 NUMBER = re.compile(r"\**[\d.,]+\**")
-DRAWN = ["counterexample", "frames", "forked", "written"]
+DRAWN = ["counterexample", "frames", "forked", "written", "who"]
 DRAWN += ["memory", "family-forked", "family-copied", "family-evicted"]
 
 

@@ -61,6 +61,7 @@ GOOD = [
     ("swap-storm PAGES=50", r"swap-storm: 50 pages, 2 passes, ok, .*"),
     ("swap-storm PAGES=33 FORK=1", r"swap-storm: 33 pages, 2 passes, ok, .*"),
     ("family", r"family: parent 1, first child 2, second child 1"),
+    ("cousins", r"cousins: parent [0-9a-f]{8}, children [0-9a-f]{8}"),
     ("cow-verify R=4", r"cow-verify: 4 pages, .*"),
     ("brk R=8", r"brk: 4 pages kept, 4 pages again fresh 00000000"),
     ("kernel-write R=8", r"kernel-write: 8 pages read as zero, 0 stale, child found 0"),

@@ -71,6 +71,7 @@ SMALL = [
     "hello",
     "args one two=2",
     "family",
+    "cousins",
     "cat /nonexistent",
     "mremap-data",
     "overhead K=300 mode=unwritten",

@@ -30,6 +30,7 @@ USES: dict[str, Callable[[Machine, Any, Any], object]] = {
     "vmas": lambda m, task, mm: list(m.vmas(mm)),
     "pages": lambda m, task, mm: list(m.pages(mm)),
     "check": lambda m, task, mm: m.check(),
+    "frame": lambda m, task, mm: m.frame(5),
     "events": lambda m, task, mm: list(m.core.events()),
     "mm.read": lambda m, task, mm: mm.read(0x08048000, 4),
     "mm.write": lambda m, task, mm: mm.write(0x08048000, b"x"),

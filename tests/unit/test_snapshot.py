@@ -19,8 +19,7 @@ from vmemu.mm import do_mprotect
 from vmemu.rmap import builtin
 from vmemu.snapshot.record import Area, Entry
 from vmemu.snapshot.tables import entries_table, numbers, sections
-from vmemu.snapshot.take import _slot as slot_of
-from vmemu.snapshot.take import entry_flags
+from vmemu.snapshot.take import entry_flags, slot_of
 
 SCHEMES = tuple(builtin())
 

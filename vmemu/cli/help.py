@@ -39,6 +39,7 @@ TOPICS = {
     "write-a-scheme": Topic(PAGES / "write-a-scheme.md", None, "a reverse map of one's own"),
     "scenarios": Topic(PAGES / "schemes.md", "Scenarios", "what compare runs, and what it finds"),
     "seeing": Topic(PAGES / "seeing.md", None, "vmemu show: memory at one moment; notebooks"),
+    "who": Topic(PAGES / "seeing.md", "Who has a page", "vmemu who: who maps a page, found how"),
     "model": Topic(PAGES / "model.md", None, "the memory manager, from zero"),
     "counters": Topic(PAGES / "model.md", "Counters and events", "what is counted and traced"),
     "limits": Topic(PAGES / "model.md", "Limits of a run", "time, tasks and memory of a run"),

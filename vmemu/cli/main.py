@@ -15,7 +15,7 @@ from vmemu.cli.options import examples
 __all__ = ["cli"]
 
 _COMMANDS = (
-    *("run", "show", "compare", "overhead", "explore", "list"),
+    *("run", "show", "who", "compare", "overhead", "explore", "list"),
     *("include-dir", "help", "completion"),
 )
 
@@ -48,6 +48,7 @@ class _Lazy(click.Group):
     epilog=examples(
         "vmemu run hello",
         "vmemu show --at measure fork-server R=4 N=2",
+        "vmemu who --at forked --addr 40001000 family",
         "vmemu compare fork-server --set N=32",
         "vmemu overhead",
         "vmemu explore mlock-vs-unmap",

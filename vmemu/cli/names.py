@@ -23,6 +23,7 @@ __all__ = [
     "programs",
     "scenarios",
     "schemes",
+    "schemes_or_all",
     "topics",
 ]
 
@@ -36,6 +37,11 @@ def schemes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
     from vmemu.rmap import schemes
 
     return _matching(schemes(), incomplete)
+
+
+def schemes_or_all(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The same, and the word for those of the core that find pages."""
+    return _matching(["all"], incomplete) + schemes(ctx, param, incomplete)
 
 
 def scenarios(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vmemu.cli import names
+from vmemu.cli.moments import at_option, never
 from vmemu.cli.options import (
     env_option,
     examples,
@@ -44,14 +45,7 @@ EX_NEVER = 1
     context_settings={"ignore_unknown_options": True},
     short_help="Show a program's memory at one moment.",
 )
-@click.option(
-    "--at",
-    "moment",
-    metavar="MOMENT",
-    help="When: a mark of the program, a system call (before it runs), an event, or exit, "
-    "the end of the last process, which is the default. NAME:3 is the third; mark:NAME, "
-    "call:NAME, event:NAME say which, where a name is several.",
-)
+@at_option
 @json_option
 @click.option(
     "--svg",
@@ -122,7 +116,7 @@ def command(
         machine.kernel.on_mark = lambda task, name, a, b: marks.append(name)
         snapshot = machine.run_to(moment or "exit")
         if snapshot is None:
-            click.echo(f"vmemu: {_never(machine, moment or 'exit', marks)}", err=True)
+            click.echo(f"vmemu: {never(machine, moment or 'exit', marks)}", err=True)
             click.get_current_context().exit(EX_NEVER)
         if check:
             machine.check()
@@ -159,22 +153,3 @@ def _show(snapshot: Snapshot, as_json: bool, svg: str | None, full: bool) -> Non
         click.echo(json.dumps(snapshot.as_json()))
     elif svg is None:
         click.echo(snapshot.text(full=full), nl=False)
-
-
-def _never(machine: Machine, moment: str, marks: list[str]) -> str:
-    from vmemu.core import EVENTS
-
-    first = machine.kernel.first
-    status = first.status if first is not None else None
-    ended = "it ended"
-    if status is not None:
-        signal = f"signal {status.code} killed it"
-        ended = signal if status.signaled else f"it ended with exit status {status.exit_status}"
-    name = moment.rpartition(":")[2]
-    hints = []
-    if marks:
-        hints.append(f"its marks were {', '.join(dict.fromkeys(marks))}")
-    if moment == name in {entry.name for entry in machine.kernel.syscalls.values()} & {*EVENTS}:
-        hints.append(f"event:{name} is the event of that name")
-    program = first.comm if first is not None else "the program"
-    return f"{program}: {moment} never came: {'; '.join([ended, *hints])}"

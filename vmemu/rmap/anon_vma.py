@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from vmemu.check_rmap import check_order
 from vmemu.core import PAGE_SHIFT, lib
-from vmemu.rmap.base import RmapScheme
+from vmemu.rmap.base import Node, RmapScheme
 from vmemu.rmap.neighbours import mergeable_neighbours
 
 if TYPE_CHECKING:
@@ -92,6 +92,17 @@ class AnonVma(RmapScheme):
     def has_anon(self, vma: Any) -> bool:
         """Its pages' index depends on the offset once there is an anon_vma."""
         return bool(self.object_of(vma))
+
+    def drawing(self, page: Any) -> list[Node]:
+        """The page's anon_vma, and the areas on its list."""
+        core, own = self.core, int(page.mapping)
+        head = core.ffi.cast("struct anon_vma *", core.base + own).head
+        tails = (
+            core.ffi.cast("struct anon_vma_tail *", core.base + at) for at in core.list_at(head)
+        )
+        areas = [core.kaddr(core.ffi.cast("struct vm_area_struct *", tail) - 1) for tail in tails]
+        edges = tuple(("list", area) for area in areas)
+        return [Node("anon_vma", own, "", (("areas", len(areas)),), edges)]
 
     def check(self, survey: Survey) -> None:
         """Every page agrees with every vma that maps it; every list has exactly its vmas."""

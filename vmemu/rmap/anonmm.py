@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vmemu.core import Core, lib
-from vmemu.rmap.base import RmapScheme
+from vmemu.rmap.base import Node, RmapScheme
 
 if TYPE_CHECKING:
     from vmemu.check import Survey
@@ -38,6 +38,22 @@ class Anonmm(RmapScheme):
     def mm_fields(self, mm: Any) -> Mapping[str, int]:
         """The pointer to its anonmm."""
         return {"anonmm": self.core.kaddr(self._ffi.addressof(self.tail(mm), "anonmm"))}
+
+    def drawing(self, page: Any) -> list[Node]:
+        """The ring from the page's own anonmm on."""
+        core, own = self.core, int(page.mapping)
+        offset = core.ffi.offsetof("struct anonmm", "list")
+        found: list[Node] = []
+        at = own
+        while not found or at != own:
+            anonmm = _at(core, at)
+            label = "head" if at == anonmm.head else ""
+            fields = (("count", int(anonmm.count)), ("mm", hex(anonmm.mm) if anonmm.mm else 0))
+            after = int(anonmm.list.next) - offset
+            edges = (("mm", int(anonmm.mm)), ("list", after if after != at else 0))
+            found.append(Node("anonmm", at, label, fields, edges))
+            at = after
+        return found
 
     def check(self, survey: Survey) -> None:
         """Every mapping has the page's address and bundle; every count is recounted."""

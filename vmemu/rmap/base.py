@@ -6,8 +6,8 @@ it.  Memory management calls these hooks and knows nothing else of the scheme.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from vmemu.core import lib
 
@@ -15,12 +15,27 @@ if TYPE_CHECKING:
     from vmemu.check import Survey
     from vmemu.core import Core
     from vmemu.rmap.declared import Declared
-    from vmemu.typed import mm_struct, vm_area_struct
+    from vmemu.typed import mm_struct, page, vm_area_struct
 
-__all__ = ["STOP_RULES", "RmapScheme"]
+__all__ = ["STOP_RULES", "Node", "RmapScheme"]
 
 STOP_RULES = ("mapcount", "exclusive", "owners", "none")
 """What says that a walk has found all (``enum stop_rule``): see docs/schemes.md."""
+
+
+class Node(NamedTuple):
+    """One of a scheme's objects, for the drawing of ``vmemu who``; see `RmapScheme.drawing`.
+
+    ``fields`` are names and values, numbers as they are to be read.  ``edges`` are names of
+    pointers ("" is drawn as well) and kptrs: of another node, an mm, a vma or a pte; 0 leads
+    nowhere and is not drawn.
+    """
+
+    kind: str
+    kptr: int
+    label: str = ""
+    fields: tuple[tuple[str, int | str], ...] = ()
+    edges: tuple[tuple[str, int], ...] = ()
 
 
 class RmapScheme:
@@ -171,6 +186,19 @@ class RmapScheme:
     def vma_fields(self, vma: vm_area_struct) -> Mapping[str, int]:
         """The same of ``vma``."""
         return {}
+
+    def drawing(self, page: page) -> Sequence[Node]:
+        """The objects between an anonymous page that is mapped and whoever maps it.
+
+        In the order in which a walk comes to them, the first being what the page points at;
+        they are drawn one below the other.  Nothing may change.  Without any, the page leads
+        to the candidates of the walk itself.  A scheme with one object for a page, which lists
+        areas, would say::
+
+            areas = [("", core.kaddr(vma)) for vma in self.listed(page.mapping)]
+            return [Node("anon_vma", page.mapping, "", (("vmas", len(areas)),), tuple(areas))]
+        """
+        return ()
 
     def check(self, survey: Survey) -> None:
         """Hold the scheme's objects against the page tables; problems go to ``survey``."""

@@ -33,7 +33,13 @@ from vmemu.snapshot.tables import machine, numbers
 if TYPE_CHECKING:
     from vmemu.snapshot.record import Area, Frame, Frames, Process, Snapshot
 
-__all__ = ["frames_picture", "process_picture", "snapshot_picture"]
+__all__ = [
+    "Owners",
+    "document",
+    "frames_picture",
+    "process_picture",
+    "snapshot_picture",
+]
 
 WIDTH = 640
 MARGIN = 16
@@ -68,7 +74,7 @@ KINDS = {
 # ---- whose colours
 
 
-class _Owners:
+class Owners:
     """A colour for each of the first processes that have memory, one for all others."""
 
     def __init__(self, pids: Iterable[int]) -> None:
@@ -79,7 +85,7 @@ class _Owners:
         return tuple(dict.fromkeys(self.colors.get(pid, OTHERS) for pid in pids))
 
 
-def _frame_look(frame: Frame, owners: _Owners, cached: dict[int, tuple[int, ...]]) -> Look:
+def _frame_look(frame: Frame, owners: Owners, cached: dict[int, tuple[int, ...]]) -> Look:
     if frame.kind == "pagetable":
         return Look("table", owners.of([frame.owner] if frame.owner else []))
     if frame.kind in ("anon", "file"):
@@ -163,7 +169,7 @@ def _each(cells: Sequence[Cell], columns: int) -> int:
 
 
 def _memory(
-    canvas: Canvas, frames: Frames, owners: _Owners, cached: dict[int, tuple[int, ...]]
+    canvas: Canvas, frames: Frames, owners: Owners, cached: dict[int, tuple[int, ...]]
 ) -> None:
     canvas.text(f"Memory: {len(frames):,} frames of 4 kB", "head")
     dull = {kind: Cell(Look(name), "") for kind, name in enumerate(frames.names)}
@@ -196,7 +202,7 @@ def _legend(canvas: Canvas, frames: Frames) -> None:
     canvas.y = top + half * LINE + 8
 
 
-def _swap(canvas: Canvas, snapshot: Snapshot, owners: _Owners) -> None:
+def _swap(canvas: Canvas, snapshot: Snapshot, owners: Owners) -> None:
     for use in snapshot.swap:
         canvas.text(f"Swap {use.area}: {len(use.used):,} of {use.pages:,} pages in use", "head")
         if not use.used:
@@ -222,7 +228,7 @@ def _swap(canvas: Canvas, snapshot: Snapshot, owners: _Owners) -> None:
 # ---- page tables
 
 
-def _entry_cells(area: Area, owners: _Owners) -> dict[int, Cell]:
+def _entry_cells(area: Area, owners: Owners) -> dict[int, Cell]:
     """The cells of an area's entries, by page."""
     cells = {}
     for entry in area.entries:
@@ -242,7 +248,7 @@ def _entry_cells(area: Area, owners: _Owners) -> dict[int, Cell]:
     return cells
 
 
-def _draw_area(canvas: Canvas, area: Area, owners: _Owners) -> None:
+def _draw_area(canvas: Canvas, area: Area, owners: Owners) -> None:
     name = area.name.rpartition("/")[2]
     canvas.text(f"{area.start:08x} {area.perms} {name}"[: int(COLUMN / CHAR)], "code")
     cells = _entry_cells(area, owners)
@@ -275,7 +281,7 @@ def _draw_area(canvas: Canvas, area: Area, owners: _Owners) -> None:
     canvas.y += 5
 
 
-def _process(canvas: Canvas, process: Process, owners: _Owners) -> None:
+def _process(canvas: Canvas, process: Process, owners: Owners) -> None:
     """One process: its tables, and its areas that have entries."""
     color = owners.of([process.pid])[0]
     canvas.parts.append(
@@ -318,21 +324,34 @@ def _keys(canvas: Canvas) -> None:
 # ---- whole pictures
 
 
-def _document(name: str, description: str, height: float, parts: Sequence[str]) -> str:
+def document(
+    name: str,
+    description: str,
+    height: float,
+    parts: Sequence[str],
+    width: int = WIDTH,
+    style: str = "",
+) -> str:
+    """The whole of an SVG document; ``style`` is more of it.
+
+    A picture of several columns, each of which is WIDTH wide, is never shrunk so far that a
+    column has less than 25 rem.
+    """
     body = "\n".join(parts)
+    least = f"; min-width: {25 * (width // WIDTH)}rem" if width > WIDTH else ""
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="memory" viewBox="0 0 {WIDTH} '
-        f'{units(height)}" role="img" width="100%" style="max-width: 80rem">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="memory" viewBox="0 0 {width} '
+        f'{units(height)}" role="img" width="100%" style="max-width: 80rem{least}">\n'
         f"<title>{escape(name)}</title>\n<desc>{escape(description)}</desc>\n"
-        f"<style>{STYLE}</style>\n"
-        f'<rect class="ground" width="{WIDTH}" height="{units(height)}"/>\n{body}\n</svg>\n'
+        f"<style>{STYLE}{style}</style>\n"
+        f'<rect class="ground" width="{width}" height="{units(height)}"/>\n{body}\n</svg>\n'
     )
 
 
 def snapshot_picture(snapshot: Snapshot) -> str:
     """The whole machine as an SVG document."""
     spaces = snapshot.spaces
-    owners = _Owners(process.pid for process in spaces)
+    owners = Owners(process.pid for process in spaces)
     head = Canvas(LEFT, MARGIN)
     name = snapshot.processes[0].name if snapshot.processes else "no process"
     head.text(f"{name} {snapshot.moment}", "title")
@@ -361,7 +380,7 @@ def snapshot_picture(snapshot: Snapshot) -> str:
         low = right if right.y <= left.y else left
         low.text(f"and {len(spaces) - PROCESSES} more processes, in grey", "quiet")
     parts = head.parts + left.parts + right.parts
-    return _document(
+    return document(
         f"{name} {snapshot.moment}: {machine(snapshot)}",
         _description(snapshot.frames, spaces),
         max(left.y, right.y) + MARGIN,
@@ -373,10 +392,10 @@ def frames_picture(frames: Frames) -> str:
     """The map of frames alone."""
     pids = {frame.owner for frame in frames.used.values()} - {0}
     canvas = Canvas(LEFT, MARGIN, LARGE if len(frames.used) <= FEW else SMALL)
-    _memory(canvas, frames, _Owners(sorted(pids)), {})
+    _memory(canvas, frames, Owners(sorted(pids)), {})
     _legend(canvas, frames)
     name = f"What {len(frames)} frames serve as"
-    return _document(name, _description(frames, ()), canvas.y + MARGIN, canvas.parts)
+    return document(name, _description(frames, ()), canvas.y + MARGIN, canvas.parts)
 
 
 def process_picture(process: Process) -> str:
@@ -385,9 +404,9 @@ def process_picture(process: Process) -> str:
     canvas = Canvas(LEFT, MARGIN)
     canvas.pitch = LARGE if sum(len(area.entries) for area in process.areas) <= FEW else SMALL
     _keys(canvas)
-    _process(canvas, process, _Owners(dict.fromkeys(pids)))
+    _process(canvas, process, Owners(dict.fromkeys(pids)))
     name = f"Page tables of {process.pid} {process.name}"
-    return _document(name, f"{process.count('present')} pages in memory", canvas.y, canvas.parts)
+    return document(name, f"{process.count('present')} pages in memory", canvas.y, canvas.parts)
 
 
 def _description(frames: Frames, spaces: Sequence[Process]) -> str:

@@ -33,7 +33,14 @@ if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
     from vmemu.mm import Mm
 
-__all__ = ["entry_flags", "take_frames", "take_process", "take_snapshot"]
+__all__ = [
+    "entry_flags",
+    "slot_of",
+    "take_frame",
+    "take_frames",
+    "take_process",
+    "take_snapshot",
+]
 
 _BITS = (
     ("W", lib._PAGE_RW),
@@ -142,6 +149,11 @@ def take_frames(kernel: Kernel) -> Frames:
     return _frames(kernel, _survey(kernel))
 
 
+def take_frame(kernel: Kernel, pfn: int) -> Frame:
+    """One frame alone."""
+    return _frames(kernel, _survey(kernel), [pfn])[pfn]
+
+
 def take_process(task: Task) -> Process:
     """One process alone."""
     survey = _survey(task.kernel)
@@ -151,7 +163,8 @@ def take_process(task: Task) -> Process:
 # ---- frames
 
 
-def _frames(kernel: Kernel, survey: _Survey) -> Frames:
+def _frames(kernel: Kernel, survey: _Survey, wanted: list[int] | None = None) -> Frames:
+    """All of them; of others than those that are wanted no more than the kind is told."""
     core = kernel.core
     kinds = core.frame_kinds()
     pages, holds = mem_map(core), dict(_holds(kernel))
@@ -161,12 +174,16 @@ def _frames(kernel: Kernel, survey: _Survey) -> Frames:
             holds[table.frame] = f"{_TABLES[table.level]} of {survey.pids[mm]}"
             owners[table.frame] = survey.pids[mm]
     idle = {FRAME_KINDS.index("free"), FRAME_KINDS.index("reserved")}
+    if wanted is None:
+        wanted = np.flatnonzero(~np.isin(np.frombuffer(kinds, np.uint8), list(idle))).tolist()
     used = {}
-    for pfn in np.flatnonzero(~np.isin(np.frombuffer(kinds, np.uint8), list(idle))).tolist():
+    for pfn in wanted:
+        if kinds[pfn] in idle:
+            continue
         page = pages[pfn]
         flags, mapping, index = (int(page[name]) for name in ("flags", "mapping", "index"))
         if flags & lib.PG_swapcache:
-            holds[pfn] = f"slot {_slot(int(page['private']))}"
+            holds[pfn] = f"slot {slot_of(int(page['private']))}"
         elif kinds[pfn] == lib.FRAME_file and (inode := kernel.vm.inodes.find(mapping)):
             name = inode.path.rpartition("/")[2]
             holds[pfn] = f"page {index} of {name}"
@@ -233,7 +250,7 @@ def _areas(mm: Mm, survey: _Survey, frames: Frames) -> Iterator[Area]:
 def _entry(address: int, value: int, survey: _Survey, frames: Frames) -> Entry:
     if not value & PTE_PRESENT:
         pids = tuple(dict.fromkeys(place.pid for place in survey.slots[value]))
-        return Entry(address, value, entry_flags(value), "swap", None, _slot(value), pids)
+        return Entry(address, value, entry_flags(value), "swap", None, slot_of(value), pids)
     frame = frames[value >> PAGE_SHIFT]
     kind = "zero" if frame.kind == "reserved" else frame.kind
     return Entry(address, value, entry_flags(value), kind, frame.pfn, None, frame.pids)
@@ -242,7 +259,7 @@ def _entry(address: int, value: int, survey: _Survey, frames: Frames) -> Entry:
 # ---- swap
 
 
-def _slot(entry: int) -> Slot:
+def slot_of(entry: int) -> Slot:
     """Where a swap entry leads to."""
     return Slot(entry >> 1 & lib.MAX_SWAPFILES - 1, entry >> 8)
 
@@ -263,5 +280,5 @@ def _swap(kernel: Kernel, survey: _Survey, frames: Frames) -> Iterator[SwapUse]:
             pids = [place.pid for place in places]
             pids += frames[frame].pids if frame is not None else ()
             count = int(slots[offset])
-            used.append(SwappedPage(_slot(entry), count, frame, places, (*dict.fromkeys(pids),)))
+            used.append(SwappedPage(slot_of(entry), count, frame, places, (*dict.fromkeys(pids),)))
         yield SwapUse(area.kind, area.path, core.swap_info(area.kind).pages, tuple(used))

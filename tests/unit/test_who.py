@@ -1,0 +1,575 @@
+"""machine.frame() and vmemu who: everybody who has a page, and the walk that finds them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from memory import BASE, FIXED, LOCKED, PAGE, PRIVATE, RW, SCHEMES, Memory, R
+
+from tests.width import BITS, lib
+from vmemu import Machine
+from vmemu.errors import ConfigError, KernelBug, MachineClosed
+from vmemu.mm import Mm, do_mmap, do_mprotect, do_munmap, dup_mmap
+from vmemu.mm.mremap import do_mremap
+from vmemu.rmap.base import RmapScheme
+from vmemu.rmap.python import AddressBook
+from vmemu.who.record import FrameUse, uses_html, uses_text
+from vmemu.who.take import WALKS, take_address, take_frame
+
+Guest = Callable[..., Path]
+MAYMOVE = 1
+MREMAP_FIXED = 2
+
+
+class Family:
+    """Address spaces of one memory, which have pids from 100 on."""
+
+    def __init__(self, scheme: str, **options: Any) -> None:
+        self.memory = Memory(scheme, **options)
+        self.memory.vm.swap.swapon_size(64 * PAGE)
+        self.core, self.m = self.memory.core, self.memory.m
+        self.mms: list[Mm] = []
+
+    def parent(self, pages: int = 1, flags: int = 0) -> Mm:
+        mm = self.memory.process()
+        self.memory.map(mm, 0, pages, RW, flags)
+        self.memory.fill(mm, 0, pages)
+        self.mms.append(mm)
+        return mm
+
+    def fork(self, mm: Mm) -> Mm:
+        self.mms.append(dup_mmap(mm))
+        return self.mms[-1]
+
+    @property
+    def kernel(self) -> Any:
+        """As much of one as is asked: tasks, and no program."""
+        tasks = [
+            SimpleNamespace(
+                pid=100 + i, comm="test", memory=mm if mm.kaddr in self.living else None
+            )
+            for i, mm in enumerate(self.mms)
+        ]
+        sched = SimpleNamespace(now=0)
+        return SimpleNamespace(
+            core=self.core, vm=self.memory.vm, tasks=tasks, first=None, sched=sched
+        )
+
+    @property
+    def living(self) -> dict[int, Mm]:
+        return self.memory.vm.mms
+
+    def page(self, mm: Mm, page: int = 0) -> Any:
+        return self.core.page(self.pfn(mm, page))
+
+    def pfn(self, mm: Mm, page: int = 0) -> int:
+        return int(lib.pte_value(self.m, mm.ptr, BASE + page * PAGE)) >> 12
+
+    def ask(self, pfn: int, walk: str = "unmap") -> FrameUse:
+        return take_frame(self.kernel, pfn, walk)
+
+    def counters(self) -> dict[str, int]:
+        return self.core.counters()
+
+    def counted(self, prefix: str, act: Callable[[], object]) -> dict[str, int]:
+        """What an action counts, of the counters that begin so."""
+        before = self.counters()
+        act()
+        self.core.check_bug()
+        after = self.counters()
+        names = (name for name in after if name.startswith(prefix))
+        return {name: after[name] - before[name] for name in names if after[name] != before[name]}
+
+
+@pytest.fixture(params=SCHEMES)
+def family(request: pytest.FixtureRequest) -> Iterator[Family]:
+    family = Family(request.param)
+    yield family
+    family.memory.check()
+    family.memory.close()
+
+
+def walked(use: FrameUse) -> list[tuple[int | None, str]]:
+    """Who was tried, and what came of it."""
+    assert use.walk is not None
+    return [(each.pid, each.verdict) for each in use.walk.candidates]
+
+
+def verdicts(use: FrameUse) -> list[str]:
+    return [verdict for _, verdict in walked(use)]
+
+
+def holds_as_walked(family: Family, pfn: int) -> None:
+    """Both walks cost what was told before: their candidates, and each counter of a walk."""
+    page = family.core.page(pfn)
+    for walk, prefix, act in (
+        ("referenced", "referenced_", lambda: lib.page_referenced(family.m, page)),
+        ("unmap", "unmap_", lambda: lib.reclaim_page(family.m, page)),
+    ):
+        told = family.ask(pfn, walk).walk
+        assert told is not None
+        counted = family.counted(prefix, act)
+        assert counted == {n: v for n, v in told.counted.items() if n.startswith(prefix)}
+        assert counted.get(f"{prefix}probes", 0) == told.probes
+        assert counted.get(f"{prefix}cmp", 0) == told.cmps
+        assert counted[f"{prefix}pages"] == 1
+
+
+def cousins(scheme: str) -> tuple[Family, int]:
+    """A page of a parent and three children: 101 has it in swap, 102 has moved its area."""
+    family = Family(scheme)
+    parent = family.parent()
+    family.memory.map(parent, 4, 1)
+    family.memory.fill(parent, 4, 1)  # so that nobody is without pages
+    children = [family.fork(parent) for _ in range(3)]
+    family.memory.vm.reclaim_range(parent, BASE, BASE + PAGE)
+    for mm in (parent, *children[1:]):
+        mm.read(BASE, 1)
+    do_mremap(children[1], BASE, PAGE, PAGE, MAYMOVE | MREMAP_FIXED, BASE + 8 * PAGE)
+    return family, family.pfn(parent)
+
+
+# ---- the order of the walk, derived from the schemes' descriptions
+
+
+def test_anonmm_goes_round_the_ring_from_the_page_s_own_mm() -> None:
+    """It came back first by the parent.  The moved page was copied: two have it, of four."""
+    family, pfn = cousins("anonmm")
+    use = family.ask(pfn)
+    assert [mapper.pid for mapper in use.mappers] == [100, 103]
+    assert walked(use) == [(100, "match"), (101, "pte"), (102, "pte"), (103, "match")]
+    assert use.walk is not None
+    assert [each.cost for each in use.walk.candidates] == ["1 probe"] * 4
+    because = [each.because for each in use.walk.candidates]
+    assert because[1].startswith("the pte is in swap, slot 0:")
+    assert because[2] == "the pte is empty"
+    assert {each.address for each in use.walk.candidates} == {BASE}
+    holds_as_walked(family, pfn)
+    family.memory.close()
+
+
+def test_anon_vma_goes_through_its_list_the_newest_area_first() -> None:
+    """The area that mremap made is the newest, and the page is found in it where it is now."""
+    family, pfn = cousins("anon_vma")
+    use = family.ask(pfn)
+    assert [mapper.pid for mapper in use.mappers] == [100, 102, 103]
+    assert walked(use) == [(102, "match"), (103, "match"), (101, "pte"), (100, "match")]
+    assert use.walk is not None
+    addresses = [each.address for each in use.walk.candidates]
+    assert addresses == [BASE + 8 * PAGE, BASE, BASE, BASE]
+    assert (use.walk.probes, use.walk.cmps) == (4, 0)
+    holds_as_walked(family, pfn)
+    family.memory.close()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_swapped_one_is_told_and_every_mapping_found(scheme: str) -> None:
+    family, pfn = cousins(scheme)
+    for walk in WALKS:
+        use = family.ask(pfn, walk)
+        assert (use.kind, use.pfn, use.mapcount) == ("anon", pfn, len(use.mappers))
+        assert [(each.pid, each.address) for each in use.swapped] == [(101, BASE)]
+        assert use.walk is not None
+        matched = {(c.pid, c.address) for c in use.walk.candidates if c.verdict == "match"}
+        assert matched == {(each.pid, each.address) for each in use.mappers}
+    holds_as_walked(family, pfn)
+    gone = take_address(family.kernel, BASE)
+    assert (gone.kind, gone.pfn, gone.walk, gone.mappers) == ("swap", None, None, ())
+    assert {each.pid for each in gone.swapped} >= {100, 101, 103}
+    family.memory.check()
+    family.memory.close()
+
+
+# ---- what each verdict stands for
+
+
+def test_the_walk_stops_at_the_last_mapping(family: Family) -> None:
+    """Only the parent has the page: whoever comes behind it in the walk is not tried."""
+    parent = family.parent()
+    pfn = family.pfn(parent)
+    for _ in range(2):
+        do_munmap(family.fork(parent), BASE, PAGE)
+    use = family.ask(pfn)
+    assert verdicts(use)[-1] == "match"
+    assert verdicts(use).count("match") == 1
+    holds_as_walked(family, pfn)
+
+
+def test_an_mm_without_pages_is_empty(family: Family) -> None:
+    parent = family.parent()
+    family.fork(parent)
+    family.memory.vm.reclaim_range(parent, BASE, BASE + PAGE)
+    parent.read(BASE, 1)  # the child has its place in swap alone
+    pfn = family.pfn(parent)
+    use = family.ask(pfn)
+    assert (100, "match") in walked(use)
+    assert {verdict for pid, verdict in walked(use) if pid == 101} <= {"empty"}
+    assert [each.pid for each in use.swapped] == [101]
+    holds_as_walked(family, pfn)
+
+
+def test_empty_ones_cost_a_comparison() -> None:
+    """anon_vma comes to the child's area first, the newest, and looks at rss alone."""
+    family = Family("anon_vma")
+    parent = family.parent()
+    family.fork(parent)
+    family.memory.vm.reclaim_range(parent, BASE, BASE + PAGE)
+    parent.read(BASE, 1)
+    use = family.ask(family.pfn(parent))
+    assert walked(use) == [(101, "empty"), (100, "match")]
+    assert use.walk is not None
+    assert [each.cost for each in use.walk.candidates] == ["1 cmp", "1 probe"]
+    assert use.walk.total == "2 candidates: 1 probe, 1 cmp"
+    family.memory.close()
+
+
+def test_a_dead_one_costs_a_comparison() -> None:
+    """The page points at the parent's anonmm, which outlives the parent."""
+    family = Family("anonmm")
+    parent = family.parent()
+    child = family.fork(parent)
+    pfn = family.pfn(child)
+    parent.put()
+    use = family.ask(pfn)
+    assert walked(use) == [(None, "dead"), (101, "match")]
+    assert use.walk is not None
+    assert [each.cost for each in use.walk.candidates] == ["1 cmp", "1 probe"]
+    counted = family.counted("unmap_", lambda: lib.reclaim_page(family.m, family.core.page(pfn)))
+    # page_referenced has given the page to the child before
+    assert counted == {"unmap_probes": 1, "unmap_pages": 1}
+    family.memory.check()
+    family.memory.close()
+
+
+def test_an_area_that_cannot_have_the_page_is_out_of_range() -> None:
+    """A split area's parts are on one list; mprotect makes the lower one anew, which is first."""
+    family = Family("anon_vma")
+    parent = family.parent(4)
+    do_mprotect(parent, BASE + 2 * PAGE, 2 * PAGE, R)
+    pfn = family.pfn(parent, 3)
+    use = family.ask(pfn)
+    assert walked(use) == [(100, "range"), (100, "match")]
+    assert use.walk is not None
+    index = BASE >> 12
+    because = f"index {index + 3:#x} is not in {index:#x}-{index + 1:#x}"
+    assert use.walk.candidates[0].because == because
+    holds_as_walked(family, pfn)
+    family.memory.close()
+
+
+def test_one_whose_lock_is_taken_is_busy(family: Family) -> None:
+    """The walk goes on, and does not find all."""
+    parent = family.parent()
+    child = family.fork(parent)
+    pfn = family.pfn(parent)
+    family.m.watch.bits |= lib.WATCH_LOCKS
+    word = family.core.kaddr(family.core.ffi.addressof(child.ptr, "page_table_lock"))
+    lib.take_lock(family.m, lib.LOCK_page_table, word)
+    for walk, ends in (("unmap", "1 of 2 entries not found"), ("referenced", "1 not found")):
+        use = family.ask(pfn, walk)
+        assert sorted(walked(use)) == [(100, "match"), (101, "busy")]
+        assert use.walk is not None
+        assert ends in use.walk.result
+    counted = family.counted("unmap_", lambda: lib.reclaim_page(family.m, family.core.page(pfn)))
+    assert counted["unmap_probes"] == 2
+    lib.drop_lock(family.m, lib.LOCK_page_table, word)
+
+
+def test_locked_memory_ends_the_walk(family: Family) -> None:
+    parent = family.parent(1, LOCKED)
+    family.fork(parent)
+    pfn = family.pfn(parent)
+    use = family.ask(pfn)
+    assert use.walk is not None
+    last = use.walk.candidates[-1]
+    assert (last.pid, last.verdict, last.outcome) == (100, "match", "locked")
+    assert use.walk.result == "the walk fails: the page's area is locked in memory"
+    assert [mapper.area.locked for mapper in use.mappers] == [True, False]
+    holds_as_walked(family, pfn)
+    assert family.pfn(parent) == pfn
+
+
+def test_a_page_that_somebody_holds_ends_the_walk(family: Family) -> None:
+    parent = family.parent()
+    family.fork(parent)
+    pfn, page = family.pfn(parent), family.page(parent)
+    lib.get_page(family.m, page)
+    use = family.ask(pfn)
+    assert [each.outcome for each in use.walk.candidates if each.outcome] == ["held"]  # type: ignore[union-attr]
+    holds_as_walked(family, pfn)
+    lib.put_page(family.m, page)
+
+
+def test_old_and_young_ones(family: Family) -> None:
+    """fork makes the child's entry old; both are asked."""
+    parent = family.parent()
+    family.fork(parent)
+    pfn = family.pfn(parent)
+    use = family.ask(pfn, "referenced")
+    assert use.walk is not None
+    assert use.walk.function == "page_referenced"
+    outcomes = {each.pid: each.outcome for each in use.walk.candidates}
+    assert outcomes == {100: "young", 101: "old"}
+    assert use.walk.result == "1 of 2 entries accessed since they were asked last"
+    assert lib.page_referenced(family.m, family.page(parent)) == 1
+
+
+def test_a_page_of_a_file_is_found_by_its_file(family: Family, tmp_path: Path) -> None:
+    """i_mmap has the oldest area first; nothing is counted for files."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(3 * PAGE))
+    inode = family.memory.vm.inodes.open(str(path))
+    mm = family.memory.process()
+    family.mms.append(mm)
+    do_mmap(mm, BASE, PAGE, R, PRIVATE | FIXED, inode)
+    do_mmap(mm, BASE + 8 * PAGE, 2 * PAGE, R, PRIVATE | FIXED, inode, 1)
+    mm.read(BASE, PAGE)
+    mm.read(BASE + 8 * PAGE, PAGE)
+    pfn = family.pfn(mm, 8)
+    family.fork(mm)
+    use = family.ask(pfn)
+    assert walked(use)[:2] == [(100, "range"), (100, "match")]
+    assert use.walk is not None
+    assert {each.cost for each in use.walk.candidates} == {"not counted"}
+    assert not use.walk.counted
+    (node,) = use.objects
+    assert node.kind == "address_space"
+    assert [to for _, to in node.edges[:2]] == [each.area.vma for each in use.walk.candidates[:2]]  # type: ignore[union-attr]
+    assert "by the file's list of areas" in use.text()
+
+
+# ---- asking changes nothing
+
+
+@pytest.mark.parametrize("walk", WALKS)
+def test_asking_changes_nothing(family: Family, walk: str) -> None:
+    """No counter, no accessed bit, no lock, nothing in RAM; not even of an extinct mm's page."""
+    parent = family.parent(3)
+    for _ in range(3):
+        family.fork(parent)
+    family.memory.vm.reclaim_range(parent, BASE, BASE + PAGE)
+    for mm in family.mms[:3]:
+        mm.read(BASE, 1)
+    pfns = [family.pfn(parent, page) for page in range(3)]
+    parent.put()
+
+    def state() -> tuple[bytes, list[int], list[int]]:
+        m = family.m
+        locks = [lock.acquired + lock.failed + lock.steps_held for lock in m.locks.stat]
+        return bytes(family.core.ffi.buffer(m.ram, m.ram_size)), list(m.counter), locks
+
+    before = state()
+    for pfn in pfns:
+        use = family.ask(pfn, walk)
+        assert use.walk is not None
+        assert "match" in verdicts(use)
+    assert state() == before
+
+
+def test_a_walk_of_more_candidates_than_there_is_room_for() -> None:
+    """The page is the last child's alone, which a ring comes to behind a hundred others."""
+    family = Family("anonmm", ram=4096)
+    parent = family.parent()
+    for _ in range(100):
+        family.fork(parent)
+    last = family.mms[-1]
+    pfn = family.pfn(parent)
+    for mm in family.mms[1:-1]:
+        mm.write(BASE, b"own")
+    use = family.ask(pfn)
+    assert verdicts(use) == ["match", *["pte"] * 99, "match"]
+    assert [mapper.space.mm for mapper in use.mappers] == [parent.kaddr, last.kaddr]
+    assert "and 61 more" in use.svg()
+    holds_as_walked(family, pfn)
+    family.memory.close()
+
+
+# ---- the objects, and the views
+
+
+def test_the_objects_lead_to_every_candidate(family: Family) -> None:
+    """From the page on; who says nothing of objects has none, and is drawn all the same."""
+    parent = family.parent()
+    family.fork(parent)
+    use = family.ask(family.pfn(parent))
+    svg = use.svg()
+    ElementTree.fromstring(svg)
+    assert svg.count('class="wire"') >= len(verdicts(use))
+    assert svg.count('class="found"') == use.mapcount
+    if type(family.memory.vm.rmap).drawing is RmapScheme.drawing:
+        assert use.objects == ()
+        return
+    assert use.objects
+    assert use.objects[0].kptr == use.mapping
+    places = {node.kptr for node in use.objects}
+    assert len(places) == len(use.objects)
+    leads = {to for node in use.objects for _, to in node.edges} - {0}
+    assert use.walk is not None
+    for each in use.walk.candidates:
+        assert each.space is not None
+        assert each.area is not None
+        assert leads & {each.space.mm, each.area.vma, each.pte}
+
+
+def test_drawn_objects_of_the_first_schemes() -> None:
+    for scheme, kinds in (("anonmm", ["anonmm"] * 3), ("anon_vma", ["anon_vma"])):
+        family = Family(scheme)
+        parent = family.parent()
+        for _ in range(2):
+            family.fork(parent)
+        use = family.ask(family.pfn(parent))
+        assert [node.kind for node in use.objects] == kinds
+        assert [node.label for node in use.objects].count("head") == kinds.count("anonmm") // 3
+        family.memory.close()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_views(scheme: str) -> None:
+    family, pfn = cousins(scheme)
+    use = family.ask(pfn)
+    again = family.ask(pfn)
+    assert use == again
+    assert use.svg() == again.svg()
+    root = ElementTree.fromstring(use.svg())
+    name, description = root[0].text, root[1].text
+    assert name == f"{use.title}, by {scheme}"
+    assert description is not None
+    assert use.walk is not None
+    for each in use.walk.candidates:
+        assert f"{each.number} process {each.pid} {each.verdict}" in description
+    text = use.text()
+    assert max(map(len, text.splitlines())) <= 100
+    assert text.count("\n1 ") == 1
+    assert json.loads(json.dumps(use.as_json()))["walk"]["probes"] == use.walk.probes
+    assert use.as_json()["in_swap_of"][0]["pid"] == 101
+    ElementTree.fromstring(f"<div>{uses_html([use, again])}</div>")
+    assert uses_text([use, again]) == f"{text}\n{text}"
+    assert repr(use).startswith(f"<FrameUse frame {pfn} anon, mapped by 100 ")
+    assert "in swap of 101, try_to_unmap: " in repr(use)
+    family.memory.close()
+
+
+def test_a_scheme_without_a_walk_says_so() -> None:
+    family = Family("none")
+    use = family.ask(family.pfn(family.parent()))
+    assert use.walk is None
+    assert [mapper.pid for mapper in use.mappers] == [100]
+    assert use.remark == "none has no walk: it cannot tell who maps an anonymous page"
+    assert use.remark in use.text()
+    ElementTree.fromstring(use.svg())
+    family.memory.close()
+
+
+def test_a_scheme_in_python(guest: Guest) -> None:
+    """It has no drawing of its own, and is asked for its candidates as by a walk."""
+    with Machine(ram="4M", bits=BITS, rmap=AddressBook) as machine:
+        machine.spawn(guest("fork-server"), ["fork-server", "R=2", "N=2"], stdout=None)
+        machine.run_to("event:fork:2")
+        pfn = next(page.pfn for page in machine.pages(machine.processes[0]) if page.mapcount == 3)
+        assert pfn is not None
+        use = machine.frame(pfn)
+        if use.kind == "file":
+            pfn = next(p.pfn for p in machine.pages(machine.processes[0]) if p.anon)
+            use = machine.frame(pfn)
+        assert use.walk is not None
+        assert verdicts(use) == ["match"] * use.mapcount
+        assert use.objects == ()
+        ElementTree.fromstring(use.svg())
+        machine.check()
+
+
+# ---- of a machine
+
+
+def test_every_frame_of_a_machine(guest: Guest) -> None:
+    with Machine(ram="2M", swap="1M", bits=BITS) as machine:
+        machine.spawn(guest("swap-storm"), ["swap-storm", "PAGES=400", "PASSES=1"], stdout=None)
+        machine.run_to("measure")
+        frames = machine.frames()
+        for frame in frames:
+            use = machine.frame(frame.pfn)
+            assert (use.kind, use.mapcount) == (frame.kind, frame.mapcount)
+            assert [(each.pid, each.address) for each in use.mappers] == [*frame.places]
+            if frame.kind in ("anon", "file") and frame.mapcount:
+                assert use.walk is not None
+                assert verdicts(use).count("match") == frame.mapcount
+            else:
+                assert (use.walk, bool(use.remark)) == (None, True)
+        kept = machine.frame(next(f.pfn for f in frames if f.kind == "file"))
+        shown = kept.text(), kept.svg(), repr(kept), kept._repr_html_(), kept._repr_svg_()
+        machine.check()
+    assert shown == (kept.text(), kept.svg(), repr(kept), kept._repr_html_(), kept._repr_svg_())
+    with pytest.raises(MachineClosed, match="the machine is closed"):
+        machine.frame(0)
+
+
+@pytest.mark.parametrize(
+    ("pfn", "walk", "said"),
+    [
+        (512, "unmap", "there is no frame 512: the machine has 512, 0 to 511"),
+        (-1, "unmap", "there is no frame -1"),
+        ("7", "unmap", "there is no frame '7'"),
+        (True, "unmap", "there is no frame True"),
+        (7, "both", "walk must be unmap or referenced, not 'both'"),
+    ],
+)
+def test_what_is_no_frame(pfn: Any, walk: str, said: str) -> None:
+    with Machine(ram="2M") as machine, pytest.raises(ConfigError, match=said):
+        machine.frame(pfn, walk)
+
+
+def test_a_hook_may_ask_and_look_at_a_moment(guest: Guest) -> None:
+    """run_to() gives what its function gives, at the moment: before the call, not behind it."""
+    with Machine(ram="2M", bits=BITS) as machine:
+        task = machine.spawn(guest("fork-server"), ["fork-server", "R=2", "N=1"], stdout=None)
+
+        def look(when: str) -> tuple[str, int]:
+            pfn = next(page.pfn for page in machine.pages(task) if page.anon)
+            assert pfn is not None
+            return when, len(machine.frame(pfn).mappers)
+
+        assert machine.run_to("fork", look) == ("before fork", 1)
+        assert machine.run_to("mark:nothing", look) is None
+
+
+def test_what_is_raised_at_a_moment_comes_out_behind_the_call(guest: Guest) -> None:
+    """The machine goes on: the call that was in progress has been made."""
+
+    def fail(when: str) -> None:
+        raise ValueError(when)
+
+    with Machine(ram="2M", bits=BITS) as machine:
+        machine.spawn(guest("fork-server"), ["fork-server", "R=2", "N=1"], stdout=None)
+        with pytest.raises(ValueError, match=r"^before fork$"):
+            machine.run_to("fork", fail)
+        assert len(machine.processes) == 2
+        machine.check()
+        with pytest.raises(ValueError, match=r"^after event cow$"):
+            machine.run_to("cow", fail)
+        with pytest.raises(ValueError, match=r"^at mark measure$"):
+            machine.run_to("measure", fail)
+        assert machine.run().exit_status == 0
+
+
+def test_what_a_scheme_s_walk_breaks_is_told(guest: Guest) -> None:
+    class Broken(AddressBook):
+        asked = False
+
+        def candidates(self, page: Any) -> Any:
+            if self.asked:
+                raise KernelBug("no candidates today")
+            return super().candidates(page)
+
+    with Machine(ram="2M", bits=BITS, rmap=Broken) as machine:
+        task = machine.spawn(guest("touch"), ["touch", "PAGES=2"], stdout=None)
+        machine.run_to("measure")
+        pfn = next(page.pfn for page in machine.pages(task) if page.anon)
+        Broken.asked = True
+        with pytest.raises(KernelBug, match="no candidates today"):
+            machine.frame(pfn)  # type: ignore[arg-type]
