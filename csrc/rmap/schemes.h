@@ -10,5 +10,6 @@
 RMAP_SCHEME(none)
 #include "rmap/anonmm.h"
 #include "rmap/anon_vma.h"
+#include "rmap/cow_context.h"
 #include "rmap/python.h"
 /* clang-format on */

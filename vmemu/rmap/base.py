@@ -36,6 +36,8 @@ class RmapScheme:
     anon_pgoff_matters: ClassVar[bool] = False
     #: Whether its walks find every mapping of an anonymous page.
     finds_anon: ClassVar[bool] = False
+    #: Whether they look for a page that mremap has moved where it came from, too.
+    looks_back: ClassVar[bool] = False
     #: The slab caches of the scheme's own objects.
     caches: ClassVar[tuple[str, ...]] = ()
     #: What ``--rmap NAME:OPTION=VALUE`` may choose: values by option, the first the default.
