@@ -16,7 +16,8 @@ enum page_flag_bits {
 	PG_maplock = 1 << 18,
 	PG_swapcache = 1 << 19,
 	PG_anon = 1 << 20,
-	PG_exclusive = 1 << 21, /* anonymous, and one process's: as the scheme likes */
+	PG_exclusive = 1
+		<< 21, /* anonymous, and one process's: as the scheme likes */
 	PG_pgtable = 1 << 24, /* vmemu: a page directory or page table */
 	PG_buddy = 1 << 25,   /* vmemu: on the free list */
 	PG_vmalloc = 1 << 26, /* vmemu: holds a piece of a swap map */

@@ -549,8 +549,7 @@ static int add_anon(struct vmemu *m, struct page *page,
 		    struct vm_area_struct *vma, kulong address,
 		    enum add_how how)
 {
-	struct cow_context *c =
-		context_of(m, HOST(m, mm_struct, vma->vm_mm));
+	struct cow_context *c = context_of(m, HOST(m, mm_struct, vma->vm_mm));
 	kulong at = address >> PAGE_SHIFT, index = at - offset_at(m, c, at);
 	bool alone = how == ADD_NEW;
 
@@ -583,8 +582,7 @@ static void remove_anon(struct vmemu *m, struct page *page)
 static void own_anon(struct vmemu *m, struct page *page,
 		     struct vm_area_struct *vma, kulong address)
 {
-	struct cow_context *c =
-		context_of(m, HOST(m, mm_struct, vma->vm_mm));
+	struct cow_context *c = context_of(m, HOST(m, mm_struct, vma->vm_mm));
 	kptr before = page->mapping;
 
 	(void)address;

@@ -8,7 +8,7 @@ struct cow_context { /* 44 or 80 bytes */
 	kptr root;
 	struct list_head children; /* in the order of their forks */
 	struct list_head siblings;
-	kptr remaps; /* struct cow_remap: areas that were moved */
+	kptr remaps;      /* struct cow_remap: areas that were moved */
 	int32_t refcount; /* the living mm, each child, each page */
 	uint32_t lock;    /* the root's guards the whole tree */
 	uint32_t stale;   /* entries have stayed for want of memory */

@@ -104,9 +104,7 @@ class RmapScheme:
         locks of ``vma_adjust`` held.
         """
 
-    def area_moves(
-        self, mm: mm_struct, old: int, length: int, new: int, new_length: int
-    ) -> bool:
+    def area_moves(self, mm: mm_struct, old: int, length: int, new: int, new_length: int) -> bool:
         """mremap is about to move ptes from ``old`` to ``new``, where the area may be longer.
 
         The new area is there; False fails the call with ENOMEM, before anything has moved.

@@ -63,8 +63,7 @@ class CowContext(RmapScheme):
         "fork-chain": {
             "objects_cow_context": (
                 "2 if PRUNE == 'yes' else G + 1",
-                "the last one pins all dead ones above it; pruned, each takes the place of the "
-                "child that has no page yet when its parent ends",
+                "the last one pins all above it; pruned, each takes its pageless child's place",
             ),
             "referenced_cmp": (
                 "0 if PRUNE == 'yes' else G * (G - 1) // 2",
@@ -114,8 +113,7 @@ class CowContext(RmapScheme):
         "cut-vma-fork": {
             "unmap_probes": (
                 "(K + 1) // 2 + K // 2 * (N + 1) if STOP == 'mapcount' else K * (N + 1)",
-                "every second page is shared by all; no page of the parent's is exclusive "
-                "before it writes again",
+                "every second page is shared by all; fork leaves none exclusive",
             ),
             "unmap_cmp": ("0", "the tree of vmas is asked, and no list"),
         },
