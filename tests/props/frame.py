@@ -89,7 +89,12 @@ class Frame:
             scheme = scheme_class(scheme)
         self.config = config
         self.core = Core(
-            config.ram, scheme.walker, events=256, bits=config.bits, levels=config.levels
+            config.ram,
+            scheme.walker,
+            events=256,
+            bits=config.bits,
+            levels=config.levels,
+            rmap_options=scheme.option_numbers(),
         )
         self.task_pages = self.core.task_size // PAGE
         self.core.m.page_cluster = config.page_cluster
