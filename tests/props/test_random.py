@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from vmemu.rmap import builtin
 from vmemu.rmap.python import AddressBook
 
 from .driver import Failed, perform, run, shrink
@@ -33,6 +34,20 @@ def test_random_operations(scheme: str, name: str) -> None:
         assert world.final["pswpout"] > 100
         assert world.final["pswpin"] > 100
         assert world.results["swapoff", "done"]
+
+
+OPTIONS = [
+    f"{name}:{option}={value}"
+    for name, scheme in builtin().items()
+    for option, values in scheme.options.items()
+    for value in values[1:]
+]
+
+
+@pytest.mark.parametrize("name", ["roomy", "wide"])
+@pytest.mark.parametrize("scheme", OPTIONS)
+def test_what_else_a_scheme_may_choose(scheme: str, name: str) -> None:
+    run(machine(scheme, name), seed=2004, count=OPERATIONS // 2)
 
 
 def test_a_scheme_written_in_python() -> None:
