@@ -96,6 +96,14 @@ def test_a_node_of_the_map_takes_what_a_maple_node_takes() -> None:
         assert memory.m.k.caches[lib.CACHE_cow_remap].objsize == 256
 
 
+@pytest.mark.parametrize(("bits", "mm"), [(32, 528), (64, 1008)])
+def test_an_mm_gets_a_pointer_and_a_vma_nothing(bits: int, mm: int) -> None:
+    with family(bits=bits) as memory:
+        caches = memory.m.k.caches
+        assert caches[lib.CACHE_mm_struct].objsize == mm
+        assert caches[lib.CACHE_vm_area_struct].objsize == {32: 72, 64: 144}[bits]
+
+
 # ---- closed forms: a page of a parent with n children ------------------------------------
 
 
