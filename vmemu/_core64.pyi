@@ -668,7 +668,6 @@ class Lib:
     CNT_vm_flags_writes: int
     CNT_zap_ptes: int
     COPY_NS: int
-    COW_REMAP_ENTRIES: int
     COW_REMAP_SIZE: int
     CPU_INSN_BYTES: int
     DEFAULT_LEVELS: int

@@ -106,7 +106,7 @@ static struct cow_remap_entry *new_entry(struct vmemu *m,
 {
 	struct cow_remap *node = draft->last;
 
-	if (!node || node->nr == COW_REMAP_ENTRIES) {
+	if (!node || node->nr == sizeof(node->entry) / sizeof(*node->entry)) {
 		node = kmem_cache_alloc(m, CACHE_cow_remap, GFP_KERNEL);
 		if (!node) {
 			draft->failed = true;

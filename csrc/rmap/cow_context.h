@@ -20,16 +20,12 @@ struct cow_remap_entry { /* pages */
 	klong offset;
 };
 
-enum {
-	/* As a maple node takes, whatever the width. */
-	COW_REMAP_SIZE = 256,
-	COW_REMAP_ENTRIES = 640 / BITS_PER_LONG, /* 20 or 10 */
-};
+enum { COW_REMAP_SIZE = 256 }; /* as a maple node takes, whatever the width */
 
 struct cow_remap {
 	kptr next; /* the only one that may not be full is the last */
 	uint32_t nr;
-	struct cow_remap_entry entry[COW_REMAP_ENTRIES]; /* by address */
+	struct cow_remap_entry entry[640 / BITS_PER_LONG]; /* by address */
 };
 
 struct cow_context_tail { /* behind an mm_struct */

@@ -13,7 +13,7 @@ import pytest
 from memory import Memory
 
 from tests.width import ffi, lib
-from vmemu.core import LOCKS
+from vmemu.core import LOCKS, RMAPS
 from vmemu.errors import ConfigError, KernelBug
 from vmemu.machine import Machine
 from vmemu.mm import Mm, do_mlock, do_mmap, do_mprotect, do_munmap, dup_mmap
@@ -168,7 +168,7 @@ def test_the_order_has_no_circle() -> None:
 
 def _class(name: str) -> str:
     """The class of a lock: those of the schemes are one."""
-    return "rmap_lock" if name in ("anonmm_lock", "anon_vma_lock") else name
+    return "rmap_lock" if name in {f"{scheme}_lock" for scheme in RMAPS} else name
 
 
 def _drawn() -> set[tuple[str, str]]:
