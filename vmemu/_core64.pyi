@@ -122,6 +122,30 @@ class completion(Struct):
     done: int
     wait: wait_queue_head
 
+class cow_context(Struct):
+    mm: int
+    parent: int
+    root: int
+    children: list_head
+    siblings: list_head
+    remaps: int
+    refcount: int
+    lock: int
+    stale: int
+
+class cow_context_tail(Struct):
+    context: int
+
+class cow_remap(Struct):
+    next: int
+    nr: int
+    entry: Array[cow_remap_entry]
+
+class cow_remap_entry(Struct):
+    start: int
+    end: int
+    offset: int
+
 class cpu(Struct):
     uc: Any
     trap_vector: int
@@ -404,6 +428,7 @@ class rmap_ops(Struct):
     cache_size: Any
     lock_name: Array[bytes]
     rules: Array[owner_rule]
+    keeps_exclusive: int
     locks_vma_tree: int
     range_lock: Any
     mm_init: Any
@@ -679,6 +704,8 @@ class Lib:
     CACHE_anon_vma_chain: int
     CACHE_anonmm: int
     CACHE_avc_anon_vma: int
+    CACHE_cow_context: int
+    CACHE_cow_remap: int
     CACHE_mm_struct: int
     CACHE_pte_chain: int
     CACHE_radix_tree_node: int
@@ -748,6 +775,7 @@ class Lib:
     CNT_vm_flags_writes: int
     CNT_zap_ptes: int
     COPY_NS: int
+    COW_REMAP_SIZE: int
     CPU_INSN_BYTES: int
     DEFAULT_LEVELS: int
     EV_cow: int
@@ -839,6 +867,7 @@ class Lib:
     NR_RMAP_CALLS: int
     NR_UC_FUNCTIONS: int
     NR_VERDICTS: int
+    OPTION_cow_prune: int
     OPTION_stop: int
     OUTCOME_gone: int
     OUTCOME_held: int
@@ -854,6 +883,8 @@ class Lib:
     OWNED_anonmm_ring: int
     OWNED_avc_chain: int
     OWNED_avc_list: int
+    OWNED_cow_remaps: int
+    OWNED_cow_tree: int
     OWNED_i_mmap: int
     OWNED_lru: int
     OWNED_mapcount: int
@@ -1005,6 +1036,9 @@ class Lib:
     def copy_from_user(self, _0: vmemu, _1: mm_struct, _2: Any, _3: int, _4: int, /) -> int: ...
     def copy_page_range(self, _0: vmemu, _1: mm_struct, _2: mm_struct, _3: vm_area_struct, /) -> int: ...
     def copy_to_user(self, _0: vmemu, _1: mm_struct, _2: int, _3: Any, _4: int, /) -> int: ...
+    def cow_context_forget(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
+    def cow_context_move(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, _4: int, _5: int, /) -> int: ...
+    def cow_context_offset(self, _0: vmemu, _1: mm_struct, _2: int, /) -> int: ...
     def cpu_context_clone(self, _0: vmemu, _1: cpu_context, /) -> cpu_context: ...
     def cpu_context_free(self, _0: vmemu, _1: cpu_context, /) -> None: ...
     def cpu_context_new(self, _0: vmemu, /) -> cpu_context: ...

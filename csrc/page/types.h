@@ -17,12 +17,12 @@ enum page_flag_bits {
 	PG_maplock = 1 << 18,
 	PG_swapcache = 1 << 19,
 	PG_anon = 1 << 20,
-	PG_pgtable = 1 << 24, /* vmemu: a page directory or page table */
-	PG_buddy = 1 << 25,   /* vmemu: on the free list */
-	PG_vmalloc = 1 << 26, /* vmemu: holds a piece of a swap map */
-	PG_exits = 1 << 27,   /* vmemu: code in which the engine has to stop */
+	PG_exclusive = 1 << 21, /* one pte's alone, as far as is known */
+	PG_pgtable = 1 << 24,   /* vmemu: a page directory or page table */
+	PG_buddy = 1 << 25,     /* vmemu: on the free list */
+	PG_vmalloc = 1 << 26,   /* vmemu: holds a piece of a swap map */
+	PG_exits = 1 << 27, /* vmemu: code in which the engine has to stop */
 	PG_rewritten = 1 << 28, /* vmemu: written after code was fetched */
-	PG_exclusive = 1 << 29, /* one pte's alone, as far as is known */
 };
 
 struct page { /* 32 or 56 bytes */

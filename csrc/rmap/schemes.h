@@ -13,5 +13,6 @@ RMAP_SCHEME(none)
 #include "rmap/anonmm.h"
 #include "rmap/anon_vma.h"
 #include "rmap/anon_vma_chain.h"
+#include "rmap/cow_context.h"
 #include "rmap/python.h"
 /* clang-format on */

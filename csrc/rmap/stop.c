@@ -26,6 +26,15 @@ static struct page_owners *owners_of(struct vmemu *m, const struct page *page)
 	       pfn_of(m, page);
 }
 
+static void set_exclusive(const struct vmemu *m, struct page *page, bool on)
+{
+	if (m->rmap->keeps_exclusive)
+		return;
+	page->flags &= ~(kulong)PG_exclusive;
+	if (on)
+		page->flags |= PG_exclusive;
+}
+
 static void add_owner(struct page_owners *owners, kptr mm)
 {
 	int i;
@@ -49,10 +58,7 @@ void stop_added(struct vmemu *m, struct page *page, const struct mm_struct *mm,
 {
 	struct page_owners *owners;
 
-	if (how == ADD_NEW)
-		page->flags |= PG_exclusive;
-	else
-		page->flags &= ~(kulong)PG_exclusive;
+	set_exclusive(m, page, how == ADD_NEW);
 	if (stop_rule(m) != STOP_owners)
 		return;
 	owners = owners_of(m, page);
@@ -64,7 +70,7 @@ void stop_added(struct vmemu *m, struct page *page, const struct mm_struct *mm,
 void stop_forked(struct vmemu *m, struct page *page,
 		 const struct mm_struct *child)
 {
-	page->flags &= ~(kulong)PG_exclusive;
+	set_exclusive(m, page, false);
 	if (stop_rule(m) == STOP_owners)
 		add_owner(owners_of(m, page), kaddr(m, child));
 }
@@ -87,7 +93,7 @@ void stop_owned(struct vmemu *m, struct page *page, const struct mm_struct *mm)
 {
 	struct page_owners *owners;
 
-	page->flags |= PG_exclusive;
+	set_exclusive(m, page, true);
 	if (stop_rule(m) != STOP_owners)
 		return;
 	owners = owners_of(m, page);

@@ -157,6 +157,9 @@ struct rmap_ops {
 	uint32_t (*cache_size)(const struct vmemu *, int i);
 	const char *lock_name;                   /* of LOCK_rmap; or NULL */
 	struct owner_rule rules[MAX_RMAP_RULES]; /* OWNED_rmap and on */
+	/* Nonzero = it sets and clears PG_exclusive, which else only a rule that
+	 * ends walks does. */
+	uint32_t keeps_exclusive;
 	/* Nonzero = page_table_lock guards the list and tree of vmas too. */
 	uint32_t locks_vma_tree;
 	/* Else: the LOCK_rmap to be held while ends of vma move, and those of

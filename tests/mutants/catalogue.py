@@ -818,4 +818,70 @@ CHAINS = [
     ),
 ]
 
-MUTANTS = [*REQUIRED, *RMAP, *PAGES, *SWAP, *AREAS, *LIMITS, *CHAINS]
+CONTEXTS = "tests/unit/test_cow_context.py"
+
+CONTEXT = [
+    Mutant(
+        "cow_context: an entry with a smaller offset overwrites the next, as it first did",
+        "csrc/rmap/cow_context.c",
+        "\tappend_range(m, &draft, first, to + new_pages, (kulong)-1);\n\treturn publish",
+        "\t{\n\t\tstruct cow_remap *node;\n\t\tstruct cow_remap_entry *e;\n\t\tint next = 1;\n\n"
+        "\t\tfor_each_remap(m, first, node, e)\n"
+        "\t\t\tif (e->start >= to + new_pages && next-- <= 0)\n"
+        "\t\t\t\tappend(m, &draft, e->start, e->end, e->offset);\n\t}\n"
+        "\treturn publish",
+        f"{CONTEXTS} -k moved_before",
+    ),
+    Mutant(
+        "cow_context: fork leaves pages exclusive",
+        "csrc/rmap/cow_context.c",
+        "\ttouch(m, STEP_write, &page->flags);\n\tpage->flags &= ~(kulong)PG_exclusive;\n",
+        "\t(void)m, (void)page;\n",
+        f"{CONTEXTS} -k all_share",
+    ),
+    Mutant(
+        "cow_context: a walk stops after the page's own context",
+        "csrc/rmap/cow_context.c",
+        "c = next_below(m, own, c);",
+        "c = w.page ? NULL : next_below(m, own, c);",
+        f"{RANDOM}[cow_context-roomy]",
+    ),
+    Mutant(
+        "cow_context: a shared page that comes back is its reader's",
+        "csrc/rmap/cow_context.c",
+        "alone = comes_back_alone(m, page);",
+        "alone = comes_back_alone(m, page) || true;",
+        f"{RANDOM}[cow_context-roomy]",
+    ),
+    Mutant(
+        "cow_context: what is unmapped stays in the map",
+        "csrc/rmap/cow_context.c",
+        "\tif (!any_in(m, first, low, high))\n\t\treturn;\n",
+        "\treturn;\n",
+        f"{CONTEXTS} -k entries_go",
+    ),
+    Mutant(
+        "cow_context: fork does not copy the map",
+        "csrc/rmap/cow_context.c",
+        "\tif (!any_in(m, parents, low, high))\n\t\treturn 0;\n",
+        "\treturn 0;\n",
+        f"{RANDOM}[cow_context-roomy]",
+    ),
+    Mutant(
+        "cow_context: a place is taken though the child has a page",
+        "csrc/rmap/cow_context.c",
+        "\tif (has_page(m, child))\n\t\tgoto out;\n",
+        "\tif (has_page(m, child) && false)\n\t\tgoto out;\n",
+        f"{CONTEXTS} -k endless",
+    ),
+    Mutant(
+        "cow_context: a walk does not count itself",
+        "csrc/rmap/cow_context.c",
+        "\town->refcount++; /* the last pte's going must not free it under the lock */\n",
+        "\town->refcount += 0;\n",
+        f"{RANDOM}[cow_context-roomy]",
+    ),
+]
+
+
+MUTANTS = [*REQUIRED, *RMAP, *CONTEXT, *PAGES, *SWAP, *AREAS, *LIMITS, *CHAINS]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from vmemu.rmap import builtin
 from vmemu.rmap.python import AddressBook
 from vmemu.testing.driver import Failed, perform, run, shrink
 from vmemu.testing.frame import Config, Operation
@@ -39,6 +40,20 @@ def test_random_operations(scheme: str, name: str) -> None:
 def test_walks_that_another_rule_ends(scheme: str, rule: str, name: str) -> None:
     world = run(machine(f"{scheme}:stop={rule}", name), seed=2004, count=OPERATIONS)
     assert world.final["pswpin"] > 100
+
+
+OPTIONS = [
+    f"{name}:{option}={value}"
+    for name, scheme in builtin().items()
+    for option, values in scheme.options.items()
+    for value in values[1:]
+]
+
+
+@pytest.mark.parametrize("name", ["roomy", "wide"])
+@pytest.mark.parametrize("scheme", OPTIONS)
+def test_what_else_a_scheme_may_choose(scheme: str, name: str) -> None:
+    run(machine(scheme, name), seed=2004, count=OPERATIONS // 2)
 
 
 def test_a_scheme_written_in_python() -> None:

@@ -132,7 +132,9 @@ def _move_vma(mm: Mm, vma: Any, old: int, old_length: int, new: int, new_length:
     flags = vma.vm_flags
     pgoff = vma.vm_pgoff + ((old - vma.vm_start) >> PAGE_SHIFT)
     target, vma = _copy_vma(mm, vma, new, new_length, pgoff)
-    moved = mm.core.lib.move_page_tables(m, ptr, vma, old, target, new, old_length)
+    moved = 0
+    if mm.vm.rmap.area_moves(ptr, old, old_length, new, new_length):
+        moved = mm.core.lib.move_page_tables(m, ptr, vma, old, target, new, old_length)
     failed = moved < old_length
     if failed:  # no memory on the way: bring back what went
         mm.core.lib.move_page_tables(m, ptr, target, new, vma, old, moved)

@@ -65,6 +65,8 @@ class RmapScheme:
     watch: ClassVar[tuple[str, ...]] = ()
     #: Whether an anonymous page's index says where it is mapped.
     uses_index: ClassVar[bool] = True
+    #: Whether they look for a page that mremap has moved where it came from, too.
+    looks_back: ClassVar[bool] = False
     #: The slab caches of the scheme's own objects.
     caches: ClassVar[tuple[str, ...]] = ()
     #: What ``--rmap NAME:OPTION=VALUE`` may choose: values by option, the first the default.
@@ -152,6 +154,13 @@ class RmapScheme:
         For a part that is cut off, the C walker's ``vma_split`` is called instead, with the
         locks of ``vma_adjust`` held.
         """
+
+    def area_moves(self, mm: mm_struct, old: int, length: int, new: int, new_length: int) -> bool:
+        """mremap is about to move ptes from ``old`` to ``new``, where the area may be longer.
+
+        The new area is there; False fails the call with ENOMEM, before anything has moved.
+        """
+        return True
 
     def vma_absorb(self, into: vm_area_struct, other: vm_area_struct) -> bool:
         """``into`` is to take over pages of its neighbour ``other``, all or some.
