@@ -142,9 +142,10 @@ def run_scenario(
         run = _difference(before, _counts(machine))
     walks = run if scenario.whole_run else found.action
     extra = marks.told | {name: run[name] for name in scenario.watch}
-    figures = {name: walks[name] for name in (*_WALKS, *_LOCKS)}
+    figures = {name: walks[name] for name in _WALKS}
     figures |= {"copies": run["rmap_copies"], "vmas": found.vmas, **extra}
     figures |= {f"objects_{name}": use.objects for name, use in found.slabs.items()}
+    figures |= {name: walks[name] for name in _LOCKS}
     return Measurement(
         scheme,
         figures,
