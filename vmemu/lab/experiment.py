@@ -148,9 +148,10 @@ def run_scenario(
     extra |= {name: run[name] for name in scenario.watch + rmap.watch}
     if found.sharing:
         extra |= {"rmap_wasted": walks["rmap_wasted"], **found.sharing}
-    figures = {name: walks[name] for name in (*_WALKS, *_LOCKS)}
+    figures = {name: walks[name] for name in _WALKS}
     figures |= {"copies": run["rmap_copies"], "vmas": found.vmas, **extra}
     figures |= {f"objects_{name}": use.objects for name, use in found.slabs.items()}
+    figures |= {name: walks[name] for name in _LOCKS}
     return Measurement(
         scheme,
         figures,

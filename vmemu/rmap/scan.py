@@ -132,6 +132,15 @@ PREDICTIONS: dict[str, dict[str, tuple[str, str]]] = {
         _OTHERS,
     ),
     "vm-flags-locking": _swept("V * R"),
+    "fork-depth": _swept(
+        "R * (1 if WRITE else D + 1)", hits="0 if WRITE else R * D", hits_why=_OTHERS
+    ),
+    "fork-bench": _swept("R * 2**LEVEL", hits="R * (2**LEVEL - 1)", hits_why=_OTHERS),
+    "exec-family": _swept("R * N"),
+    "zygote": _swept("V * N"),
+    "process-tree": _swept("mappings", hits="mappings - R", hits_why=_OTHERS),
+    "hole": _swept("2 * R * (N + 1)", hits="2 * R * N", hits_why=_OTHERS),
+    "merge-order": _swept("R"),
 }
 
 

@@ -289,7 +289,8 @@ SCENARIOS = (
                 anon_vma="2 * R * (N + 1)",
                 why="every candidate maps the page",
             ),
-            # AC: the upper part's entries are new and come last, so R: one for each upper page
+            # AC: the upper part's entries are new and come last, so R: one for each upper page;
+            # C, X and whatever looks areas up by offset (AD): 0
             expect(
                 "unmap_cmp",
                 anonmm="0",
@@ -308,7 +309,8 @@ SCENARIOS = (
         frames=Formula("R * (N + 1) + 12 * N"),
         expectations=(
             expect("unmap_pages", "R"),
-            # C, X: R. AC: R * (N + 1) if the area that takes over is listed anew, at the end
+            # C, X: R. AC: R * (N + 1), the area that takes over is listed anew, at the end. AD: R,
+            # it begins lower than the children's and so is first in the tree
             expect(
                 "unmap_probes",
                 anonmm="R",
@@ -317,7 +319,7 @@ SCENARIOS = (
             ),
             expect("unmap_cmp", anonmm="0", anon_vma="0"),
             expect("copies", "0"),
-            # AD of 3.0 to 2025: 2, a forked area does not merge with one never written
+            # of 3.0 to 2025: 2, a forked area does not merge with one never written
             expect("vmas", anonmm="1", anon_vma="1"),
         ),
     ),
