@@ -102,7 +102,8 @@ def test_all_scenarios_are_as_predicted(compare_printed: bytes) -> None:
 def test_locks_before_and_after_rmap_34(vmemu: Vmemu) -> None:
     done = vmemu("compare vm-flags-locking --rmap anonmm --set N=3 --set V=2 --set H=9")
     first, second = done.out.split("\n\n")
-    assert first.splitlines()[1].split()[:3] == ["vm-flags-locking", "anonmm", "yes"]
+    assert first.splitlines()[1].split()[:2] == ["vm-flags-locking", "N=3"]
+    assert first.splitlines()[1].split()[5:7] == ["anonmm", "yes"]
     rows = {line.split()[1]: line.split()[2:] for line in second.splitlines()[1:]}
     assert rows["mlock"][:1] + rows["mlock"][3:5] == ["3", "6", "6"]
     assert all(line.endswith("  the same") for line in second.splitlines()[1:])
@@ -115,8 +116,8 @@ def test_locks_before_and_after_rmap_34(vmemu: Vmemu) -> None:
 
 
 def test_a_scheme_named_twice_is_run_once(vmemu: Vmemu) -> None:
-    _, row, parameters = vmemu("compare fork-brk --rmap anonmm --rmap anonmm").out.splitlines()
-    assert (row.split()[1], parameters) == ("anonmm", "R=8")
+    _, row = vmemu("compare fork-brk --rmap anonmm --rmap anonmm").out.splitlines()
+    assert row.split()[:4] == ["fork-brk", "R=8", "anonmm", "yes"]
 
 
 def test_all_stands_for_every_scheme(vmemu: Vmemu) -> None:
@@ -138,7 +139,7 @@ def test_a_figure_that_is_not_as_predicted() -> None:
     scenario = SCENARIOS["fork-brk"]
     wrong = replace(scenario, expectations=(expect("vmas", "2"),))
     (result,) = compare([wrong], {}, ("anonmm",))
-    assert summary_table([result]).rows[0][:3] == ["fork-brk", "anonmm", "no"]
+    assert summary_table([result]).rows[0][:3] == ["fork-brk R=8", "anonmm", "no"]
     assert besides([result]) == ["fork-brk anonmm: no: vmas 1, predicted 2"]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vmemu.core import COUNTERS
 from vmemu.errors import ConfigError
 from vmemu.lab.experiment import run_scenario
 from vmemu.lab.locks import run_both_ways
@@ -257,12 +258,16 @@ _SUMMARY = (
 def summary_table(comparisons: Sequence[Comparison]) -> Table:
     """The same within 120 characters: a scenario's parameters stand below its name.
 
+    Behind it where there is one scheme only, and so one line.
+
     ``predicted`` is yes, no, short (of memory) or nothing; `deviations` says what differs.
     """
     rows: list[list[Cell]] = []
     for comparison in comparisons:
         params = " ".join(f"{name}={value}" for name, value in comparison.params.items())
         titles = [comparison.scenario.name, *textwrap.wrap(params, _PARAMETERS)]
+        if len(comparison.measurements) == 1:
+            titles = [" ".join(titles[:2]), *titles[2:]]
         for scheme in comparison.measurements:
             row = _row(comparison, scheme)
             verdict = comparison.verdict(scheme)
@@ -273,12 +278,19 @@ def summary_table(comparisons: Sequence[Comparison]) -> Table:
 
 
 def besides(comparisons: Sequence[Comparison]) -> list[str]:
-    """A line for each figure that only some scenarios have, and for what was not as predicted."""
+    """A line for each figure that only some scenarios have, and for what was not as predicted.
+
+    Counters that are 0 are left out.
+    """
     lines = []
     for comparison in comparisons:
         shown: dict[str, list[str]] = {}
         for scheme, measurement in comparison.measurements.items():
-            told = " ".join(f"{name}={n}" for name, n in measurement.extra().items())
+            told = " ".join(
+                f"{name}={n}"
+                for name, n in measurement.extra().items()
+                if n or name not in COUNTERS
+            )
             shown.setdefault(told, []).append(scheme)
         lines += [
             f"{comparison.scenario.name} {', '.join(schemes)}: {told}"
