@@ -108,10 +108,12 @@ struct rmap_ops {
 	uint32_t (*cache_size)(const struct vmemu *, int i);
 	const char *lock_name;                   /* of LOCK_rmap; or NULL */
 	struct owner_rule rules[MAX_RMAP_RULES]; /* OWNED_rmap and on */
-	/* Nonzero = page_table_lock guards the list and tree of vmas too. */
+	/* Nonzero = page_table_lock guards the list and tree of vmas too, and
+	 * their ends. */
 	uint32_t locks_vma_tree;
-	/* Else: the LOCK_rmap to be held while ends of vma move, and those of
-	 * next, if it is not NULL.  NULL: none. */
+	/* The LOCK_rmap to be held while ends of vma move, and those of next,
+	 * if it is not NULL; inside page_table_lock, if that guards them too.
+	 * NULL: none. */
 	uint32_t *(*range_lock)(struct vmemu *,
 				const struct vm_area_struct *vma,
 				const struct vm_area_struct *next);
