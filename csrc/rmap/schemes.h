@@ -13,5 +13,6 @@ RMAP_SCHEME(none)
 #include "rmap/anon_vma.h"
 #include "rmap/pte_chain.h"
 #include "rmap/anon_vma_chain.h"
+#include "rmap/anon_vma_lazy.h"
 #include "rmap/python.h"
 /* clang-format on */
