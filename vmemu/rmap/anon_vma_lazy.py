@@ -93,17 +93,8 @@ _PREDICTIONS: _Formulas = {
     "fork-bench": {
         "unmap_probes": ("R * 2 ** LEVEL", "every candidate maps the page"),
         "unmap_cmp": ("0", ""),
-        "objects_anon_vma": (
-            "1 + 2 ** (LEVEL - 1)",
-            "the area's first; the stack's of each process that forks: half of them",
-        ),
-        "objects_anon_vma_chain": (
-            "2 ** LEVEL + (LEVEL + 1) * 2 ** (LEVEL - 1)",
-            (
-                "one for each area; for each stack as many as it has ancestors, on average half as "
-                "many as levels, and its own if it has forked"
-            ),
-        ),
+        "objects_anon_vma": ("2", "no other process writes anything between its forks"),
+        "objects_anon_vma_chain": ("2 * 2 ** LEVEL", "two areas in each process lead to these"),
     },
     "exec-family": {
         "unmap_probes": ("R * N", "exec cuts families"),
@@ -120,7 +111,10 @@ _PREDICTIONS: _Formulas = {
     },
     "hole": {
         "unmap_probes": ("2 * R * (N + 1)", "every candidate maps the page"),
-        "unmap_cmp": ("R", "the upper part is the last on the list, the lower one the first"),
+        "unmap_cmp": (
+            "0 if WALK == 'tree' else R",
+            "the upper part is the last on the list, the lower one the first",
+        ),
     },
     "merge-order": {
         "unmap_probes": (
@@ -160,8 +154,8 @@ _PREDICTIONS: _Formulas = {
                 "(2 * (K // 2) ** 2 if N == 1 else (K // 2) * (N * (K - 1) + K // 2))"
             ),
             (
-                "fork gives each piece its place on the list, its child's behind it: so the parent's "
-                "and the first child's in turn, by address; then those of each other child"
+                "fork lists each piece and then its child's: so the parent's and the first child's "
+                "in turn, by address; then those of each other child"
             ),
         ),
     },
