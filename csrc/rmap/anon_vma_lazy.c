@@ -257,6 +257,12 @@ static bool lock_areas(struct vmemu *m, const struct rmap_search *search,
 	return false;
 }
 
+static bool is_written(struct vmemu *m, const struct vm_area_struct *vma)
+{
+	touch(m, STEP_read, &tail(vma)->anon_vma);
+	return tail(vma)->anon_vma != 0;
+}
+
 /* Whether a written area has the page's offset where nothing was moved. */
 static bool in_place(struct vmemu *m, const struct page *page,
 		     const struct rmap_search *search, struct mm_struct *mm)
@@ -268,7 +274,7 @@ static bool in_place(struct vmemu *m, const struct page *page,
 	if (!lock_areas(m, search, mm))
 		return false;
 	vma = find_vma_prev(m, mm, unmoved, NULL);
-	found = vma && tail(vma)->anon_vma &&
+	found = vma && is_written(m, vma) &&
 		vma_address(vma, page->index, &address) && address == unmoved;
 	ptl_unlock(m, mm);
 	return found;
@@ -288,7 +294,7 @@ static bool elsewhere(struct vmemu *m, const struct page *page,
 	vma = find_vma_prev(m, mm, *from, NULL);
 	while (vma && !found) {
 		*from = vma->vm_end;
-		if (!tail(vma)->anon_vma)
+		if (!is_written(m, vma))
 			rmap_reject(m, search, TRIED_RANGE, vma->vm_mm,
 				    kaddr(m, vma));
 		else
