@@ -44,6 +44,12 @@ def area(mm: Mm, page: int = 0) -> Any:
     return next(v for v in mm.vmas() if v.vm_start <= BASE + page * PAGE < v.vm_end)
 
 
+def tail(memory: Memory, mm: Mm, page: int = 0) -> Any:
+    """What the scheme has in an area."""
+    rmap: Any = memory.vm.rmap
+    return rmap.tail(area(mm, page))
+
+
 def own(memory: Memory, mm: Mm, page: int = 0) -> int:
     return memory.vm.rmap.object_of(area(mm, page))
 
@@ -51,7 +57,7 @@ def own(memory: Memory, mm: Mm, page: int = 0) -> int:
 def chain(memory: Memory, mm: Mm, page: int = 0) -> list[int]:
     """The anon_vmas of an area, in the order of its links."""
     found = []
-    head = memory.vm.rmap.tail(area(mm, page)).chain
+    head = tail(memory, mm, page).chain
     offset, at = ffi.offsetof("struct anon_vma_chain", "same_vma"), head.next
     while at and at != memory.core.kaddr(ffi.addressof(head)):
         link = ffi.cast("struct anon_vma_chain *", memory.core.base + at - offset)
@@ -396,9 +402,9 @@ def test_check_sees_another_mm(memory: Memory) -> None:
 
 def test_check_sees_an_area_that_was_not_written_to(memory: Memory) -> None:
     mm = written(memory)
-    memory.vm.rmap.tail(area(mm)).anon_vma = 0
+    tail(memory, mm).anon_vma = 0
     broken(memory, "not written to")
-    memory.vm.rmap.tail(area(mm)).anon_vma = lib.LAZY
+    tail(memory, mm).anon_vma = lib.LAZY
 
 
 # ---- sizes -------------------------------------------------------------------------------

@@ -118,8 +118,11 @@ _PREDICTIONS: _Formulas = {
     },
     "merge-order": {
         "unmap_probes": (
-            "R * (N + 1)",
-            "the area that takes over is chained anew: behind all children",
+            "R if WALK == 'tree' else R * (N + 1)",
+            (
+                "the area that takes over is chained anew, behind all children; in a tree it is "
+                "first, since it begins before theirs"
+            ),
         ),
         "unmap_cmp": ("0", ""),
         "vmas": ("1", "the other is a root's, and this one has no chain"),
@@ -187,7 +190,8 @@ class AnonVmaLazy(AnonVmaChain):
 
     def prepare(self, mm: Any, vma: Any) -> bool:
         """It is written to: nothing else is needed."""
-        self._lib.lazy_prepare(self.core.m, vma)
+        if not self.tail(vma).anon_vma:
+            self._lib.lazy_prepare(self.core.m, vma)
         return True
 
     def vma_clone(self, new: Any, old: Any) -> bool:
