@@ -11,7 +11,7 @@ from memory import BASE, PAGE, RW, RWX, Memory, R, errno_of
 
 from tests.width import ffi, lib
 from vmemu.errors import KernelBug
-from vmemu.mm import Mm, do_mprotect, do_mremap, do_munmap, dup_mmap
+from vmemu.mm import Mm, do_madvise, do_mprotect, do_mremap, do_munmap, dup_mmap
 
 MOVE = 3  # MREMAP_MAYMOVE | MREMAP_FIXED
 
@@ -293,6 +293,38 @@ def test_a_lazy_area_merges_with_a_root(memory: Memory) -> None:
     assert leads_to(memory, mm, 1) == leads_to(memory, again, 1) == a
     assert evict(memory, mm, 1)[0] == 2
     memory.verify(child, 0, 1)
+
+
+@pytest.mark.parametrize("lazy", [True, False])
+def test_a_lower_area_takes_over_a_root(memory: Memory, lazy: bool) -> None:
+    """It is linked to what the other was."""
+    mm = memory.process()
+    memory.map(mm, 0, 1, RWX)
+    memory.map(mm, 1, 1)
+    memory.fill(mm, 1, 1)
+    child = dup_mmap(mm)
+    a = own(memory, mm, 1)
+    if lazy:
+        memory.fill(mm, 0, 1)
+    protect(mm, 0, 1, RW)
+    assert memory.areas(mm) == [(0, 2, RW)]
+    assert (chain(memory, mm), own(memory, mm), leads_to(memory, mm, 1)) == ([a], a, a)
+    memory.check()
+    assert evict(memory, child, 1)[0] == 2
+
+
+def test_areas_of_two_roots_do_not_merge(memory: Memory) -> None:
+    """In a child neither has an anon_vma of its own, and their links differ."""
+    parent = written(memory, 1)
+    memory.map(parent, 1, 1, RWX)
+    do_madvise(parent, BASE + PAGE, PAGE, 1)  # MADV_RANDOM: no neighbours at fork
+    memory.fill(parent, 1, 1)
+    child = dup_mmap(parent)
+    do_madvise(child, BASE + PAGE, PAGE, 0)
+    protect(child, 1, 1, RW)
+    assert own(memory, child) == own(memory, child, 1) == 0
+    assert chain(memory, child) != chain(memory, child, 1)
+    assert memory.areas(child) == [(0, 1, RW), (1, 1, RW)]
 
 
 def test_a_forked_area_does_not_merge_with_one_that_was_not(memory: Memory) -> None:
