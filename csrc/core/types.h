@@ -38,6 +38,7 @@ struct kernel_data { /* the kernel's static data, one guest frame */
 	X(referenced_probes) X(referenced_cmp) X(referenced_pages)             \
 	X(sweep_ptes) X(sweep_mms) X(sweep_unmapped) X(sweep_collateral)       \
 	X(rmap_copies) X(rmap_migrated) X(rmap_wasted) X(rmap_index_rewrites)                 \
+	X(rmap_repointed)                                                                      \
 	X(rmap_chain_slots)                                                    \
 	X(rmap_tree_nodes)                                                     \
 	X(mremap_ptes) X(fork_ptes) X(zap_ptes) X(protect_ptes) X(vm_flags_writes) \

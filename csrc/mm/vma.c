@@ -191,37 +191,36 @@ void vma_file_unlink(struct vmemu *m, struct vm_area_struct *vma)
 
 /*
  * What reclaim holds while it computes addresses from a vma's ends: the lock of
- * the file's vmas, and that of the anonymous pages', see range_lock().
+ * the file's vmas, and those of the anonymous pages', see range_locks().
  */
-struct range_locks {
-	uint32_t *file, *anon;
-	enum lock_class class;
+struct end_locks {
+	uint32_t *file;
+	struct range_locks anon;
 };
 
-static struct range_locks range_locks(struct vmemu *m,
-				      const struct vm_area_struct *vma,
-				      const struct vm_area_struct *next)
+static struct end_locks lock_range(struct vmemu *m,
+				   const struct vm_area_struct *vma,
+				   const struct vm_area_struct *next)
 {
-	struct range_locks locks = { 0 };
+	struct end_locks locks = { NULL, range_locks(m, vma, next) };
 
 	if (vma->vm_file)
 		locks.file = &HOST(m, address_space, vma->vm_file)->i_mmap_lock;
-	locks.anon = range_lock(m, vma, next, &locks.class);
+	if (locks.file)
+		spin_lock(m, LOCK_i_mmap, locks.file);
+	if (locks.anon.page_table)
+		spin_lock(m, LOCK_page_table, locks.anon.page_table);
+	if (locks.anon.rmap)
+		spin_lock(m, LOCK_rmap, locks.anon.rmap);
 	return locks;
 }
 
-static void lock_range(struct vmemu *m, const struct range_locks *locks)
+static void unlock_range(struct vmemu *m, const struct end_locks *locks)
 {
-	if (locks->file)
-		spin_lock(m, LOCK_i_mmap, locks->file);
-	if (locks->anon)
-		spin_lock(m, locks->class, locks->anon);
-}
-
-static void unlock_range(struct vmemu *m, const struct range_locks *locks)
-{
-	if (locks->anon)
-		spin_unlock(m, locks->class, locks->anon);
+	if (locks->anon.rmap)
+		spin_unlock(m, LOCK_rmap, locks->anon.rmap);
+	if (locks->anon.page_table)
+		spin_unlock(m, LOCK_page_table, locks->anon.page_table);
 	if (locks->file)
 		spin_unlock(m, LOCK_i_mmap, locks->file);
 }
@@ -291,13 +290,12 @@ void vma_adjust(struct vmemu *m, struct vm_area_struct *vma, kulong start,
 {
 	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
 	struct vm_area_struct *next = vma_at(m, vma->vm_next);
-	struct range_locks locks;
+	struct end_locks locks;
 
 	if (insert || (end >= vma->vm_end && (!next || next->vm_start >= end)))
 		next = NULL;
 	BUG_ON(m, !insert && !next && end < vma->vm_end);
-	locks = range_locks(m, vma, next);
-	lock_range(m, &locks);
+	locks = lock_range(m, vma, next);
 	set_range(m, vma, start, end);
 	if (insert)
 		insert_part(m, mm, vma, insert);
@@ -322,11 +320,10 @@ kulong vma_expand_down(struct vmemu *m, struct vm_area_struct *vma,
 		       kulong start)
 {
 	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
-	struct range_locks locks = range_locks(m, vma, NULL);
+	struct end_locks locks = lock_range(m, vma, NULL);
 	kulong pages = 0;
 
-	BUG_ON(m, !locks.anon);
-	lock_range(m, &locks);
+	BUG_ON(m, !locks.anon.page_table && !locks.anon.rmap);
 	if (start < vma->vm_start) {
 		pages = (vma->vm_start - start) >> PAGE_SHIFT;
 		set_range(m, vma, start, vma->vm_end);

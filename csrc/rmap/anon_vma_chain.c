@@ -24,6 +24,7 @@
  */
 #include "core/core.h"
 #include "mm/mm.h"
+#include "rmap/avc.h"
 #include "rmap/rmap.h"
 #include "watch/lock.h"
 #include "watch/step.h"
@@ -48,6 +49,15 @@ kptr avc_anon_vma(const struct vm_area_struct *vma)
 	return tail(vma)->anon_vma;
 }
 
+kptr avc_first(struct vmemu *m, const struct vm_area_struct *vma)
+{
+	const struct list_head *chain = &tail(vma)->chain;
+
+	return chain->next && !list_empty(m, chain) ?
+		       of_vma(m, chain->next)->anon_vma :
+		       0;
+}
+
 int avc_singular(struct vmemu *m, const struct vm_area_struct *vma)
 {
 	const struct list_head *chain = &tail(vma)->chain;
@@ -66,7 +76,7 @@ static bool reuses(const struct vmemu *m)
 	return m->rmap_option[AVC_REUSE] != 0;
 }
 
-static uint32_t cache_size(const struct vmemu *m, int i)
+uint32_t avc_cache_size(const struct vmemu *m, int i)
 {
 	if (CACHE_rmap + i == CACHE_anon_vma_chain)
 		return has_trees(m) ? sizeof(struct avc_interval) :
@@ -234,13 +244,14 @@ static void list_vma(struct vmemu *m, struct vm_area_struct *vma)
 int avc_clone(struct vmemu *m, struct vm_area_struct *new,
 	      const struct vm_area_struct *old)
 {
+	kptr first = avc_first(m, old);
 	struct avc_anon_vma *root;
 
-	if (!tail(old)->anon_vma)
+	if (!first)
 		return 0;
 	if (copy_chain(m, new, old))
 		return -1;
-	root = lock_root(m, tail(old)->anon_vma);
+	root = lock_root(m, first);
 	list_vma(m, new);
 	set_own(m, new, tail(old)->anon_vma);
 	unlock_root(m, root);
@@ -329,7 +340,7 @@ int avc_prepare(struct vmemu *m, struct vm_area_struct *vma, kptr adopted)
 }
 
 /* fork's child gets an anon_vma of its own, besides those of its parents. */
-static int add_own(struct vmemu *m, struct vm_area_struct *new, kptr parent)
+int avc_add_own(struct vmemu *m, struct vm_area_struct *new, kptr parent)
 {
 	struct avc_anon_vma *a = make_anon_vma(m, parent), *root;
 	struct anon_vma_chain *avc;
@@ -341,11 +352,13 @@ static int add_own(struct vmemu *m, struct vm_area_struct *new, kptr parent)
 		free_anon_vma(m, a);
 		return -1;
 	}
+	if (!parent)
+		list_init(m, &tail(new)->chain);
 	list_add(m, &avc->same_vma, &tail(new)->chain);
-	root = lock_root(m, parent);
+	root = lock_root(m, kaddr(m, a));
 	list_chain(m, avc, false);
 	set_own(m, new, kaddr(m, a));
-	if (reuses(m))
+	if (reuses(m) && parent)
 		degree_of(anon_vma_at(m, parent))->num_children++;
 	unlock_root(m, root);
 	return 0;
@@ -388,39 +401,38 @@ static int vma_dup(struct vmemu *m, struct vm_area_struct *new,
 	if (reuses(m))
 		adopt(m, new, parent);
 	unlock_root(m, root);
-	if (tail(new)->anon_vma || !add_own(m, new, parent))
+	if (tail(new)->anon_vma || !avc_add_own(m, new, parent))
 		return 0;
 	avc_unlink(m, new);
 	return -1;
 }
 
 /* While its offsets change a vma is in no tree. */
-static void range_changes(struct vmemu *m, struct vm_area_struct *vma)
+void avc_range_changes(struct vmemu *m, struct vm_area_struct *vma)
 {
 	struct list_head *chain = &tail(vma)->chain;
 	kptr head = kaddr(m, chain), k;
 
-	if (!has_trees(m) || !tail(vma)->anon_vma)
+	if (!has_trees(m) || !avc_first(m, vma))
 		return;
 	for (k = chain->next; k != head; k = HOST(m, list_head, k)->next)
 		unlist_chain(m, of_vma(m, k));
 }
 
-static void range_changed(struct vmemu *m, struct vm_area_struct *vma)
+void avc_range_changed(struct vmemu *m, struct vm_area_struct *vma)
 {
-	if (has_trees(m) && tail(vma)->anon_vma)
+	if (has_trees(m) && avc_first(m, vma))
 		list_vma(m, vma);
 }
 
 /* Where both have one it is the same: else no boundary moves between them. */
-static uint32_t *range_lock_of(struct vmemu *m,
-			       const struct vm_area_struct *vma,
-			       const struct vm_area_struct *next)
+uint32_t *avc_range_lock(struct vmemu *m, const struct vm_area_struct *vma,
+			 const struct vm_area_struct *next)
 {
-	kptr k = tail(vma)->anon_vma;
+	kptr k = avc_first(m, vma);
 
 	if (!k && next)
-		k = tail(next)->anon_vma;
+		k = avc_first(m, next);
 	return k ? &anon_vma_at(m, anon_vma_at(m, k)->root)->lock : NULL;
 }
 
@@ -501,7 +513,7 @@ static void walk_tree(struct vmemu *m, struct page *page,
 		k = avc_tree_next(m, k, page->index);
 }
 
-static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
+void avc_walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 {
 	struct avc_anon_vma *a = anon_vma_at(m, page->mapping);
 	struct avc_anon_vma *root = lock_root(m, page->mapping);
@@ -513,7 +525,7 @@ static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 	unlock_root(m, root);
 }
 
-static bool owns_avc_chain(struct vmemu *m, const void *vma)
+bool avc_owns_chain(struct vmemu *m, const void *vma)
 {
 	const struct vm_area_struct *area = vma;
 	const struct mm_struct *mm = HOST(m, mm_struct, area->vm_mm);
@@ -522,7 +534,7 @@ static bool owns_avc_chain(struct vmemu *m, const void *vma)
 	       holds_lock(m, LOCK_page_table, &mm->page_table_lock);
 }
 
-static bool owns_avc_list(struct vmemu *m, const void *object)
+bool avc_owns_list(struct vmemu *m, const void *object)
 {
 	const struct avc_anon_vma *a = object;
 
@@ -536,19 +548,19 @@ const struct rmap_ops rmap_anon_vma_chain = {
 		      1 },
 		    { "anon_vma_chain", sizeof(struct anon_vma_chain),
 		      sizeof(kptr), 0 } },
-	.cache_size = cache_size,
+	.cache_size = avc_cache_size,
 	.lock_name = "anon_vma_lock", /* of a family's root */
 	.rules = { { "vm_area_struct.anon_vma, anon_vma_chain",
-		     "page_table_lock, or mmap_sem for write", owns_avc_chain },
+		     "page_table_lock, or mmap_sem for write", avc_owns_chain },
 		   { "anon_vma.head", "anon_vma_lock of the root",
-		     owns_avc_list } },
-	.range_lock = range_lock_of,
+		     avc_owns_list } },
+	.range_lock = avc_range_lock,
 	.prepared = prepared,
 	.vma_dup = vma_dup,
 	.vma_free = avc_unlink,
-	.range_changes = range_changes,
-	.range_changed = range_changed,
+	.range_changes = avc_range_changes,
+	.range_changed = avc_range_changed,
 	.add_anon = add_anon,
 	.own_anon = own_anon,
-	.walk = walk,
+	.walk = avc_walk,
 };

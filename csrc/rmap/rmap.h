@@ -13,20 +13,25 @@ const struct rmap_ops *find_scheme(const char *name);
 
 /*
  * What reclaim holds while it computes addresses of anonymous pages from a
- * vma's ends: page_table_lock where it looks vmas up, else what the scheme says.
- * NULL: nothing.
+ * vma's ends, or one of them: page_table_lock where it looks vmas up, and what
+ * the scheme says.  NULL: nothing.
  */
-static inline uint32_t *range_lock(struct vmemu *m,
-				   const struct vm_area_struct *vma,
-				   const struct vm_area_struct *next,
-				   enum lock_class *class)
+struct range_locks {
+	uint32_t *page_table, *rmap;
+};
+
+static inline struct range_locks range_locks(struct vmemu *m,
+					     const struct vm_area_struct *vma,
+					     const struct vm_area_struct *next)
 {
-	if (m->rmap->locks_vma_tree) {
-		*class = LOCK_page_table;
-		return &HOST(m, mm_struct, vma->vm_mm)->page_table_lock;
-	}
-	*class = LOCK_rmap;
-	return m->rmap->range_lock(m, vma, next);
+	struct range_locks locks = { NULL, NULL };
+
+	if (m->rmap->locks_vma_tree)
+		locks.page_table =
+			&HOST(m, mm_struct, vma->vm_mm)->page_table_lock;
+	if (m->rmap->range_lock)
+		locks.rmap = m->rmap->range_lock(m, vma, next);
+	return locks;
 }
 
 /*

@@ -13,6 +13,7 @@ RMAP_SCHEME(none)
 #include "rmap/anonmm.h"
 #include "rmap/anon_vma.h"
 #include "rmap/anon_vma_chain.h"
+#include "rmap/anon_vma_lazy.h"
 #include "rmap/cow_context.h"
 #include "rmap/python.h"
 /* clang-format on */

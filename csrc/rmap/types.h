@@ -160,10 +160,12 @@ struct rmap_ops {
 	/* Nonzero = it sets and clears PG_exclusive, which else only a rule that
 	 * ends walks does. */
 	uint32_t keeps_exclusive;
-	/* Nonzero = page_table_lock guards the list and tree of vmas too. */
+	/* Nonzero = page_table_lock guards the list and tree of vmas too, and
+	 * their ends. */
 	uint32_t locks_vma_tree;
-	/* Else: the LOCK_rmap to be held while ends of vma move, and those of
-	 * next, if it is not NULL.  NULL: none. */
+	/* The LOCK_rmap to be held while ends of vma move, and those of next,
+	 * if it is not NULL; inside page_table_lock, if that guards them too.
+	 * NULL: none. */
 	uint32_t *(*range_lock)(struct vmemu *,
 				const struct vm_area_struct *vma,
 				const struct vm_area_struct *next);

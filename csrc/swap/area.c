@@ -413,11 +413,12 @@ static pte_t next_swapped(struct vmemu *m, struct mm_struct *mm, int type,
 
 /*
  * Brings back every page of mm that is swapped to the area.  The vmas are
- * guarded by page_table_lock, or by mmap_sem since rmap 39 took it out of them.
+ * guarded by page_table_lock, or by mmap_sem since rmap 39 took it out of them;
+ * objects that find an area's pages are so in any case.
  */
 int unuse_mm(struct vmemu *m, struct mm_struct *mm, int type)
 {
-	bool use_sem = !m->rmap->locks_vma_tree;
+	bool use_sem = !m->rmap->locks_vma_tree || m->rmap->range_lock;
 	kulong address = 0;
 	int ret = 0;
 	pte_t pte;

@@ -67,15 +67,15 @@ static const struct mm_struct *mm_of(struct vmemu *m,
 /* What reclaim holds while it looks at the vma's ends. */
 static bool holds_range_locks(struct vmemu *m, const struct vm_area_struct *vma)
 {
-	enum lock_class class;
-	const uint32_t *word;
+	struct range_locks locks = range_locks(m, vma, NULL);
 
 	if (vma->vm_file &&
 	    !holds_lock(m, LOCK_i_mmap,
 			&HOST(m, address_space, vma->vm_file)->i_mmap_lock))
 		return false;
-	word = range_lock(m, vma, NULL, &class);
-	return !word || holds_lock(m, class, word);
+	return (!locks.page_table ||
+		holds_lock(m, LOCK_page_table, locks.page_table)) &&
+	       (!locks.rmap || holds_lock(m, LOCK_rmap, locks.rmap));
 }
 
 static bool owns_vm_flags(struct vmemu *m, const void *vma)
@@ -90,9 +90,9 @@ static bool owns_vma_range(struct vmemu *m, const void *object)
 {
 	const struct vm_area_struct *vma = object;
 	const struct mm_struct *mm = mm_of(m, vma);
-	enum lock_class class;
+	struct range_locks locks = range_locks(m, vma, NULL);
 	bool grows = vma->vm_flags & VM_GROWSDOWN &&
-		     range_lock(m, vma, NULL, &class);
+		     (locks.page_table || locks.rmap);
 
 	return holds_range_locks(m, vma) &&
 	       (may_change_vmas(m, mm) ||

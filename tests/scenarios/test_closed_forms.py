@@ -29,6 +29,7 @@ KINDS = {
     "anon_vma": "A",
     "anon_vma_chain": "AC",
     "anon_vma_degree": "AC",
+    "anon_vma_lazy": "AC",
     "cow_context": "X",
 }
 FORMS = {

@@ -21,13 +21,16 @@ _EARLY, _LATE = 0, 1
 
 @dataclass
 class Process:
-    """``pages`` are its ptes; ``pinned`` are the frames that are known by its name."""
+    """``pages`` are its ptes; ``pinned`` are the frames that are known by its name; ``listed``
+    says that it had written something of its own when it forked.
+    """
 
     number: int
     parent: Process | None
     pages: list[Frame]
     alive: bool = True
     pinned: int = 0
+    listed: bool = False
 
 
 @dataclass(eq=False)
@@ -83,6 +86,7 @@ class Tree:
         self._rewrite(process, _EARLY)
         children = self.draw(number, 0) % (self.children + 1) if number else self.children
         for _ in range(children if depth + 1 < self.depth else 0):
+            process.listed |= not number or bool(self._writes(process, _EARLY))
             self._subtree(self._new(process, list(process.pages)), depth + 1)
         self._rewrite(process, _LATE)
         if number and self.draw(number, 1) % 4 == 0:
@@ -90,10 +94,14 @@ class Tree:
             for frame in process.pages:
                 self.unmap(frame, process)
 
+    def _writes(self, process: Process, when: int) -> list[int]:
+        return [
+            at for at in range(len(process.pages)) if self.draw(process.number, 2 + at) % 4 == when
+        ]
+
     def _rewrite(self, process: Process, when: int) -> None:
-        for at, frame in enumerate(process.pages):
-            if self.draw(process.number, 2 + at) % 4 != when:
-                continue
+        for at in self._writes(process, when):
+            frame = process.pages[at]
             if len(frame.mappers) == 1:  # who is alone with a page writes into it as it is
                 frame.writer = process
                 continue
@@ -136,12 +144,23 @@ def _anon_vma_chain(tree: Tree, frame: Frame) -> Iterator[Process]:
     yield from [each for each in tree.staying() if each.number in descendants]
 
 
+def _descendants(tree: Tree, frame: Frame) -> Iterator[Process]:
+    """Whose own it is first; then, if he forked when he had it, those he is an ancestor of."""
+    for each in tree.staying():
+        line: Process | None = each
+        while line and line is not frame.writer:
+            line = line.parent
+        if line and (line is each or line.listed):
+            yield each
+
+
 ORDERS: dict[str, Order] = {
     "anonmm": _anonmm,
     "anon_vma39": _anon_vma,
     "anon_vma": _anon_vma,
     "pte_chain": _mappers,
     "anon_vma_chain": _anon_vma_chain,
+    "anon_vma_lazy": _descendants,
 }
 MIGRATES = {"anonmm"}
 """page_referenced gives the page of a dead process to the first living one that has it."""

@@ -31,7 +31,9 @@ LOCKS = {
 for of_scheme in LOCKS.values():
     of_scheme.setdefault("anon_vma39", of_scheme["anon_vma"])
     of_scheme["pte_chain"] = "0"  # page_map_lock is all it needs
-LOCKED = ("anonmm", "anon_vma", "anon_vma39", "pte_chain")
+    of_scheme["anon_vma_lazy"] = "0"  # page_table_lock, before a fork
+LOCKS["late-subfamily R=3 N=4"]["anon_vma_lazy"] = "1"
+LOCKED = ("anonmm", "anon_vma", "anon_vma39", "pte_chain", "anon_vma_lazy")
 
 
 class Locks:
