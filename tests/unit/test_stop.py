@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
-from memory import BASE, SCHEMES, Memory
+from memory import BASE, WALKING, Memory
 
 from tests.width import lib
 from vmemu import Machine
@@ -15,6 +15,8 @@ from vmemu.lab.scenarios import find_scenario
 from vmemu.mm import Mm
 from vmemu.mm.fork import dup_mmap
 from vmemu.rmap import scheme_class
+from vmemu.rmap.base import STOP_RULES
+from vmemu.rmap.python import AddressBook
 
 NEVER = 0xFFFFFFFF  # STOP_NEVER
 
@@ -43,7 +45,7 @@ class Family:
         return int(lib.stop_after(m, self.memory.core.page(pte >> 12)))
 
 
-@pytest.fixture(params=SCHEMES)
+@pytest.fixture(params=WALKING)
 def family(request: pytest.FixtureRequest) -> Callable[[str], Family]:
     return lambda rule: Family(request.param, rule)
 
@@ -119,6 +121,21 @@ def test_uss_and_pss_as_the_rule_has_them() -> None:
     (result,) = compare([find_scenario("fork-server")], {"R": "4", "N": "3"}, (scheme,))
     extra = result.measurements[scheme].extra()
     assert extra == {"rmap_wasted": 0, "wrongly_shared": 4, "uss_error": -4, "pss_error": -2}
+
+
+@pytest.mark.parametrize("scheme", WALKING)
+def test_the_core_is_told_the_rule_of_every_scheme(scheme: str) -> None:
+    for number, rule in enumerate(STOP_RULES):
+        with Machine(ram="1M", rmap=f"{scheme}:stop={rule}") as machine:
+            assert machine.core.m.rmap_option[lib.OPTION_stop] == number
+
+
+@pytest.mark.parametrize("names", ["abcd", ("a", "stop")])
+def test_options_that_there_is_no_room_for(names: Iterable[str]) -> None:
+    """The core has room for three, and stop is everybody's."""
+    many = type("Many", (AddressBook,), {"options": {name: ("no", "yes") for name in names}})
+    with pytest.raises(ConfigError, match="are at most 3, and none of them 'stop', not a, "):
+        Machine(ram="1M", rmap=many)
 
 
 def test_statistics_tell_the_rule() -> None:
