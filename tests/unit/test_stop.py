@@ -133,7 +133,7 @@ def test_the_core_is_told_the_rule_of_every_scheme(scheme: str) -> None:
 @pytest.mark.parametrize("names", ["abcd", ("a", "stop")])
 def test_options_that_there_is_no_room_for(names: Iterable[str]) -> None:
     """The core has room for three, and stop is everybody's."""
-    many = type("Many", (AddressBook,), {"options": {name: ("no", "yes") for name in names}})
+    many = type("Many", (AddressBook,), {"options": dict.fromkeys(names, ("no", "yes"))})
     with pytest.raises(ConfigError, match="are at most 3, and none of them 'stop', not a, "):
         Machine(ram="1M", rmap=many)
 
