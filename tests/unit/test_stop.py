@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import pytest
 from memory import BASE, WALKING, Memory
@@ -16,7 +16,6 @@ from vmemu.mm import Mm
 from vmemu.mm.fork import dup_mmap
 from vmemu.rmap import scheme_class
 from vmemu.rmap.base import STOP_RULES
-from vmemu.rmap.python import AddressBook
 
 NEVER = 0xFFFFFFFF  # STOP_NEVER
 
@@ -128,14 +127,6 @@ def test_the_core_is_told_the_rule_of_every_scheme(scheme: str) -> None:
     for number, rule in enumerate(STOP_RULES):
         with Machine(ram="1M", rmap=f"{scheme}:stop={rule}") as machine:
             assert machine.core.m.rmap_option[lib.OPTION_stop] == number
-
-
-@pytest.mark.parametrize("names", ["abcd", ("a", "stop")])
-def test_options_that_there_is_no_room_for(names: Iterable[str]) -> None:
-    """The core has room for three, and stop is everybody's."""
-    many = type("Many", (AddressBook,), {"options": dict.fromkeys(names, ("no", "yes"))})
-    with pytest.raises(ConfigError, match="are at most 3, and none of them 'stop', not a, "):
-        Machine(ram="1M", rmap=many)
 
 
 def test_statistics_tell_the_rule() -> None:

@@ -134,12 +134,14 @@ def _at(module: str, attribute: str) -> type[RmapScheme]:
 
 def checked_scheme(scheme: object) -> type[RmapScheme]:
     """``scheme`` if a machine can use the class; ConfigError says why not."""
+    from vmemu.rmap.declared import check_class
     from vmemu.rmap.python import PythonScheme
 
     if not (isinstance(scheme, type) and issubclass(scheme, RmapScheme)):
         raise ConfigError(
             f"rmap must be a scheme's name or a subclass of vmemu.rmap.RmapScheme, not {scheme!r}"
         )
+    check_class(scheme)
     if issubclass(scheme, PythonScheme) and scheme.walker != "python":
         raise ConfigError(
             f"{scheme.__name__} is written in Python, so its walker must be 'python', "
@@ -161,4 +163,4 @@ def _load(name: str, get: Callable[[], object]) -> type[RmapScheme]:
         ) from None
     if not (isinstance(scheme, type) and issubclass(scheme, RmapScheme)):
         raise ConfigError(f"{name!r} is not a subclass of vmemu.rmap.RmapScheme")
-    return scheme
+    return checked_scheme(scheme)

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from vmemu.core import lib
-from vmemu.errors import ConfigError
 
 if TYPE_CHECKING:
     from vmemu.check import Survey
@@ -131,18 +130,10 @@ class RmapScheme:
 
     @classmethod
     def option_numbers(cls) -> list[int]:
-        """What the C core is told: `own_numbers`, and what ends a walk.
-
-        ConfigError for a class with more options than the core has room for.
-        """
+        """What the C core is told: `own_numbers`, and what ends a walk."""
         own = cls.own_numbers()
-        room = lib.OPTION_stop - len(own)
-        if room < 0 or "stop" in cls.options:
-            raise ConfigError(
-                f"options of the rmap scheme {cls.name!r} are at most {lib.OPTION_stop}, and none "
-                f"of them 'stop', not {', '.join(cls.options)}"
-            )
-        return [*own, *[0] * room, STOP_RULES.index(cls.chosen.get("stop", STOP_RULES[0]))]
+        room = [0] * (lib.OPTION_stop - len(own))
+        return [*own, *room, STOP_RULES.index(cls.chosen.get("stop", STOP_RULES[0]))]
 
     @classmethod
     def hears(cls, hook: str) -> bool:
