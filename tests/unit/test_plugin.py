@@ -396,6 +396,32 @@ def test_no_memory_for_a_pte_is_no_disaster() -> None:
         dup_mmap(mm).put()
 
 
+def test_memory_for_the_copy_that_mremap_makes_is_reserved() -> None:
+    """A copy's pte is one more, too: without memory for it mremap fails, and moves nothing."""
+
+    class Copying(Reserving):
+        left = 1 << 30
+
+        def page_moved(self, page: Any, vma: Any, address: int) -> bool:
+            return bool(page.mapcount == 1)
+
+        def reserve(self, wait: bool) -> bool:
+            self.left -= 1
+            return self.left >= 0 and super().reserve(wait)
+
+    with booted(Copying) as (vm, rmap, mm):
+        written(mm, AT, 3)
+        child = dup_mmap(mm)
+        rmap.left = 1
+        assert errno_of(do_mremap, mm, AT, 3 * PAGE, 3 * PAGE, 3, TO) == ENOMEM
+        check_machine(vm)
+        rmap.left = 100
+        do_mremap(mm, AT, 3 * PAGE, 3 * PAGE, 3, TO)
+        assert rmap.spare == []
+        assert mm.read(TO, 3 * PAGE) == child.read(AT, 3 * PAGE) == b"x" * (3 * PAGE)
+        child.put()
+
+
 class Recorder(AddressBook):
     """Which hooks are called, and with what."""
 
