@@ -292,6 +292,7 @@ def test_one_whose_lock_is_taken_is_busy(family: Family) -> None:
         use = family.ask(pfn, walk)
         assert sorted(walked(use)) == [(100, "match"), (101, "busy")]
         assert use.walk is not None
+        assert {each.address for each in use.walk.candidates} == {BASE}
         assert ends in use.walk.result
     counted = family.counted("unmap_", lambda: lib.reclaim_page(family.m, family.core.page(pfn)))
     # A scheme that looks for the area under that lock has not come to the page table.
