@@ -618,7 +618,7 @@ static enum rmap_verdict judge(struct vmemu *m, const struct cow_context *c,
 		return TRIED_RANGE;
 	if (!ptl_trylock(m, mm))
 		return TRIED_BUSY;
-	vma = find_vma(m, mm, page << PAGE_SHIFT);
+	vma = find_vma_prev(m, mm, page << PAGE_SHIFT, NULL);
 	if (vma && vma->vm_start <= page << PAGE_SHIFT)
 		verdict = TRIED_MATCH;
 	ptl_unlock(m, mm);
