@@ -354,7 +354,8 @@ static struct vm_area_struct *decided(struct vmemu *m, struct mm_struct *mm,
 
 	if (!vma || vma->vm_start > address || !vma_permits(vma, access))
 		return NULL;
-	if (access == ACCESS_WRITE && !m->rmap->prepared(m, vma))
+	if (access == ACCESS_WRITE && m->rmap->prepared &&
+	    !m->rmap->prepared(m, vma))
 		return NULL;
 	return vma;
 }

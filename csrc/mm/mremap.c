@@ -7,21 +7,31 @@
 #include "watch/lock.h"
 #include "watch/step.h"
 
+/* The page of a pte, copied, with page_table_lock given back; NULL = no memory. */
+static struct page *copy_page(struct vmemu *m, struct mm_struct *mm, pte_t pte)
+{
+	struct page *old = m->mem_map + pte_pfn(pte), *page = NULL;
+
+	get_page(m, old);
+	ptl_unlock(m, mm);
+	if (rmap_reserve(m, GFP_KERNEL))
+		page = make_private_copy(m, old);
+	put_page(m, old);
+	return page;
+}
+
 /*
  * The scheme cannot move a page that others map: give this mm its own copy at
  * the old address first, an early COW.  -1 = no memory.  Gives page_table_lock
- * back.
+ * back, and leaves what was reserved and is not needed.
  */
 static int make_page_exclusive(struct vmemu *m, struct mm_struct *mm,
 			       struct vm_area_struct *vma, kulong address)
 {
 	pte_t *slot = pte_lookup(m, mm, address), orig = *slot;
-	struct page *old = m->mem_map + pte_pfn(orig), *page;
+	struct page *old = m->mem_map + pte_pfn(orig);
+	struct page *page = copy_page(m, mm, orig);
 
-	get_page(m, old);
-	ptl_unlock(m, mm);
-	page = make_private_copy(m, old);
-	put_page(m, old);
 	if (!page)
 		return -1;
 	ptl_lock(m, mm);
@@ -180,6 +190,7 @@ kulong move_page_tables(struct vmemu *m, struct mm_struct *mm,
 		kulong extent = table_extent(old, new, length - done);
 		pte_t *src = pte_lookup(m, mm, old), *dst;
 		uint32_t nr, n;
+		int failed;
 
 		if (!src ||
 		    (extent == PMD_SIZE && move_table(m, mm, old, new))) {
@@ -195,10 +206,14 @@ kulong move_page_tables(struct vmemu *m, struct mm_struct *mm,
 		lock_pte(m, mm, src);
 		n = move_ptes(m, mm, src, to, new, dst, nr);
 		done += (kulong)n << PAGE_SHIFT;
-		if (n == nr)
+		if (n == nr) {
 			ptl_unlock(m, mm);
-		else if (make_page_exclusive(m, mm, from,
-					     old + ((kulong)n << PAGE_SHIFT)))
+			continue;
+		}
+		failed = make_page_exclusive(m, mm, from,
+					     old + ((kulong)n << PAGE_SHIFT));
+		rmap_unreserve(m);
+		if (failed)
 			break;
 	}
 	return done;

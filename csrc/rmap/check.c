@@ -144,7 +144,9 @@ void rmap_ask(struct vmemu *m, struct page *page, int unmap,
 	m->check.finding = NULL;
 	log->found = search.found;
 	log->young = (uint32_t)search.young;
-	log->ret = page->mapcount && search.left ? search.ret : SWAP_SUCCESS;
+	/* What counts is what has gone, whatever a rule says there is. */
+	log->ret = search.all - search.left == page->mapcount ? SWAP_SUCCESS :
+								search.ret;
 	for (i = 0; i < NR_COUNTERS; i++)
 		log->counted[i] = m->counter[i] - before.counter[i];
 	uncount(m, &before);

@@ -279,7 +279,8 @@ void cow_context_forget(struct vmemu *m, struct vm_area_struct *vma)
 	struct remap_draft draft = { 0 };
 	kptr first = remaps_of(m, mm);
 
-	if (!any_in(m, first, low, high))
+	/* What a neighbour has taken over is no longer this one's. */
+	if (low == high || !any_in(m, first, low, high))
 		return;
 	append_range(m, &draft, first, 0, low);
 	append_range(m, &draft, first, high, (kulong)-1);
@@ -519,13 +520,6 @@ static void mm_exit(struct vmemu *m, struct mm_struct *mm)
 
 /* ---- pages -------------------------------------------------------------------- */
 
-/* The mm's object is enough. */
-static int prepared(struct vmemu *m, struct vm_area_struct *vma)
-{
-	(void)m, (void)vma;
-	return 1;
-}
-
 /*
  * A page from swap, its pte's entry not given back yet: nobody else has the
  * entry.  Only fork of this mm, which waits, could change that.
@@ -624,7 +618,7 @@ static enum rmap_verdict judge(struct vmemu *m, const struct cow_context *c,
 		return TRIED_RANGE;
 	if (!ptl_trylock(m, mm))
 		return TRIED_BUSY;
-	vma = find_vma(m, mm, page << PAGE_SHIFT);
+	vma = find_vma_prev(m, mm, page << PAGE_SHIFT, NULL);
 	if (vma && vma->vm_start <= page << PAGE_SHIFT)
 		verdict = TRIED_MATCH;
 	ptl_unlock(m, mm);
@@ -640,7 +634,8 @@ static bool try_offset(struct vmemu *m, struct cow_walk *w,
 	enum rmap_verdict verdict = judge(m, c, mm, page, offset);
 
 	if (verdict != TRIED_MATCH) {
-		rmap_reject(m, w->search, verdict, kaddr(m, mm), 0);
+		rmap_reject_at(m, w->search, verdict, kaddr(m, mm), 0,
+			       page << PAGE_SHIFT);
 		return true;
 	}
 	return rmap_try(m, w->page, w->search, mm, NULL, page << PAGE_SHIFT);
@@ -694,13 +689,14 @@ static struct cow_context *next_below(struct vmemu *m,
  * give this one to it, so that the dead one drains.  The lowest such.
  */
 static struct cow_context *lower(struct vmemu *m, struct page *page,
+				 const struct rmap_search *search,
 				 struct cow_context *c)
 {
 	struct cow_context *child;
 
 	while (prunes(m) && !c->mm && (child = only_child(m, c)) != NULL)
 		c = child;
-	if (kaddr(m, c) != page->mapping && !m->check.finding) {
+	if (kaddr(m, c) != page->mapping && !search->asked) {
 		owned(m, mapcount, page);
 		page->mapping = kaddr(m, c);
 		touch(m, STEP_add, &c->refcount);
@@ -719,7 +715,7 @@ static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 	struct cow_context *root = root_of(m, before), *own, *c;
 
 	spin_lock(m, LOCK_rmap, &root->lock);
-	own = lower(m, page, before);
+	own = lower(m, page, search, before);
 	touch(m, STEP_add, &own->refcount);
 	own->refcount++; /* the last pte's going must not free it under the lock */
 	c = own;
@@ -727,7 +723,7 @@ static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 		c = next_below(m, own, c);
 	spin_unlock(m, LOCK_rmap, &root->lock);
 	put_anon(m, kaddr(m, own), 1);
-	if (own != before && !m->check.finding)
+	if (own != before && !search->asked)
 		put_anon(m, kaddr(m, before), 1);
 }
 
@@ -764,7 +760,6 @@ const struct rmap_ops rmap_cow_context = {
 	.mm_init = mm_init,
 	.mm_dup = mm_dup,
 	.mm_exit = mm_exit,
-	.prepared = prepared,
 	.vma_dup = vma_dup,
 	.add_anon = add_anon,
 	.remove_anon = remove_anon,

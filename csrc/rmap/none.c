@@ -6,12 +6,6 @@
  */
 #include "rmap/rmap.h"
 
-static int prepared(struct vmemu *m, struct vm_area_struct *vma)
-{
-	(void)m, (void)vma;
-	return 1;
-}
-
 static int add_anon(struct vmemu *m, struct page *page,
 		    struct vm_area_struct *vma, kulong address,
 		    enum add_how how)
@@ -29,7 +23,6 @@ static void fail(struct vmemu *m, struct page *page, struct rmap_search *search)
 const struct rmap_ops rmap_none = {
 	.name = "none",
 	.locks_vma_tree = 1,
-	.prepared = prepared,
 	.add_anon = add_anon,
 	.walk = fail,
 };

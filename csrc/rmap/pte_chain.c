@@ -166,12 +166,6 @@ static void drop_first(struct vmemu *m, struct page *page)
 
 /* ---- a page gets a pte, loses one, moves -------------------------------------- */
 
-static int prepared(struct vmemu *m, struct vm_area_struct *vma)
-{
-	(void)m, (void)vma;
-	return 1;
-}
-
 static int add_anon(struct vmemu *m, struct page *page,
 		    struct vm_area_struct *vma, kulong address,
 		    enum add_how how)
@@ -305,7 +299,7 @@ static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 			more = try_entry(m, page, search, c->ptes[i]);
 		}
 	}
-	if (search->walk == WALK_REFERENCED && !m->check.finding)
+	if (search->walk == WALK_REFERENCED && !search->asked)
 		make_direct(m, page);
 }
 
@@ -314,7 +308,6 @@ const struct rmap_ops rmap_pte_chain = {
 	.caches = { { "pte_chain", 128, 0, 0 } },
 	.cache_size = cache_size,
 	.locks_vma_tree = 1,
-	.prepared = prepared,
 	.add_anon = add_anon,
 	.move_anon = move_anon,
 	.dup_pte = dup_pte,

@@ -63,12 +63,6 @@ static int ask(struct vmemu *m, struct vm_area_struct *vma)
 	return 0;
 }
 
-static int ready(struct vmemu *m, struct vm_area_struct *vma)
-{
-	(void)m, (void)vma;
-	return 1;
-}
-
 static int add_anon(struct vmemu *m, struct page *page,
 		    struct vm_area_struct *vma, kulong address,
 		    enum add_how how)
@@ -245,9 +239,8 @@ static void leave_out(struct rmap_ops *ops, uint32_t hooks)
 	WITHOUT(table_added, PTE_HOOKS)
 	WITHOUT(reserve, 1u << RMAP_RESERVE)
 	WITHOUT(unreserve, 1u << RMAP_UNRESERVE)
+	WITHOUT(prepared, 1u << RMAP_PREPARE)
 #undef WITHOUT
-	if (!(hooks >> RMAP_PREPARE & 1))
-		ops->prepared = ready;
 }
 
 static struct rmap_ops *plug(const struct rmap_plugin *plugin)

@@ -37,12 +37,6 @@ static struct scan_tail *tail(struct mm_struct *mm)
 	return (struct scan_tail *)(mm + 1);
 }
 
-static int prepared(struct vmemu *m, struct vm_area_struct *vma)
-{
-	(void)m, (void)vma;
-	return 1;
-}
-
 static int add_anon(struct vmemu *m, struct page *page,
 		    struct vm_area_struct *vma, kulong address,
 		    enum add_how how)
@@ -309,7 +303,6 @@ const struct rmap_ops rmap_scan = {
 		     owns_swap_address } },
 	.locks_vma_tree = 1,
 	.mm_exit = mm_exit,
-	.prepared = prepared,
 	.add_anon = add_anon,
 	.sweep = sweep,
 };

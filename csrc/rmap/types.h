@@ -175,7 +175,8 @@ struct rmap_ops {
 	int (*mm_dup)(struct vmemu *, struct mm_struct *child,
 		      struct mm_struct *parent);
 	void (*mm_exit)(struct vmemu *, struct mm_struct *);
-	/* Nonzero = vma may get an anonymous page without any decision. */
+	/* Nonzero = vma may get an anonymous page without any decision.  NULL:
+	 * each may. */
 	int (*prepared)(struct vmemu *, struct vm_area_struct *);
 	/* fork copied old to new, which is not linked yet: 0, or -1 = no
 	 * memory.  vma goes. */
@@ -231,7 +232,7 @@ struct rmap_ops {
 			    struct mm_struct *, kulong address);
 	/* rmap_try() for each candidate, rmap_reject() for those that need no
 	 * look, until one of them says that it is enough.  Never NULL but with
-	 * sweep, nor is prepared. */
+	 * sweep. */
 	void (*walk)(struct vmemu *, struct page *, struct rmap_search *);
 	/* Instead of walks, those for pages of files included: reclaim cannot
 	 * ask for a page.  Detaches ptes, rmap_detach(), as it meets them, until

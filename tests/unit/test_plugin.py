@@ -15,8 +15,11 @@ from tests.width import BITS, WORD, ffi
 from vmemu.check import check_machine
 from vmemu.core import Core
 from vmemu.errors import ConfigError, KernelBug
+from vmemu.lab.compare import compare
+from vmemu.lab.scenarios import find_scenario
 from vmemu.machine import Machine
 from vmemu.mm import MemoryManager, Mm, do_mmap, do_mprotect, do_mremap, do_munmap, dup_mmap
+from vmemu.rmap import scheme_class
 from vmemu.rmap.base import RmapScheme
 from vmemu.rmap.python import AddressBook, Candidate, Object, PythonScheme, Rejected, Words
 from vmemu.testing import check_operations, check_scheme
@@ -80,6 +83,53 @@ def test_what_cannot_be_declared(members: dict[str, Any], message: str) -> None:
         members = {"objects": {"node": Words(600 * 4 // WORD + 600)}}
     with pytest.raises(ConfigError, match=message):
         Machine(ram="1M", swap=None, rmap=declares(**members))
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"options": ["a"]}, "must be tuples of words by name"),
+        ({"options": {"a": ()}}, "must be tuples of words by name"),
+        ({"options": {"a": "yes"}}, "must be tuples of words by name"),
+        ({"options": {"a": ("x", 2)}}, "must be tuples of words by name"),
+        ({"options": {"a=b": ("x",)}}, "must be tuples of words by name"),
+        ({"options": {"a": ("x:y",)}}, "must be tuples of words by name"),
+        ({"options": dict.fromkeys("abcd", ("no",))}, "are at most 3, .* not a, b, c, d"),
+        ({"options": {"stop": ("no",)}}, "none of them 'stop', not stop"),
+        ({"counters": ("nothing",)}, r"counters of .* of the core's counters: \('nothing',\)"),
+        ({"counters": "unmap_cmp"}, "counters of .* must be a tuple"),
+        ({"watch": (3,)}, "watch of the rmap scheme 'declares' must be a tuple"),
+    ],
+)
+def test_options_and_counters_that_cannot_be(members: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Machine(ram="1M", rmap=declares(**members))
+
+
+def test_options_and_counters_that_can_be() -> None:
+    options = {"a": ("no", "yes"), "b_2": ("1", "2"), "c-3": ("x",)}
+    scheme = declares(options=options, counters=("unmap_cmp",), watch=("pswpin",))
+    Machine(ram="1M", rmap=scheme).close()
+
+
+@pytest.mark.parametrize(
+    ("figure", "formula", "message"),
+    [
+        ("nothing", "1", "predicts 'nothing' of private-pages, which is not measured"),
+        ("unmap_cmp", "1 +", r"the formula '1 \+' has no value: invalid syntax"),
+        ("unmap_cmp", "NOTHING", "the formula 'NOTHING' has no value: name 'NOTHING'"),
+        ("unmap_cmp", "PAGES // 0", "the formula 'PAGES // 0' has no value: .* by zero"),
+    ],
+)
+def test_predictions_that_cannot_be(
+    monkeypatch: pytest.MonkeyPatch, figure: str, formula: str, message: str
+) -> None:
+    scheme = declares(predictions={"private-pages": {figure: (formula, "why")}})
+    monkeypatch.setattr("vmemu.rmap.python.Declares", scheme, raising=False)
+    scheme_class.cache_clear()
+    name, scenarios = "vmemu.rmap.python:Declares", [find_scenario("private-pages")]
+    with pytest.raises(ConfigError, match=message):
+        [found.deviations(name) for found in compare(scenarios, {"PAGES": "4"}, (name,))]
 
 
 def test_objects_and_tails_are_as_declared() -> None:
@@ -344,6 +394,32 @@ def test_no_memory_for_a_pte_is_no_disaster() -> None:
             check_machine(vm)
         rmap.left = 100
         dup_mmap(mm).put()
+
+
+def test_memory_for_the_copy_that_mremap_makes_is_reserved() -> None:
+    """A copy's pte is one more, too: without memory for it mremap fails, and moves nothing."""
+
+    class Copying(Reserving):
+        left = 1 << 30
+
+        def page_moved(self, page: Any, vma: Any, address: int) -> bool:
+            return bool(page.mapcount == 1)
+
+        def reserve(self, wait: bool) -> bool:
+            self.left -= 1
+            return self.left >= 0 and super().reserve(wait)
+
+    with booted(Copying) as (vm, rmap, mm):
+        written(mm, AT, 3)
+        child = dup_mmap(mm)
+        rmap.left = 1
+        assert errno_of(do_mremap, mm, AT, 3 * PAGE, 3 * PAGE, 3, TO) == ENOMEM
+        check_machine(vm)
+        rmap.left = 100
+        do_mremap(mm, AT, 3 * PAGE, 3 * PAGE, 3, TO)
+        assert rmap.spare == []
+        assert mm.read(TO, 3 * PAGE) == child.read(AT, 3 * PAGE) == b"x" * (3 * PAGE)
+        child.put()
 
 
 class Recorder(AddressBook):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from errno import ENOMEM
+from importlib.metadata import EntryPoint
 
 import pytest
 from memory import errno_of
@@ -13,7 +14,7 @@ from vmemu.core import Core
 from vmemu.errors import ConfigError, KernelBug
 from vmemu.machine import Machine
 from vmemu.mm import MemoryManager, Mm, do_mmap, do_mremap, dup_mmap
-from vmemu.rmap import scheme_class
+from vmemu.rmap import builtin, scheme_class, scheme_names, schemes
 from vmemu.rmap.python import AddressBook, Candidate, PythonScheme
 
 SMALL = {"ram": "1M", "swap": "16M"}
@@ -102,6 +103,59 @@ def test_a_scheme_of_another_package_is_found_by_its_name(monkeypatch):
     assert set(asked) == {"vmemu.rmap"}
     with pytest.raises(ConfigError, match=r"unknown rmap scheme 'volume': choose .*book"):
         scheme_class("volume")
+
+
+@pytest.fixture
+def with_a_broken_one(monkeypatch, tmp_path):
+    """Two packages that bring a scheme: one cannot be imported."""
+    (tmp_path / "brokenscheme.py").write_text("import nowhere")
+    monkeypatch.syspath_prepend(tmp_path)
+    entries = [
+        EntryPoint("broken", "brokenscheme:Thing", "vmemu.rmap"),
+        EntryPoint("book", "vmemu.rmap.python:AddressBook", "vmemu.rmap"),
+        EntryPoint("path", "os:path", "vmemu.rmap"),
+        EntryPoint("anon_vma", "vmemu.rmap.python:AddressBook", "vmemu.rmap"),
+    ]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: entries)
+
+
+def test_a_package_that_cannot_be_loaded_is_told_when_it_is_asked_for(with_a_broken_one):
+    with pytest.raises(ConfigError, match="cannot load the rmap scheme 'broken': ModuleNotFound"):
+        scheme_class("broken")
+    with pytest.raises(ConfigError, match="'path' is not a subclass"):
+        scheme_class("path")
+    with pytest.raises(ConfigError, match="cannot load the rmap scheme 'broken'"):
+        schemes()
+
+
+def test_it_is_in_nobody_elses_way(with_a_broken_one):
+    assert scheme_class("book:stop=none").chosen == {"stop": "none"}
+    assert scheme_class("anon_vma") is builtin()["anon_vma"]
+    assert scheme_names() == [*builtin(), "broken", "book", "path"]
+    with pytest.raises(ConfigError, match=r"unknown rmap scheme 'volume': choose .*broken, book"):
+        scheme_class("volume")
+
+
+@pytest.mark.parametrize("said", ["line", "", "64"])
+def test_an_option_without_a_value_is_told(said):
+    with pytest.raises(ConfigError, match=f"pte_chain takes options as OPTION=VALUE, not '{said}'"):
+        scheme_class(f"pte_chain:{said}")
+
+
+def test_a_module_that_exits_is_told(monkeypatch, tmp_path):
+    (tmp_path / "exitingscheme.py").write_text("raise SystemExit('bye')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"cannot load .*: SystemExit: bye"):
+        scheme_class("exitingscheme:Thing")
+
+
+def test_a_scheme_without_candidates_is_told():
+    class Nothing(PythonScheme):
+        name = "nothing"
+
+    with pytest.raises(ConfigError, match=r"Nothing says that it finds .* no candidates\(\)"):
+        Machine(ram="1M", rmap=Nothing)
+    Machine(ram="1M", rmap=type("Honest", (Nothing,), {"finds_anon": False})).close()
 
 
 def test_a_scheme_copies_no_page_that_moves_unless_it_says_so():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from memory import BASE, SCHEMES, Memory
+from memory import BASE, WALKING, Memory
 
 from tests.width import lib
 from vmemu import Machine
@@ -15,6 +15,7 @@ from vmemu.lab.scenarios import find_scenario
 from vmemu.mm import Mm
 from vmemu.mm.fork import dup_mmap
 from vmemu.rmap import scheme_class
+from vmemu.rmap.base import STOP_RULES
 
 NEVER = 0xFFFFFFFF  # STOP_NEVER
 
@@ -43,7 +44,7 @@ class Family:
         return int(lib.stop_after(m, self.memory.core.page(pte >> 12)))
 
 
-@pytest.fixture(params=SCHEMES)
+@pytest.fixture(params=WALKING)
 def family(request: pytest.FixtureRequest) -> Callable[[str], Family]:
     return lambda rule: Family(request.param, rule)
 
@@ -119,6 +120,13 @@ def test_uss_and_pss_as_the_rule_has_them() -> None:
     (result,) = compare([find_scenario("fork-server")], {"R": "4", "N": "3"}, (scheme,))
     extra = result.measurements[scheme].extra()
     assert extra == {"rmap_wasted": 0, "wrongly_shared": 4, "uss_error": -4, "pss_error": -2}
+
+
+@pytest.mark.parametrize("scheme", WALKING)
+def test_the_core_is_told_the_rule_of_every_scheme(scheme: str) -> None:
+    for number, rule in enumerate(STOP_RULES):
+        with Machine(ram="1M", rmap=f"{scheme}:stop={rule}") as machine:
+            assert machine.core.m.rmap_option[lib.OPTION_stop] == number
 
 
 def test_statistics_tell_the_rule() -> None:

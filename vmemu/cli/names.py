@@ -34,13 +34,13 @@ def _matching(names: Iterable[str], incomplete: str) -> list[str]:
 
 def schemes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Reverse maps, those of entry points included."""
-    from vmemu.rmap import schemes
+    from vmemu.rmap import scheme_names
 
-    return _matching(schemes(), incomplete)
+    return _matching(scheme_names(), incomplete)
 
 
 def schemes_or_all(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """The same, and the word for those of the core that find pages."""
+    """The same, and the word for all that can do what is asked for."""
     return _matching(["all"], incomplete) + schemes(ctx, param, incomplete)
 
 

@@ -14,6 +14,8 @@ from vmemu.rmap import DEFAULT, compared
 if TYPE_CHECKING:
     import click
 
+    from vmemu.rmap import RmapScheme
+
 __all__ = [
     "MACHINE",
     "env_option",
@@ -161,19 +163,21 @@ def rmaps_option(command: F) -> F:
         "rmaps",
         cls=Schemes,
         callback=lambda ctx, param, rmaps: every_scheme(rmaps),
-        shell_complete=names.schemes,
+        shell_complete=names.schemes_or_all,
         metavar="SCHEME",
         multiple=True,
         help="A reverse map (see vmemu list schemes), or all; may be repeated.",
     )(command)
 
 
-def every_scheme(rmaps: Sequence[str]) -> tuple[str, ...]:
-    """Each scheme once; ``all`` stands for every one that can swap."""
+def every_scheme(
+    rmaps: Sequence[str], able: Callable[[type[RmapScheme]], bool] = lambda scheme: scheme.swaps()
+) -> tuple[str, ...]:
+    """Each scheme once; ``all`` stands for every one that is ``able``: that can swap."""
     from vmemu.rmap import schemes
 
-    able = [name for name, scheme in schemes().items() if scheme.swaps()] if "all" in rmaps else []
-    named = [name for rmap in rmaps for name in (able if rmap == "all" else [rmap])]
+    every = [name for name, scheme in schemes().items() if able(scheme)] if "all" in rmaps else []
+    named = [name for rmap in rmaps for name in (every if rmap == "all" else [rmap])]
     return tuple(dict.fromkeys(named))
 
 

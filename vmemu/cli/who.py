@@ -12,6 +12,7 @@ from vmemu.cli import names
 from vmemu.cli.moments import at_option, never
 from vmemu.cli.options import (
     env_option,
+    every_scheme,
     examples,
     given,
     json_option,
@@ -126,7 +127,7 @@ def command(
     argv += [f"{name}={value}" for name, value in parse_settings(settings).items()]
     variables = parse_variables(env)
     asking = _Asking(moment or "exit", address, pfn, pid, walk, check)
-    schemes = _schemes(rmaps)
+    schemes = every_scheme(rmaps or (DEFAULT,), lambda scheme: scheme.finds_anon)
     uses = [asking.of(found, argv, variables, given(options | {"rmap": each})) for each in schemes]
     _show(uses, as_json, svg)
 
@@ -142,15 +143,6 @@ def _address(addr: str | None, pfn: int | None, pid: int | None) -> int:
     if not _ADDRESS.fullmatch(addr):
         raise ConfigError(f"--addr takes a hexadecimal address such as 40001000, not {addr!r}")
     return int(addr, 16)
-
-
-def _schemes(rmaps: tuple[str, ...]) -> list[str]:
-    """What was asked for, each once."""
-    from vmemu.rmap import builtin
-
-    every = [name for name, scheme in builtin().items() if scheme.finds_anon]
-    chosen = [name for each in rmaps or (DEFAULT,) for name in (every if each == "all" else [each])]
-    return list(dict.fromkeys(chosen))
 
 
 class _Asking:

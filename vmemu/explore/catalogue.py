@@ -29,7 +29,7 @@ from vmemu.mm.consts import (
     MREMAP_MAYMOVE,
     PROT_NONE,
 )
-from vmemu.rmap import schemes
+from vmemu.rmap import builtin
 
 __all__ = ["SCENARIOS", "find_scenario"]
 
@@ -433,4 +433,4 @@ class GupVsReclaim(_Written):
 
 def default_schemes() -> list[str]:
     """Every scheme of vmemu's own that has a reverse map."""
-    return [name for name in schemes() if name != "none"]
+    return [name for name, scheme in builtin().items() if scheme.swaps()]

@@ -72,12 +72,18 @@ class Comparison:
         }
 
     def deviations(self, scheme: str) -> list[Deviation]:
-        """Where a measurement is not what was predicted."""
+        """Where a measurement is not what was predicted; ConfigError for what is not measured."""
         figures = self.measurements[scheme].figures
+        predicted = self.predictions(scheme)
+        for figure in predicted:
+            if figure not in figures:
+                raise ConfigError(
+                    f"{scheme} predicts {figure!r} of {self.scenario.name}, which is not measured"
+                )
         return [
-            Deviation(figure, figures[figure], predicted)
-            for figure, predicted in self.predictions(scheme).items()
-            if figures[figure] != predicted
+            Deviation(figure, figures[figure], n)
+            for figure, n in predicted.items()
+            if figures[figure] != n
         ]
 
     @property

@@ -66,14 +66,24 @@ class Formula:
     _code: types.CodeType = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_code", compile(self.text, self.text, "eval"))
+        try:
+            code = compile(self.text, self.text, "eval")
+        except (SyntaxError, TypeError, ValueError) as error:
+            raise self._failure(error) from None
+        object.__setattr__(self, "_code", code)
 
     def __reduce__(self) -> tuple[type[Formula], tuple[str]]:
         return Formula, (self.text,)  # code cannot be pickled
 
     def __call__(self, names: Mapping[str, Value]) -> int:
-        """Its value where names mean ``names``."""
-        return int(eval(self._code, {"__builtins__": {}}, dict(names)))
+        """Its value where names mean ``names``; ConfigError if there is none."""
+        try:
+            return int(eval(self._code, {"__builtins__": {}}, dict(names)))
+        except Exception as error:  # whatever a formula of a plug-in may raise
+            raise self._failure(error) from None
+
+    def _failure(self, error: Exception) -> ConfigError:
+        return ConfigError(f"the formula {self.text!r} has no value: {error}")
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,15 @@ entry point of the group ``vmemu.rmap`` or handed to ``Machine(rmap=...)`` as it
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from vmemu.errors import ConfigError
 from vmemu.rmap.base import STOP_RULES, RmapScheme
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = [
     "DEFAULT",
@@ -20,6 +25,7 @@ __all__ = [
     "compared",
     "predicted",
     "scheme_class",
+    "scheme_names",
     "schemes",
 ]
 
@@ -50,14 +56,22 @@ def predicted() -> list[str]:
     return sorted((name for name in names if names[name]), key=lambda name: names[name] != name)
 
 
-def schemes() -> dict[str, type[RmapScheme]]:
-    """Every scheme by name, those of entry points included."""
+def _installed() -> dict[str, EntryPoint]:
+    """What other packages bring by name, not loaded; the core's names stay its own."""
     from importlib.metadata import entry_points
 
-    found = dict(builtin())
-    for entry in entry_points(group="vmemu.rmap"):
-        found[entry.name] = entry.load()
-    return found
+    found = entry_points(group="vmemu.rmap")
+    return {entry.name: entry for entry in found if entry.name not in builtin()}
+
+
+def scheme_names() -> list[str]:
+    """The names of every scheme, those of entry points included, which are not loaded."""
+    return [*builtin(), *_installed()]
+
+
+def schemes() -> dict[str, type[RmapScheme]]:
+    """Every scheme by name; ConfigError for an entry point that cannot be loaded."""
+    return builtin() | {name: _load(name, entry.load) for name, entry in _installed().items()}
 
 
 @functools.cache
@@ -100,37 +114,53 @@ def _named(name: str) -> type[RmapScheme]:
     if name in builtin():
         return builtin()[name]
     if ":" in name:
-        return _load(name)
-    known = schemes()
-    if name not in known:
-        raise ConfigError(f"unknown rmap scheme {name!r}: choose one of {', '.join(known)}")
-    return known[name]
+        return _at(*name.split(":", 1))
+    installed = _installed()
+    if name not in installed:
+        known = ", ".join(scheme_names())
+        raise ConfigError(f"unknown rmap scheme {name!r}: choose one of {known}")
+    return _load(name, installed[name].load)
+
+
+def _at(module: str, attribute: str) -> type[RmapScheme]:
+    """The class at ``module:attribute``, or what may be meant instead."""
+    try:
+        return _load(f"{module}:{attribute}", lambda: getattr(import_module(module), attribute))
+    except ConfigError:
+        if module not in scheme_names():
+            raise
+    raise ConfigError(f"{module} takes options as OPTION=VALUE, not {attribute!r}")
 
 
 def checked_scheme(scheme: object) -> type[RmapScheme]:
     """``scheme`` if a machine can use the class; ConfigError says why not."""
+    from vmemu.rmap.declared import check_class
     from vmemu.rmap.python import PythonScheme
 
     if not (isinstance(scheme, type) and issubclass(scheme, RmapScheme)):
         raise ConfigError(
             f"rmap must be a scheme's name or a subclass of vmemu.rmap.RmapScheme, not {scheme!r}"
         )
+    check_class(scheme)
     if issubclass(scheme, PythonScheme) and scheme.walker != "python":
         raise ConfigError(
             f"{scheme.__name__} is written in Python, so its walker must be 'python', "
             f"not {scheme.walker!r}"
         )
+    if scheme.finds_anon and getattr(scheme, "candidates", None) is PythonScheme.candidates:
+        raise ConfigError(
+            f"{scheme.__name__} says that it finds anonymous pages, but has no candidates()"
+        )
     return scheme
 
 
-def _load(name: str) -> type[RmapScheme]:
-    module, _, attribute = name.partition(":")
+def _load(name: str, get: Callable[[], object]) -> type[RmapScheme]:
     try:
-        scheme = getattr(import_module(module), attribute)
-    except Exception as error:  # whatever a module may raise while it is imported
+        scheme = get()
+    except (Exception, SystemExit) as error:  # whatever a module may raise while it is imported
         raise ConfigError(
             f"cannot load the rmap scheme {name!r}: {type(error).__name__}: {error}"
         ) from None
     if not (isinstance(scheme, type) and issubclass(scheme, RmapScheme)):
         raise ConfigError(f"{name!r} is not a subclass of vmemu.rmap.RmapScheme")
-    return scheme
+    return checked_scheme(scheme)

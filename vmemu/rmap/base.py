@@ -122,11 +122,16 @@ class RmapScheme:
         }
 
     @classmethod
-    def option_numbers(cls) -> list[int]:
-        """Which choice of each of `options` it has: what the C core is told."""
-        own = [
+    def own_numbers(cls) -> list[int]:
+        """Which choice of each of `options` it has, as its C walker counts them."""
+        return [
             values.index(cls.chosen.get(name, values[0])) for name, values in cls.options.items()
         ]
+
+    @classmethod
+    def option_numbers(cls) -> list[int]:
+        """What the C core is told: `own_numbers`, and what ends a walk."""
+        own = cls.own_numbers()
         room = [0] * (lib.OPTION_stop - len(own))
         return [*own, *room, STOP_RULES.index(cls.chosen.get("stop", STOP_RULES[0]))]
 

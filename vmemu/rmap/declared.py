@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from vmemu.core import COUNTERS, lib
 from vmemu.errors import ConfigError
 
-__all__ = ["Cache", "Declared", "Object", "Size", "Words", "caches_of", "tail_of"]
+if TYPE_CHECKING:
+    from vmemu.rmap.base import RmapScheme
+
+__all__ = ["Cache", "Declared", "Object", "Size", "Words", "caches_of", "check_class", "tail_of"]
 
 MOST_OBJECT = 2048
 """Bytes of an object: some fit into a frame, whatever else stands there."""
@@ -98,4 +101,34 @@ def _cache(whose: str, name: object, value: object, bits: int) -> Cache:
         raise ConfigError(
             f"the alignment of {what} must be 4, 8, 16, 32, 64 or 128 bytes, or 0, not {align!r}"
         )
-    return Cache(name, n, align)
+    return Cache(name, n, align or bits // 8)  # 0 is for the core: as much as an object has
+
+
+def check_class(scheme: type[RmapScheme]) -> None:
+    """ConfigError unless the options and counters that a class names are such."""
+    whose, options = f"of the rmap scheme {scheme.name!r}", scheme.options
+    if not (isinstance(options, Mapping) and all(map(_is_option, options.items()))):
+        raise ConfigError(
+            f"options {whose} must be tuples of words by name, each of letters, digits, - and _, "
+            f"not {options!r}"
+        )
+    if len(options) > lib.OPTION_stop or "stop" in options:
+        raise ConfigError(
+            f"options {whose} are at most {lib.OPTION_stop}, and none of them 'stop', "
+            f"not {', '.join(options)}"
+        )
+    for what in ("counters", "watch"):
+        named = getattr(scheme, what)
+        if not (isinstance(named, tuple) and all(name in COUNTERS for name in named)):
+            raise ConfigError(f"{what} {whose} must be a tuple of the core's counters: {named!r}")
+
+
+def _is_option(option: tuple[object, object]) -> bool:
+    name, values = option
+    return (
+        _is_word(name) and isinstance(values, tuple) and bool(values) and all(map(_is_word, values))
+    )
+
+
+def _is_word(word: object) -> bool:
+    return isinstance(word, str) and re.fullmatch(r"[\w-]+", word, re.ASCII) is not None
