@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from memory import BASE, FIXED, LOCKED, PAGE, PRIVATE, RW, SCHEMES, Memory, R
+from memory import BASE, FIXED, LOCKED, PAGE, PRIVATE, RW, WALKING, Memory, R
 
 from tests.width import BITS, lib
 from vmemu import Machine
@@ -87,7 +87,7 @@ class Family:
         return {name: after[name] - before[name] for name in names if after[name] != before[name]}
 
 
-@pytest.fixture(params=SCHEMES)
+@pytest.fixture(params=WALKING)
 def family(request: pytest.FixtureRequest) -> Iterator[Family]:
     family = Family(request.param)
     yield family
@@ -168,7 +168,7 @@ def test_anon_vma_goes_through_its_list_the_newest_area_first() -> None:
     family.memory.close()
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", WALKING)
 def test_the_swapped_one_is_told_and_every_mapping_found(scheme: str) -> None:
     family, pfn = cousins(scheme)
     for walk in WALKS:
@@ -277,7 +277,8 @@ def test_one_whose_lock_is_taken_is_busy(family: Family) -> None:
         assert use.walk is not None
         assert ends in use.walk.result
     counted = family.counted("unmap_", lambda: lib.reclaim_page(family.m, family.core.page(pfn)))
-    assert counted["unmap_probes"] == 2
+    # cow_context takes the lock itself, before it walks the page table: a cmp.
+    assert counted["unmap_probes"] + counted.get("unmap_cmp", 0) == 2
     lib.drop_lock(family.m, lib.LOCK_page_table, word)
 
 
@@ -429,7 +430,7 @@ def test_drawn_objects_of_the_first_schemes() -> None:
         family.memory.close()
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", WALKING)
 def test_views(scheme: str) -> None:
     family, pfn = cousins(scheme)
     use = family.ask(pfn)

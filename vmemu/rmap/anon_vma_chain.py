@@ -159,7 +159,7 @@ class AnonVmaChain(RmapScheme):
     reuses: ClassVar[bool] = False
 
     @classmethod
-    def option_numbers(cls) -> list[int]:
+    def own_numbers(cls) -> list[int]:
         """enum avc_option: whether there are trees, and whether anon_vmas are reused."""
         return [int(cls.option_values()["WALK"] == "tree"), int(cls.reuses)]
 
