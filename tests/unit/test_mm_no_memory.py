@@ -73,7 +73,7 @@ def test_fork_that_stops_anywhere(memory: Memory) -> None:
             assert (error, memory.free, len(memory.vm.mms)) == (ENOMEM, left, 1)
             lib.put_page(memory.m, taken.pop())
         child = memory.vm.mms[max(memory.vm.mms)]
-    # Every area has a page table of its own, so each of them was the first that could not be copied.
+    # Every area has a page table of its own: each was the first that could not be copied.
     assert set(copied) == {0, 2, 4, 6, 8}
     assert copied == sorted(copied)
     memory.check()
