@@ -13,7 +13,7 @@ SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.swaps())
 SMALL = {"mlock-vs-unmap": 2, "two-reclaimers": 1}
 
 BOUNDED = {("mlockall-fork", "scan"): 40_000}
-"""Of 294,187 (319,332 with the other lock): a sweep goes to every pte of both processes, so that hardly two steps commute.
+"""Of 294,187 and 319,332: a sweep goes to every pte of both processes, so hardly two steps commute.
 
 The command ``vmemu explore mlockall-fork --rmap scan --set PAGES=1`` goes to the end.
 """
