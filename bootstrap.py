@@ -39,6 +39,8 @@ EXTRAS = ("", "report", "test")
 """What can be installed beside vmemu itself; each includes those before it."""
 NEVER_USED = ("unicorn/lib/*.a", "numpy/**/tests")
 """Parts of packages that only take room: a third of all that is installed."""
+ALONE = ("-s", "--capture=no", "--co", "--collect-only", "-V", "--version", "-h", "--help", "--pdb")
+"""Options of pytest with which several processes are no use."""
 
 USAGE = """\
 usage: sh bootstrap.sh COMMAND [ARGS]
@@ -47,7 +49,7 @@ Installs vmemu into .venv (or $VMEMU_VENV), unless that is done, and runs COMMAN
 there. What only tests, linters and reports need is installed when COMMAND is not
 vmemu, or asks for a report:
   sh bootstrap.sh vmemu compare    run the scenarios under every scheme
-  sh bootstrap.sh pytest           run the tests
+  sh bootstrap.sh pytest           run the tests, on every core; with -n0 on one
 
 VMEMU_SANITIZE=asan or ubsan in the environment builds and runs the C core so.
 """
@@ -72,6 +74,7 @@ def main(command: list[str]) -> int:
     os.environ["PATH"] = os.pathsep.join([str(VENV / "bin"), os.environ.get("PATH", os.defpath)])
     if os.environ.get("VMEMU_SANITIZE") == "asan":
         os.environ.update(asan_environment())
+    command = spread(command)
     try:
         os.execvp(command[0], command)
     except OSError as error:
@@ -92,6 +95,17 @@ def wanted(command: Sequence[str]) -> str:
     if Path(command[0]).name != "vmemu":
         return "test"
     return "report" if any(re.match("--report(=|$)", word) for word in command) else ""
+
+
+def spread(command: list[str]) -> list[str]:
+    """Have pytest use every core, where that is not in the way; a later -n0 overrides it.
+
+    Not a default of pyproject.toml: what runs pytest for one test would wait for workers.
+    """
+    alone = any("::" in word or word in ALONE or word.startswith("bench") for word in command)
+    if Path(command[0]).name != "pytest" or alone:
+        return command
+    return [command[0], "-n", "auto", "--dist", "loadgroup", *command[1:]]
 
 
 def install(extra: str) -> None:

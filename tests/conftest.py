@@ -49,8 +49,26 @@ if BITS != 32:
     width.be_default()
 
 
+SHARED = ("compared", "compare_printed", "forge")
+"""Fixtures that take long: whatever needs one runs in the process that has made it."""
+TOGETHER = ("test_examples", "test_packaging", "test_libc", "test_width", "test_wide")
+"""Modules whose fixtures build something."""
+
+
+def keep_together(item: pytest.Item) -> None:
+    """Several processes (pytest-xdist) would each make what tests share."""
+    module = item.path.stem
+    shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
+    group = shared[0] if shared else module if module in TOGETHER else None
+    if group:
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is about i386 where the tests' machines are of 64 bits."""
+    for item in items:
+        keep_together(item)
     if BITS == 32:
         return
     left_out = [item for item in items if item.get_closest_marker("i386")]

@@ -221,8 +221,9 @@ struct rmap_ops {
 	void (*remove_pte)(struct vmemu *, struct page *, struct mm_struct *,
 			   const pte_t *pte);
 	/* Memory for what one more pte of any page may need, for the running
-	 * path: 0, or -1 = there is none.  GFP_ATOMIC: under spinlocks.  What is
-	 * not used is given back.  A fault may add two: a page from swap, and
+	 * path: 0, or -1 = there is none.  GFP_ATOMIC: under spinlocks.  fork asks
+	 * before every pte, whether the last one used it or not, and gives back
+	 * once for each page table what is left.  A fault may add two: a page from swap, and
 	 * then its copy, the first pte of a new page. */
 	int (*reserve)(struct vmemu *, int gfp);
 	void (*unreserve)(struct vmemu *);

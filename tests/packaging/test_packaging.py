@@ -215,6 +215,26 @@ def test_what_a_command_needs(command: str, extra: str) -> None:
     assert bootstrap.wanted(command.split()) == extra  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("command", "spread"),
+    [
+        ("pytest", True),
+        ("pytest tests/unit -x -k fork", True),
+        ("pytest -n0", True),  # what comes last holds
+        ("pytest tests/unit/test_vma.py::test_find", False),
+        ("pytest --pdb tests/unit", False),
+        ("pytest bench/test_micro.py", False),  # nothing else may run meanwhile
+        ("python -m pytest", False),
+        ("vmemu compare", False),
+    ],
+)
+def test_tests_use_every_core(command: str, spread: bool) -> None:
+    words = command.split()
+    options = ["-n", "auto", "--dist", "loadgroup"] if spread else []
+    expected = [words[0], *options, *words[1:]]
+    assert load_bootstrap().spread(words) == expected  # type: ignore[attr-defined]
+
+
 def has_index(directory: Path) -> bool:
     download = [
         sys.executable,

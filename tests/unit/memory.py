@@ -99,16 +99,22 @@ class Memory:
 
     @contextlib.contextmanager
     def starved(self, *caches: int) -> Iterator[list[Any]]:
-        """No frame is free, and no object in slabs of these caches; the frames taken."""
+        """No frame is free, and no object in slabs of these caches; the frames taken.
+
+        Those that are put back may all be used, down to the last, and nothing is reclaimed:
+        below zone.pages_min there would otherwise be none for an ordinary allocation.
+        """
         objects = [(cache, object_) for cache in caches for object_ in self._objects(cache)]
         frames = []
         self.m.pages.memalloc += 1
         while (frame := self.core.lib.alloc_page(self.m, lib.GFP_ATOMIC)) != ffi.NULL:
             frames.append(frame)
-        self.m.pages.memalloc -= 1
         for cache in caches:
             objects += [(cache, object_) for object_ in self._objects(cache)]
-        yield frames
+        try:
+            yield frames
+        finally:
+            self.m.pages.memalloc -= 1
         for cache, object_ in objects:
             self.core.lib.kmem_cache_free(self.m, cache, object_)
         for frame in frames:

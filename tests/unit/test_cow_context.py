@@ -298,9 +298,10 @@ def test_a_hole_without_memory_for_the_map() -> None:
     with family() as memory:
         mm = memory.first
         memory.map(mm, 0, 8)
-        memory.fill(mm, 0, 8)
+        memory.fill(mm, 0, 2)
+        memory.fill(mm, 4, 4)
         memory.move(mm, 0, 8, 64)
-        do_mprotect(mm, BASE + 66 * PAGE, 2 * PAGE, R)
+        do_mprotect(mm, BASE + 66 * PAGE, 2 * PAGE, R)  # no pages: none becomes free
         with memory.starved(lib.CACHE_cow_remap):
             do_munmap(mm, BASE + 66 * PAGE, 2 * PAGE)
         assert memory.entries(mm) == [(64, 72, 64)]

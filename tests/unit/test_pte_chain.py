@@ -274,9 +274,7 @@ def test_fork_without_memory_for_lists(memory: Memory) -> None:
         needed = 2 + LEVELS + 1  # a slab of mms, one of vmas, tables; one of lists, where two go
         for _ in range(needed):
             lib.put_page(memory.m, taken.pop())
-        memory.m.pages.memalloc += 1  # and they may all be used
         assert errno_of(dup_mmap, parent) == ENOMEM
-        memory.m.pages.memalloc -= 1
         assert memory.core.counters()["fork_ptes"] == pages // 2
         assert objects(memory) == pages // 2  # until somebody asks
         for n in range(pages // 2):
@@ -314,6 +312,34 @@ def test_fork_that_must_wait_for_memory() -> None:
         memory.verify(mm, 1024, extra)
     memory.check()
     memory.close()
+
+
+def test_one_list_is_enough_for_a_fault_with_two_ptes(memory: Memory) -> None:
+    """A write brings a page back beside its first mapper, and is then given a copy.
+
+    The first needs a list, for the page's second pte; the copy has one pte, PG_direct.
+    """
+    memory.vm.swap.swapon_size(64 * PAGE)
+    parent = written(memory)
+    child = dup_mmap(parent)
+    assert lib.pageout_range(memory.m, parent.ptr, BASE, BASE + PAGE) == 1
+    memory.verify(child, 0, 1)  # the page is back, with one pte
+    assert objects(memory) == 0
+    again = memory.core.counters()["swapin"]
+    with memory.starved(lib.CACHE_pte_chain) as taken:
+        assert memory.vm.fault(parent, BASE, lib.ACCESS_WRITE) == lib.FAULT_OOM
+        assert objects(memory) == memory.m.k.caches[lib.CACHE_pte_chain].nr_slabs == 0
+        for _ in range(2):  # a slab with the list, the copy
+            lib.put_page(memory.m, taken.pop())
+        assert memory.vm.fault(parent, BASE, lib.ACCESS_WRITE) == lib.FAULT_MINOR
+        assert memory.free == 0
+    assert memory.core.counters()["swapin"] == again + 1
+    assert objects(memory) == 1  # of the child's page, which has one pte again
+    assert memory.vm.rmap.entries(page_at(memory, child)) == [pte_at(memory, child)]
+    assert memory.vm.rmap.entries(page_at(memory, parent)) == [pte_at(memory, parent)]
+    assert memory.m.locks.held.reserve == 0
+    memory.verify(parent, 0, 1)
+    memory.check()
 
 
 def test_a_fault_gives_back_what_it_did_not_need(memory: Memory) -> None:

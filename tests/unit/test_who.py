@@ -186,6 +186,18 @@ def test_the_swapped_one_is_told_and_every_mapping_found(scheme: str) -> None:
     family.memory.close()
 
 
+def test_where_nothing_walks() -> None:
+    """scan sweeps: everybody who has the page is told, and no walk."""
+    family, pfn = cousins("scan")
+    use = family.ask(pfn)
+    assert use.walk is None
+    assert [each.pid for each in use.mappers] == [100, 102, 103]
+    assert [each.pid for each in use.swapped] == [101]
+    assert "102" in use.text()
+    family.memory.check()
+    family.memory.close()
+
+
 # ---- what each verdict stands for
 
 

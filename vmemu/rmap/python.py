@@ -235,7 +235,8 @@ class PythonScheme(RmapScheme):
     def reserve(self, wait: bool) -> bool:
         """Make sure of memory for one more pte of any page; False: there is none.
 
-        Without ``wait``, take it `allocate`'s usual way.  For two if a page's first pte needs
+        Without ``wait``, take it `allocate`'s usual way.  fork asks before every pte, whether
+        the last one needed what there was or not.  For two if a page's first pte needs
         something, too: a fault may map a page from swap, and then its copy instead.
         """
         return True
