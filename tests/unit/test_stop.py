@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from memory import BASE, SCHEMES, Memory
+from memory import BASE, WALKING, Memory
 
 from tests.width import lib
 from vmemu import Machine
@@ -43,7 +43,7 @@ class Family:
         return int(lib.stop_after(m, self.memory.core.page(pte >> 12)))
 
 
-@pytest.fixture(params=SCHEMES)
+@pytest.fixture(params=WALKING)
 def family(request: pytest.FixtureRequest) -> Callable[[str], Family]:
     return lambda rule: Family(request.param, rule)
 
