@@ -13,8 +13,9 @@ from vmemu.core import PAGE_SHIFT, lib
 
 if TYPE_CHECKING:
     from vmemu.check import Mapping, Survey
+    from vmemu.rmap.base import RmapScheme
 
-__all__ = ["check_files", "check_order", "check_walks"]
+__all__ = ["check_files", "check_order", "check_walks", "lacking", "origin"]
 
 _RADIX_SHIFT = 6
 _WALKS = ((0, "page_referenced"), (1, "try_to_unmap"))
@@ -25,6 +26,13 @@ _CAME = {
     lib.CAME_MERGED: ("has taken over pages of the one at", ("vma_absorb", "range_changed")),
 }
 """How an area came to be as it is, and the hooks that tell a scheme."""
+_TOGETHER = (
+    ("mm_init", "mm_dup"),
+    ("mm_dup", "mm_init"),
+    ("vma_clone", "vma_split"),
+    ("range_changes", "range_changed"),
+)
+"""Who has the first hook of these needs the second, too."""
 
 
 def check_walks(survey: Survey) -> None:
@@ -57,11 +65,18 @@ def check_walks(survey: Survey) -> None:
 
 
 def _history(survey: Survey, mapping: Mapping) -> str:
-    """What was last done to the area of a page that is not found, and who was to be told.
+    """What was last done to the area of a page that is not found, and who was to be told."""
+    rmap = survey.vm.rmap
+    told = origin(rmap, mapping.vma) or lacking(rmap)
+    return f": {told}" if told else ""
+
+
+def origin(rmap: RmapScheme, vma: Any) -> str:
+    """What was last done to an area, and by which hooks its scheme hears of it; or nothing.
 
     While runs are explored nobody keeps the history of what is undone.
     """
-    core, rmap, vma = survey.vm.core, survey.vm.rmap, mapping.vma
+    core = rmap.core
     stamps = core.lib.list_stamps(core.m, vma)
     if core.m.watch.explorer or stamps.came not in _CAME:
         return ""
@@ -70,8 +85,17 @@ def _history(survey: Survey, mapping: Mapping) -> str:
         f"{hook}()" + ("" if rmap.hears(hook) else ", which it has not") for hook in hooks
     )
     return (
-        f": its area {vma.vm_start:#x}-{vma.vm_end:#x} {what} "
+        f"its area {vma.vm_start:#x}-{vma.vm_end:#x} {what} "
         f"{getattr(stamps, 'from'):#x}, of which the scheme {rmap.name} hears by {told}"
+    )
+
+
+def lacking(rmap: RmapScheme) -> str:
+    """The hooks that a scheme has not, and has those that they go with; or nothing."""
+    return ", and ".join(
+        f"the scheme {rmap.name} has {one}(), and not {other}(), which goes with it"
+        for one, other in _TOGETHER
+        if rmap.hears(one) and not rmap.hears(other)
     )
 
 

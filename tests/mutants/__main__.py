@@ -1,7 +1,8 @@
 """Plant mutants in a copy of the tree, and see which test notices each.
 
 $ python -m tests.mutants            # those picked by hand; prints mutant, test, what it said
-$ python -m tests.mutants anonmm     # those whose name or file has this in it
+$ python -m tests.mutants anonmm     # those whose name, file or commit has this in it
+$ python -m tests.mutants --history  # those that are bugs which kernels have had
 $ python -m tests.mutants --generate 400 --seed 1 --resume FILE     # a sample of generated ones
 
 A generated mutant is tried with the tests that reach its line, the quick ones first.  FILE is
@@ -28,6 +29,7 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", help="parts of names or files; default: all")
+    parser.add_argument("--history", action="store_true", help="bugs of kernels alone")
     parser.add_argument("--generate", type=int, metavar="N", help="judge N generated mutants")
     parser.add_argument("--seed", type=int, default=1, help="which N; default: 1")
     parser.add_argument("--jobs", type=int, default=2, help="how many at once; default: 2")
@@ -37,9 +39,17 @@ def main() -> int:
     parser.add_argument(
         "--budget", type=float, default=120, help="seconds of tests for one mutant; default: 120"
     )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="GLOB", help="generate in these files alone"
+    )
+    parser.add_argument(
+        "--tests", action="append", default=[], metavar="GLOB", help="try these test files alone"
+    )
     options = parser.parse_args()
     if options.generate is None:
-        return plant(options.names)
+        if options.only or options.tests:
+            parser.error("--only and --tests belong to --generate")
+        return plant(options.names, options.history)
     if options.generate < 1 or options.jobs < 1:
         parser.error("--generate and --jobs take numbers above 0")
     if options.names:
@@ -51,7 +61,10 @@ def score(options: argparse.Namespace) -> int:
     """Judge a sample of generated mutants and print its score."""
     from .score import Options, run
 
-    setting = Options(options.resume, options.jobs, options.budget, options.again, options.report)
+    setting = Options(
+        options.resume, options.jobs, options.budget, options.again, options.report,
+        options.only, options.tests,
+    )  # fmt: skip
     try:
         print(run(options.generate, options.seed, setting))
     except (ValueError, FileNotFoundError) as error:
@@ -60,12 +73,13 @@ def score(options: argparse.Namespace) -> int:
     return 0
 
 
-def plant(names: list[str]) -> int:
-    """Plant the mutants picked by hand."""
+def plant(names: list[str], history: bool = False) -> int:
+    """Plant the mutants picked by hand; with `history`, those that kernels have had."""
     chosen = [
         mutant
         for mutant in MUTANTS
-        if not names or any(n in f"{mutant.name} {mutant.file}" for n in names)
+        if (mutant.bug or not history)
+        and (not names or any(n in f"{mutant.name} {mutant.file} {mutant.bug}" for n in names))
     ]
     survivors = []
     with Forge() as forge:

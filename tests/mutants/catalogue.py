@@ -18,7 +18,10 @@ SCENARIOS = "tests/scenarios/test_scenarios.py::test_as_derived"
 
 
 class Mutant(NamedTuple):
-    """A textual change to one file."""
+    """A textual change to one file.
+
+    ``bug``: of a bug that a kernel has had, what mended it, or who tells of it.
+    """
 
     name: str
     file: str
@@ -26,6 +29,7 @@ class Mutant(NamedTuple):
     new: str
     test: str
     times: int = 1
+    bug: str = ""
 
 
 # Those that had to be caught from the start.
@@ -36,6 +40,7 @@ REQUIRED = [
         "\t\t\tpage->index = address;",
         "\t\t\t(void)address;",
         f"{RANDOM}[anonmm-roomy]",
+        bug="70b671f8, undone",
     ),
     Mutant(
         "anon_vma: a split forgets to link the new half",
@@ -50,6 +55,7 @@ REQUIRED = [
         "\t\tif (page->index != address)\n\t\t\treturn -1;\n",
         "",
         REGRESSIONS,
+        bug="70b671f8, undone",
     ),
     Mutant(
         "try_to_unmap leaves the TLB flush out",
@@ -166,6 +172,7 @@ RMAP = [
         "alone = page->mapcount == 1;",
         "alone = true;",
         f"{RANDOM}[anonmm-roomy]",
+        bug="70b671f8, undone",
     ),
     Mutant(
         "anonmm: a page migrates before all its ptes were found",
@@ -700,16 +707,67 @@ LIMITS = [
     ),
 ]
 
+BUGS = "tests/explore/test_rmap_bugs.py"
+PAGE_INSIDE = (
+    "\tlock_page(m, page);\n\tptl_lock(m, mm);\n\tvma = still_there(m, mm, address, orig);\n"
+    "\tif (vma) {\n\t\tclash"
+)
+SEM_INSIDE = (
+    "\tif (!m->rmap->locks_vma_tree)\n\t\tup_read(m, mm);\n\tlock_page(m, page);\n"
+    "\tif (!m->rmap->locks_vma_tree)\n\t\tdown_read(m, mm);\n"
+) + PAGE_INSIDE.partition("\n")[2]
+
+# Orders that went wrong once.  What a path does outside the lock is announced, so that the
+# explorer lets another one come in between.
+RACES = [
+    Mutant(
+        "anon_vma: a neighbour's is adopted without its lock",
+        "csrc/rmap/anon_vma.c",
+        "\t\tanon_vma_link(m, vma);\n\t}",
+        "\t\tif (list_empty(m, &a->head))\n\t\t\tanon_vma_link(m, vma);\n"
+        "\t\telse\n\t\t\tlist_vma(m, vma);\n\t}",
+        f"{BUGS} -k 'adopts and ends_well and anon_vma'",
+        bug="51ba08b2",
+    ),
+    Mutant(
+        "swapoff takes mmap_sem inside a page's lock: the order of locks",
+        "csrc/swap/area.c",
+        PAGE_INSIDE,
+        SEM_INSIDE,
+        f"{BUGS} -k 'brings-back and anon_vma'",
+        bug="b7ae29f5",
+    ),
+    Mutant(
+        "swapoff takes mmap_sem inside a page's lock: the deadlock",
+        "csrc/swap/area.c",
+        PAGE_INSIDE,
+        SEM_INSIDE,
+        f"{BUGS} -k 'unwatched and anon_vma'",
+        bug="b7ae29f5",
+    ),
+    Mutant(
+        "anonmm: a head goes by a count that was read outside its lock",
+        "csrc/rmap/anonmm.c",
+        "\tlast = head->count == 1;\n\tspin_unlock(m, LOCK_rmap, &head->lock);\n",
+        "\ttouch(m, STEP_write, &head->count);\n\tspin_unlock(m, LOCK_rmap, &head->lock);\n"
+        "\tshared(m, STEP_read, &head->count);\n\tlast = head->count == 1;\n"
+        "\tif (last)\n\t\tshared(m, STEP_write, &head->count);\n",
+        f"{BUGS} -k 'all-end and anonmm'",
+        bug="mended on the way to e1fd9cc9",
+    ),
+]
+
 CHAIN = "tests/unit/test_anon_vma_chain.py"
 
-# Bugs that kernels have had, and others, of anon_vma_chain and anon_vma_degree.
+# Of anon_vma_chain and anon_vma_degree.
 CHAINS = [
     Mutant(
-        "anon_vma_chain: a neighbour's anon_vma is adopted without its ancestors (d0e9fe17)",
+        "anon_vma_chain: a neighbour's anon_vma is adopted without its ancestors",
         "vmemu/rmap/anon_vma_chain.py",
         "            if self._singular(other):",
         "            if self.object_of(other):",
         f"{CHAIN} -k not_adopted",
+        bug="d0e9fe17",
     ),
     Mutant(
         "anon_vma_chain: areas with unequal chains merge",
@@ -717,20 +775,23 @@ CHAINS = [
         "            return mine == its",
         "            return True",
         f"{MERGES} -k one_object",
+        bug="965f55de",
     ),
     Mutant(
-        "anon_vma_chain: a forked area merges with an unwritten one (965f55de)",
+        "anon_vma_chain: a forked area merges with an unwritten one",
         "vmemu/rmap/anon_vma_chain.py",
         "        return self._singular(vma if mine else other)",
         "        return True",
         f"{CHAIN} -k does_not_grow",
+        bug="965f55de",
     ),
     Mutant(
-        "anon_vma_chain: a page from swap is the reader's alone (2.6.34-rc4)",
+        "anon_vma_chain: a page from swap is the reader's alone",
         "csrc/rmap/anon_vma_chain.c",
         "page->mapping = how == ADD_BACK ? anon_vma_at(m, own)->root : own;",
         "page->mapping = own;",
         f"{CHAIN} -k from_swap",
+        bug="2.6.34-rc4, LWN 383162",
     ),
     Mutant(
         "anon_vma_chain: a write takes no page over",
@@ -775,11 +836,12 @@ CHAINS = [
         f"{RANDOM}[anon_vma_chain-roomy]",
     ),
     Mutant(
-        "anon_vma_degree: users and children are one number (until 2022)",
+        "anon_vma_degree: users and children are one number",
         "csrc/rmap/anon_vma_chain.c",
         "degree->num_children < 2 && !degree->num_active_vmas",
         "degree->num_children + degree->num_active_vmas < 2",
         f"{CHAIN} -k nobody_adopts",
+        bug="7a3ef208, mended in 2022",
     ),
     Mutant(
         "anon_vma_degree: a child that is gone still counts",
@@ -822,7 +884,7 @@ CONTEXTS = "tests/unit/test_cow_context.py"
 
 CONTEXT = [
     Mutant(
-        "cow_context: an entry with a smaller offset overwrites the next, as it first did",
+        "cow_context: an entry with a smaller offset overwrites the next",
         "csrc/rmap/cow_context.c",
         "\tappend_range(m, &draft, first, to + new_pages, (kulong)-1);\n\treturn publish",
         "\t{\n\t\tstruct cow_remap *node;\n\t\tstruct cow_remap_entry *e;\n\t\tint next = 1;\n\n"
@@ -831,6 +893,7 @@ CONTEXT = [
         "\t\t\t\tappend(m, &draft, e->start, e->end, e->offset);\n\t}\n"
         "\treturn publish",
         f"{CONTEXTS} -k moved_before",
+        bug="cow_context's proof of concept, 2026",
     ),
     Mutant(
         "cow_context: fork leaves pages exclusive",
@@ -884,4 +947,4 @@ CONTEXT = [
 ]
 
 
-MUTANTS = [*REQUIRED, *RMAP, *CONTEXT, *PAGES, *SWAP, *AREAS, *LIMITS, *CHAINS]
+MUTANTS = [*REQUIRED, *RMAP, *RACES, *CONTEXT, *PAGES, *SWAP, *AREAS, *LIMITS, *CHAINS]

@@ -14,7 +14,8 @@ from typing import Self
 from .catalogue import Mutant
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("csrc", "vmemu", "guests", "tests", "docs", "bench", "pyproject.toml", "setup.py")
+PARTS = ("csrc", "vmemu", "guests", "tests", "docs", "bench", "examples")
+PARTS += ("pyproject.toml", "setup.py")
 UNWANTED = shutil.ignore_patterns("__pycache__", "*.so", "guests_bin", ".hypothesis")
 
 

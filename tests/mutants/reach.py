@@ -16,11 +16,13 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 from .change import Change
-from .forge import ROOT, Forge
+from .forge import ROOT, Forge, reason
 
 FIXTURE = "fixture "  # recorder.py
 
@@ -110,21 +112,29 @@ class Reach:
                 mine[line] = mine.get(line, []) + [first + n for n in tests]
 
 
-def current(path: Path | None, sources: list[str], root: Path = ROOT) -> Reach:
-    """Which tests reach what: as measured before, and measured anew for tests that changed."""
+def current(
+    path: Path | None, sources: list[str], root: Path = ROOT, tests: Sequence[str] = ()
+) -> Reach:
+    """Which tests reach what: as measured before, and measured anew for tests that changed.
+
+    `tests` are patterns of the test files that count; none: all.
+    """
     reach = Reach.load(path) if path is not None and path.exists() else Reach()
     texts = {file: (root / file).read_text() for file in sources}
     digests = {
         str(test.relative_to(root)): hashlib.sha256(test.read_bytes()).hexdigest()
         for test in sorted((root / "tests").rglob("test_*.py"))
         if not str(test.relative_to(root)).startswith(IGNORED)
+        and (not tests or any(fnmatch(str(test.relative_to(root)), each) for each in tests))
     }
+    if not digests:
+        raise ValueError(f"no file of tests fits {' or '.join(tests)}")
     stale = {file for file, digest in reach.digests.items() if digests.get(file) != digest}
     fresh = [file for file, digest in digests.items() if reach.digests.get(file) != digest]
     reach.moved(texts)
     reach = reach.without(stale)
     if fresh:
-        said = "all tests" if len(fresh) == len(digests) else " ".join(fresh)
+        said = "all tests" if len(fresh) == len(digests) and not tests else " ".join(fresh)
         print(f"measuring which lines are reached by {said}", file=sys.stderr, flush=True)
         found, failed = measure(fresh)
         for test in failed:
@@ -144,10 +154,12 @@ def measure(selection: list[str]) -> tuple[Reach, list[str]]:
         with (directory / "map").open("wb") as file:
             file.truncate(MAP_SIZE)
         ignored = [f"--ignore={path}" for path in IGNORED]
-        forge.pytest(
+        done = forge.pytest(
             ["-p", "tests.mutants.recorder", *ignored, *selection],
             {"VMEMU_REACH_DIR": str(directory), "VMEMU_REACH_MAP": str(directory / "map")},
         )
+        if done.returncode not in (0, 1):  # 1: tests failed, and are left out
+            raise ValueError(f"tests cannot be run: {reason(done.stdout, done.returncode)}")
         (extension,) = (forge.tree / "vmemu").glob("_core32*.so")
         return evaluate(directory, blocks_of_lines(extension))
 

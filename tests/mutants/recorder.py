@@ -16,6 +16,8 @@ import coverage
 import numpy as np
 import pytest
 
+from .score import PYTHON
+
 DIRECTORY = Path(os.environ["VMEMU_REACH_DIR"])
 FIXTURE = "fixture "
 
@@ -29,7 +31,7 @@ class Recorder:
         self.coverage = coverage.Coverage(
             data_file=None,
             config_file=False,
-            include=["vmemu/mm/*", "vmemu/rmap/*", "vmemu/swap/*"],
+            include=[f"vmemu/{part}/*" for part in PYTHON],
             concurrency=["thread", "greenlet"],
         )
         self.coverage.start()

@@ -9,9 +9,10 @@ import threading
 import time
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 from .change import Change, generate
@@ -23,19 +24,25 @@ from .trial import NOTICED, SAME, SURVIVED, Trial, Verdict
 # explorer, which is an instrument.
 LEFT_OUT = ("cpu", "explore")
 DECLARATIONS = ("types.h", "api.h", "i386.h", "lock.h", "step.h")  # and what is compiled twice
+PYTHON = ("mm", "rmap", "swap", "who")
 LEAST = 2  # mutants of each file, if it has as many
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 
 
-def sources(root: Path = ROOT) -> list[str]:
-    """The files in which mutants are planted."""
+def sources(root: Path = ROOT, only: Sequence[str] = ()) -> list[str]:
+    """The files in which mutants are planted; with `only`, those that fit one of its patterns."""
     core = [
         path
         for path in root.glob("csrc/*/*.[ch]")
         if path.parent.name not in LEFT_OUT and path.name not in DECLARATIONS
     ]
-    python = [path for part in ("mm", "rmap", "swap") for path in root.glob(f"vmemu/{part}/*.py")]
-    return sorted(str(path.relative_to(root)) for path in [*core, *python])
+    python = [path for part in PYTHON for path in root.glob(f"vmemu/{part}/*.py")]
+    found = sorted(str(path.relative_to(root)) for path in [*core, *python])
+    if only:
+        found = [file for file in found if any(fnmatch(file, pattern) for pattern in only)]
+        if not found:
+            raise ValueError(f"no source fits {' or '.join(only)}")
+    return found
 
 
 def quotas(counts: dict[str, int], number: int) -> dict[str, int]:
@@ -100,9 +107,9 @@ class Sample:
     something else.
     """
 
-    def __init__(self, number: int, seed: int, root: Path = ROOT) -> None:
+    def __init__(self, number: int, seed: int, root: Path = ROOT, only: Sequence[str] = ()) -> None:
         self.by_file: dict[str, list[Change]] = defaultdict(list)
-        for change in generate(root, sources(root)):
+        for change in generate(root, sources(root, only)):
             self.by_file[change.file].append(change)
         self.total = sum(map(len, self.by_file.values()))
         counts = {file: len(changes) for file, changes in self.by_file.items()}
@@ -125,8 +132,11 @@ class Sample:
 
 def run(number: int, seed: int, options: Options) -> Result:
     """Judge a sample."""
-    sample = Sample(number, seed)
-    journal = Journal.open(options.journal, {"generate": number, "seed": seed})
+    sample = Sample(number, seed, only=options.only)
+    header: dict[str, object] = {"generate": number, "seed": seed}
+    if options.only:
+        header["only"] = list(options.only)
+    journal = Journal.open(options.journal, header)
     again, known = set(), equivalents()
     if options.again:
         again = {name for name, one in journal.verdicts.items() if one.result == SURVIVED}
@@ -186,7 +196,8 @@ def judge_all(changes: Iterable[Change], trials: list[Trial], journal: Journal) 
 @dataclass
 class Options:
     """How a sample is judged; `budget` is in seconds of tests for one mutant, with `again`
-    survivors are tried once more, with `report` nothing is tried at all.
+    survivors are tried once more, with `report` nothing is tried at all.  `only` and `tests` are
+    patterns of the sources and the test files there shall be; none: all.
     """
 
     journal: Path | None = None
@@ -194,11 +205,13 @@ class Options:
     budget: float = 120
     again: bool = False
     report: bool = False
+    only: Sequence[str] = ()
+    tests: Sequence[str] = ()
 
     def reach(self) -> Reach:
         """Which tests reach what."""
         path = self.journal.with_name(f"{self.journal.name}.reach") if self.journal else None
-        return current(path, sources())
+        return current(path, sources(only=self.only), tests=self.tests)
 
 
 class Result:

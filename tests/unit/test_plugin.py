@@ -665,8 +665,8 @@ def test_it_is_sound_if_it_forgets_nothing() -> None:
     check_operations(ByArea, 1000, 2, BITS)
 
 
-def forgets(hook: str) -> tuple[MemoryManager, Mm]:
-    scheme = type("Forgets", (ByArea,), {hook: getattr(PythonScheme, hook), "name": "forgets"})
+def forgets(hook: str, base: type[ByArea] = ByArea) -> tuple[MemoryManager, Mm]:
+    scheme = type("Forgets", (base,), {hook: getattr(PythonScheme, hook), "name": "forgets"})
     core = Core(4 << 20, scheme)
     vm = MemoryManager(core, scheme(core))
     mm = Mm.create(vm)
@@ -723,6 +723,95 @@ def test_a_forgotten_merge_is_named() -> None:
         "of which the scheme forgets hears by vma_absorb(), which it has not, and "
         "range_changed(), which it has not"
     ) in told(vm)
+
+
+class Strict(ByArea):
+    """Believes that it knows every area, and every mm."""
+
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
+        self.mms: dict[int, int] = {}
+
+    def mm_init(self, mm: Any) -> bool:
+        self.mms[self.core.kaddr(mm)] = 0
+        return True
+
+    def mm_dup(self, child: Any, parent: Any) -> bool:
+        return self.mm_init(child)
+
+    def prepare(self, mm: Any, vma: Any) -> bool:
+        self.mms[self.core.kaddr(mm)] += 1
+        return super().prepare(mm, vma)
+
+    def vma_free(self, vma: Any) -> None:
+        del self.areas[self.core.kaddr(vma)]
+
+    def range_changes(self, vma: Any) -> None:
+        self.vma_free(vma)
+
+    def range_changed(self, vma: Any) -> None:
+        self.areas[self.core.kaddr(vma)] = None
+
+
+@pytest.mark.parametrize(
+    ("hook", "said"),
+    [
+        ("vma_split", f"was split off the one at {AT:#x}, of which the scheme forgets hears by "),
+        ("range_changed", "the scheme forgets has range_changes(), and not range_changed(), "),
+    ],
+)
+def test_a_hook_that_raises_for_what_was_forgotten(hook: str, said: str) -> None:
+    """The pages behind the first are cut off; then both areas go."""
+    vm, mm = forgets(hook, Strict)
+    do_mprotect(mm, AT, PAGE, 1)
+    with pytest.raises(KeyError) as caught:
+        do_munmap(mm, AT, 4 * PAGE)
+    where, why = caught.value.__notes__
+    assert where == "in vma_free() of the rmap scheme 'forgets'"
+    assert said in why
+    vm.core.close()
+
+
+def test_a_pair_of_hooks_is_told_where_an_area_has_no_history() -> None:
+    vm, mm = forgets("range_changed", Strict)
+    do_mprotect(mm, AT, PAGE, 1)  # the area that was mapped is the first page's now
+    assert (
+        f"at {AT:#x} of mm {mm.kaddr:#x}: the scheme forgets has range_changes(), "
+        "and not range_changed(), which goes with it; try_to"
+    ) in told(vm)
+
+
+def test_a_forgotten_mm_is_named() -> None:
+    vm, mm = forgets("mm_dup", Strict)
+    child = dup_mmap(mm)
+    do_mmap(child, TO, PAGE, 3, 0x32)
+    with pytest.raises(KeyError) as caught:
+        child.write(TO, b"x")
+    assert caught.value.__notes__ == [
+        "in prepare() of the rmap scheme 'forgets'",
+        "the scheme forgets has mm_init(), and not mm_dup(), which goes with it",
+    ]
+    vm.core.close()
+
+
+def test_a_note_is_made_once_where_hooks_call_each_other() -> None:
+    class Raises(ByArea):
+        name = "raises"
+
+        def vma_dup(self, new: Any, old: Any) -> None:
+            self.vma_split(new, old)
+
+        def vma_split(self, new: Any, old: Any) -> None:
+            raise LookupError("of mine")
+
+    core = Core(4 << 20, Raises)
+    vm = MemoryManager(core, Raises(core))
+    mm = Mm.create(vm)
+    written(mm, AT, 4)
+    with pytest.raises(LookupError) as caught:
+        dup_mmap(mm)
+    assert caught.value.__notes__ == ["in vma_split() of the rmap scheme 'raises'"]
+    core.close()
 
 
 def test_an_area_that_was_mapped_anew_has_no_history() -> None:

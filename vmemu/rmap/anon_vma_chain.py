@@ -161,7 +161,10 @@ class AnonVmaChain(RmapScheme):
     @classmethod
     def own_numbers(cls) -> list[int]:
         """enum avc_option: whether there are trees, and whether anon_vmas are reused."""
-        return [int(cls.option_values()["WALK"] == "tree"), int(cls.reuses)]
+        numbers = super().option_numbers()  # of every scheme's options, too
+        numbers[lib.AVC_TREE] = int(cls.option_values()["WALK"] == "tree")
+        numbers[lib.AVC_REUSE] = int(cls.reuses)
+        return numbers
 
     def tail(self, vma: Any) -> Any:
         """``struct avc_tail *`` of a vma."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
+from vmemu.check_rmap import lacking, origin
 from vmemu.core import COUNTERS, PAGE_SHIFT, Core, ffi, lib
 from vmemu.errors import ConfigError, KernelBug
 from vmemu.rmap.base import RmapScheme
@@ -43,6 +44,12 @@ _HOOKS = {
     lib.RMAP_UNRESERVE: "unreserve",
 }
 """By ``enum rmap_call``: the core calls those alone that a class overrides."""
+
+_DIRECT = (
+    *("mm_init", "mm_dup", "mm_exit"),
+    *("prepare", "vma_clone", "vma_split", "vma_absorb", "vma_merge", "vma_free"),
+)
+"""Those that the memory manager calls by itself."""
 
 _WALKS = {
     lib.RMAP_WALK_REFERENCED: "candidates",
@@ -148,6 +155,8 @@ class PythonScheme(RmapScheme):
         self._last_walk = 0
         self._calls: dict[int, Callable[[Any, Any, Any, int, int], Any]] = self._all_calls()
         core.on_rmap = self._call
+        for hook in filter(self.hears, _DIRECT):
+            setattr(self, hook, self._noting(hook))
 
     @classmethod
     def hears(cls, hook: str) -> bool:
@@ -380,10 +389,32 @@ class PythonScheme(RmapScheme):
         try:
             return self._calls[call](page, vma, mm, address, other) or 0
         except BaseException as error:
-            hook = _HOOKS.get(call) or _WALKS[call]
-            error.add_note(f"in {hook}() of the rmap scheme {self.name!r}")
+            self._note(error, _HOOKS.get(call) or _WALKS[call], vma)
             self.core.broken = error  # the scheme's books lack this call
             raise
+
+    def _noting(self, hook: str) -> Callable[..., Any]:
+        """A hook that the memory manager calls itself, and not the core."""
+        call = getattr(self, hook)
+
+        def noting(*arguments: Any) -> Any:
+            try:
+                return call(*arguments)
+            except Exception as error:
+                self._note(error, hook, arguments[hook == "prepare"] if hook[0] != "m" else None)
+                raise
+
+        return noting
+
+    def _note(self, error: BaseException, hook: str, vma: Any) -> None:
+        """Which hook raised, and which the scheme has not, if that may be why."""
+        if any(note.startswith("in ") for note in getattr(error, "__notes__", ())):
+            return  # the hook was called by another one
+        error.add_note(f"in {hook}() of the rmap scheme {self.name!r}")
+        told = origin(self, vma) if vma else ""
+        for note in (told if "which it has not" in told else "", lacking(self)):
+            if note:
+                error.add_note(note)
 
     def _move(self, page: Any, vma: Any, address: int) -> int:
         if self.page_moved(page, vma, address):

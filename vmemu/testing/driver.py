@@ -103,7 +103,7 @@ def _report(config: Config, seed: int, done: list[Operation], error: Exception) 
     if len(done) <= 30_000:
         short = shrink(config, done, error, SHRINK)
     lines = [
-        f"{type(error).__name__}: {error}",
+        "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])]),
         f"seed {seed}, operation {len(done)}, {config}",
         "last operations:",
         *(f"    {operation!r}," for operation in done[-12:]),
