@@ -28,8 +28,8 @@ LOCKS = {
     "mprotect-stripes K=6": {"anonmm": "1", "anon_vma": "1", "anon_vma39": "K"},
     "late-subfamily R=3 N=4": {"anonmm": "1", "anon_vma": "1"},
 }
-# Others' locks are as many: an area that nobody has forked is a family of its own in anon_vma_chain;
-# cow_context's tree begins with exec, as a bundle does.
+# Others have as many: under anon_vma_chain an area that nobody has forked is a family of its own,
+# under cow_context a family begins with exec, as a bundle does.
 LIKE = {
     "anon_vma39": "anon_vma",
     "anon_vma_chain": "anon_vma",

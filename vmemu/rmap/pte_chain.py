@@ -63,13 +63,11 @@ PREDICTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "all pages but the last were shared once; so were the first and the last stack",
         ),
     },
+    # No pte_chains of fork-depth and exec-family: how many there are of stack pages depends on
+    # who writes to his stack first, which the compiler decides.
     "fork-depth": {
         "unmap_probes": ("R * (1 if WRITE else D + 1)", "the ptes that there are"),
         "unmap_cmp": EXACT,
-        "objects_pte_chain": (
-            f"(R * D if WRITE else {_lists('R', 'D + 1')}) + 1",
-            f"who rewrites leaves its parent R lists of one; {STACK}",
-        ),
     },
     "fork-bench": {
         "unmap_probes": ("R * 2**LEVEL", "the ptes that there are"),
@@ -79,11 +77,6 @@ PREDICTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "exec-family": {
         "unmap_probes": ("R * N", "nobody shares anything"),
         "unmap_cmp": EXACT,
-        "objects_pte_chain": (
-            "R",
-            "the parent's pages keep a list of one; the old page of its stack went with the "
-            "last child's exec",
-        ),
     },
     "zygote": {
         "unmap_probes": ("N * V", "each page is its maker's"),
