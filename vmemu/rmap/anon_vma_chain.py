@@ -137,7 +137,7 @@ _PREDICTIONS: _Formulas = {
     | {
         "unmap_probes": (
             "R if WALK == 'tree' else R * (N + 1)",
-            "who takes over is listed anew, behind the children; in a tree, by where it begins, first",
+            "who takes over is listed anew, the last; in a tree it is first, since it begins lower",
         ),
         "unmap_cmp": ("0", "the children's areas have the page's offset, too"),
         "vmas": ("1", "the parent's chain has one link: only forked areas stay apart"),
