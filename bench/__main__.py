@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import host, report, targets
+from bench import host, report, schemes, targets
 from bench.errors import BenchError
 from bench.platforms import WIDE, Host, NotMeasured, Platform, Vmemu, peers
 from bench.revision import built
@@ -35,7 +35,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--bits", help="32, 64 or 32,64: the programs' widths (default 32; both with --targets)"
     )
-    parser.add_argument("--rmap", default="anon_vma,anonmm", help="schemes, by commas")
+    parser.add_argument("--rmap", help="schemes, by commas (default anon_vma,anonmm)")
     parser.add_argument("--compare", metavar="REV", help="run this commit of vmemu beside")
     parser.add_argument("--no-peers", action="store_true", help="leave out other emulators")
     parser.add_argument(
@@ -52,6 +52,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--targets", action="store_true", help="print what is promised and kept, as Markdown"
     )
+    parser.add_argument(
+        "--by-scheme",
+        action="store_true",
+        help="print, as Markdown, the rows that a scheme can change: of all schemes, or of two "
+        "beside another commit",
+    )
     parser.add_argument("--list", action="store_true", help="list the rows and end")
     parser.add_argument(
         "--verbose", action="store_true", help="report progress, and what start-up imports"
@@ -62,6 +68,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args.widths = (args.bits or ("32,64" if args.targets else "32")).split(",")
     if not set(args.widths) <= {"32", "64"}:
         parser.error(f"--bits must be 32, 64 or 32,64, not {args.bits!r}")
+    if args.by_scheme:
+        args.no_peers = True
+        args.rows = ",".join(schemes.ROWS) if args.rows == "*" else args.rows
+        if not args.rmap and not args.compare:
+            args.rmap = schemes.every_scheme()
+    args.rmap = args.rmap or "anon_vma,anonmm"
     if args.targets and args.rows == "*":
         args.rows = ",".join(target.row for target in targets.TARGETS)
     try:
@@ -129,7 +141,7 @@ def known_schemes(names: Sequence[str]) -> Sequence[str]:
 
 def run_bench(args: argparse.Namespace) -> tuple[list[Platform], list[report.Line]]:
     """Everything that was asked for: where it ran and what it took; BenchError."""
-    schemes = known_schemes(args.rmap.split(","))
+    names = known_schemes(args.rmap.split(","))
     with contextlib.ExitStack() as stack:
         widths = [int(width) for width in args.widths]
         platforms: list[Platform] = [Host("native", bits=bits) for bits in widths]
@@ -140,14 +152,14 @@ def run_bench(args: argparse.Namespace) -> tuple[list[Platform], list[report.Lin
             native = stack.enter_context(native_swap(args.native_swap))
             platforms, directory = [native], native.swap.path.parent
         platforms += [
-            Vmemu(rmap, directory=directory, bits=bits) for bits in widths for rmap in schemes
+            Vmemu(rmap, directory=directory, bits=bits) for bits in widths for rmap in names
         ]
         if args.compare is not None:
             commit, tree = stack.enter_context(built(args.compare))
             platforms += [
                 Vmemu(rmap, tree, f"@{commit}", directory, bits)
                 for bits in widths
-                for rmap in schemes
+                for rmap in names
             ]
         if not args.no_peers:
             for bits in widths:
@@ -197,8 +209,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if swap is not None:
         print(swap)
     if args.targets:
-        schemes = args.rmap.split(",")
-        print(targets.markdown(lines, [n for n in order if n.removesuffix(WIDE) in schemes]))
+        names = args.rmap.split(",")
+        print(targets.markdown(lines, [n for n in order if n.removesuffix(WIDE) in names]))
+        return 0
+    if args.by_scheme:
+        commits = {name.partition("@")[2] for name in order} - {""}
+        print(schemes.markdown(lines, args.rmap.split(","), next(iter(commits), None)))
         return 0
     print(report.table(lines, order))
     for sentence in report.skipped(lines, order):

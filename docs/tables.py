@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from published import PUBLISHED_TABLES
@@ -11,11 +13,25 @@ from vmemu import stats
 from vmemu.core import PAGE_SIZE, ffi, lib
 from vmemu.lab.compare import Comparison, compare
 from vmemu.lab.guests import guest_path
-from vmemu.lab.scenario import Formula
-from vmemu.lab.scenarios import SCENARIOS
+from vmemu.lab.overhead import measure_overhead
+from vmemu.lab.scenario import Formula, Scenario
+from vmemu.lab.scenarios import SCENARIOS, fork, locking, mprotect, mremap, pressure
 from vmemu.machine import Machine
+from vmemu.rmap import builtin
 
-SCHEMES = ("anonmm", "anon_vma39", "anon_vma")
+SCHEMES = [name for name, scheme in builtin().items() if scheme.swaps()]
+SHORT = {
+    "scan": "V",
+    "pte_chain": "C",
+    "anonmm": "M",
+    "anon_vma39": "A39",
+    "anon_vma": "A",
+    "anon_vma_chain": "AC",
+    "anon_vma_degree": "AD",
+    "cow_context": "X",
+}
+"""What a scheme is called where a table has no room; of another one it is the whole name."""
+SHORT |= {name: name for name in SCHEMES if name not in SHORT}
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[object]], numbers: str) -> list[str]:
@@ -25,42 +41,90 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[object]], numbers: str
     return ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines]
 
 
-def predictions() -> list[str]:
-    """What is derived for each scenario, and in bold what was measured (`vmemu compare`)."""
+@functools.cache
+def _compared() -> dict[str, Comparison]:
+    """Every scenario under every scheme, as `vmemu compare --rmap all` runs them."""
+    results = compare(SCENARIOS.values(), {}, SCHEMES, workers=2)
+    return {result.scenario.name: result for result in results}
+
+
+def predictions(group: Sequence[Scenario]) -> list[str]:
+    """What is derived for each scenario and scheme, and in bold what was measured."""
     rows = []
-    for result in compare(SCENARIOS.values(), {}, SCHEMES):
-        rows += _scenario_rows(result)
-    return markdown(("scenario", "counted", "anonmm", "anon_vma", "because"), rows, "lllll")
+    for scenario in group:
+        rows += _scenario_rows(_compared()[scenario.name])
+    head = ("scenario", "counted", "under", "derived, **measured**", "because")
+    return markdown(head, rows, "lllll")
 
 
 def _scenario_rows(result: Comparison) -> list[list[str]]:
     params = " ".join(f"{name}={value}" for name, value in result.params.items())
     title = f"{result.scenario.section} `{result.scenario.name}` {params}".strip()
-    rows = []
-    for expectation in result.scenario.expectations:
-        figure, why = expectation.figure, expectation.why
-        anonmm, rmap39, rmap40 = (
-            _cell(result, scheme, figure, expectation.formula(scheme)) for scheme in SCHEMES
-        )
-        if anonmm == rmap39 == rmap40 and not why and figure != "unmap_probes":
-            continue  # the same for all and no surprise
-        if rmap39 != rmap40:
-            rmap40 += f"; rmap 39: {rmap39}"
-        rows.append([title, f"`{figure}`", anonmm, rmap40, why])
-        title = ""
+    expected = {scheme: result.scenario.expected(scheme) for scheme in SCHEMES}
+    rows: list[list[str]] = []
+    for figure in dict.fromkeys(name for found in expected.values() for name in found):
+        cells: dict[str, dict[str, list[str]]] = {}  # the schemes, by cell and reason
+        for scheme in SCHEMES:
+            if figure not in expected[scheme] or _no_walk(scheme, figure):
+                continue
+            formula, why = expected[scheme][figure]
+            whys = cells.setdefault(_cell(result, scheme, figure, formula), {})
+            whys.setdefault(why, []).append(SHORT[scheme])
+        if _is_plain(figure, cells):
+            continue
+        name = f"`{figure}`"
+        for cell, whys in cells.items():
+            schemes = sorted(chain(*whys.values()), key=[*SHORT.values()].index)
+            rows.append([title, name, " ".join(schemes), cell, _because(cell, whys)])
+            title = name = ""
     return rows
 
 
-def _cell(result: Comparison, scheme: str, figure: str, formula: Formula | None) -> str:
+def _is_plain(figure: str, cells: dict[str, dict[str, list[str]]]) -> bool:
+    """The same for all and no surprise; or one that few schemes have, and there is nothing."""
+    if len(cells) > 1 or figure == "unmap_probes":
+        return False
+    schemes = [scheme for whys in cells.values() for found in whys.values() for scheme in found]
+    return not any(why for whys in cells.values() for why in whys) or (
+        [*cells] == ["**0**"] and (len(schemes) < 3 or figure == "unmap_cmp")
+    )
+
+
+def _because(cell: str, whys: dict[str, list[str]]) -> str:
+    """The reason, or each scheme's; of a plain number that has many, none."""
+    told = {why: schemes for why, schemes in whys.items() if why}
+    if len(told) == 1:
+        return next(iter(told))
+    if cell.startswith("**"):
+        return ""
+    return "; ".join(f"{' '.join(schemes)}: {why}" for why, schemes in told.items())
+
+
+def _no_walk(scheme: str, figure: str) -> bool:
+    """Whether it is a figure of walks, of a scheme that has none: 0 everywhere."""
+    return builtin()[scheme].sweeps and figure.startswith(("unmap_", "referenced_"))
+
+
+def _cell(result: Comparison, scheme: str, figure: str, formula: Formula) -> str:
     """``formula`` **measured**, and what was derived if that is something else."""
-    if formula is None:
-        return "-"
     measured = result.measurements[scheme].figures[figure]
     derived = result.predictions(scheme)[figure]
     if formula.text == str(measured):
         return f"**{measured}**"
     wrong = "" if derived == measured else f", derived {derived}"
     return f"`{formula.text}` **{measured}**{wrong}"
+
+
+def bytes_by_scheme(bits: int) -> list[str]:
+    """`vmemu overhead --rmap all`, a line for each scheme: bytes, and with slab rounding."""
+    rows = []
+    for result in measure_overhead(SCHEMES, 1024, 64, {"bits": bits}):
+        costs = result.costs(8).values()
+        cells = [f"{cost.exact:.4g} / {cost.rounded:.2f}" for cost in costs]
+        rows.append([result.scheme, *("-" if cell == "0 / 0.00" else cell for cell in cells)])
+    areas = ("vma, own object", "vma, never written", "vma, part of one")
+    head = ("scheme", *areas, "mm", "page, alone", "page, shared", "8th level of forks")
+    return markdown(head, rows, "lrrrrrrr")
 
 
 def caches(bits: int = 32) -> list[str]:
@@ -100,8 +164,7 @@ _TASTE = {
 def taste() -> list[str]:
     """Four scenarios of `vmemu compare` as the README shows them: anonmm / anon_vma."""
     rows = []
-    for result in compare(SCENARIOS.values(), {}, SCHEMES):
-        name = result.scenario.name
+    for name, result in _compared().items():
         if name in _TASTE:
             shown = result.as_json()["schemes"]
             old, new = ([*_figures(shown[scheme])] for scheme in ("anonmm", "anon_vma"))
@@ -156,41 +219,56 @@ _BUSY = (
 def lock_order() -> list[str]:
     """Which lock classes were waited for inside which (`csrc/watch/lockdep.c` learns them)."""
     met: dict[tuple[str, str], list[str]] = {}
-    classes: dict[int, list[str]] = {}  # each lock's name, for the schemes' own several
-    for scheme in ("anonmm", "anon_vma"):
+    has: dict[str, list[str]] = {}  # the names of each scheme's locks
+    for scheme in SCHEMES:
         for command in _BUSY:
             guest, *parameters = command.split()
             with Machine(ram="1M", rmap=scheme, lock_checks=True) as machine:
                 machine.spawn(guest_path(guest), [guest, *parameters], stdout=None)
                 machine.run()
-                for i, name in enumerate(machine.core.locks):
-                    if name not in classes.setdefault(i, []):
-                        classes[i].append(name)
+                has[scheme] = list(machine.core.locks)
                 for edge in stats.lock_order(machine.core):
                     if scheme not in met.setdefault(edge, []):
                         met[edge].append(scheme)
-    rows, names = [], [name for of_class in classes.values() for name in of_class]
-    for outer in names:
+    places = zip(*has.values(), strict=True)
+    names = [name for place in places for name in dict.fromkeys(place)]
+    rows = []
+    for outer in dict.fromkeys(names):
         inner = [
-            f"`{name}`" + (f" ({met[outer, name][0]})" if len(met[outer, name]) == 1 else "")
-            for name in names
+            f"`{name}`" + _under(met[outer, name], _having(has, outer, name))
+            for name in dict.fromkeys(names)
             if (outer, name) in met
         ]
         rows.append((f"`{outer}`", ", ".join(inner) or "-"))
     return markdown(("inside", "were waited for"), rows, "ll")
 
 
+def _having(has: dict[str, list[str]], *names: str) -> list[str]:
+    """The schemes that have all these locks."""
+    return [scheme for scheme, locks in has.items() if {*names} <= {*locks}]
+
+
+def _under(found: Sequence[str], might: Sequence[str]) -> str:
+    """Which of the schemes that might, or which not, whatever is shorter."""
+    missing = [scheme for scheme in might if scheme not in found]
+    if not missing:
+        return ""
+    few = len(found) <= len(missing)
+    return f" ({', '.join(found) if few else 'not ' + ', '.join(missing)})"
+
+
 def owners() -> list[str]:
     """What each lock guards (`csrc/watch/owner.c`, then the schemes' own)."""
-    rows: dict[str, str] = {}
-    for scheme in ("anonmm", "anon_vma"):
+    rows: dict[tuple[str, str], list[str]] = {}
+    for scheme in SCHEMES:
         with Machine(ram="2M", swap=None, rmap=scheme) as machine:
             for i in range(lib.NR_OWNED):
-                said = (name(machine.core.m.rmap, i) for name in _RULE)
-                field, rule = (text and ffi.string(text).decode() for text in said)
-                if field:
-                    rows[field] = rule
-    return markdown(("field", "needs"), list(rows.items()), "ll")
+                said = [name(machine.core.m.rmap, i) for name in _RULE]
+                if said[0]:
+                    field, rule = (str(ffi.string(text), "ascii") for text in said)
+                    rows.setdefault((field, rule), []).append(scheme)
+    cells = [(*key, "all" if found == SCHEMES else ", ".join(found)) for key, found in rows.items()]
+    return markdown(("field", "needs", "under"), cells, "lll")
 
 
 _RULE = (lib.owned_field_name, lib.owned_field_rule)
@@ -198,7 +276,14 @@ _RULE = (lib.owned_field_name, lib.owned_field_rule)
 
 TABLES: dict[str, Callable[[], list[str]]] = {
     "taste": taste,
-    "predictions": predictions,
+    **{
+        f"predictions_{module.__name__.rpartition('.')[2]}": lambda module=module: predictions(  # type: ignore[misc]
+            module.SCENARIOS
+        )
+        for module in (pressure, fork, mremap, mprotect, locking)
+    },
+    "bytes": lambda: bytes_by_scheme(32),
+    "bytes64": lambda: bytes_by_scheme(64),
     "caches": caches,
     "caches64": lambda: caches(64),
     "page": page,

@@ -39,7 +39,7 @@ FORMS = {
     "shared by child 1 and its child": {"C": "2", "M": "N + 1", "A": "2", "AC": "2", "X": "2"},
     "of child 1, mapped after all forks": dict.fromkeys(("C", "M", "A", "AC", "X"), "1"),
 }
-SCHEMES = [name for name in builtin() if name in KINDS]
+SCHEMES = [name for name, scheme in builtin().items() if scheme.finds_anon]
 
 
 @cache
@@ -87,6 +87,11 @@ def test_probes_for_one_page(scheme: str, row: str, n: int) -> None:
     found = MEASURED[row](scheme, n)
     assert len(found) == (n if "child I" in row else 1)
     assert [*found] == [form({"N": n, "I": i}) for i in range(1, len(found) + 1)]
+
+
+def test_no_scheme_is_passed_over() -> None:
+    """Every one whose walks find pages has its kind, and no other."""
+    assert KINDS.keys() == set(SCHEMES)
 
 
 def test_every_row_is_measured() -> None:

@@ -19,15 +19,29 @@ _MASK = (1 << 32) - 1
 _EARLY, _LATE = 0, 1
 
 
+@dataclass(eq=False)
+class AnonVma:
+    """anon_vma_degree's: processes whose area is in its tree, and what decides on its reuse."""
+
+    parent: AnonVma | None
+    inside: set[int] = field(default_factory=set)
+    owners: int = 0
+    children: int = 0
+
+
 @dataclass
 class Process:
-    """``pages`` are its ptes; ``pinned`` are the frames that are known by its name; ``listed``
-    says that it had written something of its own when it forked.
+    """``pages`` are its ptes; ``pinned`` are the frames that are known by its name.
+
+    ``chain`` are the area's anon_vmas under anon_vma_degree, the oldest first, and ``own`` is the
+    one for the pages it gets.  ``listed``: it had written something of its own when it forked.
     """
 
     number: int
     parent: Process | None
     pages: list[Frame]
+    chain: list[AnonVma]
+    own: AnonVma
     alive: bool = True
     pinned: int = 0
     listed: bool = False
@@ -71,8 +85,12 @@ class Tree:
         return x ^ x >> 15
 
     def _new(self, parent: Process | None, pages: list[Frame]) -> Process:
-        process = Process(len(self.processes), parent, pages)
+        chain, own = _forked(parent)
+        process = Process(len(self.processes), parent, pages, chain, own)
         self.processes.append(process)
+        own.owners += 1
+        for each in chain:
+            each.inside.add(process.number)
         for frame in pages:
             frame.mappers.add(process.number)
         return process
@@ -91,6 +109,7 @@ class Tree:
         self._rewrite(process, _LATE)
         if number and self.draw(number, 1) % 4 == 0:
             process.alive = False
+            _left(process)
             for frame in process.pages:
                 self.unmap(frame, process)
 
@@ -112,6 +131,31 @@ class Tree:
         """One pte less; the last one takes the frame's name away."""
         frame.mappers.remove(process.number)
         frame.owner.pinned -= not frame.mappers
+
+
+def _forked(parent: Process | None) -> tuple[list[AnonVma], AnonVma]:
+    """A new process's chain and its own anon_vma: one that the dead have left, or a new one.
+
+    To be left it must be an ancestor's and no root, nobody's own, and have one child at most.
+    """
+    if parent is None:
+        root = AnonVma(None)
+        return [root], root
+    for each in parent.chain:
+        if each.parent and each is not parent.own and not each.owners and each.children < 2:
+            return list(parent.chain), each
+    own = AnonVma(parent.own)
+    parent.own.children += 1
+    return [*parent.chain, own], own
+
+
+def _left(process: Process) -> None:
+    """It has ended: an anon_vma without areas goes, unless it is the root."""
+    process.own.owners -= 1
+    for each in process.chain:
+        each.inside.remove(process.number)
+        if each.parent and not each.inside:
+            each.parent.children -= 1
 
 
 Order = Callable[[Tree, Frame], Iterator[Process]]
@@ -154,6 +198,27 @@ def _descendants(tree: Tree, frame: Frame) -> Iterator[Process]:
             yield each
 
 
+def _anon_vma_degree(tree: Tree, frame: Frame) -> Iterator[Process]:
+    """Whoever is in the tree of the writer's anon_vma, who may be no descendant of the writer."""
+    yield from [each for each in tree.staying() if each.number in frame.writer.own.inside]
+
+
+def _cow_context(tree: Tree, frame: Frame) -> Iterator[Process]:
+    """Whoever wrote it, then depth first what is below; the dead as long as one below them lives.
+
+    The processes have their numbers depth first, since each waits for its child's subtree.
+    """
+    below = {frame.writer.number}
+    needed = set()
+    for process in tree.processes:
+        if process.parent and process.parent.number in below:
+            below.add(process.number)
+    for process in reversed(tree.processes):  # children before their parents
+        if process.alive or process.number in needed:
+            needed |= {process.number} | ({process.parent.number} if process.parent else set())
+    yield from [each for each in tree.processes if each.number in below & needed]
+
+
 ORDERS: dict[str, Order] = {
     "anonmm": _anonmm,
     "anon_vma39": _anon_vma,
@@ -161,6 +226,8 @@ ORDERS: dict[str, Order] = {
     "pte_chain": _mappers,
     "anon_vma_chain": _anon_vma_chain,
     "anon_vma_lazy": _descendants,
+    "anon_vma_degree": _anon_vma_degree,
+    "cow_context": _cow_context,
 }
 MIGRATES = {"anonmm"}
 """page_referenced gives the page of a dead process to the first living one that has it."""
@@ -209,7 +276,11 @@ def measured(scheme: str, **parameters: int) -> Measurement:
     return run_scenario(scenario, params, scheme)
 
 
-SCHEMES = [name for name in ORDERS if name in builtin()]
+SCHEMES = [name for name, scheme in builtin().items() if scheme.finds_anon]
+
+
+def test_no_scheme_is_passed_over() -> None:
+    assert ORDERS.keys() == set(SCHEMES)
 
 
 @pytest.mark.parametrize("seed", range(20))

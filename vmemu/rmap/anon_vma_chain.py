@@ -45,7 +45,11 @@ _PREDICTIONS: _Formulas = {
         ),
     },
     "fork-server": _FAMILY
-    | {"unmap_probes": ("R * N", "a child's copies belong to its own anon_vma, where it is alone")},
+    | {
+        "unmap_probes": ("R * N", "a child's copies belong to its own anon_vma, where it is alone"),
+        "rmap_locks": ("2 * R * N", "the root's, once for each walk"),
+        "page_map_locks": ("2 * R * N", "one for each walk"),
+    },
     "fork-readers": _FAMILY,
     "late-subfamily": {
         "unmap_probes": ("R * (GRAND + 1)", "child 1's area is a root, unknown to its parent"),
@@ -78,6 +82,65 @@ _PREDICTIONS: _Formulas = {
             "2 * G + 2",
             "the last process is chained to all; the first has one for its stack",
         ),
+    },
+    "fork-depth": {
+        "unmap_probes": (
+            "R * (1 if WRITE else D + 1)",
+            "the first process stands first on its list, and its descendants behind it",
+        ),
+        "unmap_cmp": ("0", "all have the same area"),
+        "objects_anon_vma": ("2 * (D + 1)", "each process has two of its own"),
+        "objects_anon_vma_chain": (
+            "(D + 1) * (D + 2)",
+            "in process d the area and the stack have d + 1 each, one for each ancestor and itself",
+        ),
+    },
+    "fork-bench": {
+        "unmap_probes": ("R * 2**LEVEL", "every candidate maps the page"),
+        "unmap_cmp": ("0", "all have the same area"),
+        "objects_anon_vma": ("2 * 2**LEVEL", "each process has two of its own"),
+        "objects_anon_vma_chain": (
+            "2**LEVEL * (LEVEL + 2)",
+            "a process has LEVEL / 2 ancestors on average; it and each of them, for two areas",
+        ),
+    },
+    "exec-family": {
+        "unmap_probes": ("R * N", "exec cuts families"),
+        "unmap_cmp": ("0", "exec cuts families"),
+        "objects_anon_vma": ("2 * (N + 1)", "an area and a stack in each process"),
+        "objects_anon_vma_chain": ("2 * (N + 1)", "nobody has an ancestor any more"),
+    },
+    "zygote": {
+        "unmap_probes": ("N * V", "each area is its maker's, younger than the last fork"),
+        "unmap_cmp": ("0", "it is alone on its list"),
+        "rmap_locks": ("2 * N * V", "of N * V roots, each area is one"),
+        "objects_anon_vma": (
+            "2 * (N + 1) + N * V",
+            "each process has its own for heap and stack; each new area has one",
+        ),
+        "objects_anon_vma_chain": (
+            "4 * N + 2 + N * V",
+            "a child's heap and stack have two each; each new area has one",
+        ),
+    },
+    "process-tree": {"unmap_cmp": ("0", "all have the same area, the dead are on no list")},
+    "hole": {
+        "unmap_probes": ("2 * R * (N + 1)", "every candidate in range maps the page"),
+        "unmap_cmp": (
+            "0 if WALK == 'tree' else R",
+            "the lower part stands first; the upper one was split off, and comes last",
+        ),
+        "objects_anon_vma": _FAMILY["objects_anon_vma"],
+        "objects_anon_vma_chain": ("4 * N + 3", "the upper part has one more"),
+    },
+    "merge-order": _FAMILY
+    | {
+        "unmap_probes": (
+            "R if WALK == 'tree' else R * (N + 1)",
+            "who takes over is listed anew, the last; in a tree it is first, since it begins lower",
+        ),
+        "unmap_cmp": ("0", "the children's areas have the page's offset, too"),
+        "vmas": ("1", "the parent's chain has one link: only forked areas stay apart"),
     },
     "fork-brk": {
         "vmas": ("2", "a forked heap has two links, so what is not written yet stays apart"),

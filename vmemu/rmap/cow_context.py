@@ -43,6 +43,8 @@ class CowContext(RmapScheme):
         },
         "fork-server": {
             "unmap_probes": ("R * N", "the copy is its writer's, and has no descendants"),
+            "rmap_locks": ("2 * R * N", "the root's, once for each walk"),
+            "page_map_locks": ("2 * R * N", "one for each walk"),
             "objects_cow_context": ("N + 1", "one for each mm"),
         },
         "fork-readers": {"objects_cow_context": ("N + 1", "one for each mm")},
@@ -69,6 +71,42 @@ class CowContext(RmapScheme):
                 "from a page's dead context down over all later ones to the living",
             ),
             "rmap_migrated": ("0", "nothing gives a page to another context but a write"),
+        },
+        "fork-depth": {
+            "unmap_probes": (
+                "R * (1 if WRITE else D + 1)",
+                "from the first process down, until all ptes are found",
+            ),
+            "unmap_cmp": ("0", "all are alive, at the same address"),
+            "objects_cow_context": ("D + 1", "one for each mm"),
+        },
+        "fork-bench": {
+            "unmap_probes": ("R * 2**LEVEL", "every candidate maps the page"),
+            "unmap_cmp": ("0", "all are alive, at the same address"),
+            "objects_cow_context": ("2**LEVEL", "one for each mm"),
+        },
+        "exec-family": {
+            "unmap_probes": ("R * N", "exec makes each the root of a tree"),
+            "unmap_cmp": ("0", "no tree has more than one"),
+            "objects_cow_context": ("N + 1", "the one from before exec has gone"),
+        },
+        "zygote": {
+            "unmap_probes": ("N * V", "the walk begins at the area's maker, who has no children"),
+            "unmap_cmp": ("0", "it ends there"),
+            "rmap_locks": ("2 * N * V", "always the same one, the root's"),
+            "objects_cow_context": ("N + 1", "one for each mm"),
+            "objects_cow_remap": ("0", "nothing has been moved"),
+        },
+        "hole": {
+            "unmap_probes": ("2 * R * (N + 1)", "every candidate maps the page"),
+            "unmap_cmp": ("0", "the tree of vmas is asked, and no list"),
+            "objects_cow_context": ("N + 1", "one for each mm"),
+        },
+        "merge-order": {
+            "unmap_probes": ("R", "the walk begins at the parent, whatever its area is"),
+            "unmap_cmp": ("0", "and ends there"),
+            "vmas": ("1", "nothing keeps areas apart"),
+            "objects_cow_context": ("N + 1", "one for each mm"),
         },
         "fork-brk": {"objects_cow_context": ("2", "one for each mm")},
         "mremap-exclusive": {

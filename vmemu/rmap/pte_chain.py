@@ -33,6 +33,8 @@ PREDICTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "overhead": NO_CHAIN,
     "fork-server": {
         "unmap_probes": ("R * N", "a child's own copy has one pte"),
+        "rmap_locks": ("0", "page_map_lock guards the list"),
+        "page_map_locks": ("2 * R * N", "one for each walk"),
         "objects_pte_chain": ("R + 1", f"the parent's pages keep a list of one; {STACK}"),
     },
     "fork-readers": {
@@ -60,6 +62,45 @@ PREDICTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "G + (G > 1)",
             "all pages but the last were shared once; so were the first and the last stack",
         ),
+    },
+    # No pte_chains of fork-depth and exec-family: how many there are of stack pages depends on
+    # who writes to his stack first, which the compiler decides.
+    "fork-depth": {
+        "unmap_probes": ("R * (1 if WRITE else D + 1)", "the ptes that there are"),
+        "unmap_cmp": EXACT,
+    },
+    "fork-bench": {
+        "unmap_probes": ("R * 2**LEVEL", "the ptes that there are"),
+        "unmap_cmp": EXACT,
+        "objects_pte_chain": (_lists("R", "2**LEVEL") + " + 1", f"all share R pages; {STACK}"),
+    },
+    "exec-family": {
+        "unmap_probes": ("R * N", "nobody shares anything"),
+        "unmap_cmp": EXACT,
+    },
+    "zygote": {
+        "unmap_probes": ("N * V", "each page is its maker's"),
+        "unmap_cmp": EXACT,
+        "rmap_locks": ("0", "page_map_lock guards the list"),
+        "objects_pte_chain": (_lists("R", "N + 1") + " + 1", f"all share the heap; {STACK}"),
+    },
+    "process-tree": {
+        "unmap_probes": ("mappings", "the ptes that there are"),
+        "unmap_cmp": EXACT,
+    },
+    "hole": {
+        "unmap_probes": ("2 * R * (N + 1)", "the ptes that there are"),
+        "unmap_cmp": EXACT,
+        "objects_pte_chain": (
+            _lists("2 * R", "N + 1") + " + " + _lists("R", "N") + " + 1",
+            f"the parent has lost a third of the pages, its children none; {STACK}",
+        ),
+    },
+    "merge-order": {
+        "unmap_probes": ("R", "areas are not looked at"),
+        "unmap_cmp": EXACT,
+        "vmas": ("1", "no offset matters"),
+        "objects_pte_chain": ("R + 1", f"the parent's pages keep a list of one; {STACK}"),
     },
     "fork-brk": {"objects_pte_chain": ("R + 1", f"the parent keeps a list of one; {STACK}")},
     "mremap-exclusive": {

@@ -41,7 +41,6 @@ SCENARIOS = (
             expect("copies", "0"),
             expect("vmas", "1"),
             expect("objects_anonmm", anonmm="N + 1", why="one for each mm"),
-            # pte_chain: none, page_map_lock guards it
             expect(
                 "rmap_locks",
                 anonmm="3 * R * N",
@@ -158,7 +157,6 @@ SCENARIOS = (
         frames=Formula("R * (D * WRITE + 1) + 12 * D"),
         expectations=(
             expect("unmap_pages", "R"),
-            # C: R * (1 if WRITE else D + 1), as whatever begins with the page's own process
             expect(
                 "unmap_probes",
                 anonmm="R * (1 if WRITE else D + 1)",
@@ -169,8 +167,6 @@ SCENARIOS = (
             expect("copies", "0"),
             expect("vmas", "1"),
             expect("objects_anonmm", anonmm="D + 1", why="one for each mm"),
-            # AC: each of the two areas has an entry for each ancestor and itself, in process d
-            # d + 1 of them: (D + 1) * (D + 2) in all, and 2 * (D + 1) anon_vmas
             expect("objects_anon_vma", anon_vma="2", why="the area's and the stack's"),
         ),
     ),
@@ -182,20 +178,19 @@ SCENARIOS = (
             Parameter("LEVEL", 4, "levels", 1, 10),
             _R,
         ),
-        frames=Formula("R + 12 * 2 ** LEVEL"),
+        frames=Formula("R + 12 * 2**LEVEL"),
         expectations=(
             expect("unmap_pages", "R"),
             expect(
                 "unmap_probes",
-                anonmm="R * 2 ** LEVEL",
-                anon_vma="R * 2 ** LEVEL",
+                anonmm="R * 2**LEVEL",
+                anon_vma="R * 2**LEVEL",
                 why="every candidate maps the page",
             ),
             expect("unmap_cmp", anonmm="0", anon_vma="0"),
             expect("copies", "0"),
             expect("vmas", "1"),
-            # C: R * ceil(2 ** LEVEL / NRPTE) chains for these pages
-            expect("objects_anonmm", anonmm="2 ** LEVEL", why="one for each mm"),
+            expect("objects_anonmm", anonmm="2**LEVEL", why="one for each mm"),
             expect("objects_anon_vma", anon_vma="2", why="the area's and the stack's"),
         ),
     ),
@@ -208,7 +203,6 @@ SCENARIOS = (
         act=reclaim_children,
         expectations=(
             expect("unmap_pages", "R * N"),
-            # C, AC, X: R * N, nobody shares anything
             expect("unmap_probes", anonmm="R * N", anon_vma="R * N", why="exec cuts families"),
             expect("unmap_cmp", anonmm="0", anon_vma="0"),
             expect("copies", "0"),
@@ -234,13 +228,11 @@ SCENARIOS = (
         act=reclaim_children,
         expectations=(
             expect("unmap_pages", "N * V"),
-            # C, AC, X: N * V, the areas are younger than the last fork
             expect("unmap_probes", anonmm="N * V", anon_vma="N * V", why="each is its maker's"),
             expect("unmap_cmp", anonmm="0", anon_vma="0"),
             expect("copies", "0"),
             expect("vmas", "0", "the parent has nothing there"),
             expect("objects_anonmm", anonmm="N + 1", why="one for each mm"),
-            # AC: besides, each child has two entries for heap and stack, and an anon_vma
             expect(
                 "objects_anon_vma",
                 anon_vma="N * V + 2",
@@ -289,8 +281,6 @@ SCENARIOS = (
                 anon_vma="2 * R * (N + 1)",
                 why="every candidate maps the page",
             ),
-            # AC: the upper part's entries are new and come last, so R: one for each upper page;
-            # C, X and whatever looks areas up by offset (AD): 0
             expect(
                 "unmap_cmp",
                 anonmm="0",
@@ -309,8 +299,6 @@ SCENARIOS = (
         frames=Formula("R * (N + 1) + 12 * N"),
         expectations=(
             expect("unmap_pages", "R"),
-            # C, X: R. AC: R * (N + 1), the area that takes over is listed anew, at the end. AD: R,
-            # it begins lower than the children's and so is first in the tree
             expect(
                 "unmap_probes",
                 anonmm="R",
@@ -319,7 +307,6 @@ SCENARIOS = (
             ),
             expect("unmap_cmp", anonmm="0", anon_vma="0"),
             expect("copies", "0"),
-            # of 3.0 to 2025: 2, a forked area does not merge with one never written
             expect("vmas", anonmm="1", anon_vma="1"),
         ),
     ),
