@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from cases import CASE_TABLES
 from published import PUBLISHED_TABLES
 
 from vmemu import stats
@@ -206,7 +207,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "owners": owners,
     **{
         name: lambda table=table: markdown(*table())  # type: ignore[misc]
-        for name, table in PUBLISHED_TABLES.items()
+        for name, table in {**PUBLISHED_TABLES, **CASE_TABLES}.items()
     },
 }
 """What stands between ``<!-- figures: NAME -->`` and ``<!-- end -->``."""

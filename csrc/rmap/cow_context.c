@@ -609,6 +609,16 @@ struct cow_walk {
 	kulong index;
 };
 
+/* Who only asks takes no lock, but sees that somebody has it. */
+static bool is_busy(struct vmemu *m, struct mm_struct *mm)
+{
+	const struct rmap_finding *finding = m->check.finding;
+
+	if (unlikely(finding && finding->log))
+		return mm->page_table_lock & 1;
+	return !ptl_trylock(m, mm);
+}
+
 /*
  * Whether the page may be at its index plus offset in the context's mm: not where
  * nothing is mapped, or what has come from another place.
@@ -622,7 +632,7 @@ static enum rmap_verdict judge(struct vmemu *m, const struct cow_context *c,
 	if (page >= TASK_SIZE(m) >> PAGE_SHIFT ||
 	    offset_at(m, c, page) != offset)
 		return TRIED_RANGE;
-	if (!ptl_trylock(m, mm))
+	if (is_busy(m, mm))
 		return TRIED_BUSY;
 	vma = find_vma(m, mm, page << PAGE_SHIFT);
 	if (vma && vma->vm_start <= page << PAGE_SHIFT)
@@ -694,13 +704,13 @@ static struct cow_context *next_below(struct vmemu *m,
  * give this one to it, so that the dead one drains.  The lowest such.
  */
 static struct cow_context *lower(struct vmemu *m, struct page *page,
-				 struct cow_context *c)
+				 struct cow_context *c, bool asked)
 {
 	struct cow_context *child;
 
 	while (prunes(m) && !c->mm && (child = only_child(m, c)) != NULL)
 		c = child;
-	if (kaddr(m, c) != page->mapping && !m->check.finding) {
+	if (kaddr(m, c) != page->mapping && !asked) {
 		owned(m, mapcount, page);
 		page->mapping = kaddr(m, c);
 		touch(m, STEP_add, &c->refcount);
@@ -719,7 +729,7 @@ static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 	struct cow_context *root = root_of(m, before), *own, *c;
 
 	spin_lock(m, LOCK_rmap, &root->lock);
-	own = lower(m, page, before);
+	own = lower(m, page, before, search->asked);
 	touch(m, STEP_add, &own->refcount);
 	own->refcount++; /* the last pte's going must not free it under the lock */
 	c = own;
@@ -727,7 +737,7 @@ static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 		c = next_below(m, own, c);
 	spin_unlock(m, LOCK_rmap, &root->lock);
 	put_anon(m, kaddr(m, own), 1);
-	if (own != before && !m->check.finding)
+	if (own != before && !search->asked)
 		put_anon(m, kaddr(m, before), 1);
 }
 

@@ -17,12 +17,14 @@ import blocks  # noqa: E402
 import tables  # noqa: E402
 
 from vmemu.lab.compare import Comparison  # noqa: E402
+from vmemu.rmap import builtin  # noqa: E402
 
 PAGES = blocks.pages()
 COMMAND = re.compile(r"`(vmemu|python) [^`]+`")
 NUMBER = re.compile(r"\**[\d.,]+\**")
 DRAWN = ["counterexample", "frames", "forked", "written", "who"]
 DRAWN += ["memory", "family-forked", "family-copied", "family-evicted"]
+DRAWN += [f"cases/{name}" for name, scheme in builtin().items() if scheme.finds_anon]
 
 
 def name(path: Path) -> str:
