@@ -609,6 +609,13 @@ struct cow_walk {
 	kulong index;
 };
 
+/* An index may count on below 0, where a stack has grown that was moved. */
+static bool is_user(const struct vmemu *m, kulong page)
+{
+	(void)m;
+	return page < TASK_SIZE(m) >> PAGE_SHIFT;
+}
+
 /* Who only asks takes no lock, but sees that somebody has it. */
 static bool is_busy(struct vmemu *m, struct mm_struct *mm)
 {
@@ -629,8 +636,7 @@ static enum rmap_verdict judge(struct vmemu *m, const struct cow_context *c,
 	const struct vm_area_struct *vma;
 	enum rmap_verdict verdict = TRIED_RANGE;
 
-	if (page >= TASK_SIZE(m) >> PAGE_SHIFT ||
-	    offset_at(m, c, page) != offset)
+	if (!is_user(m, page) || offset_at(m, c, page) != offset)
 		return TRIED_RANGE;
 	if (is_busy(m, mm))
 		return TRIED_BUSY;
@@ -650,7 +656,8 @@ static bool try_offset(struct vmemu *m, struct cow_walk *w,
 	enum rmap_verdict verdict = judge(m, c, mm, page, offset);
 
 	if (verdict != TRIED_MATCH) {
-		rmap_reject(m, w->search, verdict, kaddr(m, mm), 0);
+		rmap_reject_at(m, w->search, verdict, kaddr(m, mm), 0,
+			       is_user(m, page) ? page << PAGE_SHIFT : 0);
 		return true;
 	}
 	return rmap_try(m, w->page, w->search, mm, NULL, page << PAGE_SHIFT);

@@ -155,15 +155,24 @@ bool rmap_try_noted(struct vmemu *, struct page *, struct rmap_search *,
 pte_t *page_pte(struct vmemu *, struct page *, struct mm_struct *,
 		kulong address);
 
-/* A candidate that needs no look: a cmp.  kptrs 0: there is none any more. */
-static inline void rmap_reject(struct vmemu *m,
-			       const struct rmap_search *search,
-			       enum rmap_verdict why, kptr mm, kptr vma)
+/* A candidate that needs no look: a cmp.  kptrs 0: there is none any more; address
+ * 0: none was computed. */
+static inline void rmap_reject_at(struct vmemu *m,
+				  const struct rmap_search *search,
+				  enum rmap_verdict why, kptr mm, kptr vma,
+				  kulong address)
 {
 	count(m,
 	      search->walk == WALK_UNMAP ? CNT_unmap_cmp : CNT_referenced_cmp);
 	if (unlikely(m->check.finding))
-		rmap_note(m, why, mm, vma, 0);
+		rmap_note(m, why, mm, vma, address);
+}
+
+static inline void rmap_reject(struct vmemu *m,
+			       const struct rmap_search *search,
+			       enum rmap_verdict why, kptr mm, kptr vma)
+{
+	rmap_reject_at(m, search, why, mm, vma, 0);
 }
 
 /* Whether mm has pages; a cmp if it has none. */

@@ -154,7 +154,7 @@ def test_a_walk_that_does_nothing(memory: Memory, family: tuple[Mm, Mm, Mm], nam
     del kept
 
 
-@pytest.mark.parametrize("memory", (*SCHEMES, *CHOICES), indirect=True)
+@pytest.mark.parametrize("memory", [*SCHEMES, *CHOICES], indirect=True)
 def test_asking_the_walks_changes_nothing(memory: Memory, family: tuple[Mm, Mm, Mm]) -> None:
     """No counter, no accessed bit, no lock, nothing in RAM."""
 

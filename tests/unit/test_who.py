@@ -480,6 +480,99 @@ def test_drawn_objects_of_the_first_schemes() -> None:
         family.memory.close()
 
 
+def test_drawn_pte_chains() -> None:
+    """A single pte stands in the page; nine take as many lines as they need, the first not full."""
+    family = Family("pte_chain:line=32")
+    parent = family.parent()
+    pfn = family.pfn(parent)
+    alone = family.ask(pfn)
+    assert (alone.objects, alone.mapping) == ((), alone.mappers[0].pte)
+    assert "PG_direct" in alone.svg()
+    for _ in range(8):
+        family.fork(parent)
+    use = family.ask(pfn)
+    slots = 32 * 8 // BITS - 1
+    assert [node.kind for node in use.objects] == ["pte_chain"] * -(-9 // slots)
+    assert [node.edges[0] for node in use.objects[:-1]] == [
+        ("next", node.kptr) for node in use.objects[1:]
+    ]
+    listed = [to for node in use.objects for name, to in node.edges if name.startswith("ptes[")]
+    assert listed == [each.pte for each in walk_of(use).candidates]
+    assert dict(use.objects[0].fields)["in use"] == f"from {-9 % slots}"
+    family.memory.close()
+
+
+@pytest.mark.parametrize("walk", ["list", "tree"])
+@pytest.mark.parametrize("scheme", ["anon_vma_chain", "anon_vma_degree"])
+def test_drawn_links(scheme: str, walk: str) -> None:
+    """A page of a child's own leads to that child and to its children; the root has the lock."""
+    family = Family(f"{scheme}:walk={walk}")
+    parent = family.parent()
+    child = family.fork(parent)
+    inherited, root = family.ask(family.pfn(parent)), family.page(parent).mapping
+    assert [node.kind for node in inherited.objects] == ["anon_vma", *["anon_vma_chain"] * 2]
+    assert [node.label for node in inherited.objects] == ["root", "", ""]
+    child.write(BASE, b"own")
+    for _ in range(2):
+        family.fork(child)
+    use = family.ask(family.pfn(child))
+    first, *links, last = use.objects
+    assert [node.kind for node in links] == ["anon_vma_chain"] * 3
+    assert ("root", root) in first.edges
+    assert (last.kind, last.kptr, last.label) == ("anon_vma", root, "root")
+    areas = [to for node in links for name, to in node.edges if name == "vma"]
+    assert areas == [each.area and each.area.vma for each in walk_of(use).candidates]
+    fields = dict(first.fields)
+    assert fields.pop("links") == 3
+    assert fields == ({"users": 1, "children": 2} if scheme == "anon_vma_degree" else {})
+    family.memory.close()
+
+
+def test_drawn_contexts() -> None:
+    """Depth first, behind each the map of what it has moved; a dead one says so."""
+    family = Family("cow_context")
+    parent = family.parent()
+    middle = family.fork(parent)
+    family.fork(middle)
+    family.fork(parent)
+    do_mremap(parent, BASE, PAGE, PAGE, MAYMOVE | MREMAP_FIXED, BASE + 8 * PAGE)
+    middle.put()
+    use = family.ask(family.pfn(parent, 8))
+    drawn = [(node.kind, node.label) for node in use.objects]
+    assert drawn == [
+        ("cow_context", "root"),
+        ("cow_remap", ""),
+        ("cow_context", "dead"),
+        ("cow_context", ""),
+        ("cow_context", ""),
+    ]
+    at = (BASE >> 12) + 8
+    assert use.objects[1].fields == ((f"{at:x}-{at + 1:x}", "+0x8"),)
+    places = [node.kptr for node in use.objects]
+    leads = [
+        [places.index(to) for name, to in node.edges if name != "mm" and to] for node in use.objects
+    ]
+    assert leads == [[2, 1], [], [3, 4], [], []]
+    family.memory.close()
+
+
+def test_where_a_context_was_asked_in_vain() -> None:
+    """Nothing is there any more, or something that did not come with the page."""
+    family = Family("cow_context")
+    parent = family.parent()
+    do_mremap(parent, BASE, PAGE, PAGE, MAYMOVE | MREMAP_FIXED, BASE + 8 * PAGE)
+    pfn = family.pfn(parent, 8)
+    first = walk_of(family.ask(pfn)).candidates[0]
+    assert (first.verdict, first.address) == ("range", BASE)
+    assert first.because == "nothing is mapped there"
+    family.memory.map(parent, 4, 1)
+    do_mremap(parent, BASE + 4 * PAGE, PAGE, PAGE, MAYMOVE | MREMAP_FIXED, BASE)
+    first = walk_of(family.ask(pfn)).candidates[0]
+    assert (first.verdict, first.address) == ("range", BASE)
+    assert first.because == "what is there came from elsewhere"
+    family.memory.close()
+
+
 @pytest.mark.parametrize("scheme", EACH)
 def test_views(scheme: str) -> None:
     family, pfn = cousins(scheme)

@@ -176,16 +176,15 @@ class CowContext(RmapScheme):
     def _drawn(self, at: int, children: list[int], sibling: int) -> Node:
         context = _at(self.core, at)
         label = "dead" if not context.mm else "root" if context.root == at else ""
-        fields = [("refcount", int(context.refcount)), ("children", len(children))]
-        if context.mm:
-            fields.append(("mm", hex(context.mm)))
+        counts = (("refcount", int(context.refcount)), ("children", len(children)))
+        fields = (*counts, ("mm", hex(context.mm))) if context.mm else counts
         edges = (
             ("children", children[0] if children else 0),
             ("siblings", sibling),
             ("remaps", int(context.remaps)),
             ("mm", int(context.mm)),
         )
-        return Node("cow_context", at, label, tuple(fields), edges)
+        return Node("cow_context", at, label, fields, edges)
 
     def _drawn_remap(self, node: Any) -> Node:
         """Entries as pages, and how much more these are than their index."""
