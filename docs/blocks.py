@@ -40,8 +40,8 @@ _FILE = re.compile(r"/\* (\w+\.c) \*/")
 
 def pages() -> list[Path]:
     """The pages whose examples and tables are held against runs: counts, not times."""
-    names = ("tour", "model", "seeing", "schemes", "published", "locking", "fidelity", "exploring")
-    names += ("own-programs", "python", "write-a-scheme", "command-line")
+    names = ("tour", "model", "seeing", "schemes", "cases", "published", "locking", "fidelity")
+    names += ("exploring", "own-programs", "python", "write-a-scheme", "command-line")
     return [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in names)]
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import notebook
 from blocks import END, GENERATED, ROOT, Runner, examples, pages
+from cases import CASE_PICTURES
 from tables import TABLES
 
 from vmemu.explore import Settings, runner
@@ -162,6 +163,7 @@ DRAWN = {
     FORKED: lambda: memory("event:fork:2", "fork-server", "R=6", "N=2", ram="4M", swap="1M"),
     WRITTEN: lambda: memory("measure", "fork-server", "R=6", "N=2", ram="4M", swap="1M"),
     **{path: family(mark) for mark, path in FAMILY.items()},
+    **CASE_PICTURES,
 }
 """Pictures that are made without measuring, and compared as they are."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
+from cases import CASE_TABLES
 from published import PUBLISHED_TABLES
 
 from vmemu import stats
@@ -291,7 +292,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "owners": owners,
     **{
         name: lambda table=table: markdown(*table())  # type: ignore[misc]
-        for name, table in PUBLISHED_TABLES.items()
+        for name, table in {**PUBLISHED_TABLES, **CASE_TABLES}.items()
     },
 }
 """What stands between ``<!-- figures: NAME -->`` and ``<!-- end -->``."""

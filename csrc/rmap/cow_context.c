@@ -603,6 +603,23 @@ struct cow_walk {
 	kulong index;
 };
 
+/* An index may count on below 0, where a stack has grown that was moved. */
+static bool is_user(const struct vmemu *m, kulong page)
+{
+	(void)m;
+	return page < TASK_SIZE(m) >> PAGE_SHIFT;
+}
+
+/* Who only asks takes no lock, but sees that somebody has it. */
+static bool is_busy(struct vmemu *m, struct mm_struct *mm)
+{
+	const struct rmap_finding *finding = m->check.finding;
+
+	if (unlikely(finding && finding->log))
+		return mm->page_table_lock & 1;
+	return !ptl_trylock(m, mm);
+}
+
 /*
  * Whether the page may be at its index plus offset in the context's mm: not where
  * nothing is mapped, or what has come from another place.
@@ -613,10 +630,9 @@ static enum rmap_verdict judge(struct vmemu *m, const struct cow_context *c,
 	const struct vm_area_struct *vma;
 	enum rmap_verdict verdict = TRIED_RANGE;
 
-	if (page >= TASK_SIZE(m) >> PAGE_SHIFT ||
-	    offset_at(m, c, page) != offset)
+	if (!is_user(m, page) || offset_at(m, c, page) != offset)
 		return TRIED_RANGE;
-	if (!ptl_trylock(m, mm))
+	if (is_busy(m, mm))
 		return TRIED_BUSY;
 	vma = find_vma_prev(m, mm, page << PAGE_SHIFT, NULL);
 	if (vma && vma->vm_start <= page << PAGE_SHIFT)
@@ -635,7 +651,7 @@ static bool try_offset(struct vmemu *m, struct cow_walk *w,
 
 	if (verdict != TRIED_MATCH) {
 		rmap_reject_at(m, w->search, verdict, kaddr(m, mm), 0,
-			       page << PAGE_SHIFT);
+			       is_user(m, page) ? page << PAGE_SHIFT : 0);
 		return true;
 	}
 	return rmap_try(m, w->page, w->search, mm, NULL, page << PAGE_SHIFT);

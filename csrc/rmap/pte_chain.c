@@ -260,19 +260,42 @@ static bool try_entry(struct vmemu *m, struct page *page,
 			NULL, table->index + (slot << PAGE_SHIFT));
 }
 
+/* Of a page whose list has one entry: where that is, else 0. */
+static kptr only_entry(struct vmemu *m, const struct page *page)
+{
+	const struct pte_chain *c = chain_at(m, page->mapping);
+	uint32_t last = pte_chain_slots(m) - 1;
+
+	return first_used(m, c) == last && !next_of(m, c) ? c->ptes[last] : 0;
+}
+
 /* page_referenced makes a list of one pte PG_direct again. */
 static void make_direct(struct vmemu *m, struct page *page)
 {
-	struct pte_chain *c = chain_at(m, page->mapping);
-	uint32_t last = pte_chain_slots(m) - 1;
+	kptr only = only_entry(m, page), head = page->mapping;
 
-	if (first_used(m, c) != last || next_of(m, c))
+	if (!only)
 		return;
 	owned(m, mapcount, page);
 	touch(m, STEP_write, &page->flags);
-	page->mapping = c->ptes[last];
+	page->mapping = only;
 	page->flags |= PG_direct;
-	kmem_cache_free(m, CACHE_pte_chain, c);
+	kmem_cache_free(m, CACHE_pte_chain, chain_at(m, head));
+}
+
+/*
+ * Who asks how try_to_unmap would go is told of the slots that remove_pte() would
+ * look at: of those tried before, the entries that are kept.
+ */
+static uint32_t count_removal(struct vmemu *m, const struct rmap_search *search,
+			      uint32_t found, uint32_t kept)
+{
+	if (!search->asked || search->walk != WALK_UNMAP)
+		return 0;
+	if (search->found == found || search->ret == SWAP_FAIL)
+		return kept + 1;
+	m->counter[CNT_rmap_chain_slots] += kept + 1;
+	return kept;
 }
 
 /*
@@ -282,12 +305,17 @@ static void make_direct(struct vmemu *m, struct page *page)
  */
 static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 {
-	uint32_t n = pte_chain_slots(m), i;
+	uint32_t n = pte_chain_slots(m), i, found, kept = 0;
 	bool more = true;
 	kptr at, next;
 
 	if (page->flags & PG_direct) {
 		try_entry(m, page, search, page->mapping);
+		return;
+	}
+	if (search->asked && search->walk == WALK_UNMAP &&
+	    only_entry(m, page)) { /* direct, once page_referenced was here */
+		try_entry(m, page, search, only_entry(m, page));
 		return;
 	}
 	for (at = page->mapping; at && more; at = next) {
@@ -296,7 +324,9 @@ static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 		next = next_of(m, c);
 		for (i = first_used(m, c); i < n && more; i++) {
 			count(m, CNT_rmap_chain_slots);
+			found = search->found;
 			more = try_entry(m, page, search, c->ptes[i]);
+			kept = count_removal(m, search, found, kept);
 		}
 	}
 	if (search->walk == WALK_REFERENCED && !search->asked)

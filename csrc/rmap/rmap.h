@@ -160,7 +160,8 @@ bool rmap_try_noted(struct vmemu *, struct page *, struct rmap_search *,
 pte_t *page_pte(struct vmemu *, struct page *, struct mm_struct *,
 		kulong address);
 
-/* A candidate that needs no look: a cmp.  kptrs 0: there is none any more. */
+/* A candidate that needs no look: a cmp.  kptrs 0: there is none any more; address
+ * 0: none was computed. */
 static inline void rmap_reject_at(struct vmemu *m,
 				  const struct rmap_search *search,
 				  enum rmap_verdict why, kptr mm, kptr vma,

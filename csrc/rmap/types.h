@@ -117,8 +117,8 @@ enum rmap_outcome {
 
 /* One candidate of a walk that was asked for, and what it cost. */
 struct rmap_tried {
-	kptr mm, vma;     /* 0: there is none, or the scheme does not know it */
-	kulong address;   /* from TRIED_PTE on */
+	kptr mm, vma;   /* 0: there is none, or the scheme does not know it */
+	kulong address; /* from TRIED_PTE on; before, 0 or where it was to be */
 	uint32_t verdict; /* enum rmap_verdict */
 	uint32_t outcome; /* enum rmap_outcome */
 	uint32_t probes, cmps;

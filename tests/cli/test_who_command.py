@@ -15,9 +15,20 @@ COUSINS = "who --at measure --addr 40001000 --ram 1M --swap 1M {} cousins"
 FINDING = [name for name, scheme in builtin().items() if scheme.finds_anon]
 
 #: What the walk of each comes to: the process, what becomes of the candidate, where.  From the
-#: descriptions of the schemes in docs/schemes.md: anonmm's ring begins at the mm that read the
-#: page first, mremap has to copy; a list of anon_vma has the newest area first.
-WALKS = {
+#: descriptions of the schemes in docs/schemes.md; 100 read the page first, 102 before 103.
+#:
+#: pte_chain: a pte comes to the front of the list, and mremap rewrites it where it stands.  anonmm:
+#: the ring begins at the mm that read the page first; mremap had to copy.  anon_vma: a list has the
+#: newest area first, mremap's.  anon_vma_chain: what comes back from swap is the oldest anon_vma's,
+#: whose list has the newest area last; in a tree, too, if they begin at the same offset.
+#: cow_context: it is the root's, and the tree of forks is asked, in each context first the index
+#: itself, then what the map of moves makes of it.
+WALKS: dict[str, list[tuple[int, str, int]]] = {
+    "pte_chain": [
+        (103, "match", 0x40001000),
+        (102, "match", 0x40003000),
+        (100, "match", 0x40001000),
+    ],
     "anonmm": [
         (100, "match", 0x40001000),
         (101, "pte", 0x40001000),
@@ -30,22 +41,52 @@ WALKS = {
         (101, "pte", 0x40001000),
         (100, "match", 0x40001000),
     ],
+    "anon_vma_chain": [
+        (100, "match", 0x40001000),
+        (101, "pte", 0x40001000),
+        (103, "match", 0x40001000),
+        (102, "match", 0x40003000),
+    ],
+    "cow_context": [
+        (100, "match", 0x40001000),
+        (101, "pte", 0x40001000),
+        (102, "range", 0x40001000),
+        (102, "match", 0x40003000),
+        (103, "match", 0x40001000),
+    ],
 }
 WALKS["anon_vma39"] = WALKS["anon_vma"]
+WALKS["pte_chain:line=32"] = WALKS["pte_chain"]
+WALKS["anon_vma_degree"] = WALKS["anon_vma_chain"]
+WALKS["anon_vma_chain:walk=tree"] = WALKS["anon_vma_degree:walk=list"] = WALKS["anon_vma_chain"]
+WALKS["cow_context:prune=yes"] = WALKS["cow_context"]
+PROBES = ("pte", "match")
 
 
-def test_candidates_stand_in_the_order_of_the_walk(vmemu: Vmemu) -> None:
-    for scheme, expected in WALKS.items():
-        done = vmemu(COUSINS.format(f"--json --check --rmap {scheme}"))
-        assert (done.status, done.err) == (0, "")  # it is stopped there, and prints at its end
-        data = json.loads(done.out)
-        walk = data["walk"]
-        found = [(c["pid"], c["verdict"], c["address"]) for c in walk["candidates"]]
-        assert found == expected
-        assert walk["counted"] == {"unmap_probes": 4, "unmap_pages": 1}
-        assert [each["pid"] for each in data["in_swap_of"]] == [101]
-        matches = sorted(pid for pid, verdict, _ in expected if verdict == "match")
-        assert [each["pid"] for each in data["mapped_by"]] == matches
+def test_the_walk_of_each_scheme_is_expected() -> None:
+    assert [scheme for scheme in FINDING if scheme not in WALKS] == []
+
+
+@pytest.mark.parametrize("scheme", WALKS)
+def test_candidates_stand_in_the_order_of_the_walk(vmemu: Vmemu, scheme: str) -> None:
+    expected = WALKS[scheme]
+    done = vmemu(COUSINS.format(f"--json --check --rmap {scheme}"))
+    assert (done.status, done.err) == (0, "")  # it is stopped there, and prints at its end
+    data = json.loads(done.out)
+    walk = data["walk"]
+    found = [(c["pid"], c["verdict"], c["address"]) for c in walk["candidates"]]
+    assert found == expected
+    probes = sum(verdict in PROBES for _, verdict, _ in expected)
+    counts = {"unmap_probes": probes, "unmap_cmp": len(expected) - probes, "unmap_pages": 1}
+    assert (walk["probes"], walk["cmps"]) == (probes, len(expected) - probes)
+    if scheme.startswith("pte_chain"):  # three looked at, and each found at the front, to go
+        counts["rmap_chain_slots"] = 3 + 3
+    trees = walk["counted"].pop("rmap_tree_nodes", 0)
+    assert walk["counted"] == {name: n for name, n in counts.items() if n}
+    assert (trees > 0) == ("tree" in scheme or scheme == "anon_vma_degree")
+    assert [each["pid"] for each in data["in_swap_of"]] == [101]
+    matches = sorted(pid for pid, verdict, _ in expected if verdict == "match")
+    assert [each["pid"] for each in data["mapped_by"]] == matches
 
 
 def test_both_walks_cost_what_is_told(vmemu: Vmemu) -> None:
@@ -64,8 +105,8 @@ def test_tables_of_every_scheme_one_after_the_other(vmemu: Vmemu) -> None:
     assert max(map(len, done.out.splitlines())) <= 100
     both = json.loads(vmemu(COUSINS.format("--json --rmap all")).out)
     assert [each["rmap"] for each in both] == FINDING
-    one = vmemu(COUSINS.format(f"--rmap {FINDING[0]}")).out
-    assert done.out.startswith(f"{one}\n")
+    one = vmemu(COUSINS.format("--rmap anonmm")).out
+    assert f"\n\n{one}\n" in done.out
 
 
 def test_a_drawing_and_the_same_bytes_each_time(vmemu: Vmemu, tmp_path: Path) -> None:
@@ -118,10 +159,11 @@ def test_a_page_of_the_program_s_file(vmemu: Vmemu) -> None:
     assert "0 probes, 0 cmps; counted: nothing\n" in done.out
 
 
-def test_a_scheme_without_a_walk_says_so(vmemu: Vmemu) -> None:
-    done = vmemu(COUSINS.format("--rmap none"))
+@pytest.mark.parametrize("scheme", ["none", "scan"])
+def test_a_scheme_without_a_walk_says_so(vmemu: Vmemu, scheme: str) -> None:
+    done = vmemu(COUSINS.format(f"--rmap {scheme}"))
     assert done.status == 0
-    said = "none has no walk: it cannot tell who maps an anonymous page"
+    said = f"{scheme} has no walk: it cannot tell who maps an anonymous page"
     assert done.out.splitlines()[-1] == said
 
 

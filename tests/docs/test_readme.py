@@ -17,12 +17,14 @@ import blocks  # noqa: E402
 import tables  # noqa: E402
 
 from vmemu.lab.compare import Comparison  # noqa: E402
+from vmemu.rmap import builtin  # noqa: E402
 
 PAGES = blocks.pages()
 COMMAND = re.compile(r"`(vmemu|python) [^`]+`")
 NUMBER = re.compile(r"\**[\d.,]+\**")
 DRAWN = ["counterexample", "frames", "forked", "written", "who"]
 DRAWN += ["memory", "family-forked", "family-copied", "family-evicted"]
+DRAWN += [f"cases/{name}" for name, scheme in builtin().items() if scheme.finds_anon]
 
 
 def name(path: Path) -> str:
@@ -130,7 +132,8 @@ def test_every_picture_is_shown_and_made() -> None:
     }
     scale = {path for path in shown if path.name.startswith("scale-")}  # by python -m bench
     assert shown - scale == figures.PICTURES.keys() | figures.DRAWN.keys()
-    assert {path.stem for path in figures.DRAWN} == set(DRAWN)
+    drawn = {path.relative_to(ROOT / "docs").with_suffix("").as_posix() for path in figures.DRAWN}
+    assert drawn == set(DRAWN)
 
 
 def test_the_readme_is_short() -> None:

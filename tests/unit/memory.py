@@ -20,6 +20,13 @@ LOCKED, NORESERVE, POPULATE = 0x2000, 0x4000, 0x8000
 BASE = 0x10000000
 SCHEMES = tuple(name for name, scheme in builtin().items() if scheme.swaps())
 WALKING = tuple(name for name in SCHEMES if builtin()[name].finds_anon)  # not those that sweep
+#: What the schemes' options may choose besides, as --rmap takes it.
+CHOICES = tuple(
+    f"{name}:{option}={value}"
+    for name in WALKING
+    for option, values in builtin()[name].options.items()
+    for value in values[1:]
+)
 
 
 class Memory:

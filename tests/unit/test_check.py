@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from memory import BASE, FIXED, PAGE, PRIVATE, SCHEMES, WALKING, Memory, R
+from memory import BASE, CHOICES, FIXED, PAGE, PRIVATE, SCHEMES, WALKING, Memory, R
 
 from tests.width import ffi, lib
 from vmemu.errors import KernelBug
@@ -154,6 +154,7 @@ def test_a_walk_that_does_nothing(memory: Memory, family: tuple[Mm, Mm, Mm], nam
     del kept
 
 
+@pytest.mark.parametrize("memory", [*SCHEMES, *CHOICES], indirect=True)
 def test_asking_the_walks_changes_nothing(memory: Memory, family: tuple[Mm, Mm, Mm]) -> None:
     """No counter, no accessed bit, no lock, nothing in RAM."""
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from memory import BASE, FIXED, LOCKED, PAGE, PRIVATE, RW, WALKING, Memory, R
+from memory import BASE, CHOICES, FIXED, LOCKED, PAGE, PRIVATE, RW, WALKING, Memory, R
 
 from tests.width import BITS, lib
 from vmemu import Machine
@@ -19,10 +20,11 @@ from vmemu.mm import Mm, do_mmap, do_mprotect, do_munmap, dup_mmap
 from vmemu.mm.mremap import do_mremap
 from vmemu.rmap.base import STOP_RULES, RmapScheme
 from vmemu.rmap.python import AddressBook
-from vmemu.who.record import FrameUse, uses_html, uses_text
+from vmemu.who.record import FrameUse, Walk, uses_html, uses_text
 from vmemu.who.take import WALKS, take_address, take_frame
 
 Guest = Callable[..., Path]
+EACH = (*WALKING, *CHOICES)
 MAYMOVE = 1
 MREMAP_FIXED = 2
 
@@ -87,7 +89,7 @@ class Family:
         return {name: after[name] - before[name] for name in names if after[name] != before[name]}
 
 
-@pytest.fixture(params=WALKING)
+@pytest.fixture(params=EACH)
 def family(request: pytest.FixtureRequest) -> Iterator[Family]:
     family = Family(request.param)
     yield family
@@ -105,20 +107,44 @@ def verdicts(use: FrameUse) -> list[str]:
     return [verdict for _, verdict in walked(use)]
 
 
+#: Counters of a walk that are neither's own: what it looked at, or went past.
+BESIDES = ("rmap_tree_nodes", "rmap_chain_slots", "rmap_wasted")
+
+
 def holds_as_walked(family: Family, pfn: int) -> None:
     """Both walks cost what was told before: their candidates, and each counter of a walk."""
     page = family.core.page(pfn)
-    for walk, prefix, act in (
-        ("referenced", "referenced_", lambda: lib.page_referenced(family.m, page)),
-        ("unmap", "unmap_", lambda: lib.reclaim_page(family.m, page)),
-    ):
-        told = family.ask(pfn, walk).walk
-        assert told is not None
-        counted = family.counted(prefix, act)
-        assert counted == {n: v for n, v in told.counted.items() if n.startswith(prefix)}
-        assert counted.get(f"{prefix}probes", 0) == told.probes
-        assert counted.get(f"{prefix}cmp", 0) == told.cmps
-        assert counted[f"{prefix}pages"] == 1
+    told = walk_of(family.ask(pfn, "referenced"))
+    referenced = family.counted("", lambda: lib.page_referenced(family.m, page))
+    assert {**of_walk(referenced, "referenced_"), **besides(referenced)} == dict(told.counted)
+    assert costs(referenced, "referenced_") == (told.probes, told.cmps)
+    again, told = walk_of(family.ask(pfn, "referenced")), walk_of(family.ask(pfn))
+    unmap = family.counted("", lambda: lib.reclaim_page(family.m, page))  # asks both
+    assert of_walk(unmap, "unmap_") == of_walk(told.counted, "unmap_")
+    assert costs(unmap, "unmap_") == (told.probes, told.cmps)
+    assert of_walk(unmap, "referenced_") == of_walk(again.counted, "referenced_")
+    assert Counter(besides(unmap)) == Counter(besides(again.counted)) + Counter(
+        besides(told.counted)
+    )
+
+
+def walk_of(use: FrameUse) -> Walk:
+    assert use.walk is not None
+    return use.walk
+
+
+def of_walk(counted: Mapping[str, int], prefix: str) -> dict[str, int]:
+    found = {name: n for name, n in counted.items() if name.startswith(prefix)}
+    assert found[f"{prefix}pages"] == 1
+    return found
+
+
+def besides(counted: Mapping[str, int]) -> dict[str, int]:
+    return {name: n for name, n in counted.items() if name in BESIDES}
+
+
+def costs(counted: Mapping[str, int], prefix: str) -> tuple[int, int]:
+    return counted.get(f"{prefix}probes", 0), counted.get(f"{prefix}cmp", 0)
 
 
 def cousins(scheme: str) -> tuple[Family, int]:
@@ -168,7 +194,7 @@ def test_anon_vma_goes_through_its_list_the_newest_area_first() -> None:
     family.memory.close()
 
 
-@pytest.mark.parametrize("scheme", WALKING)
+@pytest.mark.parametrize("scheme", EACH)
 def test_the_swapped_one_is_told_and_every_mapping_found(scheme: str) -> None:
     family, pfn = cousins(scheme)
     for walk in WALKS:
@@ -306,9 +332,10 @@ def test_one_whose_lock_is_taken_is_busy(family: Family) -> None:
         assert use.walk is not None
         assert {each.address for each in use.walk.candidates} == {BASE}
         assert ends in use.walk.result
+    told = walk_of(family.ask(pfn))
+    assert told.probes + told.cmps == 2  # cow_context looks for the area first, with that lock
     counted = family.counted("unmap_", lambda: lib.reclaim_page(family.m, family.core.page(pfn)))
-    # A scheme that looks for the area under that lock has not come to the page table.
-    assert counted["unmap_probes"] + counted.get("unmap_cmp", 0) == 2
+    assert costs(counted, "unmap_") == (told.probes, told.cmps)
     lib.drop_lock(family.m, lib.LOCK_page_table, word)
 
 
@@ -378,17 +405,14 @@ def test_a_page_of_a_file_is_found_by_its_file(family: Family, tmp_path: Path) -
 # ---- asking changes nothing
 
 
+#: Whose page_referenced tidies up: gives pages of the dead to the living, frees a list of one.
+TIDY = ("anonmm", "pte_chain", "cow_context:prune=yes")
+
+
 @pytest.mark.parametrize("walk", WALKS)
 def test_asking_changes_nothing(family: Family, walk: str) -> None:
-    """No counter, no accessed bit, no lock, nothing in RAM; not even of an extinct mm's page."""
-    parent = family.parent(3)
-    for _ in range(3):
-        family.fork(parent)
-    family.memory.vm.reclaim_range(parent, BASE, BASE + PAGE)
-    for mm in family.mms[:3]:
-        mm.read(BASE, 1)
-    pfns = [family.pfn(parent, page) for page in range(3)]
-    parent.put()
+    """No counter, no accessed bit, no lock, nothing in RAM; not even of a dead mm's page."""
+    pfns = with_dead_ones(family)
     for mm in family.mms[1:]:
         mm.ptr.mmap_cache = 0  # nobody has looked for an area lately
 
@@ -403,6 +427,32 @@ def test_asking_changes_nothing(family: Family, walk: str) -> None:
         assert use.walk is not None
         assert "match" in verdicts(use)
     assert state() == before
+    scheme = family.memory.vm.rmap.name
+    if scheme.startswith(TIDY):
+        mapping = [family.core.page(pfn).mapping for pfn in pfns]
+        for pfn in pfns:
+            lib.page_referenced(family.m, family.core.page(pfn))
+        assert [family.core.page(pfn).mapping for pfn in pfns] != mapping  # there was work
+
+
+def with_dead_ones(family: Family) -> list[int]:
+    """Frames of a dead parent of three, and of a dead process with one child that has pages."""
+    parent = family.parent(4)
+    for _ in range(3):
+        family.fork(parent)
+    family.memory.vm.reclaim_range(parent, BASE, BASE + PAGE)
+    for mm in family.mms[:3]:
+        mm.read(BASE, 1)
+    pfns = [family.pfn(parent, page) for page in range(3)]
+    for mm in family.mms[1:3]:
+        mm.write(BASE + 2 * PAGE, b"own")  # only one child and the parent are left with it
+    parent.put()
+    middle = family.fork(family.mms[1])
+    middle.write(BASE + PAGE, b"own")
+    pfns.append(family.pfn(middle, 1))
+    family.fork(middle).write(BASE + 3 * PAGE, b"own")
+    middle.put()
+    return pfns
 
 
 def test_a_walk_of_more_candidates_than_there_is_room_for() -> None:
@@ -462,7 +512,100 @@ def test_drawn_objects_of_the_first_schemes() -> None:
         family.memory.close()
 
 
-@pytest.mark.parametrize("scheme", WALKING)
+def test_drawn_pte_chains() -> None:
+    """A single pte stands in the page; nine take as many lines as they need, the first not full."""
+    family = Family("pte_chain:line=32")
+    parent = family.parent()
+    pfn = family.pfn(parent)
+    alone = family.ask(pfn)
+    assert (alone.objects, alone.mapping) == ((), alone.mappers[0].pte)
+    assert "PG_direct" in alone.svg()
+    for _ in range(8):
+        family.fork(parent)
+    use = family.ask(pfn)
+    slots = 32 * 8 // BITS - 1
+    assert [node.kind for node in use.objects] == ["pte_chain"] * -(-9 // slots)
+    assert [node.edges[0] for node in use.objects[:-1]] == [
+        ("next", node.kptr) for node in use.objects[1:]
+    ]
+    listed = [to for node in use.objects for name, to in node.edges if name.startswith("ptes[")]
+    assert listed == [each.pte for each in walk_of(use).candidates]
+    assert dict(use.objects[0].fields)["in use"] == f"from {-9 % slots}"
+    family.memory.close()
+
+
+@pytest.mark.parametrize("walk", ["list", "tree"])
+@pytest.mark.parametrize("scheme", ["anon_vma_chain", "anon_vma_degree"])
+def test_drawn_links(scheme: str, walk: str) -> None:
+    """A page of a child's own leads to that child and to its children; the root has the lock."""
+    family = Family(f"{scheme}:walk={walk}")
+    parent = family.parent()
+    child = family.fork(parent)
+    inherited, root = family.ask(family.pfn(parent)), family.page(parent).mapping
+    assert [node.kind for node in inherited.objects] == ["anon_vma", *["anon_vma_chain"] * 2]
+    assert [node.label for node in inherited.objects] == ["root", "", ""]
+    child.write(BASE, b"own")
+    for _ in range(2):
+        family.fork(child)
+    use = family.ask(family.pfn(child))
+    first, *links, last = use.objects
+    assert [node.kind for node in links] == ["anon_vma_chain"] * 3
+    assert ("root", root) in first.edges
+    assert (last.kind, last.kptr, last.label) == ("anon_vma", root, "root")
+    areas = [to for node in links for name, to in node.edges if name == "vma"]
+    assert areas == [each.area and each.area.vma for each in walk_of(use).candidates]
+    fields = dict(first.fields)
+    assert fields.pop("links") == 3
+    assert fields == ({"users": 1, "children": 2} if scheme == "anon_vma_degree" else {})
+    family.memory.close()
+
+
+def test_drawn_contexts() -> None:
+    """Depth first, behind each the map of what it has moved; a dead one says so."""
+    family = Family("cow_context")
+    parent = family.parent()
+    middle = family.fork(parent)
+    family.fork(middle)
+    family.fork(parent)
+    do_mremap(parent, BASE, PAGE, PAGE, MAYMOVE | MREMAP_FIXED, BASE + 8 * PAGE)
+    middle.put()
+    use = family.ask(family.pfn(parent, 8))
+    drawn = [(node.kind, node.label) for node in use.objects]
+    assert drawn == [
+        ("cow_context", "root"),
+        ("cow_remap", ""),
+        ("cow_context", "dead"),
+        ("cow_context", ""),
+        ("cow_context", ""),
+    ]
+    at = (BASE >> 12) + 8
+    assert use.objects[1].fields == ((f"{at:x}-{at + 1:x}", "+0x8"),)
+    places = [node.kptr for node in use.objects]
+    leads = [
+        [places.index(to) for name, to in node.edges if name != "mm" and to] for node in use.objects
+    ]
+    assert leads == [[2, 1], [], [3, 4], [], []]
+    family.memory.close()
+
+
+def test_where_a_context_was_asked_in_vain() -> None:
+    """Nothing is there any more, or something that did not come with the page."""
+    family = Family("cow_context")
+    parent = family.parent()
+    do_mremap(parent, BASE, PAGE, PAGE, MAYMOVE | MREMAP_FIXED, BASE + 8 * PAGE)
+    pfn = family.pfn(parent, 8)
+    first = walk_of(family.ask(pfn)).candidates[0]
+    assert (first.verdict, first.address) == ("range", BASE)
+    assert first.because == "nothing is mapped there"
+    family.memory.map(parent, 4, 1)
+    do_mremap(parent, BASE + 4 * PAGE, PAGE, PAGE, MAYMOVE | MREMAP_FIXED, BASE)
+    first = walk_of(family.ask(pfn)).candidates[0]
+    assert (first.verdict, first.address) == ("range", BASE)
+    assert first.because == "what is there came from elsewhere"
+    family.memory.close()
+
+
+@pytest.mark.parametrize("scheme", EACH)
 def test_views(scheme: str) -> None:
     family, pfn = cousins(scheme)
     use = family.ask(pfn)

@@ -35,6 +35,7 @@ TOPICS = {
     "python": Topic(PAGES / "python.md", None, "machines in scripts"),
     "guests": Topic(Path(GUESTS) / "README.md", None, "the programs that come with vmemu"),
     "schemes": Topic(PAGES / "schemes.md", None, "the reverse maps: how they work, what they cost"),
+    "cases": Topic(PAGES / "cases.md", None, "one page under each scheme, from create to exit"),
     "published": Topic(PAGES / "published.md", None, "beside what others measured, 2003 to 2026"),
     "write-a-scheme": Topic(PAGES / "write-a-scheme.md", None, "a reverse map of one's own"),
     "scenarios": Topic(PAGES / "schemes.md", "Scenarios", "what compare runs, and what it finds"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vmemu.core import PAGE_SHIFT, lib
-from vmemu.rmap.base import RmapScheme
+from vmemu.rmap.base import Node, RmapScheme
 from vmemu.rmap.neighbours import mergeable_neighbours
 
 if TYPE_CHECKING:
@@ -224,10 +224,7 @@ class AnonVmaChain(RmapScheme):
     @classmethod
     def own_numbers(cls) -> list[int]:
         """enum avc_option: whether there are trees, and whether anon_vmas are reused."""
-        numbers = super().option_numbers()  # of every scheme's options, too
-        numbers[lib.AVC_TREE] = int(cls.option_values()["WALK"] == "tree")
-        numbers[lib.AVC_REUSE] = int(cls.reuses)
-        return numbers
+        return [int(cls.option_values()["WALK"] == "tree"), int(cls.reuses)]
 
     def tail(self, vma: Any) -> Any:
         """``struct avc_tail *`` of a vma."""
@@ -282,6 +279,61 @@ class AnonVmaChain(RmapScheme):
     def has_anon(self, vma: Any) -> bool:
         """Its pages' index depends on the offset once there is an anon_vma."""
         return bool(self.object_of(vma))
+
+    # ---- drawing -------------------------------------------------------------------
+
+    def drawing(self, page: Any) -> list[Node]:
+        """The page's anon_vma, the links on its list or in its tree, and the family's root."""
+        own = int(page.mapping)
+        anon_vma = self._at(own)
+        links = self.links(own)
+        first = int(anon_vma.head.next) if self._trees else (links or [0])[0]
+        edges = (("tree" if self._trees else "head", first), ("root", int(anon_vma.root)))
+        label = "root" if anon_vma.root == own else ""
+        fields = (("links", len(links)), *self._more_fields(own))
+        found = [Node("anon_vma", own, label, fields, edges if not label else edges[:1])]
+        after = dict(zip(links, [*links[1:], 0], strict=False))
+        found += [self._drawn_link(kptr, after[kptr]) for kptr in links]
+        if not label:
+            root = int(anon_vma.root)
+            found.append(
+                Node("anon_vma", root, "root", (("lock", "the family's"), *self._more_fields(root)))
+            )
+        return found
+
+    def links(self, anon_vma: int) -> list[int]:
+        """kptrs of the links on an anon_vma's list, or in its tree, in their order."""
+        head = self._at(anon_vma).head
+        if not self._trees:
+            offset = self._ffi.offsetof("struct anon_vma_chain", "same_anon_vma")
+            return [at - offset for at in self.core.list_at(head)]
+        found: list[int] = []
+        above: list[int] = []
+        at = int(head.next)
+        while at or above:
+            while at:
+                above.append(at)
+                at = int(self._interval_at(at).rb_left)
+            found.append(above.pop())
+            at = int(self._interval_at(found[-1]).rb_right)
+        return found
+
+    def _interval_at(self, kptr: int) -> Any:
+        return self._ffi.cast("struct avc_interval *", self.core.base + kptr)
+
+    def _drawn_link(self, kptr: int, after: int) -> Node:
+        link = self._interval_at(kptr)  # both kinds of link begin alike
+        if not self._trees:
+            edges = (("vma", int(link.vma)), ("same_anon_vma", after))
+            return Node("anon_vma_chain", kptr, "", (("vma", hex(link.vma)),), edges)
+        first, last = self._interval(link.vma)
+        fields = (("offsets", f"{first:#x}-{last:#x}"),)
+        below = (("rb_left", int(link.rb_left)), ("rb_right", int(link.rb_right)))
+        return Node("anon_vma_chain", kptr, "", fields, (("vma", int(link.vma)), *below))
+
+    def _more_fields(self, anon_vma: int) -> tuple[tuple[str, int | str], ...]:
+        """What an anon_vma has besides."""
+        return ()
 
     # ---- check ---------------------------------------------------------------------
 
@@ -370,7 +422,7 @@ class AnonVmaChain(RmapScheme):
             """Black nodes on each way down, and the last offset."""
             if not kptr:
                 return 1, 0
-            node = self._ffi.cast("struct avc_interval *", self.core.base + kptr)
+            node = self._interval_at(kptr)
             red = not node.rb_parent & 1
             if node.rb_parent & ~1 != parent or (red and red_above) or len(found) > 1 << 20:
                 survey.fail(f"interval tree {root:#x} has a bad node {kptr:#x}")
@@ -408,6 +460,12 @@ class AnonVmaDegree(AnonVmaChain):
     color: ClassVar[str] = "#2f8f83"
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"walk": ("tree", "list")}
     reuses: ClassVar[bool] = True
+
+    def _more_fields(self, anon_vma: int) -> tuple[tuple[str, int | str], ...]:
+        """What says whether it may be adopted."""
+        degree = self._degree(anon_vma)
+        users, children = int(degree.num_active_vmas), int(degree.num_children)
+        return (("users", users), ("children", children))
 
     def check(self, survey: Survey) -> None:
         """And: children and users of each anon_vma are as many as it says; users of one mm."""

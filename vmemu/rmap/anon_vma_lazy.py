@@ -178,11 +178,6 @@ class AnonVmaLazy(AnonVmaChain):
     #: Pages that fork pointed at a new anon_vma.
     watch: ClassVar[tuple[str, ...]] = ("rmap_repointed",)
 
-    @classmethod
-    def option_numbers(cls) -> list[int]:
-        """Of enum avc_option only whether there are trees: nothing is reused."""
-        return super(AnonVmaChain, cls).option_numbers()
-
     def object_of(self, vma: Any) -> int:
         """Its own anon_vma, if it has been forked."""
         own: int = self._lib.lazy_own(vma)

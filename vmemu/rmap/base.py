@@ -211,6 +211,9 @@ class RmapScheme:
 
             areas = [("", core.kaddr(vma)) for vma in self.listed(page.mapping)]
             return [Node("anon_vma", page.mapping, "", (("vmas", len(areas)),), tuple(areas))]
+
+        One with several gives each its own Node, with an edge to the next and one to what it
+        stands for: an mm (anonmm), an area (anon_vma_chain) or ptes (pte_chain).
         """
         return ()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vmemu.core import PAGE_SHIFT, Core, lib
-from vmemu.rmap.base import RmapScheme
+from vmemu.rmap.base import Node, RmapScheme
 
 if TYPE_CHECKING:
     from vmemu.check import Survey
@@ -193,6 +193,42 @@ class CowContext(RmapScheme):
             node = self._ffi.cast("struct cow_remap *", self.core.base + at)
             yield node
             at = node.next
+
+    def drawing(self, page: Any) -> list[Node]:
+        """The contexts from the page's down, depth first; behind each what its map says."""
+        found: list[Node] = []
+        todo = [(int(page.mapping), 0)]  # each with its next sibling
+        while todo:
+            at, sibling = todo.pop()
+            children = self.children(at)
+            found.append(self._drawn(at, children, sibling))
+            found += [self._drawn_remap(node) for node in self._nodes(at)]
+            todo += reversed([*zip(children, [*children[1:], 0], strict=False)])
+        return found
+
+    def children(self, context: int) -> list[int]:
+        """kptrs of the contexts below, in the order of their forks."""
+        offset = self._ffi.offsetof("struct cow_context", "siblings")
+        return [at - offset for at in self.core.list_at(_at(self.core, context).children)]
+
+    def _drawn(self, at: int, children: list[int], sibling: int) -> Node:
+        context = _at(self.core, at)
+        label = "dead" if not context.mm else "root" if context.root == at else ""
+        counts = (("refcount", int(context.refcount)), ("children", len(children)))
+        fields = (*counts, ("mm", hex(context.mm))) if context.mm else counts
+        edges = (
+            ("children", children[0] if children else 0),
+            ("siblings", sibling),
+            ("remaps", int(context.remaps)),
+            ("mm", int(context.mm)),
+        )
+        return Node("cow_context", at, label, fields, edges)
+
+    def _drawn_remap(self, node: Any) -> Node:
+        """Entries as pages, and how much more these are than their index."""
+        entries = [(f"{e.start:x}-{e.end:x}", f"{e.offset:+#x}") for e in node.entry[0 : node.nr]]
+        kptr = self.core.kaddr(node)
+        return Node("cow_remap", kptr, "", tuple(entries), (("next", int(node.next)),))
 
     def check(self, survey: Survey) -> None:
         """The trees, their counts, and where each page and each moved area says it is."""

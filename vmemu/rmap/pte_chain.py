@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from vmemu.core import lib
-from vmemu.rmap.base import RmapScheme
+from vmemu.rmap.base import Node, RmapScheme
 
 if TYPE_CHECKING:
     from vmemu.check import Survey
@@ -182,6 +182,19 @@ class PteChain(RmapScheme):
 
     def _first(self, chain: Any) -> int:
         return int(chain.next_and_idx & (self._line - 1))
+
+    def drawing(self, page: Any) -> list[Node]:
+        """The page's pte_chains; none if its only pte stands in the page itself (PG_direct)."""
+        found: list[Node] = []
+        chains = self.chains(page)
+        for chain, after in zip(chains, [*chains[1:], None], strict=False):
+            first, slots = self._first(chain), int(self._lib.pte_chain_slots(self.core.m))
+            ptes = [(f"ptes[{i}]", int(chain.ptes[i])) for i in range(first, slots)]
+            fields = (("slots", slots), ("in use", f"from {first}"))
+            to = self.core.kaddr(after) if after is not None else 0
+            edges = (("next", to), *ptes)
+            found.append(Node("pte_chain", self.core.kaddr(chain), "", fields, edges))
+        return found
 
     def check(self, survey: Survey) -> None:
         """A page's entries are its ptes, each once; only the first pte_chain has free slots."""

@@ -36,6 +36,10 @@ BOX = 2 * LINE + 8
 ROW = BOX + 2 * LINE + 14
 GAP = 22
 """Between objects; there stands the name of the pointer."""
+LANES = (8, 3, 13)
+"""Where wires between objects that do not follow each other run."""
+_TELLING = ("direct", "exclusive")
+"""Flags of a page that say how a scheme has it."""
 MOST = 40
 """Rows, and objects, of one panel."""
 CODE, TEXT = 7.3, 7.0
@@ -81,32 +85,36 @@ class _Row:
         return kptr in own
 
 
-def uses_picture(uses: Sequence[FrameUse]) -> str:
-    """A panel for each as an SVG document, two side by side."""
+def uses_picture(uses: Sequence[FrameUse], headings: Sequence[str] = ()) -> str:
+    """A panel for each as an SVG document, two side by side; headed by its reverse map.
+
+    Of one reverse map at several moments, ``headings`` say which.
+    """
+    heads = headings or [use.rmap for use in uses]
     columns = min(COLUMNS, len(uses))
     panels = [list(uses[at : at + columns]) for at in range(0, len(uses), columns)]
-    parts: list[str] = []
+    drawn: list[_Panel] = []
     y = 0.0
     for line in panels:
         low = y
         for i, use in enumerate(line):
-            panel = _Panel(use, i * WIDTH, y)
-            parts += panel.parts
+            panel = _Panel(use, heads[len(drawn)], i * WIDTH, y)
+            drawn.append(panel)
             low = max(low, panel.y)
         y = low + MARGIN
-    first = uses[0]
+    what = f"{uses[0].rmap}: a page" if headings else f"{title(uses[0])}, by"
     return document(
-        f"{title(first)}, by {', '.join(use.rmap for use in uses)}",
-        "; ".join(_description(use) for use in uses),
+        f"{what} {', '.join(heads)}",
+        "; ".join(map(_description, uses, heads)),
         y,
-        parts,
+        [part for panel in drawn for part in panel.parts],
         columns * WIDTH,
         _STYLE,
     )
 
 
-def _description(use: FrameUse) -> str:
-    said = f"{use.rmap}: {title(use)}"
+def _description(use: FrameUse, heading: str) -> str:
+    said = f"{heading}: {title(use)}"
     if use.walk is None:
         return f"{said}; {use.remark}"
     steps = [f"{each.number} {_whose(each)} {each.verdict}" for each in use.walk.candidates[:MOST]]
@@ -172,11 +180,11 @@ def _entry(use: FrameUse, mapper: Mapper | None, candidate: Candidate | None) ->
 class _Panel:
     """One use, drawn from (x, y) on; ``y`` is then where it ends."""
 
-    def __init__(self, use: FrameUse, x: float, y: float) -> None:
+    def __init__(self, use: FrameUse, heading: str, x: float, y: float) -> None:
         self.use, self.x, self.y = use, x, y + MARGIN
         self.parts: list[str] = []
         walk = use.walk
-        self.text(MARGIN, use.rmap, "title", LINE + 4)
+        self.text(MARGIN, heading, "title", LINE + 4)
         self.text(MARGIN, _cut(title(use), WIDTH - 2 * MARGIN, TEXT), "head")
         said = use.remark if walk is None else f"{walk.function}: {walk.total}"
         for line in _wrapped(said, 84):
@@ -209,6 +217,7 @@ class _Panel:
         lines = [KINDS[use.kind], f"mapcount {use.mapcount}"]
         if use.mapping:
             lines.append(f"index {use.index:#x}")
+        lines += [f"PG_{flag}" for flag in _TELLING if flag in use.flags]
         if use.slot is not None:
             lines.append(f"slot {use.slot}")
         head = f"frame {use.pfn}" if use.pfn is not None else "no frame"
@@ -238,6 +247,7 @@ class _Panel:
     def between(self, nodes: Sequence[Node], tops: Sequence[float], wires: list[str]) -> None:
         """The pointers from object to object."""
         places = {node.kptr: i for i, node in enumerate(nodes)}
+        taken: list[tuple[int, int, int]] = []
         for i, node in enumerate(nodes):
             for name, to in node.edges:
                 if to not in places:
@@ -246,7 +256,8 @@ class _Panel:
                 if j == i + 1:
                     wires.append(self.down(tops[j], name))
                 else:
-                    wires.append(self.around(tops[i] + BOX / 2, tops[j] + BOX / 2 + 8))
+                    lane = _free_lane(taken, min(i, j), max(i, j))
+                    wires.append(self.around(tops[i] + BOX / 2, tops[j] + BOX / 2 + 8, lane))
 
     def down(self, low: float, name: str) -> str:
         """An arrow to the box below, with a name."""
@@ -256,9 +267,9 @@ class _Panel:
         tip = f'<path class="tip" d="M{units(x - 4)} {units(y - 7)}h8l-4 7z"/>'
         return line + tip + (text if name else "")
 
-    def around(self, start: float, end: float) -> str:
+    def around(self, start: float, end: float, lane: int) -> str:
         """An arrow left of the boxes."""
-        x, out = self.x + LEFT, self.x + MARGIN / 2
+        x, out = self.x + LEFT, self.x + LANES[lane]
         d = f"M{units(x)} {units(start)}H{units(out)}V{units(end)}H{units(x - 6)}"
         tip = f'<path class="tip" d="M{units(x - 7)} {units(end - 4)}v8l7 -4z"/>'
         return f'<path class="wire" d="{d}"/>{tip}'
@@ -347,6 +358,14 @@ class _Panel:
         at = f'x="{units(self.x + x)}" y="{units(self.y + high - 4)}"'
         self.parts.append(f"<text {at}{kind}>{escape(text)}</text>")
         self.y += high
+
+
+def _free_lane(taken: list[tuple[int, int, int]], low: int, high: int) -> int:
+    """The first lane without a wire beside objects ``low`` to ``high``; the last if all have."""
+    busy = {lane for lane, first, last in taken if first <= high and last >= low}
+    lane = next((each for each in range(len(LANES)) if each not in busy), len(LANES) - 1)
+    taken.append((lane, low, high))
+    return lane
 
 
 def _whose_lines(space: Space) -> list[str]:

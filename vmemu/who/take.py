@@ -296,7 +296,7 @@ class _Asking:
         """One place that the walk came to."""
         core = self.core
         verdict, mm = int(tried.verdict), int(tried.mm)
-        known = tried.verdict >= lib.TRIED_PTE
+        known = tried.verdict >= lib.TRIED_PTE or tried.address
         address = int(tried.address) if known else None
         handle = self.kernel.vm.mms.get(mm)
         area, pte = None, 0
@@ -308,10 +308,13 @@ class _Asking:
         if handle is not None and address is not None:
             at = core.lib.pte_offset(core.m, handle.ptr, address)
             pte = core.kaddr(at) if at else 0
+        because = self.because(page, verdict, area, self.value_at(handle, address), bool(pte))
+        if verdict == lib.TRIED_RANGE and address is not None and not tried.vma:
+            because = "what is there came from elsewhere" if area else "nothing is mapped there"
         return Candidate(
             number,
             _VERDICTS[verdict],
-            self.because(page, verdict, area, self.value_at(handle, address), bool(pte)),
+            because,
             _OUTCOMES[int(tried.outcome)],
             self.space(mm) if mm else None,
             area,
