@@ -120,16 +120,23 @@ RMAP = [
     Mutant(
         "pte_chain: page_referenced makes a list of two direct",
         "csrc/rmap/pte_chain.c",
-        "\tif (first_used(m, c) != last || next_of(m, c))\n",
-        "\tif (next_of(m, c))\n",
+        "first_used(m, c) == last && !next_of(m, c) ?",
+        "!next_of(m, c) ?",
         "tests/unit/test_pte_chain.py -k direct_again",
     ),
     Mutant(
         "pte_chain: check() changes lists",
         "csrc/rmap/pte_chain.c",
-        "\tif (search->walk == WALK_REFERENCED && !m->check.finding)",
+        "\tif (search->walk == WALK_REFERENCED && !search->asked)",
         "\tif (search->walk == WALK_REFERENCED)",
         "tests/unit/test_pte_chain.py -k direct_again",
+    ),
+    Mutant(
+        "pte_chain: who asks is not told of what remove_pte() would look at",
+        "csrc/rmap/pte_chain.c",
+        "m->counter[CNT_rmap_chain_slots] += kept + 1;",
+        "m->counter[CNT_rmap_chain_slots] += kept;",
+        "tests/unit/test_who.py -k every_mapping_found",
     ),
     Mutant(
         "pte_chain: a walk skips the second object",
@@ -883,6 +890,20 @@ CHAINS = [
 CONTEXTS = "tests/unit/test_cow_context.py"
 
 CONTEXT = [
+    Mutant(
+        "cow_context: a walk that is only asked gives the page away",
+        "csrc/rmap/cow_context.c",
+        "c) != page->mapping && !search->asked) {",
+        "c) != page->mapping && (!search->asked || c)) {",
+        "tests/unit/test_who.py -k changes_nothing",
+    ),
+    Mutant(
+        "cow_context: who only asks does not see that somebody has the lock",
+        "csrc/rmap/cow_context.c",
+        "\t\treturn mm->page_table_lock & 1;\n",
+        "\t\treturn false;\n",
+        "tests/unit/test_who.py -k busy",
+    ),
     Mutant(
         "cow_context: an entry with a smaller offset overwrites the next",
         "csrc/rmap/cow_context.c",
