@@ -500,6 +500,22 @@ def test_check_knows_where_intervals_end(memory: Memory) -> None:
     top.rb_subtree_last -= 1
 
 
+@pytest.mark.parametrize("memory", [CHAIN[1], DEGREE[0]], indirect=True)
+def test_check_counts_black_nodes(memory: Memory) -> None:
+    """Of two children below the top both are red, or both black: else one way is longer."""
+    mm = written(memory, 3)
+    do_mprotect(mm, BASE + PAGE, PAGE, R)
+    head = memory.vm.rmap._at(own(memory, mm)).head
+    at = memory.core.base
+    top = ffi.cast("struct avc_interval *", at + head.next)
+    left = ffi.cast("struct avc_interval *", at + top.rb_left)
+    assert top.rb_left
+    assert top.rb_right
+    left.rb_parent ^= 1
+    broken(memory, "interval tree 0x[0-9a-f]+ is wrong")
+    left.rb_parent ^= 1
+
+
 # ---- sizes ---------------------------------------------------------------------------
 
 

@@ -69,6 +69,7 @@ def declares(**members: Any) -> type[PythonScheme]:
         ({"objects": {"node": Words("3")}}, "must be a number of bytes"),
         ({"objects": {"node": Object(8, 3)}}, "alignment of the object 'node' .* must be 4, 8"),
         ({"objects": {"node": Object(8, "4")}}, "alignment .* not '4'"),
+        ({"objects": {"node": Object(8, 8.0)}}, "alignment .* not 8.0"),
         ({"vma_bytes": -4}, "vma_bytes of the rmap scheme 'declares' must be 0 to 1024 bytes"),
         ({"vma_bytes": 2000}, "must be 0 to 1024 bytes, not 2000"),
         ({"mm_bytes": None}, "mm_bytes of the rmap scheme 'declares' must be a number of bytes"),
@@ -545,6 +546,19 @@ def test_offsets_wrap() -> None:
 
 
 # ---- what is forgotten
+
+
+def test_a_scheme_without_candidates_is_none() -> None:
+    class Nothing(PythonScheme):
+        name = "nothing"
+
+    core = Core(4 << 20, Nothing)
+    vm = MemoryManager(core, Nothing(core))
+    written(Mm.create(vm), AT, 1)
+    with pytest.raises(NotImplementedError) as caught:
+        check_machine(vm)
+    assert caught.value.__notes__ == ["in candidates() of the rmap scheme 'nothing'"]
+    core.close()
 
 
 class ByArea(PythonScheme):
