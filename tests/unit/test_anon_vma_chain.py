@@ -478,6 +478,17 @@ def test_check_finds_a_page_of_nobodys(memory: Memory) -> None:
     page.mapping = own(memory, parent)
 
 
+def test_check_finds_a_link_of_another_vma(memory: Memory) -> None:
+    parent = written(memory)
+    child = dup_mmap(parent)
+    mine, others = (next(iter(mm.vmas())) for mm in (parent, child))
+    first = memory.vm.rmap.tail(mine).chain.next - ffi.offsetof("struct anon_vma_chain", "same_vma")
+    link = ffi.cast("struct anon_vma_chain *", memory.core.base + first)
+    link.vma = memory.core.kaddr(others)
+    broken(memory, f"vma {BASE:#x} has a link of another vma")
+    link.vma = memory.core.kaddr(mine)
+
+
 @only_degree
 @pytest.mark.parametrize("count", ["num_children", "num_active_vmas"])
 def test_check_recounts(memory: Memory, count: str) -> None:

@@ -221,6 +221,17 @@ def test_hooks_that_are_not_overridden_cost_nothing() -> None:
         assert calls == []
 
 
+def test_who_prepares_nothing_is_not_asked_whether_an_area_is_prepared() -> None:
+    """All who do not share an answer; who does is asked."""
+    answers = {}
+    for scheme in (AddressBook, PteBook, ByArea):
+        with contextlib.closing(Core(4 << 20, scheme)) as core:
+            scheme(core)
+            answers[scheme] = int(ffi.cast("uintptr_t", core.m.rmap.prepared))
+    assert [scheme.hears("prepare") for scheme in answers] == [False, False, True]
+    assert answers[AddressBook] == answers[PteBook] != answers[ByArea]
+
+
 PTE_HOOKS = ("pte_copied", "pte_moved", "pte_removed")
 OPS = {
     "vma_dup": ("vma_dup",),

@@ -473,6 +473,7 @@ def test_an_arrow_to_the_next_box_is_straight_and_others_go_around() -> None:
     drawn = re.findall(r'class="wire" d="M[\d.]+ [\d.]+(\w)', use.svg())
     assert drawn.count("V") == 3 + 1  # and from the page to the first
     assert drawn.count("H") == len(steps) - 3
+    assert drawn.count("C") == 4  # from each to its mm
     family.memory.close()
 
 
