@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vmemu.check_events import check_events
-from vmemu.check_rmap import check_files, check_walks
+from vmemu.check_rmap import check_files, check_walks, lacking
 from vmemu.core import PAGE_SHIFT, Core, lib
 from vmemu.errors import KernelBug
 from vmemu.frames import PTE_PRESENT, mem_map, swap_map, user_ptes
@@ -88,9 +88,10 @@ def check_machine(vm: MemoryManager) -> None:
     if survey.problems:
         shown = "; ".join(survey.problems[:12])
         more = len(survey.problems) - 12
-        raise KernelBug(
-            f"check failed under {vm.rmap.name}: {shown}" + (f" (+{more} more)" if more > 0 else "")
-        )
+        shown += f" (+{more} more)" if more > 0 else ""
+        if "which it has not" not in shown and (told := lacking(vm.rmap)) not in shown:
+            shown += f"; {told}"  # which may be why
+        raise KernelBug(f"check failed under {vm.rmap.name}: {shown}")
 
 
 def _list(core: Core, head: Any, kind: str, *member: str) -> list[Any]:

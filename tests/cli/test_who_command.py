@@ -142,6 +142,15 @@ def test_whose_address_it_is(vmemu: Vmemu) -> None:
     assert vmemu(command.format("--pid 100")).out.splitlines()[1] == first.splitlines()[1]
 
 
+def test_an_entry_whose_page_the_swap_cache_has(vmemu: Vmemu) -> None:
+    """101 has it in swap, its parent in memory: the same frame leads to both."""
+    frames = [
+        json.loads(vmemu(COUSINS.format(f"--json --pid {pid}")).out)["frame"] for pid in (100, 101)
+    ]
+    assert frames[0] is not None
+    assert frames[0] == frames[1]
+
+
 def test_the_moment_is_before_the_call(vmemu: Vmemu) -> None:
     """mremap has not been made yet: the page is where it was."""
     command = "who --at {} --addr 40001000 --json mremap-exclusive R=1"

@@ -63,7 +63,11 @@ class Visitor(ast.NodeVisitor):
         return self.maker.source[start:end].decode()
 
     def put(self, operator: str, node: ast.expr | ast.stmt, new: str) -> None:
-        self.put_at(operator, *self.span(node), new)
+        start, end = self.span(node)
+        lines = self.maker.source.count(b"\n", start, end) - new.count("\n")
+        if isinstance(node, ast.expr) and lines:  # brackets within it may have held them together
+            new = f"({new}{lines * chr(10)})"
+        self.put_at(operator, start, end, new)
 
     def put_at(self, operator: str, start: int, end: int, new: str) -> None:
         self.maker.add(".".join(self.names), operator, start, end, new)

@@ -158,8 +158,10 @@ def measure(selection: list[str]) -> tuple[Reach, list[str]]:
             ["-p", "tests.mutants.recorder", *ignored, *selection],
             {"VMEMU_REACH_DIR": str(directory), "VMEMU_REACH_MAP": str(directory / "map")},
         )
-        if done.returncode not in (0, 1):  # 1: tests failed, and are left out
-            raise ValueError(f"tests cannot be run: {reason(done.stdout, done.returncode)}")
+        written = directory / "tests.jsonl"
+        if not written.exists() or not written.read_text():
+            said = reason(done.stdout + done.stderr, done.returncode)
+            raise ValueError(f"tests cannot be run: {said}")
         (extension,) = (forge.tree / "vmemu").glob("_core32*.so")
         return evaluate(directory, blocks_of_lines(extension))
 

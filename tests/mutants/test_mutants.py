@@ -12,7 +12,7 @@ import pytest
 from .catalogue import MUTANTS, REQUIRED, Mutant
 from .change import generate
 from .forge import ROOT, Forge, mutate, reason, split
-from .reach import measure
+from .reach import current, measure
 from .score import LEAST, Journal, Sample, equivalents, quotas, sources
 from .trial import CFLAGS, NOTICED, SAME, Trial, Verdict, code_of
 
@@ -161,6 +161,45 @@ def test_a_sample_is_drawn_by_its_seed_from_every_file() -> None:
     again = {change.name for change, _ in sample.drawn({first.name: Verdict(SAME)})}
     assert first.name in again
     assert len(again) == 401
+
+
+def test_a_sample_of_chosen_files() -> None:
+    chosen = sources(only=["csrc/rmap/*.c", "vmemu/who/take.py"])
+    assert "vmemu/who/take.py" in chosen
+    assert set(chosen) < set(sources())
+    assert {Path(file).parent.name for file in chosen} == {"rmap", "who"}
+    assert set(Sample(20, 1, only=["csrc/rmap/*.c"]).by_file) == set(chosen) - {"vmemu/who/take.py"}
+    with pytest.raises(ValueError, match="no source fits csrc/rmap/no_such"):
+        sources(only=["csrc/rmap/no_such.c"])
+    with pytest.raises(ValueError, match="no file of tests fits tests/no_such"):
+        current(None, chosen, tests=["tests/no_such.py"])
+
+
+def test_tests_that_cannot_be_run_are_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Forge, "build", lambda self: None)
+    with pytest.raises(ValueError, match="tests cannot be run"):
+        measure(["tests/unit/no_such_test.py"])
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """pytest takes no two of them in one run."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert max(names.values()) == 1
+
+
+def test_bugs_of_kernels_stand_in_the_table_with_their_tests() -> None:
+    """docs/mutants.md: a row for each, by its name, with its commit and the test that notices."""
+    rows = [
+        [cell.strip() for cell in line.strip("| ").split(" | ")]
+        for line in (ROOT / "docs" / "mutants.md").read_text().splitlines()
+        if line.startswith("| *")
+    ]
+    table = {row[0].strip("*"): (row[1], row[2]) for row in rows}
+    catalogue = {mutant.name: mutant for mutant in MUTANTS if mutant.bug}
+    assert table.keys() == catalogue.keys()
+    for name, (commit, test) in table.items():
+        assert commit == catalogue[name].bug
+        assert test.strip("`") == catalogue[name].test.replace("|", "\\|")
 
 
 def test_quotas() -> None:

@@ -5,6 +5,7 @@ It goes into a directory of its own, so that no other test sees it.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from vmemu.cli.main import cli
+from vmemu.rmap.python import PythonScheme
+from vmemu.testing import Failed, check_operations, driver
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "vmemu-rmap-families"
@@ -99,3 +102,16 @@ def test_who_names_it(place: Path) -> None:
 def test_its_own_tests_pass(place: Path) -> None:
     tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLE / "tests")]
     assert "2 passed" in run(place, *tests, "--rootdir", str(EXAMPLE))
+
+
+@pytest.mark.parametrize("hook", ["vma_split", "vma_dup", "vma_absorb", "mm_dup", "range_changed"])
+def test_what_its_author_could_forget_is_named(hook: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether `check()` finds it, or another hook of the scheme's stumbles over it."""
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    monkeypatch.setattr(driver, "SHRINK", 0.0)
+    families = importlib.import_module("vmemu_rmap_families").Families
+    members = {hook: getattr(PythonScheme, hook), "name": "forgetful"}
+    with pytest.raises(Failed) as caught:
+        check_operations(type("Forgetful", (families,), members), 2000, seed=1)
+    said, _, _ = str(caught.value).partition("\nseed ")
+    assert f"{hook}(), which" in said

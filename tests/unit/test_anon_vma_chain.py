@@ -478,6 +478,17 @@ def test_check_finds_a_page_of_nobodys(memory: Memory) -> None:
     page.mapping = own(memory, parent)
 
 
+def test_check_finds_a_link_of_another_vma(memory: Memory) -> None:
+    parent = written(memory)
+    child = dup_mmap(parent)
+    mine, others = (next(iter(mm.vmas())) for mm in (parent, child))
+    first = memory.vm.rmap.tail(mine).chain.next - ffi.offsetof("struct anon_vma_chain", "same_vma")
+    link = ffi.cast("struct anon_vma_chain *", memory.core.base + first)
+    link.vma = memory.core.kaddr(others)
+    broken(memory, f"vma {BASE:#x} has a link of another vma")
+    link.vma = memory.core.kaddr(mine)
+
+
 @only_degree
 @pytest.mark.parametrize("count", ["num_children", "num_active_vmas"])
 def test_check_recounts(memory: Memory, count: str) -> None:
@@ -498,6 +509,22 @@ def test_check_knows_where_intervals_end(memory: Memory) -> None:
     top.rb_subtree_last += 1
     broken(memory, "interval tree 0x[0-9a-f]+ is wrong")
     top.rb_subtree_last -= 1
+
+
+@pytest.mark.parametrize("memory", [CHAIN[1], DEGREE[0]], indirect=True)
+def test_check_counts_black_nodes(memory: Memory) -> None:
+    """Of two children below the top both are red, or both black: else one way is longer."""
+    mm = written(memory, 3)
+    do_mprotect(mm, BASE + PAGE, PAGE, R)
+    head = memory.vm.rmap._at(own(memory, mm)).head
+    at = memory.core.base
+    top = ffi.cast("struct avc_interval *", at + head.next)
+    left = ffi.cast("struct avc_interval *", at + top.rb_left)
+    assert top.rb_left
+    assert top.rb_right
+    left.rb_parent ^= 1
+    broken(memory, "interval tree 0x[0-9a-f]+ is wrong")
+    left.rb_parent ^= 1
 
 
 # ---- sizes ---------------------------------------------------------------------------

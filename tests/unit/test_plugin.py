@@ -72,6 +72,7 @@ def declares(**members: Any) -> type[PythonScheme]:
         ({"objects": {"node": Words("3")}}, "must be a number of bytes"),
         ({"objects": {"node": Object(8, 3)}}, "alignment of the object 'node' .* must be 4, 8"),
         ({"objects": {"node": Object(8, "4")}}, "alignment .* not '4'"),
+        ({"objects": {"node": Object(8, 8.0)}}, "alignment .* not 8.0"),
         ({"vma_bytes": -4}, "vma_bytes of the rmap scheme 'declares' must be 0 to 1024 bytes"),
         ({"vma_bytes": 2000}, "must be 0 to 1024 bytes, not 2000"),
         ({"mm_bytes": None}, "mm_bytes of the rmap scheme 'declares' must be a number of bytes"),
@@ -268,6 +269,17 @@ def test_hooks_that_are_not_overridden_cost_nothing() -> None:
         do_mremap(mm, AT + 2 * PAGE, 2 * PAGE, 2 * PAGE, 3, TO)
         do_munmap(mm, AT, 8 * PAGE)
         assert calls == []
+
+
+def test_who_prepares_nothing_is_not_asked_whether_an_area_is_prepared() -> None:
+    """All who do not share an answer; who does is asked."""
+    answers = {}
+    for scheme in (AddressBook, PteBook, ByArea):
+        with contextlib.closing(Core(4 << 20, scheme)) as core:
+            scheme(core)
+            answers[scheme] = int(ffi.cast("uintptr_t", core.m.rmap.prepared))
+    assert [scheme.hears("prepare") for scheme in answers] == [False, False, True]
+    assert answers[AddressBook] == answers[PteBook] != answers[ByArea]
 
 
 PTE_HOOKS = ("pte_copied", "pte_moved", "pte_removed")
@@ -621,6 +633,19 @@ def test_offsets_wrap() -> None:
 
 
 # ---- what is forgotten
+
+
+def test_a_scheme_without_candidates_is_none() -> None:
+    class Nothing(PythonScheme):
+        name = "nothing"
+
+    core = Core(4 << 20, Nothing)
+    vm = MemoryManager(core, Nothing(core))
+    written(Mm.create(vm), AT, 1)
+    with pytest.raises(NotImplementedError) as caught:
+        check_machine(vm)
+    assert caught.value.__notes__ == ["in candidates() of the rmap scheme 'nothing'"]
+    core.close()
 
 
 class ByArea(PythonScheme):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from vmemu.mm import Mm, do_mmap, do_mprotect, do_munmap, dup_mmap
 from vmemu.mm.mremap import do_mremap
 from vmemu.rmap.base import STOP_RULES, RmapScheme
 from vmemu.rmap.python import AddressBook
+from vmemu.who.picture import MOST
 from vmemu.who.record import FrameUse, Walk, uses_html, uses_text
 from vmemu.who.take import WALKS, take_address, take_frame
 
@@ -314,6 +316,7 @@ def test_an_area_that_cannot_have_the_page_is_out_of_range() -> None:
     index = BASE >> 12
     because = f"index {index + 3:#x} is not in {index:#x}-{index + 1:#x}"
     assert use.walk.candidates[0].because == because
+    assert [each.address for each in use.walk.candidates] == [None, BASE + 3 * PAGE]
     holds_as_walked(family, pfn)
     family.memory.close()
 
@@ -628,6 +631,38 @@ def test_views(scheme: str) -> None:
     assert uses_text([use, again]) == f"{text}\n{text}"
     assert repr(use).startswith(f"<FrameUse frame {pfn} anon, mapped by 100 ")
     assert "in swap of 101, try_to_unmap: " in repr(use)
+    family.memory.close()
+
+
+def test_an_arrow_to_the_next_box_is_straight_and_others_go_around() -> None:
+    """anonmm's ring: each leads to the next one below, and the last one back to the head."""
+    family = Family("anonmm")
+    parent = family.parent()
+    for _ in range(3):
+        family.fork(parent)
+    use = family.ask(family.pfn(parent))
+    place = {node.kptr: at for at, node in enumerate(use.objects)}
+    steps = [
+        place[to] - at for at, node in enumerate(use.objects) for _, to in node.edges if to in place
+    ]
+    assert steps.count(1) == 3
+    drawn = re.findall(r'class="wire" d="M[\d.]+ [\d.]+(\w)', use.svg())
+    assert drawn.count("V") == 3 + 1  # and from the page to the first
+    assert drawn.count("H") == len(steps) - 3
+    assert drawn.count("C") == 4  # from each to its mm
+    family.memory.close()
+
+
+def test_candidates_beyond_what_is_drawn_are_counted() -> None:
+    family = Family("anonmm")
+    parent = family.parent()
+    for _ in range(MOST + 2):
+        family.fork(parent)
+    use = family.ask(family.pfn(parent))
+    texts = [each.text for each in ElementTree.fromstring(use.svg()).iter() if each.text]
+    assert texts.count("and 3 more") == 2  # mms, and anonmms
+    assert str(MOST) in texts
+    assert str(MOST + 1) not in texts
     family.memory.close()
 
 
