@@ -81,7 +81,7 @@ CASES = [
     ("run --bits 64 {}/other", "{}/other is a 32-bit ELF file; .* programs: --bits 32, or .*"),
     ("run {}/directory", "{}/directory is a directory"),
     # machines
-    ("run --rmap foo hello", "unknown rmap scheme 'foo': choose one of none, scan, anonmm, .*"),
+    ("run --rmap foo hello", "unknown rmap scheme 'foo': choose one of none, scan, pte_chain, .*"),
     ("run --ram 100K hello", "ram of 102400 bytes is too small to boot: at least .* needed"),
     ("run --ram 2G hello", "ram may be at most 896M .*"),
     ("run --ram much hello", "ram must be a size such as .*, not 'much'"),
@@ -125,7 +125,7 @@ CASES = [
         "scenario private-pages under anonmm: its guest ended with status 1 .*",
     ),
     # the rest
-    ("overhead --set R=1", "overhead has no parameter 'R', it has K, M"),
+    ("overhead --set R=1", "overhead has no parameter 'R', it has K, M, P, D"),
     ("overhead --set K=some", "K is a whole number of vmas, not 'some'"),
     ("overhead --set K=100000", "K must be 2 to 32768, not 100000"),
     ("overhead --rmap x", "unknown rmap scheme 'x': .*"),
