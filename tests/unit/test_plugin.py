@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from errno import ENOMEM
 from typing import Any, ClassVar
 
@@ -299,6 +299,27 @@ OPS = {
     "reserve": ("reserve",),
     "unreserve": ("unreserve",),
 }
+
+
+@pytest.mark.parametrize("answer", ["words", 1 << 40, [], True])
+def test_what_hooks_return_that_are_only_told_is_nobodys_matter(answer: object) -> None:
+    """A hook may end with any expression."""
+
+    def telling(hook: str) -> Callable[..., object]:
+        def told(self: Any, *args: Any) -> object:
+            getattr(AddressBook, hook)(self, *args)
+            return answer
+
+        return told
+
+    hooks = ("page_added", "page_removed", "page_owned", "vma_free", "range_changed", "mm_exit")
+    scheme = type("Telling", (AddressBook,), {hook: telling(hook) for hook in hooks})
+    with booted(scheme) as (vm, _, mm):
+        written(mm, AT, 2)
+        vm.reclaim_range(mm, AT, AT + PAGE)
+        mm.write(AT, b"y")
+        do_munmap(mm, AT, 2 * PAGE)
+        assert vm.core.broken is None
 
 
 class PteBook(PythonScheme):

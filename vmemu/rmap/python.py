@@ -59,6 +59,8 @@ _WALKS = {
 }
 _INSTEAD = {"page_back": "page_added", "page_again": "page_added"}
 """What a hook calls unless it is overridden."""
+_ASKED = {lib.RMAP_CLASH, lib.RMAP_MOVE, lib.RMAP_VMA_DUP, lib.RMAP_RESERVE, *_WALKS}
+"""Calls whose answer, an int, the core wants; what a hook of others returns is its own."""
 _MOST = 1 << 18
 """Candidates of one walk: more than a page's ptes, of 32 bits each in as many mms, can be."""
 _WHY = {"dead": lib.TRIED_DEAD, "empty": lib.TRIED_EMPTY, "range": lib.TRIED_RANGE}
@@ -379,7 +381,7 @@ class PythonScheme(RmapScheme):
             lib.RMAP_WALK_REFERENCED: lambda page, *rest: self._begin(self.candidates, page),
             lib.RMAP_WALK_UNMAP: lambda page, *rest: self._begin(self.unmap_candidates, page),
             lib.RMAP_WALK_NEXT: lambda page, vma, mm, walk, found: self._next(walk, bool(found)),
-            lib.RMAP_WALK_END: lambda page, vma, mm, walk, found: self._walks.pop(walk).close(),
+            lib.RMAP_WALK_END: lambda page, vma, mm, walk, found: self._end(walk),
         }
 
     def _call(self, call: int, page: Any, vma: Any, mm: Any, address: int, other: int) -> int:
@@ -387,7 +389,8 @@ class PythonScheme(RmapScheme):
         if self.core.broken is not None:
             return 0
         try:
-            return self._calls[call](page, vma, mm, address, other) or 0
+            answer = self._calls[call](page, vma, mm, address, other)
+            return answer if call in _ASKED else 0
         except BaseException as error:
             self._note(error, _HOOKS.get(call) or _WALKS[call], vma)
             self.core.broken = error  # the scheme's books lack this call
@@ -454,6 +457,10 @@ class PythonScheme(RmapScheme):
         self._believe(mm, vma, at)
         slot.mm, slot.vma, slot.address = mm, vma, at
         return lib.NEXT_TRY
+
+    def _end(self, number: int) -> int:
+        self._walks.pop(number).close()
+        return 0
 
     def _reject(self, slot: Any, place: Rejected) -> int:
         mask = self.core.mask
