@@ -82,7 +82,7 @@ SCENARIOS = (
                 "unmap_probes",
                 anonmm="R * (N + 1 if GRAND else 1)",
                 anon_vma="R * (GRAND + 1)",
-                why="the grandchild stands last in the ring, behind N - 1 that have no such area",
+                why="the two who have the area; in the ring N - 1 idle ones stand between them",
             ),
             expect("unmap_cmp", "0"),
             expect("vmas", "1"),
