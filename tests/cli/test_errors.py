@@ -81,7 +81,12 @@ CASES = [
     ("run --bits 64 {}/other", "{}/other is a 32-bit ELF file; .* programs: --bits 32, or .*"),
     ("run {}/directory", "{}/directory is a directory"),
     # machines
-    ("run --rmap foo hello", "unknown rmap scheme 'foo': choose one of none, scan, pte_chain, .*"),
+    ("run --rmap foo hello", "unknown rmap scheme 'foo': choose one of none, .*anonmm, .*"),
+    ("run --rmap anonmm:stop hello", "anonmm takes options as OPTION=VALUE, not 'stop'"),
+    ("run --rmap anonmm:stop=x hello", "stop of anonmm is mapcount or .*, not 'x'"),
+    ("show --rmap anonmm:line=64 hello", "anonmm has no option 'line': it has stop"),
+    ("overhead --rmap anonmm:=1", "anonmm has no option '': it has stop"),
+    ("compare private-pages --rmap no:Such", "cannot load the rmap scheme 'no:Such': .*"),
     ("run --ram 100K hello", "ram of 102400 bytes is too small to boot: at least .* needed"),
     ("run --ram 2G hello", "ram may be at most 896M .*"),
     ("run --ram much hello", "ram must be a size such as .*, not 'much'"),
