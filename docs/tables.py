@@ -29,6 +29,7 @@ SHORT = {
     "anon_vma": "A",
     "anon_vma_chain": "AC",
     "anon_vma_degree": "AD",
+    "anon_vma_lazy": "AL",
     "cow_context": "X",
 }
 """What a scheme is called where a table has no room; of another one it is the whole name."""

@@ -21,6 +21,7 @@ FINDING = [name for name, scheme in builtin().items() if scheme.finds_anon]
 #: the ring begins at the mm that read the page first; mremap had to copy.  anon_vma: a list has the
 #: newest area first, mremap's.  anon_vma_chain: what comes back from swap is the oldest anon_vma's,
 #: whose list has the newest area last; in a tree, too, if they begin at the same offset.
+#: anon_vma_lazy: the first fork made an anon_vma for the parent's area, and each links a child's.
 #: cow_context: it is the root's, and the tree of forks is asked, in each context first the index
 #: itself, then what the map of moves makes of it.
 WALKS: dict[str, list[tuple[int, str, int]]] = {
@@ -57,8 +58,9 @@ WALKS: dict[str, list[tuple[int, str, int]]] = {
 }
 WALKS["anon_vma39"] = WALKS["anon_vma"]
 WALKS["pte_chain:line=32"] = WALKS["pte_chain"]
-WALKS["anon_vma_degree"] = WALKS["anon_vma_chain"]
+WALKS["anon_vma_degree"] = WALKS["anon_vma_lazy"] = WALKS["anon_vma_chain"]
 WALKS["anon_vma_chain:walk=tree"] = WALKS["anon_vma_degree:walk=list"] = WALKS["anon_vma_chain"]
+WALKS["anon_vma_lazy:walk=tree"] = WALKS["anon_vma_chain"]
 WALKS["cow_context:prune=yes"] = WALKS["cow_context"]
 PROBES = ("pte", "match")
 

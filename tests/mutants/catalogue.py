@@ -860,7 +860,7 @@ CHAINS = [
     Mutant(
         "interval tree: a vma stays where it was when its range changes",
         "csrc/rmap/anon_vma_chain.c",
-        "\tif (!has_trees(m) || !tail(vma)->anon_vma)\n\t\treturn;",
+        "\tif (!has_trees(m) || !avc_first(m, vma))\n\t\treturn;",
         "\treturn;",
         f"{RANDOM}[anon_vma_degree-roomy]",
     ),
@@ -940,7 +940,7 @@ CONTEXT = [
     Mutant(
         "cow_context: what is unmapped stays in the map",
         "csrc/rmap/cow_context.c",
-        "\tif (!any_in(m, first, low, high))\n\t\treturn;\n",
+        "\tif (low == high || !any_in(m, first, low, high))\n\t\treturn;\n",
         "\treturn;\n",
         f"{CONTEXTS} -k entries_go",
     ),

@@ -538,6 +538,45 @@ def test_drawn_pte_chains() -> None:
 
 
 @pytest.mark.parametrize("walk", ["list", "tree"])
+def test_drawn_before_a_fork_and_behind_it(walk: str) -> None:
+    """anon_vma_lazy: the mm, to which a bit is added in mapping; then an anon_vma, linked twice.
+
+    What the child writes leads to its mm again.
+    """
+    family = Family(f"anon_vma_lazy:walk={walk}")
+    parent = family.parent()
+    before = family.ask(family.pfn(parent))
+    (mm,) = before.objects
+    assert (mm.kind, mm.kptr, before.mapping) == ("mm_struct", parent.kaddr, parent.kaddr + 1)
+    assert mm.edges == tuple(("", family.core.kaddr(vma)) for vma in parent.vmas())
+    assert svg_wires(before) == 2  # mapping, and the area
+    child = family.fork(parent)
+    behind = family.ask(family.pfn(parent))
+    assert [node.kind for node in behind.objects] == ["anon_vma", *["anon_vma_chain"] * 2]
+    assert behind.objects[0].kptr == behind.mapping
+    child.write(BASE, b"own")
+    own = family.ask(family.pfn(child))
+    assert [(node.kind, node.kptr) for node in own.objects] == [("mm_struct", child.kaddr)]
+    family.memory.close()
+
+
+def svg_wires(use: FrameUse) -> int:
+    return use.svg().count('class="wire"')
+
+
+def test_drawn_where_a_moved_area_is_looked_for() -> None:
+    """Every area that the walk of anon_vma_lazy passes has its wire, too."""
+    family = Family("anon_vma_lazy")
+    parent = family.parent()
+    family.memory.map(parent, 4, 1)
+    do_mremap(parent, BASE, PAGE, PAGE, MAYMOVE | MREMAP_FIXED, BASE + 8 * PAGE)
+    use = family.ask(family.pfn(parent, 8))
+    assert verdicts(use) == ["range", "match"]
+    assert svg_wires(use) == 1 + 2
+    family.memory.close()
+
+
+@pytest.mark.parametrize("walk", ["list", "tree"])
 @pytest.mark.parametrize("scheme", ["anon_vma_chain", "anon_vma_degree"])
 def test_drawn_links(scheme: str, walk: str) -> None:
     """A page of a child's own leads to that child and to its children; the root has the lock."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from vmemu.core import PAGE_SHIFT, ffi, lib
 from vmemu.rmap.anon_vma_chain import AnonVmaChain
+from vmemu.rmap.base import Node
 
 if TYPE_CHECKING:
     from vmemu.check import Survey
@@ -206,6 +207,26 @@ class AnonVmaLazy(AnonVmaChain):
     def has_anon(self, vma: Any) -> bool:
         """Its pages' index depends on the offset once it was written to, here or before a fork."""
         return bool(self._lib.lazy_has_anon(self.core.m, vma))
+
+    # ---- drawing -------------------------------------------------------------------
+
+    def drawing(self, page: Any) -> list[Node]:
+        """Before a fork the mm, which has the areas; behind it what anon_vma_chain has."""
+        mapping = int(page.mapping)
+        if not mapping & lib.LAZY:
+            return super().drawing(page)
+        mm = mapping ^ lib.LAZY
+        areas = self._areas(mm)
+        return [Node("mm_struct", mm, "", (("areas", len(areas)),), areas)]
+
+    def _areas(self, mm: int) -> tuple[tuple[str, int], ...]:
+        """Pointers to an mm's areas, which a walk looks up there."""
+        found = []
+        vma = self.core.vma(self._ffi.cast("struct mm_struct *", self.core.base + mm).mmap)
+        while vma is not None:
+            found.append(("", self.core.kaddr(vma)))
+            vma = self.core.vma(vma.vm_next)
+        return tuple(found)
 
     # ---- check ---------------------------------------------------------------------
 
