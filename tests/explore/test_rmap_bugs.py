@@ -52,6 +52,29 @@ class AdoptsWhileTheChildForks(Scenario):
         return self.vm.rmap.name != "anon_vma39"
 
 
+class BothAdopt(Scenario):
+    """Two threads write first beside a written area: the slower gives nothing away."""
+
+    name = "both-adopt"
+
+    def setup(self) -> None:
+        self.mm = self.new_mm("mm")
+        self.written(self.mm, AREA, 1)
+        self.mapped(self.mm, BESIDE, 2, RWX)
+
+    @path
+    def one(self) -> None:
+        self.mm.write(BESIDE, b"\7")
+
+    @path
+    def other(self) -> None:
+        self.mm.write(BESIDE + PAGE_SIZE, b"\7")
+
+    def check(self) -> Iterable[str]:
+        if list(self.contents(self.mm, AREA, 3)) != [1, 7, 7]:
+            yield "what was written is lost"
+
+
 class LocksWhatSwapoffBringsBack(Scenario):
     """mlock holds mmap_sem and waits for a page in the swap cache; swapoff wants both as well."""
 
@@ -115,7 +138,7 @@ class AllEnd(Scenario):
 @pytest.mark.parametrize("rmap", SCHEMES)
 @pytest.mark.parametrize(
     "scenario",
-    [AdoptsWhileTheChildForks, LocksWhatSwapoffBringsBack, LocksUnwatched, AllEnd],
+    [AdoptsWhileTheChildForks, BothAdopt, LocksWhatSwapoffBringsBack, LocksUnwatched, AllEnd],
     ids=lambda scenario: scenario.name,
 )
 def test_every_order_ends_well(scenario: type[Scenario], rmap: str) -> None:

@@ -860,6 +860,21 @@ def test_a_note_is_made_once_where_hooks_call_each_other() -> None:
     core.close()
 
 
+def test_each_walk_is_asked_for_itself() -> None:
+    class OneWay(ByArea):
+        name = "one_way"
+
+        def unmap_candidates(self, page: Any) -> Iterator[Candidate]:
+            return iter(())
+
+    core = Core(4 << 20, OneWay)
+    vm = MemoryManager(core, OneWay(core))
+    written(Mm.create(vm), AT, 1)
+    said = told(vm)
+    assert "try_to_unmap would not find page" in said
+    assert "page_referenced" not in said
+
+
 def test_an_area_that_was_mapped_anew_has_no_history() -> None:
     """Its memory was that of an area that was split off."""
     vm, mm = forgets("range_changed")

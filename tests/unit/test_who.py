@@ -655,6 +655,9 @@ def test_views(scheme: str) -> None:
     assert use == again
     assert use.svg() == again.svg()
     root = ElementTree.fromstring(use.svg())
+    assert use.walk is not None
+    drawn = " ".join(each.text or "" for each in root.iter() if each.tag.endswith("}text"))
+    assert f"{use.walk.function}: {use.walk.total}" in drawn
     name, description = root[0].text, root[1].text
     assert name == f"{use.title}, by {scheme}"
     assert description is not None
