@@ -88,8 +88,8 @@ def test_pages_and_levels_of_forks() -> None:
 
     A process here has five areas, of which the stack and one more are written.  Under
     anon_vma_chain the eighth descendant has, for each of the two, an entry for each of its eight
-    ancestors and its own, and an anon_vma.  anon_vma_lazy gives the last two of these to its parent,
-    which has written to both, instead of to itself.
+    ancestors and its own, and an anon_vma.  anon_vma_lazy gives the last two of these to its
+    parent, which has written to both, instead of to itself.
     """
     schemes = ("anonmm", "anon_vma", "pte_chain", "anon_vma_chain", "anon_vma_lazy")
     found = {one.scheme: one for one in measure_overhead(schemes, 4, 1, p=64, d=8)}
