@@ -88,9 +88,10 @@ def test_pages_and_levels_of_forks() -> None:
 
     A process here has five areas, of which the stack and one more are written.  Under
     anon_vma_chain the eighth descendant has, for each of the two, an entry for each of its eight
-    ancestors and its own, and an anon_vma.
+    ancestors and its own, and an anon_vma.  anon_vma_lazy gives the last two of these to its
+    parent, which has written to both, instead of to itself.
     """
-    schemes = ("anonmm", "anon_vma", "pte_chain", "anon_vma_chain")
+    schemes = ("anonmm", "anon_vma", "pte_chain", "anon_vma_chain", "anon_vma_lazy")
     found = {one.scheme: one for one in measure_overhead(schemes, 4, 1, p=64, d=8)}
     alone = {scheme: one.per_page["alone"].exact for scheme, one in found.items()}
     shared = {scheme: one.per_page["shared"].exact for scheme, one in found.items()}
@@ -98,7 +99,18 @@ def test_pages_and_levels_of_forks() -> None:
     assert shared == dict.fromkeys(schemes, 0) | {"pte_chain": 128}
     assert found["anonmm"].per_level.exact == 24
     assert found["anon_vma"].per_level.exact == 5 * 12
-    assert found["anon_vma_chain"].per_level.exact == 5 * 12 + 2 * (9 * 24 + 16)
+    for scheme in ("anon_vma_chain", "anon_vma_lazy"):
+        assert found[scheme].per_level.exact == 5 * 12 + 2 * (9 * 24 + 16)
+
+
+def test_anon_vma_lazy_costs_fields_before_a_fork_and_links_behind_it() -> None:
+    """A child's stack and one more area lead to the parent's anon_vmas; none is its own."""
+    (cost,) = measure_overhead(("anon_vma_lazy",), K, M)
+    assert [each.exact for each in cost.per_vma.values()] == [12, 12, 12]
+    for each in cost.per_vma.values():
+        assert each.rounded == pytest.approx(rounded(84) - rounded(72))
+    assert cost.per_mm.exact == 2 * 24
+    assert cost.per_mm.rounded == pytest.approx(2 * rounded(24))
 
 
 @pytest.mark.parametrize(("line", "slots"), [(128, 31), (64, 15), (32, 7)])
