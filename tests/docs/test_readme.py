@@ -17,6 +17,7 @@ import blocks  # noqa: E402
 import tables  # noqa: E402
 
 from vmemu.lab.compare import Comparison  # noqa: E402
+from vmemu.rmap import builtin  # noqa: E402
 
 PAGES = blocks.pages()
 COMMAND = re.compile(r"`(vmemu|python) [^`]+`")
@@ -59,8 +60,11 @@ def generated(path: Path) -> dict[str, list[str]]:
 def test_tables_show_what_is_measured(
     table: str, compared: dict[str, Comparison], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def once(chosen: object, settings: object, schemes: tuple[str, ...]) -> list[Comparison]:
-        assert (settings, schemes) == ({}, ("anonmm", "anon_vma39", "anon_vma"))
+    def once(
+        chosen: object, settings: object, schemes: list[str], workers: int
+    ) -> list[Comparison]:
+        swapping = [name for name, scheme in builtin().items() if scheme.swaps()]
+        assert (settings, schemes) == ({}, swapping)
         return [
             dataclasses.replace(
                 result, measurements={name: result.measurements[name] for name in schemes}
