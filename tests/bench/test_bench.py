@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import platforms
+from bench import platforms, schemes
+from bench.report import Cell, Line
+from bench.rows import Row
+from vmemu.rmap import builtin
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,6 +42,25 @@ def test_json_has_every_platform_and_its_ratio() -> None:
             assert 0 < cell["q1"] <= cell["median"] <= cell["q3"]
             if "median" in native:  # the host executes i386 programs
                 assert cell["ratio"] == pytest.approx(cell["median"] / native["median"], rel=0.01)
+
+
+def test_a_line_for_every_scheme() -> None:
+    done = bench("--rounds", "1", "--rows", "core-copy", "--by-scheme")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split("|")[1].strip() for line in done.stdout.splitlines() if "|" in line]
+    swapping = [name for name, scheme in builtin().items() if scheme.swaps()]
+    assert lines == ["scheme", "---", *swapping]
+
+
+def test_by_scheme_compares_with_anon_vma_or_with_another_commit() -> None:
+    row = Row("core-copy", "fork copies a pte")
+    cells = {"anon_vma": [4.0], "pte_chain": [6.0], "anon_vma@1234": [8.0], "pte_chain@1234": [3.0]}
+    line = Line(row, {name: Cell(samples) for name, samples in cells.items()})
+    names = ["anon_vma", "pte_chain", "anonmm"]
+    table = schemes.markdown([line], names, None).splitlines()
+    assert table[2:] == ["| anon_vma | 4.00 |", "| pte_chain | 6.00, × 1.50 |", "| anonmm | - |"]
+    table = schemes.markdown([line], names, "1234").splitlines()
+    assert table[2:] == ["| anon_vma | × 0.50 |", "| pte_chain | × 2.00 |", "| anonmm | - |"]
 
 
 def test_every_row_is_listed() -> None:
