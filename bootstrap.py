@@ -105,7 +105,7 @@ def spread(command: list[str]) -> list[str]:
     alone = any("::" in word or word in ALONE or word.startswith("bench") for word in command)
     if Path(command[0]).name != "pytest" or alone:
         return command
-    return [command[0], "-n", "auto", "--dist", "loadgroup", *command[1:]]
+    return [command[0], "-n", "auto", *command[1:]]
 
 
 def install(extra: str) -> None:

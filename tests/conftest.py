@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -49,26 +49,46 @@ if BITS != 32:
     width.be_default()
 
 
-SHARED = ("compared", "compare_printed", "forge")
-"""Fixtures that take long: whatever needs one runs in the process that has made it."""
-TOGETHER = ("test_examples", "test_packaging", "test_libc", "test_width", "test_wide")
-"""Modules whose fixtures build something."""
+TOGETHER = {
+    "tests/scenarios/test_scenarios.py::test_as_derived": "compared",
+    "tests/docs/test_readme.py": "compared",
+    "tests/scenarios/test_determinism.py::test_all_scenarios_twice_the_same": "compare_printed",
+    "tests/cli/test_compare.py::test_all_scenarios_are_as_predicted": "compare_printed",
+    "tests/conformance/test_host_shows.py": "host_shows",
+    "tests/guests/test_libc.py": "libc",
+    "tests/mutants/test_mutants.py": "forge",
+    "tests/packaging/test_examples.py": "examples",
+    "tests/packaging/test_packaging.py": "packaging",
+    "tests/unit/test_width.py": "width",
+}
+"""Tests that share what takes long to make, by the beginnings of their names.
+
+Of several processes (pytest-xdist), one makes it and runs them all.
+"""
 
 
-def keep_together(item: pytest.Item) -> None:
-    """Several processes (pytest-xdist) would each make what tests share."""
-    module = item.path.stem
-    shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
-    group = shared[0] if shared else module if module in TOGETHER else None
-    if group:
-        item.add_marker(pytest.mark.xdist_group(group))
+def group_of(test: str) -> str:
+    """What a test shares with others, or itself."""
+    return next((group for start, group in TOGETHER.items() if test.startswith(start)), test)
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One test at a time to whoever is free, in order, but for those that go together.
+
+    xdist's own marks for that have no effect with pytest 9.2, which gives no notice of it.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Scheduling(config, log) if config.option.dist == "load" else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is about i386 where the tests' machines are of 64 bits."""
-    for item in items:
-        keep_together(item)
     if BITS == 32:
         return
     left_out = [item for item in items if item.get_closest_marker("i386")]

@@ -230,9 +230,20 @@ def test_what_a_command_needs(command: str, extra: str) -> None:
 )
 def test_tests_use_every_core(command: str, spread: bool) -> None:
     words = command.split()
-    options = ["-n", "auto", "--dist", "loadgroup"] if spread else []
+    options = ["-n", "auto"] if spread else []
     expected = [words[0], *options, *words[1:]]
     assert load_bootstrap().spread(words) == expected  # type: ignore[attr-defined]
+
+
+def test_tests_that_go_together_are_there(pytestconfig: pytest.Config) -> None:
+    """A name that has changed would only cost time, which nobody sees."""
+    conftest = pytestconfig.pluginmanager.get_plugin(str(ROOT / "tests" / "conftest.py"))
+    assert conftest is not None
+    for start in conftest.TOGETHER:
+        file, _, name = start.partition("::")
+        assert f"def {name}" in (ROOT / file).read_text(), start
+    assert conftest.group_of("tests/docs/test_readme.py::test_a[b]") == "compared"
+    assert conftest.group_of("tests/unit/test_vma.py::test_a") == "tests/unit/test_vma.py::test_a"
 
 
 def has_index(directory: Path) -> bool:
