@@ -485,8 +485,10 @@ def test_check_finds_a_link_of_another_vma(memory: Memory) -> None:
     first = memory.vm.rmap.tail(mine).chain.next - ffi.offsetof("struct anon_vma_chain", "same_vma")
     link = ffi.cast("struct anon_vma_chain *", memory.core.base + first)
     link.vma = memory.core.kaddr(others)
-    broken(memory, f"vma {BASE:#x} has a link of another vma")
-    link.vma = memory.core.kaddr(mine)
+    try:
+        broken(memory, f"vma {BASE:#x} has a link of another vma")
+    finally:
+        link.vma = memory.core.kaddr(mine)
 
 
 @only_degree
@@ -523,8 +525,10 @@ def test_check_counts_black_nodes(memory: Memory) -> None:
     assert top.rb_left
     assert top.rb_right
     left.rb_parent ^= 1
-    broken(memory, "interval tree 0x[0-9a-f]+ is wrong")
-    left.rb_parent ^= 1
+    try:
+        broken(memory, "interval tree 0x[0-9a-f]+ is wrong")
+    finally:
+        left.rb_parent ^= 1
 
 
 # ---- sizes ---------------------------------------------------------------------------
