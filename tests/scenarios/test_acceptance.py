@@ -107,6 +107,7 @@ def test_swap_storm_is_four_times_the_ram_and_verified() -> None:
         assert shown[scheme]["extra"]["pswpin"] > pages
 
 
+@pytest.mark.i386  # its sizes
 def test_bytes_of_a_family() -> None:
     """fork-server: 17 processes of 5 areas each; only the marked one and the stack written."""
     shown = run("fork-server", N=16)
