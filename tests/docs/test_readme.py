@@ -61,8 +61,10 @@ def generated(path: Path) -> dict[str, list[str]]:
 def test_tables_show_what_is_measured(
     table: str, compared: dict[str, Comparison], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def once(chosen: object, settings: object, schemes: tuple[str, ...]) -> list[Comparison]:
-        assert (settings, schemes) == ({}, ("anonmm", "anon_vma39", "anon_vma"))
+    def once(
+        chosen: object, settings: object, schemes: list[str], workers: int
+    ) -> list[Comparison]:
+        assert (settings, schemes) == ({}, tables.SCHEMES)
         return [
             dataclasses.replace(
                 result, measurements={name: result.measurements[name] for name in schemes}
