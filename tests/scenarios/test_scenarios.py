@@ -113,7 +113,7 @@ def test_a_wrong_prediction_is_told() -> None:
 
 def test_formula_sees_parameters_and_nothing_else() -> None:
     assert Formula("R * N * (N + 1) // 2")({"R": 64, "N": 16}) == 8704
-    with pytest.raises(NameError):
+    with pytest.raises(ConfigError, match="name 'open' is not defined"):
         Formula("open('/etc/passwd')")({})
 
 
