@@ -98,4 +98,4 @@ def _cache(whose: str, name: object, value: object, bits: int) -> Cache:
         raise ConfigError(
             f"the alignment of {what} must be 4, 8, 16, 32, 64 or 128 bytes, or 0, not {align!r}"
         )
-    return Cache(name, n, align)
+    return Cache(name, n, align or bits // 8)  # 0 is another thing to the core
