@@ -68,13 +68,17 @@ Of several processes (pytest-xdist), one makes it and runs them all.
 
 
 def group_of(test: str) -> str:
-    """What a test shares with others, or itself."""
-    return next((group for start, group in TOGETHER.items() if test.startswith(start)), test)
+    """What a test is run with; its function's other cases, as a rule, for they are short.
+
+    To hand out thousands of tests one by one takes longer than to run them.
+    """
+    alone = test if test.startswith("tests/explore/") else test.partition("[")[0]
+    return next((group for start, group in TOGETHER.items() if test.startswith(start)), alone)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """One test at a time to whoever is free, in order, but for those that go together.
+    """A group of tests at a time to whoever is free, the largest first.
 
     xdist's own marks for that have no effect with pytest 9.2, which gives no notice of it.
     """

@@ -243,7 +243,7 @@ def test_tests_that_go_together_are_there(pytestconfig: pytest.Config) -> None:
         file, _, name = start.partition("::")
         assert f"def {name}" in (ROOT / file).read_text(), start
     assert conftest.group_of("tests/docs/test_readme.py::test_a[b]") == "compared"
-    assert conftest.group_of("tests/unit/test_vma.py::test_a") == "tests/unit/test_vma.py::test_a"
+    assert conftest.group_of("tests/unit/a.py::test_a[b]") == "tests/unit/a.py::test_a"
 
 
 def has_index(directory: Path) -> bool:
