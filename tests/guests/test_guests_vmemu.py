@@ -68,6 +68,7 @@ TIGHT = [
 ]
 # What is small by nature, or never written, fits; it runs in little RAM all the same.
 SMALL = [
+    "cases",
     "hello",
     "args one two=2",
     "family",

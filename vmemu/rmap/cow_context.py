@@ -156,7 +156,7 @@ class CowContext(RmapScheme):
         },
         "vm-flags-locking": {"unmap_cmp": ("0", "the tree of vmas is asked, and no list")},
     }
-    color: ClassVar[str] = "#6a3d9a"
+    color: ClassVar[str] = "#8a5fc0"
 
     def tail(self, mm: Any) -> Any:
         """``struct cow_context_tail *`` of an mm."""
