@@ -111,6 +111,13 @@ def _with_options(scheme: type[RmapScheme], name: str, chosen: list[str]) -> typ
 
 
 def _named(name: str) -> type[RmapScheme]:
+    from vmemu.core import RMAPS
+
+    if name in RMAPS and name != "python":  # its own module is enough, as a program starts
+        for scheme in import_module(f"vmemu.rmap.{name}").SCHEMES:
+            if scheme.name == name:
+                own: type[RmapScheme] = scheme
+                return own
     if name in builtin():
         return builtin()[name]
     if ":" in name:
