@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,8 +90,8 @@ SIZES = "a range of sizes is written 1M..64M*2 or 16M..64M+16M"
         (sizes, "7", "'7' is not a multiple of 4096 bytes"),
         (sizes, "lots", "'lots' is not a size such as 512K, 32M or 1G"),
         (sizes, "2000G", "'2000G' is not below 1024G"),
-        (sizes, "1M..x*2", f"'1M..x*2' is no range: 'x' is not a size such as 512K, 32M or 1G; "
-                           f"{SIZES}"),
+        (sizes, "1M..x*2",
+         f"'1M..x*2' is no range: 'x' is not a size such as 512K, 32M or 1G; {SIZES}"),
         (decimals, "much", "'much' is not a number"),
         (words, "own,,shared", "'own,,shared' has a comma too many: a list is written 1,2,4"),
     ],
@@ -142,7 +144,5 @@ def test_written_and_read_again(numbers: list[int]) -> None:
 @given(st.text(alphabet="0123456789.,*+-MKx ", max_size=12))
 def test_any_text_is_read_or_refused(text: str) -> None:
     for read in (whole_numbers, sizes, decimals, texts):
-        try:
-            read(text)
-        except ConfigError as error:
-            assert "\n" not in str(error)
+        with contextlib.suppress(ConfigError):
+            assert read(text)

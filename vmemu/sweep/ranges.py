@@ -57,7 +57,7 @@ def texts(text: str) -> list[str]:
 
 def written(values: Sequence[int]) -> str:
     """Numbers as the text that lists them: runs of three and more as a range."""
-    parts = []
+    parts: list[str] = []
     for _, run in groupby(enumerate(values), lambda at: at[1] - at[0]):
         numbers = [value for _, value in run]
         if len(numbers) < _RUN:
