@@ -33,6 +33,7 @@ __all__ = ["command"]
         f"vmemu compare mprotect-halves --rmap none --rmap {DEFAULT}",
         "vmemu compare fork-server --rmap all",
         "vmemu compare late-subfamily --json",
+        "vmemu compare ./mine.py:S --set N=4",
     ),
     short_help="Run scenarios under the schemes, print one table.",
 )
@@ -64,6 +65,9 @@ def command(
 
     vm-flags-locking also runs before and after rmap 34: named alone or among others it prints
     a second table, how often page_table_lock was acquired for each system call.
+
+    SCENARIO is a name (see vmemu list scenarios), FILE.py:NAME, FILE.toml:NAME or MODULE:NAME; a
+    file's only scenario need not be named.  vmemu help write-a-scenario tells how to write one.
 
     A --set holds for every scenario that has such a parameter.  With --json, one scenario
     gives an object, several a list.
