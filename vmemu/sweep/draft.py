@@ -20,7 +20,7 @@ from vmemu.sweep.settings import SETTINGS, Limits, check_machines, read_limit
 if TYPE_CHECKING:
     from vmemu.lab.scenario import Scenario, Value
 
-__all__ = ["LIMITS", "Draft", "experiment"]
+__all__ = ["LIMITS", "Draft", "Find", "experiment"]
 
 LIMITS = ("time", "memory")
 
@@ -30,7 +30,8 @@ Find = Callable[[str], tuple[str, "Scenario"]]
 
 
 def _find(reference: str) -> tuple[str, Scenario]:
-    return anchored(reference), find_scenario(reference)
+    scenario = find_scenario(reference)
+    return scenario.origin or anchored(reference), scenario
 
 
 @dataclass(frozen=True)

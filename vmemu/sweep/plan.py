@@ -73,7 +73,8 @@ class Plan:
         counts = iter(self._counts())
         for number, experiment in enumerate(self.experiments, 1):
             for grid in experiment.grids:
-                name, schemes = seen_from(grid.scenario, ""), len(grid.schemes)
+                name = min(grid.scenario, seen_from(grid.scenario, ""), key=len)
+                schemes = len(grid.schemes)
                 rows.append((number, name, next(counts), schemes, _varying(grid)))
         if len(rows) > 1:
             rows.append(("all", "", len(self), "", ""))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from vmemu.errors import ConfigError
 from vmemu.sweep.draft import LIMITS, Draft
 from vmemu.sweep.given import Given, Place
 from vmemu.sweep.plan import Plan
@@ -55,7 +56,7 @@ def together(drafts: Iterable[Draft], more: Draft) -> Plan:
 
 def _of_scenarios(line: Draft, names: Sequence[str]) -> Draft:
     if not names:
-        return line
+        raise ConfigError("a sweep needs a scenario, such as fork-server, or an experiment file")
     return replace(line, scenarios=Given(list(names), _Words("", tuple(names))))
 
 
