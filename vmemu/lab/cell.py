@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vmemu.lab.record import Value
     from vmemu.lab.scenario import Value as Parametric
 
-__all__ = ["Cell", "failed", "run_cell"]
+__all__ = ["Cell", "failed", "run_cell", "run_cell_bytes"]
 
 
 @dataclass(frozen=True)
@@ -126,3 +126,9 @@ def failed(cell: Cell, failure: str, reason: str) -> dict[str, Value]:
         "build": build_id(),
         **settings_record(scenario, dict(cell.params), dict(cell.settings)),
     }
+
+
+def run_cell_bytes(told: bytes) -> bytes:
+    """`run_cell` for a process elsewhere: a cell as JSON, and its record as JSON."""
+    record = run_cell(Cell.of_json(json.loads(told)))
+    return json.dumps(record, separators=(",", ":")).encode()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HOST_COLUMNS",
+    "KINDS",
     "Column",
     "Record",
     "Records",
@@ -36,79 +37,114 @@ Record = Mapping[str, Value]
 
 
 class Column(NamedTuple):
-    """What a column holds: ``unit`` is "" for text and for what is only a number."""
+    """What a column holds: ``unit`` is "" for text and for what is only a number.
+
+    ``kind`` is one of `KINDS`.
+    """
 
     name: str
     unit: str
     doc: str
+    kind: str
+
+
+KINDS = (
+    *("identity", "parameter", "build", "setting", "verdict", "figure"),
+    *("prediction", "bytes", "run", "output", "host"),
+)
+"""In the order in which columns are read."""
 
 
 _FIXED = {
-    "key": ("", "digest of the settings, of the build and of the user's files: says which cell"),
-    "status": ("", "ok, or failed"),
-    "failure": ("", "why: time, memory, guest, scheme, refused, bug or died"),
-    "reason": ("", "the same in a sentence"),
-    "scenario": ("", "what was run"),
-    "scheme": ("", "the reverse map, with its options"),
-    "bits": ("bits", "of the machine's word"),
-    "vmemu": ("", "version"),
-    "commit": ("", "of vmemu; + where files had been changed since"),
-    "build": ("", "digest of all of vmemu that decides a result"),
-    "guest_sha256": ("", "of the program that ran"),
-    "levels": ("levels", "of page tables"),
-    "layout": ("", "the kernel whose structs' sizes slab caches have"),
-    "ram": ("bytes", "guest RAM"),
-    "swap": ("bytes", "swap; 0 without"),
-    "seed": ("", "of the guests' randomness"),
-    "slice_blocks": ("blocks", "basic blocks of a time slice"),
-    "page_cluster": ("log2 pages", "read at once from swap"),
-    "swappiness": ("", "how readily mapped pages are taken"),
-    "overcommit": ("", "0 guess, 1 always, 2 never"),
-    "overcommit_ratio": ("percent", "of RAM that may be promised under 2"),
-    "topdown": ("", "whether mappings are placed below the stack"),
-    "min_free_pages": ("pages", "pages_min, where it was chosen"),
-    "cache_line": ("bytes", "of the machine"),
-    "fault_path": ("", "who resolves ordinary faults"),
-    "vm_flags_lock": ("", "what guards vm_flags"),
-    "max_time": ("seconds", "limit of virtual time, where there was one"),
-    "max_tasks": ("tasks", "limit, where there was one"),
-    "max_host_memory": ("bytes", "limit of what guests make the host hold"),
-    "verdict": ("", "yes, no, short (of memory); empty where nothing is predicted"),
-    "deviations": ("", "what is not as predicted: figures, formulas and their reasons"),
-    "disturbed": ("", "memory was short, so pages went that the scenario did not ask for"),
-    "unmap_pages": ("pages", "that try_to_unmap was asked for"),
-    "unmap_probes": ("probes", "page tables that try_to_unmap walked"),
-    "unmap_cmp": ("candidates", "that try_to_unmap rejected without a walk"),
-    "referenced_pages": ("pages", "that page_referenced was asked for"),
-    "referenced_probes": ("probes", "page tables that page_referenced walked"),
-    "referenced_cmp": ("candidates", "that page_referenced rejected without a walk"),
-    "copies": ("pages", "copied only because of the scheme, over the whole run"),
-    "vmas": ("vmas", "of the marked area"),
-    "rmap_locks": ("times", "the scheme's locks were acquired"),
-    "page_map_locks": ("times", "pages' locks were acquired"),
-    "bytes_exact": ("bytes", "that the scheme's objects take"),
-    "bytes_rounded": ("bytes", "their share of full slabs"),
-    "output_sha256": ("", "of what the guest wrote"),
-    "virtual_ns": ("ns", "virtual time of the whole run"),
-    "host_ns": ("ns", "the host's time; never compared"),
+    "identity": {
+        "key": (
+            "",
+            "digest of the settings, the build and the user's files: says which cell",
+        ),
+        "status": ("", "ok, or failed"),
+        "failure": ("", "why: time, memory, guest, scheme, refused, bug or died"),
+        "reason": ("", "the same in a sentence"),
+        "scenario": ("", "what was run"),
+        "scheme": ("", "the reverse map, with its options"),
+        "bits": ("bits", "of the machine's word"),
+    },
+    "build": {
+        "vmemu": ("", "version"),
+        "commit": ("", "of vmemu; + where files had been changed since"),
+        "build": ("", "digest of all of vmemu that decides a result"),
+        "guest_sha256": ("", "of the program that ran"),
+    },
+    "setting": {
+        "levels": ("levels", "of page tables"),
+        "layout": ("", "the kernel whose structs' sizes slab caches have"),
+        "ram": ("bytes", "guest RAM"),
+        "swap": ("bytes", "swap; 0 without"),
+        "seed": ("", "of the guests' randomness"),
+        "slice_blocks": ("blocks", "basic blocks of a time slice"),
+        "page_cluster": ("log2 pages", "read at once from swap"),
+        "swappiness": ("", "how readily mapped pages are taken"),
+        "overcommit": ("", "0 guess, 1 always, 2 never"),
+        "overcommit_ratio": ("percent", "of RAM that may be promised under 2"),
+        "topdown": ("", "whether mappings are placed below the stack"),
+        "min_free_pages": ("pages", "pages_min, where it was chosen"),
+        "cache_line": ("bytes", "of the machine"),
+        "fault_path": ("", "who resolves ordinary faults"),
+        "vm_flags_lock": ("", "what guards vm_flags"),
+        "max_time": ("seconds", "limit of virtual time, where there was one"),
+        "max_tasks": ("tasks", "limit, where there was one"),
+        "max_host_memory": ("bytes", "limit of what guests make the host hold"),
+    },
+    "verdict": {
+        "verdict": ("", "yes, no, short (of memory); empty where nothing is predicted"),
+        "deviations": ("", "what is not as predicted: figures, formulas and their reasons"),
+        "disturbed": ("", "memory was short, so pages went that the scenario did not ask for"),
+    },
+    "figure": {
+        "unmap_pages": ("pages", "that try_to_unmap was asked for"),
+        "unmap_probes": ("probes", "page tables that try_to_unmap walked"),
+        "unmap_cmp": ("candidates", "that try_to_unmap rejected without a walk"),
+        "referenced_pages": ("pages", "that page_referenced was asked for"),
+        "referenced_probes": ("probes", "page tables that page_referenced walked"),
+        "referenced_cmp": ("candidates", "that page_referenced rejected without a walk"),
+        "copies": ("pages", "copied only because of the scheme, over the whole run"),
+        "vmas": ("vmas", "of the marked area"),
+        "rmap_locks": ("times", "the scheme's locks were acquired"),
+        "page_map_locks": ("times", "pages' locks were acquired"),
+    },
+    "bytes": {
+        "bytes_exact": ("bytes", "that the scheme's objects take"),
+        "bytes_rounded": ("bytes", "their share of full slabs"),
+    },
+    "output": {
+        "output_sha256": ("", "of what the guest wrote"),
+        "virtual_ns": ("ns", "virtual time of the whole run"),
+    },
+    "host": {
+        "host_ns": ("ns", "the host's time; never compared"),
+    },
+}
+"""Columns that every record may have, by kind: unit, and what it is."""
+
+_NAMED = {
+    name: Column(name, unit, doc, kind)
+    for kind, columns in _FIXED.items()
+    for name, (unit, doc) in columns.items()
 }
 
 HOST_COLUMNS = ("host_ns",)
 """What another run of the same may have different."""
 
-_IDENTITY = tuple(_FIXED)[: tuple(_FIXED).index("bits")]
-_TAIL = ("output_sha256", "virtual_ns", "host_ns")
-
 _PREFIXES = {
-    "objects_": ("objects", "in the slab cache {} when the lab acted"),
-    "bytes_": ("bytes", "of the objects of the slab cache {}"),
-    "rounded_": ("bytes", "of the frames that the slab cache {} has"),
-    "predicted_": (None, "what is derived for {}"),
-    "formula_": ("", "the formula that predicts {}"),
-    "run_": (None, "the counter {} over the whole run"),
-    "rmap34_": ("times", "before and after rmap 34: {}"),
-    "param_": (None, "the parameter {}"),
+    "objects_": ("figure", "objects", "in the slab cache {} when the lab acted"),
+    "bytes_": ("bytes", "bytes", "of the objects of the slab cache {}"),
+    "rounded_": ("bytes", "bytes", "of the frames that the slab cache {} has"),
+    "predicted_": ("prediction", None, "what is derived for {}"),
+    "formula_": ("prediction", "", "the formula that predicts {}"),
+    "run_": ("run", None, "the counter {} over the whole run"),
+    "rmap34_": ("run", "times", "before and after rmap 34: {}"),
+    "param_": ("parameter", None, "the parameter {}"),
 }
+"""Other columns by how their names begin: kind, unit (None: that of the rest), what it is."""
 
 _COUNTED = {
     "pages": ("pg", "pswp", "swapin", "swap_ra", "swap_cache", "rmap_copies", "rmap_migrated"),
@@ -135,20 +171,22 @@ def _unit_of_counter(name: str) -> str:
 
 
 def column(name: str, counted: Mapping[str, str] | None = None) -> Column:
-    """What a column of this name holds; ``counted`` says what parameters count, by name."""
-    if counted and name in counted:
-        return Column(name, counted[name], "a parameter of the scenario")
-    if name in _FIXED:
-        return Column(name, *_FIXED[name])
-    for prefix, (unit, doc) in _PREFIXES.items():
+    """What a column of this name holds; ``counted`` says what parameters count, by column.
+
+    A name that nothing is known of is a parameter's if it has capitals, as they do.
+    """
+    counted = counted or {}
+    if name in counted or (name != name.lower() and not name.startswith(tuple(_PREFIXES))):
+        return Column(name, counted.get(name, ""), "a parameter of the scenario", "parameter")
+    if name in _NAMED:
+        return _NAMED[name]
+    for prefix, (kind, unit, doc) in _PREFIXES.items():
         rest = name.removeprefix(prefix)
         if rest != name:
-            if unit is None:
-                unit = (counted or {}).get(rest) or column(rest, counted).unit
-            return Column(name, unit, doc.format(rest))
-    if name != name.lower():
-        return Column(name, "", "a parameter of the scenario")
-    return Column(name, _unit_of_counter(name), "a figure of this scenario or scheme")
+            own = column(rest, counted).unit if unit is None else unit
+            return Column(name, own, doc.format(rest), kind)
+    doc = "a figure of this scenario or scheme"
+    return Column(name, _unit_of_counter(name), doc, "figure")
 
 
 def parameter_column(name: str) -> str:
@@ -156,42 +194,22 @@ def parameter_column(name: str) -> str:
     from vmemu.core import COUNTERS
 
     lower = name.lower()
-    taken = lower in _FIXED or lower in COUNTERS or lower.startswith(tuple(_PREFIXES))
+    taken = lower in _NAMED or lower in COUNTERS or lower.startswith(tuple(_PREFIXES))
     return f"param_{name}" if taken else name
 
 
-def columns_of(records: Iterable[Record], parameters: Iterable[str] = ()) -> list[str]:
-    """The columns of all of them, in the order in which they are read.
+def columns_of(records: Iterable[Record], counted: Mapping[str, str] | None = None) -> list[Column]:
+    """The columns that any of them has, in the order in which they are read.
 
-    What was run comes first, then what came out, then what each counter says, the host's
-    time last.  ``parameters`` are names that would not be taken for parameters' by their
-    capitals.
+    By kind, as `KINDS` has them; those that every record may have in an order of their own,
+    others as they came.
     """
     names = dict.fromkeys(name for record in records for name in record)
-    known = frozenset(parameters)
-    return sorted(names, key=lambda name: _place(name, known))  # stable: else as they came
-
-
-def _place(name: str, parameters: frozenset[str]) -> tuple[int, int]:
-    if name in parameters:
-        return 1, 0
-    if name in _IDENTITY:
-        return 0, _IDENTITY.index(name)
-    if name in _TAIL:
-        return 9, _TAIL.index(name)
-    if name.startswith(("predicted_", "formula_")):
-        return 5, 0
-    if name.startswith(("bytes_", "rounded_")):
-        return 6, 0
-    if name.startswith("rmap34_"):
-        return 7, 0
-    if name.startswith("run_"):
-        return 8, 0
-    if name in _FIXED:
-        place = tuple(_FIXED).index(name)
-        return (2 if place < tuple(_FIXED).index("unmap_pages") else 3), place
-    parameter = name.startswith("param_") or name != name.lower()
-    return (1 if parameter else 4), 0
+    known = {name: at for at, name in enumerate(_NAMED)}
+    columns = [column(name, counted) for name in names]
+    return sorted(
+        columns, key=lambda each: (KINDS.index(each.kind), known.get(each.name, len(known)))
+    )
 
 
 def comparable(record: Record) -> dict[str, Value]:
@@ -222,9 +240,7 @@ class Records:
 
     def columns(self) -> list[Column]:
         """Every column that one of them has, in the order of reading."""
-        return [
-            column(name, self.counted) for name in columns_of(self.records, parameters=self.counted)
-        ]
+        return columns_of(self.records, self.counted)
 
     def as_json(self) -> str:
         """One object: the unit of each column that has one, and the records."""
