@@ -37,6 +37,7 @@ __all__ = ["command"]
         "vmemu compare fork-server --rmap all",
         "vmemu compare late-subfamily --json",
         "vmemu compare fork-server hole --csv",
+        "vmemu compare ./mine.py:S --set N=4",
     ),
     short_help="Run scenarios under the schemes, print one table.",
 )
@@ -78,13 +79,16 @@ def command(
     vm-flags-locking also runs before and after rmap 34: named alone or among others it prints
     a second table, how often page_table_lock was acquired for each system call.
 
+    SCENARIO is a name (see vmemu list scenarios), FILE.py:NAME, FILE.toml:NAME or MODULE:NAME; a
+    file's only scenario need not be named.  vmemu help write-a-scenario tells how to write one.
+
     A --set holds for every scenario that has such a parameter.
 
     --json prints one object: records, a flat one for each run with its settings, figures,
     predictions, verdict and every counter, and the units of their columns; --csv and --parquet
     have the same records.  What is printed is the same each time; the host's time is in Parquet
-    only.  The status is 1 if a prediction does not hold or the output of a
-    guest differs by scheme.
+    only.  The status is 1 if a prediction does not hold or the output of a guest differs by
+    scheme.
     """
     from vmemu.cli.progress import Progress
     from vmemu.lab.compare import (

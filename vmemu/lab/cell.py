@@ -74,15 +74,14 @@ class Cell:
 @functools.cache
 def _named(reference: str, kind: str) -> list[str]:
     """What stands for a scenario or a scheme in a key: its name, and digests of its files."""
+    from vmemu import rmap
+    from vmemu.lab import scenarios
+
     if kind == "scenario":
-        from vmemu.lab.scenarios import files_of, find_scenario
-
-        scenario = find_scenario(reference)
-        name, files = scenario.name, files_of(scenario)
+        scenario = scenarios.find_scenario(reference)
+        name, files = scenario.name, scenarios.files_of(scenario)
     else:
-        from vmemu.rmap import files_of
-
-        name, files = reference, files_of(reference)
+        name, files = reference, rmap.files_of(reference)
     return [name, *(hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in files)]
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmemu.core import COUNTERS
 from vmemu.errors import ConfigError
-from vmemu.lab.experiment import run_scenario
+from vmemu.lab.experiment import bits_of, run_scenario
+from vmemu.lab.guests import guest_program
 from vmemu.lab.locks import run_both_ways
 from vmemu.lab.outcome import SHORT, Deviation, Outcome
 from vmemu.lab.record import Records, Value
@@ -137,6 +138,8 @@ def compare(
     for scheme in schemes:
         scheme_class(scheme)
     chosen = [(scenario, scenario.settle(settings)) for scenario in scenarios]
+    for scenario, _ in chosen:  # compiled before workers ask for it, all at once
+        guest_program(scenario.guest, scenario.home, bits_of(options or {}))
     cells = [
         _Cell(scenario, params, scheme, dict(options or {}))
         for scenario, params in chosen

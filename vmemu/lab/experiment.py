@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from vmemu.arguments import size, width
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, lib, most_ram
 from vmemu.errors import ConfigError, VmemuError
-from vmemu.lab.guests import guest_path
+from vmemu.lab.figures import COUNTS, LOCKS, OBJECTS, SHARING, WALKS
+from vmemu.lab.guests import guest_path, guest_program
 from vmemu.lab.slabs import SlabUse, scheme_cost, slab_use
 from vmemu.machine import Machine
 
@@ -35,11 +36,7 @@ __all__ = [
     "settings_record",
 ]
 
-_COUNTS = ("probes", "cmp", "pages")
-_WALKS = [f"{what}_{key}" for what in ("unmap", "referenced") for key in _COUNTS]
-
-_LOCKS = {"rmap_locks": lib.LOCK_rmap, "page_map_locks": lib.LOCK_page_map}
-"""Acquisitions of these classes of locks, by the names that formulas know."""
+_LOCKS = {name: getattr(lib, f"LOCK_{lock}") for name, lock in LOCKS.items()}
 
 
 class ScenarioError(VmemuError):
@@ -79,7 +76,7 @@ class Measurement:
 
     def walks(self, what: str) -> dict[str, int]:
         """What the scheme's walks did, of ``unmap`` or ``referenced``: probes, cmp, pages."""
-        return {key: self.figures[f"{what}_{key}"] for key in _COUNTS}
+        return {key: self.figures[f"{what}_{key}"] for key in COUNTS}
 
     def extra(self) -> dict[str, int]:
         """The figures that only this scenario or scheme has."""
@@ -139,22 +136,23 @@ def run_scenario(
         machine.kernel.on_mark = marks
         machine.kernel.log = lambda line: _log(errors, line)
         before = _counts(machine)
-        status = run_guest(machine, scenario.argv(params), output, errors)
+        program = guest_program(scenario.guest, scenario.home, machine.core.bits)
+        status = run_guest(machine, scenario.argv(params), output, errors, program)
         found = marks.found
         if status.exit_status or found is None:
             raise _failure(scenario, scheme, status, errors)
         run = _difference(before, _counts(machine))
         virtual_ns = machine.core.m.clock.now
-        provenance = _provenance(machine, scenario, params, settings)
+        provenance = _provenance(machine, program, settings_record(scenario, params, settings))
     walks = run if scenario.whole_run else found.action
     rmap = machine.vm.rmap
     extra = marks.told | {name: walks[name] for name in rmap.counters}
     extra |= {name: run[name] for name in scenario.watch + rmap.watch}
     if found.sharing:
         extra |= {"rmap_wasted": walks["rmap_wasted"], **found.sharing}
-    figures = {name: walks[name] for name in _WALKS}
+    figures = {name: walks[name] for name in WALKS}
     figures |= {"copies": run["rmap_copies"], "vmas": found.vmas, **extra}
-    figures |= {f"objects_{name}": use.objects for name, use in found.slabs.items()}
+    figures |= {f"{OBJECTS}{name}": use.objects for name, use in found.slabs.items()}
     figures |= {name: walks[name] for name in _LOCKS}
     return Measurement(
         scheme,
@@ -207,16 +205,13 @@ def _bytes(name: str, value: Any) -> Value:
         raise
 
 
-def _provenance(
-    machine: Machine, scenario: Scenario, params: Params, settings: Mapping[str, Any]
-) -> dict[str, Value]:
+def _provenance(machine: Machine, program: str, settings: Mapping[str, Value]) -> dict[str, Value]:
     """The program, and every setting as the machine has it."""
     core = machine.core
-    program = Path(guest_path(scenario.guest, core.bits)).read_bytes()
     slots = core.lib.swap_total(core.m)
     return {
-        **settings_record(scenario, params, settings),
-        "guest_sha256": hashlib.sha256(program).hexdigest(),
+        **settings,
+        "guest_sha256": hashlib.sha256(Path(program).read_bytes()).hexdigest(),
         "ram": core.ram_bytes,
         "swap": (slots + 1) * PAGE_SIZE if slots else 0,  # the first page is its header
         "levels": core.levels,
@@ -228,10 +223,14 @@ def run_guest(
     argv: Sequence[str],
     output: io.BytesIO | None = None,
     errors: io.BytesIO | None = None,
+    program: str = "",
 ) -> WaitStatus:
-    """Run the guest ``argv[0]`` to its end, then check the machine; how the guest ended."""
-    guest = guest_path(argv[0], machine.core.bits)
-    machine.spawn(guest, argv, stdin=None, stdout=output, stderr=errors)
+    """Run a guest to its end, then check the machine; how the guest ended.
+
+    ``program`` is its path, of a guest that comes with vmemu unless it is told.
+    """
+    program = program or guest_path(argv[0], machine.core.bits)
+    machine.spawn(program, argv, stdin=None, stdout=output, stderr=errors)
     status = machine.run()
     machine.check()
     return status
@@ -297,11 +296,12 @@ def _sharing(machine: Machine) -> dict[str, int]:
     if "sharing" not in machine.stats():
         return {}
     found = machine.stats()["sharing"]
-    return {
-        "wrongly_shared": found["wrongly_shared"],
-        "uss_error": found["called_uss"] - found["uss"],
-        "pss_error": round(found["called_pss"]) - found["pages"],
-    }
+    values = (
+        found["wrongly_shared"],
+        found["called_uss"] - found["uss"],
+        round(found["called_pss"]) - found["pages"],
+    )
+    return dict(zip(SHARING, values, strict=True))
 
 
 def _counts(machine: Machine) -> dict[str, int]:

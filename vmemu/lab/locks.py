@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from vmemu.core import PAGE_SIZE
 from vmemu.errors import ConfigError
 from vmemu.lab.experiment import ScenarioError, machine_options, run_guest
+from vmemu.lab.guests import guest_program
 from vmemu.lab.table import Cell, Table
 from vmemu.machine import VM_FLAGS_LOCKS, Machine
 from vmemu.stats import lock_stats
@@ -169,7 +170,8 @@ def _run(
         )
         machine.kernel.log = lambda line: None
         run.marks.append(("start", 0, Reading.of(machine)))
-        status = run_guest(machine, scenario.argv(params), output)
+        program = guest_program(scenario.guest, scenario.home, machine.core.bits)
+        status = run_guest(machine, scenario.argv(params), output, program=program)
         run.marks.append(("exit", 0, Reading.of(machine)))
     if status.exit_status or status.signaled:
         raise ScenarioError(f"scenario {scenario.name} under {scheme}, {way}: its guest failed")
