@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from vmemu.errors import ConfigError
 from vmemu.lab import actions
 from vmemu.lab.scenario import Formula, Parameter
 from vmemu.lab.scenarios import find_scenario
-from vmemu.sweep.experiment_file import read_plan, scenario_in
+from vmemu.sweep.experiment_file import definition, read_plan, scenario_in
 from vmemu.sweep.settings import Limits
+from vmemu.sweep.toml import read_document
 from vmemu.sweep.words import plan_from_words
 
 WHOLE = """\
@@ -639,6 +641,46 @@ def test_scenarios_that_a_file_has_not(written: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         scenario_in("exp.toml", "mien")
     assert str(caught.value) == "exp.toml has no scenario 'mien': did you mean mine?"
+
+
+def paths_of(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every key and element that tomllib finds."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value)  # type: ignore
+    for key, each in inside:
+        yield (*path, key)
+        if isinstance(each, dict | list):
+            yield from paths_of(each, (*path, key))
+
+
+def test_every_key_and_element_has_a_line(written: Path) -> None:
+    text = WHOLE + "\n[a.b]\n[[a.b.c]]\n[[a.b.c]]\n[a.b.c.d]\nx = [[1, 2], [{ y = 1, z.z = 2 }]]\n"
+    written.write_text(text)
+    document = read_document("exp.toml")
+    end = text.count("\n")
+    found = {path: document.line(path) for path in paths_of(document.data)}
+    assert found == {path: document._lines[path] for path in found}
+    assert found["a", "b", "c", 1, "d", "x", 1, 0, "z", "z"] == end
+    assert found["a", "b", "c", 1, "d"] == end - 1
+    assert (found["a", "b", "c", 1], found["a", "b", "c", 0]) == (end - 2, end - 3)
+    lines = text.splitlines()
+    for path, line in found.items():
+        if isinstance(path[-1], str):
+            assert path[-1] in lines[line - 1]
+
+
+def test_scenarios_that_are_defined_but_not(written: Path) -> None:
+    written.write_text('scenario = "fork-server"\n[scenarios]\n')
+    assert len(read_plan("exp.toml").experiments) == 1
+
+
+def test_a_definition_is_the_same_wherever_it_stands(written: Path) -> None:
+    written.write_text(WHOLE)
+    before = definition("exp.toml", "mine")
+    _, _, mine = WHOLE.partition("[scenarios.mine]")
+    written.write_text('scenario = "mine"\n[scenarios.mine]' + mine)
+    assert definition("exp.toml", "mine") == before
+    written.write_text(WHOLE.replace("a family of mine", "another"))
+    assert definition("exp.toml", "mine") != before
 
 
 def test_lines_count_in_every_way_to_write(written: Path) -> None:

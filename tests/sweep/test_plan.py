@@ -218,6 +218,11 @@ def test_description() -> None:
 WRITTEN = "a range is written 0..9, 10..100+10 or 1..256*2"
 
 WRONG = [
+    (
+        ["fork-server", "N=1..4096", "R=1..4096"],
+        {"rmap": ("anonmm",), "seed": "0..99"},
+        "the sweep has 1677721600 cells: 1000000000 are the most",
+    ),
     (["fork-serer"], {}, "unknown scenario 'fork-serer': did you mean fork-server?"),
     ([], {}, "a sweep needs a scenario, such as fork-server, or an experiment file"),
     (["N=1"], {}, "a sweep needs a scenario, such as fork-server, or an experiment file"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from vmemu.lab.scenario import Scenario
     from vmemu.sweep.plan import Plan
 
-__all__ = ["read_drafts", "read_plan", "scenario_in"]
+__all__ = ["KEYS", "definition", "read_drafts", "read_plan", "scenario_in"]
 
-_KEYS = ("scenario", "scenarios", "rmap", "parameters", "limits", *SETTINGS)
+KEYS = ("scenario", "scenarios", "rmap", "parameters", "limits", *SETTINGS)
 """What may stand at the top, for every experiment, and in an experiment."""
 
 _MEANT = {"scheme": "rmap", "schemes": "rmap", "parameter": "parameters", "set": "parameters"}
@@ -54,6 +55,11 @@ def scenario_in(path: str, name: str | None = None) -> Scenario:
     return define(name, defined[name], top.inside("scenarios").inside(name))
 
 
+def definition(path: str, name: str) -> str:
+    """What a file says of a scenario, as text that is the same for the same definition."""
+    return json.dumps(_definitions(read_document(path)).get(name), sort_keys=True, default=str)
+
+
 def read_drafts(path: str) -> list[Draft]:
     """The experiments of a file, each with what holds for all, not yet checked."""
     document = read_document(path)
@@ -71,7 +77,7 @@ def read_drafts(path: str) -> list[Draft]:
         return scenario.origin, scenario
 
     data = {key: value for key, value in document.data.items() if key != "experiment"}
-    if definitions:
+    if isinstance(data.get("scenarios"), dict):
         del data["scenarios"]
     defaults = _draft(data, top, ("experiment",))
     tables = document.data.get("experiment", [])
@@ -117,8 +123,8 @@ def _definitions(document: Document) -> Mapping[str, Any]:
 def _draft(table: Mapping[str, Any], place: KeyPlace, more: tuple[str, ...] = ()) -> Draft:
     """What one table says; ``more``: what else may stand in it."""
     for key, value in table.items():
-        if key not in _KEYS:
-            raise place.inside(key).error(_unknown(key, value, (*_KEYS, *more)))
+        if key not in KEYS:
+            raise place.inside(key).error(_unknown(key, value, (*KEYS, *more)))
     if "scenario" in table and "scenarios" in table:
         raise place.inside("scenarios").error("give scenario or scenarios, not both")
     called = "scenarios" if "scenarios" in table else "scenario"

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from vmemu.errors import ConfigError
 from vmemu.lab.table import Table
 from vmemu.sweep.grid import Grid, number_in_all, overlaps
 from vmemu.sweep.ranges import written
@@ -17,7 +18,10 @@ from vmemu.sweep.settings import Limits, SettingValue
 if TYPE_CHECKING:
     from vmemu.lab.cell import Cell
 
-__all__ = ["Experiment", "Plan"]
+__all__ = ["MOST_CELLS", "Experiment", "Plan"]
+
+MOST_CELLS = 1_000_000_000
+"""More would take years, and are a slip."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,10 @@ class Plan:
     """Experiments in their order; a cell that several have counts for the first of them."""
 
     experiments: tuple[Experiment, ...]
+
+    def __post_init__(self) -> None:
+        if (cells := sum(grid.size for grid in self.grids)) > MOST_CELLS:
+            raise ConfigError(f"the sweep has {cells} cells: {MOST_CELLS} are the most")
 
     @property
     def grids(self) -> list[Grid]:
