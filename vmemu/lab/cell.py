@@ -111,8 +111,7 @@ def failed(cell: Cell, failure: str, reason: str) -> dict[str, Value]:
 
     ``failure`` is time, memory, guest, scheme, refused, bug or died.
     """
-    from vmemu import __version__
-    from vmemu.build_id import build_id, commit
+    from vmemu.build_id import provenance
     from vmemu.lab.experiment import settings_record
     from vmemu.lab.scenarios import find_scenario
 
@@ -124,9 +123,7 @@ def failed(cell: Cell, failure: str, reason: str) -> dict[str, Value]:
         "scenario": scenario.name,
         "scheme": cell.scheme,
         **{parameter_column(name): value for name, value in cell.params},
-        "vmemu": __version__,
-        "commit": commit(),
-        "build": build_id(),
+        **provenance(),
         **settings_record(scenario, dict(cell.params), dict(cell.settings)),
     }
 

@@ -50,7 +50,7 @@ class Column(NamedTuple):
 
 KINDS = (
     *("identity", "parameter", "build", "setting", "verdict", "figure"),
-    *("prediction", "bytes", "run", "output", "host"),
+    *("prediction", "formula", "bytes", "run", "output", "host"),
 )
 """In the order in which columns are read."""
 
@@ -139,7 +139,7 @@ _PREFIXES = {
     "bytes_": ("bytes", "bytes", "of the objects of the slab cache {}"),
     "rounded_": ("bytes", "bytes", "of the frames that the slab cache {} has"),
     "predicted_": ("prediction", None, "what is derived for {}"),
-    "formula_": ("prediction", "", "the formula that predicts {}"),
+    "formula_": ("formula", "", "the formula that predicts {}"),
     "run_": ("run", None, "the counter {} over the whole run"),
     "rmap34_": ("run", "times", "before and after rmap 34: {}"),
     "param_": ("parameter", None, "the parameter {}"),

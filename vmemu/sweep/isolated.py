@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from vmemu.errors import VmemuError
 from vmemu.sweep import wire
