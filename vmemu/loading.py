@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import os
 import re
 import sys
@@ -47,11 +48,9 @@ def load_module(name: str) -> ModuleType:
 
     The current directory is searched only if ``PYTHONPATH`` names it.
     """
-    from importlib import import_module
-
     with _lock:
         try:
-            return _told(lambda: import_module(name), "")
+            return _told(lambda: importlib.import_module(name), "")
         except ConfigError as error:
             missing = error.__cause__
             lacks = missing.name if isinstance(missing, ModuleNotFoundError) else None
@@ -89,6 +88,8 @@ def line_of(path: str, text: str, near: str = "") -> int:
     """The line of a Python file where a string stands, if it can in a call of ``near``; or 0."""
     import ast
 
+    if not (path and text):
+        return 0
     try:
         with open(path, "rb") as file:
             tree = ast.parse(file.read())
@@ -172,4 +173,5 @@ def _frames(traceback: TracebackType | None) -> Iterator[tuple[str, int]]:
 
 
 def _is_users(file: str) -> bool:
-    return not file.startswith((os.path.join(_HERE, ""), "<"))
+    importing = os.path.join(os.path.dirname(importlib.__file__), "")
+    return not file.startswith((os.path.join(_HERE, ""), importing, "<"))

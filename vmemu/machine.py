@@ -360,11 +360,13 @@ class Machine:
         stdin: Stream = 0,
         stdout: Stream = 1,
         stderr: Stream = 2,
+        filename: str | None = None,
     ) -> Task:
         """Start a static ELF program of the machine's width; ExecError when it cannot be executed.
 
         Streams are host descriptors, binary file objects, bytes (for input) or None.
-        ConfigError for arguments that are nothing of the kind.
+        ``filename`` is what execve() leaves on its stack, if that is not to depend on where the
+        program lies.  ConfigError for arguments that are nothing of the kind.
         """
         self._open()
         self._sound()
@@ -373,10 +375,14 @@ class Machine:
             arguments.strings("argv", argv)
         if env is not None:
             arguments.environment(env)
+        if filename is not None:
+            arguments.strings("filename", [filename])
         arguments.stream("stdin", stdin, reads=True)
         arguments.stream("stdout", stdout, reads=False)
         arguments.stream("stderr", stderr, reads=False)
-        return self.kernel.spawn(path, argv, env, stdin=stdin, stdout=stdout, stderr=stderr)
+        return self.kernel.spawn(
+            path, argv, env, stdin=stdin, stdout=stdout, stderr=stderr, filename=filename
+        )
 
     def run(self, each: Callable[[], None] | None = None) -> WaitStatus:
         """Run until the first program has ended; its wait status.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "calls",
+    "directories",
     "explorations",
     "files",
     "layouts",
@@ -106,6 +107,15 @@ def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="file")]
+
+
+def directories(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Directories, which the shell itself completes."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
 
 
 def programs(

@@ -230,7 +230,8 @@ def run_guest(
     ``program`` is its path, of a guest that comes with vmemu unless it is told.
     """
     program = program or guest_path(argv[0], machine.core.bits)
-    machine.spawn(program, argv, stdin=None, stdout=output, stderr=errors)
+    # results are to be the same wherever vmemu is, and the scenario
+    machine.spawn(program, argv, stdin=None, stdout=output, stderr=errors, filename=argv[0])
     status = machine.run()
     machine.check()
     return status

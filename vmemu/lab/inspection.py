@@ -51,16 +51,12 @@ def inspect(scenario: Scenario, path: str = "", where: Where | None = None) -> N
     ``path`` is the Python file it stands in; otherwise ``where`` gives, of a text and of what it
     is about, the place that the message begins with.
     """
-    at = where or (lambda text, near: _at(path, text, near))
     named = scenario.name if isinstance(scenario.name, str) else ""
     for problem, text, near in _problems(scenario):
-        raise ConfigError(f"{at(text, near) or at(named, '')}{problem}")
-
-
-def _at(path: str, text: str, near: str) -> str:
-    """Where a text stands in a Python file, ": " behind it; the file alone if it does not."""
-    found = (line_of(path, text, near), line_of(path, near)) if path and text else ()
-    return place(path, next(filter(None, found), 0))
+        if where is not None:
+            raise ConfigError(f"{where(text or named, near)}{problem}")
+        lines = (line_of(path, text, near), line_of(path, near), line_of(path, named))
+        raise ConfigError(f"{place(path, next(filter(None, lines), 0))}{problem}")
 
 
 Problem = tuple[str, str, str]  # what to say; the text to look for, and what it is about

@@ -112,14 +112,12 @@ def _in_experiment(path: str, name: str | None) -> Scenario:
     return dataclasses.replace(scenario, origin=origin, home=home)
 
 
-@functools.cache  # what is loaded stays as it is, as with an import
 def _of_file(path: str, name: str | None) -> Scenario:
     module = load_file(path)
     variable = _variable(module, name, display(path))
     return _made(module, variable, f"{path}:{variable}", path)
 
 
-@functools.cache
 def _in_module(reference: str, module: str, name: str) -> Scenario:
     if not module:
         raise ConfigError(f"{reference!r} names no module before the colon")
@@ -132,6 +130,7 @@ def _in_module(reference: str, module: str, name: str) -> Scenario:
     return _made(loaded, variable, origin, module_file(loaded))
 
 
+@functools.cache  # a module is loaded once
 def _made(module: ModuleType, variable: str, origin: str, path: str) -> Scenario:
     """The scenario of a variable, with where it is from, and looked through."""
     found: Scenario = getattr(module, variable)

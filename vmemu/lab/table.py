@@ -15,11 +15,11 @@ __all__ = ["Cell", "Table", "cell_text", "pandas"]
 Cell = str | int | float | None
 
 
-def cell_text(cell: Cell) -> str:
-    """A cell as it is shown: floats with two decimals, None as a dash."""
+def cell_text(cell: Cell, floats: str = ".2f") -> str:
+    """A cell as it is shown: floats with two decimals or as told, None as a dash."""
     if cell is None:
         return "-"
-    return f"{cell:.2f}" if isinstance(cell, float) else str(cell)
+    return format(cell, floats) if isinstance(cell, float) else str(cell)
 
 
 def pandas() -> Any:
@@ -34,11 +34,15 @@ def pandas() -> Any:
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """One line of headings and the lines below it; ``keys`` are the columns that say whose."""
+    """One line of headings and the lines below it; ``keys`` are the columns that say whose.
+
+    ``floats``: how they are formatted.
+    """
 
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     keys: Sequence[int] = (0,)
+    floats: str = ".2f"
 
     @property
     def numeric(self) -> list[bool]:
@@ -53,7 +57,7 @@ class Table:
 
         What would be wider than ``width`` characters goes on below, the keys repeated.
         """
-        lines = [list(self.head), *([cell_text(cell) for cell in row] for row in self.rows)]
+        lines = [list(self.head), *map(self._texts, self.rows)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(self.head))]
         numeric = self.numeric
         aligned = [
@@ -67,6 +71,9 @@ class Table:
             "".join("  ".join(line[i] for i in part).rstrip() + "\n" for line in aligned)
             for part in self._parts(widths, width)
         )
+
+    def _texts(self, row: Sequence[Cell]) -> list[str]:
+        return [cell_text(cell, self.floats) for cell in row]
 
     def _parts(self, widths: Sequence[int], width: int | None) -> list[list[int]]:
         """The columns of each part: all in one where they fit."""
@@ -83,6 +90,15 @@ class Table:
             parts[-1].append(column)
         return parts
 
+    def markdown(self) -> str:
+        """A table of Markdown, a newline behind each line."""
+        rules = ["---:" if right else "---" for right in self.numeric]
+        lines = [list(self.head), rules, *map(self._texts, self.rows)]
+        return "".join(
+            "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |\n"
+            for line in lines
+        )
+
     def html(self) -> str:
         """A ``<table>``."""
         numeric = [" style='text-align: right'" if right else "" for right in self.numeric]
@@ -90,8 +106,8 @@ class Table:
         rows = "".join(
             "<tr>"
             + "".join(
-                f"<td{style}>{escape(cell_text(cell))}</td>"
-                for cell, style in zip(row, numeric, strict=True)
+                f"<td{style}>{escape(cell)}</td>"
+                for cell, style in zip(self._texts(row), numeric, strict=True)
             )
             + "</tr>\n"
             for row in self.rows
