@@ -716,7 +716,7 @@ ODD = [
 ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(range(WHOLE.count("\n"))), st.sampled_from(ODD), st.booleans())
 def test_whatever_stands_there_is_taken_or_told(number: int, value: str, first: bool) -> None:
     lines = WHOLE.splitlines()
