@@ -132,7 +132,7 @@ _PACKAGES = ("site-packages", "dist-packages")
 
 
 def _is_users(path: str) -> bool:
-    if path.startswith("<") or path.startswith(_VMEMU):
+    if path.startswith(("<", _VMEMU)):
         return False
     if any(path.startswith(root) for root in _KNOWN):
         # site-packages is within Python's own directory, and anybody's
