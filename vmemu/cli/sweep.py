@@ -125,7 +125,7 @@ def command(
         _verify(_directory(out), verify, jobs, scheduler, as_json)
         return
     limits = {"time": time_limit, "memory": memory_limit}
-    plan = plan_from_words(words, {**given, **limits, "rmap": ",".join(rmaps) or None})
+    plan = plan_from_words(words, {**given, **limits, "rmap": rmaps})
     if dry_run:
         _show_plan(plan, as_json)
         return
