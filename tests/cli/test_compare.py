@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import Vmemu
 
+from tests.command import Vmemu
 from vmemu.cli.progress import Progress
 from vmemu.lab.compare import besides, compare, summary_table
 from vmemu.lab.scenario import expect

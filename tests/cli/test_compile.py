@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import Vmemu
 
+from tests.command import Vmemu
 from vmemu.lab import compiling
 
 ROOT = Path(__file__).parents[2]

@@ -16,8 +16,8 @@ from pathlib import Path
 import click
 import pytest
 from click.shell_completion import ShellComplete
-from command import Vmemu
 
+from tests.command import Vmemu
 from vmemu.cli.main import cli
 from vmemu.explore.catalogue import SCENARIOS as EXPLORATIONS
 from vmemu.lab.guests import guest_names
