@@ -151,6 +151,13 @@ def test_figures_and_options_of_schemes_elsewhere(
                 find_scenario(path)
 
 
+def test_lists_are_as_good_as_tuples(tmp_path: Path) -> None:
+    text = own.changed(ACT, 'watch=["pgfault"],\n    arguments=["-v"]')
+    scenario = find_scenario(own.write(tmp_path, text))
+    assert (scenario.watch, scenario.arguments) == (("pgfault",), ("-v",))
+    assert scenario.argv({"N": 3}) == ["mine", "-v", "N=3"]
+
+
 def test_without_parameters(tmp_path: Path) -> None:
     scenario = Scenario("S", "", "", (), (expect("vmas", "Q"),), guest="touch", frames=Formula("1"))
     with pytest.raises(ConfigError, match="the formula 'Q' of vmas names Q: S has no parameters"):
