@@ -75,6 +75,8 @@ def vmemu(capfd: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFa
 
 TOGETHER = {
     "tests/scenarios/test_scenarios.py::test_as_derived": "compared",
+    "tests/scenarios/test_own_scenarios.py::test_everything_that_is_a_result": "compared",
+    "tests/scenarios/test_inspection.py::test_every_figure_that_is_measured": "compared",
     "tests/docs/test_readme.py": "compared",
     "tests/scenarios/test_determinism.py::test_all_scenarios_twice_the_same": "compare_printed",
     "tests/cli/test_compare.py::test_all_scenarios_are_as_predicted": "compare_printed",

@@ -256,6 +256,16 @@ def test_include_dir(vmemu: Vmemu) -> None:
     assert vmemu("run ./a.out").out == "./a.out 1 64 2.82843 1\n"
 
 
+def test_include_dir_of_guests(vmemu: Vmemu) -> None:
+    """What docs/write-a-scenario.md has, by hand."""
+    done = vmemu("include-dir --guest")
+    assert done.err == ""
+    line = ["gcc", "-m64", "-O2", "-ffreestanding", "-nostdlib", "-static", "-no-pie", "-fno-pic"]
+    line += ["-fno-stack-protector", f"-I{done.out.strip()}", f"-I{compiling.INCLUDE}"]
+    subprocess.run([*line, source(GUEST)], check=True)
+    assert vmemu("run ./a.out N=7").out == "mine: 64 bits, 7, inside 1 1\n"
+
+
 def test_the_header_is_c_and_cxx() -> None:
     for language, standard in (("c", "c99"), ("c", "c23"), ("c++", "c++11"), ("c++", "c++20")):
         if language == "c++" and shutil.which("g++") is None:
