@@ -67,16 +67,13 @@ def _warm() -> None:
     faulthandler.enable(2, all_threads=False)
 
     from vmemu.core import RMAPS, lib
-    from vmemu.lab.experiment import run_scenario
-    from vmemu.lab.scenarios import find_scenario
+    from vmemu.lab.cell import Cell, run_cell
 
     for name in RMAPS:
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(f"vmemu.rmap.{name}")
-    scenario = find_scenario("private-pages")
-    params = scenario.settle({"PAGES": "4"})
     for bits in (32, 64) * 3:  # until the interpreter has adapted its code
-        run_scenario(scenario, params, "anon_vma", {"bits": bits})
+        run_cell(Cell("private-pages", (("PAGES", 4),), "anon_vma", (("bits", bits),)))
     lib.ram_by_need()
     importlib.import_module("vmemu.sweep.child")  # now it sees what is not the user's
     random.seed(0)
