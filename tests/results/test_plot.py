@@ -113,14 +113,14 @@ def test_too_many_diagrams_are_told(tmp_path: Path, directory: Path) -> None:
     first = [r for r in family() if r["scenario"] == "fork-server" and r["scheme"] == "anonmm"]
     records = [{**r, "R": n, "key": f"{n} {r['key']}"} for r in first for n in range(MOST + 1)]
     found = growth(write(tmp_path / "runs", records), "N", "unmap_probes")
-    with pytest.raises(ConfigError, match="that makes 13 diagrams, .* --where among R"):
+    with pytest.raises(ConfigError, match=r"that makes 13 diagrams, .* --where among R"):
         picture(found)
 
 
 def test_files_that_cannot_be_are_told(curves: list[Growth], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"ends with one of .svg, .pdf, .png, not 'a.jpg'"):
         write_plot(curves, tmp_path / "a.jpg")
-    with pytest.raises(ConfigError, match="cannot write .*no such file or directory"):
+    with pytest.raises(ConfigError, match=r"cannot write .*no such file or directory"):
         write_plot(curves, tmp_path / "none" / "a.svg")
     assert list(tmp_path.iterdir()) == []
 
