@@ -10,7 +10,7 @@ from typing import Any
 
 from vmemu.errors import VmemuError
 
-__all__ = ["Cell", "Table", "cell_text"]
+__all__ = ["Cell", "Table", "cell_text", "pandas"]
 
 Cell = str | int | float | None
 
@@ -20,6 +20,16 @@ def cell_text(cell: Cell, floats: str = ".2f") -> str:
     if cell is None:
         return "-"
     return format(cell, floats) if isinstance(cell, float) else str(cell)
+
+
+def pandas() -> Any:
+    """The package; VmemuError where it is not installed."""
+    try:
+        return import_module("pandas")
+    except ImportError:
+        raise VmemuError(
+            "to_frame() needs the package pandas, which is not installed (pip install pandas)"
+        ) from None
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,13 +116,7 @@ class Table:
 
     def to_frame(self) -> Any:
         """The same as a pandas DataFrame; VmemuError without pandas."""
-        try:
-            pandas = import_module("pandas")
-        except ImportError:
-            raise VmemuError(
-                "to_frame() needs the package pandas, which is not installed (pip install pandas)"
-            ) from None
-        return pandas.DataFrame([list(row) for row in self.rows], columns=list(self.head))
+        return pandas().DataFrame([list(row) for row in self.rows], columns=list(self.head))
 
     def __repr__(self) -> str:
         return self.text().rstrip("\n")
