@@ -36,7 +36,8 @@ class Point:
 class Growth:
     """How ``y`` grows with ``x`` in one scenario under one scheme.
 
-    ``beside``: the other parameters and settings that were varied, at their values here.
+    ``beside``: the other parameters and settings that were varied, at their values here;
+    ``fixed``: the parameters that were not.
     ``law`` is fitted, None where there are too few points; ``forecast`` is the formula, if there
     is one, as a function of x, and ``predicted`` its law far beyond what was measured, None for
     none of those known.
@@ -45,6 +46,7 @@ class Growth:
     scenario: str
     scheme: str
     beside: Mapping[str, Any]
+    fixed: Mapping[str, Any]
     x: str
     y: str
     points: Sequence[Point]
@@ -90,6 +92,7 @@ class Growth:
             "scenario": self.scenario,
             "scheme": self.scheme,
             "beside": dict(self.beside),
+            "fixed": dict(self.fixed),
             "x": self.x,
             "y": self.y,
             "points": [[point.x, point.measured, point.predicted] for point in self.points],
@@ -199,13 +202,24 @@ def _curves(
     for values, within in _grouped(rows, split):
         beside = dict(zip(map(parameter_name, split), values, strict=True))
         by_scheme = {scheme: found for (scheme,), found in _grouped(within, ["scheme"])}
+        fixed = _same(within, [name for name in parameters if name not in split])
         for scheme in sorted(by_scheme, key=_known):
             found = by_scheme[scheme]
             points = sorted(
                 (Point(row["x_"], row["y_"], row["predicted_"]) for row in found),
                 key=lambda point: point.x,
             )
-            yield _curve(scenario, scheme, beside, x, y, points, found)
+            yield _curve(scenario, scheme, beside, fixed, x, y, points, found)
+
+
+def _same(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, Any]:
+    """The parameters that have one value in all rows, with it."""
+    values = {name: {row[name] for row in rows} for name in names}
+    return {
+        parameter_name(name): next(iter(found))
+        for name, found in values.items()
+        if len(found) == 1 and found != {None}
+    }
 
 
 def _known(scheme: str) -> tuple[int, str]:
@@ -234,6 +248,7 @@ def _curve(
     scenario: str,
     scheme: str,
     beside: Mapping[str, Any],
+    fixed: Mapping[str, Any],
     x: str,
     y: str,
     points: Sequence[Point],
@@ -249,6 +264,7 @@ def _curve(
         scenario,
         scheme,
         beside,
+        fixed,
         parameter_name(x),
         y,
         points,
