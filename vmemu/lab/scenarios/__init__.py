@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmemu.errors import ConfigError
 from vmemu.lab.scenario import Scenario
-from vmemu.lab.scenarios import fork, locking, mprotect, mremap, pressure
+from vmemu.lab.scenarios import fork, locking, mprotect, mremap, pressure, workload
 
 __all__ = ["SCENARIOS", "find_scenario"]
 
@@ -16,6 +16,7 @@ SCENARIOS: dict[str, Scenario] = {
         *mremap.SCENARIOS,
         *mprotect.SCENARIOS,
         *locking.SCENARIOS,
+        *workload.SCENARIOS,
     )
 }
 
