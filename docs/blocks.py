@@ -9,8 +9,9 @@ What can run:
                         its output
                         ```
 
-A block of C that begins with ``/* NAME.c */`` is the file NAME.c of a directory of the page's
-own, where all that can run in the page runs then.  In an expected output ``...`` stands for any
+A block of C that begins with ``/* NAME.c */``, or of Python that begins with ``# NAME.py``, is
+that file of a directory of the page's own, where all that can run in the page runs then.  In an
+expected output ``...`` stands for any
 text, as in doctest.
 """
 
@@ -35,13 +36,14 @@ ROOT = Path(__file__).resolve().parents[1]
 GENERATED = re.compile(r"^<!-- figures: (\w+) -->$")
 END = "<!-- end -->"
 _FENCE = re.compile(r"^```(\w*)$")
-_FILE = re.compile(r"/\* (\w+\.c) \*/")
+_FILE = re.compile(r"/\* (\w+\.c) \*/|# (\w+\.py)")
 
 
 def pages() -> list[Path]:
     """The pages whose examples and tables are held against runs: counts, not times."""
     names = ("tour", "model", "seeing", "schemes", "cases", "published", "locking", "fidelity")
-    names += ("exploring", "own-programs", "python", "write-a-scheme", "command-line")
+    names += ("exploring", "own-programs", "python", "write-a-scheme", "write-a-scenario")
+    names += ("command-line",)
     return [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in names)]
 
 
@@ -109,7 +111,7 @@ def examples(path: Path) -> list[Example]:
     for block in blocks(path):
         if block.language == "console":
             found += _commands(block)
-        elif block.language == "python":
+        elif block.language == "python" and not _FILE.fullmatch(block.text[0]):
             found.append(Example(block, "\n".join(block.text) + "\n", 0))
         elif block.language == "text" and previous is not None:
             adjacent = block.line == previous.line + len(previous.text) + 2
@@ -135,11 +137,11 @@ def _commands(block: Block) -> Iterator[Example]:
 
 
 def files(path: Path) -> dict[str, str]:
-    """The C files that a page shows, by name."""
+    """The files of C and Python that a page shows, by name."""
     return {
-        named[1]: "\n".join(block.text) + "\n"
+        named[1] or named[2]: "\n".join(block.text) + "\n"
         for block in blocks(path)
-        if block.language == "c" and (named := _FILE.fullmatch(block.text[0]))
+        if block.language in ("c", "python") and (named := _FILE.fullmatch(block.text[0]))
     }
 
 

@@ -105,6 +105,7 @@ def build(root: Path, package: Path) -> None:
             build_core(root, objects / f"{mode or 'core'}{bits}", mode, bits) for bits in WIDTHS
         ]
         install(cores, package)
+        note_sources(root, package)
         sources = sorted((root / "guests").glob("*.c"))  # vmemu list reads what they show
         programs = build_guests(root, objects / "guests")
         about = root / "guests" / "README.md"
@@ -115,6 +116,24 @@ def build(root: Path, package: Path) -> None:
             include = package / "guests_bin" / "include" / headers.relative_to(root / "guests")
             mirror(sorted(headers.glob("*.h")), include)
         mirror(build_guests(root, objects / "guests64", 64), package / "guests_bin" / "x86_64")
+
+
+def note_sources(root: Path, package: Path) -> None:
+    """Write down which C sources the core is built from, and of which commit: vmemu/build_id.py."""
+    digest = hashlib.sha256()
+    for source in sorted((root / "csrc").rglob("*.[ch]")):
+        digest.update(source.relative_to(root).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(source.read_bytes()).digest())
+    git = shutil.which("git") if (root / ".git").exists() else None
+    told = ""
+    if git is not None:
+        line = [git, "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
+        done = subprocess.run(line, cwd=root, capture_output=True, text=True, check=False)
+        told = done.stdout.strip() if done.returncode == 0 else ""
+    text = f"{digest.hexdigest()}\n{told}\n"
+    target = package / "sources.txt"
+    if not target.exists() or target.read_text() != text:
+        target.write_text(text)
 
 
 def build_core(root: Path, objects: Path, mode: str, bits: int) -> Path:

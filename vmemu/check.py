@@ -110,6 +110,19 @@ def _list(core: Core, head: Any, kind: str, *member: str) -> list[Any]:
     return found
 
 
+def _frames(core: Core, head: Any) -> Any:
+    """The numbers of the frames on a list of pages, with its links verified, as an array."""
+    found = np.empty(core.m.nr_frames, dtype=np.uint32)
+    broken = core.ffi.new("kptr *")
+    n = core.lib.list_frames(
+        core.m, core.ffi.addressof(head), core.ffi.from_buffer("uint32_t[]", found), broken
+    )
+    if n < 0:
+        start = core.kaddr(core.ffi.addressof(head))
+        raise KernelBug(f"list of struct page.lru at {start:#x} is broken at {broken[0]:#x}")
+    return found[:n]
+
+
 # ---- one address space ---------------------------------------------------------
 
 
@@ -228,9 +241,9 @@ def _check_frames(survey: Survey) -> None:
     survey.expect("nr_mapped", m.pages.nr_mapped, int((survey.mapcount > 0).sum()))
     survey.expect("nr_pagetable", m.pages.nr_pagetable, int(has(lib.PG_pgtable).sum()))
     survey.expect("free pages", m.k.zone.free_pages, int(has(lib.PG_buddy).sum()))
-    free = _list(vm.core, m.k.zone.free_list, "struct page", "lru")
+    free = _frames(vm.core, m.k.zone.free_list)
     survey.expect("length of the free list", len(free), m.k.zone.free_pages)
-    quarantine = _list(vm.core, m.k.quarantine, "struct page", "lru")
+    quarantine = _frames(vm.core, m.k.quarantine)
     survey.expect("length of the quarantine", len(quarantine), m.pages.nr_quarantine)
     committed = sum(
         (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
@@ -242,14 +255,13 @@ def _check_frames(survey: Survey) -> None:
 
 def _check_lru(survey: Survey) -> None:
     core, zone = survey.vm.core, survey.vm.core.m.k.zone
-    first = core.m.mem_map
     flags = survey.pages["flags"]
     seen = np.zeros(len(flags), dtype=bool)
     for head, active, count in (
         (zone.active_list, True, zone.nr_active),
         (zone.inactive_list, False, zone.nr_inactive),
     ):
-        listed = [page - first for page in _list(core, head, "struct page", "lru")]
+        listed = _frames(core, head)
         survey.expect(f"nr_{'active' if active else 'inactive'}", count, len(listed))
         seen[listed] = True
         wrong = ((flags[listed] & lib.PG_active) != 0) != active

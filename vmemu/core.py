@@ -108,21 +108,10 @@ class Core(Closing):
         #: What a plug-in has declared of itself.
         self.declared = None if isinstance(rmap, str) else rmap.declared(bits)
         levels = lib.DEFAULT_LEVELS if levels is None else levels
-        if not lib.DEFAULT_LEVELS <= levels <= lib.MAX_LEVELS:
-            raise ConfigError(
-                f"page tables of {levels} levels: {bits} bits have "
-                + ("2" if bits == 32 else "3 or 4")
-            )
+        check_levels(levels, bits)
+        check_ram(ram, bits)
         frames = ram >> PAGE_SHIFT
         boot = lib.vmemu_boot_frames(ram)
-        least = boot + 48
-        if frames < least:
-            raise ConfigError(
-                f"ram of {ram} bytes is too small to boot: at least {least * PAGE_SIZE} are needed"
-            )
-        if ram > lib.MAX_RAM_MB << 20:
-            why = " (no highmem)" if bits == 32 else ""
-            raise ConfigError(f"ram may be at most {lib.MAX_RAM_MB}M{why}, not {ram}")
         if min_free_pages is None:
             min_free_pages = default_min_free_pages(frames)
         if min_free_pages * 4 > frames - boot:
@@ -184,13 +173,7 @@ class Core(Closing):
 
     def _sizes(self, name: str) -> CData:
         """``struct kernel_layout *`` of a layout; ConfigError where its vma is too small."""
-        layout, ffi = layouts.find_layout(name, self.bits), self.ffi
-        own = ffi.sizeof("struct vm_area_struct")
-        if layout.vma and layout.common < own:
-            raise ConfigError(
-                f"layout {name} has a vm_area_struct of {layout.vma} bytes, in which there is no "
-                f"room for the {own + layout.vma_rmap} that the areas of this kernel need"
-            )
+        layout, ffi = check_layout(name, self.bits), self.ffi
         sizes = [layout.slub, layout.common, layout.mm, layout.object, layout.object_room]
         return ffi.new("struct kernel_layout *", sizes)
 
@@ -382,6 +365,40 @@ _CORES: dict[int, tuple[Any, Any]] = {}
 def most_ram(bits: int) -> int:
     """The largest RAM of a machine, in bytes."""
     return int(core_of(bits)[1].MAX_RAM_MB) << 20
+
+
+def check_ram(ram: int, bits: int) -> None:
+    """ConfigError unless there can be a machine of ``ram`` bytes."""
+    lib = core_of(bits)[1]
+    least = lib.vmemu_boot_frames(ram) + 48
+    if ram >> PAGE_SHIFT < least:
+        raise ConfigError(
+            f"ram of {ram} bytes is too small to boot: at least {least * PAGE_SIZE} are needed"
+        )
+    if ram > lib.MAX_RAM_MB << 20:
+        why = " (no highmem)" if bits == 32 else ""
+        raise ConfigError(f"ram may be at most {lib.MAX_RAM_MB}M{why}, not {ram}")
+
+
+def check_levels(levels: int, bits: int) -> None:
+    """ConfigError unless page tables of a width can have so many levels."""
+    lib = core_of(bits)[1]
+    if not lib.DEFAULT_LEVELS <= levels <= lib.MAX_LEVELS:
+        raise ConfigError(
+            f"page tables of {levels} levels: {bits} bits have " + ("2" if bits == 32 else "3 or 4")
+        )
+
+
+def check_layout(name: str, bits: int) -> layouts.Layout:
+    """The layout called ``name``; ConfigError for none, and where its vma is too small."""
+    layout = layouts.find_layout(name, bits)
+    own = core_of(bits)[0].sizeof("struct vm_area_struct")
+    if layout.vma and layout.common < own:
+        raise ConfigError(
+            f"layout {name} has a vm_area_struct of {layout.vma} bytes, in which there is no "
+            f"room for the {own + layout.vma_rmap} that the areas of this kernel need"
+        )
+    return layout
 
 
 def _free(lib: Any, m: CData) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vmemu.vfs.stdio import Stream
     from vmemu.who.record import FrameUse
 
-__all__ = ["Machine", "Page", "Vma"]
+__all__ = ["Machine", "Page", "Vma", "check_setting"]
 
 T = TypeVar("T")
 
@@ -48,7 +48,36 @@ _RANGES = {
     "levels": (2, 4),
 }
 """What the numbers a machine is made with may be."""
-_OPTIONAL = ("min_free_pages", "max_tasks", "levels")
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "fault_path": ("c", "python"),
+    "vm_flags_lock": VM_FLAGS_LOCKS,
+    "overcommit": (0, 1, 2),
+    "cache_line": (16, 32, 64, 128),
+}
+_FLAGS = ("topdown", "lock_checks")
+_CHECKED = (*_RANGES, "bits", *_FLAGS, *_CHOICES)
+_OPTIONAL = ("min_free_pages", "max_tasks", "levels", "lock_checks")
+
+
+def check_setting(what: str, value: object) -> None:
+    """ConfigError unless ``value`` is one that the setting ``what`` of a machine may have.
+
+    Not for sizes, times and layouts.
+    """
+    if value is None and what in _OPTIONAL:
+        return
+    if what in _RANGES:
+        arguments.integer(what, value, *_RANGES[what])
+    elif what in _FLAGS:
+        arguments.flag(what, value)
+    elif what == "bits":
+        arguments.width(value)
+    elif value not in _CHOICES[what]:
+        *first, last = _CHOICES[what]
+        unit = " bytes" if what == "cache_line" else ""
+        raise ConfigError(
+            f"{what} must be {', '.join(map(str, first))} or {last}{unit}, not {value!r}"
+        )
 
 
 class Vma(NamedTuple):
@@ -144,26 +173,10 @@ class Machine:
         max_host_memory: str | int = "2G",
         lock_checks: bool | None = None,
     ) -> None:
-        for what, (low, high) in _RANGES.items():
-            value = locals()[what]
-            if value is not None or what not in _OPTIONAL:
-                arguments.integer(what, value, low, high)
-        arguments.width(bits)
-        arguments.flag("topdown", topdown)
-        if lock_checks is not None:
-            arguments.flag("lock_checks", lock_checks)
-        if fault_path not in ("c", "python"):
-            raise ConfigError(f"fault_path must be c or python, not {fault_path!r}")
-        if vm_flags_lock not in VM_FLAGS_LOCKS:
-            raise ConfigError(
-                f"vm_flags_lock must be {' or '.join(VM_FLAGS_LOCKS)}, not {vm_flags_lock!r}"
-            )
+        for what in _CHECKED:
+            check_setting(what, locals()[what])
         if cpus != 1:
             raise ConfigError(f"cpus must be 1, not {cpus}: one CPU is emulated")
-        if overcommit not in (0, 1, 2):
-            raise ConfigError(f"overcommit must be 0, 1 or 2, not {overcommit}")
-        if cache_line not in (16, 32, 64, 128):
-            raise ConfigError(f"cache_line must be 16, 32, 64 or 128 bytes, not {cache_line}")
         scheme = checked_scheme(scheme_class(rmap) if isinstance(rmap, str) else rmap)
         self._last_stats: MachineStats | None = None
         self._runner: int | None = None  # the thread inside run() or step()
@@ -347,11 +360,13 @@ class Machine:
         stdin: Stream = 0,
         stdout: Stream = 1,
         stderr: Stream = 2,
+        filename: str | None = None,
     ) -> Task:
         """Start a static ELF program of the machine's width; ExecError when it cannot be executed.
 
         Streams are host descriptors, binary file objects, bytes (for input) or None.
-        ConfigError for arguments that are nothing of the kind.
+        ``filename`` is what execve() leaves on its stack, if that is not to depend on where the
+        program lies.  ConfigError for arguments that are nothing of the kind.
         """
         self._open()
         self._sound()
@@ -360,10 +375,14 @@ class Machine:
             arguments.strings("argv", argv)
         if env is not None:
             arguments.environment(env)
+        if filename is not None:
+            arguments.strings("filename", [filename])
         arguments.stream("stdin", stdin, reads=True)
         arguments.stream("stdout", stdout, reads=False)
         arguments.stream("stderr", stderr, reads=False)
-        return self.kernel.spawn(path, argv, env, stdin=stdin, stdout=stdout, stderr=stderr)
+        return self.kernel.spawn(
+            path, argv, env, stdin=stdin, stdout=stdout, stderr=stderr, filename=filename
+        )
 
     def run(self, each: Callable[[], None] | None = None) -> WaitStatus:
         """Run until the first program has ended; its wait status.

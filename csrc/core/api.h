@@ -42,6 +42,7 @@ uint32_t vmemu_boot_frames(uint64_t ram_bytes); /* frames reserved at boot */
 uintptr_t ram_store(void);       /* where a closed machine's RAM is kept */
 void ram_share_store(uintptr_t); /* another core's is used instead */
 uint64_t ram_kept(void);         /* bytes of it; 0 = none */
+void ram_by_need(void);          /* none is kept, none present until touched */
 
 const char *vmemu_counter_name(int id);
 const char *vmemu_event_name(int type);

@@ -7,6 +7,8 @@
  * cleared, and it is all zeros, as new memory is.  There is one at most; a machine of
  * another size lets it go.  While it is kept the host may take it when it is short of
  * memory (MADV_FREE): zeros are then what is there instead.
+ *
+ * A process that runs one machine and ends does better without: see ram_by_need().
  */
 #define _GNU_SOURCE /* mremap() */
 #include "core/ram.h"
@@ -30,9 +32,14 @@ struct kept {
 	uint64_t size;
 };
 
-/* All cores of the process have the same one: threads exchange what it points to. */
-static struct kept *own_store;
-static struct kept **store = &own_store;
+/* All cores of the process have the same one: threads exchange what `kept` points to. */
+struct ram_store {
+	struct kept *kept;
+	bool by_need;
+};
+
+static struct ram_store own_store;
+static struct ram_store *store = &own_store;
 
 uintptr_t ram_store(void)
 {
@@ -41,7 +48,7 @@ uintptr_t ram_store(void)
 
 void ram_share_store(uintptr_t of_another_core)
 {
-	store = (struct kept **)of_another_core;
+	store = (struct ram_store *)of_another_core;
 }
 
 /* Addresses for so many bytes, from a huge page's beginning. */
@@ -69,7 +76,7 @@ static void let_go(struct kept *kept)
 /* The kept RAM if it has this size; else there is none from here on. */
 static uint8_t *ram_again(uint64_t size)
 {
-	struct kept *kept = __atomic_exchange_n(store, NULL, __ATOMIC_ACQ_REL);
+	struct kept *kept = __atomic_exchange_n(&store->kept, NULL, __ATOMIC_ACQ_REL);
 	uint8_t *ram;
 
 	if (!kept)
@@ -98,7 +105,7 @@ uint8_t *ram_map(uint64_t size)
 			return NULL;
 		madvise(ram, size, MADV_HUGEPAGE);
 	}
-	if (size > PRESENT_RAM)
+	if (size > PRESENT_RAM || store->by_need)
 		return ram;
 	if (!madvise(ram, size, MADV_POPULATE_WRITE))
 		return ram;
@@ -119,7 +126,7 @@ static bool keep(uint8_t *ram, uint64_t size, uint64_t written)
 	struct kept *kept, *before;
 	uint8_t *place;
 
-	if (size > MOST_KEPT || written > size / 2)
+	if (store->by_need || size > MOST_KEPT || written > size / 2)
 		return false;
 	kept = malloc(sizeof(*kept));
 	place = kept ? reserve(size) : NULL;
@@ -132,7 +139,7 @@ static bool keep(uint8_t *ram, uint64_t size, uint64_t written)
 	memset(place, 0, written);
 	madvise(place, size, MADV_FREE);
 	*kept = (struct kept){ .ram = place, .size = size };
-	before = __atomic_exchange_n(store, kept, __ATOMIC_ACQ_REL);
+	before = __atomic_exchange_n(&store->kept, kept, __ATOMIC_ACQ_REL);
 	if (before)
 		let_go(before);
 	return true;
@@ -142,6 +149,19 @@ fail_place:
 fail:
 	free(kept);
 	return false;
+}
+
+/*
+ * From here on RAM is the host's only when it is touched, and none is kept.  Forked
+ * processes that run a machine each are made so: what is kept they would copy, page by page.
+ */
+void ram_by_need(void)
+{
+	struct kept *kept = __atomic_exchange_n(&store->kept, NULL, __ATOMIC_ACQ_REL);
+
+	if (kept)
+		let_go(kept);
+	store->by_need = true;
 }
 
 void ram_close(struct vmemu *m)
@@ -162,11 +182,11 @@ void ram_close(struct vmemu *m)
 
 uint64_t ram_kept(void)
 {
-	struct kept *kept = __atomic_exchange_n(store, NULL, __ATOMIC_ACQ_REL);
+	struct kept *kept = __atomic_exchange_n(&store->kept, NULL, __ATOMIC_ACQ_REL);
 	uint64_t size = kept ? kept->size : 0;
 
 	if (kept) {
-		kept = __atomic_exchange_n(store, kept, __ATOMIC_ACQ_REL);
+		kept = __atomic_exchange_n(&store->kept, kept, __ATOMIC_ACQ_REL);
 		if (kept)
 			let_go(kept);
 	}

@@ -245,3 +245,27 @@ void frame_kinds(struct vmemu *m, uint32_t *counts, uint8_t *kinds)
 			kinds[pfn] = (uint8_t)kind;
 	}
 }
+
+/* ---- lists of frames --------------------------------------------------------- */
+
+int64_t list_frames(struct vmemu *m, const struct list_head *head,
+		    uint32_t *pfns, kptr *broken)
+{
+	kptr start = kaddr(m, head), previous = start, at;
+	kptr lowest = kaddr(m, &m->mem_map[0].lru);
+	uint32_t n = 0;
+
+	for (at = head->next; at != start; at = HOST(m, list_head, at)->next) {
+		kptr offset = at - lowest;
+
+		*broken = at;
+		if (at < lowest || offset % sizeof(struct page) ||
+		    offset / sizeof(struct page) >= m->nr_frames ||
+		    HOST(m, list_head, at)->prev != previous ||
+		    n == m->nr_frames)
+			return -1;
+		pfns[n++] = (uint32_t)(offset / sizeof(struct page));
+		previous = at;
+	}
+	return n;
+}

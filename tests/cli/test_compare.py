@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import re
@@ -23,48 +24,65 @@ from vmemu.rmap import schemes
 Guest = Callable[[str], Path]
 
 
-def shape(value: Any) -> Any:
-    """The keys of nested objects, and types instead of values."""
-    if isinstance(value, dict):
-        return {key: shape(item) for key, item in value.items()}
-    return type(value)
+def records(text: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(text)["records"]
+    return found
 
 
-def test_json_of_one_scenario(vmemu: Vmemu) -> None:
+def test_json_has_a_flat_record_for_each_run(vmemu: Vmemu) -> None:
     done = vmemu("compare fork-server --set R=4 --set N=3 --json")
-    found = json.loads(done.out)
     assert done.err == ""
-    assert found["scenario"] == "fork-server"
-    assert found["params"] == {"R": 4, "N": 3}
-    assert list(found["schemes"]) == ["anonmm", "anon_vma"]
-    walk = {"probes": int, "cmp": int, "pages": int}
-    cache = {"objects": int, "exact": int, "rounded": int}
-    assert shape(found["schemes"]["anonmm"]) == {
-        "unmap": walk,
-        "referenced": walk,
-        "copies": int,
-        "vmas": int,
-        "bytes": {
-            "exact": int,
-            "rounded": float,
-            "caches": dict.fromkeys(("vm_area_struct", "mm_struct", "anonmm"), cache),
-        },
-        "output_sha256": str,
-    }
-    assert found["schemes"]["anon_vma"]["unmap"] == {"probes": 4 * 6, "cmp": 0, "pages": 12}
+    one, other = records(done.out)
+    assert [record["scheme"] for record in (one, other)] == ["anonmm", "anon_vma"]
+    assert {record["scenario"] for record in (one, other)} == {"fork-server"}
+    assert (one["R"], one["N"], one["bits"], one["seed"]) == (4, 3, 32, 0)
+    assert one["swap"] == 64 << 20
+    assert (one["status"], one["verdict"], one["deviations"]) == ("ok", "yes", "")
+    assert other["unmap_pages"] == 12
+    assert other["unmap_probes"] == other["predicted_unmap_probes"] == 4 * 6
+    assert other["formula_unmap_probes"] == "R * N * (N + 1) // 2"
+    assert one["unmap_probes"] == one["predicted_unmap_probes"] == 4 * 3
+    assert one["objects_anonmm"] == 4
+    assert one["run_pgcow"] >= 4 * 3
+    assert all(not isinstance(value, dict | list) for value in one.values())
+    units = json.loads(done.out)["units"]
+    assert units["R"] == "pages"
+    assert units["N"] == "children"
+    assert units["unmap_probes"] == units["predicted_unmap_probes"] == "probes"
+    assert units["ram"] == "bytes"
+    assert units.keys() <= one.keys() | other.keys()
+
+
+def test_csv_has_the_same_records(vmemu: Vmemu) -> None:
+    words = "compare fork-server fork-brk --set R=4"
+    in_json = records(vmemu(f"{words} --json").out)
+    done = vmemu(f"{words} --csv")
+    in_csv = list(csv.DictReader(done.out.splitlines()))
+    assert len(in_csv) == len(in_json) == 4
+    for row, record in zip(in_csv, in_json, strict=True):
+        for name, text in row.items():
+            value = record.get(name)
+            shown = str(value).lower() if isinstance(value, bool) else str(value)
+            assert text == ("" if value is None else shown)
+    assert vmemu(f"{words} --csv --json").status == 2
+
+
+def test_a_parameter_that_has_a_setting_s_name_has_a_column_of_its_own(vmemu: Vmemu) -> None:
+    for record in records(vmemu("compare process-tree --set SEED=7 --seed 3 --json").out):
+        assert (record["param_SEED"], record["seed"]) == (7, 3)
 
 
 def test_output_sha256_is_that_of_the_output(vmemu: Vmemu) -> None:
     printed = vmemu("run touch PAGES=3")
-    found = json.loads(vmemu("compare private-pages --set PAGES=3 --json").out)
+    found = records(vmemu("compare private-pages --set PAGES=3 --json").out)
     digest = hashlib.sha256(printed.out.encode()).hexdigest()
-    assert {s["output_sha256"] for s in found["schemes"].values()} == {digest}
+    assert {record["output_sha256"] for record in found} == {digest}
 
 
-def test_json_of_several_scenarios_is_a_list(vmemu: Vmemu) -> None:
-    found = json.loads(vmemu("compare mremap-shared merge-arena --set R=2 --json").out)
-    assert [entry["scenario"] for entry in found] == ["mremap-shared", "merge-arena"]
-    assert [entry["params"]["R"] for entry in found] == [2, 2]
+def test_json_of_several_scenarios(vmemu: Vmemu) -> None:
+    found = records(vmemu("compare mremap-shared merge-arena --set R=2 --json").out)
+    assert [record["scenario"] for record in found] == ["mremap-shared"] * 2 + ["merge-arena"] * 2
+    assert {record["R"] for record in found} == {2}
 
 
 def test_table_is_one_and_aligned(vmemu: Vmemu) -> None:
@@ -107,9 +125,9 @@ def test_locks_before_and_after_rmap_34(vmemu: Vmemu) -> None:
     rows = {line.split()[1]: line.split()[2:] for line in second.splitlines()[1:]}
     assert rows["mlock"][:1] + rows["mlock"][3:5] == ["3", "6", "6"]
     assert all(line.endswith("  the same") for line in second.splitlines()[1:])
-    shown = json.loads(vmemu("compare vm-flags-locking --rmap anonmm --json").out)
-    phase = shown["rmap34"]["anonmm"]["phases"]["munlock"]
-    assert phase["page_table_locks_saved"] == phase["vm_flags_writes"] == 16
+    (shown,) = records(vmemu("compare vm-flags-locking --rmap anonmm --json").out)
+    assert shown["rmap34_munlock_page_table_locks_saved"] == 16
+    assert shown["rmap34_munlock_vm_flags_writes"] == 16
     refused = vmemu("compare vm-flags-locking --vm-flags-lock mmap_sem")
     assert refused.status == 2
     assert "runs with both values of vm_flags_lock" in refused.err
@@ -121,9 +139,9 @@ def test_a_scheme_named_twice_is_run_once(vmemu: Vmemu) -> None:
 
 
 def test_all_stands_for_every_scheme(vmemu: Vmemu) -> None:
-    found = json.loads(vmemu("compare efault --rmap all --json").out)
+    found = records(vmemu("compare efault --rmap all --json").out)
     able = [name for name, scheme in schemes().items() if scheme.swaps()]
-    assert list(found["schemes"]) == able
+    assert [record["scheme"] for record in found] == able
     assert len(able) > 3
 
 
@@ -200,7 +218,7 @@ def test_examples_of_help_work(
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for line in lines:
         if line in ("vmemu compare", "vmemu overhead --set K=8192 --json") or re.search(
-            r"a\.out|prog\.c", line
+            r"a\.out|prog\.c|mine\.py", line
         ):
             continue
         assert vmemu(line.removeprefix("vmemu ")).status == 0

@@ -253,3 +253,20 @@ def test_wrong_counts_of_the_page_cache(
 def test_the_message_names_the_scheme(memory: Memory, family: tuple[Mm, Mm, Mm]) -> None:
     memory.m.pages.nr_mapped += 1
     broken(memory, re.escape(f"check failed under {memory.scheme.name}: nr_mapped is 6"))
+
+
+@pytest.mark.parametrize("damage", ["back link", "elsewhere", "within a page", "a ring without it"])
+def test_a_broken_list_of_frames(memory: Memory, family: tuple[Mm, Mm, Mm], damage: str) -> None:
+    core, m = memory.core, memory.core.m
+    head = m.k.zone.free_list
+    first = ffi.cast("struct list_head *", core.base + head.next)
+    second = ffi.cast("struct list_head *", core.base + first.next)
+    if damage == "back link":
+        second.prev = second.next
+    elif damage == "elsewhere":  # below the first struct page
+        first.next = core.kaddr(m.mem_map) - 4096
+    elif damage == "within a page":
+        first.next += 4
+    else:  # its links agree, but it never comes back to the head
+        first.prev, second.next = core.kaddr(second), core.kaddr(first)
+    broken(memory, r"list of struct page.lru at 0x[0-9a-f]+ is broken at 0x[0-9a-f]+")

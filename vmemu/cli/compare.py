@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from vmemu.cli.declare import option
+from vmemu.cli.names import files
 from vmemu.cli.names import scenarios as scenario_names
 from vmemu.cli.options import (
     examples,
@@ -20,6 +21,8 @@ from vmemu.cli.options import (
 )
 from vmemu.cli.reporting import command_line, open_report, report_option
 from vmemu.cli.terminal import columns
+from vmemu.errors import ConfigError
+from vmemu.output import Output
 from vmemu.rmap import DEFAULT, compared
 
 __all__ = ["command"]
@@ -33,6 +36,8 @@ __all__ = ["command"]
         f"vmemu compare mprotect-halves --rmap none --rmap {DEFAULT}",
         "vmemu compare fork-server --rmap all",
         "vmemu compare late-subfamily --json",
+        "vmemu compare fork-server hole --csv",
+        "vmemu compare ./mine.py:S --set N=4",
     ),
     short_help="Run scenarios under the schemes, print one table.",
 )
@@ -41,6 +46,13 @@ __all__ = ["command"]
 @machine_options
 @option("--wide", is_flag=True, help="Print every column, however wide that is.")
 @json_option
+@option("--csv", "as_csv", is_flag=True, help="Print CSV instead.")
+@option(
+    "--parquet",
+    metavar="FILE",
+    shell_complete=files,
+    help="Also write the records to a Parquet file, with the host's time.",
+)
 @report_option
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...", shell_complete=scenario_names)
 def command(
@@ -49,6 +61,8 @@ def command(
     settings: tuple[str, ...],
     wide: bool,
     as_json: bool,
+    as_csv: bool,
+    parquet: str | None,
     report_path: str | None,
     **options: Any,
 ) -> None:
@@ -65,8 +79,16 @@ def command(
     vm-flags-locking also runs before and after rmap 34: named alone or among others it prints
     a second table, how often page_table_lock was acquired for each system call.
 
-    A --set holds for every scenario that has such a parameter.  With --json, one scenario
-    gives an object, several a list.
+    SCENARIO is a name (see vmemu list scenarios), FILE.py:NAME, FILE.toml:NAME or MODULE:NAME; a
+    file's only scenario need not be named.  vmemu help write-a-scenario tells how to write one.
+
+    A --set holds for every scenario that has such a parameter.
+
+    --json prints one object: records, a flat one for each run with its settings, figures,
+    predictions, verdict and every counter, and the units of their columns; --csv and --parquet
+    have the same records.  What is printed is the same each time; the host's time is in Parquet
+    only.  The status is 1 if a prediction does not hold or the output of a guest differs by
+    scheme.
     """
     from vmemu.cli.progress import Progress
     from vmemu.lab.compare import (
@@ -77,9 +99,15 @@ def command(
         summary_table,
     )
     from vmemu.lab.locks import locks_table
+    from vmemu.lab.record import Records
     from vmemu.lab.scenarios import SCENARIOS, find_scenario
 
+    if as_json and as_csv:
+        raise ConfigError("give --json or --csv, not both")
     file = open_report(report_path)
+    table = Output(parquet) if parquet is not None else None
+    if table is not None:
+        table.probe()
     chosen = [find_scenario(name) for name in scenarios or SCENARIOS]
     schemes = rmaps or compared()
     values = parse_settings(settings)
@@ -88,11 +116,11 @@ def command(
         results = compare(
             chosen, values, schemes, given(options), progress.step, os.cpu_count() or 1
         )
+    records = Records.of(results)
     if as_json:
-        import json
-
-        objects = [result.as_json() for result in results]
-        click.echo(json.dumps(objects[0] if len(objects) == 1 else objects, indent=2))
+        click.echo(records.repeatable().as_json())
+    elif as_csv:
+        click.echo(records.repeatable().as_csv(), nl=False)
     else:
         width = columns()
         if wide:
@@ -104,6 +132,10 @@ def command(
         for result in results:
             if result.both_ways and scenarios:
                 click.echo("\n" + locks_table(result.both_ways).text(width), nl=False)
+    if parquet is not None:
+        from vmemu.results.dataset import write_parquet
+
+        write_parquet(records, parquet)
     if file is not None:
         from vmemu.report.comparisons import comparisons_page
 
@@ -111,4 +143,5 @@ def command(
     differing = [result.scenario.name for result in results if not result.same_output]
     if differing:
         click.echo(f"vmemu: guests' output differs by scheme: {', '.join(differing)}", err=True)
+    if differing or any(result.wrong(s) for result in results for s in result.measurements):
         click.get_current_context().exit(1)

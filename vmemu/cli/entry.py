@@ -89,6 +89,9 @@ def guarded(action: Callable[[], int]) -> int:
     except LimitReached as error:
         return _complain(str(error), EX_LIMIT)
     except VmemuError as error:
+        if output := getattr(error, "output", ""):  # of a compiler, as it is
+            with contextlib.suppress(OSError):
+                print(output.rstrip("\n"), file=sys.stderr)
         return _complain(str(error), EX_USAGE)
     except KeyboardInterrupt:
         return _complain("interrupted", EX_INTERRUPTED)

@@ -38,6 +38,7 @@ TOPICS = {
     "cases": Topic(PAGES / "cases.md", None, "one page under each scheme, from create to exit"),
     "published": Topic(PAGES / "published.md", None, "beside what others measured, 2003 to 2026"),
     "write-a-scheme": Topic(PAGES / "write-a-scheme.md", None, "a reverse map of one's own"),
+    "write-a-scenario": Topic(PAGES / "write-a-scenario.md", None, "a scenario of one's own"),
     "scenarios": Topic(PAGES / "schemes.md", "Scenarios", "what compare runs, and what it finds"),
     "seeing": Topic(PAGES / "seeing.md", None, "vmemu show: memory at one moment; notebooks"),
     "who": Topic(PAGES / "seeing.md", "Who has a page", "vmemu who: who maps a page, found how"),

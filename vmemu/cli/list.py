@@ -66,10 +66,10 @@ def _guests() -> dict[str, str]:
 
 
 def _scenarios() -> dict[str, dict[str, Any]]:
-    from vmemu.lab.scenarios import SCENARIOS
+    from vmemu.lab.scenarios import scenarios
 
     return {
-        scenario.name: {
+        name: {
             "section": scenario.section,
             "summary": scenario.summary,
             "guest": scenario.guest,
@@ -79,7 +79,7 @@ def _scenarios() -> dict[str, dict[str, Any]]:
                 for figure, (formulas, _) in _predictions(scenario).items()
             },
         }
-        for scenario in SCENARIOS.values()
+        for name, scenario in scenarios().items()
     }
 
 
@@ -90,17 +90,19 @@ def _show(summaries: dict[str, str]) -> None:
 
 
 def _show_scenarios() -> None:
-    from vmemu.lab.scenarios import SCENARIOS
+    from vmemu.lab.scenarios import scenarios
 
-    for scenario in SCENARIOS.values():
-        click.echo(f"  {_title(scenario)}")
+    for name, scenario in scenarios().items():
+        click.echo(f"  {_title(name, scenario)}")
         click.echo(f"      {scenario.summary}")
         for figure, (formulas, why) in _predictions(scenario).items():
             click.echo(f"      {figure}: {_formulas(formulas)}" + (f"  ({why})" if why else ""))
 
 
-def _title(scenario: Scenario) -> str:
-    return " ".join([scenario.name, *map(_parameter, scenario.parameters), f"({scenario.section})"])
+def _title(name: str, scenario: Scenario) -> str:
+    """How it is called for, and what can be set."""
+    section = [f"({scenario.section})"] if scenario.section else []
+    return " ".join([name, *map(_parameter, scenario.parameters), *section])
 
 
 def _parameter(parameter: Parameter) -> str:
@@ -109,7 +111,10 @@ def _parameter(parameter: Parameter) -> str:
 
 
 def _predictions(scenario: Scenario) -> dict[str, tuple[dict[str, Formula], str]]:
-    """By figure: the formulas by scheme, and the first reason that is given."""
+    """By figure: the formulas by scheme, and the first reason that is given.
+
+    After vmemu's own schemes come those that formulas name besides, which are not loaded.
+    """
     from vmemu.rmap import predicted
 
     found: dict[str, tuple[dict[str, Formula], str]] = {}
@@ -117,6 +122,10 @@ def _predictions(scenario: Scenario) -> dict[str, tuple[dict[str, Formula], str]
         for figure, (formula, why) in scenario.expected(scheme).items():
             formulas, reason = found.get(figure, ({}, ""))
             found[figure] = (formulas | {scheme: formula}, reason or why)
+    for each in scenario.expectations:
+        formulas, reason = found.get(each.figure, ({}, ""))
+        named = {name: text for name, text in each.formulas.items() if name is not None}
+        found[each.figure] = (formulas | named, reason or each.why)
     return found
 
 
@@ -126,6 +135,6 @@ def _formulas(formulas: dict[str, Formula]) -> str:
     by_text: dict[str, list[str]] = {}
     for scheme, formula in formulas.items():
         by_text.setdefault(formula.text, []).append(scheme)
-    if len(by_text) == 1 and len(formulas) == len(predicted()):
+    if len(by_text) == 1 and set(formulas) >= set(predicted()):
         return next(iter(by_text))
     return ", ".join(f"{'/'.join(names)} {text}" for text, names in by_text.items())

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "calls",
+    "directories",
     "explorations",
     "files",
     "layouts",
@@ -44,11 +45,39 @@ def schemes_or_all(ctx: click.Context, param: click.Parameter, incomplete: str) 
     return _matching(["all"], incomplete) + schemes(ctx, param, incomplete)
 
 
-def scenarios(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Scenarios of ``vmemu compare``."""
-    from vmemu.lab.scenarios import SCENARIOS
+def scenarios(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[str] | list[CompletionItem]:
+    """Scenarios of ``vmemu compare``, those of entry points included, and files of others.
 
-    return _matching(SCENARIOS, incomplete)
+    Behind the colon of a file it is the variables of its scenarios, which are not loaded.
+    """
+    import ast
+    from pathlib import Path
+
+    from vmemu.lab.scenarios import scenario_names
+
+    file, colon, name = incomplete.rpartition(":")
+    if colon and file.endswith(".py") and Path(file).is_file():
+        try:
+            tree = ast.parse(Path(file).read_bytes())
+        except (SyntaxError, ValueError):
+            return []
+        made = [
+            target.id
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Call)
+            and ast.unparse(node.value.func).rpartition(".")[2] == "Scenario"
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        ]
+        return [f"{file}:{each}" for each in _matching(made, name)]
+    names = _matching(scenario_names(), incomplete)
+    if not names or "/" in incomplete:
+        return files(ctx, param, incomplete)
+    beside = [path.name for path in Path().glob("*.py")] if incomplete else []
+    return [*names, *_matching(beside, incomplete)]
 
 
 def explorations(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -78,6 +107,15 @@ def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="file")]
+
+
+def directories(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Directories, which the shell itself completes."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
 
 
 def programs(

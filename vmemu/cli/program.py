@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import NamedTuple
 
 __all__ = ["Program", "find"]
@@ -21,20 +20,16 @@ class Program(NamedTuple):
 def find(typed: str, bits: int | None) -> Program:
     """A file, a C source that is compiled now, or a shipped guest; ``bits`` if they were given.
 
-    What a compiler says goes to stderr as it is.  Raises ConfigError for a name that is none of
-    these, and when there is no program of the source.
+    Raises ConfigError for a name that is none of these, and when there is no program of the
+    source.
     """
     from vmemu.lab.guests import find_program, is_source
 
     if is_source(typed):
-        from vmemu.lab.compiling import CompileError, compile_program
+        from vmemu.lab.compiling import compile_program
 
         bits = bits or 64
-        try:
-            return Program(compile_program(typed, bits), typed.removesuffix(".c"), bits)
-        except CompileError as error:
-            print(error.output.rstrip("\n"), file=sys.stderr)
-            raise
+        return Program(compile_program(typed, bits), typed.removesuffix(".c"), bits)
     path = find_program(typed, bits or 32)
     if bits is None:
         from vmemu.kernel.program.elf import elf_bits

@@ -149,17 +149,20 @@ class Kernel(Closing):
         stdin: Stream = 0,
         stdout: Stream = 1,
         stderr: Stream = 2,
+        filename: str | None = None,
     ) -> Task:
         """Start a program as a child of init.
 
-        argv defaults to the path alone, env to nothing.  The streams are host
+        argv defaults to the path alone, env to nothing, the filename that execve() leaves on the
+        program's stack to the path.  The streams are host
         descriptors, binary files, bytes, or None.  Raises ExecError.
         """
         path = os.fspath(path)
         image = load_elf(path, self.abi.bits, self.core.task_size)
         entries = [f"{name}={value}" for name, value in (env or {}).items()]
+        name = path if filename is None else filename
         arguments = Arguments.of(
-            path, argv if argv is not None else [path], entries, self.core.word
+            name, argv if argv is not None else [path], entries, self.core.word
         )
         files = FdTable(self.hold)
         try:

@@ -1,4 +1,4 @@
-"""Scenarios under several reverse maps, side by side: one table, or JSON."""
+"""Scenarios under several reverse maps, side by side: flat records, and one table of them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmemu.core import COUNTERS
 from vmemu.errors import ConfigError
-from vmemu.lab.experiment import run_scenario
+from vmemu.lab.experiment import bits_of, run_scenario
+from vmemu.lab.guests import guest_program
 from vmemu.lab.locks import run_both_ways
+from vmemu.lab.outcome import SHORT, Deviation, Outcome
+from vmemu.lab.record import Records, Value
 from vmemu.lab.table import Cell, Table
 from vmemu.rmap import compared, scheme_class
 
 if TYPE_CHECKING:
     from vmemu.lab.experiment import Measurement
     from vmemu.lab.locks import BothWays
-    from vmemu.lab.scenario import Scenario, Value
+    from vmemu.lab.scenario import Scenario
+    from vmemu.lab.scenario import Value as Parametric
 
 __all__ = [
     "Comparison",
@@ -29,27 +33,13 @@ __all__ = [
     "summary_table",
 ]
 
-_SHORT = "memory was short"
-
-
-@dataclass(frozen=True)
-class Deviation:
-    """A figure that is not as docs/schemes.md derives it."""
-
-    figure: str
-    measured: int
-    predicted: int
-
-    def __str__(self) -> str:
-        return f"{self.figure} {self.measured}, predicted {self.predicted}"
-
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
     """One scenario's measurements by scheme, in the order they were asked for."""
 
     scenario: Scenario
-    params: Mapping[str, Value]
+    params: Mapping[str, Parametric]
     measurements: Mapping[str, Measurement]
     both_ways: Sequence[BothWays] = ()
 
@@ -59,32 +49,23 @@ class Comparison:
         outputs = {m.output_sha256 for m in self.measurements.values()}
         return len(outputs) < 2 and all(ways.same_output for ways in self.both_ways)
 
+    def outcomes(self) -> list[Outcome]:
+        """Each run by itself."""
+        return [self.outcome(scheme) for scheme in self.measurements]
+
+    def outcome(self, scheme: str) -> Outcome:
+        """The run under one scheme."""
+        ways = {both.scheme: both for both in self.both_ways}
+        measurement = self.measurements[scheme]
+        return Outcome(self.scenario, self.params, measurement, ways.get(scheme))
+
     def predictions(self, scheme: str) -> dict[str, int]:
         """What docs/schemes.md derives for a scheme, by figure; empty when memory was short."""
-        measurement = self.measurements[scheme]
-        if measurement.disturbed:
-            return {}
-        names = {**measurement.figures, **self.params, **scheme_class(scheme).option_values()}
-        names["BITS"] = measurement.bits
-        return {
-            figure: formula(names)
-            for figure, (formula, _) in self.scenario.expected(scheme).items()
-        }
+        return self.outcome(scheme).predictions()
 
     def deviations(self, scheme: str) -> list[Deviation]:
         """Where a measurement is not what was predicted; ConfigError for what is not measured."""
-        figures = self.measurements[scheme].figures
-        predicted = self.predictions(scheme)
-        for figure in predicted:
-            if figure not in figures:
-                raise ConfigError(
-                    f"{scheme} predicts {figure!r} of {self.scenario.name}, which is not measured"
-                )
-        return [
-            Deviation(figure, figures[figure], n)
-            for figure, n in predicted.items()
-            if figures[figure] != n
-        ]
+        return self.outcome(scheme).deviations()
 
     @property
     def values(self) -> str:
@@ -93,35 +74,30 @@ class Comparison:
 
     def wrong(self, scheme: str) -> list[str]:
         """What is not as it was derived, in words; nothing when memory was short."""
-        if self.measurements[scheme].disturbed:
-            return []
-        locks = [ways for ways in self.both_ways if ways.scheme == scheme and not ways.exact]
-        return [str(deviation) for deviation in self.deviations(scheme)] + [
-            "locks are not as rmap 34 says" for _ in locks
-        ]
+        return self.outcome(scheme).wrong()
 
     def verdict(self, scheme: str) -> str:
         """Whether all is as predicted: "yes", "no: " and why, "memory was short", or "-"."""
-        if self.measurements[scheme].disturbed:
-            return _SHORT
-        if wrong := self.wrong(scheme):
-            return f"no: {'; '.join(wrong)}"
-        return "yes" if self.predictions(scheme) else "-"
+        return self.outcome(scheme).verdict()
 
     def table(self) -> Table:
         """A line for each scheme, as ``vmemu compare`` prints it."""
         return comparison_table([self])
 
+    def to_records(self) -> list[dict[str, Value]]:
+        """A flat record for each scheme: see :mod:`vmemu.lab.record`."""
+        return [outcome.to_record() for outcome in self.outcomes()]
+
     def to_frame(self) -> Any:
-        """The same as a pandas DataFrame; VmemuError without pandas."""
-        return self.table().to_frame()
+        """The records as a pandas DataFrame; VmemuError without pandas."""
+        return Records.of([self]).to_frame()
 
     def __repr__(self) -> str:
         words = f"{self.scenario.name} {self.values}".rstrip()
         found = {scheme: self.verdict(scheme) for scheme in self.measurements}
         said = {
             "not as predicted": [scheme for scheme in found if self.wrong(scheme)],
-            "memory was short": [s for s, verdict in found.items() if verdict == _SHORT],
+            "memory was short": [s for s, verdict in found.items() if verdict == SHORT],
             "not predicted": [s for s, verdict in found.items() if verdict == "-"],
         }
         verdict = "; ".join(f"{what} under {', '.join(s)}" for what, s in said.items() if s)
@@ -129,19 +105,6 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         return self.table().html()
-
-    def as_json(self) -> dict[str, Any]:
-        """The object ``vmemu compare NAME --json`` prints."""
-        return {
-            "scenario": self.scenario.name,
-            "params": dict(self.params),
-            "schemes": {name: m.as_json() for name, m in self.measurements.items()},
-            **(
-                {"rmap34": {ways.scheme: ways.as_json() for ways in self.both_ways}}
-                if self.both_ways
-                else {}
-            ),
-        }
 
 
 def check_settings(scenarios: Sequence[Scenario], settings: Mapping[str, str]) -> None:
@@ -175,6 +138,8 @@ def compare(
     for scheme in schemes:
         scheme_class(scheme)
     chosen = [(scenario, scenario.settle(settings)) for scenario in scenarios]
+    for scenario, _ in chosen:  # compiled before workers ask for it, all at once
+        guest_program(scenario.guest, scenario.home, bits_of(options or {}))
     cells = [
         _Cell(scenario, params, scheme, dict(options or {}))
         for scenario, params in chosen
@@ -194,7 +159,7 @@ class _Cell(NamedTuple):
     """One scenario under one scheme: what a worker needs to know."""
 
     scenario: Scenario
-    params: Mapping[str, Value]
+    params: Mapping[str, Parametric]
     scheme: str
     options: dict[str, Any]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import re
@@ -9,16 +10,20 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from vmemu.errors import ConfigError
 from vmemu.lab.guests import GUESTS
+from vmemu.sources import headers_of
 
-__all__ = ["INCLUDE", "CompileError", "compile_program"]
+__all__ = ["GUEST_INCLUDE", "INCLUDE", "CompileError", "compile_guest", "compile_program"]
 
 INCLUDE = Path(__file__).parents[1] / "include"
 """Where <vmemu.h> is; ``vmemu include-dir`` tells it."""
+GUEST_INCLUDE = Path(GUESTS) / "include"
+"""Where "guest.h" is; ``vmemu include-dir --guest`` tells it."""
 
 _ZIG_TARGET = {32: "x86-linux-musl", 64: "x86_64-linux-musl"}
 _LIBRARY = {32: "gcc-multilib", 64: "libc6-dev"}
@@ -34,6 +39,9 @@ class CompileError(ConfigError):
         super().__init__(message)
         self.output = output
 
+    def __reduce__(self) -> tuple[type[CompileError], tuple[str, str]]:
+        return CompileError, (str(self), self.output)  # a worker may raise it
+
 
 def compile_program(source: str, bits: int) -> str:
     """Compile a C source into a static program of a width; its path.
@@ -44,10 +52,34 @@ def compile_program(source: str, bits: int) -> str:
     the user's cache, always at the same path, so that every run of it is the same.  Raises
     CompileError with the compiler's words, and ConfigError when there is no compiler.
     """
-    target = _place(Path(source), bits)
-    made = target.with_name(f".{target.name}.{os.getpid()}")
+    digest = hashlib.sha256(os.fsencode(Path(source).resolve())).hexdigest()[:12]
+    directory = _directory(f"{Path(source).stem}-{digest}-{bits}")
+    return _compile(source, bits, directory / Path(source).stem)
+
+
+def compile_guest(source: str, bits: int) -> str:
+    """The program of a scenario's guest, compiled as `compile_program` does it, but once.
+
+    What was made of the same source, headers and commands is taken as it is.  Several
+    processes may ask at a time: whoever is done last replaces the same program.
+    """
+    commands = _guest_compilers(bits) if _is_guest(Path(source)) else _compilers(bits)
+    digest = hashlib.sha256(repr((commands, _flags())).encode())
+    for path in (source, *headers_of(source, [str(GUEST_INCLUDE), str(INCLUDE)])):
+        content = Path(path).read_bytes()
+        digest.update(f"\n{Path(path).name} {len(content)}\n".encode() + content)
+    directory = _directory("guests", digest.hexdigest()[:24])
+    target = directory / Path(source).stem
+    return str(target) if target.exists() else _compile(source, bits, target)
+
+
+def _flags() -> list[str]:
+    return [f"-I{INCLUDE}", *shlex.split(os.environ.get("CFLAGS", ""))]
+
+
+def _compile(source: str, bits: int, target: Path) -> str:
+    made = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
     guest = _is_guest(Path(source))
-    flags = [f"-I{INCLUDE}", *shlex.split(os.environ.get("CFLAGS", ""))]
     libraries = [] if guest else ["-lm"]
     try:
         for command in _guest_compilers(bits) if guest else _compilers(bits):
@@ -55,27 +87,24 @@ def compile_program(source: str, bits: int) -> str:
                 print(
                     "vmemu: zig compiles; the first time that takes a minute ...", file=sys.stderr
                 )
-            line = [*command, *flags, source, "-o", str(made), *libraries]
+            line = [*command, *_flags(), source, "-o", str(made), *libraries]
             done = subprocess.run(line, capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 sys.stderr.write(done.stderr)  # warnings
                 made.replace(target)
                 return str(target)
             if _works(command, _FREESTANDING if guest else _HOSTED):
-                shown = shlex.join([*command, *flags, source])
+                shown = shlex.join([*command, *_flags(), source])
                 raise CompileError(f"{source} does not compile: {shown}", done.stderr)
     finally:
         made.unlink(missing_ok=True)
     raise ConfigError(_no_compiler(bits))
 
 
-def _place(source: Path, bits: int) -> Path:
-    """Where a source's program lies; ConfigError when nothing can be written there."""
-    import hashlib
-
+def _directory(*names: str) -> Path:
+    """A directory of the user's cache; ConfigError when nothing can be written there."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    digest = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:12]
-    directory = Path(caches) / "vmemu" / f"{source.stem}-{digest}-{bits}"
+    directory = Path(caches, "vmemu", *names)
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -83,7 +112,7 @@ def _place(source: Path, bits: int) -> Path:
         raise ConfigError(
             f"cannot write {directory}: {reason}: export XDG_CACHE_HOME=/tmp"
         ) from None
-    return directory / source.stem
+    return directory
 
 
 def _is_guest(source: Path) -> bool:
@@ -117,7 +146,7 @@ def _guest_compilers(bits: int) -> list[list[str]]:
     if not host:
         return []
     flags = [flag for flag in GUEST_FLAGS if flag != "-Werror"]
-    return [[*host, *GUEST_WIDTH[bits], *flags, *GUEST_LINK, f"-I{Path(GUESTS) / 'include'}"]]
+    return [[*host, *GUEST_WIDTH[bits], *flags, *GUEST_LINK, f"-I{GUEST_INCLUDE}"]]
 
 
 def _works(command: Sequence[str], probe: str) -> bool:

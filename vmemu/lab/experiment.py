@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import signal
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmemu.arguments import size, width
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, lib, most_ram
-from vmemu.errors import VmemuError
-from vmemu.lab.guests import guest_path
+from vmemu.errors import ConfigError, VmemuError
+from vmemu.lab.figures import COUNTS, LOCKS, OBJECTS, SHARING, WALKS
+from vmemu.lab.guests import guest_path, guest_program
 from vmemu.lab.slabs import SlabUse, scheme_cost, slab_use
 from vmemu.machine import Machine
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
     from vmemu.kernel.process.wait import WaitStatus
+    from vmemu.lab.record import Value
     from vmemu.lab.scenario import Params, Scenario
     from vmemu.mm.mm import Mm
 
-__all__ = ["Measurement", "ScenarioError", "Visit", "run_guest", "run_scenario"]
+__all__ = [
+    "Measurement",
+    "ScenarioError",
+    "Visit",
+    "run_guest",
+    "run_scenario",
+    "settings_record",
+]
 
-_COUNTS = ("probes", "cmp", "pages")
-_WALKS = [f"{what}_{key}" for what in ("unmap", "referenced") for key in _COUNTS]
-
-_LOCKS = {"rmap_locks": lib.LOCK_rmap, "page_map_locks": lib.LOCK_page_map}
-"""Acquisitions of these classes of locks, by the names that formulas know."""
+_LOCKS = {name: getattr(lib, f"LOCK_{lock}") for name, lock in LOCKS.items()}
 
 
 class ScenarioError(VmemuError):
@@ -47,7 +55,10 @@ class Measurement:
     this scenario or scheme has, which ``besides`` names.  ``slabs`` is what the scheme's
     objects took then, ``cost`` their bytes, exactly and by their share of full slabs.
     ``disturbed``: memory was short, so pages went that the scenario did not ask for.
-    ``bits``: the machine's.
+    ``bits``: the machine's.  ``run``: every counter over the whole run.  ``provenance``: which
+    vmemu it was, which program, and every setting of the machine, by column of the flat record.
+    ``virtual_ns``: the machine's clock at the end.  ``host_ns``: what it took the host, which
+    is compared with nothing.
     """
 
     scheme: str
@@ -57,32 +68,19 @@ class Measurement:
     cost: tuple[float, float]
     output_sha256: str
     disturbed: bool
-    bits: int = 32
+    bits: int
+    run: Mapping[str, int]
+    provenance: Mapping[str, Value]
+    virtual_ns: int
+    host_ns: int = field(compare=False)
 
     def walks(self, what: str) -> dict[str, int]:
         """What the scheme's walks did, of ``unmap`` or ``referenced``: probes, cmp, pages."""
-        return {key: self.figures[f"{what}_{key}"] for key in _COUNTS}
+        return {key: self.figures[f"{what}_{key}"] for key in COUNTS}
 
     def extra(self) -> dict[str, int]:
         """The figures that only this scenario or scheme has."""
         return {name: self.figures[name] for name in self.besides}
-
-    def as_json(self) -> dict[str, Any]:
-        """What ``vmemu compare --json`` shows of it."""
-        exact, rounded = self.cost
-        shown: dict[str, Any] = {
-            "unmap": self.walks("unmap"),
-            "referenced": self.walks("referenced"),
-            "copies": self.figures["copies"],
-            "vmas": self.figures["vmas"],
-            "bytes": {
-                "exact": round(exact),
-                "rounded": round(rounded, 1),
-                "caches": {name: use.as_json() for name, use in self.slabs.items()},
-            },
-            "output_sha256": self.output_sha256,
-        }
-        return shown | ({"extra": self.extra()} if self.besides else {})
 
 
 class Visit:
@@ -132,25 +130,29 @@ def run_scenario(
     """
     settings = machine_options(scenario, params, options or {})
     output, errors = io.BytesIO(), io.BytesIO()
+    begun = time.monotonic_ns()
     with Machine(rmap=scheme, **settings) as machine:
         marks = _Marks(scenario, machine)
         machine.kernel.on_mark = marks
         machine.kernel.log = lambda line: _log(errors, line)
         before = _counts(machine)
-        status = run_guest(machine, scenario.argv(params), output, errors)
+        program = guest_program(scenario.guest, scenario.home, machine.core.bits)
+        status = run_guest(machine, scenario.argv(params), output, errors, program)
         found = marks.found
         if status.exit_status or found is None:
             raise _failure(scenario, scheme, status, errors)
         run = _difference(before, _counts(machine))
+        virtual_ns = machine.core.m.clock.now
+        provenance = _provenance(machine, program, settings_record(scenario, params, settings))
     walks = run if scenario.whole_run else found.action
     rmap = machine.vm.rmap
     extra = marks.told | {name: walks[name] for name in rmap.counters}
     extra |= {name: run[name] for name in scenario.watch + rmap.watch}
     if found.sharing:
         extra |= {"rmap_wasted": walks["rmap_wasted"], **found.sharing}
-    figures = {name: walks[name] for name in _WALKS}
+    figures = {name: walks[name] for name in WALKS}
     figures |= {"copies": run["rmap_copies"], "vmas": found.vmas, **extra}
-    figures |= {f"objects_{name}": use.objects for name, use in found.slabs.items()}
+    figures |= {f"{OBJECTS}{name}": use.objects for name, use in found.slabs.items()}
     figures |= {name: walks[name] for name in _LOCKS}
     return Measurement(
         scheme,
@@ -161,7 +163,59 @@ def run_scenario(
         hashlib.sha256(output.getvalue()).hexdigest(),
         disturbed=not scenario.pressure and run["pgscan"] != 0,
         bits=bits_of(settings),
+        run={name: n for name, n in run.items() if name not in _LOCKS},
+        provenance=provenance,
+        virtual_ns=virtual_ns,
+        host_ns=time.monotonic_ns() - begun,
     )
+
+
+@functools.cache
+def _defaults() -> dict[str, Any]:
+    """What a Machine is made with unless it is told, but for what no result depends on."""
+    from inspect import signature
+
+    of_host = ("self", "rmap", "cpus", "events", "max_host_time", "lock_checks")
+    parameters = signature(Machine.__init__).parameters
+    return {name: p.default for name, p in parameters.items() if name not in of_host}
+
+
+def settings_record(
+    scenario: Scenario, params: Params, options: Mapping[str, Any]
+) -> dict[str, Value]:
+    """Every setting of the machine that a scenario would get, by column of the flat record.
+
+    Sizes in bytes; ConfigError for what is no setting.
+    """
+    chosen = {**_defaults(), **machine_options(scenario, params, options)}
+    for name in ("ram", "swap", "max_host_memory"):
+        chosen[name] = _bytes(name, chosen[name])
+    return chosen
+
+
+def _bytes(name: str, value: Any) -> Value:
+    """A size in bytes, 0 for no swap; None for a file, whose size nobody has looked at."""
+    if value in (None, "none"):
+        return 0
+    try:
+        return size(value, name)
+    except ConfigError:
+        if name == "swap":
+            return None
+        raise
+
+
+def _provenance(machine: Machine, program: str, settings: Mapping[str, Value]) -> dict[str, Value]:
+    """The program, and every setting as the machine has it."""
+    core = machine.core
+    slots = core.lib.swap_total(core.m)
+    return {
+        **settings,
+        "guest_sha256": hashlib.sha256(Path(program).read_bytes()).hexdigest(),
+        "ram": core.ram_bytes,
+        "swap": (slots + 1) * PAGE_SIZE if slots else 0,  # the first page is its header
+        "levels": core.levels,
+    }
 
 
 def run_guest(
@@ -169,10 +223,15 @@ def run_guest(
     argv: Sequence[str],
     output: io.BytesIO | None = None,
     errors: io.BytesIO | None = None,
+    program: str = "",
 ) -> WaitStatus:
-    """Run the guest ``argv[0]`` to its end, then check the machine; how the guest ended."""
-    guest = guest_path(argv[0], machine.core.bits)
-    machine.spawn(guest, argv, stdin=None, stdout=output, stderr=errors)
+    """Run a guest to its end, then check the machine; how the guest ended.
+
+    ``program`` is its path, of a guest that comes with vmemu unless it is told.
+    """
+    program = program or guest_path(argv[0], machine.core.bits)
+    # results are to be the same wherever vmemu is, and the scenario
+    machine.spawn(program, argv, stdin=None, stdout=output, stderr=errors, filename=argv[0])
     status = machine.run()
     machine.check()
     return status
@@ -238,11 +297,12 @@ def _sharing(machine: Machine) -> dict[str, int]:
     if "sharing" not in machine.stats():
         return {}
     found = machine.stats()["sharing"]
-    return {
-        "wrongly_shared": found["wrongly_shared"],
-        "uss_error": found["called_uss"] - found["uss"],
-        "pss_error": round(found["called_pss"]) - found["pages"],
-    }
+    values = (
+        found["wrongly_shared"],
+        found["called_uss"] - found["uss"],
+        round(found["called_pss"]) - found["pages"],
+    )
+    return dict(zip(SHARING, values, strict=True))
 
 
 def _counts(machine: Machine) -> dict[str, int]:

@@ -8,7 +8,16 @@ from vmemu.arguments import width
 from vmemu.errors import ConfigError
 from vmemu.paths import exists, is_file
 
-__all__ = ["GUESTS", "find_program", "guest_names", "guest_path", "guest_summaries", "is_source"]
+__all__ = [
+    "GUESTS",
+    "find_program",
+    "guest_file",
+    "guest_names",
+    "guest_path",
+    "guest_program",
+    "guest_summaries",
+    "is_source",
+]
 
 GUESTS = os.path.join(os.path.dirname(os.path.dirname(__file__)), "guests_bin")
 """The directory of the built programs, each with its source beside it."""
@@ -44,6 +53,42 @@ def find_program(program: str, bits: int = 32) -> str:
     near = difflib.get_close_matches(program, guest_names(), 1)
     hint = f"did you mean {near[0]}?" if near else "see vmemu list guests"
     raise ConfigError(f"there is no file and no guest {program!r} ({hint})")
+
+
+def guest_file(guest: str, home: str) -> str:
+    """The file of a scenario's guest, "" for one that comes with vmemu; ConfigError for none.
+
+    A path is relative to ``home``, the directory of the scenario's own file.  A mere name is
+    a shipped guest's, else that of a program there or, with .c behind it, of its source.
+    """
+    if "/" in guest or guest.endswith(".c"):
+        path = os.path.abspath(os.path.join(home, guest))
+        if not is_file(path):
+            raise ConfigError(f"there is no guest {guest!r} in {home or os.getcwd()}")
+        return path
+    if is_file(os.path.join(GUESTS, guest)):
+        return ""
+    for name in (guest, f"{guest}.c") if home else ():
+        path = os.path.abspath(os.path.join(home, name))
+        if is_file(path):
+            return path
+    beside = f" and no {guest}.c in {home}" if home else ""
+    raise ConfigError(f"there is no guest {guest!r}{beside} (see vmemu list guests)")
+
+
+def guest_program(guest: str, home: str, bits: int) -> str:
+    """The program of a scenario's guest for a machine of a width.
+
+    A C source is compiled, unless that has been done; ConfigError where there is no program.
+    """
+    path = guest_file(guest, home)
+    if not path:
+        return guest_path(guest, bits)
+    if path.endswith(".c"):
+        from vmemu.lab.compiling import compile_guest
+
+        return compile_guest(path, width(bits))
+    return path
 
 
 def is_source(program: str) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from vmemu.core import PAGE_SIZE
 from vmemu.errors import ConfigError
 from vmemu.lab.experiment import ScenarioError, machine_options, run_guest
+from vmemu.lab.guests import guest_program
 from vmemu.lab.table import Cell, Table
 from vmemu.machine import VM_FLAGS_LOCKS, Machine
 from vmemu.stats import lock_stats
@@ -103,17 +104,6 @@ class Phase:
                 if found != n:
                     yield f"{name} {what} {n} expected after, {found} found"
 
-    def as_json(self) -> dict[str, Any]:
-        """Its numbers by name."""
-        return {
-            "calls": self.calls,
-            "vm_flags_writes": self.writes,
-            "page_table_locks_saved": self.saved,
-            **{name: self.after.counters[name] for name in _RECLAIM},
-            "differences": self.differences(),
-            "locks": {"before": dict(self.before.locks), "after": dict(self.after.locks)},
-        }
-
 
 @dataclass
 class BothWays:
@@ -130,12 +120,28 @@ class BothWays:
             phase.saved == phase.writes and not phase.differences() for phase in self.phases
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """What ``vmemu compare --json`` shows of it."""
-        return {
-            "same_output": self.same_output,
-            "phases": {phase.name: phase.as_json() for phase in self.phases},
-        }
+    def differences(self) -> list[str]:
+        """What is not as the patch says, by phase."""
+        found = [] if self.same_output else ["the output differs"]
+        for phase in self.phases:
+            if phase.saved != phase.writes:
+                found.append(f"{phase.name}: {phase.saved} saved, {phase.writes} writes")
+            found += [f"{phase.name}: {what}" for what in phase.differences()]
+        return found
+
+    def to_record(self) -> dict[str, int]:
+        """By phase: times, acquisitions of page_table_lock before and after, and writes."""
+        found: dict[str, int] = {}
+        for phase in self.phases:
+            name = f"rmap34_{phase.name.replace(' ', '_').replace('-', '_')}"
+            found |= {
+                f"{name}_times": phase.calls,
+                f"{name}_page_table_locks_before": phase.before.page_table_locks,
+                f"{name}_page_table_locks_after": phase.after.page_table_locks,
+                f"{name}_page_table_locks_saved": phase.saved,
+                f"{name}_vm_flags_writes": phase.writes,
+            }
+        return found
 
 
 @dataclass
@@ -164,7 +170,8 @@ def _run(
         )
         machine.kernel.log = lambda line: None
         run.marks.append(("start", 0, Reading.of(machine)))
-        status = run_guest(machine, scenario.argv(params), output)
+        program = guest_program(scenario.guest, scenario.home, machine.core.bits)
+        status = run_guest(machine, scenario.argv(params), output, program=program)
         run.marks.append(("exit", 0, Reading.of(machine)))
     if status.exit_status or status.signaled:
         raise ScenarioError(f"scenario {scenario.name} under {scheme}, {way}: its guest failed")

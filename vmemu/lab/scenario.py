@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vmemu.errors import ConfigError
 from vmemu.lab.actions import reclaim_caller
@@ -13,7 +14,16 @@ from vmemu.lab.actions import reclaim_caller
 if TYPE_CHECKING:
     from vmemu.lab.experiment import Visit
 
-__all__ = ["Expectation", "Formula", "Parameter", "Params", "Scenario", "Value", "expect"]
+__all__ = [
+    "Expectation",
+    "Formula",
+    "FormulaError",
+    "Parameter",
+    "Params",
+    "Scenario",
+    "Value",
+    "expect",
+]
 
 Value = int | str
 Params = Mapping[str, Value]
@@ -52,6 +62,12 @@ class Parameter:
         return value
 
 
+class FormulaError(ConfigError):
+    """A formula that is none, or has no value; ``formula`` is its text."""
+
+    formula = ""
+
+
 @dataclass(frozen=True)
 class Formula:
     """A figure in terms of parameters and other figures, as Python writes it.
@@ -82,17 +98,23 @@ class Formula:
         except Exception as error:  # whatever a formula of a plug-in may raise
             raise self._failure(error) from None
 
-    def _failure(self, error: Exception) -> ConfigError:
-        return ConfigError(f"the formula {self.text!r} has no value: {error}")
+    def _failure(self, error: Exception) -> FormulaError:
+        said = error.msg if isinstance(error, SyntaxError) else error
+        failure = FormulaError(f"the formula {self.text!r} has no value: {said}")
+        failure.formula = self.text
+        return failure
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """One figure that docs/schemes.md derives: formulas by scheme, ``None`` for every other one.
+    """One figure that is derived: formulas by scheme, ``None`` for every other one of vmemu's own.
 
-    One that has no formulas of its own may have another's (`RmapScheme.predicted_as`); a
-    scheme without either is not predicted.  ``why`` is the derivation in words.  A scheme may
-    also bring its formulas itself: `Scenario.expected` has both.
+    One of these that has no formulas of its own may have another's (`RmapScheme.predicted_as`);
+    without either, as ``none``, it is not predicted.  A scheme that is not vmemu's own has the
+    formulas that name it: as ``--rmap`` is given it, without its options, or as the class calls
+    itself.  What holds for all of vmemu's does not hold for it, unless it says by
+    ``predicted_as`` whose formulas do.  ``why`` is the derivation in words.  A scheme may also
+    bring its formulas itself: `Scenario.expected` has both.
     """
 
     figure: str
@@ -101,20 +123,32 @@ class Expectation:
 
     def formula(self, scheme: str) -> Formula | None:
         """What is expected here under a scheme."""
-        from vmemu.rmap import scheme_class
+        from vmemu.rmap import called, scheme_class
 
-        if scheme in self.formulas:
-            return self.formulas[scheme]
+        for name in called(scheme):
+            if name in self.formulas:
+                return self.formulas[name]
         known = scheme_class(scheme).predicted_as
         return self.formulas.get(known, self.formulas.get(None)) if known else None
 
 
 def expect(
-    figure: str, everywhere: str | None = None, why: str = "", **by_scheme: str
+    figure: str,
+    everywhere: str | Mapping[str, str] | None = None,
+    why: str = "",
+    **by_scheme: str,
 ) -> Expectation:
-    """An expectation: ``everywhere`` is the formula of schemes that are not named."""
+    """An expectation: ``everywhere`` is the formula of vmemu's schemes that are not named.
+
+    Or there are formulas by name, for names that are no identifiers:
+
+    >>> sorted(expect("copies", {"pte_chain:line=64": "0"}, anonmm="R").formulas)
+    ['anonmm', 'pte_chain:line=64']
+    """
     formulas: dict[str | None, Formula] = {}
-    if everywhere is not None:
+    if isinstance(everywhere, Mapping):
+        by_scheme = {**everywhere, **by_scheme}
+    elif everywhere is not None:
         formulas[None] = Formula(everywhere)
     formulas |= {name: Formula(text) for name, text in by_scheme.items()}
     return Expectation(figure, formulas, why)
@@ -124,7 +158,8 @@ def expect(
 class Scenario:
     """One experiment: what runs, what the lab does at the mark, what docs/schemes.md predicts.
 
-    ``guest`` has the scenario's name unless it is told.  ``act`` is called when it marks
+    ``guest`` has the scenario's name unless it is told: a guest that comes with vmemu, or a file
+    of C or a program, relative to ``home``.  ``act`` is called when it marks
     ``mark``, and pages the area out unless it is told; the rmap's work is counted from its
     beginning to its end, or over the whole run if ``whole_run``.  ``frames`` is what the guest
     needs; unless ``pressure`` the machine gets plenty more.  ``arguments`` are the guest's
@@ -133,6 +168,9 @@ class Scenario:
     whose first argument is the number of calls, or of pages written, up to the next: the locks
     these take before and after rmap 34 (:mod:`vmemu.lab.locks`), in a machine of
     ``least_frames``, so that memory is reclaimed meanwhile.
+
+    ``origin`` is the reference that `vmemu.lab.scenarios.find_scenario` found it by, "" for one
+    that is made in Python; one with an origin is pickled as that, and what differs from it.
     """
 
     name: str
@@ -153,9 +191,35 @@ class Scenario:
     least_frames: Formula = Formula("256")
     ram: str = "32M"
     swap: str = "64M"
+    origin: str = field(default="", compare=False)
+    home: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "guest", self.guest or self.name)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        if not self.origin:
+            values = [getattr(self, each.name) for each in dataclasses.fields(self)]
+            return Scenario, tuple(values)
+        from vmemu.lab.scenarios import find_scenario
+
+        changed = self.changed()
+        if not changed:
+            return find_scenario, (self.origin,)
+        # the first is read first, which loads the module of the functions in the others
+        return _replaced, (find_scenario(self.origin), changed)
+
+    def changed(self) -> dict[str, Any]:
+        """The fields in which it differs from the scenario that its origin names."""
+        from vmemu.lab.scenarios import find_scenario
+
+        found = find_scenario(self.origin)
+        names = [each.name for each in dataclasses.fields(self) if each.compare]
+        return {
+            name: getattr(self, name)
+            for name in names
+            if getattr(self, name) != getattr(found, name)
+        }
 
     def settle(self, settings: Mapping[str, str]) -> dict[str, Value]:
         """Every parameter's value, from ``settings`` or by default.
@@ -189,7 +253,11 @@ class Scenario:
     def argv(self, params: Params) -> list[str]:
         """The guest's command line."""
         return [
-            self.guest,
+            self.guest.rpartition("/")[2].removesuffix(".c"),
             *self.arguments,
             *(f"{name}={value}" for name, value in params.items()),
         ]
+
+
+def _replaced(scenario: Scenario, changed: Mapping[str, Any]) -> Scenario:
+    return dataclasses.replace(scenario, **changed)

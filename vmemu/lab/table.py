@@ -10,25 +10,39 @@ from typing import Any
 
 from vmemu.errors import VmemuError
 
-__all__ = ["Cell", "Table", "cell_text"]
+__all__ = ["Cell", "Table", "cell_text", "pandas"]
 
 Cell = str | int | float | None
 
 
-def cell_text(cell: Cell) -> str:
-    """A cell as it is shown: floats with two decimals, None as a dash."""
+def cell_text(cell: Cell, floats: str = ".2f") -> str:
+    """A cell as it is shown: floats with two decimals or as told, None as a dash."""
     if cell is None:
         return "-"
-    return f"{cell:.2f}" if isinstance(cell, float) else str(cell)
+    return format(cell, floats) if isinstance(cell, float) else str(cell)
+
+
+def pandas() -> Any:
+    """The package; VmemuError where it is not installed."""
+    try:
+        return import_module("pandas")
+    except ImportError:
+        raise VmemuError(
+            "to_frame() needs the package pandas, which is not installed (pip install pandas)"
+        ) from None
 
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """One line of headings and the lines below it; ``keys`` are the columns that say whose."""
+    """One line of headings and the lines below it; ``keys`` are the columns that say whose.
+
+    ``floats``: how they are formatted.
+    """
 
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     keys: Sequence[int] = (0,)
+    floats: str = ".2f"
 
     @property
     def numeric(self) -> list[bool]:
@@ -43,7 +57,7 @@ class Table:
 
         What would be wider than ``width`` characters goes on below, the keys repeated.
         """
-        lines = [list(self.head), *([cell_text(cell) for cell in row] for row in self.rows)]
+        lines = [list(self.head), *map(self._texts, self.rows)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(self.head))]
         numeric = self.numeric
         aligned = [
@@ -57,6 +71,9 @@ class Table:
             "".join("  ".join(line[i] for i in part).rstrip() + "\n" for line in aligned)
             for part in self._parts(widths, width)
         )
+
+    def _texts(self, row: Sequence[Cell]) -> list[str]:
+        return [cell_text(cell, self.floats) for cell in row]
 
     def _parts(self, widths: Sequence[int], width: int | None) -> list[list[int]]:
         """The columns of each part: all in one where they fit."""
@@ -73,6 +90,15 @@ class Table:
             parts[-1].append(column)
         return parts
 
+    def markdown(self) -> str:
+        """A table of Markdown, a newline behind each line."""
+        rules = ["---:" if right else "---" for right in self.numeric]
+        lines = [list(self.head), rules, *map(self._texts, self.rows)]
+        return "".join(
+            "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |\n"
+            for line in lines
+        )
+
     def html(self) -> str:
         """A ``<table>``."""
         numeric = [" style='text-align: right'" if right else "" for right in self.numeric]
@@ -80,8 +106,8 @@ class Table:
         rows = "".join(
             "<tr>"
             + "".join(
-                f"<td{style}>{escape(cell_text(cell))}</td>"
-                for cell, style in zip(row, numeric, strict=True)
+                f"<td{style}>{escape(cell)}</td>"
+                for cell, style in zip(self._texts(row), numeric, strict=True)
             )
             + "</tr>\n"
             for row in self.rows
@@ -90,13 +116,7 @@ class Table:
 
     def to_frame(self) -> Any:
         """The same as a pandas DataFrame; VmemuError without pandas."""
-        try:
-            pandas = import_module("pandas")
-        except ImportError:
-            raise VmemuError(
-                "to_frame() needs the package pandas, which is not installed (pip install pandas)"
-            ) from None
-        return pandas.DataFrame([list(row) for row in self.rows], columns=list(self.head))
+        return pandas().DataFrame([list(row) for row in self.rows], columns=list(self.head))
 
     def __repr__(self) -> str:
         return self.text().rstrip("\n")

@@ -21,8 +21,11 @@ __all__ = [
     "DEFAULT",
     "RmapScheme",
     "builtin",
+    "called",
     "checked_scheme",
     "compared",
+    "files_of",
+    "is_builtin",
     "predicted",
     "scheme_class",
     "scheme_names",
@@ -83,6 +86,45 @@ def scheme_class(name: str) -> type[RmapScheme]:
     plain, *chosen = _parts(name)
     scheme = _named(plain)
     return _with_options(scheme, name, chosen) if chosen else scheme
+
+
+def is_builtin(scheme: str) -> bool:
+    """Whether a scheme, whatever its options, comes with vmemu; nothing else is loaded."""
+    return _parts(scheme)[0] in builtin()
+
+
+def called(scheme: str) -> list[str]:
+    """The names that formulas may know a scheme by, the most exact first.
+
+    A scheme that is not vmemu's own has those of its class and without its options too, as long
+    as mapcount ends its walks.
+    """
+    if is_builtin(scheme):
+        return [scheme]
+    found, names = scheme_class(scheme), [scheme]
+    if found.chosen.get("stop", STOP_RULES[0]) == STOP_RULES[0]:
+        plain = found.__base__ if found.chosen and found.name == scheme else found
+        names += [_parts(scheme)[0], getattr(plain, "name", scheme)]
+    return list(dict.fromkeys(names))
+
+
+def files_of(scheme: str) -> list[str]:
+    """The Python files that a scheme's results depend on; none of one that is vmemu's own."""
+    if is_builtin(scheme):
+        return []
+    import sys
+
+    from vmemu.loading import module_file
+    from vmemu.sources import modules_of
+
+    found: dict[str, None] = {}
+    for each in scheme_class(scheme).__mro__:
+        name = each.__module__
+        module, top = sys.modules.get(name), name.partition(".")[0]
+        if module is not None and top != "vmemu" and top not in sys.stdlib_module_names:
+            path = module_file(module)
+            found |= dict.fromkeys([path, *modules_of(path, name)] if path else [])
+    return list(found)
 
 
 def _parts(name: str) -> list[str]:

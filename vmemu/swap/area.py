@@ -38,13 +38,19 @@ class SwapArea(NamedTuple):
     path: str
 
 
-def make_swap(fd: int, size: int, seed: int = 0) -> None:
-    """Write mkswap's version 1 header for ``size`` bytes to an empty file."""
+def check_swap(size: int) -> None:
+    """ConfigError unless swap may have ``size`` bytes."""
     pages = size // PAGE_SIZE
     if pages < 10:
         raise ConfigError(f"swap of {size} bytes is too small: at least {10 * PAGE_SIZE} needed")
     if pages > _LARGEST:
         raise ConfigError(f"swap of {size} bytes is too large: at most {_LARGEST * PAGE_SIZE}")
+
+
+def make_swap(fd: int, size: int, seed: int = 0) -> None:
+    """Write mkswap's version 1 header for ``size`` bytes to an empty file."""
+    check_swap(size)
+    pages = size // PAGE_SIZE
     ident = _uuid4(random.Random(seed).getrandbits(128))
     page = bytearray(PAGE_SIZE)
     _HEADER.pack_into(page, _HEADER_AT, 1, pages - 1, 0, ident, b"vmemu")

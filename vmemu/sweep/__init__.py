@@ -1,0 +1,1 @@
+"""Sweeps: many runs of scenarios, from what is to be run to its rows."""
