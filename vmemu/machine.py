@@ -6,6 +6,7 @@ import contextlib
 import copy
 import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -483,9 +484,13 @@ class Machine:
 
     @contextlib.contextmanager
     def _interruptibly(self) -> Iterator[None]:
-        """As `_running`; in the main thread a signal ends even a guest that only computes."""
+        """As `_running`; in the main thread a signal ends even a guest that only computes.
+
+        If any signal has a handler in Python, that is: where none has, a thread less.
+        """
         main = threading.current_thread() is threading.main_thread()
-        with self._running(), self.cpu.interruptible() if main else contextlib.nullcontext():
+        handled = main and any(callable(signal.getsignal(n)) for n in signal.valid_signals())
+        with self._running(), self.cpu.interruptible() if handled else contextlib.nullcontext():
             yield
 
     @property

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from vmemu.results.columns import Column, parameter_name
+from vmemu.lab.record import Column
+from vmemu.results.columns import parameter_name
 
 __all__ = ["ABOUT", "VIEWS", "Described", "identifier", "quoted"]
 

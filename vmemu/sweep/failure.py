@@ -22,7 +22,9 @@ __all__ = ["Failure", "of_death", "of_exception", "of_memory", "of_time", "plain
 
 _VMEMU = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LONGEST = 600
-_NO_MEMORY = re.compile(r"bad_alloc|MemoryError|out of memory|cannot allocate|failed to alloc", re.I)
+_NO_MEMORY = re.compile(
+    r"bad_alloc|MemoryError|out of memory|cannot allocate|failed to alloc", re.I
+)
 
 
 class Failure(NamedTuple):
@@ -130,7 +132,7 @@ _PACKAGES = ("site-packages", "dist-packages")
 
 
 def _is_users(path: str) -> bool:
-    if path.startswith("<") or path.startswith(_VMEMU):
+    if path.startswith(("<", _VMEMU)):
         return False
     if any(path.startswith(root) for root in _KNOWN):
         # site-packages is within Python's own directory, and anybody's

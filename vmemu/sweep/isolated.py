@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from vmemu.errors import VmemuError
 from vmemu.sweep import wire
@@ -77,8 +77,8 @@ def run_isolated(function: str, payload: bytes = b"", limits: Limits | None = No
         if answer is not None:
             _zygotes.give_back(zygote)
             head, value = answer
-            texts = (str(head.get(name, "")) for name in ("failure", "reason", "output"))
-            return Result(value, *texts, head["seconds"])
+            failure, reason = head.get("failure", ""), head.get("reason", "")
+            return Result(value, failure, reason, head["output"], head["seconds"])
         if _zygotes.drop(zygote):
             raise Stopped("the run was stopped")
         if last:
