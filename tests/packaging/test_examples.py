@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sweep.loopback import cluster
 from vmemu.rmap.python import PythonScheme
 from vmemu.testing import Failed, check_operations, driver
 
@@ -69,16 +70,17 @@ def test_compare_measures_it_as_it_predicts(place: Path) -> None:
     lines = run(place, "-m", "vmemu", *args).splitlines()
     (row,) = [line.split() for line in lines if " families " in line]
     assert row[row.index("families") + 1] == "yes"
-    told = json.loads(run(place, "-m", "vmemu", *args, "--json"))["schemes"]
-    assert told["families"]["output_sha256"] == told["anonmm"]["output_sha256"]
+    other, families = json.loads(run(place, "-m", "vmemu", *args, "--json"))["records"]
+    assert families["output_sha256"] == other["output_sha256"]
     # The parent's page first, then the children's in the order of fork.
-    assert told["families"]["unmap"]["probes"] == 16 * sum(range(2, 7))
-    assert told["families"]["bytes"]["caches"]["family"]["objects"] == 1
+    assert families["unmap_probes"] == 16 * sum(range(2, 7))
+    assert families["objects_family"] == 1
 
 
 def test_mremap_copies_nothing(place: Path) -> None:
     args = ["compare", "mremap-shared", "--json", "--rmap", "families"]
-    assert json.loads(run(place, "-m", "vmemu", *args))["schemes"]["families"]["copies"] == 0
+    (record,) = json.loads(run(place, "-m", "vmemu", *args))["records"]
+    assert record["copies"] == 0
 
 
 @pytest.mark.slow
@@ -131,12 +133,9 @@ def test_the_scenario_is_as_derived_under_the_others_scheme(place: Path) -> None
 
 def test_the_scenario_is_found_by_its_module(place: Path) -> None:
     args = ["compare", "vmemu_scenario_snapshots:SNAPSHOTS", "--rmap", "anonmm", "--json"]
-    told = json.loads(run(place, "-m", "vmemu", *args))
-    assert told["schemes"]["anonmm"]["unmap"] == {
-        "probes": 16 * (2 + 3 + 4 + 5),
-        "cmp": 0,
-        "pages": 64,
-    }
+    (record,) = json.loads(run(place, "-m", "vmemu", *args))["records"]
+    assert record["unmap_probes"] == record["predicted_unmap_probes"] == 16 * (2 + 3 + 4 + 5)
+    assert (record["unmap_cmp"], record["unmap_pages"]) == (0, 64)
 
 
 def test_the_scenario_depends_on_what_is_installed(place: Path) -> None:
@@ -153,6 +152,34 @@ def test_the_scenario_depends_on_what_is_installed(place: Path) -> None:
 def test_the_scenarios_own_tests_pass(place: Path) -> None:
     tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", str(SNAPSHOTS / "tests")]
     assert "6 passed" in run(place, *tests, "--rootdir", str(SNAPSHOTS))
+
+
+# ---- both, in a sweep
+
+WORDS = ("snapshots", "N=1..4", "--rmap", "families,vmemu_rmap_families:Families,anon_vma")
+ROWS = "SELECT N, scheme, unmap_probes, verdict FROM runs ORDER BY ALL"
+
+
+def test_a_sweep_runs_them(place: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "runs")
+    told = run(place, "-m", "vmemu", "sweep", *WORDS, "--out", out)
+    assert told == f"12 cells in {out}/runs.parquet\n"
+    rows = json.loads(run(place, "-m", "vmemu", "results", out, "--json", ROWS))
+    families = [row for row in rows if row["scheme"] == "families"]
+    assert [row["unmap_probes"] for row in families] == [16 * n * (n + 3) // 2 for n in range(1, 5)]
+    assert {row["verdict"] for row in rows} == {"yes"}
+
+
+@pytest.mark.slow
+def test_a_cluster_runs_them(place: Path, tmp_path: Path) -> None:
+    """Its workers have the packages, as they have vmemu."""
+    here, there = str(tmp_path / "here"), str(tmp_path / "there")
+    run(place, "-m", "vmemu", "sweep", *WORDS, "--out", here)
+    with cluster(tmp_path, path=place, workers=2) as address:
+        run(place, "-m", "vmemu", "sweep", *WORDS, "--scheduler", address, "--out", there)
+    told = [run(place, "-m", "vmemu", "results", out, "--json", ROWS) for out in (here, there)]
+    assert told[0] == told[1]
+    assert len(json.loads(told[0])) == 12
 
 
 # ---- the scheme again
