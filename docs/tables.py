@@ -16,7 +16,7 @@ from vmemu.lab.compare import Comparison, compare
 from vmemu.lab.guests import guest_path
 from vmemu.lab.overhead import measure_overhead
 from vmemu.lab.scenario import Formula, Scenario
-from vmemu.lab.scenarios import SCENARIOS, fork, locking, mprotect, mremap, pressure
+from vmemu.lab.scenarios import SCENARIOS, fork, locking, mprotect, mremap, pressure, workload
 from vmemu.machine import Machine
 from vmemu.rmap import builtin
 
@@ -282,7 +282,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
         f"predictions_{module.__name__.rpartition('.')[2]}": lambda module=module: predictions(  # type: ignore[misc]
             module.SCENARIOS
         )
-        for module in (pressure, fork, mremap, mprotect, locking)
+        for module in (pressure, fork, mremap, mprotect, locking, workload)
     },
     "bytes": lambda: bytes_by_scheme(32),
     "bytes64": lambda: bytes_by_scheme(64),

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from command import Vmemu
 
+from tests.command import Vmemu
 from tests.results.runs import family, write
 
 

@@ -65,21 +65,21 @@ def _warm() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     faulthandler.enable(2, all_threads=False)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write("1000")  # if the host's memory is short, a run goes first
 
     from vmemu.core import RMAPS, lib
-    from vmemu.lab.experiment import run_scenario
-    from vmemu.lab.scenarios import find_scenario
+    from vmemu.lab.cell import Cell, run_cell
 
     for name in RMAPS:
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(f"vmemu.rmap.{name}")
-    scenario = find_scenario("private-pages")
-    params = scenario.settle({"PAGES": "4"})
     for bits in (32, 64) * 3:  # until the interpreter has adapted its code
-        run_scenario(scenario, params, "anon_vma", {"bits": bits})
+        run_cell(Cell("private-pages", (("PAGES", 4),), "anon_vma", (("bits", bits),)))
     lib.ram_by_need()
     importlib.import_module("vmemu.sweep.child")  # now it sees what is not the user's
     random.seed(0)
+    gc.set_threshold(20_000)
     _settle()
     libc.mallopt(_M_MMAP_THRESHOLD, 1 << 25)
     libc.mallopt(_M_TRIM_THRESHOLD, 1 << 28)
