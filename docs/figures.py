@@ -61,8 +61,8 @@ def probes() -> dict[str, Any]:
         for n in CHILDREN:
             settings = {"R": str(PAGES), "N": str(n)}
             (result,) = compare([find_scenario(name)], settings, tuple(COLORS))
-            for scheme, shown in result.as_json()["schemes"].items():
-                unmap = shown["unmap"]
+            for scheme, measured in result.measurements.items():
+                unmap = measured.walks("unmap")
                 found[name][scheme].append(unmap["probes"] / unmap["pages"])
     return found
 
