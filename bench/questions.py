@@ -44,11 +44,12 @@ def record(rng: random.Random, number: int) -> dict[str, Any]:
 
 def main(directory: str) -> None:
     """Write it there."""
+    from vmemu.lab.record import Records
     from vmemu.results.dataset import write_parquet
 
     rng = random.Random(1)
     records = [record(rng, number) for number in range(RUNS)]
-    write_parquet(records, Path(directory) / "runs-0.parquet", {}, {})
+    write_parquet(Records(records), Path(directory) / "runs.parquet", {})
 
 
 if __name__ == "__main__":

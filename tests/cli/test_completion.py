@@ -153,6 +153,13 @@ def test_everything_that_has_a_name_is_offered(
     assert "mm" in offered("run", "-e", "m")
     assert offered("run", "-e", "mm,munm") == ["mm,munmap"]
     assert {"2.6.7", "6.18"} <= set(offered("run", "--layout", ""))
+    for command in ("results", "growth", "plot"):
+        assert offered(command, "") == ["<dir>"]
+    for command in ("growth", "plot"):
+        assert offered(command, "--scenario", "fork-s") == ["fork-server"]
+        assert "anonmm" in offered(command, "--rmap", "")
+    assert offered("plot", "-o", "") == ["<file>"]
+    assert offered("plot", "--log", "") == ["auto", "x", "y", "both", "none"]
     assert offered("completion", "") == ["bash", "zsh", "fish"]
 
 

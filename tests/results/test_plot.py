@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -55,6 +56,21 @@ def test_an_svg_has_a_diagram_for_each_scenario(curves: list[Growth]) -> None:
     for said in ("fork-server", "late-subfamily", "anon_vma_chain", "R=4", "points: measured"):
         assert f"<!-- {said}" in text, said
     assert "<!-- dark points" not in text
+
+
+def test_a_picture_keeps_its_figures(curves: list[Growth]) -> None:
+    root = ElementTree.fromstring(picture(curves))
+    told = next(e.text for e in root.iter() if e.tag.endswith("}description"))
+    first, *others = json.loads(told or "")
+    assert first == {
+        "scenario": "fork-readers",
+        "scheme": "scan",
+        "settings": {"R": 4},
+        "N": [1, 2, 4, 8, 16],
+        "unmap_probes": [0, 0, 0, 0, 0],
+        "formula": "0",
+    }
+    assert len(others) == 17
 
 
 def test_schemes_with_the_same_points_are_one_line(curves: list[Growth]) -> None:

@@ -125,7 +125,9 @@ def growth(
     over = _numeric(dataset, x)
     of = _numeric(dataset, y)
     varied = [
-        name for name in dataset.names("parameter", "setting") if name not in (over, *_NOT_SPLIT)
+        name
+        for name in [*dataset.names("parameter"), *_settings(dataset)]
+        if name not in (over, *_NOT_SPLIT)
     ]
     rows = _rows(dataset, over, of, varied, _condition(dataset, where, scenarios, schemes))
     if not rows:
@@ -135,6 +137,11 @@ def growth(
         for scenario, within in _grouped(rows, ["scenario"])
         for curve in _curves(scenario[0], within, over, of, dataset)
     ]
+
+
+def _settings(results: Results) -> list[str]:
+    """What a machine may differ in."""
+    return [name for name in ("bits",) if name in results.types] + results.names("setting")
 
 
 def _numeric(results: Results, name: str) -> str:
@@ -196,7 +203,7 @@ def _curves(
 ) -> Iterator[Growth]:
     """The curves of one scenario, schemes that have the same settings beside each other."""
     parameters = [name for name in results.names("parameter") if name in rows[0]]
-    settings = [name for name in results.names("setting") if name in rows[0]]
+    settings = [name for name in _settings(results) if name in rows[0]]
     split = _independent(rows, parameters, ["scheme", "x_"])
     split += _independent(rows, settings, ["scheme", "x_", *parameters])
     for values, within in _grouped(rows, split):

@@ -7,6 +7,7 @@ a line in turns of their colours.  A name stands where its line ends.
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FORMATS", "MOST", "check_path", "picture", "write_plot"]
+__all__ = ["FORMATS", "MOST", "check_path", "figures", "picture", "write_plot"]
 
 FORMATS = {
     ".svg": {"Date": None, "Creator": None},
@@ -108,8 +109,26 @@ def picture(
             axes.remove()
         _label(figure, flat[: len(panels)], columns, curves, unit)
         out = io.BytesIO()
-        figure.savefig(out, format=suffix[1:], metadata=FORMATS[suffix])
+        metadata = {**FORMATS[suffix], "Title": f"{curves[0].y} by {curves[0].x}"}
+        if suffix != ".pdf":  # which has no place for so much
+            metadata["Description"] = json.dumps(figures(curves))
+        figure.savefig(out, format=suffix[1:], metadata=metadata)
     return out.getvalue()
+
+
+def figures(curves: Sequence[Growth]) -> list[dict[str, Any]]:
+    """What a picture shows, as its description has it: a picture keeps its figures."""
+    return [
+        {
+            "scenario": curve.scenario,
+            "scheme": curve.scheme,
+            "settings": {**curve.beside, **curve.fixed},
+            curve.x: [point.x for point in curve.points],
+            curve.y: [point.measured for point in curve.points],
+            "formula": curve.forecast.text if curve.forecast else None,
+        }
+        for curve in curves
+    ]
 
 
 def _panels(curves: Sequence[Growth]) -> list[tuple[tuple[str, str], list[Growth]]]:
