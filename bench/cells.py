@@ -109,9 +109,10 @@ def table(times: dict[str, Times], cells: int, workers: int) -> str:
     return "\n".join(
         [
             (
-                f"warm cell: {number(middle * 1e3)} ms ({number(low * 1e3)} to {number(high * 1e3)}, "
-                f"least {number(min(cell.single) * 1e3)}); at most {WARM_MS:g}: "
-                f"{kept[middle * 1e3 <= WARM_MS]}"
+                f"warm cell: {number(middle * 1e3)} ms "
+                f"({number(low * 1e3)} to {number(high * 1e3)}, "
+                f"least {number(min(cell.single) * 1e3)}); "
+                f"at most {WARM_MS:g}: {kept[middle * 1e3 <= WARM_MS]}"
             ),
             (
                 f"{cells} cells on {workers} cores: {scaling:.0%} of perfect scaling, a cell in "

@@ -106,7 +106,7 @@ class Zygote:
         self._child, self._failure, self._family, self._wire = child, failure, family, wire
         self._tops = {name.partition(".")[0] for name in sys.modules} | sys.stdlib_module_names
         self._pid = os.getpid()
-        self._base = family.private_memory("self")
+        self._base, self._resident = family.private_memory("self"), family.resident()
         self._tried: set[str] = set()
         family.adopt()
 
@@ -141,7 +141,7 @@ class Zygote:
         asked["data"] = None
         if allowed is not None:
             allowed += asked["besides"]
-            asked["data"] = _data_size() + allowed + _ENGINES
+            asked["data"] = self._family.data_size() + allowed + _ENGINES
         began = time.monotonic()
         with contextlib.ExitStack() as stack:
             result, result_end = _pipe(stack)
@@ -188,7 +188,8 @@ class Zygote:
         elif found is not None:
             head, value = found
         else:
-            filled = used.ru_maxrss << 10 >= self._base + (allowed or 0) * 9 // 10
+            room = (asked["memory"] or 0) + asked["besides"]
+            filled = used.ru_maxrss << 10 >= self._resident + room * 9 // 10
             died = self._failure.of_death(status, printed, asked["memory"], filled=filled)
             head, value = died._asdict(), b""
         head["output"] = printed
@@ -279,9 +280,3 @@ def _kill(pid: int) -> None:
     for kill in (os.killpg, os.kill):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             kill(pid, signal.SIGKILL)
-
-
-def _data_size() -> int:
-    """Bytes that RLIMIT_DATA counts of this process."""
-    with open("/proc/self/status", "rb") as status:
-        return next(int(line.split()[1]) << 10 for line in status if line.startswith(b"VmData:"))
