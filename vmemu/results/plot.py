@@ -42,8 +42,8 @@ _RINGS = 3
 """At most so many schemes have rings around a point that they share."""
 _INK = "#30363d"
 """Of points that more share."""
-_STEPS = 300
-"""At most so many points of a line."""
+_STEPS, _FINE = 300, 100
+"""At most so many points of a formula's line, and those of a law's, which has no steps."""
 
 
 def check_path(path: str | os.PathLike[str]) -> str:
@@ -231,13 +231,13 @@ def _draw_curve(
 def _line(curve: Growth, chosen: Scales) -> list[tuple[float, float]]:
     """The formula between the first point and the last, or the law that fits."""
     first, last = curve.points[0].x, curve.points[-1].x
+    if curve.forecast is None:
+        law = curve.law
+        return [(x, law(x)) for x in chosen.steps(first, last, _FINE)] if law else []
     found: list[tuple[float, float]] = []
-    law = curve.forecast or curve.law
-    if law is None:
-        return found
     for x in chosen.between(first, last, _STEPS):
         try:
-            found.append((x, float(law(x))))
+            found.append((x, float(curve.forecast(x))))
         except VmemuError:  # it has no value there
             continue
     return found

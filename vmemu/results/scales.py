@@ -78,14 +78,16 @@ class Scales:
 
     def between(self, first: float, last: float, most: int) -> list[int]:
         """Whole numbers from one to the other, in steps that look even; not more than ``most``."""
-        low, high = int(first), int(last)
+        low, high = math.ceil(first), math.floor(last)
         if high - low < most:
             return list(range(low, high + 1))
+        return sorted({round(x) for x in self.steps(low, high, most)})
+
+    def steps(self, first: float, last: float, count: int) -> list[float]:
+        """Values from one to the other that are evenly spaced on the axis."""
         if self.x == "linear":
-            steps = [low + (high - low) * i // most for i in range(most + 1)]
-        else:
-            steps = [round(low * (high / low) ** (i / most)) for i in range(most + 1)]
-        return sorted({*steps, high})
+            return [first + (last - first) * i / count for i in range(count + 1)]
+        return [first * (last / first) ** (i / count) for i in range(count + 1)]
 
 
 def scales(points: Sequence[Point], log: str = "auto") -> Scales:
