@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["build_id", "commit"]
+__all__ = ["build_id", "commit", "provenance"]
 
 _PACKAGE = Path(__file__).resolve().parent
 _SOURCES = _PACKAGE / "sources.txt"
@@ -39,6 +39,13 @@ def build_id() -> str:
         digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
+
+
+def provenance() -> dict[str, str]:
+    """Where results come from: version, commit and build."""
+    from vmemu import __version__
+
+    return {"vmemu": __version__, "commit": commit(), "build": build_id()}
 
 
 def _files() -> Iterator[Path]:

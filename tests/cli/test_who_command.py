@@ -7,8 +7,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from command import Vmemu
 
+from tests.command import Vmemu
 from vmemu.rmap import builtin
 
 COUSINS = "who --at measure --addr 40001000 --ram 1M --swap 1M {} cousins"

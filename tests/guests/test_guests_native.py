@@ -60,6 +60,12 @@ GOOD = [
     ("overhead K=16 mode=shared", r"overhead: 16 vmas, shared, .*"),
     ("swap-storm PAGES=50", r"swap-storm: 50 pages, 2 passes, ok, .*"),
     ("swap-storm PAGES=33 FORK=1", r"swap-storm: 33 pages, 2 passes, ok, .*"),
+    ("workload SEED=1", r"workload: 5 processes, 64 pages, 16 rounds of 32, sum .*"),
+    (
+        "workload SEED=2 N=3 MATES=2 R=16 V=4 OWN=6 A=3 MOVES=3 W=4",
+        r"workload: 10 processes, 70 pages, 4 rounds of 32, sum .*",
+    ),
+    ("workload SEED=3 N=0 V=8 CUT=1 MOVES=8", r"workload: 1 processes, 64 pages, .*"),
     ("family", r"family: parent 1, first child 2, second child 1"),
     ("cousins", r"cousins: parent [0-9a-f]{8}, children [0-9a-f]{8}"),
     ("cow-verify R=4", r"cow-verify: 4 pages, .*"),
@@ -183,6 +189,8 @@ def test_cat(guest: Guest) -> None:
         ("touch PAGES=many", "PAGES= takes a decimal number"),
         ("overhead mode=odd", "overhead: mode is own, unwritten or shared"),
         ("fork-bomb", "fork-bomb: outside vmemu a LIMIT is required"),
+        ("workload V=3", "workload: V areas of equal length are wanted"),
+        ("workload MOVES=2", "workload: R must be at least 1, MOVES at most V and at most W"),
     ],
 )
 def test_refusals(guest: Guest, command: str, complaint: str) -> None:

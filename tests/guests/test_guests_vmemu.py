@@ -57,6 +57,8 @@ TIGHT = [
     "overhead K=300 mode=shared",
     "swap-storm PAGES=300",
     "swap-storm PAGES=300 FORK=1",
+    "workload SEED=1 N=3 R=60 V=6 MOVES=2",
+    "workload SEED=1 N=2 MATES=1 R=16 OWN=40 A=8",
     "cow-verify R=150",
     "brk R=300",
     "madvise R=300",

@@ -11,9 +11,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from tests.results.runs import PROVENANCE, SCHEMES, UNITS, family, write
+from tests.results.runs import COUNTED, PROVENANCE, family, write
 from vmemu.errors import ConfigError
-from vmemu.results.columns import KINDS, column_kind
+from vmemu.lab.record import Records
 from vmemu.results.dataset import open_dataset, write_parquet
 
 RECORD = {
@@ -30,20 +30,20 @@ RECORD = {
 
 
 def test_columns_have_types_units_and_docs(tmp_path: Path) -> None:
-    units = {"ram": ("bytes", "guest RAM"), "mode": ("", "how", "parameter")}
-    write_parquet([RECORD], tmp_path / "a.parquet", units, PROVENANCE)
+    write_parquet(Records([RECORD], COUNTED), tmp_path / "a.parquet", PROVENANCE)
     schema = pq.read_schema(tmp_path / "a.parquet")
     assert {field.name: str(field.type) for field in schema} == {
+        "key": "string",
+        "status": "string",
         "scenario": "string",
         "scheme": "string",
-        "status": "string",
-        "key": "string",
         "N": "int64",
         "mode": "string",
         "ram": "int64",
-        "bytes_rounded": "double",
         "disturbed": "bool",
+        "bytes_rounded": "double",
     }
+    assert [field.name for field in schema][:4] == ["key", "status", "scenario", "scheme"]
     assert schema.field("ram").metadata == {
         b"unit": b"bytes",
         b"doc": b"guest RAM",
@@ -67,7 +67,7 @@ def test_the_order_of_records_does_not_matter(tmp_path: Path) -> None:
 
 def test_what_is_absent_is_null(tmp_path: Path) -> None:
     records = [RECORD, {**RECORD, "key": "l", "N": None, "copies": 7, "reason": None}]
-    write_parquet(records, tmp_path / "a.parquet", {}, {})
+    write_parquet(Records(records), tmp_path / "a.parquet", {})
     first, second = pq.read_table(tmp_path / "a.parquet").to_pylist()
     assert (first["N"], first["copies"]) == (None, 7)
     assert (second["N"], second["copies"]) == (3, None)
@@ -76,14 +76,14 @@ def test_what_is_absent_is_null(tmp_path: Path) -> None:
 
 def test_integers_and_fractions_are_fractions(tmp_path: Path) -> None:
     records = [{**RECORD, "key": key, "copies": n} for key, n in (("a", 1), ("b", 0.5))]
-    write_parquet(records, tmp_path / "a.parquet", {}, {})
+    write_parquet(Records(records), tmp_path / "a.parquet", {})
     assert str(pq.read_schema(tmp_path / "a.parquet").field("copies").type) == "double"
 
 
 def test_text_and_numbers_do_not_mix(tmp_path: Path) -> None:
     records = [RECORD, {**RECORD, "mode": 3}]
     with pytest.raises(ConfigError, match="'mode' holds int and str"):
-        write_parquet(records, tmp_path / "a.parquet", {}, {})
+        write_parquet(Records(records), tmp_path / "a.parquet", {})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -105,7 +105,7 @@ def test_files_whose_columns_differ_are_one(tmp_path: Path) -> None:
     table = open_dataset(directory).to_table()
     assert table.num_rows == len(readers) + len(late)
     assert table["GRAND"].null_count == len(readers)
-    assert table.schema.field("ram").metadata[b"unit"] == UNITS["ram"][0].encode()
+    assert table.schema.field("ram").metadata[b"unit"] == b"bytes"
 
 
 def test_types_that_cannot_be_one_are_told(tmp_path: Path) -> None:
@@ -134,12 +134,3 @@ def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pa
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError, match=r"pip install 'vmemu\[results\]'"):
         open_dataset(tmp_path)
-
-
-def test_every_column_has_a_kind() -> None:
-    kinds = {name: column_kind(name, {"mode"}) for record in family() for name in record}
-    assert set(kinds.values()) <= set(KINDS)
-    assert [name for name, kind in kinds.items() if kind == "parameter"] == ["R", "N", "GRAND"]
-    assert (kinds["rmap_chain_slots"], kinds["objects_anonmm"]) == ("figure", "figure")
-    assert (column_kind("mode", {"mode"}), column_kind("param_SEED")) == ("parameter",) * 2
-    assert len(SCHEMES) > 1

@@ -131,7 +131,7 @@ def test_any_column_of_numbers(tmp_path: Path) -> None:
         assert found.law is not None
         assert (found.law.text("N"), found.verdict) == ("24 N + 24", "not predicted")
         for x, y, said in (
-            ("M", "copies", "there is no column 'M': parameters are N, GRAND, R"),
+            ("M", "copies", "there is no column 'M': parameters are GRAND, N, R"),
             ("N", "copis", "there is no column 'copis': did you mean copies"),
             ("N", "scheme", "'scheme' holds no numbers"),
         ):

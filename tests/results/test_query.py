@@ -20,7 +20,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "key": "x",
         "unmap_probes": 5,
         "predicted_unmap_probes": 4,
-        "deviations": "copies 1, predicted 0; unmap_probes 5, predicted 4 (R * N: one each)",
+        "deviations": "copies 1, predicted 0; unmap_probes 5, predicted 4 (R * N: one; no more)"
+        "; vmas 2, predicted 1 (1)",
         "verdict": "no",
     }
     failed = {"status": "failed", "reason": "time", "scenario": "fork-server", "scheme": "scan"}
@@ -44,8 +45,8 @@ def test_an_answer_has_names_and_rows(results: Results) -> None:
 
 
 def test_columns_tell_their_units(results: Results) -> None:
-    assert results.columns["ram"][:2] == ("bytes", "guest RAM")
-    assert results.names("parameter") == ["N", "GRAND", "R"]
+    assert results.columns["ram"][1:3] == ("bytes", "guest RAM")
+    assert results.names("parameter") == ["GRAND", "N", "R"]
 
 
 def test_growth_is_long(results: Results) -> None:
@@ -78,7 +79,7 @@ def test_deviations_have_a_row_for_each_figure(results: Results) -> None:
         "figure": "unmap_probes",
         "measured": 5,
         "predicted": 4,
-        "reason": "unmap_probes 5, predicted 4 (R * N: one each)",
+        "reason": "unmap_probes 5, predicted 4 (R * N: one; no more)",
         "key": "x",
     }
 

@@ -71,6 +71,16 @@ SETTINGS = [
     "cut-vma K=9",
     "cut-vma-fork K=7 N=3",
     "cut-vma-fork K=8 N=1",
+    "busy-server N=1 R=300",
+    "busy-server N=31 R=16 WRITES=100 W=2",
+    "busy-zygote N=3 A=1 OWN=128",
+    "busy-zygote OWN=0 R=256",
+    "busy-arenas R=600 V=300 CUT=1",
+    "busy-arenas R=1 V=1",
+    "busy-moves N=0 R=400",
+    "busy-moves MOVES=0 WRITES=50",
+    "busy-mates N=1 OWN=300",
+    "busy-mates OWN=0 R=64",
 ]
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from vmemu.errors import ConfigError
 from vmemu.lab import actions
@@ -693,3 +696,45 @@ def test_lines_count_in_every_way_to_write(written: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_plan("exp.toml")
     assert str(caught.value) == "exp.toml, line 9: fork-server: N must be 1 to 4096, not 0"
+
+
+ODD = [
+    *("1", "-1", "1.5", "nan", "inf", "true", "[]", "{}", "[[]]", "[{}]", "2004-05-01", "12:00:00"),
+    *(
+        '""',
+        '"x"',
+        '"1..4"',
+        '"all"',
+        '"\\u0000"',
+        '"1G"',
+        '"none"',
+        '["a", "b"]',
+        '"N +"',
+        '"N.x"',
+    ),
+    *('"lambda: N"', "99999999999999999999", '{ default = "x", choices = [] }', '"[x for x in N]"'),
+]
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(range(WHOLE.count("\n"))), st.sampled_from(ODD), st.booleans())
+def test_whatever_stands_there_is_taken_or_told(number: int, value: str, first: bool) -> None:
+    lines = WHOLE.splitlines()
+    key, equals, rest = lines[number].partition("=")
+    if not first and "=" in rest:
+        inner, equals, _ = rest.rpartition("=")
+        key, value = f"{key}={inner}", f"{value} }}"
+    if equals:
+        lines[number] = f"{key}= {value}"
+    else:
+        del lines[number]
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "exp.toml")
+        path.write_text("\n".join(lines))
+        try:
+            read_plan(str(path))
+        except ConfigError as error:
+            told = str(error)
+        else:
+            return
+    assert re.fullmatch(rf"{re.escape(str(path))}, line \d+: .+", told)

@@ -71,7 +71,7 @@ def test_nothing_is_predicted_of_a_run_that_memory_was_short_for() -> None:
         ("Q", "", "parameter"),
         ("unmap_probes", "probes", "figure"),
         ("predicted_unmap_probes", "probes", "prediction"),
-        ("formula_unmap_probes", "", "prediction"),
+        ("formula_unmap_probes", "", "formula"),
         ("objects_anon_vma", "objects", "figure"),
         ("run_pswpin", "pages", "run"),
         ("run_unmap_cmp", "candidates", "run"),

@@ -133,9 +133,10 @@ def command(
             if result.both_ways and scenarios:
                 click.echo("\n" + locks_table(result.both_ways).text(width), nl=False)
     if parquet is not None:
+        from vmemu.build_id import provenance
         from vmemu.results.dataset import write_parquet
 
-        write_parquet(records, parquet)
+        write_parquet(records, parquet, provenance())
     if file is not None:
         from vmemu.report.comparisons import comparisons_page
 

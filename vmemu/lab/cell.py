@@ -81,12 +81,20 @@ def _named(reference: str, kind: str) -> list[str]:
     from vmemu import rmap
     from vmemu.lab import scenarios
 
+    told: list[bytes] = []
     if kind == "scenario":
         scenario = scenarios.find_scenario(reference)
         name, files = scenario.name, scenarios.files_of(scenario)
+        file, _, own = reference.rpartition(":")
+        if file.endswith(".toml"):  # the rest of the file may change
+            from vmemu.sweep.experiment_file import definition
+
+            files = [path for path in files if not path.endswith(".toml")]
+            told.append(definition(file, own).encode())
     else:
         name, files = reference, rmap.files_of(reference)
-    return [name, *(hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in files)]
+    told += [Path(path).read_bytes() for path in files]
+    return [name, *(hashlib.sha256(text).hexdigest() for text in told)]
 
 
 def run_cell(cell: Cell) -> dict[str, Value]:
@@ -111,8 +119,7 @@ def failed(cell: Cell, failure: str, reason: str) -> dict[str, Value]:
 
     ``failure`` is time, memory, guest, scheme, refused, bug or died.
     """
-    from vmemu import __version__
-    from vmemu.build_id import build_id, commit
+    from vmemu.build_id import provenance
     from vmemu.lab.experiment import settings_record
     from vmemu.lab.scenarios import find_scenario
 
@@ -124,9 +131,7 @@ def failed(cell: Cell, failure: str, reason: str) -> dict[str, Value]:
         "scenario": scenario.name,
         "scheme": cell.scheme,
         **{parameter_column(name): value for name, value in cell.params},
-        "vmemu": __version__,
-        "commit": commit(),
-        "build": build_id(),
+        **provenance(),
         **settings_record(scenario, dict(cell.params), dict(cell.settings)),
     }
 

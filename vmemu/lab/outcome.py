@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmemu import __version__
-from vmemu.build_id import build_id, commit
+from vmemu.build_id import provenance
 from vmemu.errors import ConfigError
 from vmemu.lab.record import parameter_column
 from vmemu.rmap import scheme_class
@@ -118,9 +117,7 @@ class Outcome:
         yield "scheme", self.scheme
         for name, value in self.params.items():
             yield parameter_column(name), value
-        yield "vmemu", __version__
-        yield "commit", commit()
-        yield "build", build_id()
+        yield from provenance().items()
         yield from measurement.provenance.items()
         yield "verdict", self._word()
         yield "deviations", "; ".join(self._reasons())

@@ -24,6 +24,7 @@ __all__ = [
     "Record",
     "Records",
     "Value",
+    "by_name",
     "column",
     "columns_of",
     "comparable",
@@ -50,7 +51,7 @@ class Column(NamedTuple):
 
 KINDS = (
     *("identity", "parameter", "build", "setting", "verdict", "figure"),
-    *("prediction", "bytes", "run", "output", "host"),
+    *("prediction", "formula", "bytes", "run", "output", "host"),
 )
 """In the order in which columns are read."""
 
@@ -131,6 +132,8 @@ _NAMED = {
     for name, (unit, doc) in columns.items()
 }
 
+_PLACES = {name: at for at, name in enumerate(_NAMED)}
+
 HOST_COLUMNS = ("host_ns",)
 """What another run of the same may have different."""
 
@@ -139,7 +142,7 @@ _PREFIXES = {
     "bytes_": ("bytes", "bytes", "of the objects of the slab cache {}"),
     "rounded_": ("bytes", "bytes", "of the frames that the slab cache {} has"),
     "predicted_": ("prediction", None, "what is derived for {}"),
-    "formula_": ("prediction", "", "the formula that predicts {}"),
+    "formula_": ("formula", "", "the formula that predicts {}"),
     "run_": ("run", None, "the counter {} over the whole run"),
     "rmap34_": ("run", "times", "before and after rmap 34: {}"),
     "param_": ("parameter", None, "the parameter {}"),
@@ -205,11 +208,18 @@ def columns_of(records: Iterable[Record], counted: Mapping[str, str] | None = No
     others as they came.
     """
     names = dict.fromkeys(name for record in records for name in record)
-    known = {name: at for at, name in enumerate(_NAMED)}
     columns = [column(name, counted) for name in names]
-    return sorted(
-        columns, key=lambda each: (KINDS.index(each.kind), known.get(each.name, len(known)))
-    )
+    return sorted(columns, key=lambda each: (KINDS.index(each.kind), _known(each.name)))
+
+
+def _known(name: str) -> int:
+    """The place of a column that every record may have, behind which all others are."""
+    return _PLACES.get(name, len(_PLACES))
+
+
+def by_name(columns: Iterable[Column]) -> list[Column]:
+    """The same order, but those that came as they came by name."""
+    return sorted(columns, key=lambda each: (KINDS.index(each.kind), _known(each.name), each.name))
 
 
 def comparable(record: Record) -> dict[str, Value]:

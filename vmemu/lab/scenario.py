@@ -196,6 +196,10 @@ class Scenario:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "guest", self.guest or self.name)
+        for name in ("parameters", "expectations", "arguments", "watch", "phases"):
+            value: Any = getattr(self, name)
+            if isinstance(value, list):  # as somebody may write it
+                object.__setattr__(self, name, tuple(value))
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         if not self.origin:

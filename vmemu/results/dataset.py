@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmemu.errors import ConfigError
-from vmemu.results.columns import Column, ordered
+from vmemu.results.columns import filled
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
+
+    from vmemu.lab.record import Column, Record, Records
 
 __all__ = ["COLUMNS", "PROVENANCE", "needed", "open_dataset", "parquet_files", "write_parquet"]
 
@@ -22,32 +24,28 @@ PROVENANCE, COLUMNS = "vmemu", "vmemu_columns"
 
 
 def write_parquet(
-    records: Sequence[Mapping[str, Any]],
-    path: str | os.PathLike[str],
-    units: Mapping[str, Column | tuple[str, str]],
-    provenance: Mapping[str, Any],
+    records: Records, path: str | os.PathLike[str], provenance: Mapping[str, Any]
 ) -> None:
     """Write records to a file, which is there in full or not at all.
 
-    ``units``: unit, doc, and perhaps the kind of each column.  The same records give the same
-    bytes in whatever order they come: columns and rows have an order of their own, and nothing
-    tells when they were written.  A column without a value in any record is left out.
+    The same records give the same bytes in whatever order they come: columns and rows have an
+    order of their own, and nothing tells when they were written.  A column without a value in
+    any record is left out.
     """
     pa, pq = needed("pyarrow"), needed("pyarrow.parquet")
-    columns = {name: Column(*known) for name, known in units.items()}
-    kinds = ordered(records, columns)
-    rows = sorted(records, key=lambda record: _place(record, kinds))
+    columns = filled(records)
+    rows = sorted(records.records, key=lambda record: _place(record, columns))
     fields, arrays = [], []
-    for name, kind in kinds.items():
-        values = [row.get(name) for row in rows]
-        known = columns.get(name, Column())._replace(kind=kind)
-        of_type = _type(pa, name, values)
-        fields.append(pa.field(name, of_type, metadata=known._asdict()))
+    for column in columns:
+        values = [row.get(column.name) for row in rows]
+        told = {key: getattr(column, key) for key in _KEYS}
+        of_type = _type(pa, column.name, values)
+        fields.append(pa.field(column.name, of_type, metadata=told))
         arrays.append(pa.array(values, of_type))
-    told = {field.name: [field.metadata[b].decode() for b in _KEYS] for field in fields}
     metadata = {
         PROVENANCE: json.dumps(provenance, sort_keys=True),
-        COLUMNS: json.dumps(told),  # as readers see it that know nothing of Arrow
+        # as readers see it that know nothing of Arrow
+        COLUMNS: json.dumps({c.name: [getattr(c, key) for key in _KEYS] for c in columns}),
     }
     table = pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
     target = Path(path)
@@ -59,7 +57,7 @@ def write_parquet(
         temporary.unlink(missing_ok=True)
 
 
-_KEYS = (b"unit", b"doc", b"kind")
+_KEYS = ("unit", "doc", "kind")
 
 
 def _repeating(table: pa.Table) -> list[str]:
@@ -71,13 +69,13 @@ def _repeating(table: pa.Table) -> list[str]:
     ]
 
 
-def _place(record: Mapping[str, Any], kinds: Mapping[str, str]) -> list[tuple[int, Any]]:
+def _place(record: Record, columns: Sequence[Column]) -> list[tuple[int, Any]]:
     """Where a record stands among the rows: by scenario, parameters, settings, scheme."""
     first = [
         "scenario",
-        *(name for name, kind in kinds.items() if kind == "parameter"),
-        *(name for name, kind in kinds.items() if kind == "setting"),
-        *("scheme", "key"),
+        *(column.name for column in columns if column.kind == "parameter"),
+        *(column.name for column in columns if column.kind == "setting"),
+        *("bits", "scheme", "key"),
     ]
     return [_comparable(record.get(name)) for name in first]
 

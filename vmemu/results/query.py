@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 from vmemu.errors import ConfigError
-from vmemu.results.columns import Column, column_kind, scenario_parameters
+from vmemu.lab.record import Column, column
 from vmemu.results.dataset import COLUMNS, PROVENANCE, needed, parquet_files
 from vmemu.results.sealed import Sealed
 from vmemu.results.views import VIEWS, Described, identifier, quoted
@@ -57,8 +57,8 @@ class Results:
         )
         types = self._connection.execute("DESCRIBE runs").fetchall()
         self.types: dict[str, str] = {row[0]: row[1] for row in types}
-        self._told = {
-            name: Column(*told[name]) if name in told else Column() for name in self.types
+        self.columns: Mapping[str, Column] = {
+            name: Column(name, *told[name]) if name in told else column(name) for name in self.types
         }
         self._connection.execute(f"SET allowed_paths = [{files}]")
         self._connection.execute("SET enable_external_access = false")
@@ -92,17 +92,6 @@ class Results:
             "SELECT DISTINCT scenario FROM runs WHERE scenario IS NOT NULL ORDER BY 1"
         )
         return [row[0] for row in found.fetchall()]
-
-    @cached_property
-    def columns(self) -> Mapping[str, Column]:
-        """Unit, doc and kind of each column of ``runs``."""
-        told = self._told
-        lacking = not all(column.kind for column in told.values())
-        parameters = scenario_parameters(self.scenarios) if lacking else ()
-        return {
-            name: column._replace(kind=column.kind or column_kind(name, parameters))
-            for name, column in told.items()
-        }
 
     def names(self, *kinds: str) -> list[str]:
         """The columns of these kinds."""

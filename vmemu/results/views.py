@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from vmemu.results.columns import Column, parameter_name
+from vmemu.lab.record import Column
+from vmemu.results.columns import parameter_name
 
 __all__ = ["ABOUT", "VIEWS", "Described", "identifier", "quoted"]
 
@@ -119,9 +120,11 @@ def deviations(described: Described) -> str:
     ]
     shown = _figures(described, figures) if figures else _NO_FIGURES
     told = described.column("deviations")
+    # a reason may hold a semicolon itself: it ends where the next figure begins
     reason = (
-        f"coalesce(list_filter(string_split({told}, '; '), "
-        f"lambda said: starts_with(said, f.figure || ' '))[1], {told})"
+        f"coalesce(nullif(regexp_extract({told}, '(?:^|; )(' || f.figure || "
+        r"' -?\d+, predicted .*?)(?:; \w+ -?\d+, predicted |; locks: |$)', 1), ''), "
+        f"{told})"
     )
     key = f"{described.column('key')}"
     return (

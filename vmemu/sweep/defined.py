@@ -14,7 +14,7 @@ from vmemu.lab.guests import guest_file, guest_names
 from vmemu.lab.inspection import inspect
 from vmemu.lab.scenario import Expectation, Formula, Parameter, Scenario
 from vmemu.lab.scenarios import SCENARIOS
-from vmemu.rmap import scheme_names
+from vmemu.rmap import is_builtin, scheme_names
 from vmemu.sweep.given import PlacedError, as_written, did_you_mean
 from vmemu.sweep.toml import KeyPlace
 
@@ -190,7 +190,7 @@ def _expectations(table: Mapping[str, Any], place: KeyPlace) -> Iterator[Expecta
 
 def _check_scheme(name: str, place: KeyPlace) -> None:
     """ConfigError for a mere name that no scheme has: its formulas would never be used."""
-    if ":" in name or name in scheme_names():
+    if ":" in name or is_builtin(name) or name in scheme_names():
         return
     names = [*scheme_names(), _EVERYWHERE, _WHY]
     hint = did_you_mean(name, names)

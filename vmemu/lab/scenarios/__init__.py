@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from vmemu.lab.scenario import Scenario
-from vmemu.lab.scenarios import fork, locking, mprotect, mremap, pressure
+from vmemu.lab.scenarios import fork, locking, mprotect, mremap, pressure, workload
 
 __all__ = ["SCENARIOS", "files_of", "find_scenario", "scenario_names", "scenarios"]
 
@@ -20,6 +20,7 @@ SCENARIOS: dict[str, Scenario] = {
         *mremap.SCENARIOS,
         *mprotect.SCENARIOS,
         *locking.SCENARIOS,
+        *workload.SCENARIOS,
     )
 }
 
