@@ -104,7 +104,6 @@ class Zygote:
 
         self.sock = sock
         self._child, self._failure, self._family, self._wire = child, failure, family, wire
-        self._tops = {name.partition(".")[0] for name in sys.modules} | sys.stdlib_module_names
         self._pid = os.getpid()
         self._base, self._resident = family.private_memory("self"), family.resident()
         self._tried: set[str] = set()
@@ -114,7 +113,8 @@ class Zygote:
         """Answer requests until nobody is left to ask."""
         while (request := self._wire.receive(self.sock)) is not None:
             asked, payload = request
-            self._load(asked["function"].partition(":")[0])
+            if asked["function"].startswith("vmemu."):
+                self._load(asked["function"].partition(":")[0])
             try:
                 head, value = self._run(asked, payload)
             except Gone:
@@ -125,9 +125,8 @@ class Zygote:
                 self._load(name)
 
     def _load(self, module: str) -> None:
-        """Load what runs load anyway; a user's module belongs in the process of a run only."""
-        top = module.partition(".")[0]
-        if top not in self._tops or module in self._tried or module in sys.modules:
+        """Load what runs load anyway, which is no module of the user's."""
+        if module in self._tried or module in sys.modules:
             return
         self._tried.add(module)
         with contextlib.suppress(Exception):
