@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.command import Vmemu
@@ -65,6 +66,28 @@ def test_csv_has_the_same_records(vmemu: Vmemu) -> None:
             shown = str(value).lower() if isinstance(value, bool) else str(value)
             assert text == ("" if value is None else shown)
     assert vmemu(f"{words} --csv --json").status == 2
+
+
+def test_parquet_has_the_same_records_and_the_host_s_time(vmemu: Vmemu, tmp_path: Path) -> None:
+    words = "compare fork-server overhead --set R=4 --set K=8"
+    in_json = records(vmemu(f"{words} --json").out)
+    path = tmp_path / "runs.parquet"
+    done = vmemu(f"{words} --parquet {path}")
+    assert done.status == 0
+    assert done.out.startswith("scenario ")
+    rows = pq.read_table(path).to_pylist()
+    assert all(row.pop("host_ns") > 0 for row in rows)
+
+    def told(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Without what is null; in one order."""
+        known = [{name: v for name, v in record.items() if v is not None} for record in found]
+        return sorted(known, key=lambda record: (record["scenario"], record["scheme"]))
+
+    assert told(rows) == told(in_json)
+    assert pq.read_schema(path).field("K").metadata[b"unit"] == b"areas"
+    done = vmemu(f"{words} --parquet {tmp_path}/none/runs.parquet")
+    assert (done.status, done.out) == (2, "")
+    assert "cannot write" in done.err
 
 
 def test_a_parameter_that_has_a_setting_s_name_has_a_column_of_its_own(vmemu: Vmemu) -> None:
