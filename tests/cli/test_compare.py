@@ -68,6 +68,19 @@ def test_csv_has_the_same_records(vmemu: Vmemu) -> None:
     assert vmemu(f"{words} --csv --json").status == 2
 
 
+def test_parameters_may_be_lists_and_ranges(vmemu: Vmemu) -> None:
+    words = "compare fork-server hole --set N=1..4*2 --set R=1,3 --rmap scan --json"
+    found = records(vmemu(words).out)
+    asked = [(n, r) for r in (1, 3) for n in (1, 2, 4)]  # parameters in the scenario's order
+    assert [(record["N"], record["R"]) for record in found] == asked * 2
+    done = vmemu("compare fork-server --set N=1,x")
+    assert (done.status, done.out) == (2, "")
+    assert "N is a whole number of children, not 'x'" in done.err
+    done = vmemu("compare fork-server --set N=4..1")
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "4..1" in done.err
+
+
 def test_parquet_has_the_same_records_and_the_host_s_time(vmemu: Vmemu, tmp_path: Path) -> None:
     words = "compare fork-server overhead --set R=4 --set K=8"
     in_json = records(vmemu(f"{words} --json").out)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -224,6 +225,21 @@ class Scenario:
             for name in names
             if getattr(self, name) != getattr(found, name)
         }
+
+    def settle_each(self, settings: Mapping[str, str]) -> Iterator[dict[str, Value]]:
+        """Every combination of values, of ``settings`` that may be lists and ranges.
+
+        The last parameter changes fastest; ConfigError as `settle` raises it.
+        """
+        from vmemu.lab.ranges import texts
+
+        names = [each.name for each in self.parameters if each.name in settings]
+        try:
+            lists = [texts(settings[name]) for name in names]
+        except ConfigError as error:
+            raise ConfigError(f"{self.name}: {error}") from None
+        for values in itertools.product(*lists):
+            yield self.settle(dict(zip(names, values, strict=True)))
 
     def settle(self, settings: Mapping[str, str]) -> dict[str, Value]:
         """Every parameter's value, from ``settings`` or by default.
