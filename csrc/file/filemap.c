@@ -10,6 +10,7 @@
 #include "page/page.h"
 #include "reclaim/reclaim.h"
 
+#include <string.h>
 #include <unistd.h>
 
 /* Takes over the host descriptor; NULL = no memory or too many files. */
@@ -49,6 +50,31 @@ void file_close(struct vmemu *m, struct address_space *mapping)
 	close(m->file_fd[mapping->host - 1]);
 	m->file_fd[mapping->host - 1] = -1;
 	kmem_cache_free(m, CACHE_address_space, mapping);
+}
+
+/* The file was written: what is cached of it changes in place. */
+void file_written(struct vmemu *m, struct address_space *mapping,
+		  uint64_t offset, const void *data, size_t n)
+{
+	const char *from = data;
+
+	while (n) {
+		size_t at = offset & (PAGE_SIZE - 1);
+		size_t piece = PAGE_SIZE - at < n ? PAGE_SIZE - at : n;
+		uint64_t index = offset >> PAGE_SHIFT;
+		struct page *page = NULL;
+
+		if (index == (kulong)index)
+			page = radix_tree_lookup(m, &mapping->page_tree,
+						 (kulong)index);
+		if (page) {
+			memcpy((char *)page_address(m, page) + at, from, piece);
+			code_written(m, page);
+		}
+		offset += piece;
+		from += piece;
+		n -= piece;
+	}
 }
 
 /* Nonzero = some area maps it. */
