@@ -6,11 +6,17 @@ import io
 import os
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from vmemu.errors import ConfigError
 
+if TYPE_CHECKING:
+    from vmemu.vfs.bind import Bind
+
 __all__ = [
     "WIDTHS",
+    "binds",
+    "directory",
     "environment",
     "flag",
     "integer",
@@ -82,6 +88,26 @@ def program(path: object) -> str:
     if not isinstance(name, str) or not name or "\0" in name:
         raise ConfigError(f"a program must be a file's name or path, not {_shown(path)}")
     return name
+
+
+def directory(what: str, path: object) -> str:
+    """The path of a directory of the host; ConfigError unless there is one."""
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise ConfigError(f"{what} must be a directory, not {_shown(path)}")
+    if not os.path.isdir(name):  # noqa: PTH112 - pathlib takes its time to import
+        raise ConfigError(f"{what} must be a directory, which {name} is not")
+    return name
+
+
+def binds(values: object) -> tuple[Bind, ...]:
+    """What HOST[:GUEST][:rw] each say; ConfigError."""
+    if not values and isinstance(values, Sequence):
+        return ()
+    strings("binds", values)
+    from vmemu.vfs.bind import Bind
+
+    return tuple(Bind.of(value) for value in values)  # type: ignore[attr-defined]
 
 
 def strings(what: str, values: object) -> None:

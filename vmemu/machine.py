@@ -55,7 +55,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "overcommit": (0, 1, 2),
     "cache_line": (16, 32, 64, 128),
 }
-_FLAGS = ("topdown", "lock_checks")
+_FLAGS = ("topdown", "root_rw", "lock_checks")
 _CHECKED = (*_RANGES, "bits", *_FLAGS, *_CHOICES)
 _OPTIONAL = ("min_free_pages", "max_tasks", "levels", "lock_checks")
 
@@ -135,7 +135,10 @@ class Machine:
     after rmap 34, or "page_table_lock" as well, as before. ``max_time``: virtual seconds,
     ``max_host_time``: seconds of the host, after which run() raises LimitReached. ``max_tasks``:
     fork fails with EAGAIN then. ``max_host_memory``: bytes or "64M" that guests may make the host
-    hold beside guest RAM, with ENOMEM and ENFILE beyond; 2G unless told. ``lock_checks``: hold
+    hold beside guest RAM, with ENOMEM, ENFILE and ENOSPC beyond; 2G unless told. ``root``: a
+    directory of the host that is the guests' root, read-only unless ``root_rw``; by default they
+    have an empty one of their own. ``binds``: what else of the host they see,
+    ``"HOST[:GUEST][:rw]"`` each. ``lock_checks``: hold
     every lock operation and guarded write against docs/locking.md, KernelBug at the first
     violation; by default what the environment's VMEMU_LOCK_CHECKS says, else off.
     ConfigError for what cannot be.
@@ -172,6 +175,9 @@ class Machine:
         max_host_time: float | None = None,
         max_tasks: int | None = None,
         max_host_memory: str | int = "2G",
+        root: str | os.PathLike[str] | None = None,
+        root_rw: bool = False,
+        binds: Sequence[str] = (),
         lock_checks: bool | None = None,
     ) -> None:
         for what in _CHECKED:
@@ -221,6 +227,9 @@ class Machine:
                     max_time=arguments.nanoseconds("max_time", max_time),
                     max_tasks=max_tasks,
                     max_host_memory=arguments.size(max_host_memory, "max_host_memory"),
+                    root=None if root is None else arguments.directory("root", root),
+                    root_rw=root_rw,
+                    binds=arguments.binds(binds),
                 ),
             )
             stack.callback(self.kernel.close)
@@ -362,12 +371,14 @@ class Machine:
         stdout: Stream = 1,
         stderr: Stream = 2,
         filename: str | None = None,
+        inside: bool = False,
     ) -> Task:
         """Start a static ELF program of the machine's width; ExecError when it cannot be executed.
 
         Streams are host descriptors, binary file objects, bytes (for input) or None.
         ``filename`` is what execve() leaves on its stack, if that is not to depend on where the
-        program lies.  ConfigError for arguments that are nothing of the kind.
+        program lies.  ``inside``: the path is one that guests see, not the host's.  ConfigError for
+        arguments that are nothing of the kind.
         """
         self._open()
         self._sound()
@@ -382,7 +393,14 @@ class Machine:
         arguments.stream("stdout", stdout, reads=False)
         arguments.stream("stderr", stderr, reads=False)
         return self.kernel.spawn(
-            path, argv, env, stdin=stdin, stdout=stdout, stderr=stderr, filename=filename
+            path,
+            argv,
+            env,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            filename=filename,
+            inside=inside,
         )
 
     def run(self, each: Callable[[], None] | None = None) -> WaitStatus:

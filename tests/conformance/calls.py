@@ -16,13 +16,17 @@ from errno import (
     EACCES,
     EAGAIN,
     EBADF,
+    EBUSY,
     ECHILD,
+    EEXIST,
     EFAULT,
     EINTR,
     EINVAL,
     EISDIR,
+    ELOOP,
     EMFILE,
     ENAMETOOLONG,
+    ENODEV,
     ENOENT,
     ENOMEM,
     ENOSYS,
@@ -74,6 +78,7 @@ def _longs(*values: int) -> int:
 BUFFER = _put(bytes(512))
 _DEVICE, _EMPTY, _NOTHING = _put(b"/dev/zero\0"), _put(b"\0"), _put(b"/no/such/file\0")
 _LONG, _LONG_NAME = _put(b"/" + 4200 * b"a"), _put(b"/" + 300 * b"a" + b"\0")
+_ABSENT, _ATTRIBUTE = _put(b"/vmemu-absent\0"), _put(b"user.x\0")
 _RELATIVE, _ROOT = _put(b"relative\0"), _put(b"/\0")
 _PROC_FILE, _SELF = _put(b"/proc/self/comm\0"), _put(b"/proc/self/exe\0")
 _ODD_TIME, _SHORT_TIME = _longs(0, 1_000_000_000), _longs(0, 1)
@@ -144,6 +149,51 @@ def path_errors(index: int) -> tuple[Wrong, ...]:
 
 
 _SECOND_PATH = path_errors(1)
+
+
+def at_errors(fd: int, path: int) -> tuple[Wrong, ...]:
+    """The same where a relative path begins at a descriptor."""
+    return (
+        *path_errors(path)[:3],
+        Wrong(EBADF, {fd: BADFD, path: _RELATIVE}),
+        Wrong(ENOTDIR, {fd: ZERO, path: _RELATIVE}),
+        *path_errors(path)[3:],
+    )
+
+
+def _parent(index: int) -> tuple[Wrong, ...]:
+    """What is wrong with the way to the last name."""
+    return (*path_errors(index)[:3], path_errors(index)[4])
+
+
+def _rename(name: str, old: int, new: int, *more: Wrong) -> Call:
+    """Where nothing is called so, so that nothing is renamed."""
+    good = [-100] * (new + 1)
+    good[old] = good[new] = _ABSENT
+    at = (Wrong(EBADF, {0: BADFD, 1: _RELATIVE}),) if old else ()
+    errors = (
+        *more, *_parent(old)[:3], *at, _parent(old)[3], *_parent(new), wrong(EBUSY, old, _ROOT),
+        wrong(EBUSY, new, _ROOT), wrong(ENAMETOOLONG, old, _LONG_NAME), wrong(ENOENT, old, _ABSENT),
+    )  # fmt: skip
+    return Call(name, (*good, 0), errors)
+
+
+def _by_path(
+    *names: str, good: tuple[int, ...] = (), more: tuple[Wrong, ...] = ()
+) -> dict[str, Call]:
+    errors = (*path_errors(0), *more)
+    return {name: Call(name, good or (_NOTHING, 0, 0, 0), errors) for name in names}
+
+
+def _by_fd(
+    *names: str, good: tuple[int, ...] = (BUFFER, 0), more: tuple[Wrong, ...] = ()
+) -> dict[str, Call]:
+    errors = (wrong(EBADF, 0, BADFD), *more)
+    return {name: Call(name, (ZERO, *good, 0, 0, 0), errors) for name in names}
+
+
+_NAME_ERRORS = (wrong(EFAULT, 1, BAD, today=False), wrong(ERANGE, 1, _EMPTY, today=False))
+_BEFORE_START = Wrong(EINVAL, {3: -1, 4: -1})
 _RANGE = (ARENA, 4096)
 _PIPE_FD = wrong(EBADF, 0, BADFD)
 _SIGNALS = (wrong(EINVAL, 0, 0), wrong(EINVAL, 0, 65))
@@ -229,8 +279,102 @@ CALLS: dict[str, Call] = {
         "exit", "exit_group", "getpid", "gettid", "getppid", "getuid", "geteuid", "getuid32",
         "geteuid32", "getgid", "getegid", "getgid32", "getegid32", "getpgrp", "umask",
         "personality", "brk", "sched_yield", "nice", "alarm", "pause", "sigsuspend", "sigreturn",
-        "rt_sigreturn", "fork", "vfork", "munlockall", "set_tid_address", "setsid",
+        "rt_sigreturn", "fork", "vfork", "munlockall", "set_tid_address", "setsid", "sync",
     ),
+    **_by_path("chmod", "chown", "lchown", "chown32", "lchown32"),
+    **_by_path("mkdir", more=(wrong(EEXIST, 0, _ROOT),)),
+    **_by_path("rmdir", more=(wrong(EBUSY, 0, _ROOT), wrong(ENOTDIR, 0, _DEVICE))),
+    **_by_path("unlink", more=(wrong(EISDIR, 0, _ROOT),)),
+    **_by_path("chdir", more=(wrong(ENOTDIR, 0, _DEVICE),)),
+    **_by_path("listxattr", "llistxattr"),
+    **_by_path(
+        "getxattr", "lgetxattr", "removexattr", "lremovexattr", good=(_DEVICE, _ATTRIBUTE, 0, 0),
+        more=_NAME_ERRORS,
+    ),
+    **_by_path(
+        "setxattr", "lsetxattr", good=(_DEVICE, _ATTRIBUTE, 0, 0, 0),
+        more=(wrong(EINVAL, 4, 8, today=False), *_NAME_ERRORS),
+    ),
+    **_by_fd("fchmod", "fchown", "fchown32", "flistxattr"),
+    **_by_fd("fgetxattr", "fremovexattr", "fsetxattr", good=(_ATTRIBUTE, 0)),
+    **_by_fd("fsync", "fdatasync", more=(wrong(EINVAL, 0, READ_END),)),
+    **_by_fd("getdents", "getdents64", more=(wrong(ENOTDIR, 0, ZERO),)),
+    **_by_fd("fchdir", more=(wrong(ENOTDIR, 0, ZERO),)),
+    **_by_fd("fstatfs", more=(wrong(EFAULT, 1, BAD),)),
+    **_by_fd("fadvise64", more=(wrong(ESPIPE, 0, READ_END), Wrong(EINVAL, {3: 99, 4: 99}))),
+    **_by_fd("fadvise64_64", more=(wrong(ESPIPE, 0, READ_END), wrong(EINVAL, 5, 99))),
+    "statfs": Call("statfs", (_DEVICE, BUFFER), (*path_errors(0), wrong(EFAULT, 1, BAD))),
+    "statfs64": Call("statfs64", (_DEVICE, 84, BUFFER), (
+        wrong(EINVAL, 1, 1), *path_errors(0), wrong(EFAULT, 2, BAD),
+    )),
+    "fstatfs64": Call("fstatfs64", (ZERO, 84, BUFFER), (
+        wrong(EINVAL, 1, 1), _PIPE_FD, wrong(EFAULT, 2, BAD),
+    )),
+    "mkdirat": Call("mkdirat", (-100, _ABSENT, 0), (*at_errors(0, 1), wrong(EEXIST, 1, _ROOT))),
+    "unlinkat": Call("unlinkat", (-100, _ABSENT, 0), (
+        wrong(EINVAL, 2, 1), *at_errors(0, 1), wrong(EISDIR, 1, _ROOT),
+        Wrong(ENOTDIR, {1: _DEVICE, 2: 0x200}),
+    )),
+    "link": Call("link", (_DEVICE, _ABSENT), (
+        *path_errors(0), *path_errors(1), wrong(EEXIST, 1, _ROOT),
+    )),
+    "linkat": Call("linkat", (-100, _DEVICE, -100, _ABSENT, 0), (
+        wrong(EINVAL, 4, 1), *at_errors(0, 1), *at_errors(2, 3), wrong(EEXIST, 3, _ROOT),
+    )),
+    "symlink": Call("symlink", (_RELATIVE, _ABSENT), (
+        *path_errors(0)[:3], *path_errors(1), wrong(EEXIST, 1, _ROOT),
+    )),
+    "symlinkat": Call("symlinkat", (_RELATIVE, -100, _ABSENT), (
+        *path_errors(0)[:3], *at_errors(1, 2), wrong(EEXIST, 2, _ROOT),
+    )),
+    "rename": _rename("rename", 0, 1),
+    "renameat": _rename("renameat", 1, 3),
+    "renameat2": _rename("renameat2", 1, 3, wrong(EINVAL, 4, 8)),
+    "fchmodat": Call("fchmodat", (-100, _NOTHING, 0), at_errors(0, 1)),
+    "fchownat": Call("fchownat", (-100, _NOTHING, 0, 0, 0), (
+        wrong(EINVAL, 4, 1), *at_errors(0, 1),
+    )),
+    **{name: Call(name, (-100, _NOTHING, 0, 0), (
+        wrong(EFAULT, 2, BAD), wrong(EINVAL, 3, 1), *at_errors(0, 1),
+    )) for name in ("utimensat", "utimensat_time64")},
+    **{name: Call(name, (_NOTHING, 0), (wrong(EFAULT, 1, BAD), *path_errors(0)))
+       for name in ("utime", "utimes")},
+    "futimesat": Call("futimesat", (-100, _NOTHING, 0), (
+        wrong(EFAULT, 2, BAD), wrong(EINVAL, 2, _ODD_ITIMER), *at_errors(0, 1),
+    )),
+    "faccessat2": Call("faccessat2", (-100, _DEVICE, 0, 0), (
+        wrong(EINVAL, 2, 8), wrong(EINVAL, 3, 1), *at_errors(0, 1),
+    )),
+    "truncate": Call("truncate", (_NOTHING, 0), (
+        wrong(EINVAL, 1, -1), *path_errors(0), wrong(EISDIR, 0, _ROOT), wrong(EINVAL, 0, _DEVICE),
+    )),
+    "truncate64": Call("truncate64", (_NOTHING, 0, 0), (
+        wrong(EINVAL, 2, -1), *path_errors(0), wrong(EISDIR, 0, _ROOT), wrong(EINVAL, 0, _DEVICE),
+    )),
+    "ftruncate": Call("ftruncate", (ZERO, 0), (
+        wrong(EINVAL, 1, -1), _PIPE_FD, wrong(EINVAL, 0, READ_END),
+    )),
+    "ftruncate64": Call("ftruncate64", (ZERO, 0, 0), (
+        wrong(EINVAL, 2, -1), _PIPE_FD, wrong(EINVAL, 0, READ_END),
+    )),
+    "fallocate": Call("fallocate", (ZERO, 0, 1, 1, 1, 0), (
+        _PIPE_FD, Wrong(EINVAL, {2: -1, 3: -1}), wrong(EOPNOTSUPP, 1, 0x100),
+        wrong(EBADF, 0, PROC), wrong(ESPIPE, 0, WRITE_END), wrong(ENODEV, 0, ZERO),
+    )),
+    "pread64": Call("pread64", (PROC, BUFFER, 4, 0, 0), (
+        _BEFORE_START, _PIPE_FD, wrong(ESPIPE, 0, READ_END), wrong(EFAULT, 1, KERNEL),
+        wrong(EFAULT, 1, BAD),
+    )),
+    "pwrite64": Call("pwrite64", (ZERO, BUFFER, 4, 0, 0), (
+        _BEFORE_START, _PIPE_FD, wrong(ESPIPE, 0, PROC),
+    )),
+    "preadv": Call("preadv", (PROC, _IOV, 1, 0, 0), (
+        _BEFORE_START, _PIPE_FD, wrong(ESPIPE, 0, READ_END), *_VECTOR,
+        wrong(EFAULT, 1, _BAD_IOV),
+    )),
+    "pwritev": Call("pwritev", (ZERO, _IOV, 1, 0, 0), (
+        _BEFORE_START, _PIPE_FD, wrong(ESPIPE, 0, PROC), *_VECTOR,
+    )),
     **_stat("stat", "lstat", "stat64", "lstat64"),
     **_fd_only("fstat", "fstat64"),
     **_clocks("clock_gettime", "clock_gettime64", "clock_getres", "clock_getres_time64"),
@@ -245,8 +389,10 @@ CALLS: dict[str, Call] = {
     ),
     "open": Call("open", (_DEVICE, 0, 0), (
         *path_errors(0)[:3], _FULL, *path_errors(0)[3:], wrong(ENOTDIR, 1, 0o200000),
+        wrong(EEXIST, 1, 0o300), Wrong(EISDIR, {0: _ROOT, 1: 2}),
+        Wrong(EISDIR, {0: _ROOT, 1: 0o100}), Wrong(ELOOP, {0: _SELF, 1: 0o400000}),
     )),
-    "creat": Call("creat", (_DEVICE, 0), (*path_errors(0)[:3], _FULL)),
+    "creat": Call("creat", (_DEVICE, 0), (*path_errors(0)[:3], _FULL, *path_errors(0)[3:])),
     "openat": Call("openat", (-100, _DEVICE, 0, 0), (
         *_SECOND_PATH[:3], _FULL,
         Wrong(EBADF, {0: BADFD, 1: _RELATIVE}), Wrong(ENOTDIR, {0: ZERO, 1: _RELATIVE}),

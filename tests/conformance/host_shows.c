@@ -136,7 +136,7 @@ static void show_files(void)
 		"/proc/cpuinfo", "/proc/meminfo", "/proc/uptime", "/proc/version", "/proc/stat",
 		"/proc/loadavg", "/proc/vmstat", "/proc/slabinfo", "/proc/swaps", "/proc/buddyinfo",
 		"/proc/filesystems", "/proc/mounts", "/proc/interrupts", "/proc/kcore", "/etc/passwd",
-		"/dev/urandom", "/sys", "/proc/self/status", "/proc/self/stat", "/proc/self/statm",
+		"/dev/kmsg", "/sys", "/proc/self/status", "/proc/self/stat", "/proc/self/statm",
 		"/proc/self/maps", "/proc/self/cmdline", "/proc/self/auxv", "/proc/self/comm",
 		"/proc/self/environ", "/proc/self/wchan", "/proc/1/status", "/proc/sys/kernel/osrelease",
 		"/proc/sys/kernel/hostname", "/proc/sys/kernel/random/boot_id",

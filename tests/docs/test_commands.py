@@ -156,6 +156,9 @@ def test_the_sizes_of_what_the_host_holds_are_those_counted() -> None:
         hold.DESCRIPTOR_BYTES,
         hold.PIPE_BUFFER_BYTES,
         hold.WAITER_BYTES,
+        hold.NODE_BYTES,
+        hold.ENTRY_BYTES,
+        hold.PAGE_BYTES,
     ]
 
 

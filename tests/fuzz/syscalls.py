@@ -172,7 +172,9 @@ _PATHS = [
     b"/proc/self/maps", b"/proc/self/status", b"/proc/meminfo", b"/proc/self/exe", b"/dev/zero",
     b"/dev/null", b"/proc/self/fd/3", b"/proc/101/stat", b"/proc/102/cmdline", b"/proc/swaps",
     b"/", b"", b"relative", b"//proc//self/../self/maps", b"\xff\xfe\x80", b"x" * 300,
-    b"/proc/self", b"/proc/self/mem", b"pgfault",
+    b"/proc/self", b"/proc/self/mem", b"pgfault", b"/tmp/a", b"/tmp/b", b"/tmp/a/c", b"../tmp/a",
+    b"tmp", b"a", b"/tmp/a/../b/", b"/dev/urandom", b"/dev/fd/3", b"/proc/self/cwd", b".", b"..",
+    b"/dev/full", b"/proc/self/exe/..", b"/tmp/b/" + b"y" * 255,
 ]  # fmt: skip
 _KINDS: dict[str, Callable[[Draw], int]] = {
     "fd": _small(*_FDS),
@@ -198,7 +200,7 @@ _KINDS: dict[str, Callable[[Draw], int]] = {
     "mapfl": lambda d: d.bits(2, 2, 2, 2, 0x20, 0x20, 0x20, 0x20, 0x10, 0x100, 0x2000, 0x4000),
     "mremapfl": lambda d: d.bits(1, 1, 1, 2),
     "advice": _small(0, 1, 2, 3, 4, 4),
-    "openfl": lambda d: d.bits(1, 2, 0o4000, 0o2000000, 0o200000),
+    "openfl": lambda d: d.bits(1, 2, 0o4000, 0o2000000, 0o200000, 0o100, 0o100, 0o1000),
     "sig": _small(*range(1, 20), 33, 64, 65, 0),
     "sighow": _small(0, 1, 2, 3),
     "clonefl": lambda d: d.bits(17, 0x100, 0x400, 0x800, 0x4000, 0x80000, 0x100000, 0x1000000),

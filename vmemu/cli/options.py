@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vmemu.rmap import RmapScheme
 
 __all__ = [
+    "FILES",
     "MACHINE",
     "env_option",
     "every_scheme",
@@ -104,6 +105,24 @@ MACHINE = (
         "--max-host-memory",
         metavar="SIZE",
         help="Let guests make the host hold no more beside guest RAM.  [default: 2G]",
+    ),
+)
+
+
+FILES = (
+    option(
+        "--root",
+        metavar="DIR",
+        shell_complete=names.files,
+        help="A directory that is the program's root; a PROGRAM that begins with / is in it.",
+    ),
+    option("--root-rw", is_flag=True, default=None, help="Programs may write in it."),
+    option(
+        "--bind",
+        "binds",
+        metavar="HOST[:GUEST][:rw]",
+        multiple=True,
+        help="Show programs a file or directory, read-only unless rw; may be repeated.",
     ),
 )
 

@@ -15,16 +15,22 @@ class Program(NamedTuple):
     """Its argv[0]: as it was typed, a source without its .c."""
     bits: int
     """The width of its machine."""
+    inside: bool = False
+    """The path is one in the machine's root."""
 
 
-def find(typed: str, bits: int | None) -> Program:
+def find(typed: str, bits: int | None, root: str | None = None) -> Program:
     """A file, a C source that is compiled now, or a shipped guest; ``bits`` if they were given.
+
+    With a root, a name that begins with / is a file in it.
 
     Raises ConfigError for a name that is none of these, and when there is no program of the
     source.
     """
     from vmemu.lab.guests import find_program, is_source
 
+    if root is not None and typed.startswith("/"):
+        return Program(typed, typed, bits or _bits_inside(root, typed), inside=True)
     if is_source(typed):
         from vmemu.lab.compiling import compile_program
 
@@ -36,3 +42,18 @@ def find(typed: str, bits: int | None) -> Program:
 
         bits = elf_bits(path)
     return Program(path, typed, bits)
+
+
+def _bits_inside(root: str, path: str) -> int:
+    """The width of a program in a root, 32 where it does not say; ConfigError without a root."""
+    import os
+
+    from vmemu import arguments
+    from vmemu.errors import Errno
+    from vmemu.kernel.program.elf import bits_of
+    from vmemu.vfs.hostfs import peek
+
+    try:
+        return bits_of(peek(arguments.directory("root", root), os.fsencode(path), 5))
+    except Errno:
+        return 32  # the machine says what is wrong

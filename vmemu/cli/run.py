@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from vmemu.cli import names
 from vmemu.cli.declare import option, read_options
 from vmemu.cli.options import (
+    FILES,
     MACHINE,
     env_option,
     examples,
@@ -38,6 +39,7 @@ __all__ = ["OPTIONS", "read", "run"]
 OPTIONS = (
     rmap_option,
     *MACHINE,
+    *FILES,
     set_option,
     env_option,
     option("--stats", is_flag=True, help="Print statistics to stderr afterwards."),
@@ -125,6 +127,7 @@ def _command() -> click.Command:
             "vmemu run --bits 64 --ram 2M swap-storm PAGES=2048",
             "vmemu run --json-to stats.json --seed 7 fork-server R=8",
             "vmemu run --ram 2M --report storm.html swap-storm PAGES=2048",
+            "vmemu run --root rootfs --bind data:/data:rw /bin/busybox sh",
         ),
         context_settings={"allow_interspersed_args": False},
         short_help="Run a program.",
@@ -173,7 +176,7 @@ def run(
     environment = parse_variables(env)
     values = [f"{name}={value}" for name, value in parse_settings(settings).items()]
     status, limit = WaitStatus(EX_LIMIT), ""
-    found = find(program, options["bits"])
+    found = find(program, options["bits"], options["root"])
     program, options["bits"] = found.name, found.bits
     argv = [program, *arguments, *values]
     if events is not None:
@@ -191,7 +194,14 @@ def run(
             _trace(machine, calls, count)
         writer = _Events(machine, events_file) if events_file is not None else None
         streams = (1, 2) if output_file is None else (output_file.fileno(),) * 2
-        machine.spawn(found.path, argv, environment, stdout=streams[0], stderr=streams[1])
+        machine.spawn(
+            found.path,
+            argv,
+            environment,
+            stdout=streams[0],
+            stderr=streams[1],
+            inside=found.inside,
+        )
         try:
             status = machine.run(writer.write if writer is not None else None)
         except LimitReached as error:

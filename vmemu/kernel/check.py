@@ -29,6 +29,7 @@ def check_kernel(kernel: Kernel) -> None:
         + sum(file.host_bytes for file in files)
         + sum(len(pipe.buffers) for pipe in pipes) * PIPE_BUFFER_BYTES
         + kernel.hold.waiting
+        + kernel.file_bytes
     )
     if held != kernel.hold.held:
         raise KernelBug(f"host memory held is {kernel.hold.held} bytes, recomputed {held}")

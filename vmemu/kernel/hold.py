@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DESCRIPTOR_BYTES",
+    "ENTRY_BYTES",
     "FILE_BYTES",
+    "NODE_BYTES",
+    "PAGE_BYTES",
     "PIPE_BUFFER_BYTES",
     "TASK_BYTES",
     "WAITER_BYTES",
@@ -36,6 +39,12 @@ PIPE_BUFFER_BYTES = 4096 + 128
 """A buffer of a pipe that has something in it."""
 WAITER_BYTES = 160
 """A descriptor of a poll() that waits."""
+NODE_BYTES = 1 << 10
+"""A file, a directory or a link of tmpfs."""
+ENTRY_BYTES = 512
+"""A name in tmpfs, or in a directory that is being read."""
+PAGE_BYTES = 4096 + 128
+"""A page of a file of tmpfs that is no hole."""
 
 
 class HostMemory:

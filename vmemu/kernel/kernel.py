@@ -30,8 +30,8 @@ from vmemu.kernel.process.futex import Futexes
 from vmemu.kernel.process.sched import FAULT_NS, SYSCALL_NS, Scheduler
 from vmemu.kernel.process.task import Call, ProcessTable, Task, TaskState, WakeReason
 from vmemu.kernel.process.wait import ERESTART_RESTARTBLOCK, ERESTARTSYS, Interrupted, WaitStatus
-from vmemu.kernel.program.elf import ElfImage, load_elf
 from vmemu.kernel.program.exec import Arguments, Credentials, LoadedProgram, load_program
+from vmemu.kernel.program.file import ProgramFile, inside_file, outside
 from vmemu.kernel.signal.delivery import deliver_signals
 from vmemu.kernel.signal.state import (
     BUS_ADRERR,
@@ -46,10 +46,14 @@ from vmemu.kernel.signal.traps import exception_signal
 from vmemu.kernel.syscalls import TABLES
 from vmemu.vfs.file import FdTable
 from vmemu.vfs.stdio import Stream, host_time_is_over, open_stream
+from vmemu.vfs.walk import FsStruct
 
 if TYPE_CHECKING:
     from vmemu.cpu import Cpu
     from vmemu.mm import MemoryManager
+    from vmemu.vfs.bind import Bind
+    from vmemu.vfs.node import Directory
+    from vmemu.vfs.world import World
 
 _RESTARTS = range(ERESTARTSYS, ERESTART_RESTARTBLOCK + 1)
 _TRAP_SYSCALL: int = lib.TRAP_SYSCALL
@@ -74,6 +78,12 @@ class KernelOptions(NamedTuple):
     """How many tasks there may be, zombies included."""
     max_host_memory: int = 2 << 30
     """Bytes that guests may make the host hold beside guest RAM (see hold.py)."""
+    root: str | None = None
+    """A directory of the host that is the guests' root; None: an empty one of their own."""
+    root_rw: bool = False
+    """Guests may write there."""
+    binds: tuple[Bind, ...] = ()
+    """What else of the host they have."""
 
 
 class Kernel(Closing):
@@ -90,6 +100,9 @@ class Kernel(Closing):
         """The guests' randomness: AT_RANDOM and getrandom()."""
         self.sched = Scheduler(self.core, cpu, self.options.slice_blocks, self.options.max_time)
         self.hold = HostMemory(self.options.max_host_memory)
+        self._world: World | None = None
+        if self.options.root is not None or self.options.binds:
+            self.root_directory()  # what is wrong with them is to be told now
         self.host_deadline: float | None = None
         """The time.monotonic() at which a run ends."""
         self.host_time_is_over = False
@@ -138,6 +151,32 @@ class Kernel(Closing):
         self._kswapd_ran_at: tuple[Task | None, bytes, int] | None = None
         vm.oom = lambda _vm: oom.out_of_memory(self)
 
+    @property
+    def world(self) -> World:
+        """What guests see of files; made when somebody looks."""
+        if self._world is None:
+            from vmemu.vfs.node import Services
+            from vmemu.vfs.world import World
+
+            options = self.options
+            services = Services(
+                self.hold, lambda: self.sched.realtime, self._randbytes, self.vm.inodes
+            )
+            self._world = World(self, services, options.root, options.root_rw, options.binds)
+        return self._world
+
+    @property
+    def file_bytes(self) -> int:
+        """What guests make the host hold by files without a descriptor, recomputed."""
+        return 0 if self._world is None else self._world.held
+
+    def root_directory(self) -> Directory:
+        """Where the paths of a program that is started from outside begin."""
+        return self.world.root
+
+    def _randbytes(self, count: int) -> bytes:
+        return self.random.randbytes(count)
+
     # ---- programs ---------------------------------------------------------
 
     def spawn(
@@ -150,21 +189,22 @@ class Kernel(Closing):
         stdout: Stream = 1,
         stderr: Stream = 2,
         filename: str | None = None,
+        inside: bool = False,
     ) -> Task:
-        """Start a program as a child of init.
+        """Start a program as a child of init: the host's, or if inside one that guests see.
 
         argv defaults to the path alone, env to nothing, the filename that execve() leaves on the
         program's stack to the path.  The streams are host
         descriptors, binary files, bytes, or None.  Raises ExecError.
         """
         path = os.fspath(path)
-        image = load_elf(path, self.abi.bits, self.core.task_size)
+        files, fs = FdTable(self.hold), FsStruct(self.root_directory)
+        program_file = inside_file(self, fs, os.fsencode(path)) if inside else outside(self, path)
         entries = [f"{name}={value}" for name, value in (env or {}).items()]
         name = path if filename is None else filename
         arguments = Arguments.of(
             name, argv if argv is not None else [path], entries, self.core.word
         )
-        files = FdTable(self.hold)
         try:
             pid = self.tasks.alloc_pid()
             with contextlib.ExitStack() as undo:
@@ -173,16 +213,16 @@ class Kernel(Closing):
                 undo.callback(files.exit)
                 for fd, stream in enumerate((stdin, stdout, stderr)):
                     files.install(fd, open_stream(stream, fd, lambda: self.host_deadline))
-                program = self.load(image, arguments)
+                program = self.load(program_file, arguments)
                 undo.pop_all()
         except Errno as error:
             reason = os.strerror(error.errno).lower()
             raise ExecError(f"cannot start {path}: {reason}") from None
         task = Task(
-            self, pid, None, self.cpu.new_context(), files, SignalState(), memory=program.mm
+            self, pid, None, self.cpu.new_context(), files, fs, SignalState(), memory=program.mm
         )
         task.pgrp = task.session = pid
-        task.exe = os.path.realpath(path)
+        task.set_exe(program_file.path, program_file.node)
         task.set_comm(path)
         task.start_regs = {"ip": program.ip, "sp": program.sp}
         task.start_time = self.sched.now
@@ -197,12 +237,14 @@ class Kernel(Closing):
         """The host's time is over: the next step raises LimitReached."""
         self.host_time_is_over = True
 
-    def load(self, image: ElfImage, arguments: Arguments, old: Task | None = None) -> LoadedProgram:
+    def load(
+        self, program: ProgramFile, arguments: Arguments, old: Task | None = None
+    ) -> LoadedProgram:
         """Build an address space for a program; Errno when there is no memory for it."""
         return load_program(
             self.vm,
-            image,
-            self.vm.inodes.get(image.path),
+            program.image,
+            program.inode(),
             arguments,
             self.options.credentials,
             self.random.randbytes(16),
@@ -272,6 +314,8 @@ class Kernel(Closing):
                 self.cpu.free_context(task.context)
                 task.state = TaskState.DEAD
         self.sched.queue.clear()
+        if self._world is not None:
+            self._world.close()
         self.forget("_m", "_counter", "_regs", "_words")
 
     def step(self) -> str:

@@ -176,7 +176,17 @@ def _defaults() -> dict[str, Any]:
     """What a Machine is made with unless it is told, but for what no result depends on."""
     from inspect import signature
 
-    of_host = ("self", "rmap", "cpus", "events", "max_host_time", "lock_checks")
+    of_host = (
+        "self",
+        "rmap",
+        "cpus",
+        "events",
+        "max_host_time",
+        "lock_checks",
+        "root",
+        "root_rw",
+        "binds",
+    )
     parameters = signature(Machine.__init__).parameters
     return {name: p.default for name, p in parameters.items() if name not in of_host}
 

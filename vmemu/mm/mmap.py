@@ -99,8 +99,12 @@ def do_mmap(
     flags: int,
     file: Inode | None = None,
     pgoff: int = 0,
+    *,
+    may_write: bool = True,
 ) -> int:
     """Map private memory (``do_mmap_pgoff``); the address.
+
+    may_write: mprotect() may allow writing.
 
     Errno EINVAL, ENOMEM, EAGAIN (RLIMIT_MEMLOCK), ENODEV for what cannot be mapped yet
     (shared memory, files other than a program's image).
@@ -123,6 +127,8 @@ def do_mmap(
     else:
         addr = get_unmapped_area(mm, addr, length)
     vm_flags = prot_to_flags(prot) | _MAY | mm.ptr.def_flags
+    if not may_write:
+        vm_flags &= ~lib.VM_MAYWRITE
     if flags & MAP_GROWSDOWN:
         vm_flags |= lib.VM_GROWSDOWN
     if flags & MAP_LOCKED:

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import errno
 import stat
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu.errors import Errno
 from vmemu.kernel.hold import DESCRIPTOR_BYTES, FILE_BYTES, HostMemory
 from vmemu.kernel.process.wait import Blocking, WaitQueue, immediately
+
+if TYPE_CHECKING:
+    from vmemu.vfs.node import Node
 
 O_ACCMODE = 3
 O_RDONLY = 0
 O_WRONLY = 1
 O_RDWR = 2
 O_CREAT = 0o100
+O_EXCL = 0o200
+O_TRUNC = 0o1000
 O_APPEND = 0o2000
 O_NONBLOCK = 0o4000
 O_DIRECTORY = 0o200000
+O_NOFOLLOW = 0o400000
 O_CLOEXEC = 0o2000000
+O_PATH = 0o10000000
+O_TMPFILE = 0o20000000
 SETTABLE = O_APPEND | O_NONBLOCK
 
-SEEK_SET, SEEK_CUR, SEEK_END = range(3)
+SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE = range(5)
 MAX_LFS_FILESIZE = (1 << 63) - 1
 
 POLLIN = 1
@@ -32,12 +40,22 @@ POLLNVAL = 32
 
 
 class FileStat(NamedTuple):
-    """What fstat() tells of a file."""
+    """What fstat() tells of a file; times in nanoseconds since 1970."""
 
     mode: int = stat.S_IFCHR | 0o620
     ino: int = 1
     size: int = 0
     rdev: int = 0
+    nlink: int = 1
+    dev: int = 0
+    uid: int | None = None
+    """None: whoever runs the programs."""
+    gid: int | None = None
+    blocks: int | None = None
+    """Of 512 bytes; None: as many as the size needs."""
+    atime: int = 0
+    mtime: int = 0
+    ctime: int = 0
 
 
 class File:
@@ -48,8 +66,14 @@ class File:
 
     takes_all = False
     """A write succeeds without a look at the data (write_null)."""
+    whole = False
+    """A read gives all that was asked for, unless the file ends."""
+    directory = False
+    """It cannot be read, not even no bytes of it."""
     host_bytes = FILE_BYTES
     """What the host holds for it."""
+    node: Node | None = None
+    """What it was opened as, if it has a name."""
 
     def __init__(self, flags: int, name: str) -> None:
         self.flags = flags
@@ -96,6 +120,10 @@ class File:
         """Move the file position and return it; Errno ESPIPE where there is none."""
         raise Errno(errno.ESPIPE)
 
+    def at(self, offset: int) -> File:
+        """The file as pread() and pwrite() see it; Errno ESPIPE where there is no position."""
+        raise Errno(errno.ESPIPE)
+
     def stat(self) -> FileStat:
         """Describe the file."""
         return FileStat()
@@ -134,43 +162,15 @@ class TextFile(File):
         self._position = position
         return position
 
+    def at(self, offset: int) -> File:
+        """Another one that begins there."""
+        other = TextFile(self.name, self._content)
+        other._position = offset
+        return other
+
     def stat(self) -> FileStat:
         """A regular file of length 0, as files in /proc are."""
-        return FileStat(stat.S_IFREG | 0o444, ino=2)
-
-
-class NullFile(File):
-    """/dev/null."""
-
-    takes_all = True
-
-    def read(self, count: int) -> Blocking[bytes]:
-        """Nothing, ever."""
-        return immediately(b"")
-
-    def write(self, data: bytes) -> Blocking[int]:
-        """Take everything."""
-        return immediately(len(data))
-
-    def seek(self, offset: int, whence: int) -> int:
-        """Succeed (null_lseek)."""
-        return 0
-
-    def stat(self) -> FileStat:
-        """Character device 1:3."""
-        return FileStat(stat.S_IFCHR | 0o666, rdev=0x103)
-
-
-class ZeroFile(NullFile):
-    """/dev/zero, not mappable yet."""
-
-    def read(self, count: int) -> Blocking[bytes]:
-        """As many zeros as wanted."""
-        return immediately(bytes(count))
-
-    def stat(self) -> FileStat:
-        """Character device 1:5."""
-        return FileStat(stat.S_IFCHR | 0o666, rdev=0x105)
+        return self.node.stat() if self.node is not None else FileStat(stat.S_IFREG | 0o444, ino=2)
 
 
 class Descriptor(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from vmemu.kernel.process.task import Task
 from vmemu.kernel.process.wait import NSEC_PER_SEC
 from vmemu.kernel.signal.state import SIG_DFL, SIG_IGN, mask_of
 from vmemu.mm import proc_maps
-from vmemu.vfs import proc
+from vmemu.vfs.node import path_of
 
 if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
@@ -156,7 +156,35 @@ def comm(task: Task) -> str:
     return task.comm + "\n"
 
 
-_TASK_FILES: dict[str, Callable[[Task], str | bytes]] = {
+def find_task(kernel: Kernel, name: bytes) -> Task | None:
+    """Find the task behind /proc/PID."""
+    return kernel.tasks.get(int(name)) if name.isdigit() and len(name) < 8 else None
+
+
+def exe(task: Task) -> str:
+    """Where /proc/PID/exe leads."""
+    return task.exe
+
+
+def cwd(task: Task) -> str:
+    """Where /proc/PID/cwd leads."""
+    return os.fsdecode(path_of(task.fs.cwd, task.fs.root))
+
+
+def root(task: Task) -> str:
+    """Where /proc/PID/root leads."""
+    return "/"
+
+
+def mounts(task: Task) -> str:
+    """/proc/PID/mounts (show_vfsmnt)."""
+    return "".join(
+        f"{fs.name} {path} {fs.name} {'ro' if fs.readonly else 'rw'} 0 0\n"
+        for path, fs in task.kernel.world.mounts
+    )
+
+
+TASK_FILES: dict[str, Callable[[Task], str | bytes]] = {
     "status": status,
     "stat": stat,
     "statm": statm,
@@ -164,42 +192,5 @@ _TASK_FILES: dict[str, Callable[[Task], str | bytes]] = {
     "cmdline": cmdline,
     "auxv": auxv,
     "comm": comm,
+    "mounts": mounts,
 }
-
-
-def find_task(kernel: Kernel, current: Task, name: str) -> Task | None:
-    """Find the task behind /proc/self or /proc/PID."""
-    if name == "self":
-        return current
-    return kernel.tasks.get(int(name)) if name.isascii() and name.isdigit() else None
-
-
-def read_file(kernel: Kernel, current: Task, path: str) -> bytes:
-    """Generate a file of /proc, path without "/proc/"; Errno ENOENT for any other."""
-    generate = proc.FILES.get(path)
-    if generate is not None:
-        return generate(kernel.vm).encode(errors="surrogateescape")
-    first, _, rest = path.partition("/")
-    task = find_task(kernel, current, first)
-    show = _TASK_FILES.get(rest)
-    if task is None or show is None:
-        raise Errno(errno.ENOENT)
-    text = show(task)
-    return text if isinstance(text, bytes) else text.encode(errors="surrogateescape")
-
-
-def read_link(kernel: Kernel, current: Task, path: str) -> str:
-    """Read a symbolic link of /proc; Errno EINVAL for other files, ENOENT for none."""
-    if path == "self":
-        return str(current.pid)
-    first, _, rest = path.partition("/")
-    task = find_task(kernel, current, first)
-    if task is not None and rest == "exe":
-        return task.exe
-    if task is not None and rest.startswith("fd/") and rest[3:].isdigit():
-        try:
-            return task.files.get(int(rest[3:])).name
-        except Errno:
-            raise Errno(errno.ENOENT) from None
-    read_file(kernel, current, path)
-    raise Errno(errno.EINVAL)

@@ -81,6 +81,8 @@ def exit_task(task: Task, status: WaitStatus, *, clear_tid: bool = True) -> None
         _clear_child_tid(task)
     exit_mm(task)
     task.files.exit()
+    task.fs.exit()
+    task.set_exe(task.exe, None)
     for child in tuple(task.children.values()):
         _adopt(child)
     kernel.refresh_ids()

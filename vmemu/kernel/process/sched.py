@@ -18,7 +18,7 @@ from vmemu.core import lib
 from vmemu.errors import LimitReached
 from vmemu.kernel.process.task import Task, TaskState, WakeReason
 from vmemu.kernel.process.timer import Timer, TimerQueue
-from vmemu.kernel.process.wait import Wait
+from vmemu.kernel.process.wait import NSEC_PER_SEC, Wait
 
 if TYPE_CHECKING:
     from vmemu.core import Core
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SYSCALL_NS: int = lib.SYSCALL_NS
 FAULT_NS: int = lib.FAULT_NS
 LONE_SLICES = 10
+BOOT_TIME = 1087344000
+"""Seconds since the epoch, 2004-06-16 00:00 UTC."""
 KTIME_MAX = (1 << 63) - 1
 """The last nanosecond anybody can wait for, 292 years after boot."""
 _NEVER = (1 << 64) - 1
@@ -62,6 +64,11 @@ class Scheduler:
     def now(self) -> int:
         """Virtual nanoseconds since boot."""
         return int(self._m.clock.now)
+
+    @property
+    def realtime(self) -> int:
+        """Virtual nanoseconds since 1970."""
+        return BOOT_TIME * NSEC_PER_SEC + self.now
 
     def deadline(self, nanoseconds: int) -> int:
         """The time so long from now, KTIME_MAX at most (ktime_add_safe)."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from vmemu.mm import Mm
     from vmemu.snapshot.record import Process
     from vmemu.vfs.file import FdTable
+    from vmemu.vfs.node import Node
+    from vmemu.vfs.walk import FsStruct
 
 INIT_PID = 1
 FIRST_PID = 100
@@ -81,10 +83,11 @@ class Task:
 
     __slots__ = (
         "alarm", "birth", "call", "child_wait", "children", "children_used", "clear_child_tid",
-        "comm", "context", "exe", "executed", "exit_signal", "files", "interrupted_call",
+        "comm", "context", "exe", "exe_node", "executed", "exit_signal", "files", "fs",
+        "interrupted_call",
         "kernel", "limits", "memory", "nice", "parent", "personality", "pgrp", "pid", "restart",
         "restart_block", "session", "signals", "slept", "start_regs", "start_time", "state",
-        "status", "umask", "used", "vfork_parent", "vfork_wait", "wait", "wake_reason",
+        "status", "used", "vfork_parent", "vfork_wait", "wait", "wake_reason",
         "zombies",
     )  # fmt: skip
 
@@ -95,6 +98,7 @@ class Task:
         parent: Task | None,
         context: Context,
         files: FdTable,
+        fs: FsStruct,
         signals: SignalState,
         *,
         limits: ResourceLimits | None = None,
@@ -105,14 +109,16 @@ class Task:
         self.parent = parent
         self.context = context
         self.files = files
+        self.fs = fs
         self.signals = signals
         self.comm = ""
         self.exe = ""
-        """Absolute host path of the program."""
+        """Absolute path of the program, in the guest or on the host."""
+        self.exe_node: Node | None = None
+        """The program's file."""
         self.pgrp = 0
         self.session = 0
         self.nice = 0
-        self.umask = 0o022
         self.personality = 0
         self.limits = limits if limits is not None else ResourceLimits()
         self.start_time = 0
@@ -186,6 +192,14 @@ class Task:
     def alive(self) -> bool:
         """True until the task exits."""
         return self.state not in (TaskState.ZOMBIE, TaskState.DEAD)
+
+    def set_exe(self, path: str, node: Node | None) -> None:
+        """It runs another program: its path and its file (set_mm_exe_file)."""
+        if node is not None:
+            node.pin()
+        if self.exe_node is not None:
+            self.exe_node.unpin()
+        self.exe, self.exe_node = path, node
 
     def set_comm(self, path: str) -> None:
         """Name the task after its program, cut to 15 bytes (set_task_comm)."""

@@ -137,28 +137,33 @@ class ElfImage(NamedTuple):
     segments: tuple[Segment, ...]
 
 
-def _read(path: str, kind: _Class) -> tuple[bytes, int]:
+def _read(path: str, kind: _Class, fd: int | None) -> tuple[bytes, int]:
     """Read the start of the file, enough for all headers, and its size."""
     try:
-        mode = os.stat(path).st_mode
+        mode = (os.stat(path) if fd is None else os.fstat(fd)).st_mode
         if stat.S_ISDIR(mode):
             raise ElfError(f"{path} is a directory", errno.EACCES)
         if not stat.S_ISREG(mode):
             raise ElfError(f"{path} is not a regular file", errno.EACCES)
+        if fd is not None:
+            return _head(fd, kind)
         with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            head = file.read(kind.ehdr.size)
-            if len(head) == kind.ehdr.size:
-                ehdr = kind.header(head)
-                end = ehdr.phoff + ehdr.phnum * kind.phdr.size
-                if end <= size and ehdr.phnum <= kind.max_phdrs:
-                    file.seek(0)
-                    head = file.read(max(end, kind.ehdr.size))
+            return _head(file.fileno(), kind)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ElfError(f"cannot open {path}: {reason}", error.errno or errno.EIO) from None
     except ValueError:
         raise ElfError(f"{path!r} is not a path", errno.ENOENT) from None
+
+
+def _head(fd: int, kind: _Class) -> tuple[bytes, int]:
+    size = os.fstat(fd).st_size
+    head = os.pread(fd, kind.ehdr.size, 0)
+    if len(head) == kind.ehdr.size:
+        ehdr = kind.header(head)
+        end = ehdr.phoff + ehdr.phnum * kind.phdr.size
+        if end <= size and ehdr.phnum <= kind.max_phdrs:
+            head = os.pread(fd, max(end, kind.ehdr.size), 0)
     return head, size
 
 
@@ -190,20 +195,31 @@ def elf_bits(path: str) -> int:
             head = file.read(5)
     except (OSError, ValueError):
         return 32
+    return bits_of(head)
+
+
+def bits_of(head: bytes) -> int:
+    """The same from a file's first five bytes."""
     return _BITS.get(head[4], 32) if len(head) == 5 and head[:4] == _MAGIC else 32
 
 
 def load_elf(
-    path: str, bits: int = 32, task_size: int = _TASK_SIZE_I386, *, executable: bool = True
+    path: str,
+    bits: int = 32,
+    task_size: int = _TASK_SIZE_I386,
+    *,
+    executable: bool = True,
+    fd: int | None = None,
 ) -> ElfImage:
     """Read and check a static program (the checks of load_elf_binary).
 
     path is the host's; bits the machine's width, task_size the end of its user addresses;
-    executable also demands permission to execute it.  Raises ElfError.
+    executable also demands permission to execute it.  With a descriptor fd the file is that
+    one, and path only its name.  Raises ElfError.
     """
     kind = _CLASSES[bits]
-    head, size = _read(path, kind)
-    if executable and not os.access(path, os.X_OK):
+    head, size = _read(path, kind, fd)
+    if executable and fd is None and not os.access(path, os.X_OK):
         cure = f": chmod +x {_quoted(path)}" if head[:4] == _MAGIC else " and not an ELF file"
         raise ElfError(f"{path} is not executable{cure}", errno.EACCES)
     _check_ident(path, head, kind)

@@ -1,6 +1,8 @@
 """The system calls, a module per noun; importing the package fills the table."""
 
 from vmemu.kernel.syscalls import (
+    attribute,
+    directory,
     exec,  # noqa: A004
     fd,
     file,
@@ -10,10 +12,14 @@ from vmemu.kernel.syscalls import (
     limits,
     misc,
     mm,
+    name,
+    offset,
     process,
     signal,
     stat,
+    statfs,
     time,
+    xattr,
 )
 from vmemu.kernel.syscalls.table import SYSCALLS, TABLES, Syscall, s32
 
@@ -21,6 +27,8 @@ __all__ = [
     "SYSCALLS",
     "TABLES",
     "Syscall",
+    "attribute",
+    "directory",
     "exec",
     "fd",
     "file",
@@ -30,9 +38,13 @@ __all__ = [
     "limits",
     "misc",
     "mm",
+    "name",
+    "offset",
     "process",
     "s32",
     "signal",
     "stat",
+    "statfs",
     "time",
+    "xattr",
 ]

@@ -10,10 +10,10 @@ from vmemu.core import lib
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.exit import release_mm
-from vmemu.kernel.program.elf import ElfError, load_elf
+from vmemu.kernel.program.elf import ElfError
 from vmemu.kernel.program.exec import Arguments, room_for_strings
+from vmemu.kernel.program.file import ProgramFile, inside_file, outside
 from vmemu.kernel.syscalls.table import syscall
-from vmemu.vfs import procfs
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -28,20 +28,25 @@ _CANNOT_OPEN = frozenset(
 """What open_exec() can say, before the arguments are read."""
 
 
-def _host_path(task: Task, path: bytes) -> str:
-    """The program's path on the host, where guests' programs are."""
-    name = os.fsdecode(path)
-    if name.startswith("/proc/"):
-        try:
-            return procfs.read_link(task.kernel, task, name.removeprefix("/proc/"))
-        except Errno as error:
-            raise Errno(errno.EACCES if error.errno == errno.EINVAL else error.errno) from None
-    return name
+def _program(task: Task, path: bytes) -> ProgramFile:
+    """The program that a path names: one that guests see, or else the host's.  ElfError.
+
+    The host's are out of reach when the root is a directory of the host.
+    """
+    kernel = task.kernel
+    try:
+        return inside_file(kernel, task.fs, path)
+    except ElfError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR) or kernel.world.of_host:
+            raise
+        if path.startswith(b"/proc/"):
+            raise
+    return outside(kernel, os.fsdecode(path))
 
 
 @syscall(11, "str", "strv", "strv", x64=59)
 def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
-    """Replace the program by one of the host's files, static ELF of the machine's width only.
+    """Replace the program, static ELF of the machine's width only.
 
     The new address space is complete before the old one is given up, so that
     every failure leaves the caller as it was.  (2.6 kills a task whose exec
@@ -50,10 +55,9 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
     kernel = task.kernel
     limit = room_for_strings(kernel.core.word)
     filename = uaccess.read_path(task.mm, path)
-    host = _host_path(task, filename)
-    refused, image = None, None
+    refused, file = None, None
     try:
-        image = load_elf(host, kernel.abi.bits, kernel.core.task_size)
+        file = _program(task, filename)
     except ElfError as error:
         if error.errno in _CANNOT_OPEN:
             raise Errno(error.errno) from None
@@ -65,9 +69,9 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
     )
     if arguments.size > limit:
         raise Errno(errno.E2BIG)
-    if image is None:
+    if file is None:
         raise Errno(refused or errno.ENOEXEC)
-    program = kernel.load(image, arguments, task)
+    program = kernel.load(file, arguments, task)
     old = release_mm(task)
     task.memory = program.mm
     kernel.cpu.switch(task.context, program.mm)
@@ -79,7 +83,7 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
     task.clear_child_tid = 0
     task.executed = True
     task.exit_signal = 17
-    task.exe = os.path.realpath(host)
+    task.set_exe(file.path, file.node)
     task.set_comm(os.fsdecode(filename))
     regs = kernel.cpu.regs
     regs.ip, regs.sp = program.ip, program.sp

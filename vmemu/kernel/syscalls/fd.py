@@ -19,7 +19,7 @@ from vmemu.vfs.file import (
     POLLERR,
     POLLHUP,
     POLLNVAL,
-    SEEK_END,
+    SEEK_HOLE,
     SETTABLE,
     File,
 )
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
 
 _CHUNK = 65536
+MAX_RW_COUNT = 0x7FFFF000
+"""The most that one call reads."""
 _F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL = range(5)
 _F_DUPFD_CLOEXEC = 1030
 
 
-def _write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
+def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
     """Write user memory to a file, piece by piece; a fault after some bytes ends it."""
     _check_range(task, buf, count)
     if file.takes_all:
@@ -66,18 +68,28 @@ def _check_range(task: Task, buf: int, count: int) -> None:
         raise Errno(errno.EINVAL)
 
 
-def _read_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
+def read_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
     """Read from a file into user memory; what cannot be stored stays in the file."""
     _check_range(task, buf, count)
-    if not count:
-        return 0
-    data = yield from file.read(min(count, _CHUNK))
-    if not data:
-        return 0
-    taken = file.take(task.mm.write_some(buf, data))
-    if not taken:
-        raise Errno(errno.EFAULT)
-    return taken
+    if file.directory:
+        raise Errno(errno.EISDIR)
+    done, count = 0, min(count, MAX_RW_COUNT)
+    while done < count:
+        try:
+            data = yield from file.read(min(count - done, _CHUNK))
+            if not data:
+                break
+            taken = file.take(task.mm.write_some(buf + done, data))
+            if not taken:
+                raise Errno(errno.EFAULT)
+        except Errno:
+            if done:
+                break
+            raise
+        done += taken
+        if taken < len(data) or not file.whole:
+            break
+    return done
 
 
 def _open_for(task: Task, fd: int, *, writing: bool) -> File:
@@ -89,26 +101,30 @@ def _open_for(task: Task, fd: int, *, writing: bool) -> File:
 
 @syscall(3, "fd", "rbuf", "size", x64=0)
 def sys_read(task: Task, fd: int, buf: int, count: int) -> Blocking[int]:
-    """Read at most 64 KiB at once; fewer bytes than asked for are not an error."""
-    return (yield from _read_user(task, _open_for(task, fd, writing=False), buf, count))
+    """Read; from a pipe or a stream at most 64 KiB at once."""
+    return (yield from read_user(task, _open_for(task, fd, writing=False), buf, count))
 
 
 @syscall(4, "fd", "buf", "size", x64=1)
 def sys_write(task: Task, fd: int, buf: int, count: int) -> Blocking[int]:
     """Write; SIGPIPE comes with EPIPE."""
-    return (yield from _write_user(task, _open_for(task, fd, writing=True), buf, count))
+    return (yield from write_user(task, _open_for(task, fd, writing=True), buf, count))
 
 
 @syscall(145, "fd", "ptr", "size", x64=19)
 def sys_readv(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
     """Read into several buffers until one is not filled."""
-    file = _open_for(task, fd, writing=False)
+    return (yield from read_vector(task, _open_for(task, fd, writing=False), iov, count))
+
+
+def read_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
+    """The same of an open file."""
     done = 0
     for base, length in uaccess.read_iovec(task.mm, iov, count):
         if done and file.queue is not None and not file.poll() & ~POLLHUP:
             break
         try:
-            got = yield from _read_user(task, file, base, length)
+            got = yield from read_user(task, file, base, length)
         except Errno:
             if done:
                 break
@@ -132,7 +148,11 @@ def _gather(task: Task, pairs: list[tuple[int, int]]) -> bytes | None:
 @syscall(146, "fd", "iov", "size", x64=20)
 def sys_writev(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
     """Write several buffers, small ones as one; those before a bad one count."""
-    file = _open_for(task, fd, writing=True)
+    return (yield from write_vector(task, _open_for(task, fd, writing=True), iov, count))
+
+
+def write_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
+    """The same of an open file."""
     pairs = uaccess.read_iovec(task.mm, iov, count)
     data = _gather(task, pairs)
     if data is not None:
@@ -147,7 +167,7 @@ def sys_writev(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
         if not length:
             continue
         try:
-            put = yield from _write_user(task, file, base, length)
+            put = yield from write_user(task, file, base, length)
         except Errno:
             if done:
                 break
@@ -255,7 +275,7 @@ def sys_fcntl(task: Task, fd: int, command: int, argument: int) -> int:
 
 def _seek(task: Task, fd: int, offset: int, whence: int) -> int:
     file = task.files.get(fd)
-    if whence > SEEK_END:
+    if whence > SEEK_HOLE:
         raise Errno(errno.EINVAL)
     return file.seek(offset, whence)
 

@@ -1,119 +1,168 @@
-"""System calls on paths: only /proc, /dev/null and /dev/zero exist."""
+"""System calls that open files by their paths, and read links."""
 
 from __future__ import annotations
 
 import errno
-import os
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.syscalls import path as paths
+from vmemu.kernel.syscalls.path import AT_FDCWD
 from vmemu.kernel.syscalls.table import syscall
-from vmemu.vfs import procfs
 from vmemu.vfs.file import (
     O_ACCMODE,
     O_CLOEXEC,
     O_CREAT,
     O_DIRECTORY,
+    O_EXCL,
+    O_NOFOLLOW,
+    O_PATH,
     O_RDONLY,
+    O_TMPFILE,
+    O_TRUNC,
     SETTABLE,
     File,
-    NullFile,
-    TextFile,
-    ZeroFile,
 )
+from vmemu.vfs.node import Directory, Node
+from vmemu.vfs.regular import DirectoryFile, PathFile
+from vmemu.vfs.walk import Last, Walk
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
 
-_DEVICES = {"/dev/null": NullFile, "/dev/zero": ZeroFile}
-PROC = "/proc/"
-DIRECTORIES = ("/", "/proc", "/dev")
-AT_FDCWD = -100
-_CWD = "/"
-_NAME_MAX = 255
+_KEPT = O_ACCMODE | SETTABLE
+_WITH_PATH = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
 
 
-def resolve(task: Task, pointer: int, dirfd: int = AT_FDCWD) -> str:
-    """Read a path and normalise it; the working directory is always the root.
+def _create(task: Task, walk: Walk, last: Last, flags: int, mode: int) -> tuple[Node, bool]:
+    """What O_CREAT finds or makes, and whether it made it, also where a link leads."""
+    while True:
+        if last.special or last.slash:
+            raise Errno(errno.EISDIR)
+        walk.end(last)
+        try:
+            node = walk.step(last.parent, last.name, follow=False)
+        except Errno as error:
+            if error.errno != errno.ENOENT:
+                raise
+            paths.writable(last.parent)
+            return last.parent.create(last.name, mode & ~task.fs.umask & 0o7777), True
+        if flags & O_EXCL:
+            raise Errno(errno.EEXIST)
+        if not node.link:
+            return node, False
+        if flags & O_NOFOLLOW:
+            raise Errno(errno.ELOOP)
+        jump, target = walk.read(node)
+        if jump is not None:
+            return jump, False
+        last = walk.parent(last.parent, target)
 
-    Errno EFAULT, ENOENT, ENAMETOOLONG; EBADF or ENOTDIR for a relative path and a `dirfd`
-    other than AT_FDCWD: no descriptor is a directory.
-    """
-    return _walk(task, os.fsdecode(uaccess.read_path(task.mm, pointer)), dirfd)
 
-
-def _walk(task: Task, path: str, dirfd: int) -> str:
-    if dirfd != AT_FDCWD and not path.startswith("/"):
-        task.files.get(dirfd)
+def open_path(task: Task, dirfd: int, path: bytes, flags: int, mode: int = 0) -> File:
+    """Open what a path names (do_filp_open); the Errno that Linux finds first."""
+    if flags & O_PATH:
+        flags &= _WITH_PATH
+    walk = Walk(task.fs.root)
+    last = walk.parent(paths.begin(task, dirfd, path), path)
+    made = False
+    if flags & O_CREAT:
+        node, made = _create(task, walk, last, flags, mode)
+    else:
+        node = walk.last(last, follow=not flags & O_NOFOLLOW)
+    if flags & O_TMPFILE:
+        node, made = _unnamed(task, node, flags, mode), True
+        return node.open(flags & _KEPT, f"{walk.path(last.parent)}/#{node.stat().ino}")
+    if flags & O_DIRECTORY and not node.directory:
         raise Errno(errno.ENOTDIR)
-    path = "/" + os.path.normpath(os.path.join(_CWD, path)).lstrip("/")  # noqa: PTH118
-    if not path.startswith(PROC) and any(
-        len(os.fsencode(name)) > _NAME_MAX for name in path.split("/")
-    ):
-        raise Errno(errno.ENAMETOOLONG)
-    return path
+    name = walk.path(node)
+    if flags & O_PATH:
+        return PathFile(node, 0, name)
+    return open_node(node, flags, name, made=made)
 
 
-def open_file(task: Task, path: str, flags: int) -> File:
-    """Open what a normalised path names; Errno ENOENT, EACCES, ENOTDIR."""
-    device = _DEVICES.get(path)
-    if device is not None:
-        if flags & O_DIRECTORY:
-            raise Errno(errno.ENOTDIR)
-        return device(flags & (O_ACCMODE | SETTABLE), path)
-    if not path.startswith(PROC):
-        raise Errno(errno.ENOENT)
-    content = procfs.read_file(task.kernel, task, path.removeprefix(PROC))
-    if flags & O_ACCMODE != O_RDONLY or flags & O_CREAT:
-        raise Errno(errno.EACCES)
-    if flags & O_DIRECTORY:
+def open_node(node: Node, flags: int, name: str, *, made: bool = False) -> File:
+    """Open what was found (may_open); Errno ELOOP, EISDIR, EROFS."""
+    writes = flags & O_ACCMODE != O_RDONLY or flags & O_TRUNC
+    if node.link:
+        raise Errno(errno.ELOOP)
+    if isinstance(node, Directory):
+        if writes or flags & O_CREAT:
+            raise Errno(errno.EISDIR)
+        return DirectoryFile(node, flags & _KEPT, name)
+    if writes and node.regular and not made:
+        paths.writable(node)
+    file = node.open(flags & (_KEPT | (0 if made else O_TRUNC)), name)
+    file.flags &= ~O_TRUNC
+    if flags & O_TRUNC and node.regular and not made:
+        _truncate(node, file)
+    return file
+
+
+def _truncate(node: Node, file: File) -> None:
+    from vmemu.vfs.regular import RegularFile
+
+    if isinstance(file, RegularFile):
+        body = file.body if file.writable else node.body(1)
+        body.truncate(0)
+        if body is not file.body:
+            body.close()
+
+
+def _unnamed(task: Task, node: Node, flags: int, mode: int) -> Node:
+    """Make the file of O_TMPFILE; Errno ENOTDIR, EROFS."""
+    if not isinstance(node, Directory):
         raise Errno(errno.ENOTDIR)
-    return TextFile(path, content)
+    paths.writable(node)
+    return node.unnamed(mode & ~task.fs.umask & 0o7777)
 
 
-def _open(task: Task, pointer: int, flags: int, dirfd: int = AT_FDCWD) -> int:
-    path = os.fsdecode(uaccess.read_path(task.mm, pointer))
+def _open(task: Task, dirfd: int, pointer: int, flags: int, mode: int) -> int:
+    if flags & O_TMPFILE and (not flags & O_DIRECTORY or flags & O_ACCMODE == O_RDONLY):
+        raise Errno(errno.EINVAL)
+    if flags & O_CREAT and flags & O_DIRECTORY:
+        raise Errno(errno.EINVAL)
+    path = uaccess.read_path(task.mm, pointer)
     fd = task.files.alloc(0, task.limits.nofile)
-    file = open_file(task, _walk(task, path, dirfd), flags)
+    file = open_path(task, dirfd, path, flags, mode)
     return task.files.install(fd, file, bool(flags & O_CLOEXEC))
 
 
 @syscall(5, "str", "openfl", "oct", x64=2)
 def sys_open(task: Task, path: int, flags: int, mode: int) -> int:
-    """Open a file of /proc or a device; anything else does not exist."""
-    return _open(task, path, flags)
+    """Open a file."""
+    return _open(task, AT_FDCWD, path, flags, mode)
 
 
 @syscall(8, "str", "oct", x64=85)
 def sys_creat(task: Task, path: int, mode: int) -> int:
-    """Nothing can be created."""
-    return _open(task, path, O_CREAT | 1)
+    """Make a file, or empty one, and open it for writing."""
+    return _open(task, AT_FDCWD, path, O_CREAT | O_TRUNC | 1, mode)
 
 
 @syscall(295, "dirfd", "str", "openfl", "oct", x64=257)
 def sys_openat(task: Task, dirfd: int, path: int, flags: int, mode: int) -> int:
-    """Like open(); a relative path must be relative to AT_FDCWD."""
-    return _open(task, path, flags, dirfd)
+    """Like open(); a relative path begins at a directory's descriptor."""
+    return _open(task, dirfd, path, flags, mode)
 
 
 @syscall(85, "str", "ptr", "uint", x64=89)
 def sys_readlink(task: Task, path: int, pointer: int, size: int) -> int:
-    """Read a link; all links are in /proc."""
+    """Read a link."""
     return _readlink(task, AT_FDCWD, path, pointer, size)
 
 
 def _readlink(task: Task, dirfd: int, path: int, pointer: int, size: int) -> int:
     if not 0 < size < 1 << 31:
         raise Errno(errno.EINVAL)
-    name = resolve(task, path, dirfd)
-    if name in DIRECTORIES:
-        raise Errno(errno.EINVAL)
-    if not name.startswith(PROC):
-        open_file(task, name, O_RDONLY)
-        raise Errno(errno.EINVAL)
-    target = procfs.read_link(task.kernel, task, name.removeprefix(PROC))
-    data = os.fsencode(target)[:size]
+    if dirfd != AT_FDCWD and not task.mm.read_cstr(path, uaccess.PATH_MAX):
+        node = task.files.get(dirfd).node
+        if node is None or not node.link:
+            raise Errno(errno.ENOENT)
+    else:
+        node = paths.find(task, dirfd, path, follow=False)
+    data = node.readlink()[:size]
     uaccess.write(task.mm, pointer, data)
     return len(data)
 
@@ -124,18 +173,8 @@ def sys_readlinkat(task: Task, dirfd: int, path: int, pointer: int, size: int) -
     return _readlink(task, dirfd, path, pointer, size)
 
 
-@syscall(183, "ptr", "size", x64=79)
-def sys_getcwd(task: Task, pointer: int, size: int) -> int:
-    """The working directory is the root; the result counts the terminating zero."""
-    data = os.fsencode(_CWD) + b"\0"
-    if size < len(data):
-        raise Errno(errno.ERANGE)
-    uaccess.write(task.mm, pointer, data)
-    return len(data)
-
-
 @syscall(60, "oct", x64=95)
 def sys_umask(task: Task, mask: int) -> int:
     """Set the mask and return the old one."""
-    old, task.umask = task.umask, mask & 0o777
+    old, task.fs.umask = task.fs.umask, mask & 0o777
     return old

@@ -11,14 +11,17 @@ from vmemu import mm as memory
 from vmemu.errors import Errno, VmemuError
 from vmemu.kernel import uaccess
 from vmemu.kernel.syscalls.table import syscall
-from vmemu.vfs.file import ZeroFile
+from vmemu.mm.consts import PROT_WRITE
+from vmemu.vfs.device import ZeroFile
+from vmemu.vfs.regular import PathFile, RegularFile
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
+    from vmemu.vfs.file import File
 
 _MAP_ANONYMOUS = 0x20
 _MAP_TYPE = 0xF
-_MAP_PRIVATE = 2
+_MAP_SHARED, _MAP_PRIVATE, _MAP_SHARED_VALIDATE = 1, 2, 3
 _MS_ASYNC, _MS_INVALIDATE, _MS_SYNC = 1, 2, 4
 
 
@@ -32,9 +35,35 @@ def _mmap(task: Task, addr: int, length: int, prot: int, flags: int, fd: int, pg
     if not flags & _MAP_ANONYMOUS:
         file = task.files.get(fd)
         if not isinstance(file, ZeroFile) or flags & _MAP_TYPE != _MAP_PRIVATE:
-            raise Errno(errno.ENODEV)
+            return _mmap_file(task, file, addr, length, prot, flags, pgoff)
         flags |= _MAP_ANONYMOUS
     return memory.do_mmap(task.mm, addr, length, prot, flags, pgoff=pgoff)
+
+
+def _mmap_file(
+    task: Task, file: File, addr: int, length: int, prot: int, flags: int, pgoff: int
+) -> int:
+    """Map a regular file; what is shared must be read-only and stays so."""
+    if not length:
+        raise Errno(errno.EINVAL)
+    if length > task.kernel.core.task_size:
+        raise Errno(errno.ENOMEM)
+    kind = flags & _MAP_TYPE
+    if kind in (_MAP_SHARED, _MAP_SHARED_VALIDATE):
+        if prot & PROT_WRITE and not (file.readable and file.writable):
+            raise Errno(errno.EACCES)
+    elif kind != _MAP_PRIVATE:
+        raise Errno(errno.EINVAL)
+    if not file.readable:
+        raise Errno(errno.EBADF if isinstance(file, PathFile) else errno.EACCES)
+    shared = kind != _MAP_PRIVATE
+    if not isinstance(file, RegularFile) or (shared and prot & PROT_WRITE):
+        raise Errno(errno.ENODEV)
+    inode = file.body.mapping(file.name)
+    flags = flags & ~_MAP_TYPE | _MAP_PRIVATE
+    return memory.do_mmap(
+        task.mm, addr, length, prot, flags, file=inode, pgoff=pgoff, may_write=not shared
+    )
 
 
 @syscall(90, "ptr", name="old_mmap", result="ptr")
@@ -50,7 +79,7 @@ def sys_old_mmap(task: Task, pointer: int) -> int:
 def sys_mmap2(
     task: Task, addr: int, length: int, prot: int, flags: int, fd: int, pgoff: int
 ) -> int:
-    """Map anonymous memory, or /dev/zero privately; other files cannot be mapped yet."""
+    """Map anonymous memory, or a file privately, or shared to be read only."""
     return _mmap(task, addr, length, prot, flags, fd, pgoff)
 
 
@@ -154,9 +183,14 @@ def _mode_on_host(name: str) -> int:
 
 @syscall(87, "str", "hex", x64=167)
 def sys_swapon(task: Task, path: int, flags: int) -> int:
-    """Add a swap file of the host; Errno EBUSY if it is one already, EINVAL if none."""
+    """Add a swap file of the host; Errno EBUSY if it is one already, EINVAL if none.
+
+    Errno EPERM when the root is a directory of the host: nothing else of it may be reached.
+    """
     name = os.fsdecode(uaccess.read_path(task.mm, path))
     swap = task.kernel.vm.swap
+    if task.kernel.world.of_host:
+        raise Errno(errno.EPERM)
     mode = _mode_on_host(name)
     if stat.S_ISDIR(mode):
         raise Errno(errno.EISDIR)
@@ -180,6 +214,8 @@ def sys_swapoff(task: Task, path: int) -> int:
     """
     kernel = task.kernel
     name = os.fsdecode(uaccess.read_path(task.mm, path))
+    if kernel.world.of_host:
+        raise Errno(errno.EPERM)
     _mode_on_host(name)
     kernel.swapping_off = task
     try:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CSIGNAL = 0xFF
 CLONE_VM = 0x100
+CLONE_FS = 0x200
 CLONE_FILES = 0x400
 CLONE_SIGHAND = 0x800
 CLONE_VFORK = 0x4000
@@ -70,13 +71,15 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
         task.parent if flags & CLONE_PARENT else task,
         kernel.cpu.clone_context(task.context),
         files,
+        task.fs.share() if flags & CLONE_FS else task.fs.copy(),
         task.signals.fork(),
         limits=task.limits.copy(),
         memory=mm,
     )
-    child.comm, child.exe = task.comm, task.exe
+    child.comm = task.comm
+    child.set_exe(task.exe, task.exe_node)
     child.pgrp, child.session = task.pgrp, task.session
-    child.nice, child.umask, child.personality = task.nice, task.umask, task.personality
+    child.nice, child.personality = task.nice, task.personality
     child.start_time = kernel.sched.now
     child.exit_signal = flags & CSIGNAL
     if flags & CLONE_SIGHAND:

@@ -3,71 +3,89 @@
 from __future__ import annotations
 
 import errno
-import stat
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
-from vmemu.kernel.syscalls.file import AT_FDCWD, DIRECTORIES, PROC, open_file, resolve
+from vmemu.kernel.process.wait import NSEC_PER_SEC
+from vmemu.kernel.syscalls import path as paths
+from vmemu.kernel.syscalls.path import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
 from vmemu.kernel.syscalls.table import syscall
-from vmemu.vfs import procfs
-from vmemu.vfs.file import O_RDONLY, FileStat
+from vmemu.vfs.file import FileStat
+from vmemu.vfs.node import Node
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
 
-_AT_SYMLINK_NOFOLLOW, _AT_NO_AUTOMOUNT, _AT_EMPTY_PATH = 0x100, 0x800, 0x1000
-_AT_STAT = _AT_SYMLINK_NOFOLLOW | _AT_NO_AUTOMOUNT | _AT_EMPTY_PATH
+_AT_NO_AUTOMOUNT, _AT_EACCESS = 0x800, 0x200
+_AT_STAT = AT_SYMLINK_NOFOLLOW | _AT_NO_AUTOMOUNT | AT_EMPTY_PATH
 _AT_STATX_SYNC_TYPE = 0x6000
 _STATX_RESERVED = 0x80000000
 _STATX_BASIC_STATS = 0x7FF
+_STAT_MAX = 0x7FFFFFFF
+"""The largest size that i386's stat() can tell."""
 
 
-def stat_path(task: Task, pointer: int, dirfd: int = AT_FDCWD, *, follow: bool = True) -> FileStat:
+def stat_path(task: Task, pointer: int, *, follow: bool = True) -> FileStat:
     """Describe what a path names, a link itself unless it is to be followed; Errno ENOENT..."""
-    path = resolve(task, pointer, dirfd)
-    if path in DIRECTORIES:
-        return FileStat(stat.S_IFDIR | 0o555)
-    if path.startswith(PROC) and path.endswith("/exe"):
-        procfs.read_link(task.kernel, task, path.removeprefix(PROC))
-        return FileStat(stat.S_IFREG | 0o755 if follow else stat.S_IFLNK | 0o777)
-    return open_file(task, path, O_RDONLY).stat()
+    return paths.find(task, AT_FDCWD, pointer, follow=follow).stat()
 
 
 def _stat_at(task: Task, dirfd: int, pointer: int, flags: int) -> FileStat:
-    if flags & _AT_EMPTY_PATH and not task.mm.read_cstr(pointer, uaccess.PATH_MAX):
-        return task.files.get(dirfd).stat()
-    return stat_path(task, pointer, dirfd, follow=not flags & _AT_SYMLINK_NOFOLLOW)
+    return paths.find_or_open(
+        task,
+        dirfd,
+        pointer,
+        follow=not flags & AT_SYMLINK_NOFOLLOW,
+        empty=bool(flags & AT_EMPTY_PATH),
+    ).stat()
+
+
+def _owner(task: Task, found: FileStat) -> tuple[int, int]:
+    ids = task.kernel.options.credentials
+    return (
+        ids.uid if found.uid is None else found.uid,
+        ids.gid if found.gid is None else found.gid,
+    )
+
+
+def _blocks(found: FileStat) -> int:
+    return (found.size + 511) // 512 if found.blocks is None else found.blocks
+
+
+def _times(found: FileStat) -> tuple[int, ...]:
+    times = (found.atime, found.mtime, found.ctime)
+    return tuple(part for time in times for part in divmod(time, NSEC_PER_SEC))
 
 
 def _put_stat64(task: Task, pointer: int, found: FileStat) -> int:
-    ids = task.kernel.options.credentials
     uaccess.write_struct(
         task.mm, pointer, "QI5IQIqIQ6IQ",
-        0, 0, found.ino, found.mode, 1, ids.uid, ids.gid, found.rdev, 0,
-        found.size, 4096, (found.size + 511) // 512, 0, 0, 0, 0, 0, 0, found.ino,
+        found.dev, 0, found.ino, found.mode, found.nlink, *_owner(task, found), found.rdev, 0,
+        found.size, 4096, _blocks(found), *_times(found), found.ino,
     )  # fmt: skip
     return 0
 
 
 def _put_stat(task: Task, pointer: int, found: FileStat) -> int:
-    ids, abi = task.kernel.options.credentials, task.kernel.abi
-    if abi.bits == 64:
+    if task.kernel.abi.bits == 64:
         return _put_stat_wide(task, pointer, found)
+    if found.size > _STAT_MAX:
+        raise Errno(errno.EOVERFLOW)
+    uid, gid = _owner(task, found)
     uaccess.write_struct(
         task.mm, pointer, "2I4H12I",
-        0, found.ino, found.mode, 1, ids.uid & 0xFFFF, ids.gid & 0xFFFF, found.rdev,
-        found.size & 0xFFFFFFFF, 4096, (found.size + 511) // 512, 0, 0, 0, 0, 0, 0, 0, 0,
+        found.dev, found.ino, found.mode, found.nlink, uid & 0xFFFF, gid & 0xFFFF, found.rdev,
+        found.size, 4096, _blocks(found), *_times(found), 0, 0,
     )  # fmt: skip
     return 0
 
 
 def _put_stat_wide(task: Task, pointer: int, found: FileStat) -> int:
-    ids = task.kernel.options.credentials
     uaccess.write_struct(
         task.mm, pointer, task.kernel.abi.structs["stat"],
-        0, found.ino, 1, found.mode, ids.uid, ids.gid, found.rdev,
-        found.size, 4096, (found.size + 511) // 512, 0, 0, 0, 0, 0, 0,
+        found.dev, found.ino, found.nlink, found.mode, *_owner(task, found), found.rdev,
+        found.size, 4096, _blocks(found), *_times(found),
     )  # fmt: skip
     return 0
 
@@ -132,12 +150,13 @@ def sys_statx(task: Task, dirfd: int, path: int, flags: int, mask: int, pointer:
     if flags & _AT_STATX_SYNC_TYPE == _AT_STATX_SYNC_TYPE:
         raise Errno(errno.EINVAL)
     found = _stat_at(task, dirfd, path, flags)
-    ids = task.kernel.options.credentials
+    times = _times(found)
     uaccess.write_struct(
-        task.mm, pointer, "2IQ3I2H4Q64x4I112x",
-        _STATX_BASIC_STATS, 4096, 0, 1, ids.uid, ids.gid, found.mode, 0,
-        found.ino, found.size, (found.size + 511) // 512, 0,
-        found.rdev >> 8, found.rdev & 0xFF, 0, 0,
+        task.mm, pointer, "2IQ3I2H4QqI4xqI4xqI4xqI4x4I112x",
+        _STATX_BASIC_STATS, 4096, 0, found.nlink, *_owner(task, found), found.mode, 0,
+        found.ino, found.size, _blocks(found), 0,
+        *times[:2], 0, 0, *times[4:], *times[2:4],
+        found.rdev >> 8, found.rdev & 0xFF, found.dev >> 8, found.dev & 0xFF,
     )  # fmt: skip
     return 0
 
@@ -145,21 +164,32 @@ def sys_statx(task: Task, dirfd: int, path: int, flags: int, mask: int, pointer:
 @syscall(33, "str", "oct", x64=21)
 def sys_access(task: Task, path: int, mode: int) -> int:
     """Tell whether a path exists and allows what is asked."""
-    return _access(task, AT_FDCWD, path, mode)
+    return _access(task, AT_FDCWD, path, mode, 0)
 
 
-def _access(task: Task, dirfd: int, path: int, mode: int) -> int:
-    if mode & ~7:
+def _access(task: Task, dirfd: int, path: int, mode: int, flags: int) -> int:
+    if mode & ~7 or flags & ~(_AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
         raise Errno(errno.EINVAL)
-    found = stat_path(task, path, dirfd)
-    if mode & 2 and not found.mode & 0o200:
-        raise Errno(errno.EACCES)
-    if mode & 1 and not found.mode & 0o111:
-        raise Errno(errno.EACCES)
+    follow, empty = not flags & AT_SYMLINK_NOFOLLOW, bool(flags & AT_EMPTY_PATH)
+    found = paths.find_or_open(task, dirfd, path, follow=follow, empty=empty)
+    told = found.stat()
+    if isinstance(found, Node):
+        if mode & 1 and not found.directory and not told.mode & 0o111:
+            raise Errno(errno.EACCES)
+        if mode & 2 and found.fs.name == "proc" and not told.mode & 0o222:
+            raise Errno(errno.EACCES)
+        if mode & 2 and (found.regular or found.directory):
+            paths.writable(found)
     return 0
 
 
 @syscall(307, "dirfd", "str", "oct", x64=269)
 def sys_faccessat(task: Task, dirfd: int, path: int, mode: int) -> int:
     """Like access()."""
-    return _access(task, dirfd, path, mode)
+    return _access(task, dirfd, path, mode, 0)
+
+
+@syscall(439, "dirfd", "str", "oct", "hex", x64=439)
+def sys_faccessat2(task: Task, dirfd: int, path: int, mode: int, flags: int) -> int:
+    """Like access(), with flags."""
+    return _access(task, dirfd, path, mode, flags)

@@ -25,8 +25,6 @@ from vmemu.vfs.procfs import clock_t
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
 
-BOOT_TIME = 1087344000
-"""Seconds since the epoch, 2004-06-16 00:00 UTC."""
 _CLOCK_RESOLUTION = 1
 _TIMER_ABSTIME = 1
 _ITIMER_REAL = 0
@@ -36,7 +34,7 @@ def clock_now(task: Task, clock: int) -> int:
     """Read a clock in nanoseconds; Errno EINVAL for an unknown one."""
     now = task.kernel.sched.now
     if clock in (0, 5):  # REALTIME, REALTIME_COARSE
-        return BOOT_TIME * NSEC_PER_SEC + now
+        return task.kernel.sched.realtime
     if clock in (1, 4, 6, 7):  # MONOTONIC, _RAW, _COARSE, BOOTTIME
         return now
     if clock in (2, 3):  # PROCESS_CPUTIME_ID, THREAD_CPUTIME_ID

@@ -1,0 +1,253 @@
+"""Files as guests find them: mappings, programs, limits, what is mounted where."""
+
+from __future__ import annotations
+
+import errno
+import io
+import random
+from pathlib import Path
+
+import pytest
+from filing import O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, OUT, Answer, Filing, names
+
+from vmemu.errors import ConfigError, ExecError
+from vmemu.kernel.hold import ENTRY_BYTES, NODE_BYTES, PAGE_BYTES, HostMemory
+from vmemu.lab.guests import guest_path
+from vmemu.machine import Machine
+from vmemu.vfs.content import Content
+
+MAP = 0x62000000
+PROT_READ, PROT_WRITE = 1, 2
+MAP_SHARED, MAP_PRIVATE, MAP_FIXED = 1, 2, 0x10
+PAGE = 4096
+
+
+def mmap(filing: Filing, prot: int, flags: int, fd: int, offset: int = 0) -> int:
+    name, unit = ("mmap", 1) if filing.bits == 64 else ("mmap2", PAGE)
+    return filing.call(name, MAP, 2 * PAGE, prot, flags | MAP_FIXED, fd, offset // unit)
+
+
+def shown(filing: Filing, at: int, count: int) -> int:
+    """Copy from memory to a second file and from there to the buffer."""
+    filing.call("pwrite64", 4, at, count, *filing.offset(0))
+    return filing.call("pread64", 4, OUT, count, *filing.offset(0), dump=count)
+
+
+def mapping(bits: int) -> tuple[Filing, list[int]]:
+    """A file of 6000 bytes is mapped, read, written, made longer."""
+    filing = Filing(bits)
+    filing.call("open", "mapped", O_CREAT | O_RDWR, 0o644)
+    filing.call("open", "copy", O_CREAT | O_RDWR, 0o644)
+    filing.call("write", 3, b"x" * 6000, 6000)
+    compared = [mmap(filing, PROT_READ | PROT_WRITE, MAP_PRIVATE, 3)]
+    compared.append(shown(filing, MAP, 8192))
+    filing.call("pwrite64", 3, b"written", 7, *filing.offset(100))
+    compared.append(shown(filing, MAP, 8192))
+    filing.call("pwrite64", 3, b"longer", 6, *filing.offset(7000))
+    compared.append(shown(filing, MAP, 8192))
+    filing.call("pread64", 4, MAP, 9, *filing.offset(0))  # the mapping's own copy from now on
+    filing.call("pwrite64", 3, b"again", 5, *filing.offset(0))
+    compared.append(shown(filing, MAP, 8192))
+    compared.append(mmap(filing, PROT_READ, MAP_SHARED, 3))
+    compared.append(shown(filing, MAP, 8192))
+    filing.call("unlink", "mapped")
+    filing.call("pwrite64", 3, b"gone", 4, *filing.offset(4096))
+    compared.append(shown(filing, MAP, 8192))
+    compared.append(mmap(filing, PROT_READ, MAP_PRIVATE, 3, offset=PAGE))
+    compared.append(shown(filing, MAP, PAGE))
+    compared.append(filing.call("write", 4, MAP + PAGE, 1))  # behind the end: EFAULT
+    filing.call("close", 3)
+    compared.append(shown(filing, MAP, PAGE))
+    return filing, compared
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("where", ["tmpfs", "host"])
+def test_what_is_mapped_is_what_is_read(bits: int, where: str, tmp_path: Path) -> None:
+    filing, compared = mapping(bits)
+    (tmp_path / "native").mkdir()
+    (tmp_path / "root").mkdir()
+    try:
+        hosts = filing.native(tmp_path, tmp_path / "native")
+    except OSError as error:
+        pytest.skip(f"the host does not execute programs of {bits} bits: {error}")
+    root = {"root": tmp_path / "root", "root_rw": True} if where == "host" else {}
+    ours = filing.run(tmp_path, **root)
+    assert [ours[i] for i in compared] == [hosts[i] for i in compared]
+    assert hosts[compared[2]].out[100:107] == b"written"
+
+
+def test_what_cannot_be_mapped(tmp_path: Path) -> None:
+    filing = Filing()
+    filing.call("open", "/tmp/a", O_CREAT | O_RDWR, 0o644)
+    filing.call("open", "/tmp/a", O_WRONLY, 0)
+    filing.call("open", "/tmp/a", O_RDONLY, 0)
+    filing.call("open", "/tmp", O_RDONLY, 0)
+    expected = {
+        mmap(filing, PROT_READ | PROT_WRITE, MAP_SHARED, 3): -errno.ENODEV,
+        mmap(filing, PROT_READ, MAP_PRIVATE, 4): -errno.EACCES,
+        mmap(filing, PROT_READ | PROT_WRITE, MAP_SHARED, 5): -errno.EACCES,
+        mmap(filing, PROT_READ, MAP_PRIVATE, 6): -errno.ENODEV,
+        mmap(filing, PROT_READ, 0, 3): -errno.EINVAL,
+        mmap(filing, PROT_READ, MAP_SHARED, 3): MAP,
+        filing.call("mprotect", MAP, PAGE, PROT_READ | PROT_WRITE): -errno.EACCES,
+    }
+    answers = filing.run(tmp_path)
+    assert {index: answers[index].result for index in expected} == expected
+
+
+def test_a_program_in_tmpfs_is_executed(tmp_path: Path) -> None:
+    hello = Path(guest_path("hello", 64)).read_bytes()
+    filing, output = Filing(), io.BytesIO()
+    filing.call("open", "/tmp/mine", O_CREAT | O_WRONLY, 0o755)
+    filing.call("write", 3, hello, len(hello))
+    filing.call("close", 3)
+    filing.call("mkdir", "/tmp/d", 0o755)
+    filing.call("symlink", "../mine", "/tmp/d/link")
+    filing.call("execve", "/tmp/d/link", 0, 0)
+    with Machine(bits=64) as machine:
+        task = machine.spawn(filing.program(tmp_path), stdin=filing.listed(), stdout=output)
+        assert machine.run().exit_status == 0
+        assert (task.comm, task.exe) == ("link", "/tmp/mine")
+        machine.check()
+    assert output.getvalue().endswith(b"Hello from ring 3\n")
+
+
+def test_a_program_of_the_root_is_started(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "hello"
+    program.write_bytes(Path(guest_path("hello", 64)).read_bytes())
+    program.chmod(0o755)
+    (tmp_path / "sbin").symlink_to("/bin")
+    output = io.BytesIO()
+    with Machine(bits=64, root=tmp_path) as machine:
+        task = machine.spawn("/sbin/hello", stdout=output, inside=True)
+        assert task.exe == "/bin/hello"
+        machine.run()
+        with pytest.raises(ExecError, match="cannot open /none: no such file or directory"):
+            machine.spawn("/none", inside=True)
+        with pytest.raises(ExecError, match="cannot open /bin: permission denied"):
+            machine.spawn("/bin", inside=True)
+    assert output.getvalue() == b"Hello from ring 3\n"
+
+
+def test_host_memory_bounds_what_tmpfs_holds(tmp_path: Path) -> None:
+    filing = Filing()
+    filing.call("open", "/tmp/big", O_CREAT | O_RDWR, 0o644)
+    first = len(filing)
+    for _ in range(40):
+        filing.call("write", 3, b"y" * 16384, 16384)
+    last = len(filing)
+    full = [
+        filing.call("mkdir", "/tmp/d", 0o755),
+        filing.call("pwrite64", 3, b"z", 1, 1 << 40),
+        filing.call("fallocate", 3, 0, 0, 1 << 40),
+    ]
+    filing.call("ftruncate", 3, 0)
+    again = [filing.call("mkdir", "/tmp/d", 0o755), filing.call("write", 3, b"y" * 16384, 16384)]
+    filing.call("unlink", "/tmp/big")
+    filing.call("close", 3)
+    filing.call("rmdir", "/tmp/d")
+    output, results = io.BytesIO(), []
+    with Machine(bits=64, max_host_memory="512K") as machine:
+        machine.spawn(filing.program(tmp_path), stdin=filing.listed(), stdout=output)
+        machine.run()
+        machine.check()
+        results = [answer.result for answer in filing.answers(output.getvalue())]
+        assert machine.kernel.hold.held == 0
+        assert machine.kernel.hold.peak <= 512 << 10
+    assert (
+        sum(result for result in results[first:last] if result > 0) // PAGE
+        == ((512 << 10) - (32 << 10) - 4 * (1024 + 160) - NODE_BYTES - ENTRY_BYTES) // PAGE_BYTES
+    )
+    assert results[last - 1] == -errno.ENOSPC
+    assert [results[i] for i in full] == [-errno.ENOSPC] * 3 or results[full[0]] == 0
+    assert [results[i] for i in again] == [0, 16384] or results[full[0]] == 0
+
+
+def test_what_there_is_without_a_root(tmp_path: Path) -> None:
+    filing = Filing()
+    lists = []
+    for path in ("/", "/dev", "/tmp", "/proc/sys/vm"):
+        filing.call("open", path, O_RDONLY, 0)
+        lists.append(filing.call("getdents64", 3, OUT, 2048, dump=2048))
+        filing.call("close", 3)
+    filing.call("open", "/dev/full", O_RDWR, 0)
+    full = filing.call("write", 3, b"x", 1)
+    tty = filing.call("open", "/dev/tty", O_RDWR, 0)
+    filing.call("open", "/dev/urandom", O_RDWR, 0)
+    rand = filing.call("read", 4, OUT, 32, dump=32)
+    output = filing.call("open", "/dev/stdout", O_WRONLY, 0)
+    cwd = filing.call("getcwd", OUT, 64, dump=8)
+    answers = filing.run(tmp_path)
+    found = [names(64, answers[index].out) for index in lists]
+    assert found[0] == [b".", b"..", b"dev", b"proc", b"tmp"]
+    assert {b"null", b"zero", b"full", b"random", b"urandom", b"tty", b"shm"} <= set(found[1])
+    assert found[2] == [b".", b".."]
+    assert b"swappiness" in found[3]
+    assert answers[full].result == -errno.ENOSPC
+    assert answers[tty].result == -errno.ENXIO
+    assert answers[output].result == 5
+    assert answers[cwd] == Answer(2, b"/".ljust(8, b"\0"))
+    assert answers[rand].out != bytes(32)
+    assert answers[rand] == filing.run(tmp_path)[rand]
+    assert answers[rand] != filing.run(tmp_path, seed=1)[rand]
+
+
+def test_umask_is_taken_from_modes(tmp_path: Path) -> None:
+    filing = Filing()
+    filing.call("umask", 0o077)
+    filing.call("open", "/tmp/a", O_CREAT | O_TRUNC | O_WRONLY, 0o666)
+    told = filing.stat("fstat", 3)
+    assert filing.told(filing.run(tmp_path)[told]).mode == 0o100600
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"root": "/no/such"}, "root must be a directory, which /no/such is not"),
+        ({"root": 5}, "root must be a directory, not 5"),
+        ({"root_rw": 1}, "root_rw must be True or False"),
+        ({"binds": ["/no/such"]}, "there is no /no/such to bind"),
+        ({"binds": ["/etc:relative"]}, "a bind must be HOST"),
+        ({"binds": ["/etc:/a:/b"]}, "a bind must be HOST"),
+        ({"binds": ["/etc:/"]}, "no place to bind"),
+        ({"binds": ["/etc:/dev/null/x"]}, "no place to bind"),
+        ({"binds": "/etc"}, "binds must be a list"),
+    ],
+)
+def test_mistakes_are_told(options: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Machine(**options)  # type: ignore[arg-type]
+
+
+def test_content_is_as_a_plain_string_of_bytes() -> None:
+    """Random writes, cuts and holes against a bytearray."""
+    for seed in range(30):
+        rng, hold = random.Random(seed), HostMemory(1 << 30)
+        content, model = Content(hold), bytearray()
+        for _ in range(200):
+            offset, count = rng.randrange(20_000), rng.randrange(9000)
+            kind = rng.randrange(5)
+            if kind == 0:
+                data = rng.randbytes(count)
+                assert content.write(offset, data) == count
+                if count:
+                    model.extend(bytes(max(0, offset + count - len(model))))
+                    model[offset : offset + count] = data
+            elif kind == 1:
+                content.truncate(offset)
+                del model[offset:]
+                model.extend(bytes(offset - len(model)))
+            elif kind == 2:
+                content.punch(offset, count)
+                end = min(len(model), offset + count)
+                model[offset:end] = bytes(max(0, end - offset))
+            elif kind == 3:
+                content.allocate(offset, count)
+            else:
+                assert content.read(offset, count) == model[offset : offset + count]
+            assert content.size == len(model)
+            assert hold.held == content.held == PAGE_BYTES * len(content.pages)
+        assert content.read(0, 100_000) == model

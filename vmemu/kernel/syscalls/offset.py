@@ -1,0 +1,210 @@
+"""System calls on places in files: reading and writing there, cutting, holes, syncing."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from vmemu.errors import Errno
+from vmemu.kernel.process.wait import Blocking
+from vmemu.kernel.syscalls import path as paths
+from vmemu.kernel.syscalls.fd import read_user, read_vector, write_user, write_vector
+from vmemu.kernel.syscalls.path import AT_FDCWD
+from vmemu.kernel.syscalls.table import s64, syscall
+from vmemu.vfs.file import MAX_LFS_FILESIZE, File, TextFile
+from vmemu.vfs.pipe import PipeReader, PipeWriter
+from vmemu.vfs.regular import DirectoryFile, RegularFile
+
+if TYPE_CHECKING:
+    from vmemu.kernel.process.task import Task
+
+_KEEP_SIZE, _PUNCH_HOLE = 1, 2
+_ADVICE = range(6)
+
+
+def _wide(low: int, high: int) -> int:
+    """A signed offset from two words of 32 bits."""
+    return s64(high << 32 | low)
+
+
+def _at(task: Task, fd: int, offset: int, *, writing: bool) -> File:
+    """An open file seen from an offset; Errno EINVAL, EBADF, ESPIPE."""
+    if offset < 0:
+        raise Errno(errno.EINVAL)
+    file = task.files.get(fd)
+    if writing and isinstance(file, TextFile):
+        raise Errno(errno.ESPIPE)  # FMODE_PWRITE is seq_open()'s to take
+    view = file.at(offset)
+    if not (file.writable if writing else file.readable):
+        raise Errno(errno.EBADF)
+    return view
+
+
+@syscall(None, "fd", "rbuf", "size", "long", x64=17)
+def sys_pread64(task: Task, fd: int, buf: int, count: int, offset: int) -> Blocking[int]:
+    """Read at an offset; the position stays."""
+    return (yield from read_user(task, _at(task, fd, offset, writing=False), buf, count))
+
+
+@syscall(180, "fd", "rbuf", "size", "uint", "uint", name="pread64")
+def sys_pread64_32(task: Task, fd: int, buf: int, count: int, low: int, high: int) -> Blocking[int]:
+    """The same, the offset in two registers."""
+    return (yield from sys_pread64(task, fd, buf, count, _wide(low, high)))
+
+
+@syscall(None, "fd", "buf", "size", "long", x64=18)
+def sys_pwrite64(task: Task, fd: int, buf: int, count: int, offset: int) -> Blocking[int]:
+    """Write at an offset, or at the end with O_APPEND; the position stays."""
+    return (yield from write_user(task, _at(task, fd, offset, writing=True), buf, count))
+
+
+@syscall(181, "fd", "buf", "size", "uint", "uint", name="pwrite64")
+def sys_pwrite64_32(
+    task: Task, fd: int, buf: int, count: int, low: int, high: int
+) -> Blocking[int]:
+    """The same, the offset in two registers."""
+    return (yield from sys_pwrite64(task, fd, buf, count, _wide(low, high)))
+
+
+def _vector_offset(task: Task, low: int, high: int) -> int:
+    return s64(low) if task.kernel.abi.bits == 64 else _wide(low & 0xFFFFFFFF, high & 0xFFFFFFFF)
+
+
+@syscall(333, "fd", "ptr", "size", "size", "size", x64=295)
+def sys_preadv(task: Task, fd: int, iov: int, count: int, low: int, high: int) -> Blocking[int]:
+    """Read at an offset into several buffers."""
+    file = _at(task, fd, _vector_offset(task, low, high), writing=False)
+    return (yield from read_vector(task, file, iov, count))
+
+
+@syscall(334, "fd", "iov", "size", "size", "size", x64=296)
+def sys_pwritev(task: Task, fd: int, iov: int, count: int, low: int, high: int) -> Blocking[int]:
+    """Write several buffers at an offset."""
+    file = _at(task, fd, _vector_offset(task, low, high), writing=True)
+    return (yield from write_vector(task, file, iov, count))
+
+
+def _truncate(task: Task, path: int, length: int) -> int:
+    if length < 0:
+        raise Errno(errno.EINVAL)
+    node = paths.find(task, AT_FDCWD, path)
+    if node.directory:
+        raise Errno(errno.EISDIR)
+    if not node.regular:
+        raise Errno(errno.EINVAL)
+    paths.writable(node)
+    body = node.body(1)
+    try:
+        body.truncate(length)
+    finally:
+        body.close()
+    return 0
+
+
+def _ftruncate(task: Task, fd: int, length: int) -> int:
+    if length < 0:
+        raise Errno(errno.EINVAL)
+    file = task.files.get(fd)
+    if not isinstance(file, RegularFile) or not file.writable:
+        raise Errno(errno.EINVAL)
+    file.body.truncate(length)
+    return 0
+
+
+@syscall(92, "str", "long", x64=76)
+def sys_truncate(task: Task, path: int, length: int) -> int:
+    """Cut a file, or let it end in a hole."""
+    return _truncate(task, path, length)
+
+
+@syscall(93, "fd", "long", x64=77)
+def sys_ftruncate(task: Task, fd: int, length: int) -> int:
+    """Cut an open file, or let it end in a hole."""
+    return _ftruncate(task, fd, length)
+
+
+@syscall(193, "str", "uint", "uint")
+def sys_truncate64(task: Task, path: int, low: int, high: int) -> int:
+    """The same, the length in two registers."""
+    return _truncate(task, path, _wide(low, high))
+
+
+@syscall(194, "fd", "uint", "uint")
+def sys_ftruncate64(task: Task, fd: int, low: int, high: int) -> int:
+    """The same, the length in two registers."""
+    return _ftruncate(task, fd, _wide(low, high))
+
+
+@syscall(None, "fd", "hex", "long", "long", x64=285)
+def sys_fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> int:
+    """Have pages for a range, or make a hole of it."""
+    file = task.files.get(fd)
+    if offset < 0 or length <= 0:
+        raise Errno(errno.EINVAL)
+    if mode not in (0, _KEEP_SIZE, _KEEP_SIZE | _PUNCH_HOLE):
+        raise Errno(errno.EOPNOTSUPP)
+    if not file.writable:
+        raise Errno(errno.EBADF)
+    if isinstance(file, PipeReader | PipeWriter):
+        raise Errno(errno.ESPIPE)
+    if not isinstance(file, RegularFile):
+        raise Errno(errno.ENODEV)
+    if offset + length > MAX_LFS_FILESIZE:
+        raise Errno(errno.EFBIG)
+    file.body.allocate(mode, offset, length)
+    return 0
+
+
+@syscall(324, "fd", "hex", "uint", "uint", "uint", "uint", name="fallocate")
+def sys_fallocate_32(
+    task: Task, fd: int, mode: int, low: int, high: int, length: int, length_high: int
+) -> int:
+    """The same, offset and length in two registers each."""
+    return sys_fallocate(task, fd, mode, _wide(low, high), _wide(length, length_high))
+
+
+@syscall(118, "fd", x64=74)
+@syscall(148, "fd", x64=75, name="fdatasync")
+def sys_fsync(task: Task, fd: int) -> int:
+    """Wait until the disk has a file; Errno EINVAL for what no disk has."""
+    file = task.files.get(fd)
+    if isinstance(file, RegularFile):
+        file.body.sync()
+    elif not isinstance(file, DirectoryFile):
+        raise Errno(errno.EINVAL)
+    return 0
+
+
+@syscall(36, x64=162)
+def sys_sync(task: Task) -> int:
+    """The host writes when it likes."""
+    return 0
+
+
+def _fadvise(task: Task, fd: int, length: int, advice: int) -> int:
+    file = task.files.get(fd)
+    if isinstance(file, PipeReader | PipeWriter):
+        raise Errno(errno.ESPIPE)
+    if length < 0 or advice not in _ADVICE:
+        raise Errno(errno.EINVAL)
+    return 0
+
+
+@syscall(None, "fd", "long", "long", "int", x64=221)
+def sys_fadvise64(task: Task, fd: int, offset: int, length: int, advice: int) -> int:
+    """Take advice on how a file will be read, without following it."""
+    return _fadvise(task, fd, length, advice)
+
+
+@syscall(250, "fd", "uint", "uint", "size", "int", name="fadvise64")
+def sys_fadvise64_32(task: Task, fd: int, low: int, high: int, length: int, advice: int) -> int:
+    """The same, the offset in two registers."""
+    return _fadvise(task, fd, length, advice)
+
+
+@syscall(272, "fd", "uint", "uint", "uint", "uint", "int")
+def sys_fadvise64_64(
+    task: Task, fd: int, low: int, high: int, length: int, length_high: int, advice: int
+) -> int:
+    """The same, offset and length in two registers each."""
+    return _fadvise(task, fd, _wide(length, length_high), advice)

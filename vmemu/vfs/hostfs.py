@@ -1,0 +1,254 @@
+"""A directory of the host as a file system of the guest.
+
+Every look at the host begins at the directory's own descriptor and follows no link (beneath),
+so that nothing outside can be reached, whatever the guest or the host renames meanwhile.
+Devices, FIFOs and sockets of the host are seen and not opened; the guest's own devices
+are, in place of those with their numbers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from weakref import WeakValueDictionary
+
+from vmemu.errors import ConfigError, Errno
+from vmemu.kernel.hold import HostMemory
+from vmemu.streams import above_streams
+from vmemu.vfs.beneath import host_errors, open_beneath
+from vmemu.vfs.file import File, FileStat
+from vmemu.vfs.hostfile import HostNode, HostRegular
+from vmemu.vfs.node import Directory, FileSystem, FsStat, Node, Services
+from vmemu.vfs.walk import Walk
+
+__all__ = ["HostDirectory", "HostFs", "peek"]
+
+
+class HostFs(FileSystem):
+    """A directory of the host, or one file in it; ConfigError when there is none."""
+
+    name = "hostfs"
+
+    def __init__(self, services: Services, dev: int, path: str, *, readonly: bool = True) -> None:
+        super().__init__(services, dev, readonly=readonly)
+        directory, only = path, None
+        if not os.path.isdir(path):  # noqa: PTH112 - pathlib takes its time to import
+            directory, only = os.path.split(os.path.realpath(path))
+        try:
+            self.fd = above_streams(os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+            self.host_dev = os.fstat(self.fd).st_dev
+        except (OSError, ValueError) as error:
+            reason = (getattr(error, "strerror", None) or str(error)).lower()
+            raise ConfigError(f"cannot open {path}: {reason}") from None
+        self.top = HostDirectory(self, None, b"")
+        self.root: Node = self.top
+        if only is not None:
+            try:
+                self.root = self.top.lookup(os.fsencode(only))
+            except Errno as error:
+                self.close()
+                reason = os.strerror(error.errno).lower()
+                raise ConfigError(f"cannot open {path}: {reason}") from None
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self.fd)
+
+    def statfs(self) -> FsStat:
+        """The host's."""
+        with host_errors():
+            fd = open_beneath(self.fd, (), os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                host = os.fstatvfs(fd)
+            finally:
+                os.close(fd)
+        scale = host.f_frsize / 4096
+        return FsStat(
+            0xEF53, int(host.f_blocks * scale), int(host.f_bavail * scale), host.f_files,
+            host.f_favail,
+        )  # fmt: skip
+
+    def told(self, host: os.stat_result) -> FileStat:
+        """What a guest sees: what belongs to whoever runs vmemu belongs to root."""
+        return FileStat(
+            host.st_mode,
+            host.st_ino,
+            host.st_size,
+            os.major(host.st_rdev) << 8 | os.minor(host.st_rdev) & 0xFF,
+            host.st_nlink,
+            self.dev if host.st_dev == self.host_dev else 0x10000 | host.st_dev & 0xFFFF,
+            0 if host.st_uid == os.getuid() else host.st_uid,
+            0 if host.st_gid == os.getgid() else host.st_gid,
+            host.st_blocks,
+            host.st_atime_ns,
+            host.st_mtime_ns,
+            host.st_ctime_ns,
+        )
+
+
+class HostLink(HostNode):
+    """A symbolic link."""
+
+    link = True
+
+    def readlink(self) -> bytes:
+        """Where it leads, in the guest."""
+        with host_errors(), self.above.opened() as fd:
+            return os.readlink(self.name, dir_fd=fd)
+
+
+class HostSpecial(HostNode):
+    """A device, a FIFO or a socket."""
+
+    def open(self, flags: int, name: str) -> File:
+        """The guest's own device of that number; Errno ENXIO for all else."""
+        from vmemu.vfs.device import open_device
+
+        told = self.stat()
+        if not stat.S_ISCHR(told.mode):
+            raise Errno(errno.ENXIO)
+        return open_device(self, told.rdev, flags, name)
+
+
+class HostDirectory(HostNode, Directory):
+    """A directory, which knows its way from the top; there is one object of it at a time."""
+
+    def __init__(self, fs: HostFs, above: HostDirectory | None, name: bytes) -> None:
+        self.fs: HostFs = fs
+        self.above: HostDirectory = above if above is not None else self
+        self.parent: Directory = self.above
+        self.name = name
+        self.attached = {}
+        self._children: WeakValueDictionary[bytes, HostDirectory] = WeakValueDictionary()
+
+    def way(self) -> list[bytes]:
+        """The names that lead here from the top; Errno ENOENT when it was removed."""
+        names: list[bytes] = []
+        at = self
+        while at is not at.fs.top:
+            if at.dead:
+                raise Errno(errno.ENOENT)
+            names.append(at.name)
+            at = at.above
+        return names[::-1]
+
+    @contextlib.contextmanager
+    def opened(self, flags: int = os.O_PATH | os.O_DIRECTORY) -> Iterator[int]:
+        """A descriptor of it, for as long as it lasts; OSError, Errno ENOENT."""
+        fd = open_beneath(self.fs.fd, self.way(), flags)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def host_stat(self) -> os.stat_result:
+        """What the host tells of it."""
+        with self.opened() as fd:
+            return os.fstat(fd)
+
+    def lookup(self, name: bytes) -> Node:
+        """What a name stands for now."""
+        with host_errors(), self.opened() as fd:
+            mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode):
+            child = self._children.get(name)
+            if child is None:
+                child = self._children[name] = HostDirectory(self.fs, self, name)
+            return child
+        if stat.S_ISLNK(mode):
+            return HostLink(self.fs, self, name)
+        if stat.S_ISREG(mode):
+            return HostRegular(self.fs, self, name)
+        return HostSpecial(self.fs, self, name)
+
+    def entries(self) -> list[tuple[bytes, int, int]]:
+        """By name, so that it does not depend on the host's order."""
+        with host_errors(), self.opened(os.O_RDONLY | os.O_DIRECTORY) as fd, os.scandir(fd) as all_:
+            found = [
+                (
+                    os.fsencode(entry.name),
+                    entry.inode(),
+                    stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode),
+                )
+                for entry in all_
+            ]
+        return sorted(found)
+
+    def create(self, name: bytes, mode: int) -> Node:
+        """Make a regular file, with this mode whatever the host's umask."""
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        with host_errors(), self.opened() as directory:
+            fd = os.open(name, flags, 0o600, dir_fd=directory)
+            try:
+                os.fchmod(fd, mode)
+            finally:
+                os.close(fd)
+        return HostRegular(self.fs, self, name)
+
+    def mkdir(self, name: bytes, mode: int) -> None:
+        """Make a directory."""
+        with host_errors(), self.opened() as fd:
+            os.mkdir(name, 0o700, dir_fd=fd)
+        made = self.lookup(name)
+        made.chmod(mode)
+
+    def symlink(self, name: bytes, target: bytes) -> None:
+        """Make a link: its text means what it means in the guest."""
+        with host_errors(), self.opened() as fd:
+            os.symlink(target, name, dir_fd=fd)
+
+    def hardlink(self, name: bytes, node: Node) -> None:
+        """Give a file another name; a link itself, not what it leads to."""
+        assert isinstance(node, HostNode)
+        with host_errors(), self.opened() as fd, node.above.opened() as old:
+            os.link(node.name, name, src_dir_fd=old, dst_dir_fd=fd, follow_symlinks=False)
+
+    def unlink(self, name: bytes) -> None:
+        """Take a name away."""
+        with host_errors(), self.opened() as fd:
+            os.unlink(name, dir_fd=fd)
+
+    def rmdir(self, name: bytes) -> None:
+        """Remove an empty directory."""
+        child = self._children.get(name)
+        if child is not None and child.attached:
+            raise Errno(errno.EBUSY)
+        with host_errors(), self.opened() as fd:
+            os.rmdir(name, dir_fd=fd)
+        self._forget(name)
+
+    def rename(self, name: bytes, other: Directory, new: bytes, *, exchange: bool) -> None:
+        """Move a name; Errno EINVAL for an exchange, which the host is not asked for."""
+        assert isinstance(other, HostDirectory)
+        if exchange:
+            raise Errno(errno.EINVAL)
+        with host_errors(), self.opened() as old_fd, other.opened() as new_fd:
+            os.rename(name, new, src_dir_fd=old_fd, dst_dir_fd=new_fd)
+        moved = self._children.pop(name, None)
+        other._forget(new)
+        if moved is not None:
+            moved.above = moved.parent = other
+            moved.name = new
+            other._children[new] = moved
+
+    def _forget(self, name: bytes) -> None:
+        child = self._children.pop(name, None)
+        if child is not None:
+            child.dead = True
+
+
+def peek(root: str, path: bytes, count: int) -> bytes:
+    """The first bytes of a file that a guest with that root would find; Errno, ConfigError."""
+    services = Services(HostMemory(0), lambda: 0, bytes, None)  # type: ignore[arg-type]
+    fs = HostFs(services, 0, root)
+    try:
+        body = Walk(fs.top).find(fs.top, path).body(os.O_RDONLY)
+        try:
+            return body.read(0, count)
+        finally:
+            body.close()
+    finally:
+        fs.close()
