@@ -420,3 +420,26 @@ def test_limits_of_tasks_and_host_memory(
     facts = json.loads(done.err)
     assert facts["limit"] is None
     assert facts["stats"]["events"]["happened"]["fork"] == children
+
+
+def test_a_root_and_what_is_bound(vmemu: Vmemu, guest: Guest, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    shutil.copy(guest("hello"), tmp_path / "bin" / "hello")
+    done = vmemu(f"run --root {tmp_path} --bind /etc:/mnt /bin/hello")
+    assert (done.status, done.out, done.err) == (0, "Hello from ring 3\n", "")
+    assert vmemu(f"run --root {tmp_path} --stats hello").out == "Hello from ring 3\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("--root /no/such hello", "root must be a directory, which /no/such is not"),
+        ("--root /no/such /bin/hello", "root must be a directory, which /no/such is not"),
+        ("--root /etc /bin/no-such", "cannot open /bin/no-such: no such file or directory"),
+        ("--bind /no/such hello", "there is no /no/such to bind"),
+        ("--bind /etc:x hello", "a bind must be HOST[:/GUEST][:rw], not '/etc:x'"),
+    ],
+)
+def test_what_cannot_be_root_or_bound(vmemu: Vmemu, words: str, reason: str) -> None:
+    done = vmemu(f"run {words}")
+    assert (done.status, done.out, done.err) == (2, "", f"vmemu: {reason}\n")

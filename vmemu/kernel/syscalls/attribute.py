@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
 
 _AT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH
+_KEEP = 0xFFFFFFFF
 _UTIME_NOW, _UTIME_OMIT = 0x3FFFFFFF, 0x3FFFFFFE
 
 
@@ -62,16 +63,16 @@ def sys_fchmodat(task: Task, dirfd: int, path: int, mode: int) -> int:
     return _chmod(paths.find(task, dirfd, path), mode)
 
 
-def _chown(node: Node, uid: int, gid: int, none: int = 0xFFFFFFFF) -> int:
+def _chown(node: Node, uid: int, gid: int) -> int:
     paths.writable(node)
-    node.chown(None if uid == none else uid, None if gid == none else gid)
+    node.chown(None if uid == _KEEP else uid, None if gid == _KEEP else gid)
     return 0
 
 
 def _short(value: int) -> int:
-    """An id of 16 bits: the last one means none."""
+    """An id of 16 bits: the last one means that it stays."""
     value &= 0xFFFF
-    return 0xFFFFFFFF if value == 0xFFFF else value
+    return _KEEP if value == 0xFFFF else value
 
 
 @syscall(212, "str", "uint", "uint", x64=92, name64="chown", name="chown32")
