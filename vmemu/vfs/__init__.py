@@ -1,1 +1,1 @@
-"""What descriptors refer to: pipes, streams, devices, /proc."""
+"""What paths and descriptors refer to: file systems, pipes, streams, devices, /proc."""

@@ -7,14 +7,14 @@ import stat
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
-from vmemu.kernel.hold import ENTRY_BYTES, NODE_BYTES, PAGE_BYTES
+from vmemu.kernel.hold import NODE_BYTES, PAGE_BYTES
 from vmemu.vfs.file import File, FileStat
-from vmemu.vfs.node import Directory, FileSystem, FsStat, Node, Services
+from vmemu.vfs.node import FileSystem, FsStat, Node, Services
 
 if TYPE_CHECKING:
     pass
 
-__all__ = ["TmpDirectory", "TmpFs", "TmpNode"]
+__all__ = ["TmpDevice", "TmpFs", "TmpLink", "TmpNode"]
 
 RELATIME_NS = 24 * 3600 * 10**9
 
@@ -30,6 +30,8 @@ class TmpFs(FileSystem):
         self.nodes: dict[int, TmpNode] = {}
         """Those that have a name or are used."""
         self._next = 1
+        from vmemu.vfs.tmpdir import TmpDirectory
+
         self.root = TmpDirectory(self, mode)
 
     def add(self, node: TmpNode) -> int:
@@ -195,145 +197,3 @@ class TmpDevice(TmpNode):
         from vmemu.vfs.device import open_device
 
         return open_device(self, self.rdev, flags, name)
-
-
-class TmpDirectory(TmpNode, Directory):
-    """A directory: names in the order of their making."""
-
-    def __init__(self, fs: TmpFs, mode: int) -> None:
-        super().__init__(fs, stat.S_IFDIR | mode)
-        self.nlink = 2
-        self.parent: Directory = self
-        self.names: dict[bytes, TmpNode] = {}
-        self.attached = {}
-
-    @property
-    def held(self) -> int:
-        """With its names."""
-        return NODE_BYTES + ENTRY_BYTES * len(self.names)
-
-    def stat(self) -> FileStat:
-        """Its size is 20 bytes a name, as Linux has it."""
-        return super().stat()._replace(size=20 * (len(self.names) + 2))
-
-    def lookup(self, name: bytes) -> Node:
-        """What a name stands for."""
-        try:
-            return self.names[name]
-        except KeyError:
-            raise Errno(errno.ENOENT) from None
-
-    def entries(self) -> list[tuple[bytes, int, int]]:
-        """The youngest first, as Linux lists them."""
-        self.accessed()
-        return [
-            (name, node.ino, stat.S_IFMT(node.mode)) for name, node in reversed(self.names.items())
-        ]
-
-    def add(self, name: bytes, make: TmpNode) -> None:
-        """Give a node a name; without one it goes when there is no room for it.  Errno ENOSPC."""
-        try:
-            self.fs.charge(ENTRY_BYTES)
-        except Errno:
-            make._put()
-            raise
-        self.names[name] = make
-        make.nlink += 1
-        self.changed(content=True)
-
-    def _room(self) -> None:
-        """Errno ENOENT for one that was removed."""
-        if self.dead:
-            raise Errno(errno.ENOENT)
-
-    def create(self, name: bytes, mode: int) -> Node:
-        """Make a regular file."""
-        node = self.unnamed(mode)
-        self.add(name, node)
-        return node
-
-    def unnamed(self, mode: int) -> TmpNode:
-        """Make one without a name."""
-        from vmemu.vfs.tmpfile import TmpFile
-
-        self._room()
-        return TmpFile(self.fs, mode)
-
-    def device(self, name: bytes, mode: int, rdev: int) -> None:
-        """Make a character device."""
-        self.add(name, TmpDevice(self.fs, mode, rdev))
-
-    def mkdir(self, name: bytes, mode: int) -> None:
-        """Make a directory."""
-        self._room()
-        made = TmpDirectory(self.fs, mode)
-        made.nlink = 0
-        made.parent, made.name = self, name
-        self.add(name, made)
-        made.nlink = 2
-        self.nlink += 1
-
-    def symlink(self, name: bytes, target: bytes) -> None:
-        """Make a symbolic link."""
-        self._room()
-        self.add(name, TmpLink(self.fs, target))
-
-    def hardlink(self, name: bytes, node: Node) -> None:
-        """Give a node another name."""
-        self._room()
-        assert isinstance(node, TmpNode)
-        self.add(name, node)
-        node.changed(content=False)
-
-    def _take(self, name: bytes) -> TmpNode:
-        node = self.names.pop(name)
-        self.fs.services.hold.uncharge(ENTRY_BYTES)
-        self.changed(content=True)
-        return node
-
-    def unlink(self, name: bytes) -> None:
-        """Take a name away."""
-        self._take(name).dropped()
-
-    def rmdir(self, name: bytes) -> None:
-        """Remove an empty directory; Errno ENOTEMPTY."""
-        node = self.names[name]
-        assert isinstance(node, TmpDirectory)
-        if node.names or node.attached:
-            raise Errno(errno.ENOTEMPTY)
-        self._take(name)
-        node.dead, node.nlink = True, 1
-        self.nlink -= 1
-        node.dropped()
-
-    def rename(self, name: bytes, other: Directory, new: bytes, *, exchange: bool) -> None:
-        """Move a name, over another one or in exchange for it; Errno ENOSPC, ENOTEMPTY."""
-        assert isinstance(other, TmpDirectory)
-        other._room()
-        node, target = self.names[name], other.names.get(new)
-        if exchange and target is not None:
-            self.names[name], other.names[new] = target, node
-            self._moved(target, name, other)
-        else:
-            self._replace(target, other, new)
-            self._take(name)
-            other.names[new] = node
-            other.fs.services.hold.held += ENTRY_BYTES  # what _take() gave back
-        other._moved(node, new, self)
-        node.changed(content=False)
-        self.changed(content=True)
-        other.changed(content=True)
-
-    @staticmethod
-    def _replace(target: TmpNode | None, other: TmpDirectory, new: bytes) -> None:
-        if isinstance(target, TmpDirectory):
-            other.rmdir(new)
-        elif target is not None:
-            other.unlink(new)
-
-    def _moved(self, node: TmpNode, name: bytes, old: TmpDirectory) -> None:
-        """It is here now, and was in another directory."""
-        if isinstance(node, TmpDirectory):
-            old.nlink -= 1
-            self.nlink += 1
-            node.parent, node.name = self, name

@@ -14,7 +14,8 @@ from vmemu.errors import ConfigError, Errno
 from vmemu.vfs.device import DEVICES
 from vmemu.vfs.node import Directory, FileSystem, Node, Services
 from vmemu.vfs.procnode import ProcFs
-from vmemu.vfs.tmpfs import TmpDirectory, TmpFs
+from vmemu.vfs.tmpdir import TmpDirectory
+from vmemu.vfs.tmpfs import TmpFs
 from vmemu.vfs.walk import Walk
 
 if TYPE_CHECKING:
