@@ -13,7 +13,20 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "runs.parquet"
 
-PARAMETERS = ("N", "R", "V", "K", "OWN", "A", "CUT", "MOVES", "GRAND", "WRITES", "OWNWRITES")
+PARAMETERS = (
+    "N",
+    "R",
+    "V",
+    "K",
+    "OWN",
+    "A",
+    "CUT",
+    "MOVES",
+    "GRAND",
+    "LATE",
+    "WRITES",
+    "OWNWRITES",
+)
 CELL = ("scenario", *PARAMETERS, "bits", "ram", "seed", "scheme")
 """What says which run a row is of; rows stand in this order."""
 FIGURES = (
