@@ -23,9 +23,9 @@ def answer(study: Study) -> list[str]:
 
 def _verdict() -> str:
     return (
-        "**For mremap, yes. For swapping out, no: most families lose by them. As memory, they hardly "
-        "matter.** What anon_vma's bytes buy is that an area can move without a page being copied "
-        "or a thing being rewritten."
+        "**For mremap, yes. For swapping out, no: most families lose by them. As memory, they "
+        "hardly matter.** What anon_vma's bytes buy is that an area can move without a page "
+        "being copied or a thing being rewritten."
     )
 
 
@@ -44,33 +44,33 @@ def _bytes(study: Study) -> str:
         told.append(f"{program} {more:+.1f} %{'' if clear else ' (the seeds do not agree)'}")
     return (
         "*Memory.* anon_vma weighs more than anonmm in every program, but an area has a page at "
-        "least, of which 24 bytes, 27.9 with what slabs leave over, are 0.7 %. In time, over all "
-        f"machines in which memory is short, beside anonmm: {', '.join(told)}. Of these, *many "
-        "areas* is the worst case that there can be, each page an area of its own. On 64 bits, with 48 "
-        "bytes, it is "
-        f"{study.overall('many areas', 64)['anon_vma'][0]:+.1f} %. A scheme that takes one frame "
-        "less of some hundreds is lost in the noise that reclaim makes by itself."
+        "least, of which 24 bytes, 27.9 with what slabs leave over, are 0.7 %. In time, over "
+        f"all machines in which memory is short, beside anonmm: {', '.join(told)}. Of these, "
+        "*many areas* is the worst case that there can be, each page an area of its own. On 64 "
+        f"bits, with 48 bytes, it is {study.overall('many areas', 64)['anon_vma'][0]:+.1f} %. A "
+        "scheme that takes one frame less of some hundreds is lost in the noise that reclaim "
+        "makes by itself."
     )
 
 
 def _mremap(study: Study) -> str:
     rows = dict(
         study.ask(
-            "SELECT scheme, min(ram) FROM (SELECT scheme, ram, max(run_pswpin) AS most FROM runs "
-            "WHERE scenario = 'busy-moves' AND MOVES = 4 AND bits = 32 GROUP BY ALL) "
-            "WHERE most = 0 GROUP BY ALL"
+            "SELECT scheme, min(ram) FROM (SELECT scheme, ram, max(run_pswpin) AS most FROM "
+            "runs WHERE scenario = 'busy-moves' AND MOVES = 4 AND bits = 32 GROUP BY ALL) WHERE "
+            "most = 0 GROUP BY ALL"
         )
     )
     found = {e.scheme: e for e in study.beside("moves", 32) if e.ram == rows["anon_vma"]}
     one, other = found["anonmm"], found["anon_vma"]
     return (
         "*mremap.* The crossing point is the first shared page that moves. In *moves*, nine "
-        "processes move half of what they share: anon_vma needs "
-        f"{rows['anon_vma'] / 2**20:g} MB to do it without swapping, anonmm "
-        f"{rows['anonmm'] / 2**20:g}. With {rows['anon_vma'] / 2**20:g} MB the same work takes "
-        f"{number(one.ms / other.ms)} times as long under anonmm, {number(one.ms, 1)} ms in place "
-        f"of {number(other.ms, 1)}, since {number(one.copies)} pages that were one are many. Who "
-        "never moves shared memory never sees this."
+        f"processes move half of what they share: anon_vma needs {rows['anon_vma'] / 2**20:g} MB "
+        f"to do it without swapping, anonmm {rows['anonmm'] / 2**20:g}. With "
+        f"{rows['anon_vma'] / 2**20:g} MB the same work takes {number(one.ms / other.ms)} times "
+        f"as long under anonmm, {number(one.ms, 1)} ms in place of {number(other.ms, 1)}, since "
+        f"{number(one.copies)} pages that were one are many. Who never moves shared memory never "
+        "sees this."
     )
 
 
@@ -81,14 +81,14 @@ def _swapout(study: Study) -> str:
     return (
         "*Swapping out.* In the fork server, for the same pages, anon_vma makes "
         f"{number(other.walks)} probes and anonmm {number(one.walks)}: "
-        f"{other.walks / one.walks:.1f} times as many with 16 children, and the factor grows with "
-        "the children. There is no price of a probe at which these bytes pay, because they bring no "
-        "frames back: at 100 ns for a probe the work takes "
-        f"{extra:.1f} % longer, at 1,000 ns {extra * 10:.0f} %. The case against anonmm was a large family in "
-        "which a few processes share pages (*pairs*). At rest it is as bad as was said, N + 1 probes "
-        f"for a page. At work it is not: anonmm makes {number(pairs['anonmm'].walks)} probes, "
-        f"anon_vma {number(pairs['anon_vma'].walks)}, because pages that were swapped come back to one process "
-        "at a time, and that is where anonmm looks first."
+        f"{other.walks / one.walks:.1f} times as many with 16 children, and the factor grows "
+        "with the children. There is no price of a probe at which these bytes pay, because they "
+        f"bring no frames back: at 100 ns for a probe the work takes {extra:.1f} % longer, at "
+        f"1,000 ns {extra * 10:.0f} %. The case against anonmm was a large family in which a few "
+        "processes share pages (*pairs*). At rest it is as bad as was said, N + 1 probes for a "
+        f"page. At work it is not: anonmm makes {number(pairs['anonmm'].walks)} probes, anon_vma "
+        f"{number(pairs['anon_vma'].walks)}, because pages that were swapped come back to one "
+        "process at a time, and that is where anonmm looks first."
     )
 
 
@@ -99,9 +99,9 @@ def _later(study: Study) -> str:
         "*What came later.* anon_vma_chain (2010) gave fork servers their probes back, "
         f"{number(chain.walks)} in place of {number(flat.walks)}, for "
         f"{chain.bytes / flat.bytes:.1f} times the bytes, and it is the one whose bytes can be "
-        f"felt: {zygote['anon_vma_chain'].middle:+.0f} % time in the zygote "
-        f"(anon_vma {zygote['anon_vma'].middle:+.0f} %). cow_context (2026) is what one would have wished for in "
-        "2004: an object for each process, no copies, and to the nanosecond the time of anonmm where nothing "
-        "moves. What it loses at work is probes: in *pairs* it makes "
+        f"felt: {zygote['anon_vma_chain'].middle:+.0f} % time in the zygote (anon_vma "
+        f"{zygote['anon_vma'].middle:+.0f} %). cow_context (2026) is what one would have wished "
+        "for in 2004: an object for each process, no copies, and to the nanosecond the time of "
+        "anonmm where nothing moves. What it loses at work is probes: in *pairs* it makes "
         f"{number(_at(study, 'pairs')['cow_context'].walks)}."
     )
