@@ -260,11 +260,11 @@ def by_mixture(study: Study) -> list[str]:
 
 
 def by_moves(study: Study) -> list[str]:
-    """How many of its eight areas each process moves, in two machines."""
+    """How many of its eight areas each process moves, in three machines."""
     rows = []
     for moves, ram in study.ask(
         "SELECT DISTINCT MOVES, ram FROM runs WHERE scenario = 'busy-moves' AND bits = 32 "
-        "AND ram IN (1048576, 1572864) ORDER BY ALL"
+        "AND ram IN (1048576, 1310720, 1572864) ORDER BY ALL"
     ):
         where = f"scenario = 'busy-moves' AND bits = 32 AND MOVES = {moves} AND ram = {ram}"
         found = {each.scheme: each for each in study.compared(where, "anon_vma")}
