@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from study_format import markdown, number, percent, price_text
 from study_queries import PROGRAMS, WALKS, Beside, Study, first_above
-from study_tables import AREAS, FAMILY_RAM, MIXED, markdown, number, price_text
+from study_tables import AREAS, FAMILY_RAM, MIXED
 from study_verdict import answer
 
 __all__ = ["ANSWERS"]
@@ -127,10 +128,10 @@ def _memory(study: Study) -> Iterator[Crossing]:
         found = [each for each in study.beside(program, 32) if each.scheme == "anon_vma"]
         short = [each for each in found if each.swapins or program == "moves"]
         yield Crossing(
-            f"**time**: memory missing to the {program}",
+            f"**time**: memory missing ({program})",
             _machines(short) or "none that the seeds agree on",
-            f"anon_vma beside anonmm: {min(each.middle for each in short):+.1f} to "
-            f"{max(each.middle for each in short):+.1f} %",
+            f"anon_vma beside anonmm: {percent(min(each.middle for each in short))} to "
+            f"{percent(max(each.middle for each in short))} %",
         )
 
 

@@ -4,47 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from study_queries import (
-    MANY,
-    PROGRAMS,
-    SCHEMES,
-    SHORT_RAM,
-    Beside,
-    Study,
-)
+from study_format import markdown, number, price_text, spread
+from study_programs import at_work, by_memory, overview
+from study_queries import SCHEMES, Study
 
-__all__ = ["TABLES", "markdown"]
+__all__ = ["AREAS", "FAMILY_RAM", "MIXED", "TABLES"]
 
 FAMILY_RAM = {4: 704, 8: 1304, 16: 1976, 32: 3320, 64: 6008, 128: 11384}
-"""The machine of each size of family, kB: a quarter less than it needs."""
+"""The machine of each size of family, kB: less than it needs."""
 MIXED = "scenario = 'busy-mates' AND R + OWN = 32 AND ram = 2621440 AND bits = 32"
 AREAS = "scenario = 'busy-arenas' AND ram = 4194304 AND bits = 32 AND CUT = {cut}"
-
-
-def markdown(head: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> list[str]:
-    """A table whose first columns are aligned to the left, all others to the right."""
-    rule = ["---" if at < left else "---:" for at in range(len(head))]
-    return ["| " + " | ".join(map(str, line)) + " |" for line in (head, rule, *rows)]
-
-
-def number(value: float, digits: int = 0) -> str:
-    """With commas; no digits behind the point where there are many before it."""
-    if digits and abs(value) >= 100:
-        digits = 0
-    text = f"{value:,.{digits}f}"
-    return text[1:] if text.strip("-0.,") == "" and text.startswith("-") else text
-
-
-def percent(value: float) -> str:
-    """A difference with its sign."""
-    return "0" if abs(value) < 0.05 else f"{value:+,.1f}" if abs(value) < 100 else f"{value:+,.0f}"
-
-
-def spread(each: Beside) -> str:
-    """The median of the differences, and between what half of them are."""
-    if each.same:
-        return "0"
-    return f"{percent(each.middle)} ({percent(each.low)} to {percent(each.high)})"
 
 
 def bytes_of_areas(study: Study) -> list[str]:
@@ -99,89 +68,6 @@ def _by_scheme(
     return markdown([first, *(name for name, _ in columns)], rows)
 
 
-def overview(study: Study, bits: int) -> list[str]:
-    """Every scheme in every program, over all machines in which memory is short."""
-    found = {program: study.overall(program, bits) for program in PROGRAMS}
-    rows = []
-    for scheme in SCHEMES:
-        if scheme == "anonmm":
-            continue
-        cells = []
-        for program in PROGRAMS:
-            more, above, below = found[program][scheme]
-            clear = max(above, below) >= MANY * (study.seeds / 16)
-            text = f"{percent(more)} ({above} : {below})" if above + below else "0"
-            cells.append(f"**{text}**" if clear else text)
-        rows.append([scheme, *cells])
-    return markdown(["% beside anonmm", *PROGRAMS], rows)
-
-
-def at_work(study: Study, bits: int) -> list[str]:
-    """Every program in the machine in which memory is short: both currencies."""
-    rows: list[list[str]] = []
-    for program in PROGRAMS:
-        ram = SHORT_RAM[bits][program]
-        title = f"{program}, {ram} kB"
-        found = {each.scheme: each for each in study.beside(program, bits) if each.ram == ram << 10}
-        for scheme in SCHEMES:
-            each = found[scheme]
-            rows.append(
-                [
-                    title,
-                    scheme,
-                    number(each.bytes / 1000, 1),
-                    number(each.ms, 1),
-                    "" if scheme == "anonmm" else spread(each),
-                    "" if scheme == "anonmm" else f"{each.slower} : {each.faster}",
-                    number(each.swapins),
-                    number(each.walks) if scheme != "scan" else "",
-                    number(each.compared) if scheme != "scan" else "",
-                    number(each.copies),
-                ]
-            )
-            title = ""
-    head = ["program", "under", "kB", "ms", "% beside anonmm", "slower : faster"]
-    return markdown([*head, "swap-ins", "probes", "cmp", "copies"], rows, 2)
-
-
-def by_memory(study: Study, bits: int) -> list[str]:
-    """anon_vma beside anonmm in every machine: time in per cent, and what the bytes let expect."""
-    rows = []
-    for program in PROGRAMS:
-        title = program
-        both = study.beside(program, bits)
-        base = [each for each in both if each.scheme == "anonmm"]
-        those = [each for each in both if each.scheme == "anon_vma"]
-        worth = kilobyte(base)
-        for anonmm, each, ms in zip(base, those, worth, strict=True):
-            more = (each.bytes - anonmm.bytes) / 1000 * ms / anonmm.ms * 100
-            rows.append(
-                [
-                    title,
-                    number(each.ram / 1024),
-                    number(anonmm.ms, 1),
-                    number(anonmm.swapins),
-                    number(ms, 2) if anonmm.swapins else "",
-                    percent(more) if anonmm.swapins and program != "moves" else "",
-                    spread(each),
-                    f"{each.slower} : {each.faster}",
-                    each.verdict,
-                ]
-            )
-            title = ""
-    head = ["program", "RAM, kB", "anonmm: ms", "swap-ins", "ms a kB", "expected, %"]
-    return markdown([*head, "anon_vma: % more", "slower : faster", "anon_vma is"], rows)
-
-
-def kilobyte(line: Sequence[Beside]) -> list[float]:
-    """What a kB of RAM is worth in each machine, ms: from the machines beside it."""
-    found = []
-    for at in range(len(line)):
-        one, other = line[max(at - 1, 0)], line[min(at + 1, len(line) - 1)]
-        found.append((one.ms - other.ms) / ((other.ram - one.ram) / 1000))
-    return found
-
-
 def by_areas(study: Study) -> list[str]:
     """The one process whose pages are in more and more areas."""
     rows = []
@@ -206,7 +92,7 @@ def by_areas(study: Study) -> list[str]:
 
 
 def by_family(study: Study) -> list[str]:
-    """A fork server of more and more children, in a machine that is a quarter too small."""
+    """A fork server of more and more children, in a machine that is too small."""
     rows = []
     for n, ram in FAMILY_RAM.items():
         where = f"scenario = 'busy-server' AND N = {n} AND ram = {ram << 10} AND bits = 32"
@@ -231,13 +117,6 @@ def by_family(study: Study) -> list[str]:
     return markdown(head, rows, 0)
 
 
-def price_text(ns: float, saved: float) -> str:
-    """From how many ns a probe on the scheme that is slower and saves probes is the better one."""
-    if saved <= 0:
-        return "never" if ns > 0 else "any"
-    return "any" if ns <= 0 else number(ns / saved, 1 if ns / saved < 100 else 0)
-
-
 def by_mixture(study: Study) -> list[str]:
     """Pages of one process beside pages of a pair: probes of all walks, and who makes more."""
     rows = []
@@ -252,11 +131,10 @@ def by_mixture(study: Study) -> list[str]:
                 ),
                 number(found["cow_context"].walks),
                 spread(found["anon_vma"]),
-                price_text(*study.price(f"{MIXED} AND OWN = {own}", "anon_vma", "anonmm")),
             ]
         )
     head = ["pages of pairs", "pte_chain", "anonmm", "anon_vma", "anon_vma_chain", "cow_context"]
-    return markdown([*head, "anon_vma: % time beside anonmm", "price, ns"], rows, 0)
+    return markdown([*head, "anon_vma: % time beside anonmm"], rows, 0)
 
 
 def by_moves(study: Study) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import textwrap
 
+from study_format import number, percent
 from study_queries import MANY, PROGRAMS, SHORT_RAM, Beside, Study
-from study_tables import number
+from study_tables import MIXED
 
 __all__ = ["answer"]
 
@@ -23,9 +24,9 @@ def answer(study: Study) -> list[str]:
 
 def _verdict() -> str:
     return (
-        "**For mremap, yes. For swapping out, no: most families lose by them. As memory, they "
-        "hardly matter.** What anon_vma's bytes buy is that an area can move without a page "
-        "being copied or a thing being rewritten."
+        "**For mremap, yes. For swapping out, no: families lose by them, with few exceptions. As "
+        "memory, they seldom matter.** What anon_vma's bytes buy is that an area can move without "
+        "a page being copied or a thing being rewritten."
     )
 
 
@@ -41,15 +42,21 @@ def _bytes(study: Study) -> str:
             continue
         more, above, below = study.overall(program, 32)["anon_vma"]
         clear = max(above, below) >= MANY * study.seeds / 16
-        told.append(f"{program} {more:+.1f} %{'' if clear else ' (the seeds do not agree)'}")
+        told.append(f"{program} {percent(more)} %{'' if clear else ' (the seeds do not agree)'}")
+    _, most, bits, program = max(
+        (each.middle, each, bits, program)
+        for bits in (32, 64)
+        for program in PROGRAMS
+        for each in study.beside(program, bits)
+        if each.scheme == "anon_vma" and each.verdict == "slower"
+    )
     return (
         "*Memory.* anon_vma weighs more than anonmm in every program, but an area has a page at "
-        "least, of which 24 bytes, 27.9 with what slabs leave over, are 0.7 %. In time, over "
-        f"all machines in which memory is short, beside anonmm: {', '.join(told)}. Of these, "
-        "*many areas* is the worst case that there can be, each page an area of its own. On 64 "
-        f"bits, with 48 bytes, it is {study.overall('many areas', 64)['anon_vma'][0]:+.1f} %. A "
-        "scheme that takes one frame less of some hundreds is lost in the noise that reclaim "
-        "makes by itself."
+        "least, of which 24 bytes, 27.9 with what slabs leave over, are 0.7 %. In time, over all "
+        f"machines in which memory is short, beside anonmm: {', '.join(told)}. *Many areas* is the "
+        "worst case for the share of the bytes, each page an area of its own. The most that the "
+        f"seeds agree on anywhere is {percent(most.middle)} %, of the {program} on {bits} bits "
+        f"with {most.ram >> 10:,} kB, where each kB that is missing is swapped over and over."
     )
 
 
@@ -93,15 +100,17 @@ def _swapout(study: Study) -> str:
 
 
 def _later(study: Study) -> str:
-    server, zygote = _at(study, "fork server"), _at(study, "zygote")
+    server = _at(study, "fork server")
     chain, flat = server["anon_vma_chain"], server["anon_vma"]
+    zygote = study.overall("zygote", 32)
+    mixed = {each.scheme: each.walks for each in study.compared(f"{MIXED} AND OWN = 16")}
     return (
         "*What came later.* anon_vma_chain (2010) gave fork servers their probes back, "
         f"{number(chain.walks)} in place of {number(flat.walks)}, for "
-        f"{chain.bytes / flat.bytes:.1f} times the bytes, and it is the one whose bytes can be "
-        f"felt: {zygote['anon_vma_chain'].middle:+.0f} % time in the zygote (anon_vma "
-        f"{zygote['anon_vma'].middle:+.0f} %). cow_context (2026) is what one would have wished "
+        f"{chain.bytes / flat.bytes:.1f} times the bytes, and its bytes can be felt: the zygote "
+        f"takes {percent(zygote['anon_vma_chain'][0])} % time beside anonmm (anon_vma "
+        f"{percent(zygote['anon_vma'][0])} %). cow_context (2026) is what one would have wished "
         "for in 2004: an object for each process, no copies, and to the nanosecond the time of "
-        "anonmm where nothing moves. What it loses at work is probes: in *pairs* it makes "
-        f"{number(_at(study, 'pairs')['cow_context'].walks)}."
+        "anonmm where nothing moves. What it loses at work is probes: in pairs with 2.5 MB "
+        f"{number(mixed['cow_context'])}, anonmm {number(mixed['anonmm'])}."
     )
