@@ -35,8 +35,10 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / ".vmemu"
 CERTIFICATES = VENV / "ca-certificates.crt"
 
-EXTRAS = ("", "report", "test")
+EXTRAS = ("", "report", "results", "distributed", "test")
 """What can be installed beside vmemu itself; each includes those before it."""
+OF_RESULTS = ("sweep", "results", "growth", "plot")
+"""Commands of vmemu that write or read data sets."""
 NEVER_USED = ("unicorn/lib/*.a", "numpy/**/tests")
 """Parts of packages that only take room: a third of all that is installed."""
 ALONE = ("-s", "--capture=no", "--co", "--collect-only", "-V", "--version", "-h", "--help", "--pdb")
@@ -46,8 +48,8 @@ USAGE = """\
 usage: sh bootstrap.sh COMMAND [ARGS]
 
 Installs vmemu into .venv (or $VMEMU_VENV), unless that is done, and runs COMMAND
-there. What only tests, linters and reports need is installed when COMMAND is not
-vmemu, or asks for a report:
+there. What only tests, linters, reports, sweeps and their results need is installed
+when COMMAND is not vmemu, or asks for these:
   sh bootstrap.sh vmemu compare    run the scenarios under every scheme
   sh bootstrap.sh pytest           run the tests, on every core; with -n0 on one
 
@@ -94,7 +96,15 @@ def wanted(command: Sequence[str]) -> str:
     """Return which of EXTRAS a command needs."""
     if Path(command[0]).name != "vmemu":
         return "test"
-    return "report" if any(re.match("--report(=|$)", word) for word in command) else ""
+
+    def given(option: str) -> bool:
+        return any(re.match(f"{option}(=|$)", word) for word in command)
+
+    if given("--scheduler"):
+        return "distributed"
+    if (command[1:2] and command[1] in OF_RESULTS) or given("--parquet"):
+        return "results"
+    return "report" if given("--report") else ""
 
 
 def spread(command: list[str]) -> list[str]:
@@ -121,7 +131,8 @@ def install(extra: str) -> None:
     provide_headers()
     say("installing the packages")
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--no-compile"]
-    package = f".[{extra}]" if extra else "."
+    extras = ",".join(EXTRAS[1 : EXTRAS.index(extra) + 1])
+    package = f".[{extras}]" if extras else "."
     run([*pip, "--editable", package], "the installation with pip failed", cwd=ROOT)
     slim()
     STAMP.write_text(stamp + extra)

@@ -4,7 +4,8 @@ Every round measures each row on each platform before it goes on to the next row
 whatever disturbs the host disturbs all of them.  All of it runs on one CPU of the host,
 because vmemu emulates one.
 
-``python -m bench scale`` is about growth instead: see bench/scale.py.
+``python -m bench scale`` is about growth instead: see bench/scale.py; ``python -m bench cells``
+about sweeps: see bench/cells.py.
 """
 
 from __future__ import annotations
@@ -181,6 +182,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from bench import scale
 
         return scale.main(argv[1:])
+    if argv[:1] == ["cells"]:
+        from bench import cells
+
+        return cells.main(argv[1:])
     args = parse(argv)
     if args.list:
         for row in ROWS:

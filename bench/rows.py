@@ -1,9 +1,10 @@
 """What is measured: one row of the table each.
 
 A guest row runs ``bench ROW N= REP= time=1`` (guests/bench.c); a repetition is `per`
-operations, and the table shows the time of one.  A start-up row times a whole process.  A
-micro row is a workload of the C core inside the worker (bench/micro.py), already divided by what
-it did; only vmemu has it.
+operations, and the table shows the time of one.  A start-up row times a whole process, and so does
+one of results, which answers a question to a data set (bench/questions.py).  A micro row is a
+workload of the C core inside the worker (bench/micro.py), already divided by what it did; only
+vmemu has it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class Kind(enum.Enum):
     GUEST = "guest"
     STARTUP = "startup"
     MICRO = "micro"
+    RESULTS = "results"
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,13 @@ ROWS: tuple[Row, ...] = (
         guest="warm",
         rep=15,
         machine={"ram": "4M", "swap": None},
+    ),
+    Row(
+        "results",
+        "results: GROUP BY over 10,000 runs, the whole process",
+        unit="ms",
+        kind=Kind.RESULTS,
+        rep=5,
     ),
     _micro("zap", "zap a present pte", 16384),
     _micro("copy", "fork copies a pte", 16384),

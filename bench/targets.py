@@ -90,6 +90,7 @@ TARGETS = (
     Target("memcpy", 1.15, to=UNICORN),
     Target("start-up", 1.0, to=QILING, value=70),
     Target("warm", value=6),
+    Target("results", value=1000, widths=None),
     Target("core-zap", value=6),
     Target("core-copy", value=6),
     Target("core-protect", value=6),

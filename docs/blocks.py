@@ -10,9 +10,9 @@ What can run:
                         ```
 
 A block of C that begins with ``/* NAME.c */``, or of Python that begins with ``# NAME.py``, is
-that file of a directory of the page's own, where all that can run in the page runs then.  In an
-expected output ``...`` stands for any
-text, as in doctest.
+that file of a directory of the page's own, where all that can run in the page runs then; so does
+what is in a page with a command that writes (``--out``).  In an expected output ``...`` stands for
+any text, as in doctest.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def pages() -> list[Path]:
     """The pages whose examples and tables are held against runs: counts, not times."""
     names = ("tour", "model", "seeing", "schemes", "cases", "published", "locking", "fidelity")
     names += ("exploring", "own-programs", "python", "write-a-scheme", "write-a-scenario")
-    names += ("command-line",)
+    names += ("sweeps", "results", "command-line")
     return [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in names)]
 
 
@@ -151,11 +151,12 @@ class Runner:
     def __init__(self, path: Path) -> None:
         self._names: dict[str, Any] = {"__name__": "__docs__"}
         self._files = files(path)
+        self._writes = any(" --out " in example.source for example in examples(path))
         self._where = ROOT
 
     def __enter__(self) -> Self:
         """Write the page's files down."""
-        if self._files:
+        if self._files or self._writes:
             self._where = Path(tempfile.mkdtemp())
             for name, text in self._files.items():
                 (self._where / name).write_text(text)
@@ -163,7 +164,7 @@ class Runner:
 
     def __exit__(self, *exception: object) -> None:
         """Remove them."""
-        if self._files:
+        if self._where != ROOT:
             shutil.rmtree(self._where)
 
     def run(self, example: Example) -> str:

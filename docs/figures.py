@@ -14,6 +14,7 @@ import functools
 import json
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from html import unescape
 from pathlib import Path
@@ -39,6 +40,7 @@ FRAMES = ROOT / "docs" / "frames.svg"
 FORKED = ROOT / "docs" / "forked.svg"
 WRITTEN = ROOT / "docs" / "written.svg"
 MEMORY = ROOT / "docs" / "memory.svg"
+GROWTH = ROOT / "docs" / "growth.svg"
 FAMILY = {mark: ROOT / "docs" / f"family-{mark}.svg" for mark in ("forked", "copied", "evicted")}
 WHO = ROOT / "docs" / "who.svg"
 COUNTEREXAMPLE = ROOT / "docs" / "counterexample.svg"
@@ -59,10 +61,43 @@ def probes() -> dict[str, Any]:
         for n in CHILDREN:
             settings = {"R": str(PAGES), "N": str(n)}
             (result,) = compare([find_scenario(name)], settings, tuple(COLORS))
-            for scheme, shown in result.as_json()["schemes"].items():
-                unmap = shown["unmap"]
+            for scheme, measured in result.measurements.items():
+                unmap = measured.walks("unmap")
                 found[name][scheme].append(unmap["probes"] / unmap["pages"])
     return found
+
+
+@functools.cache
+def grown() -> tuple[Any, ...]:
+    """The curves that docs/results.md draws: `vmemu plot runs --x N -o growth.svg`."""
+    from vmemu.lab.record import Records
+    from vmemu.results.dataset import write_parquet
+    from vmemu.results.growth import growth
+
+    scenarios = [find_scenario(name) for name in ("fork-server", "late-subfamily")]
+    schemes = ("anonmm", "anon_vma", "anon_vma_chain")
+    found = [
+        result
+        for n in (1, 2, 4, 8, 16)
+        for result in compare(scenarios, {"N": str(n), "R": "16"}, schemes)
+    ]
+    with tempfile.TemporaryDirectory() as directory:
+        write_parquet(Records.of(found), Path(directory) / "runs.parquet", {})
+        return tuple(growth(directory, "N", "unmap_probes"))
+
+
+def curves() -> list[dict[str, Any]]:
+    """The figures of these."""
+    from vmemu.results.plot import figures
+
+    return figures(grown())
+
+
+def draw_curves(data: Any) -> None:
+    """docs/growth.svg"""
+    from vmemu.results.plot import write_plot
+
+    write_plot(grown(), GROWTH, unit="probes")
 
 
 def memory(moment: str, guest: str, *arguments: str, **options: Any) -> str:
@@ -153,7 +188,7 @@ def draw_probes(data: dict[str, Any]) -> None:
     _save(figure, PROBES, "Page-table walks for each page unmapped, against N", data)
 
 
-PICTURES = {PROBES: (probes, draw_probes)}
+PICTURES = {PROBES: (probes, draw_probes), GROWTH: (curves, draw_curves)}
 """What is measured, and how it is drawn."""
 DRAWN = {
     COUNTEREXAMPLE: counterexample,

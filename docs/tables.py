@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import Any
 
 from cases import CASE_TABLES
 from published import PUBLISHED_TABLES
@@ -13,6 +12,7 @@ from published import PUBLISHED_TABLES
 from vmemu import stats
 from vmemu.core import PAGE_SIZE, ffi, lib
 from vmemu.lab.compare import Comparison, compare
+from vmemu.lab.experiment import Measurement
 from vmemu.lab.guests import guest_path
 from vmemu.lab.overhead import measure_overhead
 from vmemu.lab.scenario import Formula, Scenario
@@ -168,19 +168,19 @@ def taste() -> list[str]:
     rows = []
     for name, result in _compared().items():
         if name in _TASTE:
-            shown = result.as_json()["schemes"]
-            old, new = ([*_figures(shown[scheme])] for scheme in ("anonmm", "anon_vma"))
+            schemes = ("anonmm", "anon_vma")
+            old, new = ([*_figures(result.measurements[scheme])] for scheme in schemes)
             cells = [f"{one} / {other}" for one, other in zip(old, new, strict=True)]
             rows.append((f"`{name}`", _TASTE[name], *cells))
     rows.sort(key=lambda row: list(_TASTE.values()).index(row[1]))
     return markdown(("scenario", "in it", "probes a page", "pages copied", "bytes"), rows, "llrrr")
 
 
-def _figures(shown: dict[str, Any]) -> Iterator[str]:
-    unmap = shown["unmap"]
-    yield f"{unmap['probes'] / unmap['pages']:g}"
-    yield f"{shown['copies']}"
-    yield f"{shown['bytes']['exact']}"
+def _figures(measured: Measurement) -> Iterator[str]:
+    figures = measured.figures
+    yield f"{figures['unmap_probes'] / figures['unmap_pages']:g}"
+    yield f"{figures['copies']}"
+    yield f"{round(measured.cost[0])}"
 
 
 _PAGE_FIELDS = {

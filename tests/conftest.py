@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from tests.command import Vmemu
     from vmemu.lab.compare import Comparison
 
 ROOT = Path(__file__).parents[1]
@@ -49,8 +50,33 @@ if BITS != 32:
     width.be_default()
 
 
+@pytest.fixture
+def vmemu(capfd: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory) -> Vmemu:
+    """Return a function that runs ``vmemu`` with arguments, one string each or one in all.
+
+    Temporary files may lie in a directory with spaces in its name.
+    """
+    from tests.command import Done
+    from vmemu.cli.entry import main
+
+    top = str(tmp_path_factory.getbasetemp().parent)
+
+    def run(*args: str) -> Done:
+        argv = list(args)
+        if len(args) == 1:
+            argv = [word.replace("\0", top) for word in args[0].replace(top, "\0").split()]
+        with pytest.raises(SystemExit) as ended:
+            main(argv)
+        out, err = capfd.readouterr()
+        return Done(int(ended.value.code or 0), out, err)
+
+    return run
+
+
 TOGETHER = {
     "tests/scenarios/test_scenarios.py::test_as_derived": "compared",
+    "tests/scenarios/test_own_scenarios.py::test_everything_that_is_a_result": "compared",
+    "tests/scenarios/test_inspection.py::test_every_figure_that_is_measured": "compared",
     "tests/docs/test_readme.py": "compared",
     "tests/scenarios/test_determinism.py::test_all_scenarios_twice_the_same": "compare_printed",
     "tests/cli/test_compare.py::test_all_scenarios_are_as_predicted": "compare_printed",
@@ -59,6 +85,7 @@ TOGETHER = {
     "tests/mutants/test_mutants.py": "forge",
     "tests/packaging/test_examples.py": "examples",
     "tests/packaging/test_packaging.py": "packaging",
+    "tests/sweep/test_sweep.py": "sweep",
     "tests/unit/test_width.py": "width",
 }
 """Tests that share what takes long to make, by the beginnings of their names.

@@ -76,7 +76,8 @@ static void let_go(struct kept *kept)
 /* The kept RAM if it has this size; else there is none from here on. */
 static uint8_t *ram_again(uint64_t size)
 {
-	struct kept *kept = __atomic_exchange_n(&store->kept, NULL, __ATOMIC_ACQ_REL);
+	struct kept *kept =
+		__atomic_exchange_n(&store->kept, NULL, __ATOMIC_ACQ_REL);
 	uint8_t *ram;
 
 	if (!kept)
@@ -157,7 +158,8 @@ fail:
  */
 void ram_by_need(void)
 {
-	struct kept *kept = __atomic_exchange_n(&store->kept, NULL, __ATOMIC_ACQ_REL);
+	struct kept *kept =
+		__atomic_exchange_n(&store->kept, NULL, __ATOMIC_ACQ_REL);
 
 	if (kept)
 		let_go(kept);
@@ -182,11 +184,13 @@ void ram_close(struct vmemu *m)
 
 uint64_t ram_kept(void)
 {
-	struct kept *kept = __atomic_exchange_n(&store->kept, NULL, __ATOMIC_ACQ_REL);
+	struct kept *kept =
+		__atomic_exchange_n(&store->kept, NULL, __ATOMIC_ACQ_REL);
 	uint64_t size = kept ? kept->size : 0;
 
 	if (kept) {
-		kept = __atomic_exchange_n(&store->kept, kept, __ATOMIC_ACQ_REL);
+		kept = __atomic_exchange_n(&store->kept, kept,
+					   __ATOMIC_ACQ_REL);
 		if (kept)
 			let_go(kept);
 	}

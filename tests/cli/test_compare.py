@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
-from command import Vmemu
 
+from tests.command import Vmemu
 from vmemu.cli.progress import Progress
 from vmemu.lab.compare import besides, compare, summary_table
 from vmemu.lab.scenario import expect
@@ -65,6 +66,41 @@ def test_csv_has_the_same_records(vmemu: Vmemu) -> None:
             shown = str(value).lower() if isinstance(value, bool) else str(value)
             assert text == ("" if value is None else shown)
     assert vmemu(f"{words} --csv --json").status == 2
+
+
+def test_parameters_may_be_lists_and_ranges(vmemu: Vmemu) -> None:
+    words = "compare fork-server hole --set N=1..4*2 --set R=1,3 --rmap scan --json"
+    found = records(vmemu(words).out)
+    asked = [(n, r) for r in (1, 3) for n in (1, 2, 4)]  # parameters in the scenario's order
+    assert [(record["N"], record["R"]) for record in found] == asked * 2
+    done = vmemu("compare fork-server --set N=1,x")
+    assert (done.status, done.out) == (2, "")
+    assert "N is a whole number of children, not 'x'" in done.err
+    done = vmemu("compare fork-server --set N=4..1")
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "4..1" in done.err
+
+
+def test_parquet_has_the_same_records_and_the_host_s_time(vmemu: Vmemu, tmp_path: Path) -> None:
+    words = "compare fork-server overhead --set R=4 --set K=8"
+    in_json = records(vmemu(f"{words} --json").out)
+    path = tmp_path / "runs.parquet"
+    done = vmemu(f"{words} --parquet {path}")
+    assert done.status == 0
+    assert done.out.startswith("scenario ")
+    rows = pq.read_table(path).to_pylist()
+    assert all(row.pop("host_ns") > 0 for row in rows)
+
+    def told(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Without what is null; in one order."""
+        known = [{name: v for name, v in record.items() if v is not None} for record in found]
+        return sorted(known, key=lambda record: (record["scenario"], record["scheme"]))
+
+    assert told(rows) == told(in_json)
+    assert pq.read_schema(path).field("K").metadata[b"unit"] == b"areas"
+    done = vmemu(f"{words} --parquet {tmp_path}/none/runs.parquet")
+    assert (done.status, done.out) == (2, "")
+    assert "cannot write" in done.err
 
 
 def test_a_parameter_that_has_a_setting_s_name_has_a_column_of_its_own(vmemu: Vmemu) -> None:
@@ -257,3 +293,100 @@ def test_progress_shows_only_on_a_terminal_and_only_when_it_takes_long(
 def test_the_console_script_is_declared() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert project["scripts"] == {"vmemu": "vmemu.__main__:main"}
+
+
+# ---- scenarios that do not come with vmemu
+
+OWN = """\
+from vmemu.lab.scenario import Formula, Parameter, Scenario, expect
+
+S = Scenario(
+    name="own",
+    section="",
+    summary="N pages",
+    parameters=(Parameter("N", 4),),
+    guest="own.c",
+    frames=Formula("N"),
+    expectations=(expect("unmap_probes", {"pte_chain:line=64": "N"}, anonmm="N"),),
+)
+"""
+OWN_GUEST = """\
+#include "guest.h"
+
+int main(int argc, char **argv)
+{
+	u32 pages = param(argc, argv, "N", 4);
+	void *area = map_pages(pages);
+
+	fill(area, pages, 1);
+	mark("measure", (ulong)area, pages * PAGE_SIZE);
+	return 0;
+}
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with a scenario in own.py, which is the current one."""
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "own.c").write_text(OWN_GUEST)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_scenario_of_ones_own(vmemu: Vmemu, own: Path) -> None:
+    done = vmemu("compare own.py:S hole --rmap anonmm --rmap pte_chain:line=64 --rmap anon_vma")
+    assert (done.status, done.err) == (0, "")
+    rows = [line.split() for line in done.out.splitlines()[1:4]]
+    assert [row[2] for row in rows[:2]] == ["yes", "yes"]
+    assert rows[2][:2] == ["anon_vma", "-"]
+    found = records(vmemu("compare ./own.py --set N=7 --json").out)
+    assert {record["N"] for record in found} == {7}
+    assert {record["unmap_pages"] for record in found} == {7}
+
+
+def test_a_prediction_of_ones_own_that_is_wrong(vmemu: Vmemu, own: Path) -> None:
+    (own / "own.py").write_text(OWN.replace('anonmm="N"', 'anonmm="2 * N"'))
+    done = vmemu("compare own.py --rmap anonmm")
+    assert "own anonmm: no: unmap_probes 4, predicted 8\n" in done.out
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("compare own.py:T", "own.py has no scenario 'T': choose from S"),
+        ("compare onw.py", "there is no file onw.py: did you mean own.py?"),
+        ("compare own", "unknown scenario 'own': did you mean ./own.py?"),
+        ("compare own.py --set M=3", "scenario own has no parameter 'M', it has N"),
+        (
+            "compare wrong.py",
+            "wrong.py, line 10: the formula 'Q' of unmap_probes names Q: own has the parameters N",
+        ),
+    ],
+)
+def test_a_slip_is_told_in_a_sentence(vmemu: Vmemu, own: Path, command: str, said: str) -> None:
+    (own / "wrong.py").write_text(OWN.replace('anonmm="N"', 'anonmm="Q"'))
+    assert vmemu(command) == (2, "", f"vmemu: {said}\n")
+
+
+def test_a_guest_of_ones_own_that_does_not_compile(vmemu: Vmemu, own: Path) -> None:
+    (own / "own.c").write_text(OWN_GUEST.replace("return 0", "return nothing"))
+    done = vmemu("compare own.py")
+    assert (done.status, done.out) == (2, "")
+    *shown, last = done.err.splitlines()
+    assert "own.c:10:16: error: " in "\n".join(shown)
+    assert re.match(r"vmemu: /\S+/own\.c does not compile: \S*cc ", last)
+    assert done.err.count("error: ") == 1  # no worker has tried again
+
+
+def test_warnings_are_told_once(vmemu: Vmemu, own: Path) -> None:
+    (own / "own.c").write_text(OWN_GUEST.replace("return 0", "int unused; return 0"))
+    assert vmemu("compare own.py").err.count("unused variable") == 1
+    assert vmemu("compare own.py").err == ""
+
+
+def test_an_experiment_file_and_a_module(vmemu: Vmemu, own: Path) -> None:
+    done = vmemu("compare no_such_module:S")
+    assert done.err.startswith("vmemu: cannot load the scenario 'no_such_module:S': there is no ")
+    assert vmemu("compare absent.toml:S").err == "vmemu: there is no file absent.toml\n"

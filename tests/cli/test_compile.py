@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import Vmemu
 
+from tests.command import Vmemu
 from vmemu.lab import compiling
 
 ROOT = Path(__file__).parents[2]
@@ -254,6 +254,16 @@ def test_include_dir(vmemu: Vmemu) -> None:
     line = ["cc", "-static", f"-I{done.out.strip()}", source(PROGRAM), "-lm"]
     subprocess.run(line, check=True)
     assert vmemu("run ./a.out").out == "./a.out 1 64 2.82843 1\n"
+
+
+def test_include_dir_of_guests(vmemu: Vmemu) -> None:
+    """What docs/write-a-scenario.md has, by hand."""
+    done = vmemu("include-dir --guest")
+    assert done.err == ""
+    line = ["gcc", "-m64", "-O2", "-ffreestanding", "-nostdlib", "-static", "-no-pie", "-fno-pic"]
+    line += ["-fno-stack-protector", f"-I{done.out.strip()}", f"-I{compiling.INCLUDE}"]
+    subprocess.run([*line, source(GUEST)], check=True)
+    assert vmemu("run ./a.out N=7").out == "mine: 64 bits, 7, inside 1 1\n"
 
 
 def test_the_header_is_c_and_cxx() -> None:

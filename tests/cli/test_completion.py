@@ -11,13 +11,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import click
 import pytest
 from click.shell_completion import ShellComplete
-from command import Vmemu
 
+from tests.command import Vmemu
 from vmemu.cli.main import cli
 from vmemu.explore.catalogue import SCENARIOS as EXPLORATIONS
 from vmemu.lab.guests import guest_names
@@ -152,7 +153,34 @@ def test_everything_that_has_a_name_is_offered(
     assert "mm" in offered("run", "-e", "m")
     assert offered("run", "-e", "mm,munm") == ["mm,munmap"]
     assert {"2.6.7", "6.18"} <= set(offered("run", "--layout", ""))
+    for command in ("results", "growth", "plot"):
+        assert offered(command, "") == ["<dir>"]
+    for command in ("growth", "plot"):
+        assert offered(command, "--scenario", "fork-s") == ["fork-server"]
+        assert "anonmm" in offered(command, "--rmap", "")
+    assert offered("plot", "-o", "") == ["<file>"]
+    assert offered("plot", "--log", "") == ["auto", "x", "y", "both", "none"]
     assert offered("completion", "") == ["bash", "zsh", "fish"]
+
+
+def test_scenarios_of_ones_own_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is read, not loaded."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hollow.py").write_text(
+        "from vmemu.lab import scenario\nfrom vmemu.lab.scenario import Scenario\n"
+        "x = 1\nS = Scenario('s')\nTwo = scenario.Scenario('t')\nS2 = Two\n1 // 0\n"
+    )
+    (tmp_path / "wrong.py").write_text("S = (\n")
+    there = [EntryPoint("hole-of-others", "nowhere:S", "vmemu.scenario")]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: there)
+    assert offered("compare", "hol") == ["hole", "hole-of-others", "hollow.py"]
+    assert offered("compare", "hole-") == ["hole-of-others"]
+    assert offered("compare", "wro") == ["<file>"]
+    assert offered("compare", "./h") == ["<file>"]
+    assert offered("compare", "hollow.py:") == ["hollow.py:S", "hollow.py:Two"]
+    assert offered("compare", "./hollow.py:T") == ["./hollow.py:Two"]
+    assert offered("compare", "wrong.py:") == []
+    assert offered("compare", "absent.py:S") == ["<file>"]
 
 
 @pytest.mark.parametrize(

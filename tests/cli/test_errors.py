@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import Vmemu
 
+from tests.command import Vmemu
 from vmemu.cli import entry
 from vmemu.errors import KernelBug
 

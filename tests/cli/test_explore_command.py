@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from command import Vmemu
+from tests.command import Vmemu
 
 
 def test_no_violation(vmemu: Vmemu) -> None:

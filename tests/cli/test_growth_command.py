@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from command import Vmemu
 
+from tests.command import Vmemu
 from tests.results.runs import family, write
 
 
@@ -49,4 +49,4 @@ def test_mistakes_have_status_2(vmemu: Vmemu, directory: str) -> None:
         == "vmemu: missing option '--x' (see vmemu growth --help)\n"
     )
     done = vmemu(f"growth {directory} --x K")
-    assert done == (2, "", "vmemu: there is no column 'K': parameters are N, GRAND, R\n")
+    assert done == (2, "", "vmemu: there is no column 'K': parameters are GRAND, N, R\n")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command import Vmemu
 
+from tests.command import Vmemu
 from vmemu.cli.help import PAGES, TOPICS, page_of
 from vmemu.core import COUNTERS
 from vmemu.lab.guests import guest_names

@@ -9,9 +9,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from command import Vmemu
 from markup import SVG, cells, classed, headings, parsed, said, words
 
+from tests.command import Vmemu
 from vmemu.report import bars
 
 COMMANDS = [

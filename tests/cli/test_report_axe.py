@@ -11,8 +11,9 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from command import Vmemu
 from test_report_look import COMMANDS
+
+from tests.command import Vmemu
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 AXE = Path(os.environ.get("VMEMU_AXE", "/nowhere"))

@@ -9,9 +9,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from command import Vmemu
 from markup import SVG, cells, classed, headings, said, words
 
+from tests.command import Vmemu
 from vmemu.lab.compare import Comparison
 from vmemu.report import bars, curves, figures
 from vmemu.report import templates as templates_of_reports

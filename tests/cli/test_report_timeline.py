@@ -6,9 +6,9 @@ import json
 import re
 from pathlib import Path
 
-from command import Vmemu
 from markup import SVG, cells, classed, headings, listing, parsed, said, words
 
+from tests.command import Vmemu
 from vmemu.explore.timeline import Access, Row
 from vmemu.report import timeline
 from vmemu.report.conflicts import Kind, conflicts

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from command import Vmemu
 
+from tests.command import Vmemu
 from tests.results.runs import family, write
 
 SQL = "SELECT scheme, unmap_probes / 8 AS each FROM runs WHERE scenario = 'fork-server' "
@@ -47,12 +47,10 @@ def test_csv_json_and_markdown(vmemu: Vmemu, directory: str) -> None:
 
 def test_without_a_question_it_tells_what_there_is(vmemu: Vmemu, directory: str) -> None:
     lines = vmemu("results", directory).out.splitlines()
-    assert [line.split()[:2] for line in lines[1:4]] == [
-        ["runs", "90"],
-        ["growth", "1455"],
-        ["deviations", "0"],
-    ]
-    assert "ram                               setting     bigint   bytes   guest RAM" in lines
+    counts = dict(line.split()[:2] for line in lines[1:4])
+    assert (counts["runs"], counts["deviations"]) == ("90", "0")
+    assert int(counts["growth"]) > 90 * 10
+    assert any(line.split()[:4] == ["ram", "setting", "bigint", "bytes"] for line in lines)
     told = {row["column"]: row for row in json.loads(vmemu("results", directory, "--json").out)}
     assert (told["N"]["is"], told["ram"]["unit"]) == ("parameter", "bytes")
 

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import Vmemu
 
+from tests.command import Vmemu
 from vmemu import Machine
 from vmemu._build import build_guests
 from vmemu.errors import VmemuError

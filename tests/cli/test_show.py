@@ -8,8 +8,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from command import Vmemu
 
+from tests.command import Vmemu
 from vmemu import Machine
 from vmemu.errors import VmemuError
 from vmemu.kernel.process.exit import stop_task

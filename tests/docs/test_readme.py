@@ -99,7 +99,7 @@ def test_every_figure_names_the_command_that_prints_it(path: Path) -> None:
             assert COMMAND.search(part), f"{name(path)}: figures of {title!r} name no command"
 
 
-@pytest.mark.parametrize("picture", ["probes.svg"])
+@pytest.mark.parametrize("picture", ["probes.svg", "growth.svg"])
 def test_pictures_show_what_is_measured(picture: str) -> None:
     import figures
 

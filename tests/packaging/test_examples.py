@@ -1,6 +1,6 @@
-"""The example plug-in, installed as its users would: found by its name, measured, held to the same.
+"""The example packages, installed as their users would: found by name, measured, held to the same.
 
-It goes into a directory of its own, so that no other test sees it.
+They go into a directory of their own, so that no other test sees them.
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.sweep.loopback import cluster
 from vmemu.rmap.python import PythonScheme
 from vmemu.testing import Failed, check_operations, driver
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "vmemu-rmap-families"
+SNAPSHOTS = ROOT / "examples" / "vmemu-scenario-snapshots"
 
 
 def run(place: Path, *arguments: str) -> str:
-    """What Python prints with the plug-in; it must end with 0."""
+    """What Python prints with the packages; it must end with 0."""
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=place,
-        env={**os.environ, "PYTHONPATH": str(place)},
+        env={**os.environ, "PYTHONPATH": str(place), "XDG_CACHE_HOME": str(place / "cache")},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -40,11 +42,13 @@ def run(place: Path, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the installed package, built from a copy without the index."""
+    """A directory with the installed packages, built from copies without the index."""
     directory = tmp_path_factory.mktemp("plugin")
-    shutil.copytree(EXAMPLE, directory / "source")
+    sources = [directory / example.name for example in (EXAMPLE, SNAPSHOTS)]
+    for example, source in zip((EXAMPLE, SNAPSHOTS), sources, strict=True):
+        shutil.copytree(example, source)
     pip = ["-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index", "-q"]
-    run(directory, *pip, "--target", str(directory / "there"), str(directory / "source"))
+    run(directory, *pip, "--target", str(directory / "there"), *map(str, sources))
     return directory / "there"
 
 
@@ -66,16 +70,17 @@ def test_compare_measures_it_as_it_predicts(place: Path) -> None:
     lines = run(place, "-m", "vmemu", *args).splitlines()
     (row,) = [line.split() for line in lines if " families " in line]
     assert row[row.index("families") + 1] == "yes"
-    told = json.loads(run(place, "-m", "vmemu", *args, "--json"))["schemes"]
-    assert told["families"]["output_sha256"] == told["anonmm"]["output_sha256"]
+    other, families = json.loads(run(place, "-m", "vmemu", *args, "--json"))["records"]
+    assert families["output_sha256"] == other["output_sha256"]
     # The parent's page first, then the children's in the order of fork.
-    assert told["families"]["unmap"]["probes"] == 16 * sum(range(2, 7))
-    assert told["families"]["bytes"]["caches"]["family"]["objects"] == 1
+    assert families["unmap_probes"] == 16 * sum(range(2, 7))
+    assert families["objects_family"] == 1
 
 
 def test_mremap_copies_nothing(place: Path) -> None:
     args = ["compare", "mremap-shared", "--json", "--rmap", "families"]
-    assert json.loads(run(place, "-m", "vmemu", *args))["schemes"]["families"]["copies"] == 0
+    (record,) = json.loads(run(place, "-m", "vmemu", *args))["records"]
+    assert record["copies"] == 0
 
 
 @pytest.mark.slow
@@ -101,6 +106,83 @@ def test_who_names_it(place: Path) -> None:
 def test_its_own_tests_pass(place: Path) -> None:
     tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLE / "tests")]
     assert "2 passed" in run(place, *tests, "--rootdir", str(EXAMPLE))
+
+
+# ---- the scenario
+
+
+def test_the_scenario_is_listed(place: Path) -> None:
+    told = run(place, "-m", "vmemu", "list", "scenarios")
+    assert "  snapshots R=16 N=4 (Redis, BGSAVE)\n" in told
+    assert "families R * N * (N + 3) // 2" in told
+    assert json.loads(run(place, "-m", "vmemu", "list", "--json", "scenarios"))["snapshots"]
+
+
+def test_the_scenario_is_as_derived_under_the_others_scheme(place: Path) -> None:
+    schemes = ("pte_chain", "anonmm", "anon_vma", "families", "vmemu_rmap_families:Families")
+    rmaps = [word for scheme in schemes for word in ("--rmap", scheme)]
+    for settings in (["R=16", "N=4"], ["R=3", "N=9"]):
+        sets = [word for setting in settings for word in ("--set", setting)]
+        for bits in ("32", "64"):
+            args = ["compare", "snapshots", *sets, *rmaps, "--bits", bits]
+            rows = run(place, "-m", "vmemu", *args).splitlines()[1:]
+            for scheme in schemes:
+                (row,) = [line.split() for line in rows if f" {scheme} " in f"{line} "][:1]
+                assert row[row.index(scheme) + 1] == "yes"
+
+
+def test_the_scenario_is_found_by_its_module(place: Path) -> None:
+    args = ["compare", "vmemu_scenario_snapshots:SNAPSHOTS", "--rmap", "anonmm", "--json"]
+    (record,) = json.loads(run(place, "-m", "vmemu", *args))["records"]
+    assert record["unmap_probes"] == record["predicted_unmap_probes"] == 16 * (2 + 3 + 4 + 5)
+    assert (record["unmap_cmp"], record["unmap_pages"]) == (0, 64)
+
+
+def test_the_scenario_depends_on_what_is_installed(place: Path) -> None:
+    look = (
+        "from vmemu.lab.scenarios import files_of, find_scenario\n"
+        "print(*files_of(find_scenario('snapshots')), sep='\\n')"
+    )
+    found = run(place, "-c", look).split()
+    package = place / "vmemu_scenario_snapshots"
+    assert found == [str(package / "__init__.py"), str(package / "snapshots.c")]
+
+
+@pytest.mark.slow
+def test_the_scenarios_own_tests_pass(place: Path) -> None:
+    tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", str(SNAPSHOTS / "tests")]
+    assert "6 passed" in run(place, *tests, "--rootdir", str(SNAPSHOTS))
+
+
+# ---- both, in a sweep
+
+WORDS = ("snapshots", "N=1..4", "--rmap", "families,vmemu_rmap_families:Families,anon_vma")
+ROWS = "SELECT N, scheme, unmap_probes, verdict FROM runs ORDER BY ALL"
+
+
+def test_a_sweep_runs_them(place: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "runs")
+    told = run(place, "-m", "vmemu", "sweep", *WORDS, "--out", out)
+    assert told == f"12 cells in {out}/runs.parquet\n"
+    rows = json.loads(run(place, "-m", "vmemu", "results", out, "--json", ROWS))
+    families = [row for row in rows if row["scheme"] == "families"]
+    assert [row["unmap_probes"] for row in families] == [16 * n * (n + 3) // 2 for n in range(1, 5)]
+    assert {row["verdict"] for row in rows} == {"yes"}
+
+
+@pytest.mark.slow
+def test_a_cluster_runs_them(place: Path, tmp_path: Path) -> None:
+    """Its workers have the packages, as they have vmemu."""
+    here, there = str(tmp_path / "here"), str(tmp_path / "there")
+    run(place, "-m", "vmemu", "sweep", *WORDS, "--out", here)
+    with cluster(tmp_path, path=place, workers=2) as address:
+        run(place, "-m", "vmemu", "sweep", *WORDS, "--scheduler", address, "--out", there)
+    told = [run(place, "-m", "vmemu", "results", out, "--json", ROWS) for out in (here, there)]
+    assert told[0] == told[1]
+    assert len(json.loads(told[0])) == 12
+
+
+# ---- the scheme again
 
 
 @pytest.mark.parametrize("hook", ["vma_split", "vma_dup", "vma_absorb", "mm_dup", "range_changed"])

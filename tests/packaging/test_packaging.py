@@ -159,11 +159,25 @@ def test_without_a_compiler_guests_run(installed: Path, tmp_path: Path) -> None:
 def test_with_a_compiler_sources_run(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "own.c").write_text(OWN)
     shutil.copy(ROOT / "guests" / "hello.c", tmp_path / "mine.c")
+    cache = str(tmp_path / "cache")
     for name, printed in (("own.c", "1\n"), ("mine.c", "Hello from ring 3\n")):
-        done = quiet(
-            installed / "vmemu", "run", name, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / "cache")
-        )
+        done = quiet(installed / "vmemu", "run", name, cwd=tmp_path, XDG_CACHE_HOME=cache)
         assert done == printed
+    header = Path(vmemu(installed, tmp_path, "include-dir", "--guest").strip()) / "guest.h"
+    assert header.read_text() == (ROOT / "guests" / "guest.h").read_text()
+    assert not header.is_relative_to(ROOT)
+
+
+@pytest.mark.slow
+def test_a_scenario_with_its_guest_runs(installed: Path, tmp_path: Path) -> None:
+    """What a guest needs is in the wheel; the sources of vmemu are nowhere."""
+    package = ROOT / "examples" / "vmemu-scenario-snapshots" / "vmemu_scenario_snapshots"
+    shutil.copy(package / "snapshots.c", tmp_path)
+    shutil.copy(package / "__init__.py", tmp_path / "mine.py")
+    for bits in ("32", "64"):
+        words = (installed / "vmemu", "compare", "mine.py", "--bits", bits)
+        rows = quiet(*words, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / "cache")).splitlines()[1:]
+        assert [re.split("  +", row)[2] for row in rows[:2]] == ["yes", "yes"]
 
 
 @pytest.mark.slow
@@ -204,6 +218,11 @@ def load_bootstrap() -> object:
         ("vmemu run hello", ""),
         ("vmemu compare --report a.html", "report"),
         ("vmemu run --report=a.html hello", "report"),
+        ("vmemu compare --parquet a.parquet --report a.html", "results"),
+        ("vmemu sweep hole --out runs", "results"),
+        ("vmemu results runs", "results"),
+        ("vmemu plot runs --x N -o a.svg", "results"),
+        ("vmemu sweep hole --out runs --scheduler tcp://h:8786", "distributed"),
         ("pytest", "test"),
         ("ruff check", "test"),
         ("python -m bench", "test"),

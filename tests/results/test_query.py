@@ -20,7 +20,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "key": "x",
         "unmap_probes": 5,
         "predicted_unmap_probes": 4,
-        "deviations": "copies 1, predicted 0; unmap_probes 5, predicted 4 (R * N: one each)",
+        "deviations": "copies 1, predicted 0; unmap_probes 5, predicted 4 (R * N: one; no more)"
+        "; vmas 2, predicted 1 (1)",
         "verdict": "no",
     }
     failed = {"status": "failed", "reason": "time", "scenario": "fork-server", "scheme": "scan"}
@@ -78,7 +79,7 @@ def test_deviations_have_a_row_for_each_figure(results: Results) -> None:
         "figure": "unmap_probes",
         "measured": 5,
         "predicted": 4,
-        "reason": "unmap_probes 5, predicted 4 (R * N: one each)",
+        "reason": "unmap_probes 5, predicted 4 (R * N: one; no more)",
         "key": "x",
     }
 

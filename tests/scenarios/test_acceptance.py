@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -23,31 +24,34 @@ def run(name: str, schemes: tuple[str, ...] = DEFAULT_SCHEMES, **settings: Any) 
     (result,) = compare([find_scenario(name)], texts, schemes)
     outputs = {m.output_sha256 for m in result.measurements.values()}
     assert len(outputs) == 1
-    schemes_json: dict[str, Any] = result.as_json()["schemes"]
-    return schemes_json
+    return {outcome.scheme: outcome.to_record() for outcome in result.outcomes()}
+
+
+def unmap(record: Mapping[str, Any]) -> dict[str, int]:
+    return {key: record[f"unmap_{key}"] for key in ("probes", "cmp", "pages")}
 
 
 def test_fork_server() -> None:
     r, n = 64, 16
     shown = run("fork-server", R=r, N=n)
-    assert shown["anonmm"]["unmap"] == {"probes": r * n, "cmp": 0, "pages": r * n}
+    assert unmap(shown["anonmm"]) == {"probes": r * n, "cmp": 0, "pages": r * n}
     # Newest first: the copy of the i-th child is found behind those of N - i younger ones.
     places = [n - i + 1 for i in range(1, n + 1)]
     assert r * sum(places) == 8704
-    assert shown["anon_vma"]["unmap"] == {"probes": 8704, "cmp": 0, "pages": r * n}
+    assert unmap(shown["anon_vma"]) == {"probes": 8704, "cmp": 0, "pages": r * n}
 
 
 def test_fork_readers() -> None:
     shown = run("fork-readers", R=64, N=16)
     for scheme in DEFAULT_SCHEMES:
-        assert shown[scheme]["unmap"] == {"probes": 64 * 17, "cmp": 0, "pages": 64}
+        assert unmap(shown[scheme]) == {"probes": 64 * 17, "cmp": 0, "pages": 64}
 
 
 def test_late_subfamily() -> None:
     shown = run("late-subfamily", N=16)
     # Child 1, its 15 younger siblings who have no such area, and the grandchild at the end.
-    assert shown["anonmm"]["unmap"]["probes"] == 64 * (1 + 15 + 1)
-    assert shown["anon_vma"]["unmap"]["probes"] == 64 * 2
+    assert shown["anonmm"]["unmap_probes"] == 64 * (1 + 15 + 1)
+    assert shown["anon_vma"]["unmap_probes"] == 64 * 2
 
 
 def test_mremap() -> None:
@@ -79,20 +83,19 @@ def test_mprotect_checkerboard() -> None:
 
 def test_efault_is_what_the_guest_gets() -> None:
     halves = run("efault", SCHEMES39)
-    assert [halves[scheme]["extra"]["errno"] for scheme in SCHEMES39] == [0, 0, 14]
+    assert [halves[scheme]["errno"] for scheme in SCHEMES39] == [0, 0, 14]
     board = run("efault", SCHEMES39, mode="checkerboard")
-    assert [board[scheme]["extra"]["errno"] for scheme in SCHEMES39] == [0, 14, 14]
+    assert [board[scheme]["errno"] for scheme in SCHEMES39] == [0, 14, 14]
 
 
 @pytest.mark.parametrize("generations", [20, 200])
 def test_fork_chain(generations: int) -> None:
     shown = run("fork-chain", G=generations)
-    caches = {scheme: shown[scheme]["bytes"]["caches"] for scheme in DEFAULT_SCHEMES}
     # The first process waits; of G generations all but the last are extinct, and pinned.
-    assert caches["anonmm"]["anonmm"]["objects"] == 1 + generations
-    assert caches["anonmm"]["mm_struct"]["objects"] == 2
+    assert shown["anonmm"]["objects_anonmm"] == 1 + generations
+    assert shown["anonmm"]["objects_mm_struct"] == 2
     # The area's and the stack's, whatever the number of generations.
-    assert caches["anon_vma"]["anon_vma"]["objects"] == 2
+    assert shown["anon_vma"]["objects_anon_vma"] == 2
 
 
 def test_swap_storm_is_four_times_the_ram_and_verified() -> None:
@@ -103,21 +106,22 @@ def test_swap_storm_is_four_times_the_ram_and_verified() -> None:
     assert scenario.ram == "2M"
     shown = run("swap-storm")  # the guest dies at the first wrong word
     for scheme in DEFAULT_SCHEMES:
-        assert shown[scheme]["extra"]["pswpout"] > pages
-        assert shown[scheme]["extra"]["pswpin"] > pages
+        assert shown[scheme]["pswpout"] > pages
+        assert shown[scheme]["pswpin"] > pages
 
 
 @pytest.mark.i386  # its sizes
 def test_bytes_of_a_family() -> None:
     """fork-server: 17 processes of 5 areas each; only the marked one and the stack written."""
     shown = run("fork-server", N=16)
-    anonmm, anon_vma = (shown[scheme]["bytes"] for scheme in DEFAULT_SCHEMES)
-    assert anonmm["exact"] == 17 * 24
-    assert anonmm["caches"]["anonmm"] == {"objects": 17, "exact": 408, "rounded": 4096}
-    vmas = anon_vma["caches"]["vm_area_struct"]["objects"]
-    assert vmas == anonmm["caches"]["vm_area_struct"]["objects"]
-    assert anon_vma["caches"]["anon_vma"]["objects"] == 2
-    assert anon_vma["exact"] == 12 * vmas + 12 * 2
+    anonmm, anon_vma = (shown[scheme] for scheme in DEFAULT_SCHEMES)
+    assert anonmm["bytes_exact"] == 17 * 24
+    assert anonmm["objects_anonmm"] == 17
+    assert (anonmm["bytes_anonmm"], anonmm["rounded_anonmm"]) == (408, 4096)
+    vmas = anon_vma["objects_vm_area_struct"]
+    assert vmas == anonmm["objects_vm_area_struct"]
+    assert anon_vma["objects_anon_vma"] == 2
+    assert anon_vma["bytes_exact"] == 12 * vmas + 12 * 2
 
 
 @pytest.mark.parametrize("bits", [32, 64])

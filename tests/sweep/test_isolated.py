@@ -111,6 +111,24 @@ def test_the_job_is_where_its_caller_is(tmp_path: Path, monkeypatch: pytest.Monk
     assert job("whereabouts").value == before
 
 
+def test_what_runs_load_is_loaded_once_but_for_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if the user's has the name of a module of Python."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "wave.py").write_text("def job(payload): return b'mine'\n")
+    (tmp_path / "loads.py").write_text(
+        "import sys\n"
+        "def job(payload):\n"
+        "    there = {'colorsys', 'wave', 'loads'} & set(sys.modules)\n"
+        "    import colorsys\n"
+        "    return ' '.join(sorted(there)).encode()\n"
+    )
+    assert run_isolated("wave:job").value == b"mine"
+    assert run_isolated("loads:job").value == b"loads"
+    assert run_isolated("loads:job").value == b"colorsys loads"
+
+
 def test_each_process_is_alike() -> None:
     first = job("surroundings").value
     threads, descriptors, _, _, leader = eval(first)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmemu.errors import ConfigError
-from vmemu.sweep.ranges import MOST, decimals, sizes, texts, whole_numbers, words, written
+from vmemu.lab.ranges import MOST, decimals, sizes, texts, whole_numbers, words, written
 
 M = 1 << 20
 

@@ -8,6 +8,7 @@ import hashlib
 import resource
 import subprocess
 import sys
+import textwrap
 import threading
 from pathlib import Path
 from typing import Any
@@ -205,3 +206,30 @@ def test_threads_that_make_and_close_machines_share_nothing() -> None:
     for thread in threads:
         thread.join()
     assert found == [expected] * 20
+
+
+def test_a_process_of_one_machine_has_ram_by_need() -> None:
+    """None is present until it is touched, and none is kept, of what there was either."""
+    code = f"""
+        import resource, test_kept_ram
+        from vmemu.core import Core, lib
+        print(*test_kept_ram.boot_and_run({MACHINES[1]!r}))
+        assert lib.ram_kept() == 32 << 20
+        lib.ram_by_need()
+        assert lib.ram_kept() == 0
+        print(*test_kept_ram.boot_and_run({MACHINES[1]!r}))
+        assert lib.ram_kept() == 0
+        before = int(open("/proc/self/statm").read().split()[1])
+        core = Core(512 << 20, "none", bits=64)
+        after = int(open("/proc/self/statm").read().split()[1])
+        assert (after - before) * resource.getpagesize() < 64 << 20
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, second = done.stdout.splitlines()
+    assert first == second

@@ -82,7 +82,8 @@ def command(
     SCENARIO is a name (see vmemu list scenarios), FILE.py:NAME, FILE.toml:NAME or MODULE:NAME; a
     file's only scenario need not be named.  vmemu help write-a-scenario tells how to write one.
 
-    A --set holds for every scenario that has such a parameter.
+    A --set holds for every scenario that has such a parameter. Its value may be a list or a range,
+    as in --set N=1,2,4 or --set N=1..64*2; vmemu sweep is for many of them.
 
     --json prints one object: records, a flat one for each run with its settings, figures,
     predictions, verdict and every counter, and the units of their columns; --csv and --parquet
@@ -112,7 +113,8 @@ def command(
     schemes = rmaps or compared()
     values = parse_settings(settings)
     check_settings(chosen, values)
-    with Progress(len(chosen) * len(schemes)) as progress:
+    runs = sum(len(list(scenario.settle_each(values))) for scenario in chosen) * len(schemes)
+    with Progress(runs) as progress:
         results = compare(
             chosen, values, schemes, given(options), progress.step, os.cpu_count() or 1
         )

@@ -40,6 +40,8 @@ TOPICS = {
     "write-a-scheme": Topic(PAGES / "write-a-scheme.md", None, "a reverse map of one's own"),
     "write-a-scenario": Topic(PAGES / "write-a-scenario.md", None, "a scenario of one's own"),
     "scenarios": Topic(PAGES / "schemes.md", "Scenarios", "what compare runs, and what it finds"),
+    "sweeps": Topic(PAGES / "sweeps.md", None, "many runs: ranges, files, clusters"),
+    "results": Topic(PAGES / "results.md", None, "data sets of runs: SQL, laws of growth, plots"),
     "seeing": Topic(PAGES / "seeing.md", None, "vmemu show: memory at one moment; notebooks"),
     "who": Topic(PAGES / "seeing.md", "Who has a page", "vmemu who: who maps a page, found how"),
     "model": Topic(PAGES / "model.md", None, "the memory manager, from zero"),

@@ -16,7 +16,7 @@ __all__ = ["cli"]
 
 _COMMANDS = (
     *("run", "show", "who", "compare", "overhead", "explore", "list"),
-    *("sweep", "results", "growth"),
+    *("sweep", "results", "growth", "plot"),
     *("include-dir", "help", "completion"),
 )
 

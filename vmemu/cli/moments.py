@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from vmemu.cli.declare import option
 
 if TYPE_CHECKING:
     from vmemu.machine import Machine
 
-__all__ = ["at_option", "never"]
+__all__ = ["EX_NEVER", "at_option", "never_came"]
+
+EX_NEVER = 1
+"""The exit status where the moment never comes."""
 
 at_option = option(
     "--at",
@@ -21,7 +24,15 @@ at_option = option(
 )
 
 
-def never(machine: Machine, moment: str, marks: list[str]) -> str:
+def never_came(machine: Machine, moment: str, marks: list[str]) -> NoReturn:
+    """Tell that a program ended before the moment, and end with `EX_NEVER`."""
+    import click
+
+    click.echo(f"vmemu: {_never(machine, moment, marks)}", err=True)
+    raise click.exceptions.Exit(EX_NEVER)
+
+
+def _never(machine: Machine, moment: str, marks: list[str]) -> str:
     """That a program ended before the moment, which it was, and what might be meant."""
     from vmemu.core import EVENTS
 

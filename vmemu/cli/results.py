@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,7 +42,7 @@ def command(
     directory: str, sql: str | None, as_csv: bool, as_json: bool, as_markdown: bool
 ) -> None:
     """Answer a question in SQL to the records in DIR, or, without one, show what there is to ask:
-    views, and columns with their units.
+    views, and columns with their units (with --csv, --json, --markdown every column).
 
     DuckDB answers, reading only: one SELECT, or WITH, DESCRIBE, SHOW, SUMMARIZE, PIVOT.  The
     view runs has a row for each run; growth one for each run, parameter that varies, and
@@ -77,6 +78,14 @@ def _described(results: Results) -> Answer:
     return Answer(("column", "is", "type", "unit", "what"), rows)
 
 
+_MANY = {
+    "prediction": ("predicted_FIGURE", "what is derived for a figure"),
+    "formula": ("formula_FIGURE", "the formula that predicts it"),
+    "run": ("run_COUNTER", "a counter over the whole run"),
+}
+"""Kinds of columns that are too many for a line each."""
+
+
 def _describe(results: Results) -> None:
     from vmemu.lab.table import Table
     from vmemu.results.views import ABOUT
@@ -84,7 +93,14 @@ def _describe(results: Results) -> None:
     views: list[list[Cell]] = [[name, results.count(name), about] for name, about in ABOUT.items()]
     click.echo(Table(("view", "rows", "what it has"), views).text(), nl=False)
     shown = _described(results)
-    click.echo("\n" + Table(shown.head, _cells(shown.rows)).text(), nl=False)
+    rows: list[list[Cell]] = []
+    for kind, alike in groupby(_cells(shown.rows), lambda row: row[1]):
+        found = [*alike]
+        if kind in _MANY and len(found) > 1:
+            name, what = _MANY[str(kind)]
+            found = [[name, kind, str(found[0][2]), "", f"{what}: {len(found)} columns"]]
+        rows += found
+    click.echo("\n" + Table(shown.head, rows).text(), nl=False)
 
 
 def _show(answer: Answer, form: str) -> None:

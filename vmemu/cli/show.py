@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vmemu.cli import names
-from vmemu.cli.moments import at_option, never
+from vmemu.cli.moments import at_option, never_came
 from vmemu.cli.options import (
     env_option,
     examples,
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from vmemu.snapshot.record import Snapshot
 
 __all__ = ["command"]
-
-EX_NEVER = 1
 
 
 @click.command(
@@ -116,8 +114,7 @@ def command(
         machine.kernel.on_mark = lambda task, name, a, b: marks.append(name)
         snapshot = machine.run_to(moment or "exit")
         if snapshot is None:
-            click.echo(f"vmemu: {never(machine, moment or 'exit', marks)}", err=True)
-            click.get_current_context().exit(EX_NEVER)
+            never_came(machine, moment or "exit", marks)
         if check:
             machine.check()
     _show(snapshot, as_json, svg, full)

@@ -88,7 +88,9 @@ def _settings(command: F) -> F:
 )
 @click.option("--dry-run", is_flag=True, help="Show how many cells there are, and run none.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
-@click.argument("words", nargs=-1, metavar="[SCENARIO|FILE.toml|NAME=VALUES]...")
+@click.argument(
+    "words", nargs=-1, metavar="[SCENARIO|FILE.toml|NAME=VALUES]...", shell_complete=names.scenarios
+)
 def command(
     words: tuple[str, ...],
     rmaps: tuple[str, ...],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vmemu.cli import names
-from vmemu.cli.moments import at_option, never
+from vmemu.cli.moments import at_option, never_came
 from vmemu.cli.options import (
     env_option,
     every_scheme,
@@ -157,7 +157,7 @@ class _Asking:
     def of(
         self, program: Program, argv: list[str], env: dict[str, str], options: dict[str, Any]
     ) -> FrameUse:
-        """Run a program to the moment and ask; ConfigError if it does not come."""
+        """Run a program to the moment and ask; the command ends if it does not come."""
         from vmemu.machine import Machine
 
         with Machine(**options) as machine:
@@ -166,7 +166,7 @@ class _Asking:
             machine.kernel.on_mark = lambda task, name, a, b: marks.append(name)
             found = machine.run_to(self.moment, lambda when: self.ask(machine, when))
             if found is None:
-                raise ConfigError(never(machine, self.moment, marks))
+                never_came(machine, self.moment, marks)
             if self.check:
                 machine.check()
         return found

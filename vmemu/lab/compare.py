@@ -130,14 +130,17 @@ def compare(
 ) -> list[Comparison]:
     """Run scenarios under schemes, those that are compared by default if none is named.
 
-    ``settings`` are parameters as text and apply wherever a scenario has one of that name;
-    ``options`` are the Machine's; ``progress`` is called before each run.  Raises
-    ConfigError for what cannot be run, ScenarioError when a guest fails.
+    ``settings`` are parameters as text and apply wherever a scenario has one of that name; of
+    those that are lists or ranges every combination is run.  ``options`` are the Machine's;
+    ``progress`` is called before each run.  Raises ConfigError for what cannot be run,
+    ScenarioError when a guest fails.
     """
     schemes = schemes or compared()
     for scheme in schemes:
         scheme_class(scheme)
-    chosen = [(scenario, scenario.settle(settings)) for scenario in scenarios]
+    chosen = [
+        (scenario, params) for scenario in scenarios for params in scenario.settle_each(settings)
+    ]
     for scenario, _ in chosen:  # compiled before workers ask for it, all at once
         guest_program(scenario.guest, scenario.home, bits_of(options or {}))
     cells = [

@@ -91,7 +91,7 @@ def _of_fields(scenario: Scenario) -> Iterator[Problem]:
             yield f"{name}: {field} is {_a(kind)}, not {_shown(value)}", "", ""
     for field, kind in _TUPLES.items():
         value = getattr(scenario, field)
-        if not isinstance(value, tuple | list):
+        if not isinstance(value, tuple):
             yield f"{name}: {field} is a tuple of {kind.__name__}, not {_shown(value)}", "", ""
             continue
         for each in value:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -196,6 +197,10 @@ class Scenario:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "guest", self.guest or self.name)
+        for name in ("parameters", "expectations", "arguments", "watch", "phases"):
+            value: Any = getattr(self, name)
+            if isinstance(value, list):  # as somebody may write it
+                object.__setattr__(self, name, tuple(value))
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         if not self.origin:
@@ -220,6 +225,21 @@ class Scenario:
             for name in names
             if getattr(self, name) != getattr(found, name)
         }
+
+    def settle_each(self, settings: Mapping[str, str]) -> Iterator[dict[str, Value]]:
+        """Every combination of values, of ``settings`` that may be lists and ranges.
+
+        The last parameter changes fastest; ConfigError as `settle` raises it.
+        """
+        from vmemu.lab.ranges import texts
+
+        names = [each.name for each in self.parameters if each.name in settings]
+        try:
+            lists = [texts(settings[name]) for name in names]
+        except ConfigError as error:
+            raise ConfigError(f"{self.name}: {error}") from None
+        for values in itertools.product(*lists):
+            yield self.settle(dict(zip(names, values, strict=True)))
 
     def settle(self, settings: Mapping[str, str]) -> dict[str, Value]:
         """Every parameter's value, from ``settings`` or by default.

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmemu.report.figures import INK, PALETTE, drawn
+from vmemu.report.figures import INK, colors_of, drawn
 from vmemu.report.page import Figure, Row
-from vmemu.rmap import builtin
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -63,10 +62,7 @@ def bars(panel: Panel, most: float | None = None) -> str:
 
 def _draw(figure: Drawing, panel: Panel, most: float | None) -> None:
     axes = figure.subplots()
-    series = list(dict.fromkeys(bar.series for bar in panel.bars))
-    own = {name: scheme.color for name, scheme in builtin().items() if scheme.color}
-    names = [name for name in series if name not in own]
-    colors = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)} | own
+    colors = colors_of(bar.series for bar in panel.bars)
     shapes = axes.barh(
         range(len(panel.bars)),
         [bar.value for bar in panel.bars],

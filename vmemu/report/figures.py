@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["INK", "PALETTE", "drawn"]
+__all__ = ["INK", "PALETTE", "colors_of", "drawn"]
 
 PALETTE = ("#2d8a4e", "#8d55bb", "#6b7785", "#c2487a")
 """Colours that can be told from the ground, light and dark."""
@@ -18,6 +18,15 @@ INK = "#010203"
 """Stands for the page's text colour, which depends on the reader's screen."""
 _SVG = "{http://www.w3.org/2000/svg}"
 _XLINK = "{http://www.w3.org/1999/xlink}"
+
+
+def colors_of(series: Iterable[str]) -> dict[str, str]:
+    """A colour for each name: schemes have their own, others take turns at the palette."""
+    from vmemu.rmap import builtin
+
+    own = {name: scheme.color for name, scheme in builtin().items() if scheme.color}
+    names = list(dict.fromkeys(name for name in series if name not in own))
+    return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)} | own
 
 
 def drawn(name: str, width: float, height: float, draw: Callable[[Figure], None]) -> str:

@@ -36,7 +36,8 @@ class Point:
 class Growth:
     """How ``y`` grows with ``x`` in one scenario under one scheme.
 
-    ``beside``: the other parameters and settings that were varied, at their values here.
+    ``beside``: the other parameters and settings that were varied, at their values here;
+    ``fixed``: the parameters that were not.
     ``law`` is fitted, None where there are too few points; ``forecast`` is the formula, if there
     is one, as a function of x, and ``predicted`` its law far beyond what was measured, None for
     none of those known.
@@ -45,6 +46,7 @@ class Growth:
     scenario: str
     scheme: str
     beside: Mapping[str, Any]
+    fixed: Mapping[str, Any]
     x: str
     y: str
     points: Sequence[Point]
@@ -90,6 +92,7 @@ class Growth:
             "scenario": self.scenario,
             "scheme": self.scheme,
             "beside": dict(self.beside),
+            "fixed": dict(self.fixed),
             "x": self.x,
             "y": self.y,
             "points": [[point.x, point.measured, point.predicted] for point in self.points],
@@ -122,7 +125,9 @@ def growth(
     over = _numeric(dataset, x)
     of = _numeric(dataset, y)
     varied = [
-        name for name in dataset.names("parameter", "setting") if name not in (over, *_NOT_SPLIT)
+        name
+        for name in [*dataset.names("parameter"), *_settings(dataset)]
+        if name not in (over, *_NOT_SPLIT)
     ]
     rows = _rows(dataset, over, of, varied, _condition(dataset, where, scenarios, schemes))
     if not rows:
@@ -132,6 +137,11 @@ def growth(
         for scenario, within in _grouped(rows, ["scenario"])
         for curve in _curves(scenario[0], within, over, of, dataset)
     ]
+
+
+def _settings(results: Results) -> list[str]:
+    """What a machine may differ in."""
+    return [name for name in ("bits",) if name in results.types] + results.names("setting")
 
 
 def _numeric(results: Results, name: str) -> str:
@@ -193,19 +203,30 @@ def _curves(
 ) -> Iterator[Growth]:
     """The curves of one scenario, schemes that have the same settings beside each other."""
     parameters = [name for name in results.names("parameter") if name in rows[0]]
-    settings = [name for name in results.names("setting") if name in rows[0]]
+    settings = [name for name in _settings(results) if name in rows[0]]
     split = _independent(rows, parameters, ["scheme", "x_"])
     split += _independent(rows, settings, ["scheme", "x_", *parameters])
     for values, within in _grouped(rows, split):
         beside = dict(zip(map(parameter_name, split), values, strict=True))
         by_scheme = {scheme: found for (scheme,), found in _grouped(within, ["scheme"])}
+        fixed = _same(within, [name for name in parameters if name not in split])
         for scheme in sorted(by_scheme, key=_known):
             found = by_scheme[scheme]
             points = sorted(
                 (Point(row["x_"], row["y_"], row["predicted_"]) for row in found),
                 key=lambda point: point.x,
             )
-            yield _curve(scenario, scheme, beside, x, y, points, found)
+            yield _curve(scenario, scheme, beside, fixed, x, y, points, found)
+
+
+def _same(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, Any]:
+    """The parameters that have one value in all rows, with it."""
+    values = {name: {row[name] for row in rows} for name in names}
+    return {
+        parameter_name(name): next(iter(found))
+        for name, found in values.items()
+        if len(found) == 1 and found != {None}
+    }
 
 
 def _known(scheme: str) -> tuple[int, str]:
@@ -234,6 +255,7 @@ def _curve(
     scenario: str,
     scheme: str,
     beside: Mapping[str, Any],
+    fixed: Mapping[str, Any],
     x: str,
     y: str,
     points: Sequence[Point],
@@ -249,6 +271,7 @@ def _curve(
         scenario,
         scheme,
         beside,
+        fixed,
         parameter_name(x),
         y,
         points,

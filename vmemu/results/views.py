@@ -120,9 +120,11 @@ def deviations(described: Described) -> str:
     ]
     shown = _figures(described, figures) if figures else _NO_FIGURES
     told = described.column("deviations")
+    # a reason may hold a semicolon itself: it ends where the next figure begins
     reason = (
-        f"coalesce(list_filter(string_split({told}, '; '), "
-        f"lambda said: starts_with(said, f.figure || ' '))[1], {told})"
+        f"coalesce(nullif(regexp_extract({told}, '(?:^|; )(' || f.figure || "
+        r"' -?\d+, predicted .*?)(?:; \w+ -?\d+, predicted |; locks: |$)', 1), ''), "
+        f"{told})"
     )
     key = f"{described.column('key')}"
     return (

@@ -16,7 +16,7 @@ from typing import Any
 
 from vmemu.errors import ConfigError
 from vmemu.sweep import family, wire
-from vmemu.sweep.failure import of_exception
+from vmemu.sweep.failure import is_users, of_exception
 
 __all__ = ["find", "run"]
 
@@ -57,8 +57,7 @@ def run(asked: dict[str, Any], payload: bytes, zygote: int, result: int, output:
         failure = of_exception(error, asked["memory"])
         head, value = dict(failure._asdict()), b""
         _flush_all()
-    # the newest; to look at all of them would make copies of the pages where they are
-    head["modules"] = list(itertools.islice(reversed(sys.modules), len(sys.modules) - warm))[::-1]
+    head["modules"] = _new_modules(warm)
     _write(result, asked["mark"].encode() + wire.pack(head, value))
 
 
@@ -78,8 +77,6 @@ def find(function: str) -> Callable[[bytes], bytes]:
 def _settle(asked: dict[str, Any]) -> None:
     """Be as the process that asks is, and alike each time."""
     random.seed(0)
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
-        score.write("1000")  # if the host's memory is short, this is what goes
     caller = asked.get("caller")
     if caller is not None:
         sys.path[:] = caller["path"]
@@ -87,6 +84,14 @@ def _settle(asked: dict[str, Any]) -> None:
         os.environ.update(caller["environ"])
         if caller["cwd"] is not None:
             os.chdir(caller["cwd"])
+
+
+def _new_modules(warm: int) -> list[str]:
+    """What was loaded after the first ``warm`` modules, without the user's."""
+    # to look at all of them would make copies of the pages where they are
+    new = list(itertools.islice(reversed(sys.modules), max(0, len(sys.modules) - warm)))
+    files = {name: getattr(sys.modules[name], "__file__", None) for name in reversed(new)}
+    return [name for name, file in files.items() if isinstance(file, str) and not is_users(file)]
 
 
 def _flush_all() -> None:

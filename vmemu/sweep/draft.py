@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from vmemu.errors import ConfigError
+from vmemu.lab import ranges
 from vmemu.lab.compare import check_settings
 from vmemu.lab.scenarios import find_scenario
 from vmemu.rmap import compared, scheme_class, schemes
-from vmemu.sweep import ranges
 from vmemu.sweep.given import Given, Place, as_written, did_you_mean
 from vmemu.sweep.grid import Grid
 from vmemu.sweep.plan import Experiment

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from vmemu.errors import CpuError, KernelBug, LimitReached, VmemuError
 from vmemu.lab.experiment import ScenarioError
 
-__all__ = ["Failure", "of_death", "of_exception", "of_memory", "of_time", "plain"]
+__all__ = ["Failure", "is_users", "of_death", "of_exception", "of_memory", "of_time", "plain"]
 
 _VMEMU = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _LONGEST = 600
@@ -90,7 +90,7 @@ def of_death(status: int, output: str, allowed: int | None, *, filled: bool) -> 
         (
             _place_of(path, line, name)
             for path, line, name in re.findall(r'File "(.+?)", line (\d+) in (\S+)', crash)
-            if _is_users(path)
+            if is_users(path)
         ),
         None,
     )
@@ -131,7 +131,8 @@ _KNOWN = _roots()
 _PACKAGES = ("site-packages", "dist-packages")
 
 
-def _is_users(path: str) -> bool:
+def is_users(path: str) -> bool:
+    """Whether a source file is neither vmemu's, nor Python's, nor of a package vmemu stands on."""
     if path.startswith(("<", _VMEMU)):
         return False
     if any(path.startswith(root) for root in _KNOWN):
@@ -146,9 +147,9 @@ def _user_frames(error: BaseException) -> list[str]:
     places = [
         _place(frame)
         for frame in traceback.extract_tb(error.__traceback__)
-        if _is_users(frame.filename)
+        if is_users(frame.filename)
     ]
-    if isinstance(error, SyntaxError) and error.filename and _is_users(error.filename):
+    if isinstance(error, SyntaxError) and error.filename and is_users(error.filename):
         places.append(f"{os.path.basename(error.filename)}:{error.lineno}")
     return places
 

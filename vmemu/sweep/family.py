@@ -8,11 +8,18 @@ import os
 import signal
 from collections.abc import Iterator
 
-__all__ = ["adopt", "die_with_parent", "end_all", "memory_of", "private_memory"]
+__all__ = [
+    "adopt",
+    "data_size",
+    "die_with_parent",
+    "end_all",
+    "memory_of",
+    "private_memory",
+    "resident",
+]
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _prctl = ctypes.CDLL(None).prctl
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def adopt() -> None:
@@ -56,17 +63,27 @@ def memory_of(allowed: int, without: int) -> bool:
 
 def private_memory(pid: int | str) -> int:
     """Bytes of a process that come from no file, swapped ones too; 0 if it is gone."""
-    wanted = (b"RssAnon:", b"RssShmem:", b"VmSwap:")
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/status", "rb") as status:
-        return sum(int(line.split()[1]) << 10 for line in status if line.startswith(wanted))
-    return 0
+    return _sum(f"/proc/{pid}/status", b"RssAnon:", b"RssShmem:", b"VmSwap:")
+
+
+def resident() -> int:
+    """Bytes that this process has in memory, those of files too."""
+    return _sum("/proc/self/status", b"VmRSS:")
+
+
+def data_size() -> int:
+    """Bytes that RLIMIT_DATA counts of this process."""
+    return _sum("/proc/self/status", b"VmData:")
 
 
 def _proportional(pid: int) -> int:
-    """The same, of each shared page its part."""
-    wanted = (b"Pss_Anon:", b"Pss_Shmem:", b"SwapPss:")
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/smaps_rollup", "rb") as rollup:
-        return sum(int(line.split()[1]) << 10 for line in rollup if line.startswith(wanted))
+    """As `private_memory`, of each shared page its part."""
+    return _sum(f"/proc/{pid}/smaps_rollup", b"Pss_Anon:", b"Pss_Shmem:", b"SwapPss:")
+
+
+def _sum(path: str, *wanted: bytes) -> int:
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return sum(int(line.split()[1]) << 10 for line in file if line.startswith(wanted))
     return 0
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from vmemu.errors import ConfigError
-from vmemu.sweep.ranges import MOST
+from vmemu.lab.ranges import MOST
 
 __all__ = ["Given", "Place", "PlacedError", "as_written", "did_you_mean", "labelled"]
 

@@ -215,9 +215,10 @@ class _Zygotes:
         """Have so many."""
         with self._lock:
             missing = count - len(self._idle) - len(self._busy)
-        new = [_Zygote() for _ in range(missing)]
-        with self._lock:
-            self._idle += new
+        for _ in range(missing):
+            zygote = _Zygote()
+            with self._lock:
+                self._idle.append(zygote)
 
     def end(self) -> None:
         """All of them; those that run a job are closed by who waits for it."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vmemu.errors import ConfigError
+from vmemu.lab.ranges import written
 from vmemu.lab.table import Table
 from vmemu.sweep.grid import Grid, number_in_all, overlaps
-from vmemu.sweep.ranges import written
 from vmemu.sweep.references import seen_from
 from vmemu.sweep.settings import Limits, SettingValue
 

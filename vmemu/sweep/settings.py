@@ -10,9 +10,9 @@ from vmemu import layouts
 from vmemu.arguments import nanoseconds, size
 from vmemu.core import check_layout, check_levels, check_ram
 from vmemu.errors import ConfigError
+from vmemu.lab import ranges
 from vmemu.machine import check_setting
 from vmemu.swap.area import check_swap
-from vmemu.sweep import ranges
 from vmemu.sweep.given import as_written
 
 if TYPE_CHECKING:

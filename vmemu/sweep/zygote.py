@@ -65,21 +65,21 @@ def _warm() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     faulthandler.enable(2, all_threads=False)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write("1000")  # if the host's memory is short, a run goes first
 
     from vmemu.core import RMAPS, lib
-    from vmemu.lab.experiment import run_scenario
-    from vmemu.lab.scenarios import find_scenario
+    from vmemu.lab.cell import Cell, run_cell
 
     for name in RMAPS:
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(f"vmemu.rmap.{name}")
-    scenario = find_scenario("private-pages")
-    params = scenario.settle({"PAGES": "4"})
     for bits in (32, 64) * 3:  # until the interpreter has adapted its code
-        run_scenario(scenario, params, "anon_vma", {"bits": bits})
+        run_cell(Cell("private-pages", (("PAGES", 4),), "anon_vma", (("bits", bits),)))
     lib.ram_by_need()
     importlib.import_module("vmemu.sweep.child")  # now it sees what is not the user's
     random.seed(0)
+    gc.set_threshold(20_000)
     _settle()
     libc.mallopt(_M_MMAP_THRESHOLD, 1 << 25)
     libc.mallopt(_M_TRIM_THRESHOLD, 1 << 28)
@@ -104,9 +104,8 @@ class Zygote:
 
         self.sock = sock
         self._child, self._failure, self._family, self._wire = child, failure, family, wire
-        self._tops = {name.partition(".")[0] for name in sys.modules} | sys.stdlib_module_names
         self._pid = os.getpid()
-        self._base = family.private_memory("self")
+        self._base, self._resident = family.private_memory("self"), family.resident()
         self._tried: set[str] = set()
         family.adopt()
 
@@ -114,7 +113,8 @@ class Zygote:
         """Answer requests until nobody is left to ask."""
         while (request := self._wire.receive(self.sock)) is not None:
             asked, payload = request
-            self._load(asked["function"].partition(":")[0])
+            if asked["function"].startswith("vmemu."):
+                self._load(asked["function"].partition(":")[0])
             try:
                 head, value = self._run(asked, payload)
             except Gone:
@@ -125,9 +125,8 @@ class Zygote:
                 self._load(name)
 
     def _load(self, module: str) -> None:
-        """Load what runs load anyway; a user's module belongs in the process of a run only."""
-        top = module.partition(".")[0]
-        if top not in self._tops or module in self._tried or module in sys.modules:
+        """Load what runs load anyway, which is no module of the user's."""
+        if module in self._tried or module in sys.modules:
             return
         self._tried.add(module)
         with contextlib.suppress(Exception):
@@ -141,7 +140,7 @@ class Zygote:
         asked["data"] = None
         if allowed is not None:
             allowed += asked["besides"]
-            asked["data"] = _data_size() + allowed + _ENGINES
+            asked["data"] = self._family.data_size() + allowed + _ENGINES
         began = time.monotonic()
         with contextlib.ExitStack() as stack:
             result, result_end = _pipe(stack)
@@ -188,7 +187,8 @@ class Zygote:
         elif found is not None:
             head, value = found
         else:
-            filled = used.ru_maxrss << 10 >= self._base + (allowed or 0) * 9 // 10
+            room = (asked["memory"] or 0) + asked["besides"]
+            filled = used.ru_maxrss << 10 >= self._resident + room * 9 // 10
             died = self._failure.of_death(status, printed, asked["memory"], filled=filled)
             head, value = died._asdict(), b""
         head["output"] = printed
@@ -279,9 +279,3 @@ def _kill(pid: int) -> None:
     for kill in (os.killpg, os.kill):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             kill(pid, signal.SIGKILL)
-
-
-def _data_size() -> int:
-    """Bytes that RLIMIT_DATA counts of this process."""
-    with open("/proc/self/status", "rb") as status:
-        return next(int(line.split()[1]) << 10 for line in status if line.startswith(b"VmData:"))

@@ -1,0 +1,264 @@
+"""Whole sweeps: each cell's fate is written down, nothing is run twice, all can be run again."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.command import Vmemu
+from tests.sweep import hostile
+from vmemu.errors import VmemuError
+from vmemu.lab.record import HOST_COLUMNS
+from vmemu.sweep import engine
+from vmemu.sweep.journal import JOURNAL, read_journal
+from vmemu.sweep.sweep import PARQUET, sweep, verify
+from vmemu.sweep.words import plan_from_words
+
+WORDS = ["fork-server", "N=1..4", "R=1,2"]
+OPTIONS = {"rmap": ("anonmm,anon_vma",), "seed": "0,1"}
+CELLS = 4 * 2 * 2 * 2
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    """What the Parquet file has, but for the host's time."""
+    found = pq.read_table(out / PARQUET).to_pylist()
+    return [{k: v for k, v in row.items() if k not in HOST_COLUMNS} for row in found]
+
+
+def start(out: Path, *words: str, cwd: Path | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "vmemu", "sweep", *words, "--out", str(out)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=cwd,
+        start_new_session=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep that nobody interrupted."""
+    out = tmp_path_factory.mktemp("whole") / "runs"
+    result = sweep(plan_from_words(WORDS, OPTIONS), out)
+    assert (result.tally.ran, result.tally.found, result.tally.failures) == (CELLS, 0, [])
+    assert result.parquet == out / PARQUET
+    return out
+
+
+def test_each_cell_has_a_row(whole: Path) -> None:
+    found = rows(whole)
+    asked = {
+        (n, r, scheme, seed)
+        for n in range(1, 5)
+        for r in (1, 2)
+        for scheme in ("anonmm", "anon_vma")
+        for seed in (0, 1)
+    }
+    assert [(row["N"], row["R"], row["scheme"], row["seed"]) for row in found].sort() is None
+    assert {(row["N"], row["R"], row["scheme"], row["seed"]) for row in found} == asked
+    assert len(found) == len(asked) == CELLS
+    assert {(row["status"], row["verdict"]) for row in found} == {("ok", "yes")}
+    for row in found:
+        n, r = row["N"], row["R"]
+        probes = r * n if row["scheme"] == "anonmm" else r * n * (n + 1) // 2
+        assert row["unmap_probes"] == row["predicted_unmap_probes"] == probes
+
+
+def test_it_goes_on_where_it_was(whole: Path, tmp_path: Path) -> None:
+    part = sweep(plan_from_words(WORDS, {**OPTIONS, "seed": "1"}), tmp_path)
+    assert part.tally.ran == CELLS // 2
+    rest = sweep(plan_from_words(WORDS, OPTIONS), tmp_path)
+    assert (rest.tally.ran, rest.tally.found) == (CELLS // 2, CELLS // 2)
+    assert rows(tmp_path) == rows(whole)
+    again = sweep(plan_from_words(WORDS, OPTIONS), tmp_path)
+    assert (again.tally.ran, again.tally.found) == (0, CELLS)
+    assert len(read_journal(tmp_path)) == CELLS
+
+
+@pytest.mark.slow
+def test_killed_at_ten_moments(whole: Path, tmp_path: Path) -> None:
+    words = [*WORDS, "--rmap", "anonmm,anon_vma", "--seed", "0,1"]
+    chance = random.Random(7)
+    kills = finished = 0
+    while kills < 10:
+        running = start(tmp_path, *words)
+        lines = len((tmp_path / JOURNAL).read_bytes().splitlines()) if finished else 0
+        end = time.monotonic() + 60
+        while running.poll() is None and time.monotonic() < end:  # some cells more each time
+            if (tmp_path / JOURNAL).exists():
+                now = len((tmp_path / JOURNAL).read_bytes().splitlines())
+                if now > lines + chance.randrange(3):
+                    break
+            time.sleep(chance.random() * 0.02)
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        assert running.stdout is not None
+        running.stdout.close()
+        finished = kills = kills + 1
+    last = start(tmp_path, *words)
+    told, _ = last.communicate(timeout=300)
+    assert last.returncode == 0, told
+    assert rows(tmp_path) == rows(whole)
+    keys = [json.loads(line)["key"] for line in (tmp_path / JOURNAL).read_bytes().splitlines()[1:]]
+    assert len(keys) == len(set(keys)) == CELLS
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes", "loky"])
+def test_any_executor_gives_the_same(whole: Path, tmp_path: Path, kind: str) -> None:
+    def make() -> Executor:
+        if kind == "threads":
+            return ThreadPoolExecutor(3)
+        if kind == "processes":
+            return ProcessPoolExecutor(2, get_context("spawn"))
+        from loky import ProcessPoolExecutor as Loky
+
+        return Loky(2)  # type: ignore[no-any-return]
+
+    with make() as executor:
+        result = sweep(plan_from_words(WORDS, OPTIONS), tmp_path, executor=executor)
+    assert result.tally.ran == CELLS
+    assert rows(tmp_path) == rows(whole)
+
+
+def test_finished_cells_can_be_run_again(whole: Path, tmp_path: Path) -> None:
+    found = verify(whole, 5)
+    assert [each.columns for each in found] == [[]] * 5
+    sweep(plan_from_words(["hole"], {"rmap": ("scan",)}), tmp_path)
+    path = tmp_path / JOURNAL
+    head, line = path.read_text().splitlines()
+    told = json.loads(line)
+    told["record"]["unmap_probes"] += 1
+    told["record"]["run_pgfault"] += 1
+    path.write_text(f"{head}\n{json.dumps(told)}\n")
+    (changed,) = verify(tmp_path, 3)
+    assert changed.columns == ["unmap_probes", "run_pgfault"]
+
+
+def test_verify_by_command(vmemu: Vmemu, whole: Path) -> None:
+    done = vmemu(f"sweep --verify 3 --out {whole}")
+    assert (done.status, done.out) == (
+        0,
+        "3 of 3 cells gave the same record again, byte for byte\n",
+    )
+    done = vmemu(f"sweep fork-server --verify 3 --out {whole}")
+    assert done.status == 2
+    assert "name no scenarios" in done.err
+
+
+def test_what_goes_wrong_is_written_down(
+    vmemu: Vmemu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = hostile.write(tmp_path / "own")
+    monkeypatch.syspath_prepend(str(own))
+    scenarios = [f"{own}/bad.py:{name}" for name in ("loops", "eats", "crashes", "well")]
+    out = tmp_path / "runs"
+    limits = "--time-limit 2 --memory-limit 200M"
+    done = vmemu(f"sweep {' '.join(scenarios)} --rmap anonmm {limits} --out {out}")
+    assert done.status == 1
+    found = {row["scenario"]: row for row in rows(out)}
+    assert {name: row["failure"] for name, row in found.items()} == {
+        "loops": "time",
+        "eats": "memory",
+        "crashes": "guest",
+        "well": None,
+    }
+    assert found["loops"]["reason"] == "it took longer than 2 s"
+    assert "200 MB" in found["eats"]["reason"]
+    assert "SIGSEGV" in found["crashes"]["reason"]
+    assert found["well"]["status"] == "ok"
+    first, *listed = done.out.splitlines()
+    assert first.endswith("3 failed:")
+    assert len(listed) == 3
+    # a scheme of the user's: of two cells one needs no walk
+    words = f"sweep private-pages zero-page PAGES=3 --rmap bad_schemes:Raises --out {out}"
+    done = vmemu(words)
+    assert done.status == 1
+    (row,) = [row for row in rows(out) if row["failure"] == "scheme"]
+    assert row["scenario"] == "private-pages"
+    assert "KeyError" in row["reason"]
+    assert "bad_schemes.py" in row["reason"]
+    # what failed stays so, unless it is asked for again: the file has been mended
+    assert "2 of them were there" in vmemu(words).out
+    (own / "bad_schemes.py").write_text(
+        hostile.SCHEMES.replace('raise KeyError("no such page")', "return []")
+    )
+    assert vmemu(f"sweep {scenarios[2]} --rmap anonmm --out {out} --retry").status == 1
+
+
+def test_an_edited_file_of_the_user_is_run_again(tmp_path: Path) -> None:
+    own = hostile.write(tmp_path / "own")
+    out = tmp_path / "runs"
+    reference = f"{own}/bad.py:crashes"
+    words = [
+        sys.executable,
+        "-m",
+        "vmemu",
+        "sweep",
+        reference,
+        "--rmap",
+        "anonmm",
+        "--out",
+        str(out),
+    ]
+    assert subprocess.run(words, capture_output=True, check=False).returncode == 1
+    mended = hostile.GUEST.replace(
+        "*(volatile u32 *)(pages * 4096ul) = 1;", 'mark("measure", 0, pages);'
+    )
+    (own / "crashes.c").write_text(mended)
+    assert subprocess.run(words, capture_output=True, check=False).returncode == 0
+    (row,) = rows(out)
+    assert row["status"] == "ok"
+
+
+def test_another_build_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "build_id", lambda: "another")
+    plan = plan_from_words(["hole"], {"rmap": ("scan",)})
+    with (
+        ProcessPoolExecutor(1, get_context("spawn")) as executor,
+        pytest.raises(
+            VmemuError, match=r"the worker \S+ has another build of vmemu \(\w+; this is another\)"
+        ),
+    ):
+        sweep(plan, tmp_path, executor=executor)
+    assert read_journal(tmp_path) == []
+
+
+def test_the_command_says_what_it_would_do(vmemu: Vmemu, tmp_path: Path) -> None:
+    done = vmemu("sweep fork-server N=1..8*2 --rmap all --dry-run")
+    assert done.status == 0
+    assert done.out.split()[5:10:2] == ["1", "36", "N:"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("fork-server", "say where the results go: --out runs"),
+        ("--out {}", "a sweep needs a scenario"),
+        ("fork-server N=1..x --out {}", "N=1..x"),
+        ("fork-server Q=1 --out {}", "has no parameter 'Q'"),
+        ("fork-server --jobs 0 --out {}", "--jobs must be 1 to 4096, not 0"),
+        ("--verify 0 --out {}", "--verify must be 1 or more"),
+        ("--verify 1 --out {}", "is no sweep's directory"),
+        ("hole --scheduler nowhere --out {}", "there is no dask scheduler at 'nowhere'"),
+    ],
+)
+def test_mistakes_are_one_sentence(vmemu: Vmemu, tmp_path: Path, words: str, message: str) -> None:
+    done = vmemu(f"sweep {words.format(tmp_path)}")
+    assert (done.status, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.count("\n") == 1
