@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,3 +25,10 @@ def test_some_runs_again_and_the_page() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "all as it was\n", "")
+
+
+def test_every_figure_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(STUDY))
+    figures = importlib.import_module("study_figures")
+    text = (STUDY.parents[1] / "docs" / "study-24-bytes.md").read_text()
+    assert set(re.findall(r"\(study-(\w+)\.svg\)", text)) == set(figures.FIGURES)
