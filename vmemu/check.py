@@ -46,6 +46,7 @@ class Survey:
     file: dict[int, list[Mapping]] = field(default_factory=dict)  # the same of files' pages
     vmas: list[Any] = field(default_factory=list)
     pages: Any = None
+    flags: Any = None  # those of all pages, side by side
 
     def expect(self, what: str, found: Any, expected: Any) -> None:
         """Note a problem unless two numbers agree."""
@@ -70,6 +71,7 @@ def check_machine(vm: MemoryManager) -> None:
     vm.core.check_bug()
     survey = Survey(vm, pages=mem_map(vm.core))
     survey.mapcount = np.zeros(len(survey.pages), dtype=np.int64)
+    survey.flags = np.ascontiguousarray(survey.pages["flags"])
     for mm in vm.mms.values():
         _check_mm(survey, mm)
     _check_frames(survey)
@@ -210,37 +212,42 @@ def _check_ptes(survey: Survey, mm: Mm, vmas: list[Any]) -> None:
 # ---- frames ----------------------------------------------------------------------
 
 
+def _some(wrong: Any) -> list[int]:
+    """The first few frames for which an array of truths is true."""
+    found: list[int] = np.flatnonzero(wrong)[:4].tolist() if wrong.any() else []
+    return found
+
+
 def _check_frames(survey: Survey) -> None:
-    vm, pages = survey.vm, survey.pages
-    m, flags = vm.core.m, survey.pages["flags"]
-    wrong = np.flatnonzero(pages["mapcount"] != survey.mapcount)
-    for pfn in wrong[:4].tolist():
-        survey.expect(
-            f"mapcount of page {pfn}", int(pages["mapcount"][pfn]), int(survey.mapcount[pfn])
-        )
+    vm, pages, mapcount = survey.vm, survey.pages, survey.mapcount
+    m, flags = vm.core.m, survey.flags
+    count = np.ascontiguousarray(pages["count"])
+    for pfn in _some(pages["mapcount"] != mapcount):
+        survey.expect(f"mapcount of page {pfn}", int(pages["mapcount"][pfn]), int(mapcount[pfn]))
 
-    def has(bit: int) -> Any:
-        return (flags & bit) != 0
+    def has(bits: int) -> Any:
+        return (flags & bits) != 0
 
-    system = has(lib.PG_slab) | has(lib.PG_pgtable) | has(lib.PG_vmalloc)
-    cached = has(lib.PG_swapcache) | (~has(lib.PG_anon) & has(lib.PG_lru) & (pages["mapping"] != 0))
-    expected = survey.mapcount + cached + system
-    checked = ~has(lib.PG_reserved)
-    for pfn in np.flatnonzero(checked & (pages["count"] != expected))[:4].tolist():
+    anon, pgtable, free_ones = has(lib.PG_anon), has(lib.PG_pgtable), has(lib.PG_buddy)
+    system = has(lib.PG_slab | lib.PG_pgtable | lib.PG_vmalloc)
+    of_file = (flags & (lib.PG_anon | lib.PG_lru)) == lib.PG_lru
+    cached = has(lib.PG_swapcache) | (of_file & (pages["mapping"] != 0))
+    expected = mapcount + cached + system
+    checked = (flags & lib.PG_reserved) == 0
+    for pfn in _some(checked & (count != expected)):
         survey.expect(
             f"_count of page {pfn} (flags {int(flags[pfn]):#x})",
-            int(pages["count"][pfn]),
+            int(count[pfn]),
             int(expected[pfn]),
         )
-    idle = has(lib.PG_buddy) | (has(lib.PG_arch_1) & (pages["count"] == 0))
-    for pfn in np.flatnonzero(checked & (pages["count"] == 0) & ~idle)[:4].tolist():
+    for pfn in _some(checked & (count == 0) & ~has(lib.PG_buddy | lib.PG_arch_1)):
         survey.fail(f"page {pfn} has no user and is on no list")
-    unmapped_anon = has(lib.PG_anon) & (survey.mapcount == 0)
-    for pfn in np.flatnonzero(unmapped_anon)[:4].tolist():
+    mapped = mapcount > 0
+    for pfn in _some(anon & ~mapped):
         survey.fail(f"page {pfn} is PG_anon and not mapped")
-    survey.expect("nr_mapped", m.pages.nr_mapped, int((survey.mapcount > 0).sum()))
-    survey.expect("nr_pagetable", m.pages.nr_pagetable, int(has(lib.PG_pgtable).sum()))
-    survey.expect("free pages", m.k.zone.free_pages, int(has(lib.PG_buddy).sum()))
+    survey.expect("nr_mapped", m.pages.nr_mapped, np.count_nonzero(mapped))
+    survey.expect("nr_pagetable", m.pages.nr_pagetable, np.count_nonzero(pgtable))
+    survey.expect("free pages", m.k.zone.free_pages, np.count_nonzero(free_ones))
     free = _frames(vm.core, m.k.zone.free_list)
     survey.expect("length of the free list", len(free), m.k.zone.free_pages)
     quarantine = _frames(vm.core, m.k.quarantine)
@@ -255,7 +262,7 @@ def _check_frames(survey: Survey) -> None:
 
 def _check_lru(survey: Survey) -> None:
     core, zone = survey.vm.core, survey.vm.core.m.k.zone
-    flags = survey.pages["flags"]
+    flags = survey.flags
     seen = np.zeros(len(flags), dtype=bool)
     for head, active, count in (
         (zone.active_list, True, zone.nr_active),
@@ -267,12 +274,11 @@ def _check_lru(survey: Survey) -> None:
         wrong = ((flags[listed] & lib.PG_active) != 0) != active
         if wrong.any():
             survey.fail(f"{int(wrong.sum())} pages are on the wrong LRU list")
-    for pfn in np.flatnonzero(seen != ((flags & lib.PG_lru) != 0))[:4].tolist():
+    for pfn in _some(seen != ((flags & lib.PG_lru) != 0)):
         survey.fail(
             f"PG_lru of page {pfn} is {bool(flags[pfn] & lib.PG_lru)}, on a list: {seen[pfn]}"
         )
-    lost = (survey.mapcount > 0) & ~seen
-    for pfn in np.flatnonzero(lost)[:4].tolist():
+    for pfn in _some((survey.mapcount > 0) & ~seen):
         survey.fail(f"mapped page {pfn} is on no LRU list")
 
 
@@ -294,7 +300,7 @@ def _check_slabs(survey: Survey) -> None:
         if any(n != cache.num for n in full) or any(not 0 < n < cache.num for n in partial):
             survey.fail(f"a slab of {name} is on the wrong list")
         slabs += len(full) + len(partial)
-    flagged = int(((survey.pages["flags"] & lib.PG_slab) != 0).sum())
+    flagged = np.count_nonzero(survey.flags & lib.PG_slab)
     survey.expect("frames with PG_slab", flagged, slabs)
     caches = core.m.k.caches
     survey.expect("vm_area_structs", caches[lib.CACHE_vm_area_struct].nr_active, len(survey.vmas))
@@ -331,7 +337,7 @@ def _tree_nodes(survey: Survey, kptr: int, height: int) -> int:
 def _check_swap(survey: Survey) -> None:
     core, pages = survey.vm.core, survey.pages
     expected = Counter(survey.swap_refs)
-    cached = np.flatnonzero((pages["flags"] & lib.PG_swapcache) != 0).tolist()
+    cached = np.flatnonzero(survey.flags & lib.PG_swapcache).tolist()
     for pfn in cached:
         entry = int(pages["private"][pfn])
         expected[entry] += 1

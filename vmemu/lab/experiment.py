@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from vmemu.arguments import size, width
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, lib, most_ram
 from vmemu.errors import ConfigError, VmemuError
-from vmemu.lab.figures import COUNTS, LOCKS, OBJECTS, SHARING, WALKS
+from vmemu.lab.figures import COUNTS, LOCKS, OBJECTS, WALKS
 from vmemu.lab.guests import guest_path, guest_program
 from vmemu.lab.slabs import SlabUse, scheme_cost, slab_use
 from vmemu.machine import Machine
+from vmemu.stats import sharing_stats
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -277,11 +278,11 @@ class _Marks:
 
     def __call__(self, task: Task, name: str, a: int, b: int) -> None:
         scenario, machine = self._scenario, self._machine
-        machine.check()
         if name in scenario.tells:
             self.told[scenario.tells[name]] = a
         if name != scenario.mark or self.found is not None:
             return
+        machine.check()
         visit = Visit(machine, task, a, a + b)
         vmas, slabs = visit.vmas(), slab_use(machine.core, machine.vm.rmap)
         sharing = _sharing(machine)
@@ -294,15 +295,14 @@ class _Marks:
 
 def _sharing(machine: Machine) -> dict[str, int]:
     """Where another rule than mapcount ends walks: in pages, what it says of those there are."""
-    if "sharing" not in machine.stats():
+    if not machine.core.m.rmap_option[lib.OPTION_stop]:
         return {}
-    found = machine.stats()["sharing"]
-    values = (
-        found["wrongly_shared"],
-        found["called_uss"] - found["uss"],
-        round(found["called_pss"]) - found["pages"],
-    )
-    return dict(zip(SHARING, values, strict=True))
+    found = sharing_stats(machine.core)
+    return {
+        "wrongly_shared": found["wrongly_shared"],
+        "uss_error": found["called_uss"] - found["uss"],
+        "pss_error": round(found["called_pss"]) - found["pages"],
+    }
 
 
 def _counts(machine: Machine) -> dict[str, int]:
