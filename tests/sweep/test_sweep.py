@@ -225,6 +225,15 @@ def test_an_edited_file_of_the_user_is_run_again(tmp_path: Path) -> None:
     assert row["status"] == "ok"
 
 
+def test_scenarios_of_one_name_in_a_file_are_two(tmp_path: Path) -> None:
+    own = hostile.write(tmp_path / "own") / "bad.py"
+    own.write_text(own.read_text() + "\ntwin = scenario('well', lambda visit: None)\n")
+    for name in ("well", "twin"):
+        result = sweep(plan_from_words([f"{own}:{name}"], {"rmap": ("anonmm",)}), tmp_path / "runs")
+        assert (result.tally.ran, result.tally.found) == (1, 0)
+    assert len({row["key"] for row in rows(tmp_path / "runs")}) == 2
+
+
 def test_another_build_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "build_id", lambda: "another")
     plan = plan_from_words(["hole"], {"rmap": ("scan",)})
