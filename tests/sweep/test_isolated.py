@@ -212,6 +212,14 @@ def test_an_exception_is_told_as_what_it_is(error: str, kind: str, said: str) ->
     assert reason.startswith(said)
 
 
+def test_an_exception_that_says_nothing_or_what_cannot_be_printed() -> None:
+    kind, reason = failure(job("mute"))
+    assert (kind, reason.partition(" (")[0]) == ("scheme", "Mute")
+    kind, reason = failure(job("unprintable"))
+    assert kind == "scheme"
+    assert reason.startswith(r"ValueError: \ud800 \x1b[31m \x00 é (jobs.py:")
+
+
 def test_an_exception_of_vmemus_own_is_a_bug() -> None:
     kind, reason = failure(run_isolated("vmemu.arguments:size", b"x"))
     assert kind == "bug"  # it lacks an argument
