@@ -129,14 +129,16 @@ def test_what_runs_load_is_loaded_once_but_for_the_users(
     assert run_isolated("loads:job").value == b"colorsys loads"
 
 
-def test_each_process_is_alike() -> None:
+def test_each_process_is_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     first = job("surroundings").value
     threads, descriptors, _, _, leader = eval(first)
     assert threads == 1
     assert len(descriptors) == 5  # 0 to 2, the result's, and that of /proc/self/fd itself
     assert leader
     end_zygotes()
+    monkeypatch.setenv("PYTHONHASHSEED", "6640")
     assert job("surroundings").value == first
+    end_zygotes()
 
 
 # ---- what is not
