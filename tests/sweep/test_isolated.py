@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -19,7 +21,7 @@ import pytest
 
 from tests.sweep.jobs import entries
 from vmemu.errors import VmemuError
-from vmemu.sweep import isolated
+from vmemu.sweep import family, isolated, zygote
 from vmemu.sweep.isolated import Limits, Result, Stopped, end_zygotes, run_isolated
 from vmemu.sweep.local import LocalExecutor, cores
 
@@ -246,6 +248,23 @@ def test_it_crashes() -> None:
     assert failure(job("crashes"))[1].endswith(" in crashes)")
 
 
+def test_the_host_has_no_room_for_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fork() -> int:
+        raise BlockingIOError(errno.EAGAIN, "")
+
+    here, there = socket.socketpair()
+    monkeypatch.setattr(family, "adopt", lambda: None)
+    with here, there:
+        watching = zygote.Zygote(there)
+        before = entries("/proc/self/fd")
+        monkeypatch.setattr(os, "fork", fork)
+        head, value = watching._run({"time": None, "memory": None, "besides": 0}, b"")
+        assert entries("/proc/self/fd") == before
+    assert (head["failure"], head["output"], value) == ("died", "", b"")
+    assert head["seconds"] == 0
+    assert head["reason"].startswith("the host has no room for a process: ")
+
+
 def test_it_kills_who_watches_it() -> None:
     assert failure(job("kills_the_zygote")) == (
         "died",
@@ -317,7 +336,7 @@ def test_a_forked_caller_does_not_keep_its_parents_zygotes(tmp_path: Path) -> No
     """Else they would not see that the parent has gone."""
     code = f"""
         import os, sys, time
-        from vmemu.sweep import isolated
+        from vmemu.sweep import family, isolated, zygote
         isolated.run_isolated("tests.sweep.jobs:echo")
         if not os.fork():
             time.sleep({MARK})
@@ -342,7 +361,7 @@ def test_a_forked_caller_does_not_keep_its_parents_zygotes(tmp_path: Path) -> No
 
 PARENT = """
     import sys, threading
-    from vmemu.sweep import isolated
+    from vmemu.sweep import family, isolated, zygote
     def call(name, payload):
         isolated.run_isolated("tests.sweep.jobs:" + name, payload)
     threads = [
