@@ -21,9 +21,10 @@ import pytest
 
 from tests.sweep.jobs import entries
 from vmemu.errors import VmemuError
-from vmemu.sweep import family, isolated, zygote
+from vmemu.sweep import family, isolated
 from vmemu.sweep.isolated import Limits, Result, Stopped, end_zygotes, run_isolated
 from vmemu.sweep.local import LocalExecutor, cores
+from vmemu.sweep.zygote import Zygote
 
 MB = 1 << 20
 MARK = f"{40000 + os.getpid() % 20000}"
@@ -255,7 +256,7 @@ def test_the_host_has_no_room_for_a_process(monkeypatch: pytest.MonkeyPatch) -> 
     here, there = socket.socketpair()
     monkeypatch.setattr(family, "adopt", lambda: None)
     with here, there:
-        watching = zygote.Zygote(there)
+        watching = Zygote(there)
         before = entries("/proc/self/fd")
         monkeypatch.setattr(os, "fork", fork)
         head, value = watching._run({"time": None, "memory": None, "besides": 0}, b"")
@@ -336,7 +337,7 @@ def test_a_forked_caller_does_not_keep_its_parents_zygotes(tmp_path: Path) -> No
     """Else they would not see that the parent has gone."""
     code = f"""
         import os, sys, time
-        from vmemu.sweep import family, isolated, zygote
+        from vmemu.sweep import family, isolated
         isolated.run_isolated("tests.sweep.jobs:echo")
         if not os.fork():
             time.sleep({MARK})
@@ -361,7 +362,7 @@ def test_a_forked_caller_does_not_keep_its_parents_zygotes(tmp_path: Path) -> No
 
 PARENT = """
     import sys, threading
-    from vmemu.sweep import family, isolated, zygote
+    from vmemu.sweep import family, isolated
     def call(name, payload):
         isolated.run_isolated("tests.sweep.jobs:" + name, payload)
     threads = [
@@ -505,6 +506,25 @@ def test_an_exception_stops_what_runs() -> None:
     assert all(future.cancelled() for future in futures[2:])
     assert not isolated._zygotes._busy
     assert job("echo", b"on").value == b"on"
+
+
+def test_an_exception_stops_what_is_about_to_run() -> None:
+    begun, stopping = time.monotonic(), threading.Event()
+
+    def late() -> Result:
+        stopping.wait()
+        time.sleep(0.2)  # the zygotes there were have been ended by now
+        return job("sleep", b"30")
+
+    executor = LocalExecutor(1)
+    future = executor.submit(late)
+    while not future.running():
+        time.sleep(0.01)
+    stopping.set()
+    executor.stop()
+    with pytest.raises(Stopped):
+        future.result()
+    assert time.monotonic() - begun < 20
 
 
 def test_ctrl_c_ends_the_parent_at_once(tmp_path: Path) -> None:
