@@ -129,6 +129,21 @@ def test_what_is_no_data_set_is_told(tmp_path: Path) -> None:
         open_dataset(foreign)
 
 
+def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "runs-0.parquet").mkdir()
+    with pytest.raises(ConfigError, match=r"cannot write .*/runs-0\.parquet: is a directory"):
+        write(tmp_path, [RECORD])
+    with pytest.raises(ConfigError, match=r"cannot write .*/no/runs\.parquet: no such file"):
+        write_parquet(Records([RECORD]), tmp_path / "no" / "runs.parquet", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["runs-0.parquet"]
+
+
+def test_a_sweep_that_has_not_ended_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "_journal.jsonl").write_text("{}\n")
+    with pytest.raises(ConfigError, match="no Parquet file; the sweep there has not ended: start"):
+        open_dataset(tmp_path)
+
+
 @pytest.mark.parametrize("package", ["pyarrow", "pyarrow.dataset"])
 def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
