@@ -65,6 +65,15 @@ def test_the_order_of_records_does_not_matter(tmp_path: Path) -> None:
     assert sorted(path.name for path in one.parent.iterdir()) == ["_journal.jsonl", one.name]
 
 
+def test_records_that_differ_in_little_have_an_order_too(tmp_path: Path) -> None:
+    records = [{**RECORD, "bits": bits, "key": key} for bits in (32, 64) for key in ("a", "b")]
+    for at, order in enumerate([records, records[::-1]]):
+        write_parquet(Records(order), tmp_path / f"{at}", PROVENANCE)
+    assert (tmp_path / "0").read_bytes() == (tmp_path / "1").read_bytes()
+    table = pq.read_table(tmp_path / "1").select(["bits", "key"]).to_pylist()
+    assert [tuple(row.values()) for row in table] == [(32, "a"), (32, "b"), (64, "a"), (64, "b")]
+
+
 def test_what_is_absent_is_null(tmp_path: Path) -> None:
     records = [RECORD, {**RECORD, "key": "l", "N": None, "copies": 7, "reason": None}]
     write_parquet(Records(records), tmp_path / "a.parquet", {})

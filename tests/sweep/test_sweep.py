@@ -189,6 +189,10 @@ def test_what_goes_wrong_is_written_down(
     assert "200 MB" in found["eats"]["reason"]
     assert "SIGSEGV" in found["crashes"]["reason"]
     assert found["well"]["status"] == "ok"
+    for name in ("loops", "eats", "crashes"):  # a failed cell is described as any other
+        told = {k for k, v in found[name].items() if v is not None} - {"failure", "reason"}
+        assert {"key", "scenario", "scheme", "PAGES", "build", "ram", "seed", "bits"} <= told
+        assert all(found[name][k] == found["well"][k] for k in ("PAGES", "build", "ram", "bits"))
     first, *listed = done.out.splitlines()
     assert first.endswith("3 failed:")
     assert len(listed) == 3
