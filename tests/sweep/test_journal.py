@@ -144,6 +144,13 @@ def test_a_full_disk_is_told(tmp_path: Path, room: int) -> None:
     assert str(raised.value) == f"cannot write {tmp_path}/full: no space left on device"
 
 
+def test_many_records_have_their_texts_once(tmp_path: Path) -> None:
+    write(tmp_path, *(entry(n, reason="the same for each") for n in range(2)))
+    one, other = (each.record for each in read_journal(tmp_path))
+    assert all(a is b for a, b in zip(one, other, strict=True))
+    assert one["reason"] is other["reason"]
+
+
 def test_every_line_is_json(tmp_path: Path) -> None:
     write(tmp_path, entry(1))
     head, line = (tmp_path / JOURNAL).read_text().splitlines()

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from vmemu.errors import ConfigError
 from vmemu.lab.cell import Cell
+from vmemu.lab.record import of_json
 
 if TYPE_CHECKING:
     from vmemu.lab.record import Value
@@ -153,7 +154,7 @@ def _read(path: Path) -> tuple[str, dict[str, Entry]]:
             if not line.endswith(b"\n"):
                 break
             try:
-                told = json.loads(line)
+                told = of_json(line)
                 if build is None:
                     if told["journal"] != _FORMAT:
                         raise ConfigError(f"{path} was written by another version of vmemu")
