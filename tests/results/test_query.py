@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.results.runs import family, runs, write
@@ -82,6 +83,12 @@ def test_deviations_have_a_row_for_each_figure(results: Results) -> None:
         "reason": "unmap_probes 5, predicted 4 (R * N: one; no more)",
         "key": "x",
     }
+
+
+@pytest.mark.parametrize("setting", ["enable_external_access = true", "threads = 1"])
+def test_nothing_can_be_set_from_there_on(results: Results, setting: str) -> None:
+    with pytest.raises(duckdb.Error):
+        results._connection.execute(f"SET {setting}")
 
 
 @pytest.mark.parametrize(

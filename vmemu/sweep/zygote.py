@@ -148,8 +148,11 @@ class Zygote:
             try:
                 pid = os.fork()
             except OSError as error:
+                os.close(result_end)
+                os.close(output_end)
                 reason = f"the host has no room for a process: {os.strerror(error.errno or 0)}"
-                return self._failure.Failure("died", reason)._asdict(), b""
+                died = self._failure.Failure("died", reason)
+                return {**died._asdict(), "output": "", "seconds": 0.0}, b""
             if not pid:
                 self._become_child(asked, payload, result_end, output_end, (result, output))
             stack.enter_context(_closed_at_end(pidfd := os.pidfd_open(pid)))
