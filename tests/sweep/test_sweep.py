@@ -255,6 +255,14 @@ def test_an_edited_scenario_of_a_file_is_run_again(tmp_path: Path) -> None:
     assert [row["verdict"] for row in rows(out)] == ["yes"]
 
 
+def test_of_many_failures_some_are_shown(vmemu: Vmemu, tmp_path: Path) -> None:
+    words = f"sweep hole --rmap anonmm --seed 1..22 --time-limit 0.001 --out {tmp_path}"
+    first, *listed = vmemu(words).out.splitlines()
+    assert first.endswith("22 failed:")
+    assert (len(listed), listed[-1]) == (21, "  and 2 more")
+    assert len(json.loads(vmemu(f"{words} --json").out)["failures"]) == 22
+
+
 def test_what_failed_is_run_again_if_that_is_asked_for(vmemu: Vmemu, tmp_path: Path) -> None:
     words = f"sweep hole --rmap anonmm --out {tmp_path}"
     assert "it took longer than 0.001 s" in vmemu(f"{words} --time-limit 0.001").out
