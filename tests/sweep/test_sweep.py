@@ -20,7 +20,7 @@ import pytest
 
 from tests.command import Vmemu
 from tests.sweep import hostile
-from vmemu.errors import VmemuError
+from vmemu.errors import ConfigError, VmemuError
 from vmemu.lab.record import HOST_COLUMNS
 from vmemu.sweep import engine
 from vmemu.sweep.isolated import Limits
@@ -126,6 +126,20 @@ def test_killed_at_ten_moments(whole: Path, tmp_path: Path) -> None:
     assert len(keys) == len(set(keys)) == CELLS
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_done_is_there_after_an_interrupt(tmp_path: Path, number: signal.Signals) -> None:
+    running = start(tmp_path, "private-pages", "--rmap", "anonmm", "--seed", "1..100000")
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if (tmp_path / JOURNAL).exists() and (tmp_path / JOURNAL).read_bytes().count(b"\n") > 3:
+            break
+        time.sleep(0.02)
+    running.send_signal(number)
+    told, _ = running.communicate(timeout=60)
+    assert (running.returncode, told) == (130, "vmemu: interrupted\n")
+    assert len(rows(tmp_path)) == len(read_journal(tmp_path)) >= 3
+
+
 @pytest.mark.parametrize("kind", ["threads", "processes", "loky"])
 def test_any_executor_gives_the_same(whole: Path, tmp_path: Path, kind: str) -> None:
     def make() -> Executor:
@@ -155,6 +169,14 @@ def test_finished_cells_can_be_run_again(whole: Path, tmp_path: Path) -> None:
     path.write_text(f"{head}\n{json.dumps(told)}\n")
     (changed,) = verify(tmp_path, 3)
     assert changed.columns == ["unmap_probes", "run_pgfault"]
+    told = json.loads(line)
+    told["record"]["unmap_pages"] = float(told["record"]["unmap_pages"])
+    path.write_text(f"{head}\n{json.dumps(told)}\n")
+    assert verify(tmp_path, 1)[0].columns == ["unmap_pages"]  # by bytes it is another
+    told["record"]["build"] = "another"
+    path.write_text(f"{head}\n{json.dumps(told)}\n")
+    with pytest.raises(ConfigError, match=r"results of another build of vmemu \(another, and"):
+        verify(tmp_path, 1)
 
 
 def test_verify_by_command(vmemu: Vmemu, whole: Path) -> None:
@@ -267,6 +289,8 @@ def test_what_failed_is_run_again_if_that_is_asked_for(vmemu: Vmemu, tmp_path: P
     words = f"sweep hole --rmap anonmm --out {tmp_path}"
     assert "it took longer than 0.001 s" in vmemu(f"{words} --time-limit 0.001").out
     assert "1 of them were there, 1 failed:" in vmemu(words).out
+    with pytest.raises(ConfigError, match="has no finished cell that could be run again"):
+        verify(tmp_path, 1)
     done = vmemu(f"{words} --retry")
     assert (done.status, done.out) == (0, f"1 cells in {tmp_path}/runs.parquet\n")
     assert [row["status"] for row in rows(tmp_path)] == ["ok"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -155,7 +157,7 @@ def _run(
     from vmemu.cli.progress import Counted
     from vmemu.sweep.sweep import sweep
 
-    with Counted(len(plan), "cells") as bar:
+    with Counted(len(plan), "cells") as bar, _terminated_as_interrupted():
 
         def progress(tally: Tally) -> None:
             bar.show(tally.done, f"{len(tally.failures)} failed")
@@ -182,6 +184,18 @@ def _run(
         _show_tally(tally, result.parquet)
     if tally.failures:
         click.get_current_context().exit(1)
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, which batch systems send before they kill, ends a sweep as Ctrl-C does."""
+    before = signal.getsignal(signal.SIGTERM)
+    if before is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _show_tally(tally: Tally, parquet: Path) -> None:
