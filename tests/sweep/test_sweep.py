@@ -277,6 +277,14 @@ def test_an_edited_scenario_of_a_file_is_run_again(tmp_path: Path) -> None:
     assert [row["verdict"] for row in rows(out)] == ["yes"]
 
 
+def test_an_address_that_is_none_is_told_once_and_leaves_no_results(tmp_path: Path) -> None:
+    done = finish(tmp_path, "hole", "--scheduler", "nowhere")
+    assert done.returncode == 2
+    assert done.stdout.startswith("vmemu: there is no dask scheduler at 'nowhere': ")
+    assert done.stdout.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == [JOURNAL]
+
+
 def test_of_many_failures_some_are_shown(vmemu: Vmemu, tmp_path: Path) -> None:
     words = f"sweep hole --rmap anonmm --seed 1..22 --time-limit 0.001 --out {tmp_path}"
     first, *listed = vmemu(words).out.splitlines()
@@ -393,6 +401,9 @@ def test_the_command_says_what_it_would_do(vmemu: Vmemu, tmp_path: Path) -> None
         ("fork-server N=1..x --out {}", "N=1..x"),
         ("fork-server Q=1 --out {}", "has no parameter 'Q'"),
         ("fork-server --jobs 0 --out {}", "--jobs must be 1 to 4096, not 0"),
+        ("hole --time-limit 0 --out {}", "--time-limit: time must be seconds above 0"),
+        ("hole --memory-limit 1 --out {}", "--memory-limit: "),
+        ("hole --out=", "say where the results go: --out runs"),
         ("--verify 0 --out {}", "--verify must be 1 or more"),
         ("--verify 1 --out {}", "is no sweep's directory"),
         ("hole --scheduler nowhere --out {}", "there is no dask scheduler at 'nowhere'"),

@@ -137,7 +137,7 @@ def command(
 
 
 def _directory(out: str | None) -> Path:
-    if out is None:
+    if not out:  # nor "", as of a variable that is not set
         raise ConfigError("say where the results go: --out runs")
     return Path(out)
 
