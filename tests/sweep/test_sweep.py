@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -248,6 +249,16 @@ def test_an_edited_file_of_the_user_is_run_again(tmp_path: Path) -> None:
     assert finish(out, *words).returncode == 0
     (row,) = rows(out)
     assert row["status"] == "ok"
+
+
+def test_a_guest_that_does_not_compile_is_told_with_the_compilers_words(tmp_path: Path) -> None:
+    own = hostile.write(tmp_path / "own")
+    (own / "crashes.c").write_text(hostile.GUEST.replace("= 1;", "= nothing;"))
+    result = sweep(plan_from_words([f"{own}/bad.py:crashes"], {"rmap": ("scan",)}), tmp_path / "o")
+    assert [entry.record["failure"] for entry in result.tally.failures] == ["refused"]
+    (row,) = rows(tmp_path / "o")
+    said = row["reason"]
+    assert re.match(r"crashes\.c does not compile: crashes\.c:9:\d+: error: .*nothing", said), said
 
 
 def test_an_edited_scheme_is_run_again(tmp_path: Path) -> None:
