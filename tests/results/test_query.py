@@ -85,6 +85,16 @@ def test_deviations_have_a_row_for_each_figure(results: Results) -> None:
     }
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_what_may_be_read_cannot_be_written(directory: Path, kind: str) -> None:
+    with Results(directory) as results:
+        (path,) = results._sealed.paths
+        sql = f"COPY (SELECT 1) TO '{path}' (FORMAT {kind}, USE_TMP_FILE false)"
+        with pytest.raises(duckdb.Error):
+            results._connection.execute(sql)
+        assert results.count("runs") == len(family()) + 2
+
+
 @pytest.mark.parametrize("setting", ["enable_external_access = true", "threads = 1"])
 def test_nothing_can_be_set_from_there_on(results: Results, setting: str) -> None:
     with pytest.raises(duckdb.Error):

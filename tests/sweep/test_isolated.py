@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import threading
 import time
@@ -21,6 +22,7 @@ import pytest
 
 from tests.sweep.jobs import entries
 from vmemu.errors import VmemuError
+from vmemu.sweep import failure as failing
 from vmemu.sweep import family, isolated
 from vmemu.sweep.isolated import Limits, Result, Stopped, end_zygotes, run_isolated
 from vmemu.sweep.local import LocalExecutor, cores
@@ -112,6 +114,23 @@ def test_the_job_is_where_its_caller_is(tmp_path: Path, monkeypatch: pytest.Monk
     assert run_isolated("found_here:job").value == b"now this"  # no user's module is kept
     monkeypatch.undo()
     assert job("whereabouts").value == before
+
+
+def test_a_variable_that_its_caller_has_no_more_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    end_zygotes()
+    monkeypatch.setenv("POOL_TEST", "there")
+    assert eval(job("whereabouts").value)[2] == "there"  # the zygote has it from its start
+    monkeypatch.delenv("POOL_TEST")
+    assert eval(job("whereabouts").value)[2] is None
+
+
+def test_whose_a_file_is() -> None:
+    installed = sysconfig.get_path("purelib")
+    assert failing.is_users("/home/somebody/mine.py")
+    assert failing.is_users(f"{installed}/somebodys_package/scheme.py")
+    assert not failing.is_users(f"{sysconfig.get_path('stdlib')}/json/decoder.py")
+    assert not failing.is_users(isolated.__file__)
+    assert not failing.is_users("<frozen importlib._bootstrap>")
 
 
 def test_what_runs_load_is_loaded_once_but_for_the_users(
@@ -337,7 +356,8 @@ def test_a_forked_caller_does_not_keep_its_parents_zygotes(tmp_path: Path) -> No
     """Else they would not see that the parent has gone."""
     code = f"""
         import os, sys, time
-        from vmemu.sweep import family, isolated
+        from vmemu.sweep import failure as failing
+from vmemu.sweep import family, isolated
         isolated.run_isolated("tests.sweep.jobs:echo")
         if not os.fork():
             time.sleep({MARK})
@@ -362,7 +382,8 @@ def test_a_forked_caller_does_not_keep_its_parents_zygotes(tmp_path: Path) -> No
 
 PARENT = """
     import sys, threading
-    from vmemu.sweep import family, isolated
+    from vmemu.sweep import failure as failing
+from vmemu.sweep import family, isolated
     def call(name, payload):
         isolated.run_isolated("tests.sweep.jobs:" + name, payload)
     threads = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import pytest
 
 from tests.command import Vmemu
 from tests.sweep import hostile
-from vmemu.errors import VmemuError
+from vmemu.errors import ConfigError, VmemuError
 from vmemu.lab.record import HOST_COLUMNS
 from vmemu.sweep import engine
 from vmemu.sweep.isolated import Limits
@@ -126,6 +127,20 @@ def test_killed_at_ten_moments(whole: Path, tmp_path: Path) -> None:
     assert len(keys) == len(set(keys)) == CELLS
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_done_is_there_after_an_interrupt(tmp_path: Path, number: signal.Signals) -> None:
+    running = start(tmp_path, "private-pages", "--rmap", "anonmm", "--seed", "1..100000")
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if (tmp_path / JOURNAL).exists() and (tmp_path / JOURNAL).read_bytes().count(b"\n") > 3:
+            break
+        time.sleep(0.02)
+    running.send_signal(number)
+    told, _ = running.communicate(timeout=60)
+    assert (running.returncode, told) == (130, "vmemu: interrupted\n")
+    assert len(rows(tmp_path)) == len(read_journal(tmp_path)) >= 3
+
+
 @pytest.mark.parametrize("kind", ["threads", "processes", "loky"])
 def test_any_executor_gives_the_same(whole: Path, tmp_path: Path, kind: str) -> None:
     def make() -> Executor:
@@ -155,6 +170,14 @@ def test_finished_cells_can_be_run_again(whole: Path, tmp_path: Path) -> None:
     path.write_text(f"{head}\n{json.dumps(told)}\n")
     (changed,) = verify(tmp_path, 3)
     assert changed.columns == ["unmap_probes", "run_pgfault"]
+    told = json.loads(line)
+    told["record"]["unmap_pages"] = float(told["record"]["unmap_pages"])
+    path.write_text(f"{head}\n{json.dumps(told)}\n")
+    assert verify(tmp_path, 1)[0].columns == ["unmap_pages"]  # by bytes it is another
+    told["record"]["build"] = "another"
+    path.write_text(f"{head}\n{json.dumps(told)}\n")
+    with pytest.raises(ConfigError, match=r"results of another build of vmemu \(another, and"):
+        verify(tmp_path, 1)
 
 
 def test_verify_by_command(vmemu: Vmemu, whole: Path) -> None:
@@ -228,6 +251,16 @@ def test_an_edited_file_of_the_user_is_run_again(tmp_path: Path) -> None:
     assert row["status"] == "ok"
 
 
+def test_a_guest_that_does_not_compile_is_told_with_the_compilers_words(tmp_path: Path) -> None:
+    own = hostile.write(tmp_path / "own")
+    (own / "crashes.c").write_text(hostile.GUEST.replace("= 1;", "= nothing;"))
+    result = sweep(plan_from_words([f"{own}/bad.py:crashes"], {"rmap": ("scan",)}), tmp_path / "o")
+    assert [entry.record["failure"] for entry in result.tally.failures] == ["refused"]
+    (row,) = rows(tmp_path / "o")
+    said = row["reason"]
+    assert re.match(r"crashes\.c does not compile: crashes\.c:9:\d+: error: .*nothing", said), said
+
+
 def test_an_edited_scheme_is_run_again(tmp_path: Path) -> None:
     own = hostile.write(tmp_path / "own")
     words = ("hole", "--rmap", "bad_schemes:Raises")
@@ -255,10 +288,28 @@ def test_an_edited_scenario_of_a_file_is_run_again(tmp_path: Path) -> None:
     assert [row["verdict"] for row in rows(out)] == ["yes"]
 
 
+def test_an_address_that_is_none_is_told_once_and_leaves_no_results(tmp_path: Path) -> None:
+    done = finish(tmp_path, "hole", "--scheduler", "nowhere")
+    assert done.returncode == 2
+    assert done.stdout.startswith("vmemu: there is no dask scheduler at 'nowhere': ")
+    assert done.stdout.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == [JOURNAL]
+
+
+def test_of_many_failures_some_are_shown(vmemu: Vmemu, tmp_path: Path) -> None:
+    words = f"sweep hole --rmap anonmm --seed 1..22 --time-limit 0.001 --out {tmp_path}"
+    first, *listed = vmemu(words).out.splitlines()
+    assert first.endswith("22 failed:")
+    assert (len(listed), listed[-1]) == (21, "  and 2 more")
+    assert len(json.loads(vmemu(f"{words} --json").out)["failures"]) == 22
+
+
 def test_what_failed_is_run_again_if_that_is_asked_for(vmemu: Vmemu, tmp_path: Path) -> None:
     words = f"sweep hole --rmap anonmm --out {tmp_path}"
     assert "it took longer than 0.001 s" in vmemu(f"{words} --time-limit 0.001").out
     assert "1 of them were there, 1 failed:" in vmemu(words).out
+    with pytest.raises(ConfigError, match="has no finished cell that could be run again"):
+        verify(tmp_path, 1)
     done = vmemu(f"{words} --retry")
     assert (done.status, done.out) == (0, f"1 cells in {tmp_path}/runs.parquet\n")
     assert [row["status"] for row in rows(tmp_path)] == ["ok"]
@@ -361,6 +412,9 @@ def test_the_command_says_what_it_would_do(vmemu: Vmemu, tmp_path: Path) -> None
         ("fork-server N=1..x --out {}", "N=1..x"),
         ("fork-server Q=1 --out {}", "has no parameter 'Q'"),
         ("fork-server --jobs 0 --out {}", "--jobs must be 1 to 4096, not 0"),
+        ("hole --time-limit 0 --out {}", "--time-limit: time must be seconds above 0"),
+        ("hole --memory-limit 1 --out {}", "--memory-limit: "),
+        ("hole --out=", "say where the results go: --out runs"),
         ("--verify 0 --out {}", "--verify must be 1 or more"),
         ("--verify 1 --out {}", "is no sweep's directory"),
         ("hole --scheduler nowhere --out {}", "there is no dask scheduler at 'nowhere'"),

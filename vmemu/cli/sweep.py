@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -140,7 +142,7 @@ def command(
 
 
 def _directory(out: str | None) -> Path:
-    if out is None:
+    if not out:  # nor "", as of a variable that is not set
         raise ConfigError("say where the results go: --out runs")
     return Path(out)
 
@@ -160,7 +162,7 @@ def _run(
     from vmemu.cli.progress import Counted
     from vmemu.sweep.sweep import sweep
 
-    with Counted(len(plan), "cells") as bar:
+    with Counted(len(plan), "cells") as bar, _terminated_as_interrupted():
 
         def progress(tally: Tally) -> None:
             bar.show(tally.done, f"{len(tally.failures)} failed")
@@ -187,6 +189,18 @@ def _run(
         _show_tally(tally, result.parquet)
     if tally.failures:
         click.get_current_context().exit(1)
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, which batch systems send before they kill, ends a sweep as Ctrl-C does."""
+    before = signal.getsignal(signal.SIGTERM)
+    if before is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _show_tally(tally: Tally, parquet: Path) -> None:

@@ -59,7 +59,10 @@ def of_exception(error: BaseException, memory: int | None = None) -> Failure:
     if isinstance(error, LimitReached):
         return Failure("time", _said(error))
     if isinstance(error, VmemuError):
-        return Failure("refused", _said(error))
+        words = getattr(error, "output", "").splitlines()  # of a compiler: they say more
+        wrong = next((line for line in words if "error: " in line), "")
+        said = _said(error)
+        return Failure("refused", plain(f"{said.partition(': ')[0]}: {wrong}") if wrong else said)
     said, frames = _said(error), _user_frames(error)
     if isinstance(error, KernelBug):
         caused = error.__cause__ is not None and _user_frames(error.__cause__)
