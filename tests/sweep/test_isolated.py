@@ -437,7 +437,7 @@ def test_a_killed_zygote_takes_its_run_along() -> None:
     caller = threading.Thread(target=call)
     caller.start()
     while not isolated._zygotes._busy or not (
-        runs := [p for z in isolated._zygotes._busy for p in children(z._process.pid)]
+        runs := [p for z in isolated._zygotes._busy if z._ready for p in children(z._process.pid)]
     ):
         time.sleep(0.01)
     (zygote,) = isolated._zygotes._busy

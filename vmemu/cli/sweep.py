@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,10 @@ __all__ = ["command"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_HELP = {
+    "--swap": "Swap: sizes for temporary files, or none.",
+    "--bits": "The machine: 32 is i386, 64 x86-64; by default 32.",
+}
 _SHOWN = 20  # failures, or cells that differ
 
 
@@ -38,7 +43,7 @@ def _settings(command: F) -> F:
             name,
             declared.name,
             metavar="VALUES",
-            help=f"{declared.settings['help'].partition('.')[0]}.",
+            help=_HELP.get(name) or re.split(r"(?<=\.)\s", declared.settings["help"])[0],
         )(command)
     return command
 
