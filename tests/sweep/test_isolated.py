@@ -356,8 +356,7 @@ def test_a_forked_caller_does_not_keep_its_parents_zygotes(tmp_path: Path) -> No
     """Else they would not see that the parent has gone."""
     code = f"""
         import os, sys, time
-        from vmemu.sweep import failure as failing
-from vmemu.sweep import family, isolated
+        from vmemu.sweep import isolated
         isolated.run_isolated("tests.sweep.jobs:echo")
         if not os.fork():
             time.sleep({MARK})
@@ -382,8 +381,7 @@ from vmemu.sweep import family, isolated
 
 PARENT = """
     import sys, threading
-    from vmemu.sweep import failure as failing
-from vmemu.sweep import family, isolated
+    from vmemu.sweep import isolated
     def call(name, payload):
         isolated.run_isolated("tests.sweep.jobs:" + name, payload)
     threads = [
