@@ -317,3 +317,19 @@ def test_every_way_to_a_file_is_one_reference() -> None:
         assert anchored(path, "/x/a") == "/x/a/b.py:S"
     assert anchored("hole", "/x") == "hole"
     assert anchored("module.b:S", "/x") == "module.b:S"
+
+
+def test_two_scenarios_of_one_name_are_refused(tmp_path: Path) -> None:
+    text = (
+        "from dataclasses import replace\n"
+        "from vmemu.lab.scenarios import SCENARIOS\n"
+        "S = replace(SCENARIOS['hole'], name='mine', guest='hole', origin='')\n"
+    )
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text(text)
+    words = [f"{tmp_path}/{name}:S" for name in ("one.py", "two.py")]
+    assert len(plan_from_words(words[:1])) > 0
+    with pytest.raises(
+        ConfigError, match=r"two scenarios are called 'mine': \S+one.py:S and \S+two"
+    ):
+        plan_from_words(words)
