@@ -143,8 +143,8 @@ def expect(
 
     Or there are formulas by name, for names that are no identifiers:
 
-    >>> sorted(expect("copies", {"pte_chain:line=64": "0"}, anonmm="R").formulas)
-    ['anonmm', 'pte_chain:line=64']
+    >>> sorted(expect("copies", {"families:prune=yes": "0"}, families="R").formulas)
+    ['families', 'families:prune=yes']
     """
     formulas: dict[str | None, Formula] = {}
     if isinstance(everywhere, Mapping):

@@ -70,12 +70,13 @@ def _warm() -> None:
 
     from vmemu.core import RMAPS, lib
     from vmemu.lab.cell import Cell, run_cell
+    from vmemu.rmap import DEFAULT
 
     for name in RMAPS:
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(f"vmemu.rmap.{name}")
     for bits in (32, 64) * 3:  # until the interpreter has adapted its code
-        run_cell(Cell("private-pages", (("PAGES", 4),), "anon_vma", (("bits", bits),)))
+        run_cell(Cell("private-pages", (("PAGES", 4),), DEFAULT, (("bits", bits),)))
     lib.ram_by_need()
     importlib.import_module("vmemu.sweep.child")  # now it sees what is not the user's
     random.seed(0)
