@@ -24,8 +24,8 @@ struct areas {
 };
 
 static struct areas inherited, own;
-static struct family begin, end; /* of the work */
-static u32 children, mates, rounds, steps, hot, local, moves;
+static struct family born, begin, end; /* all children are there; of the work */
+static u32 children, mates, late, rounds, steps, hot, local, moves;
 static u32 writes,
 	own_writes; /* per cent of accesses to inherited pages, and to own ones */
 static u32 state;   /* of the random numbers */
@@ -228,6 +228,8 @@ static void __attribute__((noreturn)) child(u32 from, u32 i)
 		map_areas(&own);
 		write_all(&own);
 	}
+	if (late)
+		child_wait(&born);
 	for (u32 mate = 1; mate <= mates; mate++)
 		if (must(fork(), "fork") == 0)
 			member(from, who + mate);
@@ -251,6 +253,7 @@ int main(int argc, char **argv)
 	own.pages = param(argc, argv, "OWN", 0);
 	own.areas = param(argc, argv, "A", 1);
 	mates = param(argc, argv, "MATES", 0);
+	late = param(argc, argv, "LATE", 0);
 	rounds = param(argc, argv, "W", 16);
 	steps = param(argc, argv, "STEPS", 32);
 	writes = param(argc, argv, "WRITES", 50);
@@ -266,6 +269,7 @@ int main(int argc, char **argv)
 	if (!from)
 		from = machine_seed();
 	others = children * (mates + 1);
+	family_init(&born);
 	family_init(&begin);
 	family_init(&end);
 	find_places();
@@ -275,6 +279,10 @@ int main(int argc, char **argv)
 	for (u32 i = 0; i < children; i++)
 		if (must(fork(), "fork") == 0)
 			child(from, i);
+	if (late) {
+		await_children(&born, children);
+		release_children(&born, children);
+	}
 	shuffle(from, 0);
 	await_children(&begin, others);
 	release_children(&begin, others);

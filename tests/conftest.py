@@ -85,7 +85,7 @@ TOGETHER = {
     "tests/mutants/test_mutants.py": "forge",
     "tests/packaging/test_examples.py": "examples",
     "tests/packaging/test_packaging.py": "packaging",
-    "tests/sweep/test_sweep.py": "sweep",
+    "tests/sweep/test_sweeps.py": "sweep",
     "tests/unit/test_width.py": "width",
 }
 """Tests that share what takes long to make, by the beginnings of their names.

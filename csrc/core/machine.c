@@ -78,6 +78,20 @@ static bool set_scheme(struct vmemu *m, const char *name,
 	return m->rmap != NULL;
 }
 
+/* So many bytes of zeros, which are the host's memory where they are touched. */
+static void *zeros(uint64_t size)
+{
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return map == MAP_FAILED ? NULL : map;
+}
+
+static uint64_t stamps_size(uint64_t ram_bytes)
+{
+	return ram_bytes / 64 * sizeof(struct list_stamps);
+}
+
 struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 			const uint32_t rmap_option[MAX_RMAP_OPTIONS],
 			const struct rmap_plugin *plugin, uint32_t cache_line,
@@ -107,7 +121,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 		if (!m->trace.ring)
 			goto fail_ram;
 	}
-	m->check.stamps = calloc(ram_bytes / 64, sizeof(*m->check.stamps));
+	m->check.stamps = zeros(stamps_size(ram_bytes));
 	if (!m->check.stamps)
 		goto fail_ram;
 	m->trace.size = ring_size;
@@ -163,7 +177,8 @@ void vmemu_close(struct vmemu *m)
 	}
 	ram_close(m);
 	free(m->trace.ring);
-	free(m->check.stamps);
+	if (m->check.stamps)
+		munmap(m->check.stamps, stamps_size(m->ram_size));
 	m->trace.ring = NULL;
 	m->check.stamps = NULL;
 	m->trace.size = 0;

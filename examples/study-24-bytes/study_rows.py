@@ -13,9 +13,22 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "runs.parquet"
 
-PARAMETERS = ("N", "R", "V", "K", "OWN", "A", "CUT", "MOVES", "GRAND", "WRITES", "OWNWRITES")
+PARAMETERS = (
+    "N",
+    "R",
+    "V",
+    "K",
+    "OWN",
+    "A",
+    "CUT",
+    "MOVES",
+    "GRAND",
+    "LATE",
+    "WRITES",
+    "OWNWRITES",
+)
 CELL = ("scenario", *PARAMETERS, "bits", "ram", "seed", "scheme")
-"""What says which run a row is of; rows stand in this order."""
+"""What says which run a row is of."""
 FIGURES = (
     *("unmap_pages", "unmap_probes", "unmap_cmp"),
     *("referenced_pages", "referenced_probes", "referenced_cmp"),
@@ -23,21 +36,15 @@ FIGURES = (
     *("run_pgfault", "run_pgmajfault", "run_pgcow", "run_pswpin", "run_pswpout"),
     *("run_pgscan", "run_sweep_ptes", "virtual_ns"),
 )
-TEXTS = ("status", "verdict", "output")
+TEXTS = ("status", "verdict", "output_sha256")
 COLUMNS = (*CELL, *FIGURES, *TEXTS)
 
 Row = tuple[Any, ...]
 
 
 def row(record: Mapping[str, Any]) -> Row:
-    """What is kept of a record; of the output's digest as much as tells two apart."""
-    kept = {**record, "output": (record.get("output_sha256") or "")[:12]}
-    return tuple(kept.get(name) for name in COLUMNS)
-
-
-def in_order(rows: Iterable[Row]) -> list[Row]:
-    """Rows in the order in which they are kept."""
-    return sorted(rows, key=lambda each: [(x is not None, x) for x in each[: len(CELL)]])
+    """What is kept of a record."""
+    return tuple(record.get(name) for name in COLUMNS)
 
 
 def key(kept: Row) -> Row:
@@ -46,35 +53,25 @@ def key(kept: Row) -> Row:
 
 
 def save(rows: Iterable[Row], path: Path = RESULTS) -> None:
-    """Write rows as Parquet; the same rows give the same bytes."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    """Write rows as results of vmemu, with units, which `vmemu results` reads as well."""
+    from vmemu.build_id import provenance
+    from vmemu.lab.record import Records, parameters_of
+    from vmemu.lab.scenarios import find_scenario
+    from vmemu.results.dataset import write_parquet
 
-    ordered = in_order(rows)
-    columns = {name: [each[at] for each in ordered] for at, name in enumerate(COLUMNS)}
+    records = [dict(zip(COLUMNS, each, strict=True)) for each in rows]
+    counted: dict[str, str] = {}
+    for name in dict.fromkeys(record["scenario"] for record in records):
+        counted |= parameters_of(find_scenario(name))
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(
-        pa.table({name: pa.array(values, _kind(name)) for name, values in columns.items()}),
-        path,
-        compression="zstd",
-        compression_level=19,
-        store_schema=False,
-    )
-
-
-def _kind(name: str) -> Any:
-    import pyarrow as pa
-
-    if name in ("scenario", "scheme", *TEXTS):
-        return pa.string()
-    return pa.float64() if name == "bytes_rounded" else pa.int64()
+    write_parquet(Records(records, counted), path, provenance())
 
 
 def load(path: Path = RESULTS) -> list[Row]:
     """The rows that were kept."""
     import pyarrow.parquet as pq
 
-    return [tuple(each[name] for name in COLUMNS) for each in pq.read_table(path).to_pylist()]
+    return [row(record) for record in pq.read_table(path).to_pylist()]
 
 
 def differences(found: Iterable[Row], kept: Iterable[Row]) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from markup import SVG, cells, classed, headings, said, words
 
 from tests.command import Vmemu
-from vmemu.lab.compare import Comparison
+from vmemu.lab.scenario import Formula, Scenario
 from vmemu.report import bars, curves, figures
 from vmemu.report import templates as templates_of_reports
 from vmemu.rmap import builtin
@@ -155,13 +155,16 @@ def test_the_overview_of_a_comparison(vmemu: Vmemu, tmp_path: Path) -> None:
 def test_what_is_not_as_predicted_is_said_first(
     vmemu: Vmemu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predictions = Comparison.predictions
+    expected = Scenario.expected
 
-    def wrong(self: Comparison, scheme: str) -> dict[str, int]:
-        found = predictions(self, scheme)
-        return {name: n + (scheme == "anonmm") for name, n in found.items()}
+    def wrong(self: Scenario, scheme: str) -> dict[str, tuple[Formula, str]]:
+        more = int(scheme == "anonmm")
+        found = expected(self, scheme)
+        return {
+            name: (Formula(f"{each.text} + {more}"), why) for name, (each, why) in found.items()
+        }
 
-    monkeypatch.setattr(Comparison, "predictions", wrong)
+    monkeypatch.setattr(Scenario, "expected", wrong)
     path = tmp_path / "compare.html"
     vmemu(f"compare mremap-exclusive mremap-shared --report {path}")
     root = ElementTree.fromstring(path.read_text())

@@ -45,6 +45,25 @@ def test_csv_json_and_markdown(vmemu: Vmemu, directory: str) -> None:
     )
 
 
+def test_whatever_an_answer_holds_is_json(vmemu: Vmemu, directory: str) -> None:
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    sql = "SELECT 1 AS a, 2 AS a, 'nan'::DOUBLE AS b, [1.5, 'inf'::DOUBLE] AS c, "
+    sql += "MAP {DATE '2004-05-01': 1.5::DECIMAL(4, 2)} AS d, {'e': TRUE} AS f, INTERVAL 1 DAY AS g"
+    assert json.loads(vmemu("results", directory, "--json", sql).out, parse_constant=refuse) == [
+        {
+            "a": 1,
+            "a_1": 2,
+            "b": None,
+            "c": [1.5, None],
+            "d": {"2004-05-01": 1.5},
+            "f": {"e": True},
+            "g": "1 day, 0:00:00",
+        }
+    ]
+
+
 def test_without_a_question_it_tells_what_there_is(vmemu: Vmemu, directory: str) -> None:
     lines = vmemu("results", directory).out.splitlines()
     counts = dict(line.split()[:2] for line in lines[1:4])

@@ -62,7 +62,7 @@ GOOD = [
     ("swap-storm PAGES=33 FORK=1", r"swap-storm: 33 pages, 2 passes, ok, .*"),
     ("workload SEED=1", r"workload: 5 processes, 64 pages, 16 rounds of 32, sum .*"),
     (
-        "workload SEED=2 N=3 MATES=2 R=16 V=4 OWN=6 A=3 MOVES=3 W=4",
+        "workload SEED=2 N=3 MATES=2 LATE=1 R=16 V=4 OWN=6 A=3 MOVES=3 W=4",
         r"workload: 10 processes, 70 pages, 4 rounds of 32, sum .*",
     ),
     ("workload SEED=3 N=0 V=8 CUT=1 MOVES=8", r"workload: 1 processes, 64 pages, .*"),

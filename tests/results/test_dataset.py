@@ -65,6 +65,15 @@ def test_the_order_of_records_does_not_matter(tmp_path: Path) -> None:
     assert sorted(path.name for path in one.parent.iterdir()) == ["_journal.jsonl", one.name]
 
 
+def test_records_that_differ_in_little_have_an_order_too(tmp_path: Path) -> None:
+    records = [{**RECORD, "bits": bits, "key": key} for bits in (32, 64) for key in ("a", "b")]
+    for at, order in enumerate([records, records[::-1]]):
+        write_parquet(Records(order), tmp_path / f"{at}", PROVENANCE)
+    assert (tmp_path / "0").read_bytes() == (tmp_path / "1").read_bytes()
+    table = pq.read_table(tmp_path / "1").select(["bits", "key"]).to_pylist()
+    assert [tuple(row.values()) for row in table] == [(32, "a"), (32, "b"), (64, "a"), (64, "b")]
+
+
 def test_what_is_absent_is_null(tmp_path: Path) -> None:
     records = [RECORD, {**RECORD, "key": "l", "N": None, "copies": 7, "reason": None}]
     write_parquet(Records(records), tmp_path / "a.parquet", {})
@@ -127,6 +136,21 @@ def test_what_is_no_data_set_is_told(tmp_path: Path) -> None:
     pandas.DataFrame({"a": [1]}).to_parquet(foreign)
     with pytest.raises(ConfigError, match="holds no results of vmemu"):
         open_dataset(foreign)
+
+
+def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "runs-0.parquet").mkdir()
+    with pytest.raises(ConfigError, match=r"cannot write .*/runs-0\.parquet: is a directory"):
+        write(tmp_path, [RECORD])
+    with pytest.raises(ConfigError, match=r"cannot write .*/no/runs\.parquet: no such file"):
+        write_parquet(Records([RECORD]), tmp_path / "no" / "runs.parquet", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["runs-0.parquet"]
+
+
+def test_a_sweep_that_has_not_ended_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "_journal.jsonl").write_text("{}\n")
+    with pytest.raises(ConfigError, match="no Parquet file; the sweep there has not ended: start"):
+        open_dataset(tmp_path)
 
 
 @pytest.mark.parametrize("package", ["pyarrow", "pyarrow.dataset"])

@@ -9,6 +9,7 @@ import pytest
 
 from tests.results.runs import family, write
 from vmemu.errors import ConfigError
+from vmemu.results.forecast import plain
 from vmemu.results.growth import Growth, growth
 from vmemu.results.query import Results
 
@@ -147,3 +148,31 @@ def test_a_parameter_whose_name_was_taken(tmp_path: Path) -> None:
     records = [record(n=1, param_SEED=s, unmap_probes=3 * s) for s in (1, 2, 3, 4)]
     (found,) = growth(write(tmp_path / "runs", records), "SEED", "unmap_probes")
     assert (found.x, found.law and found.law.text(found.x)) == ("SEED", "3 SEED")
+
+
+def test_formulas_of_a_scenario_that_is_not_known_here(tmp_path: Path) -> None:
+    """The data set has them."""
+    quadratic = [r for r in family() if r["formula_unmap_probes"] == "R * N * (N + 1) // 2"]
+    records = [{**record, "scenario": "somebody-s"} for record in quadratic]
+    (curve,) = growth(write(tmp_path / "runs", records), "N", "unmap_probes")
+    assert (curve.scenario, curve.scheme) == ("somebody-s", "anon_vma")
+    assert curve.predicted is not None
+    assert curve.predicted.name == "quadratic"
+
+
+@pytest.mark.parametrize(
+    ("text", "fine"),
+    [
+        ("R * N * (N + 1) // 2", True),
+        ("R if GRAND else -N", True),
+        ("N > 3 and 2 ** N", True),
+        ("9 ** 9 ** 9", False),
+        ("().__class__", False),
+        ("open('x')", False),
+        ("[N for N in R]", False),
+        ("R *", False),
+        ("(" * 500 + "1" + ")" * 500, False),
+    ],
+)
+def test_formulas_of_a_file_are_arithmetic(text: str, fine: bool) -> None:
+    assert plain(text) == fine

@@ -134,3 +134,8 @@ def test_figures_in_a_formula_are_replaced_by_their_own() -> None:
 
 def test_formulas_in_a_circle_have_no_value() -> None:
     assert formula("a", a="b", b="a").law is None
+
+
+@pytest.mark.parametrize("power", [0.5, 1.5, 3])
+def test_a_formula_between_the_laws_has_none(power: float) -> None:
+    assert law_of(lambda x: round(x**power)) is None

@@ -47,6 +47,18 @@ def test_the_same_bytes_in_another_process(
     assert drawn[:4] in (b"%PDF", b"\x89PNG", b"<?xm")
 
 
+def test_the_users_style_makes_no_other_file(
+    curves: list[Growth], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import matplotlib as mpl
+
+    drawn = picture(curves)
+    monkeypatch.setitem(mpl.rcParams, "lines.linewidth", 9)
+    monkeypatch.setitem(mpl.rcParams, "axes.facecolor", "red")
+    assert picture(curves) == drawn
+    assert mpl.rcParams["lines.linewidth"] == 9
+
+
 def test_an_svg_has_a_diagram_for_each_scenario(curves: list[Growth]) -> None:
     root = ElementTree.fromstring(picture(curves))
     groups = [element.get("id", "") for element in root.iter() if element.tag.endswith("}g")]

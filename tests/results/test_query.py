@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.results.runs import family, runs, write
@@ -82,6 +83,22 @@ def test_deviations_have_a_row_for_each_figure(results: Results) -> None:
         "reason": "unmap_probes 5, predicted 4 (R * N: one; no more)",
         "key": "x",
     }
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_what_may_be_read_cannot_be_written(directory: Path, kind: str) -> None:
+    with Results(directory) as results:
+        (path,) = results._sealed.paths
+        sql = f"COPY (SELECT 1) TO '{path}' (FORMAT {kind}, USE_TMP_FILE false)"
+        with pytest.raises(duckdb.Error):
+            results._connection.execute(sql)
+        assert results.count("runs") == len(family()) + 2
+
+
+@pytest.mark.parametrize("setting", ["enable_external_access = true", "threads = 1"])
+def test_nothing_can_be_set_from_there_on(results: Results, setting: str) -> None:
+    with pytest.raises(duckdb.Error):
+        results._connection.execute(f"SET {setting}")
 
 
 @pytest.mark.parametrize(

@@ -429,6 +429,9 @@ def test_the_files_that_a_scenario_depends_on(tmp_path: Path) -> None:
     (tmp_path / "helper.py").write_text("def f():\n    import deeper\n")
     (tmp_path / "deeper.py").write_text("from helper import f\n")
     (tmp_path / "unused.py").write_text("")
+    header = tmp_path / "pages.h"
+    header.write_text(f'#include "within.h"\n{header.read_text()}')
+    (tmp_path / "within.h").write_text("")
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "__init__.py").write_text("")
     (tmp_path / "parts" / "one.py").write_text("from . import two\n")
@@ -440,7 +443,7 @@ def test_the_files_that_a_scenario_depends_on(tmp_path: Path) -> None:
             sys.modules.pop(name, None)
     names = {os.path.relpath(file, tmp_path) for file in found}
     parts = {f"parts/{name}.py" for name in ("__init__", "one", "two")}
-    assert names == {"mine.py", "helper.py", "deeper.py", "mine.c", "pages.h"} | parts
+    assert names == {"mine.py", "helper.py", "deeper.py", "mine.c", "pages.h", "within.h"} | parts
     assert len(found) == len(names)
 
 

@@ -84,6 +84,21 @@ def guest_spins(payload: bytes) -> bytes:
         return str(machine.run()).encode()
 
 
+class Mute(Exception):
+    """One that cannot tell what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def mute(payload: bytes) -> bytes:
+    raise Mute
+
+
+def unprintable(payload: bytes) -> bytes:
+    raise ValueError(f"{chr(0xD800)} \x1b[31m \0 é")
+
+
 def eat(payload: bytes) -> bytes:
     eaten = []
     while True:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.command import Vmemu
 from tests.sweep.loopback import Cluster
-from tests.sweep.test_sweep import rows
+from tests.sweep.test_sweeps import rows
 from vmemu.sweep.sweep import sweep
 from vmemu.sweep.words import plan_from_words
 

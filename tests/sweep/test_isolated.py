@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import threading
 import time
@@ -19,9 +22,11 @@ import pytest
 
 from tests.sweep.jobs import entries
 from vmemu.errors import VmemuError
-from vmemu.sweep import isolated
+from vmemu.sweep import failure as failing
+from vmemu.sweep import family, isolated
 from vmemu.sweep.isolated import Limits, Result, Stopped, end_zygotes, run_isolated
 from vmemu.sweep.local import LocalExecutor, cores
+from vmemu.sweep.zygote import Zygote
 
 MB = 1 << 20
 MARK = f"{40000 + os.getpid() % 20000}"
@@ -111,6 +116,23 @@ def test_the_job_is_where_its_caller_is(tmp_path: Path, monkeypatch: pytest.Monk
     assert job("whereabouts").value == before
 
 
+def test_a_variable_that_its_caller_has_no_more_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    end_zygotes()
+    monkeypatch.setenv("POOL_TEST", "there")
+    assert eval(job("whereabouts").value)[2] == "there"  # the zygote has it from its start
+    monkeypatch.delenv("POOL_TEST")
+    assert eval(job("whereabouts").value)[2] is None
+
+
+def test_whose_a_file_is() -> None:
+    installed = sysconfig.get_path("purelib")
+    assert failing.is_users("/home/somebody/mine.py")
+    assert failing.is_users(f"{installed}/somebodys_package/scheme.py")
+    assert not failing.is_users(f"{sysconfig.get_path('stdlib')}/json/decoder.py")
+    assert not failing.is_users(isolated.__file__)
+    assert not failing.is_users("<frozen importlib._bootstrap>")
+
+
 def test_what_runs_load_is_loaded_once_but_for_the_users(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,14 +151,16 @@ def test_what_runs_load_is_loaded_once_but_for_the_users(
     assert run_isolated("loads:job").value == b"colorsys loads"
 
 
-def test_each_process_is_alike() -> None:
+def test_each_process_is_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     first = job("surroundings").value
     threads, descriptors, _, _, leader = eval(first)
     assert threads == 1
     assert len(descriptors) == 5  # 0 to 2, the result's, and that of /proc/self/fd itself
     assert leader
     end_zygotes()
+    monkeypatch.setenv("PYTHONHASHSEED", "6640")
     assert job("surroundings").value == first
+    end_zygotes()
 
 
 # ---- what is not
@@ -212,6 +236,14 @@ def test_an_exception_is_told_as_what_it_is(error: str, kind: str, said: str) ->
     assert reason.startswith(said)
 
 
+def test_an_exception_that_says_nothing_or_what_cannot_be_printed() -> None:
+    kind, reason = failure(job("mute"))
+    assert (kind, reason.partition(" (")[0]) == ("scheme", "Mute")
+    kind, reason = failure(job("unprintable"))
+    assert kind == "scheme"
+    assert reason.startswith(r"ValueError: \ud800 \x1b[31m \x00 é (jobs.py:")
+
+
 def test_an_exception_of_vmemus_own_is_a_bug() -> None:
     kind, reason = failure(run_isolated("vmemu.arguments:size", b"x"))
     assert kind == "bug"  # it lacks an argument
@@ -234,6 +266,23 @@ def test_it_crashes() -> None:
     reason = r"its process was killed by SIGSEGV (jobs.py:"
     assert failure(job("crashes"))[1].startswith(reason)
     assert failure(job("crashes"))[1].endswith(" in crashes)")
+
+
+def test_the_host_has_no_room_for_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fork() -> int:
+        raise BlockingIOError(errno.EAGAIN, "")
+
+    here, there = socket.socketpair()
+    monkeypatch.setattr(family, "adopt", lambda: None)
+    with here, there:
+        watching = Zygote(there)
+        before = entries("/proc/self/fd")
+        monkeypatch.setattr(os, "fork", fork)
+        head, value = watching._run({"time": None, "memory": None, "besides": 0}, b"")
+        assert entries("/proc/self/fd") == before
+    assert (head["failure"], head["output"], value) == ("died", "", b"")
+    assert head["seconds"] == 0
+    assert head["reason"].startswith("the host has no room for a process: ")
 
 
 def test_it_kills_who_watches_it() -> None:
@@ -388,7 +437,7 @@ def test_a_killed_zygote_takes_its_run_along() -> None:
     caller = threading.Thread(target=call)
     caller.start()
     while not isolated._zygotes._busy or not (
-        runs := [p for z in isolated._zygotes._busy for p in children(z._process.pid)]
+        runs := [p for z in isolated._zygotes._busy if z._ready for p in children(z._process.pid)]
     ):
         time.sleep(0.01)
     (zygote,) = isolated._zygotes._busy
@@ -476,6 +525,25 @@ def test_an_exception_stops_what_runs() -> None:
     assert all(future.cancelled() for future in futures[2:])
     assert not isolated._zygotes._busy
     assert job("echo", b"on").value == b"on"
+
+
+def test_an_exception_stops_what_is_about_to_run() -> None:
+    begun, stopping = time.monotonic(), threading.Event()
+
+    def late() -> Result:
+        stopping.wait()
+        time.sleep(0.2)  # the zygotes there were have been ended by now
+        return job("sleep", b"30")
+
+    executor = LocalExecutor(1)
+    future = executor.submit(late)
+    while not future.running():
+        time.sleep(0.01)
+    stopping.set()
+    executor.stop()
+    with pytest.raises(Stopped):
+        future.result()
+    assert time.monotonic() - begun < 20
 
 
 def test_ctrl_c_ends_the_parent_at_once(tmp_path: Path) -> None:

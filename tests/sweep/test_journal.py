@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -126,6 +129,26 @@ def test_a_killed_writer_loses_nothing_that_it_has_written(tmp_path: Path) -> No
     found = read_journal(tmp_path)
     assert [each.record["R"] for each in found] == list(range(len(found)))
     assert len(found) > max(numbers)
+
+
+@pytest.mark.parametrize("room", [0, 10])
+def test_a_full_disk_is_told(tmp_path: Path, room: int) -> None:
+    class Full(io.FileIO):
+        def write(self, data: Any) -> int:
+            if not room:
+                raise OSError(errno.ENOSPC, "")
+            return super().write(data[:room])
+
+    with Full(tmp_path / "full", "w") as file, pytest.raises(ConfigError) as raised:
+        Journal(file, {}).add(entry(1))  # type: ignore[arg-type]
+    assert str(raised.value) == f"cannot write {tmp_path}/full: no space left on device"
+
+
+def test_many_records_have_their_texts_once(tmp_path: Path) -> None:
+    write(tmp_path, *(entry(n, reason="the same for each") for n in range(2)))
+    one, other = (each.record for each in read_journal(tmp_path))
+    assert all(a is b for a, b in zip(one, other, strict=True))
+    assert one["reason"] is other["reason"]
 
 
 def test_every_line_is_json(tmp_path: Path) -> None:

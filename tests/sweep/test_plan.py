@@ -19,6 +19,7 @@ from vmemu.rmap import compared
 from vmemu.sweep.draft import experiment
 from vmemu.sweep.experiment_file import read_plan
 from vmemu.sweep.plan import Plan
+from vmemu.sweep.references import anchored
 from vmemu.sweep.settings import SETTINGS, Limits
 from vmemu.sweep.words import plan_from_words
 
@@ -263,7 +264,7 @@ WRONG = [
     ),
     (["fork-server"], {"page_cluster": "9"}, "--page-cluster: page_cluster must be 0 to 8, not 9"),
     (["fork-server"], {"rmap": ("anonmm", "x:y=z")}, "--rmap: unknown rmap scheme 'x': choose"),
-    (["fork-server"], {"time": "soon"}, "--time: 'soon' is not a number"),
+    (["fork-server"], {"time": "soon"}, "--time-limit: 'soon' is not a number"),
     (
         ["fork-server"],
         {"topdown": "maybe"},
@@ -309,3 +310,26 @@ def test_no_axis_is_lost() -> None:
     }
     assert found == combinations
     assert len(plan) == len(combinations)
+
+
+def test_every_way_to_a_file_is_one_reference() -> None:
+    for path in ("b.py:S", "./b.py:S", "../a/b.py:S", "/x/a/b.py:S"):
+        assert anchored(path, "/x/a") == "/x/a/b.py:S"
+    assert anchored("hole", "/x") == "hole"
+    assert anchored("module.b:S", "/x") == "module.b:S"
+
+
+def test_two_scenarios_of_one_name_are_refused(tmp_path: Path) -> None:
+    text = (
+        "from dataclasses import replace\n"
+        "from vmemu.lab.scenarios import SCENARIOS\n"
+        "S = replace(SCENARIOS['hole'], name='mine', guest='hole', origin='')\n"
+    )
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text(text)
+    words = [f"{tmp_path}/{name}:S" for name in ("one.py", "two.py")]
+    assert len(plan_from_words(words[:1])) > 0
+    with pytest.raises(
+        ConfigError, match=r"two scenarios are called 'mine': \S+one.py:S and \S+two"
+    ):
+        plan_from_words(words)

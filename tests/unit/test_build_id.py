@@ -63,13 +63,23 @@ def test_a_copy_tells_the_commit_that_it_was_built_of(copy: Path) -> None:
     [
         (lambda package: append(package / "errors.py", b"# changed\n"), False),
         (lambda package: (package / "new.py").write_text(""), False),
+        (lambda package: (package / "rmap").rename(package / "rmaq"), False),
         (lambda package: append(package / "guests_bin" / "hello", b"\0"), False),
         (lambda package: (package / "guests_bin" / "x86_64" / "hello").unlink(), False),
         (lambda package: (package / "sources.txt").write_text("other\n\n"), False),
         (lambda package: append(package / "guests_bin" / "hello.c", b"\n"), True),
         (lambda package: (package / "pages" / "tour.md").unlink(), True),
     ],
-    ids=["module", "new module", "guest", "64-bit guest", "C source", "guest's source", "page"],
+    ids=[
+        "module",
+        "new module",
+        "new name",
+        "guest",
+        "64-bit guest",
+        "C source",
+        "guest's source",
+        "page",
+    ],
 )
 def test_what_decides_a_result_makes_another_build(
     copy: Path, change: Callable[[Path], object], same: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from decimal import Decimal
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,7 @@ def _show(answer: Answer, form: str) -> None:
     from vmemu.lab.table import Table
 
     if form == "json":
-        click.echo(json.dumps(list(answer.records()), indent=2, default=_plain))
+        click.echo(json.dumps(_in_json(list(answer.records())), indent=2, allow_nan=False))
     elif form == "csv":
         import csv
         import sys
@@ -136,8 +137,18 @@ def _cell(value: Any) -> Cell:
     return value if value is None or isinstance(value, int | float) else str(value)
 
 
+def _in_json(value: Any) -> Any:
+    """A value as JSON has it, which knows neither NaN nor infinity, and no keys but text."""
+    if isinstance(value, dict):
+        return {str(key): _in_json(inside) for key, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [_in_json(inside) for inside in value]
+    value = _plain(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _plain(value: Any) -> Any:
-    """A decimal as a number, what JSON does not know as text."""
+    """A decimal as a number, what is none as text."""
     if value is None or isinstance(value, int | float):
         return value
     return float(value) if isinstance(value, Decimal) else str(value)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import re
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +25,10 @@ __all__ = ["command"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_HELP = {
+    "--swap": "Swap: sizes for temporary files, or none.",
+    "--bits": "The machine: 32 is i386, 64 x86-64; by default 32.",
+}
 _SHOWN = 20  # failures, or cells that differ
 
 
@@ -36,7 +43,7 @@ def _settings(command: F) -> F:
             name,
             declared.name,
             metavar="VALUES",
-            help=f"{declared.settings['help'].partition('.')[0]}.",
+            help=_HELP.get(name) or re.split(r"(?<=\.)\s", declared.settings["help"])[0],
         )(command)
     return command
 
@@ -135,7 +142,7 @@ def command(
 
 
 def _directory(out: str | None) -> Path:
-    if out is None:
+    if not out:  # nor "", as of a variable that is not set
         raise ConfigError("say where the results go: --out runs")
     return Path(out)
 
@@ -155,7 +162,7 @@ def _run(
     from vmemu.cli.progress import Counted
     from vmemu.sweep.sweep import sweep
 
-    with Counted(len(plan), "cells") as bar:
+    with Counted(len(plan), "cells") as bar, _terminated_as_interrupted():
 
         def progress(tally: Tally) -> None:
             bar.show(tally.done, f"{len(tally.failures)} failed")
@@ -182,6 +189,18 @@ def _run(
         _show_tally(tally, result.parquet)
     if tally.failures:
         click.get_current_context().exit(1)
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, which batch systems send before they kill, ends a sweep as Ctrl-C does."""
+    before = signal.getsignal(signal.SIGTERM)
+    if before is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _show_tally(tally: Tally, parquet: Path) -> None:

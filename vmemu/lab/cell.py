@@ -77,14 +77,18 @@ class Cell:
 
 @functools.cache
 def _named(reference: str, kind: str) -> list[str]:
-    """What stands for a scenario or a scheme in a key: its name, and digests of its files."""
+    """What stands for a scenario or a scheme in a key: its name, and digests of its files.
+
+    A file may have several scenarios of one name: its variable counts too.
+    """
     from vmemu import rmap
     from vmemu.lab import scenarios
 
     told: list[bytes] = []
     if kind == "scenario":
         scenario = scenarios.find_scenario(reference)
-        name, files = scenario.name, scenarios.files_of(scenario)
+        files = scenarios.files_of(scenario)
+        names = [scenario.name, scenario.origin.rpartition(":")[2]]
         file, _, own = reference.rpartition(":")
         if file.endswith(".toml"):  # the rest of the file may change
             from vmemu.sweep.experiment_file import definition
@@ -92,9 +96,9 @@ def _named(reference: str, kind: str) -> list[str]:
             files = [path for path in files if not path.endswith(".toml")]
             told.append(definition(file, own).encode())
     else:
-        name, files = reference, rmap.files_of(reference)
+        names, files = [reference], rmap.files_of(reference)
     told += [Path(path).read_bytes() for path in files]
-    return [name, *(hashlib.sha256(text).hexdigest() for text in told)]
+    return [*names, *(hashlib.sha256(text).hexdigest() for text in told)]
 
 
 def run_cell(cell: Cell) -> dict[str, Value]:

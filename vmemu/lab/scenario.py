@@ -143,8 +143,8 @@ def expect(
 
     Or there are formulas by name, for names that are no identifiers:
 
-    >>> sorted(expect("copies", {"pte_chain:line=64": "0"}, anonmm="R").formulas)
-    ['anonmm', 'pte_chain:line=64']
+    >>> sorted(expect("copies", {"families:prune=yes": "0"}, families="R").formulas)
+    ['families', 'families:prune=yes']
     """
     formulas: dict[str | None, Formula] = {}
     if isinstance(everywhere, Mapping):
@@ -234,8 +234,9 @@ class Scenario:
         from vmemu.lab.ranges import texts
 
         names = [each.name for each in self.parameters if each.name in settings]
+        given = [settings[name] for name in names]
         try:
-            lists = [texts(settings[name]) for name in names]
+            lists = [texts(text) if "," in text or ".." in text else [text] for text in given]
         except ConfigError as error:
             raise ConfigError(f"{self.name}: {error}") from None
         for values in itertools.product(*lists):

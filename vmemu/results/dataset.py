@@ -26,7 +26,7 @@ PROVENANCE, COLUMNS = "vmemu", "vmemu_columns"
 def write_parquet(
     records: Records, path: str | os.PathLike[str], provenance: Mapping[str, Any]
 ) -> None:
-    """Write records to a file, which is there in full or not at all.
+    """Write records to a file, which is there in full or not at all; ConfigError if it cannot be.
 
     The same records give the same bytes in whatever order they come: columns and rows have an
     order of their own, and nothing tells when they were written.  A column without a value in
@@ -53,6 +53,9 @@ def write_parquet(
     try:
         pq.write_table(table, temporary, compression="zstd", use_dictionary=_repeating(table))
         temporary.replace(target)
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        raise ConfigError(f"cannot write {target}: {reason}") from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -124,7 +127,13 @@ def parquet_files(directory: str | os.PathLike[str]) -> list[str]:
         raise ConfigError(f"there is no directory {os.fspath(directory)!r}")
     found = [path for path in place.glob("*.parquet") if not path.name.startswith(("_", "."))]
     if not found:
-        raise ConfigError(f"there are no results in {os.fspath(directory)!r}: no Parquet file")
+        from vmemu.sweep.journal import JOURNAL
+
+        begun = (place / JOURNAL).exists()
+        hint = "; the sweep there has not ended: start it again, and it goes on" if begun else ""
+        raise ConfigError(
+            f"there are no results in {os.fspath(directory)!r}: no Parquet file{hint}"
+        )
     return sorted(map(str, found))
 
 

@@ -10,7 +10,7 @@ from vmemu.errors import ConfigError, VmemuError
 from vmemu.lab.scenario import Formula
 from vmemu.results.law import LEAST, Law, fit
 
-__all__ = ["FAR", "Forecast", "law_of"]
+__all__ = ["FAR", "Forecast", "forecast", "law_of", "plain"]
 
 FAR = tuple(
     sorted({*range(1, 9), *(1 << k for k in range(3, 21)), *((3 << k) + 1 for k in range(2, 19))})
@@ -104,22 +104,59 @@ def law_of(formula: Any) -> Law | None:
     return law if law.worst < _NEAR and points[-1][0] == FAR[-1] else None
 
 
-def forecast(
-    scenario: str, scheme: str, figure: str, x: str, names: Mapping[str, Any]
-) -> Forecast | None:
-    """What is derived of a figure, if the scenario and the scheme are known here and anything is.
+_PLAIN = (
+    *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp),
+    *(ast.Name, ast.Load, ast.Constant, ast.operator, ast.unaryop, ast.boolop, ast.cmpop),
+)
+"""What a formula may be made of that somebody else has written into a file."""
 
-    ``names`` are the settings of one run: parameters, and ``bits``.
+
+def plain(text: str) -> bool:
+    """Whether a formula is arithmetic and nothing else, so that it can do no harm."""
+    try:
+        nodes = [*ast.walk(ast.parse(text, mode="eval"))]
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    powers = [node for node in nodes if isinstance(node, ast.Pow | ast.LShift)]
+    return len(powers) < 2 and all(isinstance(node, _PLAIN) for node in nodes)
+
+
+def forecast(
+    scenario: str,
+    scheme: str,
+    figure: str,
+    x: str,
+    names: Mapping[str, Any],
+    told: Mapping[str, str] | None = None,
+) -> Forecast | None:
+    """What is derived of a figure, if anything is.
+
+    ``names`` are the settings of one run: parameters, and ``bits``.  ``told`` are the formulas
+    that the data set has; without them, or where they are no plain arithmetic, the scenario
+    and the scheme are asked, if they are known here.
     """
-    from vmemu.lab.scenarios import find_scenario
     from vmemu.rmap import scheme_class
 
     try:
-        formulas = find_scenario(scenario).expected(scheme)
         options = scheme_class(scheme).option_values()
-    except ConfigError:  # they belong to somebody who is not here
-        return None
+    except ConfigError:  # it belongs to somebody who is not here
+        options = {}
+    formulas: Mapping[str, tuple[Formula, str]]
+    if told and all(map(plain, told.values())):
+        formulas = {name: (Formula(text), "") for name, text in told.items()}
+    else:
+        formulas = _known(scenario, scheme)
     if figure not in formulas:
         return None
     known = {**names, **options, "BITS": names.get("bits", 32)}
     return Forecast(formulas, figure, x, known)
+
+
+def _known(scenario: str, scheme: str) -> Mapping[str, tuple[Formula, str]]:
+    """What a scenario that is known here expects under a scheme that is."""
+    from vmemu.lab.scenarios import find_scenario
+
+    try:
+        return find_scenario(scenario).expected(scheme)
+    except ConfigError:
+        return {}

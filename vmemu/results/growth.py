@@ -129,13 +129,15 @@ def growth(
         for name in [*dataset.names("parameter"), *_settings(dataset)]
         if name not in (over, *_NOT_SPLIT)
     ]
-    rows = _rows(dataset, over, of, varied, _condition(dataset, where, scenarios, schemes))
+    condition = _condition(dataset, where, scenarios, schemes)
+    rows = _rows(dataset, over, of, varied, condition)
     if not rows:
         raise ConfigError(f"no run that succeeded has both {x} and {y}, of those asked for")
+    formulas = _formulas(dataset, condition)
     return [
         curve
         for scenario, within in _grouped(rows, ["scenario"])
-        for curve in _curves(scenario[0], within, over, of, dataset)
+        for curve in _curves(scenario[0], within, over, of, dataset, formulas)
     ]
 
 
@@ -188,6 +190,26 @@ def _rows(
     return [*answer.records()]
 
 
+Formulas = Mapping[tuple[str, str], Mapping[str, str]]
+
+
+def _formulas(results: Results, condition: str) -> Formulas:
+    """By scenario and scheme, the formulas that the runs were held against, by figure."""
+    columns = results.names("formula")
+    if not columns:
+        return {}
+    shown = ", ".join(f"any_value({name}) AS {name}" for name in map(identifier, columns))
+    answer = results.query(
+        f"SELECT scenario, scheme, {shown} FROM runs WHERE {condition} GROUP BY scenario, scheme"
+    )
+    return {
+        (row["scenario"], row["scheme"]): {
+            name.removeprefix("formula_"): row[name] for name in columns if row[name] is not None
+        }
+        for row in answer.records()
+    }
+
+
 def _grouped(
     rows: Iterable[Mapping[str, Any]], names: Sequence[str]
 ) -> Iterator[tuple[tuple[Any, ...], list[Mapping[str, Any]]]]:
@@ -199,7 +221,12 @@ def _grouped(
 
 
 def _curves(
-    scenario: str, rows: list[Mapping[str, Any]], x: str, y: str, results: Results
+    scenario: str,
+    rows: list[Mapping[str, Any]],
+    x: str,
+    y: str,
+    results: Results,
+    formulas: Formulas,
 ) -> Iterator[Growth]:
     """The curves of one scenario, schemes that have the same settings beside each other."""
     parameters = [name for name in results.names("parameter") if name in rows[0]]
@@ -216,7 +243,8 @@ def _curves(
                 (Point(row["x_"], row["y_"], row["predicted_"]) for row in found),
                 key=lambda point: point.x,
             )
-            yield _curve(scenario, scheme, beside, fixed, x, y, points, found)
+            told = formulas.get((scenario, scheme), {})
+            yield _curve(scenario, scheme, beside, fixed, x, y, points, found, told)
 
 
 def _same(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, Any]:
@@ -260,9 +288,10 @@ def _curve(
     y: str,
     points: Sequence[Point],
     rows: Sequence[Mapping[str, Any]],
+    told: Mapping[str, str],
 ) -> Growth:
     names = {parameter_name(name): value for name, value in rows[0].items() if value is not None}
-    found = forecast(scenario, scheme, y, parameter_name(x), names)
+    found = forecast(scenario, scheme, y, parameter_name(x), names, told)
     changing = [parameter_name(name) for name in rows[0] if len({row[name] for row in rows}) > 1]
     if found is not None and found.depends_on(changing):
         found = None  # a formula of more than x

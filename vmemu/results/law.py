@@ -119,7 +119,8 @@ def number(value: float) -> str:
 def too_few(xs: Sequence[float]) -> str:
     """Why these do not tell a law, or ""."""
     count = len(set(xs))
-    return f"{count} different values, a fit needs {LEAST}" if count < LEAST else ""
+    several = "value" if count == 1 else "different values"
+    return f"{count} {several}, a fit needs {LEAST}" if count < LEAST else ""
 
 
 def fit(xs: Sequence[float], ys: Sequence[float]) -> Law:

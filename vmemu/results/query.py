@@ -9,6 +9,7 @@ nobody can write.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -113,8 +114,9 @@ class Results:
         connection.execute("BEGIN TRANSACTION READ ONLY")
         try:
             cursor = connection.execute(sql)
-            head = [column[0] for column in cursor.description]
-            return Answer(head, cursor.fetchall())
+            return Answer(
+                _distinct([column[0] for column in cursor.description]), cursor.fetchall()
+            )
         except duckdb.Error as error:
             raise ConfigError(_sentence(str(error))) from None
         finally:
@@ -165,6 +167,15 @@ class Results:
                 self._views.add(name)
                 described = Described(self.types, self.columns, self.scenarios, self._varying)
                 self._connection.execute(f"CREATE VIEW {name} AS {view(described)}")
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The names, each once: those that come again have a number behind them."""
+    found: dict[str, None] = {}
+    for name in names:
+        numbered = (f"{name}_{number}" for number in itertools.count(1))
+        found[next(each for each in itertools.chain([name], numbered) if each not in found)] = None
+    return list(found)
 
 
 def _explained(duckdb: Any, sql: str) -> str:

@@ -43,12 +43,14 @@ def cluster(address: str, build: str) -> Iterator[tuple[Executor, int]]:
 def _client(address: str) -> Any:
     try:
         from distributed import Client
+        from distributed.comm import get_address_host_port
     except ImportError:
         raise ConfigError(
             "--scheduler needs the package distributed, which is not installed: "
             "pip install 'vmemu[distributed]'"
         ) from None
     try:
+        get_address_host_port(address)  # for a Client that cannot be complains again at the end
         return Client(address, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ConfigError(

@@ -144,7 +144,7 @@ def experiment(
 
     ConfigError says what cannot be.
 
-    >>> fork = experiment("fork-server", {"N": "1..8*2"}, "anonmm", {"ram": ["16M", "32M"]})
+    >>> fork = experiment("fork-server", {"N": "1..8*2"}, "none", {"ram": ["16M", "32M"]})
     >>> fork.parameters
     (('N', ('1', '2', '4', '8')),)
     """

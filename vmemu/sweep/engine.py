@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from vmemu.build_id import build_id
 from vmemu.errors import VmemuError
 from vmemu.lab.cell import Cell, failed
 from vmemu.lab.experiment import settings_record
+from vmemu.lab.record import of_json
 from vmemu.sweep.isolated import Limits, Result, run_isolated
 from vmemu.sweep.journal import Entry
 
@@ -196,5 +196,5 @@ def _record(sent: _Sent, future: Future[Result]) -> Record | None:
         return failed(sent.cell, "died", "every worker that ran it was lost")
     if isolated.failure:
         return failed(sent.cell, isolated.failure, isolated.reason)
-    record: Record = json.loads(isolated.value)
+    record: Record = of_json(isolated.value)
     return record

@@ -55,12 +55,15 @@ def of_exception(error: BaseException, memory: int | None = None) -> Failure:
     if isinstance(error, MemoryError):
         return of_memory(memory)
     if isinstance(error, ScenarioError | CpuError):
-        return Failure("guest", plain(str(error)))
+        return Failure("guest", _said(error))
     if isinstance(error, LimitReached):
-        return Failure("time", plain(str(error)))
+        return Failure("time", _said(error))
     if isinstance(error, VmemuError):
-        return Failure("refused", plain(str(error)))
-    said, frames = plain(str(error)), _user_frames(error)
+        words = getattr(error, "output", "").splitlines()  # of a compiler: they say more
+        wrong = next((line for line in words if "error: " in line), "")
+        said = _said(error)
+        return Failure("refused", plain(f"{said.partition(': ')[0]}: {wrong}") if wrong else said)
+    said, frames = _said(error), _user_frames(error)
     if isinstance(error, KernelBug):
         caused = error.__cause__ is not None and _user_frames(error.__cause__)
         return Failure("scheme" if caused else "bug", said)
@@ -100,13 +103,22 @@ def of_death(status: int, output: str, allowed: int | None, *, filled: bool) -> 
 
 
 def plain(text: str) -> str:
-    """One line without what differs from run to run."""
+    """One line without what differs from run to run; what is not printable stands escaped."""
     text = "; ".join(part.strip() for part in text.splitlines() if part.strip())
     text = re.sub(rf"{re.escape(tempfile.gettempdir())}/(?:[^\s'\"/:]+/)*", "", text)
     text = re.sub(r"\btmp[a-z0-9_]{8}\b", "tmp", text)
     text = re.sub(r"\b0x[0-9a-fA-F]{9,}\b", "0x...", text)
     text = re.sub(rf"\b(pid|process)([ =:]*){os.getpid()}\b", r"\1\2PID", text, flags=re.I)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _said(error: BaseException) -> str:
+    """What an exception says of itself; "" where it cannot even do that."""
+    try:
+        return plain(str(error))
+    except Exception:
+        return ""
 
 
 def _size(size: int) -> str:

@@ -110,7 +110,7 @@ class _Zygote:
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     pass_fds=[there.fileno()],
-                    env={"PYTHONHASHSEED": "0", **os.environ},
+                    env={**os.environ, "PYTHONHASHSEED": "0"},  # dask's workers have another
                     start_new_session=True,
                 )
             except OSError as error:

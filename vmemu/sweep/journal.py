@@ -6,6 +6,7 @@ all others; half a line at the end is cut off.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -18,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from vmemu.errors import ConfigError
 from vmemu.lab.cell import Cell
+from vmemu.lab.record import of_json
 
 if TYPE_CHECKING:
     from vmemu.lab.record import Value
@@ -85,8 +87,7 @@ class Journal:
                         f"this is {build}): name another directory, or remove it"
                     )
             else:
-                head = {"journal": _FORMAT, "build": build}
-                file.write(json.dumps(head).encode() + b"\n")
+                _write_line(file, {"journal": _FORMAT, "build": build})
             journal = cls(file, entries)
             try:
                 yield journal
@@ -94,12 +95,9 @@ class Journal:
                 os.fsync(file.fileno())
 
     def add(self, entry: Entry) -> None:
-        """Write down a cell that has ended."""
+        """Write down a cell that has ended; ConfigError where there is no room for it."""
         line = {"key": entry.key, "cell": entry.cell.as_json(), "record": entry.record}
-        text = json.dumps(line, separators=(",", ":")).encode() + b"\n"
-        written = self._file.write(text)
-        if written != len(text):
-            raise ConfigError(f"cannot write {self._file.name}: no space left on device")
+        _write_line(self._file, line)
         self.entries[entry.key] = entry
         if time.monotonic() - self._synced > _SYNC:
             os.fsync(self._file.fileno())
@@ -120,6 +118,16 @@ def read_journal(directory: Path) -> list[Entry]:
 def latest(entries: Any) -> list[Entry]:
     """Those of them that no later one of the same cell takes the place of."""
     return list({entry.place: entry for entry in entries}.values())
+
+
+def _write_line(file: IO[bytes], told: Mapping[str, Any]) -> None:
+    text = json.dumps(told, separators=(",", ":")).encode() + b"\n"
+    try:
+        number = 0 if file.write(text) == len(text) else errno.ENOSPC
+    except OSError as error:
+        number = error.errno or errno.EIO
+    if number:
+        raise ConfigError(f"cannot write {file.name}: {os.strerror(number).lower()}")
 
 
 def _cut_half_a_line(file: IO[bytes]) -> None:
@@ -146,7 +154,7 @@ def _read(path: Path) -> tuple[str, dict[str, Entry]]:
             if not line.endswith(b"\n"):
                 break
             try:
-                told = json.loads(line)
+                told = of_json(line)
                 if build is None:
                     if told["journal"] != _FORMAT:
                         raise ConfigError(f"{path} was written by another version of vmemu")

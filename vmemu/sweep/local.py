@@ -15,6 +15,8 @@ from vmemu.sweep.isolated import end_zygotes, start_zygotes
 __all__ = ["LocalExecutor", "cores"]
 
 T = TypeVar("T")
+_MOMENT = 0.05
+"""Seconds between two looks at what still runs."""
 _Job = tuple[Future[Any], Callable[[], Any]]
 
 
@@ -68,8 +70,10 @@ class LocalExecutor(Executor):
     def stop(self) -> None:
         """Cancel what waits, and end what runs: its futures raise Stopped."""
         self.shutdown(wait=False, cancel_futures=True)
-        end_zygotes()
-        self.shutdown()
+        for thread in self._threads:
+            while thread.is_alive():  # what it has just begun may not have a zygote yet
+                end_zygotes()
+                thread.join(_MOMENT)
 
     def __exit__(
         self,

@@ -50,6 +50,20 @@ class Plan:
     def __post_init__(self) -> None:
         if (cells := sum(grid.size for grid in self.grids)) > MOST_CELLS:
             raise ConfigError(f"the sweep has {cells} cells: {MOST_CELLS} are the most")
+        self._check_names()
+
+    def _check_names(self) -> None:
+        """ConfigError for two scenarios of one name, whose rows nobody could tell apart."""
+        from vmemu.lab.scenarios import find_scenario
+
+        known: dict[str, str] = {}
+        for reference in (ref for each in self.experiments for ref in each.scenarios):
+            name = find_scenario(reference).name
+            if known.setdefault(name, reference) != reference:
+                raise ConfigError(
+                    f"two scenarios are called {name!r}: {known[name]} and {reference}: give one "
+                    "another name, or nothing would tell their rows apart"
+                )
 
     @property
     def grids(self) -> list[Grid]:

@@ -74,8 +74,9 @@ def sweep(
                     progress=progress,
                 )
         finally:
-            target = write_results(directory, latest(journal.entries.values()))
-    return Result(tally, target)
+            if journal.entries:
+                write_results(directory, latest(journal.entries.values()))
+    return Result(tally, directory / PARQUET)
 
 
 def write_results(directory: Path, entries: list[Entry]) -> Path:

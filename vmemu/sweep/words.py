@@ -80,7 +80,7 @@ def _line(given: Sequence[str], options: Mapping[str, object]) -> Draft:
             raise Place(word).error(f"{name} is told twice: give one list, as in {name}=1,2,4")
         parameters[name] = Given(text, Place(word))
     told = {
-        name: Given(value, Place(f"--{name.replace('_', '-')}"))
+        name: Given(value, Place(f"--{name.replace('_', '-')}{'-limit' * (name in LIMITS)}"))
         for name, value in options.items()
         if value is not None and value != ()
     }

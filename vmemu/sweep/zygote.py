@@ -70,12 +70,13 @@ def _warm() -> None:
 
     from vmemu.core import RMAPS, lib
     from vmemu.lab.cell import Cell, run_cell
+    from vmemu.rmap import DEFAULT
 
     for name in RMAPS:
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(f"vmemu.rmap.{name}")
     for bits in (32, 64) * 3:  # until the interpreter has adapted its code
-        run_cell(Cell("private-pages", (("PAGES", 4),), "anon_vma", (("bits", bits),)))
+        run_cell(Cell("private-pages", (("PAGES", 4),), DEFAULT, (("bits", bits),)))
     lib.ram_by_need()
     importlib.import_module("vmemu.sweep.child")  # now it sees what is not the user's
     random.seed(0)
@@ -148,8 +149,11 @@ class Zygote:
             try:
                 pid = os.fork()
             except OSError as error:
+                os.close(result_end)
+                os.close(output_end)
                 reason = f"the host has no room for a process: {os.strerror(error.errno or 0)}"
-                return self._failure.Failure("died", reason)._asdict(), b""
+                died = self._failure.Failure("died", reason)
+                return {**died._asdict(), "output": "", "seconds": 0.0}, b""
             if not pid:
                 self._become_child(asked, payload, result_end, output_end, (result, output))
             stack.enter_context(_closed_at_end(pidfd := os.pidfd_open(pid)))

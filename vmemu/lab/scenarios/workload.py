@@ -163,6 +163,7 @@ SCENARIOS = (
             _own(16),
             _percent("WRITES", 50),
             _percent("OWNWRITES", 0),
+            Parameter("LATE", 1, "times", 0, 1),
         ),
         "R * (2 * N + 1) + 2 * N * OWN + 26 * N",
         (
