@@ -21,7 +21,8 @@ from vmemu.core import PAGE_SIZE, lib
 from vmemu.kernel.hold import HostMemory
 from vmemu.machine import Machine
 from vmemu.mm import Mm, do_mmap, do_mprotect, do_munmap, dup_mmap
-from vmemu.vfs.file import FdTable, NullFile
+from vmemu.vfs.device import NullFile
+from vmemu.vfs.file import FdTable
 
 GUESTS = Path(__file__).resolve().parents[1] / "vmemu" / "guests_bin"
 CROWD = {32: GUESTS / "crowd", 64: GUESTS / "x86_64" / "crowd"}

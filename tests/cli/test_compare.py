@@ -254,7 +254,7 @@ def test_examples_of_help_work(
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for line in lines:
         if line in ("vmemu compare", "vmemu overhead --set K=8192 --json") or re.search(
-            r"a\.out|prog\.c|mine\.py", line
+            r"a\.out|prog\.c|mine\.py|rootfs", line
         ):
             continue
         assert vmemu(line.removeprefix("vmemu ")).status == 0
