@@ -9,6 +9,8 @@ void file_close(struct vmemu *, struct address_space *);
 /* what a file's cached pages hold from offset on */
 void file_written(struct vmemu *, struct address_space *, uint64_t offset,
 		  const void *data, size_t n);
+void file_zeroed(struct vmemu *, struct address_space *, uint64_t start,
+		 uint64_t end);
 int file_mapped(struct vmemu *, const struct address_space *);
 struct page *find_get_page(struct vmemu *, struct address_space *,
 			   kulong index);

@@ -34,18 +34,39 @@ struct address_space *file_open(struct vmemu *m, int fd)
 	return mapping;
 }
 
+/*
+ * The file's next cached page, from a frame on; NULL = no more.  By frames, of which
+ * there are fewer than places in a file with holes.
+ */
+static struct page *next_cached(struct vmemu *m, struct address_space *mapping,
+				uint32_t *pfn)
+{
+	kptr k = kaddr(m, mapping);
+
+	while (*pfn < m->nr_frames) {
+		struct page *page = &m->mem_map[(*pfn)++];
+
+		if (page->mapping == k && !(page->flags & PG_anon) &&
+		    radix_tree_lookup(m, &mapping->page_tree, page->index) ==
+			    page)
+			return page;
+	}
+	return NULL;
+}
+
 /* Drops the cache and the descriptor; nothing may map the file any more. */
 void file_close(struct vmemu *m, struct address_space *mapping)
 {
-	kulong index;
+	uint32_t pfn = 0;
 
 	BUG_ON(m, !list_empty(m, &mapping->i_mmap));
-	for (index = 0; mapping->nrpages; index++) {
-		struct page *page =
-			radix_tree_lookup(m, &mapping->page_tree, index);
+	while (mapping->nrpages) {
+		struct page *page = next_cached(m, mapping, &pfn);
 
-		if (page)
-			remove_from_page_cache(m, page);
+		BUG_ON(m, !page);
+		if (!page)
+			break;
+		remove_from_page_cache(m, page);
 	}
 	close(m->file_fd[mapping->host - 1]);
 	m->file_fd[mapping->host - 1] = -1;
@@ -74,6 +95,27 @@ void file_written(struct vmemu *m, struct address_space *mapping,
 		offset += piece;
 		from += piece;
 		n -= piece;
+	}
+}
+
+/* A range of the file is zeros now: so is what is cached of it. */
+void file_zeroed(struct vmemu *m, struct address_space *mapping, uint64_t start,
+		 uint64_t end)
+{
+	struct page *page;
+	uint32_t pfn = 0;
+
+	if (!mapping->nrpages)
+		return;
+	while ((page = next_cached(m, mapping, &pfn))) {
+		uint64_t at = (uint64_t)page->index << PAGE_SHIFT;
+		uint64_t from = start > at ? start - at : 0;
+		uint64_t to = end < at + PAGE_SIZE ? end - at : PAGE_SIZE;
+
+		if (end <= at || from >= PAGE_SIZE)
+			continue;
+		memset((char *)page_address(m, page) + from, 0, to - from);
+		code_written(m, page);
 	}
 }
 

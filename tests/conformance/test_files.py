@@ -251,3 +251,31 @@ def test_content_is_as_a_plain_string_of_bytes() -> None:
             assert content.size == len(model)
             assert hold.held == content.held == PAGE_BYTES * len(content.pages)
         assert content.read(0, 100_000) == model
+
+
+@pytest.mark.native
+def test_a_mapped_file_with_holes_may_be_large(tmp_path: Path) -> None:
+    """What is mapped of it follows what is written and punched, far from its beginning too."""
+    size, end = 1 << 43, (1 << 43) - PAGE
+    filing = Filing(64)
+    filing.call("open", "large", O_CREAT | O_RDWR, 0o644)
+    filing.call("open", "copy", O_CREAT | O_RDWR, 0o644)
+    compared = [filing.call("ftruncate", 3, size)]
+    filing.call("pwrite64", 3, b"far", 3, end + 10)
+    filing.call("pwrite64", 3, b"near", 4, 10)
+    compared.append(mmap(filing, PROT_READ, MAP_PRIVATE, 3, offset=end))
+    compared.append(shown(filing, MAP, PAGE))
+    compared.append(filing.call("fallocate", 3, 3, 20, size - PAGE))  # a hole, and it stays as long
+    compared.append(shown(filing, MAP, PAGE))
+    compared.append(filing.call("pread64", 3, OUT, 100, 0, dump=100))
+    filing.call("pwrite64", 3, b"again", 5, end + 30)
+    compared.append(shown(filing, MAP, PAGE))
+    filing.call("munmap", MAP, 2 * PAGE)
+    compared.append(filing.call("ftruncate", 3, 0))
+    filing.call("close", 3)
+    compared.append(filing.call("unlink", "large"))
+    (tmp_path / "native").mkdir()
+    hosts = filing.native(tmp_path, tmp_path / "native")
+    ours = filing.run(tmp_path)
+    assert [ours[i] for i in compared] == [hosts[i] for i in compared]
+    assert hosts[compared[2]].out[10:13] == b"far"

@@ -246,3 +246,41 @@ def test_closing_the_file_frees_its_pages(tmp_path: Path) -> None:
     assert not Path(f"/proc/self/fd/{fd}").exists()
     memory.check()
     memory.close()
+
+
+def test_a_file_with_holes_is_closed_by_what_is_cached_of_it(file: File) -> None:
+    """Not by its places, of which a terabyte has too many to ask for each."""
+    before = file.nodes
+    for index in EDGES:
+        file.read(index)
+    other = file.path.with_name("other")
+    other.write_bytes(b"x" * PAGE)
+    beside = file.memory.vm.inodes.open(str(other))
+    new_vma(file.mm, BASE, BASE + PAGE, FLAGS, beside.kaddr, 0)
+    file.mm.ptr.total_vm += 1
+    assert file.mm.read(BASE, 1) == b"x"
+    assert file.mapping.nrpages == len(EDGES)
+    file.memory.vm.inodes.close(file.inode)
+    assert file.nodes <= before + 1  # the other file's
+    file.memory.check()
+    assert file.mm.read(BASE, 1) == b"x"
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [(0, 0), (0, 1), (5, PAGE), (PAGE - 1, PAGE + 1), (1, 64 * PAGE + 3), (0, TERABYTE)],
+)
+def test_what_is_cached_of_zeros_is_zeros(file: File, start: int, end: int) -> None:
+    places = [0, 1, 64, (1 << 28) - 1]
+    frames = {index: file.read(index) for index in places}
+    core = file.memory.core
+    for frame in frames.values():
+        ffi.memmove(core.m.ram + (lib.page_to_pfn(core.m, frame) << 12), b"\xff" * PAGE, PAGE)
+    file.inode.zeroed(start, end)
+    for index, frame in frames.items():
+        found = ffi.buffer(core.m.ram + (lib.page_to_pfn(core.m, frame) << 12), PAGE)[:]
+        expected = bytearray(b"\xff" * PAGE)
+        low, high = max(start, index * PAGE), min(end, (index + 1) * PAGE)
+        if low < high:
+            expected[low - index * PAGE : high - index * PAGE] = bytes(high - low)
+        assert found == expected

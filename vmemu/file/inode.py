@@ -49,6 +49,10 @@ class Inode:
         """The file has changed: what is cached of it changes as well."""
         self._core.lib.file_written(self._core.m, self._mapping, offset, data, len(data))
 
+    def zeroed(self, start: int, end: int) -> None:
+        """A range of the file is zeros now: what is cached of it as well."""
+        self._core.lib.file_zeroed(self._core.m, self._mapping, start, end)
+
 
 class Inodes:
     """The files whose pages are cached, one for each however often it is executed.

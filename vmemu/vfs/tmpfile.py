@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
@@ -108,12 +109,10 @@ class TmpFile(TmpNode, Body):
             return
         os.ftruncate(copy.fd, start if end >= self.size else self.size)
         os.ftruncate(copy.fd, self.size)
-        while start < end:
-            piece = min(end, (start // PAGE + 1) * PAGE) - start
-            copy.update(start, bytes(piece))
-            if end < self.size:
-                os.pwrite(copy.fd, bytes(piece), start)
-            start += piece
+        copy.zeroed(start, end)
+        last = min(end, self.size)
+        for at in data_pages(copy.fd, start, last):
+            os.pwrite(copy.fd, bytes(min(last, at + PAGE) - max(start, at)), max(start, at))
 
     def allocate(self, mode: int, offset: int, length: int) -> None:
         """Have pages, or make a hole."""
@@ -164,3 +163,18 @@ class TmpFile(TmpNode, Body):
         copy = self._copy()
         if copy is not None and not copy.mapped:
             self.fs.services.inodes.close(copy)
+
+
+def data_pages(fd: int, start: int, end: int) -> Iterator[int]:
+    """Where the pages of a host's file begin that are no holes, of a range."""
+    at = start // PAGE * PAGE
+    while at < end:
+        try:
+            at = max(at, os.lseek(fd, at, os.SEEK_DATA) // PAGE * PAGE)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return  # nothing but a hole
+        if at < end:
+            yield at
+        at += PAGE
