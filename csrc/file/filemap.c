@@ -102,16 +102,19 @@ void file_written(struct vmemu *m, struct address_space *mapping,
 void file_zeroed(struct vmemu *m, struct address_space *mapping, uint64_t start,
 		 uint64_t end)
 {
-	struct page *page;
+	kulong left = mapping->nrpages;
 	uint32_t pfn = 0;
 
-	if (!mapping->nrpages)
-		return;
-	while ((page = next_cached(m, mapping, &pfn))) {
-		uint64_t at = (uint64_t)page->index << PAGE_SHIFT;
-		uint64_t from = start > at ? start - at : 0;
-		uint64_t to = end < at + PAGE_SIZE ? end - at : PAGE_SIZE;
+	while (left--) {
+		struct page *page = next_cached(m, mapping, &pfn);
+		uint64_t at, from, to;
 
+		BUG_ON(m, !page);
+		if (!page)
+			return;
+		at = (uint64_t)page->index << PAGE_SHIFT;
+		from = start > at ? start - at : 0;
+		to = end < at + PAGE_SIZE ? end - at : PAGE_SIZE;
 		if (end <= at || from >= PAGE_SIZE)
 			continue;
 		memset((char *)page_address(m, page) + from, 0, to - from);

@@ -68,6 +68,7 @@ FIELDS = [
     (10, ACT, "swap=None", "S: swap must be a size in bytes or such as 32M, not None"),
     (10, R, R + '"N",\n', "S: parameters are each a Parameter, not 'N'"),
     (14, R, 'Parameter("N", 2),\n', "S has two parameters N"),
+    (15, R, 'Parameter("n", 2),\n', "S has the parameters N and n, which are one column in SQL"),
     (15, R, 'Parameter("R-R", 2),\n', "a parameter is called 'R-R', which no formula can name"),
     (15, R, 'Parameter("R", 0),\n', "the default of S: R must be 1 to 131072, not 0"),
     (15, R, 'Parameter("R", "x"),\n', "the default of S: R is a whole number of pages, not 'x'"),

@@ -106,16 +106,11 @@ def run_cell(cell: Cell) -> dict[str, Value]:
 
     Raises what `run_scenario` raises, and whatever a scheme or scenario of the user does.
     """
-    from vmemu.lab.experiment import run_scenario
-    from vmemu.lab.locks import run_both_ways
-    from vmemu.lab.outcome import Outcome
+    from vmemu.lab.outcome import run_outcome
     from vmemu.lab.scenarios import find_scenario
 
     scenario = find_scenario(cell.scenario)
-    params, settings = dict(cell.params), dict(cell.settings)
-    measurement = run_scenario(scenario, params, cell.scheme, settings)
-    both = run_both_ways(scenario, params, cell.scheme, settings) if scenario.phases else None
-    return Outcome(scenario, params, measurement, both).to_record()
+    return run_outcome(scenario, dict(cell.params), cell.scheme, dict(cell.settings)).to_record()
 
 
 def failed(cell: Cell, failure: str, reason: str) -> dict[str, Value]:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmemu.core import COUNTERS
 from vmemu.errors import ConfigError
-from vmemu.lab.experiment import bits_of, run_scenario
+from vmemu.lab.experiment import bits_of
 from vmemu.lab.guests import guest_program
-from vmemu.lab.locks import run_both_ways
-from vmemu.lab.outcome import SHORT, Deviation, Outcome
+from vmemu.lab.outcome import SHORT, Deviation, Outcome, run_outcome
 from vmemu.lab.record import Records, Value
 from vmemu.lab.table import Cell, Table
 from vmemu.rmap import compared, scheme_class
@@ -152,8 +151,8 @@ def compare(
     results = []
     for scenario, params in chosen:
         found = {scheme: next(measured) for scheme in schemes}
-        both_ways = [both for _, both in found.values() if both is not None]
-        measurements = {scheme: measurement for scheme, (measurement, _) in found.items()}
+        both_ways = [each.both_ways for each in found.values() if each.both_ways is not None]
+        measurements = {scheme: each.measurement for scheme, each in found.items()}
         results.append(Comparison(scenario, params, measurements, both_ways))
     return results
 
@@ -170,14 +169,13 @@ class _Cell(NamedTuple):
         return f"{self.scenario.name} {self.scheme}"
 
 
-def _measure(cell: _Cell) -> tuple[Measurement, BothWays | None]:
-    measurement = run_scenario(*cell)
-    return measurement, run_both_ways(*cell) if cell.scenario.phases else None
+def _measure(cell: _Cell) -> Outcome:
+    return run_outcome(*cell)
 
 
 def _measured(
     cells: Sequence[_Cell], workers: int, progress: Callable[[str], None]
-) -> Iterator[tuple[Measurement, BothWays | None]]:
+) -> Iterator[Outcome]:
     """What all of them measure, in their order."""
     if workers < 2:
         for cell in cells:

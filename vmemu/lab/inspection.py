@@ -108,14 +108,18 @@ def _of_fields(scenario: Scenario) -> Iterator[Problem]:
 
 
 def _of_parameters(scenario: Scenario) -> Iterator[Problem]:
-    seen: set[str] = set()
+    seen: dict[str, str] = {}  # as SQL sees names, which knows no capitals
     for parameter in scenario.parameters:
         called, default = parameter.name, parameter.default
         if not isinstance(called, str) or not called.isidentifier():
             yield f"a parameter is called {called!r}, which no formula can name", str(called), ""
-        if called in seen:
+        other = seen.get(str(called).lower())
+        if other == called:
             yield f"{scenario.name} has two parameters {called}", called, ""
-        seen.add(called)
+        elif other is not None:
+            both = f"{other} and {called}, which are one column in SQL"
+            yield f"{scenario.name} has the parameters {both}", called, ""
+        seen[str(called).lower()] = called
         try:
             fits = parameter.parse(str(default)) == default
         except ConfigError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vmemu.build_id import provenance
 from vmemu.errors import ConfigError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vmemu.lab.scenario import Scenario
     from vmemu.lab.scenario import Value as Parametric
 
-__all__ = ["SHORT", "Deviation", "Outcome"]
+__all__ = ["SHORT", "Deviation", "Outcome", "run_outcome"]
 
 SHORT = "memory was short"
 
@@ -154,3 +154,21 @@ class Outcome:
         if self._locks_differ() and self.both_ways is not None:
             found += [f"locks: {what}" for what in self.both_ways.differences()]
         return found
+
+
+def run_outcome(
+    scenario: Scenario,
+    params: Mapping[str, Parametric],
+    scheme: str,
+    options: Mapping[str, Any],
+) -> Outcome:
+    """Run a scenario, both before and after rmap 34 if it has phases.
+
+    Raises what `run_scenario` raises.
+    """
+    from vmemu.lab.experiment import run_scenario
+    from vmemu.lab.locks import run_both_ways
+
+    measurement = run_scenario(scenario, params, scheme, options)
+    both = run_both_ways(scenario, params, scheme, options) if scenario.phases else None
+    return Outcome(scenario, params, measurement, both)

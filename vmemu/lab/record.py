@@ -13,8 +13,6 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vmemu.errors import ConfigError
-
 if TYPE_CHECKING:
     from vmemu.lab.compare import Comparison
     from vmemu.lab.scenario import Scenario
@@ -301,15 +299,3 @@ def _in_csv(value: Value) -> Value:
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else value
-
-
-def refuse_case_twins(names: Iterable[str], scenario: str) -> None:
-    """ConfigError where two parameters differ in nothing but capitals: SQL has one column."""
-    seen: dict[str, str] = {}
-    for name in names:
-        other = seen.setdefault(name.lower(), name)
-        if other != name:
-            raise ConfigError(
-                f"{scenario} has the parameters {other} and {name}, which are one column in SQL: "
-                "give one of them another name"
-            )
