@@ -204,8 +204,13 @@ def _check_ptes(survey: Survey, mm: Mm, vmas: list[Any]) -> None:
         survey.mapcount[pfn] += 1
         pages = survey.anon if page["flags"] & lib.PG_anon else survey.file
         pages.setdefault(pfn, []).append(Mapping(mm, vma, address))
-        if pte & lib._PAGE_RW and page["mapcount"] > 1:
+        shares = bool(vma.vm_flags & lib.VM_SHARED)
+        if pte & lib._PAGE_RW and page["mapcount"] > 1 and not shares:
             survey.fail(f"page {pfn} is shared and writable at {address:#x}")
+        if shares and page["flags"] & lib.PG_anon:
+            survey.fail(f"page {pfn} at {address:#x} is a private copy in a shared area")
+        if pte & lib._PAGE_DIRTY and not (shares or page["flags"] & lib.PG_anon):
+            survey.fail(f"page {pfn} of a file is dirty by a private area at {address:#x}")
     survey.expect(f"mm {mm.kaddr:#x} rss", mm.ptr.rss, rss)
 
 

@@ -158,7 +158,17 @@ static void add_to_file(struct vmemu *m, struct vm_area_struct *vma,
 			struct address_space *mapping)
 {
 	list_add_tail(m, &vma->shared.list, &mapping->i_mmap);
+	if (vma->vm_flags & VM_SHARED)
+		mapping->i_mmap_writable++;
 	stamp_file(m, vma);
+}
+
+static void remove_from_file(struct vmemu *m, struct vm_area_struct *vma,
+			     struct address_space *mapping)
+{
+	if (vma->vm_flags & VM_SHARED)
+		mapping->i_mmap_writable--;
+	list_del(m, &vma->shared.list);
 }
 
 void vma_file_link(struct vmemu *m, struct vm_area_struct *vma)
@@ -183,7 +193,7 @@ void vma_file_unlink(struct vmemu *m, struct vm_area_struct *vma)
 	mapping = HOST(m, address_space, vma->vm_file);
 	spin_lock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 	owned(m, i_mmap, mapping);
-	list_del(m, &vma->shared.list);
+	remove_from_file(m, vma, mapping);
 	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 }
 
@@ -252,7 +262,7 @@ static void file_list(struct vmemu *m, struct vm_area_struct *vma, bool add)
 	if (add)
 		add_to_file(m, vma, mapping);
 	else
-		list_del(m, &vma->shared.list);
+		remove_from_file(m, vma, mapping);
 }
 
 /* What vma, from start to end by now, has left of it. */

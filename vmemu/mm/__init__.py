@@ -9,6 +9,7 @@ from vmemu.mm.mm import Mm, Rlimits
 from vmemu.mm.mmap import do_brk, do_mmap, do_munmap, setup_stack, sys_brk
 from vmemu.mm.mprotect import do_mprotect
 from vmemu.mm.mremap import do_mremap
+from vmemu.mm.msync import do_msync
 
 __all__ = [
     "MemoryManager",
@@ -22,6 +23,7 @@ __all__ = [
     "do_mmap",
     "do_mprotect",
     "do_mremap",
+    "do_msync",
     "do_munlock",
     "do_munlockall",
     "do_munmap",
