@@ -144,6 +144,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 	m->pages.handed_out = reserved;
 	zone_boot(m, reserved, min_free_pages);
 	list_init(m, &m->k->mmlist);
+	list_init(m, &m->k->shmem_swaplist);
 	list_init(m, &m->k->quarantine);
 	list_init(m, &m->k->swapper_space.i_mmap);
 	slab_boot(m, cache_line);
