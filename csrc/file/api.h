@@ -28,6 +28,9 @@ void unmap_mapping_range(struct vmemu *, struct address_space *, kulong first,
 void truncate_inode_pages_range(struct vmemu *, struct address_space *,
 				kulong first, kulong last);
 
+/* file/truncate.c: areas that map a file */
+uint32_t count_areas(struct vmemu *, const struct address_space *);
+
 /* file/shmem.c: 0, or -1 = no memory */
 int shmem_unuse(struct vmemu *, int type);
 /* file/shmem_io.c: sizes, offsets in bytes; bytes or -errno */

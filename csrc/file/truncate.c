@@ -86,3 +86,16 @@ void truncate_inode_pages_range(struct vmemu *m, struct address_space *mapping,
 	if (a_ops(mapping)->truncate)
 		a_ops(mapping)->truncate(m, mapping, first, last);
 }
+
+uint32_t count_areas(struct vmemu *m, const struct address_space *mapping)
+{
+	kptr head = kaddr(m, &m->k->mmlist), k, v;
+	uint32_t n = 0;
+
+	for (k = m->k->mmlist.next; k != head; k = HOST(m, list_head, k)->next)
+		for (v = ENTRY(m, k, mm_struct, mmlist)->mmap; v;
+		     v = HOST(m, vm_area_struct, v)->vm_next)
+			n += HOST(m, vm_area_struct, v)->vm_file ==
+			     kaddr(m, mapping);
+	return n;
+}

@@ -65,7 +65,8 @@ SCHEMES = {
 
 UNKNOWN = {32: {386, 435, 242}, 64: {334, 435, 204}}
 """Calls that a library tries, and does without: rseq, clone3, sched_getaffinity."""
-LITTLE = {"once": "700K", "library": "700K", "heap": "1M", "signals": "700K", "processes": "700K"}
+LITTLE = {"once": "700K", "library": "700K", "heap": "1M", "signals": "700K", "processes": "700K",
+          "shared": "1M", "memfd": "1M", "segments": "1M"}  # fmt: skip
 """Of memory; beside it there is swap."""
 CASES = [
     pytest.param(library, name, rmap, ram, id=f"{name}-{library}-{rmap}-{ram}")

@@ -30,6 +30,7 @@ def check_kernel(kernel: Kernel) -> None:
         + sum(len(pipe.buffers) for pipe in pipes) * PIPE_BUFFER_BYTES
         + kernel.hold.waiting
         + kernel.file_bytes
+        + kernel.shm.held
     )
     if held != kernel.hold.held:
         raise KernelBug(f"host memory held is {kernel.hold.held} bytes, recomputed {held}")

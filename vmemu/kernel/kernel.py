@@ -24,6 +24,7 @@ from vmemu.errors import Errno, ExecError, KernelBug, VmemuError
 from vmemu.kernel import strace
 from vmemu.kernel.abi import abi_of
 from vmemu.kernel.hold import TASK_BYTES, HostMemory
+from vmemu.kernel.ipc.shm import Segments
 from vmemu.kernel.process import oom
 from vmemu.kernel.process.exit import exit_task
 from vmemu.kernel.process.futex import Futexes
@@ -126,6 +127,7 @@ class Kernel(Closing):
         self.log: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
         """Takes what the kernel has to say (printk)."""
         self.futexes = Futexes()
+        self.shm = Segments(self)
         self.swapping_off: Task | None = None
         """Who is in swapoff(), and the OOM killer's first choice (PF_SWAPOFF)."""
         self.raised: BaseException | None = None
