@@ -543,6 +543,7 @@ class swap_state(Struct):
 
 class task_ids(Struct):
     pid: int
+    tid: int
     ppid: int
     uid: int
     gid: int
