@@ -27,8 +27,7 @@ SCHEMES = tuple(builtin())
 def surveyed(machine: Machine) -> check.Survey:
     """What check() counts from the page tables, once it has found nothing wrong."""
     machine.check()
-    survey = check.Survey(machine.vm, pages=mem_map(machine.core))
-    survey.mapcount = np.zeros(len(survey.pages), dtype=np.int64)
+    survey = check.Survey.of(machine.vm)
     for mm in machine.vm.mms.values():
         check._check_mm(survey, mm)
     assert survey.problems == []
