@@ -262,12 +262,8 @@ def _check_frames(survey: Survey) -> None:
     survey.expect("nr_mapped", m.pages.nr_mapped, census.mapped)
     survey.expect("nr_pagetable", m.pages.nr_pagetable, census.pgtable)
     survey.expect("free pages", m.k.zone.free_pages, census.free)
-    survey.expect(
-        "length of the free list", _frames(core, m.k.zone.free_list), m.k.zone.free_pages
-    )
-    survey.expect(
-        "length of the quarantine", _frames(core, m.k.quarantine), m.pages.nr_quarantine
-    )
+    survey.expect("length of the free list", _frames(core, m.k.zone.free_list), m.k.zone.free_pages)
+    survey.expect("length of the quarantine", _frames(core, m.k.quarantine), m.pages.nr_quarantine)
     survey.slab_frames = census.slab
     committed = sum(
         (vma.vm_end - vma.vm_start) >> PAGE_SHIFT

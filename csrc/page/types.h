@@ -109,9 +109,9 @@ struct kernel_layout {
 /* What has to hold of every frame. */
 enum frame_rule {
 	RULE_mapcount, /* as many ptes as page tables have */
-	RULE_count,    /* a reference for each, one of its cache, one of the system */
-	RULE_free,     /* without a user it is on a list */
-	RULE_anon,     /* PG_anon: it is mapped */
+	RULE_count, /* a reference for each, one of its cache, one of the system */
+	RULE_free, /* without a user it is on a list */
+	RULE_anon, /* PG_anon: it is mapped */
 	NR_FRAME_RULES
 };
 

@@ -7,14 +7,13 @@ import pickle
 from collections import Counter
 from typing import Any
 
-import numpy as np
 import pytest
 from storm import STORM, Guest, storm
 
 from tests.width import BITS, lib
 from vmemu import Machine, check
 from vmemu.core import FRAME_KINDS
-from vmemu.frames import PTE_PRESENT, mem_map
+from vmemu.frames import PTE_PRESENT
 from vmemu.mm import do_mprotect
 from vmemu.rmap import builtin
 from vmemu.snapshot.record import Area, Entry
