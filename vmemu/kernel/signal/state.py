@@ -209,11 +209,15 @@ class SignalState:
         """True when SIGKILL is pending."""
         return any(info.signo == Signal.SIGKILL for info in self.pending)
 
-    def dequeue(self) -> SigInfo | None:
-        """Take the unblocked pending signal with the lowest number (dequeue_signal)."""
+    def dequeue(self, among: int | None = None) -> SigInfo | None:
+        """Take the pending signal with the lowest number (dequeue_signal).
+
+        It is one of those that are not blocked, or of a sigset_t.
+        """
+        mask = ~self.blocked if among is None else among
         best: SigInfo | None = None
         for info in self.pending:
-            if self.is_blocked(info.signo):
+            if not mask >> (info.signo - 1) & 1:
                 continue
             if info.signo == Signal.SIGKILL:
                 best = info
@@ -256,6 +260,7 @@ def send_signal(task: Task, info: SigInfo) -> bool:
         return info.code == SI_USER
     state.pending.append(info)
     signal_wake_up(task)
+    task.kernel.signalled.wake_up()
     return True
 
 

@@ -3,6 +3,8 @@
 from vmemu.kernel.syscalls import (
     attribute,
     directory,
+    epoll,
+    eventfd,
     exec,  # noqa: A004
     fd,
     file,
@@ -14,6 +16,7 @@ from vmemu.kernel.syscalls import (
     mm,
     name,
     offset,
+    poll,
     process,
     signal,
     stat,
@@ -29,6 +32,8 @@ __all__ = [
     "Syscall",
     "attribute",
     "directory",
+    "epoll",
+    "eventfd",
     "exec",
     "fd",
     "file",
@@ -40,6 +45,7 @@ __all__ = [
     "mm",
     "name",
     "offset",
+    "poll",
     "process",
     "s32",
     "signal",
