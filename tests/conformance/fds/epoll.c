@@ -70,7 +70,7 @@ int main(void)
 	events(8, -1);
 	read(p[0], c, 8);
 	events(8, 2);
-	LATER(5, write(p[1], "c", 1));
+	LATER(60, write(p[1], "c", 1));
 	events(8, -1);
 	wait(NULL);
 	printf("edges\n");
@@ -129,7 +129,7 @@ int main(void)
 	read(p[0], c, 8);
 	events(8, 0);
 	show(poll(&(struct pollfd){ two, POLLIN, 0 }, 1, 0));
-	LATER(5, write(p[1], "c", 1));
+	LATER(60, write(p[1], "c", 1));
 	events(8, -1);
 	wait(NULL);
 	for (int i = 0; i < 8; i++) {

@@ -55,7 +55,7 @@ int main(void)
 	while (read(p[0], big, 4096) == 4096)
 		polled(p[1], POLLOUT, 0);
 	polled(p[0], ALL, 0);
-	LATER(5, write(p[1], "y", 1));
+	LATER(60, write(p[1], "y", 1));
 	polled(p[0], POLLIN, -1);
 	wait(NULL);
 	close(p[1]);
@@ -91,7 +91,7 @@ int main(void)
 	show(select(10, &r, &w, &e, &tv));
 	tv.tv_sec = -1, tv.tv_usec = 0;
 	show(select(10, &r, &w, &e, &tv));
-	LATER(5, write(p[1], "y", 1));
+	LATER(60, write(p[1], "y", 1));
 	FD_SET(p[0], &r);
 	tv.tv_sec = 100;
 	sets("select", select(p[0] + 1, &r, NULL, NULL, &tv), &r, &w, &e);
@@ -114,7 +114,7 @@ int main(void)
 	show(handled);
 	sigprocmask(SIG_BLOCK, NULL, &set);
 	show(sigismember(&set, SIGUSR1));
-	LATER(5, kill(getppid(), SIGUSR1));
+	LATER(60, kill(getppid(), SIGUSR1));
 	FD_SET(p[0], &r);
 	show(pselect(10, &r, NULL, NULL, NULL, &none));
 	show(handled);
@@ -127,11 +127,11 @@ int main(void)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	sa.sa_flags = SA_RESTART;
 	sigaction(SIGUSR1, &sa, NULL);
-	LATER(5, kill(getppid(), SIGUSR1); wait_ms(5); write(p[1], "z", 1));
+	LATER(60, kill(getppid(), SIGUSR1); wait_ms(60); write(p[1], "z", 1));
 	show(poll(&(struct pollfd){ p[0], POLLIN, 0 }, 1, -1));
 	wait(NULL);
 	read(p[0], big, 10);
-	LATER(5, kill(getppid(), SIGCONT); wait_ms(5); write(p[1], "z", 1));
+	LATER(60, kill(getppid(), SIGCONT); wait_ms(60); write(p[1], "z", 1));
 	show(poll(&(struct pollfd){ p[0], POLLIN, 0 }, 1, -1));
 	wait(NULL);
 	return 0;
