@@ -85,9 +85,9 @@ class Task:
         "alarm", "birth", "call", "child_wait", "children", "children_used", "clear_child_tid",
         "comm", "context", "exe", "exe_node", "executed", "exit_signal", "files", "fs",
         "interrupted_call",
-        "kernel", "limits", "memory", "nice", "parent", "personality", "pgrp", "pid", "restart",
-        "restart_block", "session", "signals", "slept", "start_regs", "start_time", "state",
-        "status", "used", "vfork_parent", "vfork_wait", "wait", "wake_reason",
+        "kernel", "limits", "memory", "nice", "parent", "personality", "pgrp", "pid", "prctl",
+        "restart", "restart_block", "session", "signals", "slept", "start_regs", "start_time",
+        "state", "status", "used", "vfork_parent", "vfork_wait", "wait", "wake_reason",
         "zombies",
     )  # fmt: skip
 
@@ -120,6 +120,8 @@ class Task:
         self.session = 0
         self.nice = 0
         self.personality = 0
+        self.prctl: dict[int, int] = {}
+        """What prctl() was told, by the option that asks for it; absent: as at the start."""
         self.limits = limits if limits is not None else ResourceLimits()
         self.start_time = 0
         """Virtual nanoseconds."""

@@ -17,6 +17,7 @@ from vmemu.kernel.process.wait import Blocking, Wait, WaitStatus
 from vmemu.kernel.signal.state import SIGRTMIN, AltStack, Signal
 from vmemu.kernel.syscalls.limits import put_rusage
 from vmemu.kernel.syscalls.misc import read_user_desc
+from vmemu.kernel.syscalls.prctl import inherited
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.mm import dup_mmap
 
@@ -80,6 +81,7 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
     child.set_exe(task.exe, task.exe_node)
     child.pgrp, child.session = task.pgrp, task.session
     child.nice, child.personality = task.nice, task.personality
+    child.prctl = inherited(task.prctl)
     child.start_time = kernel.sched.now
     child.exit_signal = flags & CSIGNAL
     if flags & CLONE_SIGHAND:
