@@ -507,7 +507,7 @@ class Machine:
         If any signal has a handler in Python, that is: where none has, a thread less.
         """
         main = threading.current_thread() is threading.main_thread()
-        handled = main and any(callable(signal.getsignal(n)) for n in signal.valid_signals())
+        handled = main and any(callable(signal.getsignal(n)) for n in range(1, signal.NSIG))
         with self._running(), self.cpu.interruptible() if handled else contextlib.nullcontext():
             yield
 
