@@ -374,7 +374,7 @@ class Machine:
         filename: str | None = None,
         inside: bool = False,
     ) -> Task:
-        """Start a static ELF program of the machine's width; ExecError when it cannot be executed.
+        """Start an ELF program of the machine's width, or a script; ExecError when that cannot be.
 
         Streams are host descriptors, binary file objects, bytes (for input) or None.
         ``filename`` is what execve() leaves on its stack, if that is not to depend on where the
