@@ -222,6 +222,15 @@ class fault_state(Struct):
     access: int
     result: int
 
+class frame_census(Struct):
+    mapped: int
+    pgtable: int
+    free: int
+    slab: int
+    broken: Array[int]
+    shown: Array[Array[int]]
+    expected: Array[int]
+
 class held_lock(Struct):
     mode: int
     object: int
@@ -233,11 +242,32 @@ class held_locks(Struct):
     newborn: int
     lock: Array[held_lock]
 
+class i_mmap_iter(Struct):
+    mapping: address_space
+    first: int
+    last: int
+    at: int
+
+class i_mmap_ops(Struct):
+    name: Array[bytes]
+    init: Any
+    empty: Any
+    insert: Any
+    remove: Any
+    first: Any
+    next: Any
+
 class inode(Struct):
     i_mapping: int
     fd: int
     writable: int
     i_size: int
+
+class interval_node(Struct):
+    rb_parent: int
+    rb_right: int
+    rb_left: int
+    rb_subtree_last: int
 
 class kernel_data(Struct):
     swap_lock: int
@@ -550,6 +580,7 @@ class swap_state(Struct):
 
 class task_ids(Struct):
     pid: int
+    tid: int
     ppid: int
     uid: int
     gid: int
@@ -607,6 +638,7 @@ class vmemu(Struct):
     unmapped_base: int
     mem_map: page
     k: kernel_data
+    i_mmap: i_mmap_ops
     rmap: rmap_ops
     rmap_plugged: rmap_ops
     rmap_option: Array[int]
@@ -681,6 +713,7 @@ class zone(Struct):
 
 avc_anon_vma_struct = avc_anon_vma
 explore_step_struct = explore_step
+frame_census_struct = frame_census
 list_stamps_struct = list_stamps
 
 class Lib:
@@ -699,6 +732,7 @@ class Lib:
     BASE_FS: int
     BASE_GS: int
     BITS_PER_LONG: int
+    BROKEN_SHOWN: int
     CACHE_address_space: int
     CACHE_anon_vma: int
     CACHE_anon_vma_chain: int
@@ -869,6 +903,7 @@ class Lib:
     NR_FILES: int
     NR_FILE_KINDS: int
     NR_FRAME_KINDS: int
+    NR_FRAME_RULES: int
     NR_LOCK_CLASSES: int
     NR_OWNED: int
     NR_RADIX_TAGS: int
@@ -960,6 +995,10 @@ class Lib:
     RMAP_WALK_NEXT: int
     RMAP_WALK_REFERENCED: int
     RMAP_WALK_UNMAP: int
+    RULE_anon: int
+    RULE_count: int
+    RULE_free: int
+    RULE_mapcount: int
     SCAN_NS: int
     STEP_add: int
     STEP_alloc: int
@@ -1038,10 +1077,6 @@ class Lib:
     def avc_clone(self, _0: vmemu, _1: vm_area_struct, _2: vm_area_struct, /) -> int: ...
     def avc_prepare(self, _0: vmemu, _1: vm_area_struct, _2: int, /) -> int: ...
     def avc_singular(self, _0: vmemu, _1: vm_area_struct, /) -> int: ...
-    def avc_tree_erase(self, _0: vmemu, _1: Any, _2: int, /) -> None: ...
-    def avc_tree_first(self, _0: vmemu, _1: int, _2: int, /) -> int: ...
-    def avc_tree_insert(self, _0: vmemu, _1: Any, _2: int, /) -> None: ...
-    def avc_tree_next(self, _0: vmemu, _1: int, _2: int, /) -> int: ...
     def avc_unlink(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def change_protection(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: int, _5: int, /) -> None: ...
     def code_written(self, _0: vmemu, _1: page, /) -> None: ...
@@ -1070,6 +1105,7 @@ class Lib:
     def cpu_set_base(self, _0: vmemu, _1: cpu_context, _2: int, _3: int, /) -> None: ...
     def cpu_set_preempt(self, _0: vmemu, _1: int, /) -> None: ...
     def cpu_set_tls(self, _0: vmemu, _1: cpu_context, _2: int, _3: int, /) -> None: ...
+    def cpu_spare(self, _0: Any, /) -> int: ...
     def cpu_stop_pending(self, _0: vmemu, /) -> int: ...
     def cpu_switch(self, _0: vmemu, _1: cpu_context, _2: mm_struct, /) -> None: ...
     def device_write(self, _0: vmemu, _1: page, _2: int, _3: int, /) -> None: ...
@@ -1104,6 +1140,7 @@ class Lib:
     def find_vma(self, _0: vmemu, _1: mm_struct, _2: int, /) -> vm_area_struct: ...
     def find_vma_prev(self, _0: vmemu, _1: mm_struct, _2: int, _3: Any, /) -> vm_area_struct: ...
     def flush_tlb(self, _0: vmemu, /) -> None: ...
+    def frame_census(self, _0: vmemu, _1: Any, _2: frame_census_struct, /) -> None: ...
     def frame_kind_name(self, _0: int, /) -> Array[bytes]: ...
     def frame_kinds(self, _0: vmemu, _1: Any, _2: Any, /) -> None: ...
     def free_pgtables(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> None: ...
@@ -1112,6 +1149,7 @@ class Lib:
     def get_unmapped_area(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, _4: int, _5: int, /) -> int: ...
     def get_user_page(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> page: ...
     def handle_pte_fault(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: int, /) -> int: ...
+    def i_mmap_empty(self, _0: vmemu, _1: address_space, /) -> int: ...
     def i_size_read(self, _0: vmemu, _1: address_space, /) -> int: ...
     def inode_of(self, _0: vmemu, _1: address_space, /) -> inode: ...
     def kmem_cache_alloc(self, _0: vmemu, _1: int, _2: int, /) -> Any: ...

@@ -10,7 +10,7 @@ struct address_space *file_open(struct vmemu *, enum file_kind, int fd,
 void file_close(struct vmemu *, struct address_space *); /* nobody maps it */
 struct inode *inode_of(struct vmemu *, const struct address_space *);
 uint64_t i_size_read(struct vmemu *, const struct address_space *); /* bytes */
-int file_mapped(struct vmemu *, const struct address_space *);
+int file_mapped(struct vmemu *, struct address_space *);
 
 /* file/filemap.c */
 /* what a file's cached pages hold from offset on */
@@ -58,5 +58,8 @@ void shmem_truncate_range(struct vmemu *, struct address_space *,
  * earlier writes, too */
 int filemap_fdatawrite(struct vmemu *, struct address_space *, uint64_t start,
 		       uint64_t end);
+
+/* file/i_mmap.c: nonzero = no area maps it */
+int i_mmap_empty(struct vmemu *, struct address_space *);
 
 #endif

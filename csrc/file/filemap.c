@@ -6,6 +6,7 @@
  */
 #include "core/core.h"
 #include "file/file.h"
+#include "file/i_mmap.h"
 #include "mm/mm.h"
 #include "page/page.h"
 #include "reclaim/reclaim.h"

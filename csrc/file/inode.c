@@ -4,6 +4,7 @@
  */
 #include "core/core.h"
 #include "file/file.h"
+#include "file/i_mmap.h"
 #include "page/page.h"
 #include "watch/step.h"
 
@@ -40,8 +41,7 @@ struct address_space *file_open(struct vmemu *m, enum file_kind kind, int fd,
 		return NULL;
 	mapping->host = i + 1;
 	mapping->a_ops = kind;
-	list_init(m, &mapping->i_mmap);
-	list_init(m, &mapping->i_mmap_nonlinear);
+	i_mmap_init(m, mapping);
 	list_init(m, &mapping->private_list);
 	m->inodes[i] = (struct inode){ .i_mapping = kaddr(m, mapping),
 				       .fd = fd,
@@ -56,7 +56,7 @@ void file_close(struct vmemu *m, struct address_space *mapping)
 	struct page *page;
 	kulong index = 0;
 
-	BUG_ON(m, !list_empty(m, &mapping->i_mmap));
+	BUG_ON(m, !i_mmap_empty(m, mapping));
 	filemap_fdatawrite(m, mapping, 0, UINT64_MAX);
 	while ((page = radix_tree_next(m, &mapping->page_tree, &index,
 				       RADIX_TREE_ANY))) {
@@ -92,7 +92,7 @@ uint64_t i_size_read(struct vmemu *m, const struct address_space *mapping)
 }
 
 /* Nonzero = some area maps it. */
-int file_mapped(struct vmemu *m, const struct address_space *mapping)
+int file_mapped(struct vmemu *m, struct address_space *mapping)
 {
-	return !list_empty(m, &mapping->i_mmap);
+	return !i_mmap_empty(m, mapping);
 }
