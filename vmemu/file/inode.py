@@ -60,6 +60,10 @@ class Inode:
         if error:
             raise Errno(-error)
 
+    def punch(self, offset: int, length: int) -> None:
+        """Make a range read as zeros, without its pages; Errno EOPNOTSUPP where that cannot be."""
+        raise Errno(errno.EOPNOTSUPP)
+
     def fsync(self) -> None:
         """The same, and wait until the host's disk has it."""
         self.writeback()

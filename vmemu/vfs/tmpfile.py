@@ -96,8 +96,8 @@ class TmpFile(TmpNode, Body):
 
     def truncate(self, size: int) -> None:
         """Cut it, or let it end in a hole; Errno EPERM, EFBIG."""
-        self._refuse((F_SEAL_SHRINK if size < self.size else 0) | (F_SEAL_GROW if size > self.size else 0))
         if size != self.size:
+            self._refuse(F_SEAL_SHRINK if size < self.size else F_SEAL_GROW)
             self.content().truncate(size)
         self.changed(content=True)
 
@@ -108,11 +108,10 @@ class TmpFile(TmpNode, Body):
             if self._shmem is not None:
                 self._shmem.punch(offset, length)
         elif mode in (0, _KEEP_SIZE):
-            grows = not mode and offset + length > self.size
-            if grows:
-                self._refuse(F_SEAL_GROW)
+            if offset + length > self.size:
+                self._refuse(F_SEAL_GROW)  # Linux does not ask whether the size stays
             self._fill(offset, length)
-            if grows:
+            if not mode and offset + length > self.size:
                 self.content().truncate(offset + length)
         else:
             raise Errno(errno.EOPNOTSUPP)

@@ -15,12 +15,15 @@
 #define PAGES 400
 
 static sigjmp_buf back;
+static volatile int armed;
 static volatile int code;
 static char *volatile where;
 
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
 	(void)context;
+	if (!armed)
+		_exit(99);
 	code = sig * 100 + info->si_code;
 	where = info->si_addr;
 	siglongjmp(back, 1);
@@ -29,11 +32,18 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 /* What a touch of the byte says: its value, or -(signal * 100 + code). */
 static int touch(volatile char *at, int write)
 {
-	if (sigsetjmp(back, 1))
-		return where == at ? -code : -1;
-	if (write)
-		*at = 5;
-	return *at;
+	int value;
+
+	armed = 1;
+	if (sigsetjmp(back, 1)) {
+		value = where == at ? -code : -1;
+	} else {
+		if (write)
+			*at = 5;
+		value = *at;
+	}
+	armed = 0;
+	return value;
 }
 
 static char *map(size_t pages, int prot, int flags, int fd, off_t offset)
