@@ -3,7 +3,28 @@
 #define VMEMU_FILE_TYPES_H
 
 enum file_limits {
-	NR_FILES = 64, /* mapped host files */
+	NR_FILES = 4096, /* with an address_space at a time */
+};
+
+/* Whose pages they are: address_space.a_ops; see struct address_space_operations. */
+enum file_kind {
+	FILE_SWAP, /* swapper_space, which has no file */
+	FILE_HOST, /* a file of the host's */
+	FILE_SHMEM,
+	NR_FILE_KINDS
+};
+
+/* Errors of writes that nobody has been told of yet: address_space.flags. */
+enum mapping_flags {
+	AS_EIO = 1,
+	AS_ENOSPC = 2,
+};
+
+struct inode {             /* of a file; in the host's memory */
+	kptr i_mapping;    /* its address_space; 0: the place is free */
+	int fd;            /* the host's descriptor, or -1 */
+	uint32_t writable; /* fd can be written to */
+	uint64_t i_size;   /* bytes */
 };
 
 struct prio_tree_root {
@@ -19,7 +40,7 @@ struct prio_tree_node {   /* 16 or 32 bytes, behind a vm_area_struct */
 };
 
 struct address_space { /* 84 or 152 bytes */
-	kptr host; /* 1 + index of the file in struct vmemu; 0 for swapper_space */
+	kptr host;     /* 1 + index of its inode; 0 for swapper_space */
 	struct radix_tree_root page_tree;
 	uint32_t tree_lock;
 	union {                        /* which, m->i_mmap says */
@@ -33,8 +54,8 @@ struct address_space { /* 84 or 152 bytes */
 	uint32_t truncate_count;
 	kulong nrpages;
 	kulong writeback_index;
-	kptr a_ops;
-	kulong flags;
+	kptr a_ops;   /* enum file_kind */
+	kulong flags; /* enum mapping_flags */
 	kptr backing_dev_info;
 	uint32_t private_lock;
 	struct list_head private_list;

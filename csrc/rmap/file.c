@@ -25,7 +25,8 @@ static bool try_vma(struct vmemu *m, struct page *page,
 
 	if (!rmap_in_vma(m, page, search, vma, &address))
 		return true;
-	if (search->walk == WALK_REFERENCED && keeps_page(m, vma)) {
+	if (search->walk == WALK_REFERENCED && !m->check.finding &&
+	    keeps_page(m, vma)) {
 		search->young++;
 		return false;
 	}
