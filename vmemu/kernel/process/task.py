@@ -82,12 +82,45 @@ class Task:
     """A process (task_struct); ``parent`` None: it is init, which is not modelled."""
 
     __slots__ = (
-        "alarm", "birth", "call", "child_wait", "children", "children_used", "clear_child_tid",
-        "comm", "context", "exe", "exe_node", "executed", "exit_signal", "files", "fs",
+        "alarm",
+        "birth",
+        "call",
+        "child_wait",
+        "children",
+        "children_used",
+        "clear_child_tid",
+        "comm",
+        "context",
+        "exe",
+        "exe_node",
+        "executed",
+        "exit_signal",
+        "files",
+        "fs",
         "interrupted_call",
-        "kernel", "limits", "memory", "nice", "parent", "personality", "pgrp", "pid", "restart",
-        "restart_block", "session", "signals", "slept", "start_regs", "start_time", "state",
-        "status", "used", "vfork_parent", "vfork_wait", "wait", "wake_reason",
+        "kernel",
+        "limits",
+        "memory",
+        "nice",
+        "oom_score_adj",
+        "parent",
+        "personality",
+        "pgrp",
+        "pid",
+        "restart",
+        "restart_block",
+        "session",
+        "signals",
+        "slept",
+        "start_regs",
+        "start_time",
+        "state",
+        "status",
+        "used",
+        "vfork_parent",
+        "vfork_wait",
+        "wait",
+        "wake_reason",
         "zombies",
     )  # fmt: skip
 
@@ -120,6 +153,8 @@ class Task:
         self.session = 0
         self.nice = 0
         self.personality = 0
+        self.oom_score_adj = 0
+        """What the OOM killer adds, in thousandths of memory; -1000: it never takes this one."""
         self.limits = limits if limits is not None else ResourceLimits()
         self.start_time = 0
         """Virtual nanoseconds."""
@@ -252,6 +287,16 @@ class ProcessTable:
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+    @property
+    def births(self) -> int:
+        """How many tasks there have been."""
+        return self._births
+
+    @property
+    def last(self) -> int:
+        """The id that was given last."""
+        return self._last
 
     def alloc_pid(self) -> int:
         """Give the next free id (alloc_pid); Errno EAGAIN when there are as many as may be."""

@@ -80,6 +80,7 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
     child.set_exe(task.exe, task.exe_node)
     child.pgrp, child.session = task.pgrp, task.session
     child.nice, child.personality = task.nice, task.personality
+    child.oom_score_adj = task.oom_score_adj
     child.start_time = kernel.sched.now
     child.exit_signal = flags & CSIGNAL
     if flags & CLONE_SIGHAND:
