@@ -264,7 +264,7 @@ class Machine:
         said = f"{kind}, {self.core.ram_bytes >> 10} kB, {self.vm.rmap.name}"
         if self.core.closed:
             return f"<Machine {said}, closed>"
-        n, ms = len(self.kernel.tasks), self.kernel.sched.now / 1e6
+        n, ms = len(self.kernel.tasks.processes()), self.kernel.sched.now / 1e6
         return f"<Machine {said}, {n} process{'es' * (n != 1)}, {ms:.3f} ms>"
 
     def _repr_html_(self) -> str:
@@ -373,7 +373,7 @@ class Machine:
         filename: str | None = None,
         inside: bool = False,
     ) -> Task:
-        """Start a static ELF program of the machine's width; ExecError when it cannot be executed.
+        """Start an ELF program of the machine's width, or a script; ExecError when that cannot be.
 
         Streams are host descriptors, binary file objects, bytes (for input) or None.
         ``filename`` is what execve() leaves on its stack, if that is not to depend on where the
@@ -507,14 +507,14 @@ class Machine:
         If any signal has a handler in Python, that is: where none has, a thread less.
         """
         main = threading.current_thread() is threading.main_thread()
-        handled = main and any(callable(signal.getsignal(n)) for n in signal.valid_signals())
+        handled = main and any(callable(signal.getsignal(n)) for n in range(1, signal.NSIG))
         with self._running(), self.cpu.interruptible() if handled else contextlib.nullcontext():
             yield
 
     @property
     def processes(self) -> list[Task]:
-        """The tasks that exist, by pid."""
-        return list(self.kernel.tasks)
+        """The processes that exist, by pid: the first thread of each."""
+        return self.kernel.tasks.processes()
 
     def vmas(self, process: Task | Mm) -> Iterator[Vma]:
         """The areas of a process in address order; none when it has ended."""

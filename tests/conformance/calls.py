@@ -524,6 +524,9 @@ CALLS: dict[str, Call] = {
     )),
     "futex": _futex("futex", _ODD_TIME),
     "futex_time64": _futex("futex_time64", _ODD_TIME64),
+    "prctl": Call("prctl", (15, BUFFER, 0, 0, 0), (
+        wrong(EINVAL, 0, 9999), wrong(EFAULT, 1, BAD),
+    )),
     "getrandom": Call("getrandom", (BUFFER, 4, 0), (
         wrong(EINVAL, 2, 8), wrong(EINVAL, 2, 6), wrong(EFAULT, 0, BAD),
     )),

@@ -153,7 +153,7 @@ def run(
     check: bool,
     **options: Any,
 ) -> int:
-    """Run PROGRAM: a static ELF file, a C source, or the name of a guest that comes with vmemu.
+    """Run PROGRAM: an ELF file, a script, a C source, or the name of a guest that comes with vmemu.
 
     The machine is an i386 or an x86-64, as the program's file says; of a guest there are both.
     A source NAME.c is compiled first, for x86-64 or as --bits says, by $CC or cc with $CFLAGS
@@ -278,7 +278,7 @@ class _Observer:
         kernel = self.machine.kernel
         if self._maps and task.memory is not None:
             self._tell_maps(task)
-        if task is not kernel.first:
+        if kernel.first is None or task.group is not kernel.first.group:
             return
         if status.signaled and task is kernel.current and task.memory is not None:
             from vmemu.kernel.signal.crash import CRASHES, faulting_instruction

@@ -47,12 +47,12 @@ def _signal_masks(task: Task) -> tuple[int, int, int, int]:
     actions = task.signals.actions
     ignored = mask_of(n for n, a in actions.items() if a.handler == SIG_IGN)
     caught = mask_of(n for n, a in actions.items() if a.handler not in (SIG_DFL, SIG_IGN))
-    return task.signals.pending_mask(), task.signals.blocked, ignored, caught
+    return task.signals.pending.mask(), task.signals.blocked, ignored, caught
 
 
 def threads(task: Task) -> list[Task]:
-    """The tasks of its thread group."""
-    return [task]
+    """The tasks of its thread group, but those that have ended."""
+    return [thread for thread in task.group.threads.values() if thread.alive or thread is task]
 
 
 def _memory_lines(task: Task) -> list[str]:
@@ -105,15 +105,15 @@ def status(task: Task) -> str:
         [
             f"Name:\t{task.comm}\nUmask:\t{task.fs.umask:04o}\n",
             f"State:\t{state} ({_STATE_NAMES[state]})\n",
-            f"Tgid:\t{task.pid}\nNgid:\t0\nPid:\t{task.pid}\nPPid:\t{task.ppid}\nTracerPid:\t0\n",
+            f"Tgid:\t{task.tgid}\nNgid:\t0\nPid:\t{task.pid}\nPPid:\t{task.ppid}\nTracerPid:\t0\n",
             "Uid:" + f"\t{ids.uid}" * 4 + "\nGid:" + f"\t{ids.gid}" * 4 + "\n",
             f"FDSize:\t{max(task.files.entries, default=-1) + 1}\nGroups:\t \n",
-            f"NStgid:\t{task.pid}\nNSpid:\t{task.pid}\nNSpgid:\t{task.pgrp}\n",
+            f"NStgid:\t{task.tgid}\nNSpid:\t{task.pid}\nNSpgid:\t{task.pgrp}\n",
             f"NSsid:\t{task.session}\n",
             *_memory_lines(task),
-            f"CoreDumping:\t0\nTHP_enabled:\t0\nThreads:\t{len(threads(task))}\n",
+            f"CoreDumping:\t0\nTHP_enabled:\t0\nThreads:\t{task.group.live}\n",
             f"SigQ:\t{len(task.signals.pending)}/1024\n",
-            f"SigPnd:\t{pending:016x}\nShdPnd:\t{0:016x}\n",
+            f"SigPnd:\t{pending:016x}\nShdPnd:\t{task.group.shared.mask():016x}\n",
             f"SigBlk:\t{blocked:016x}\nSigIgn:\t{ignored:016x}\nSigCgt:\t{caught:016x}\n",
             *(f"Cap{name}:\t{mask:016x}\n" for name, mask in caps.items()),
             "NoNewPrivs:\t0\nSeccomp:\t0\nCpus_allowed:\t1\nCpus_allowed_list:\t0\n",
@@ -132,7 +132,7 @@ _ADDRESSES = (
 def stat(task: Task) -> str:
     """/proc/PID/stat (proc_pid_stat)."""
     task.kernel.account()
-    used, waited = task.used, task.children_used
+    used, waited = task.used, task.group.children_used
     pending, blocked, ignored, caught = _signal_masks(task)
     if task.memory is not None:
         ptr = task.mm.ptr
@@ -152,7 +152,7 @@ def stat(task: Task) -> str:
         task.ppid, task.pgrp, task.session, 0, -1, 0,
         used.minflt, waited.minflt, used.majflt, waited.majflt,
         clock_t(used.utime), clock_t(used.stime), clock_t(waited.utime), clock_t(waited.stime),
-        20 + task.nice, task.nice, len(threads(task)), 0, clock_t(task.start_time), *memory,
+        20 + task.nice, task.nice, task.group.live, 0, clock_t(task.start_time), *memory,
         pending & 0x7FFFFFFF, blocked & 0x7FFFFFFF, ignored & 0x7FFFFFFF, caught & 0x7FFFFFFF,
         0, 0, 0, task.exit_signal, 0, 0, 0, 0, 0, 0, *addresses, code,
     ]  # fmt: skip
@@ -297,14 +297,12 @@ def oom_score(task: Task) -> str:
 
 def oom_score_adj(task: Task) -> str:
     """/proc/PID/oom_score_adj."""
-    return f"{task.oom_score_adj}\n"
+    return f"{task.group.oom_score_adj}\n"
 
 
 def set_oom_score_adj(task: Task, data: bytes) -> None:
     """Change it, for every thread; Errno EINVAL."""
-    value = number(data, OOM_SCORE_ADJ_MIN, OOM_SCORE_ADJ_MAX)
-    for thread in threads(task):
-        thread.oom_score_adj = value
+    task.group.oom_score_adj = number(data, OOM_SCORE_ADJ_MIN, OOM_SCORE_ADJ_MAX)
 
 
 _OOM_DISABLE, _OOM_ADJUST_MAX = -17, 15
@@ -312,7 +310,7 @@ _OOM_DISABLE, _OOM_ADJUST_MAX = -17, 15
 
 def oom_adj(task: Task) -> str:
     """/proc/PID/oom_adj: the same in the units of 2.6.11, -17 to 15 (oom_adj_read)."""
-    adj = task.oom_score_adj
+    adj = task.group.oom_score_adj
     if adj == OOM_SCORE_ADJ_MAX:
         return f"{_OOM_ADJUST_MAX}\n"
     return f"{int(adj * -_OOM_DISABLE / OOM_SCORE_ADJ_MAX)}\n"
@@ -337,7 +335,7 @@ def wchan(task: Task) -> str:
 def sched(task: Task) -> str:
     """/proc/PID/sched, the lines that mean something here (proc_sched_show_task)."""
     task.kernel.account()
-    head = f"{task.comm} ({task.pid}, #threads: {len(threads(task))})\n"
+    head = f"{task.comm} ({task.pid}, #threads: {task.group.live})\n"
     used = (task.used.utime + task.used.stime) / 1e6
     rows = {"se.sum_exec_runtime": f"{used:.6f}", "nr_switches": task.used.switches,
             "policy": 0, "prio": 120 + task.nice}  # fmt: skip

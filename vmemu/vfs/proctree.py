@@ -62,7 +62,7 @@ class _Root(Static):
 
     def names(self) -> list[bytes]:
         """Files, links, tasks."""
-        tasks = [b"%d" % task.pid for task in self._kernel.tasks]
+        tasks = [b"%d" % task.pid for task in self._kernel.tasks.processes()]
         own = [b"self", b"thread-self"] if self._kernel.current is not None else []
         return [*super().names(), b"mounts", *own, *tasks]
 
@@ -72,8 +72,9 @@ class _Root(Static):
         if name in (b"self", b"thread-self"):
             if current is None:
                 raise Errno(errno.ENOENT)
-            pid = current.pid
-            path = f"{pid}" if name == b"self" else f"{pid}/task/{pid}"
+            path = f"{current.tgid}"
+            if name != b"self":
+                path += f"/task/{current.pid}"
             return Link(self.fs, 90 + (name != b"self"), lambda: path)
         if name == b"mounts":
             return Link(self.fs, 92, lambda: "self/mounts")

@@ -11,12 +11,14 @@ from vmemu.cpu import GDT_ENTRY_TLS_MAX, GDT_ENTRY_TLS_MIN, UserDesc
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.hold import TASK_BYTES
-from vmemu.kernel.process.exit import exit_task
-from vmemu.kernel.process.task import Accounting, Task, TaskState
+from vmemu.kernel.process.exit import exit_group, exit_task
+from vmemu.kernel.process.group import Accounting
+from vmemu.kernel.process.task import Task
 from vmemu.kernel.process.wait import Blocking, Wait, WaitStatus
 from vmemu.kernel.signal.state import SIGRTMIN, AltStack, Signal
 from vmemu.kernel.syscalls.limits import put_rusage
 from vmemu.kernel.syscalls.misc import read_user_desc
+from vmemu.kernel.syscalls.prctl import inherited
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.mm import dup_mmap
 
@@ -41,11 +43,14 @@ CLONE_CHILD_SETTID = 0x1000000
 WNOHANG = 1
 WUNTRACED = 2
 WCONTINUED = 8
-_WAIT_OPTIONS = WNOHANG | WUNTRACED | WCONTINUED | 0xE0000000
+WNOTHREAD = 0x20000000
+WALL = 0x40000000
+WCLONE = 0x80000000
+_WAIT_OPTIONS = WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE
 
 
 def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task:
-    """Make a child that goes on where the parent is, with 0 as result (do_fork, copy_process).
+    """Make a child, or a thread, that goes on where the caller is, with 0 as result (do_fork).
 
     stack is its stack pointer, 0 = the parent's; parent_tid the word that CLONE_PARENT_SETTID sets
     before there is a child.  The child runs after everybody who is runnable now.  Raises
@@ -65,24 +70,30 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
             files.exit()
         kernel.hold.uncharge(TASK_BYTES)
         raise
+    thread = bool(flags & CLONE_THREAD)
     child = Task(
         kernel,
         pid,
-        task.parent if flags & CLONE_PARENT else task,
+        task.parent if flags & CLONE_PARENT else task.group,
         kernel.cpu.clone_context(task.context),
         files,
         task.fs.share() if flags & CLONE_FS else task.fs.copy(),
-        task.signals.fork(),
-        limits=task.limits.copy(),
+        task.signals.thread() if thread else task.signals.fork(),
+        group=task.group if thread else None,
+        limits=None if thread else task.limits.copy(),
         memory=mm,
     )
     child.comm = task.comm
     child.set_exe(task.exe, task.exe_node)
-    child.pgrp, child.session = task.pgrp, task.session
     child.nice, child.personality = task.nice, task.personality
-    child.oom_score_adj = task.oom_score_adj
+    child.prctl = inherited(task.prctl)
     child.start_time = kernel.sched.now
-    child.exit_signal = flags & CSIGNAL
+    child.exit_signal = -1 if thread else flags & CSIGNAL
+    if not thread:
+        group = child.group
+        group.pgrp, group.session = task.pgrp, task.session
+        group.oom_score_adj = task.group.oom_score_adj
+        group.parent_thread = task.group.parent_thread if flags & CLONE_PARENT else task
     if flags & CLONE_SIGHAND:
         child.signals.actions = task.signals.actions
     if flags & CLONE_VM and not flags & CLONE_VFORK:
@@ -140,8 +151,10 @@ def _clone_segment(task: Task, tls: int) -> tuple[int, UserDesc]:
 def sys_clone(
     task: Task, flags: int, stack: int, parent_tid: int, tls: int, child_tid: int
 ) -> Blocking[int]:
-    """fork() with what is shared spelled out; threads are not supported: EINVAL."""
-    if flags & CLONE_THREAD or (flags & CLONE_SIGHAND and not flags & CLONE_VM):
+    """fork() with what is shared spelled out; a thread shares signals, and those share memory."""
+    if flags & CLONE_THREAD and not flags & CLONE_SIGHAND:
+        raise Errno(errno.EINVAL)
+    if flags & CLONE_SIGHAND and not flags & CLONE_VM:
         raise Errno(errno.EINVAL)
     if flags & CSIGNAL >= SIGRTMIN:
         raise Errno(errno.EINVAL)
@@ -171,10 +184,16 @@ def sys_clone_64(
 
 
 @syscall(1, "int", x64=60)
-@syscall(252, "int", x64=231, name="exit_group")
 def sys_exit(task: Task, code: int) -> int:
-    """End the process."""
+    """End the thread, and with the last one the process."""
     exit_task(task, WaitStatus(code & 0xFF))
+    return 0
+
+
+@syscall(252, "int", x64=231)
+def sys_exit_group(task: Task, code: int) -> int:
+    """End the process."""
+    exit_group(task, WaitStatus(code & 0xFF))
     return 0
 
 
@@ -193,12 +212,18 @@ def _matches(task: Task, child: Task, pid: int, options: int) -> bool:
         return False
     if pid < -1 and child.pgrp != -pid:
         return False
+    if options & WNOTHREAD and child.group.parent_thread is not task:
+        return False
     clone = child.exit_signal != Signal.SIGCHLD
-    return bool(options & 0x40000000) or clone == bool(options & 0x80000000)
+    return bool(options & WALL) or clone == bool(options & WCLONE)
 
 
-_REPORTS = {TaskState.STOPPED: WUNTRACED}
-"""Which option asks for the status of a child that has not ended, by its state."""
+def _has_status(child: Task, options: int) -> bool:
+    """Has it ended, or stopped or gone on, and is that asked for?"""
+    if not child.group.alive:
+        return True
+    status = child.status
+    return status is not None and bool(options & (WUNTRACED if status.stopped else WCONTINUED))
 
 
 def _find_waitable(task: Task, pid: int, options: int) -> tuple[bool, Task | None]:
@@ -209,7 +234,7 @@ def _find_waitable(task: Task, pid: int, options: int) -> tuple[bool, Task | Non
         children = () if only is None else (only,)
     elif pid == -1 and not options & ~WNOHANG:
         # the usual case must not take longer the more children there are
-        oldest = task.oldest_zombie()
+        oldest = task.group.oldest_zombie()
         if oldest is None:
             return any(_matches(task, child, pid, options) for child in children), None
         if _matches(task, oldest, pid, options):
@@ -219,9 +244,7 @@ def _find_waitable(task: Task, pid: int, options: int) -> tuple[bool, Task | Non
         if not _matches(task, child, pid, options):
             continue
         meant = True
-        if child.state is TaskState.ZOMBIE:
-            return True, child
-        if child.status is not None and options & _REPORTS.get(child.state, WCONTINUED):
+        if _has_status(child, options):
             return True, child
     return meant, None
 
@@ -242,7 +265,7 @@ def sys_wait4(task: Task, pid: int, status: int, options: int, rusage: int) -> B
         what = f"process {pid}" if pid > 0 else "a child"
         yield Wait(
             f"{what} to end",
-            (task.child_wait,),
+            (task.group.child_wait,),
             lambda: _wakes(task, pid, options),
         )
 
@@ -255,16 +278,17 @@ def _wakes(task: Task, pid: int, options: int) -> bool:
 def _report(task: Task, child: Task, status: int, rusage: int) -> int:
     found = child.status
     assert found is not None
-    if child.state is not TaskState.ZOMBIE:
-        child.status = None  # told, even if what follows fails
+    ended = not child.group.alive
+    if not ended:
+        child.group.status = None  # told, even if what follows fails
     if rusage:
         total = Accounting()
-        total.add(child.used)
-        total.add(child.children_used)
+        total.add(child.group.used)
+        total.add(child.group.children_used)
         put_rusage(task, rusage, total)
     if status:
         uaccess.write_struct(task.mm, status, "I", found.encode())
-    if child.state is TaskState.ZOMBIE:
+    if ended:
         task.kernel.tasks.release(child)
     return child.pid
 

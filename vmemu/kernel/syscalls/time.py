@@ -18,7 +18,7 @@ from vmemu.kernel.process.wait import (
     Interrupted,
     Wait,
 )
-from vmemu.kernel.signal.state import SI_KERNEL, SigInfo, Signal, send_signal
+from vmemu.kernel.signal.state import SI_KERNEL, SigInfo, Signal, send_group_signal
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.vfs.procfs import clock_t
 
@@ -39,7 +39,8 @@ def clock_now(task: Task, clock: int) -> int:
         return now
     if clock in (2, 3):  # PROCESS_CPUTIME_ID, THREAD_CPUTIME_ID
         task.kernel.account()
-        return task.used.utime + task.used.stime
+        used = task.group.used if clock == 2 else task.used
+        return used.utime + used.stime
     raise Errno(errno.EINVAL)
 
 
@@ -99,7 +100,7 @@ def sys_clock_getres_time64(task: Task, clock: int, pointer: int) -> int:
 def sys_times(task: Task, pointer: int) -> int:
     """CPU times of oneself and reaped children in hundredths of a second."""
     task.kernel.account()
-    used, waited = task.used, task.children_used
+    used, waited = task.group.used, task.group.children_used
     if pointer:
         fields = (used.utime, used.stime, waited.utime, waited.stime)
         uaccess.write_struct(task.mm, pointer, "4N", *map(clock_t, fields))
@@ -180,19 +181,19 @@ def sys_restart_syscall(task: Task) -> int | Blocking[int]:
 
 def _set_alarm(task: Task, nanoseconds: int) -> int:
     """Arrange for SIGALRM; 0 = none.  Returns what was left of the old one."""
-    sched = task.kernel.sched
-    old = task.alarm
+    sched, group = task.kernel.sched, task.group
+    old = group.alarm
     left = max(old.deadline - sched.now, 1) if old is not None and old.action else 0
     if old is not None:
         old.cancel()
-    task.alarm = None
+    group.alarm = None
     if nanoseconds:
 
         def fire() -> None:
-            task.alarm = None
-            send_signal(task, SigInfo(Signal.SIGALRM, SI_KERNEL))
+            group.alarm = None
+            send_group_signal(group, SigInfo(Signal.SIGALRM, SI_KERNEL))
 
-        task.alarm = sched.timers.add(sched.deadline(nanoseconds), fire)
+        group.alarm = sched.timers.add(sched.deadline(nanoseconds), fire)
     return left
 
 
