@@ -100,7 +100,7 @@ def meminfo(vm: MemoryManager) -> str:
         "LowFree": zone.free_pages,
         "SwapTotal": swap_total,
         "SwapFree": swap_total - swap_used,
-        "Dirty": 0,
+        "Dirty": m.pages.nr_dirty,
         "Writeback": 0,
         "AnonPages": kinds["anon"],
         "Mapped": mapped - kinds["anon"],
@@ -130,7 +130,7 @@ def vmstat(vm: MemoryManager) -> str:
     m = vm.core.m
     counters, kinds = vm.core.counters(), _census(vm)
     lines = {
-        "nr_dirty": 0,
+        "nr_dirty": int(m.pages.nr_dirty),
         "nr_writeback": 0,
         "nr_unstable": 0,
         "nr_page_table_pages": int(m.pages.nr_pagetable),

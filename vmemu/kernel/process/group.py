@@ -47,8 +47,8 @@ class ThreadGroup:
 
     __slots__ = (
         "alarm", "child_wait", "children", "children_used", "dead_used", "executed",
-        "exit_status", "leader", "limits", "live", "oom_score_adj", "parent",
-        "parent_thread", "pgrp", "session", "shared", "status", "stop_signal", "target", "threads", "zombies",
+        "exit_status", "leader", "limits", "live", "oom_score_adj", "parent", "parent_thread",
+        "pgrp", "session", "shared", "status", "stop_signal", "target", "threads", "zombies",
     )  # fmt: skip
 
     def __init__(
