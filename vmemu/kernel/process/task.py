@@ -64,9 +64,9 @@ class Task:
     __slots__ = (
         "birth", "call", "clear_child_tid", "comm", "context", "exe", "exe_node", "exit_signal",
         "exit_status", "files", "fs", "group", "interrupted_call", "kernel", "memory", "nice",
-        "personality", "pid", "restart", "restart_block", "robust_list", "signals", "slept",
-        "start_regs", "start_time", "state", "used", "vfork_parent", "vfork_wait", "wait",
-        "wake_reason",
+        "personality", "pid", "prctl", "restart", "restart_block", "robust_list", "signals",
+        "slept", "start_regs", "start_time", "state", "used", "vfork_parent", "vfork_wait",
+        "wait", "wake_reason",
     )  # fmt: skip
 
     def __init__(
@@ -98,6 +98,8 @@ class Task:
         """The program's file."""
         self.nice = 0
         self.personality = 0
+        self.prctl: dict[int, int] = {}
+        """What prctl() was told, by the option that asks for it; absent: as at the start."""
         self.start_time = 0
         """Virtual nanoseconds."""
         self.exit_signal = 17
