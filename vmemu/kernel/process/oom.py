@@ -101,7 +101,7 @@ def out_of_memory(kernel: Kernel) -> bool:
         if task.group.exit_status is None:
             task.group.exit_status = killed
         if task is not current:
-            exit_task(task, killed, clear_tid=False)
+            exit_task(task, killed, tell=False)
     if current is not None and current in sharing:
         force_signal(current, SigInfo(Signal.SIGKILL))
         return False
