@@ -257,6 +257,12 @@ class i_mmap_ops(Struct):
     first: Any
     next: Any
 
+class inode(Struct):
+    i_mapping: int
+    fd: int
+    writable: int
+    i_size: int
+
 class interval_node(Struct):
     rb_parent: int
     rb_right: int
@@ -387,6 +393,7 @@ class page(Struct):
 class page_state(Struct):
     nr_mapped: int
     nr_pagecache: int
+    nr_dirty: int
     nr_pagetable: int
     nr_quarantine: int
     handed_out: int
@@ -654,7 +661,7 @@ class vmemu(Struct):
     tlb: tlb_state
     fault: fault_state
     swap: swap_state
-    file_fd: Array[int]
+    inodes: inode
     candidate: candidate
     locks: lock_state
     watch: watch_state
@@ -718,6 +725,8 @@ class Lib:
     ADD_AGAIN: int
     ADD_BACK: int
     ADD_NEW: int
+    AS_EIO: int
+    AS_ENOSPC: int
     AVC_REUSE: int
     AVC_TREE: int
     BASE_FS: int
@@ -762,6 +771,7 @@ class Lib:
     CNT_pgfree: int
     CNT_pgmajfault: int
     CNT_pgpgin: int
+    CNT_pgpgout: int
     CNT_pgrefill: int
     CNT_pgscan: int
     CNT_pgsteal: int
@@ -842,6 +852,9 @@ class Lib:
     FAULT_OOM: int
     FAULT_OUTSIDE: int
     FAULT_SIGBUS: int
+    FILE_HOST: int
+    FILE_SHMEM: int
+    FILE_SWAP: int
     FRAME_anon: int
     FRAME_file: int
     FRAME_free: int
@@ -888,10 +901,12 @@ class Lib:
     NR_COUNTERS: int
     NR_EVENTS: int
     NR_FILES: int
+    NR_FILE_KINDS: int
     NR_FRAME_KINDS: int
     NR_FRAME_RULES: int
     NR_LOCK_CLASSES: int
     NR_OWNED: int
+    NR_RADIX_TAGS: int
     NR_RMAP_CALLS: int
     NR_UC_FUNCTIONS: int
     NR_VERDICTS: int
@@ -925,6 +940,8 @@ class Lib:
     OWNED_vm_flags: int
     OWNED_vma_list: int
     OWNED_vma_range: int
+    PAGECACHE_TAG_DIRTY: int
+    PAGECACHE_TAG_WRITEBACK: int
     PAGE_IO_NS: int
     PAGE_SHIFT: int
     PAGE_SIZE: int
@@ -953,6 +970,7 @@ class Lib:
     PTE_PRESENT: int
     PTE_SWAP: int
     PTRS_PER_TABLE: int
+    RADIX_TREE_ANY: int
     RDTSC_NS: int
     RMAP_ADD: int
     RMAP_ADD_AGAIN: int
@@ -1113,9 +1131,11 @@ class Lib:
     def explore_stop(self, _0: vmemu, /) -> None: ...
     def file_close(self, _0: vmemu, _1: address_space, /) -> None: ...
     def file_mapped(self, _0: vmemu, _1: address_space, /) -> int: ...
-    def file_open(self, _0: vmemu, _1: int, /) -> address_space: ...
+    def file_open(self, _0: vmemu, _1: int, _2: int, _3: int, /) -> address_space: ...
     def file_written(self, _0: vmemu, _1: address_space, _2: int, _3: Any, _4: int, /) -> None: ...
     def file_zeroed(self, _0: vmemu, _1: address_space, _2: int, _3: int, /) -> None: ...
+    def filemap_fdatawrite(self, _0: vmemu, _1: address_space, _2: int, _3: int, /) -> int: ...
+    def filemap_sync(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> None: ...
     def find_get_page(self, _0: vmemu, _1: address_space, _2: int, /) -> page: ...
     def find_vma(self, _0: vmemu, _1: mm_struct, _2: int, /) -> vm_area_struct: ...
     def find_vma_prev(self, _0: vmemu, _1: mm_struct, _2: int, _3: Any, /) -> vm_area_struct: ...
@@ -1130,6 +1150,8 @@ class Lib:
     def get_user_page(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> page: ...
     def handle_pte_fault(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: int, /) -> int: ...
     def i_mmap_empty(self, _0: vmemu, _1: address_space, /) -> int: ...
+    def i_size_read(self, _0: vmemu, _1: address_space, /) -> int: ...
+    def inode_of(self, _0: vmemu, _1: address_space, /) -> inode: ...
     def kmem_cache_alloc(self, _0: vmemu, _1: int, _2: int, /) -> Any: ...
     def kmem_cache_free(self, _0: vmemu, _1: int, _2: Any, /) -> None: ...
     def kmem_cache_owns(self, _0: vmemu, _1: int, _2: int, /) -> int: ...
@@ -1201,6 +1223,7 @@ class Lib:
     def swap_set_writeok(self, _0: vmemu, _1: int, _2: int, /) -> None: ...
     def swap_total(self, _0: vmemu, /) -> int: ...
     def swap_used(self, _0: vmemu, /) -> int: ...
+    def sync_mms(self, _0: vmemu, /) -> None: ...
     def take_lock(self, _0: vmemu, _1: int, _2: int, /) -> None: ...
     def try_lock(self, _0: vmemu, _1: int, _2: int, /) -> int: ...
     def try_to_unmap(self, _0: vmemu, _1: page, /) -> int: ...

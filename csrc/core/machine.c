@@ -1,6 +1,7 @@
 /* core/machine.c - boots a machine: lays out guest RAM, names things, keeps events. */
 #include "core/core.h"
 #include "core/ram.h"
+#include "file/file.h"
 #include "file/i_mmap.h"
 #include "mm/mm.h"
 #include "page/page.h"
@@ -124,7 +125,8 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 			goto fail_ram;
 	}
 	m->check.stamps = zeros(stamps_size(ram_bytes));
-	if (!m->check.stamps)
+	m->inodes = zeros(NR_FILES * sizeof(*m->inodes));
+	if (!m->check.stamps || !m->inodes)
 		goto fail_ram;
 	m->trace.size = ring_size;
 	vmemu_stop_at(m, 0);
@@ -141,8 +143,6 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 		(struct page *)(m->ram + (KERNEL_DATA_PFN + 1) * PAGE_SIZE);
 	for (i = 0; i < MAX_SWAPFILES; i++)
 		m->swap.info[i].fd = -1;
-	for (i = 0; i < NR_FILES; i++)
-		m->file_fd[i] = -1;
 	m->pages.handed_out = reserved;
 	zone_boot(m, reserved, min_free_pages);
 	list_init(m, &m->k->mmlist);
@@ -153,6 +153,10 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 	return m;
 
 fail_ram:
+	if (m->check.stamps)
+		munmap(m->check.stamps, stamps_size(ram_bytes));
+	if (m->inodes)
+		munmap(m->inodes, NR_FILES * sizeof(*m->inodes));
 	free(m->trace.ring);
 	munmap(m->ram, ram_bytes);
 fail:
@@ -172,17 +176,16 @@ void vmemu_close(struct vmemu *m)
 			close(m->swap.info[i].fd);
 		m->swap.info[i].fd = -1;
 	}
-	for (i = 0; i < NR_FILES; i++) {
-		if (m->file_fd[i] >= 0)
-			close(m->file_fd[i]);
-		m->file_fd[i] = -1;
-	}
+	close_files(m);
 	ram_close(m);
 	free(m->trace.ring);
 	if (m->check.stamps)
 		munmap(m->check.stamps, stamps_size(m->ram_size));
+	if (m->inodes)
+		munmap(m->inodes, NR_FILES * sizeof(*m->inodes));
 	m->trace.ring = NULL;
 	m->check.stamps = NULL;
+	m->inodes = NULL;
 	m->trace.size = 0;
 }
 

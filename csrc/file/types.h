@@ -3,22 +3,43 @@
 #define VMEMU_FILE_TYPES_H
 
 enum file_limits {
-	NR_FILES = 64, /* mapped host files */
+	NR_FILES = 4096, /* with an address_space at a time */
+};
+
+/* Whose pages they are: address_space.a_ops; see struct address_space_operations. */
+enum file_kind {
+	FILE_SWAP, /* swapper_space, which has no file */
+	FILE_HOST, /* a file of the host's */
+	FILE_SHMEM,
+	NR_FILE_KINDS
+};
+
+/* Errors of writes that nobody has been told of yet: address_space.flags. */
+enum mapping_flags {
+	AS_EIO = 1,
+	AS_ENOSPC = 2,
+};
+
+struct inode {             /* of a file; in the host's memory */
+	kptr i_mapping;    /* its address_space; 0: the place is free */
+	int fd;            /* the host's descriptor, or -1 */
+	uint32_t writable; /* fd can be written to */
+	uint64_t i_size;   /* bytes */
 };
 
 struct address_space { /* 84 or 152 bytes */
-	kptr host; /* 1 + index of the file in struct vmemu; 0 for swapper_space */
+	kptr host;     /* 1 + index of its inode; 0 for swapper_space */
 	struct radix_tree_root page_tree;
 	uint32_t tree_lock;
-	struct list_head i_mmap; /* of vm_area_struct.shared.list */
-	uint32_t i_mmap_writable;
+	struct list_head i_mmap;  /* of vm_area_struct.shared.list */
+	uint32_t i_mmap_writable; /* areas with VM_SHARED */
 	struct list_head i_mmap_nonlinear;
 	uint32_t i_mmap_lock;
 	uint32_t truncate_count;
 	kulong nrpages;
 	kulong writeback_index;
-	kptr a_ops;
-	kulong flags;
+	kptr a_ops;   /* enum file_kind */
+	kulong flags; /* enum mapping_flags */
 	kptr backing_dev_info;
 	uint32_t private_lock;
 	struct list_head private_list;

@@ -86,6 +86,10 @@ kulong move_page_tables(struct vmemu *, struct mm_struct *,
 			struct vm_area_struct *to, kulong new_address,
 			kulong length);
 
+/* mm/msync.c */
+void filemap_sync(struct vmemu *, struct mm_struct *, kulong start, kulong end);
+void sync_mms(struct vmemu *);
+
 /* mm/uaccess.c: -1 = EFAULT */
 int64_t copy_from_user(struct vmemu *, struct mm_struct *, void *to,
 		       kulong from, kulong n); /* bytes copied */

@@ -11,6 +11,7 @@
  */
 #include "rmap/rmap.h"
 #include "core/core.h"
+#include "file/file.h"
 #include "file/i_mmap.h"
 #include "mm/mm.h"
 #include "page/page.h"
@@ -253,7 +254,7 @@ static void clear_pte(struct vmemu *m, struct page *page, struct mm_struct *mm,
 	flush_tlb(m);
 	touch(m, STEP_write, &page->flags);
 	if (old & _PAGE_DIRTY)
-		page->flags |= PG_dirty;
+		set_page_dirty(m, page);
 	if (page->flags & PG_anon) {
 		BUG_ON(m, !(page->flags & PG_swapcache));
 		BUG_ON(m, swap_duplicate(m, page->private));

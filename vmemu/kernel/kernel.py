@@ -29,7 +29,13 @@ from vmemu.kernel.process.exit import exit_group
 from vmemu.kernel.process.futex import Futexes
 from vmemu.kernel.process.sched import FAULT_NS, SYSCALL_NS, Scheduler
 from vmemu.kernel.process.task import Call, ProcessTable, Task, TaskState, WakeReason
-from vmemu.kernel.process.wait import ERESTART_RESTARTBLOCK, ERESTARTSYS, Interrupted, WaitStatus
+from vmemu.kernel.process.wait import (
+    ERESTART_RESTARTBLOCK,
+    ERESTARTSYS,
+    Interrupted,
+    WaitQueue,
+    WaitStatus,
+)
 from vmemu.kernel.program.exec import Arguments, Credentials, LoadedProgram, load_program
 from vmemu.kernel.program.file import Finder, ProgramFile, find_program
 from vmemu.kernel.signal.delivery import deliver_signals
@@ -126,6 +132,8 @@ class Kernel(Closing):
         self.log: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
         """Takes what the kernel has to say (printk)."""
         self.futexes = Futexes()
+        self.signalled = WaitQueue()
+        """Woken whenever a signal becomes pending for anybody (signalfd_wqh)."""
         self.swapping_off: Task | None = None
         """Who is in swapoff(), and the OOM killer's first choice (PF_SWAPOFF)."""
         self.raised: BaseException | None = None

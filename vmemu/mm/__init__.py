@@ -16,6 +16,7 @@ from vmemu.mm.mmap import (
 )
 from vmemu.mm.mprotect import do_mprotect
 from vmemu.mm.mremap import do_mremap
+from vmemu.mm.msync import do_msync
 
 __all__ = [
     "MemoryManager",
@@ -29,6 +30,7 @@ __all__ = [
     "do_mmap",
     "do_mprotect",
     "do_mremap",
+    "do_msync",
     "do_munlock",
     "do_munlockall",
     "do_munmap",

@@ -53,7 +53,7 @@ def meminfo(vm: MemoryManager) -> str:
         "LowFree": zone.free_pages,
         "SwapTotal": swap_total,
         "SwapFree": swap_total - swap_used,
-        "Dirty": 0,
+        "Dirty": m.pages.nr_dirty,
         "Writeback": 0,
         "Mapped": m.pages.nr_mapped,
         "Slab": _slab_pages(vm),
@@ -69,7 +69,7 @@ def vmstat(vm: MemoryManager) -> str:
     m = vm.core.m
     counters = vm.core.counters()
     lines = {
-        "nr_dirty": 0,
+        "nr_dirty": int(m.pages.nr_dirty),
         "nr_writeback": 0,
         "nr_unstable": 0,
         "nr_page_table_pages": int(m.pages.nr_pagetable),

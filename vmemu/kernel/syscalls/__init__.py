@@ -3,6 +3,8 @@
 from vmemu.kernel.syscalls import (
     attribute,
     directory,
+    epoll,
+    eventfd,
     exec,  # noqa: A004
     fd,
     file,
@@ -14,6 +16,7 @@ from vmemu.kernel.syscalls import (
     mm,
     name,
     offset,
+    poll,
     prctl,
     process,
     signal,
@@ -30,6 +33,8 @@ __all__ = [
     "Syscall",
     "attribute",
     "directory",
+    "epoll",
+    "eventfd",
     "exec",
     "fd",
     "file",
@@ -41,6 +46,7 @@ __all__ = [
     "mm",
     "name",
     "offset",
+    "poll",
     "prctl",
     "process",
     "s32",
