@@ -30,7 +30,7 @@ class address_space(Struct):
     host: int
     page_tree: radix_tree_root
     tree_lock: int
-    i_mmap: list_head
+    i_mmap: Any
     i_mmap_writable: int
     i_mmap_nonlinear: list_head
     i_mmap_lock: int
@@ -256,12 +256,19 @@ class i_mmap_iter(Struct):
     first: int
     last: int
     at: int
+    in_set: int
+    depth: int
+    begin: int
 
 class i_mmap_ops(Struct):
     name: Array[bytes]
+    vma_bytes: int
+    space_bytes: int
+    by_range: int
     init: Any
     empty: Any
     insert: Any
+    insert_after: Any
     remove: Any
     first: Any
     next: Any
@@ -271,6 +278,7 @@ class inode(Struct):
     fd: int
     writable: int
     i_size: int
+    shmem: shmem_inode_info
 
 class interval_node(Struct):
     rb_parent: int
@@ -284,6 +292,7 @@ class kernel_data(Struct):
     caches: Array[kmem_cache]
     swapper_space: address_space
     mmlist: list_head
+    shmem_swaplist: list_head
     quarantine: list_head
     rmap: rmap_data
 
@@ -403,11 +412,23 @@ class page_state(Struct):
     nr_mapped: int
     nr_pagecache: int
     nr_dirty: int
+    nr_shmem: int
     nr_pagetable: int
     nr_quarantine: int
     handed_out: int
     want_kswapd: int
     memalloc: int
+
+class prio_tree_node(Struct):
+    left: int
+    right: int
+    parent: int
+    head: int
+
+class prio_tree_root(Struct):
+    node: int
+    index_bits: int
+    raw: int
 
 class pte_chain(Struct):
     next_and_idx: int
@@ -498,6 +519,7 @@ class rmap_plugin(Struct):
 
 class rmap_search(Struct):
     walk: int
+    file: bool
     exact: bool
     all: int
     mapped: int
@@ -554,6 +576,17 @@ class sharing(Struct):
     wrongly_shared: int
     wrong: int
     called_pss: int
+
+class shmem_inode_info(Struct):
+    swap_tree: radix_tree_root
+    flags: int
+    alloced: int
+    swapped: int
+    sb: int
+
+class shmem_sb(Struct):
+    max_blocks: int
+    used: int
 
 class slab(Struct):
     list: list_head
@@ -617,11 +650,6 @@ class trace(Struct):
     stopped: event
     sampling: sampling
 
-class vm_area_struct_shared(Struct):
-    list: list_head
-    parent: int
-    head: int
-
 class vm_area_struct(Struct):
     vm_mm: int
     vm_start: int
@@ -630,7 +658,6 @@ class vm_area_struct(Struct):
     vm_page_prot: int
     vm_flags: int
     vm_rb: rb_node
-    shared: vm_area_struct_shared
     vm_ops: int
     vm_pgoff: int
     vm_file: int
@@ -648,6 +675,7 @@ class vmemu(Struct):
     mem_map: page
     k: kernel_data
     i_mmap: i_mmap_ops
+    i_mmap_node: int
     rmap: rmap_ops
     rmap_plugged: rmap_ops
     rmap_option: Array[int]
@@ -671,6 +699,7 @@ class vmemu(Struct):
     fault: fault_state
     swap: swap_state
     inodes: inode
+    shmem_sb: Array[shmem_sb]
     candidate: candidate
     locks: lock_state
     watch: watch_state
@@ -768,9 +797,20 @@ class Lib:
     CNT_fault_hook: int
     CNT_fault_outside: int
     CNT_fault_python: int
+    CNT_file_referenced_cmp: int
+    CNT_file_referenced_pages: int
+    CNT_file_referenced_probes: int
+    CNT_file_unmap_cmp: int
+    CNT_file_unmap_pages: int
+    CNT_file_unmap_probes: int
     CNT_fork_ptes: int
+    CNT_i_mmap_nodes: int
     CNT_kswapd_run: int
     CNT_mremap_ptes: int
+    CNT_nonlinear_clusters: int
+    CNT_nonlinear_collateral: int
+    CNT_nonlinear_ptes: int
+    CNT_nonlinear_unmapped: int
     CNT_oom_kill: int
     CNT_pgactivate: int
     CNT_pgalloc: int
@@ -800,6 +840,9 @@ class Lib:
     CNT_rmap_repointed: int
     CNT_rmap_tree_nodes: int
     CNT_rmap_wasted: int
+    CNT_shmem_alloc: int
+    CNT_shmem_swapin: int
+    CNT_shmem_swapout: int
     CNT_signals: int
     CNT_swap_cache_hit: int
     CNT_swap_ra: int
@@ -917,6 +960,7 @@ class Lib:
     NR_OWNED: int
     NR_RADIX_TAGS: int
     NR_RMAP_CALLS: int
+    NR_SHMEM_SB: int
     NR_UC_FUNCTIONS: int
     NR_VERDICTS: int
     OPTION_cow_prune: int
@@ -1055,6 +1099,7 @@ class Lib:
     VM_MAYREAD: int
     VM_MAYSHARE: int
     VM_MAYWRITE: int
+    VM_NONLINEAR: int
     VM_RAND_READ: int
     VM_READ: int
     VM_RESERVED: int
@@ -1091,6 +1136,7 @@ class Lib:
     def copy_from_user(self, _0: vmemu, _1: mm_struct, _2: Any, _3: int, _4: int, /) -> int: ...
     def copy_page_range(self, _0: vmemu, _1: mm_struct, _2: mm_struct, _3: vm_area_struct, /) -> int: ...
     def copy_to_user(self, _0: vmemu, _1: mm_struct, _2: int, _3: Any, _4: int, /) -> int: ...
+    def count_areas(self, _0: vmemu, _1: address_space, /) -> int: ...
     def cow_context_forget(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def cow_context_move(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, _4: int, _5: int, /) -> int: ...
     def cow_context_offset(self, _0: vmemu, _1: mm_struct, _2: int, /) -> int: ...
@@ -1145,6 +1191,7 @@ class Lib:
     def filemap_fdatawrite(self, _0: vmemu, _1: address_space, _2: int, _3: int, /) -> int: ...
     def filemap_sync(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> None: ...
     def find_get_page(self, _0: vmemu, _1: address_space, _2: int, /) -> page: ...
+    def find_i_mmap(self, _0: bytes | Any, /) -> i_mmap_ops: ...
     def find_vma(self, _0: vmemu, _1: mm_struct, _2: int, /) -> vm_area_struct: ...
     def find_vma_prev(self, _0: vmemu, _1: mm_struct, _2: int, _3: Any, /) -> vm_area_struct: ...
     def flush_tlb(self, _0: vmemu, /) -> None: ...
@@ -1157,7 +1204,9 @@ class Lib:
     def get_unmapped_area(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, _4: int, _5: int, /) -> int: ...
     def get_user_page(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> page: ...
     def handle_pte_fault(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: int, /) -> int: ...
+    def i_mmap_areas(self, _0: vmemu, _1: address_space, _2: Any, _3: int, /) -> int: ...
     def i_mmap_empty(self, _0: vmemu, _1: address_space, /) -> int: ...
+    def i_mmap_range(self, _0: vmemu, _1: address_space, _2: int, _3: int, _4: Any, _5: int, /) -> int: ...
     def i_size_read(self, _0: vmemu, _1: address_space, /) -> int: ...
     def inode_of(self, _0: vmemu, _1: address_space, /) -> inode: ...
     def kmem_cache_alloc(self, _0: vmemu, _1: int, _2: int, /) -> Any: ...
@@ -1218,6 +1267,15 @@ class Lib:
     def rmap_mm_dup(self, _0: vmemu, _1: mm_struct, _2: mm_struct, /) -> int: ...
     def rmap_mm_exit(self, _0: vmemu, _1: mm_struct, /) -> None: ...
     def rmap_mm_init(self, _0: vmemu, _1: mm_struct, /) -> int: ...
+    def shmem_close(self, _0: vmemu, _1: address_space, /) -> None: ...
+    def shmem_fill(self, _0: vmemu, _1: address_space, _2: int, /) -> int: ...
+    def shmem_find(self, _0: vmemu, _1: address_space, _2: int, _3: int, /) -> int: ...
+    def shmem_next_entry(self, _0: vmemu, _1: address_space, _2: Any, /) -> int: ...
+    def shmem_open(self, _0: vmemu, _1: int, _2: int, _3: int, /) -> address_space: ...
+    def shmem_read(self, _0: vmemu, _1: address_space, _2: int, _3: Any, _4: int, /) -> int: ...
+    def shmem_truncate_range(self, _0: vmemu, _1: address_space, _2: int, _3: int, /) -> None: ...
+    def shmem_unuse(self, _0: vmemu, _1: int, /) -> int: ...
+    def shmem_write(self, _0: vmemu, _1: address_space, _2: int, _3: Any, _4: int, /) -> int: ...
     def shrink_cache(self, _0: vmemu, _1: int, /) -> int: ...
     def stop_after(self, _0: vmemu, _1: page, /) -> int: ...
     def stop_frames(self, _0: Any, _1: int, /) -> int: ...
@@ -1233,9 +1291,11 @@ class Lib:
     def swap_used(self, _0: vmemu, /) -> int: ...
     def sync_mms(self, _0: vmemu, /) -> None: ...
     def take_lock(self, _0: vmemu, _1: int, _2: int, /) -> None: ...
+    def truncate_inode_pages_range(self, _0: vmemu, _1: address_space, _2: int, _3: int, /) -> None: ...
     def try_lock(self, _0: vmemu, _1: int, _2: int, /) -> int: ...
     def try_to_unmap(self, _0: vmemu, _1: page, /) -> int: ...
     def unlock_page_table(self, _0: vmemu, _1: mm_struct, /) -> None: ...
+    def unmap_mapping_range(self, _0: vmemu, _1: address_space, _2: int, _3: int, _4: int, /) -> None: ...
     def unmap_vmas(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> None: ...
     def unuse_mm(self, _0: vmemu, _1: mm_struct, _2: int, /) -> int: ...
     def up_read(self, _0: vmemu, _1: mm_struct, /) -> None: ...
@@ -1248,7 +1308,6 @@ class Lib:
     def vma_came_from(self, _0: vmemu, _1: vm_area_struct, _2: int, _3: int, /) -> None: ...
     def vma_copy(self, _0: vmemu, _1: vm_area_struct, _2: vm_area_struct, /) -> None: ...
     def vma_expand_down(self, _0: vmemu, _1: vm_area_struct, _2: int, /) -> int: ...
-    def vma_file_link(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def vma_file_unlink(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def vma_free(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def vma_link(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, /) -> None: ...
@@ -1262,9 +1321,10 @@ class Lib:
     def vmemu_event(self, _0: vmemu, _1: int, _2: int, _3: int, _4: int, /) -> None: ...
     def vmemu_event_name(self, _0: int, /) -> Array[bytes]: ...
     def vmemu_free(self, _0: vmemu, /) -> None: ...
+    def vmemu_i_mmap_name(self, _0: int, /) -> Array[bytes]: ...
     def vmemu_kaddr(self, _0: vmemu, _1: Any, /) -> int: ...
     def vmemu_lock_name(self, _0: rmap_ops, _1: int, /) -> Array[bytes]: ...
-    def vmemu_new(self, _0: int, _1: bytes | Any, _2: Any, _3: rmap_plugin, _4: int, _5: int, _6: int, _7: int, _8: kernel_layout, /) -> vmemu: ...
+    def vmemu_new(self, _0: int, _1: bytes | Any, _2: bytes | Any, _3: Any, _4: rmap_plugin, _5: int, _6: int, _7: int, _8: int, _9: kernel_layout, /) -> vmemu: ...
     def vmemu_page_offset(self, /) -> int: ...
     def vmemu_read_sample(self, _0: vmemu, _1: sample, /) -> None: ...
     def vmemu_rmap_name(self, _0: int, /) -> Array[bytes]: ...

@@ -18,7 +18,7 @@ struct kernel_data { /* the kernel's static data, one guest frame */
 	struct zone zone;
 	struct kmem_cache caches[NR_CACHES];
 	struct address_space swapper_space;
-	struct list_head mmlist; /* of every mm_struct */
+	struct list_head mmlist;         /* of every mm_struct */
 	struct list_head shmem_swaplist; /* of address_space.private_list */
 	struct list_head
 		quarantine; /* freed frames whose blocks are not dropped yet */
@@ -38,6 +38,11 @@ struct kernel_data { /* the kernel's static data, one guest frame */
 	X(kswapd_run) X(allocstall) X(oom_kill)                                \
 	X(unmap_probes) X(unmap_cmp) X(unmap_pages)                            \
 	X(referenced_probes) X(referenced_cmp) X(referenced_pages)             \
+	X(file_unmap_probes) X(file_unmap_cmp) X(file_unmap_pages)             \
+	X(file_referenced_probes) X(file_referenced_cmp) X(file_referenced_pages) \
+	X(i_mmap_nodes)                                                        \
+	X(nonlinear_clusters) X(nonlinear_ptes) X(nonlinear_unmapped)          \
+	X(nonlinear_collateral)                                                \
 	X(sweep_ptes) X(sweep_mms) X(sweep_unmapped) X(sweep_collateral)       \
 	X(rmap_copies) X(rmap_migrated) X(rmap_wasted) X(rmap_index_rewrites)                 \
 	X(rmap_repointed)                                                                      \
@@ -134,6 +139,7 @@ struct vmemu {
 	struct page *mem_map;
 	struct kernel_data *k;
 	const struct i_mmap_ops *i_mmap;
+	kptr i_mmap_node; /* where in an area its part is: bytes */
 	const struct rmap_ops *rmap;
 	struct rmap_ops *rmap_plugged;          /* the same, if it is its own */
 	uint32_t rmap_option[MAX_RMAP_OPTIONS]; /* which choice, by scheme */

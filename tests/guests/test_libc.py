@@ -75,6 +75,7 @@ LITTLE = {
     "shared": "1M",
     "memfd": "1M",
     "segments": "1M",
+    "pthreads": "1M",
 }
 """Of memory; beside it there is swap."""
 CASES = [

@@ -7,12 +7,12 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from memory import ANON, BASE, FIXED, NORESERVE, PAGE, PRIVATE, RW, SCHEMES, Memory, R, errno_of
+from memory import ANON, BASE, FIXED, NORESERVE, PAGE, RW, SCHEMES, Memory, R, errno_of
 
 from tests.width import lib
 from vmemu.errors import Errno
 from vmemu.file.shmem import Shmem
-from vmemu.mm import Mm, do_madvise, do_mincore, do_mmap, do_mremap, do_munmap, dup_mmap
+from vmemu.mm import Mm, do_madvise, do_mmap, do_mremap, do_munmap, dup_mmap
 
 SHARED = 0x01
 MADV_DONTNEED, MADV_REMOVE = 4, 9
@@ -74,9 +74,7 @@ def test_swapoff_brings_it_back(memory: Memory) -> None:
     assert shmem.swapped > 20
     memory.vm.swap.swapoff(memory.vm.swap.areas[0].path)
     assert shmem.swapped == 0
-    assert all(
-        one.read(BASE + n * PAGE, 16) == memory.contents(n, 0)[:16] for n in range(150)
-    )
+    assert all(one.read(BASE + n * PAGE, 16) == memory.contents(n, 0)[:16] for n in range(150))
     memory.check()
     one.put()
 

@@ -111,7 +111,9 @@ class Shmem(Inode):
 
     def punch(self, offset: int, length: int) -> None:
         """Make a range read as zeros; whole pages become holes (shmem_truncate_range)."""
-        self._lib.shmem_truncate_range(self._m, self.mapping, offset, min(offset + length, _END - 1))
+        self._lib.shmem_truncate_range(
+            self._m, self.mapping, offset, min(offset + length, _END - 1)
+        )
         self._core.check_bug()
 
     def fill(self, offset: int, length: int) -> None:
@@ -129,7 +131,7 @@ class Shmem(Inode):
     def find(self, offset: int, *, data: bool) -> int:
         """Where the next data or hole begins, from an offset before the end; Errno ENXIO."""
         index = min(offset >> PAGE_SHIFT, self._core.mask)
-        found = self._lib.shmem_find(self._m, self.mapping, index, data)
+        found: int = self._lib.shmem_find(self._m, self.mapping, index, data)
         at = max(offset, found << PAGE_SHIFT)
         if data and (found < 0 or at >= self.size):
             raise Errno(errno.ENXIO)

@@ -176,6 +176,7 @@ def _put_segment(task: Task, pointer: int, segment: Segment, old: bool) -> None:
     times = (segment.atime, segment.dtime, segment.ctime)
     pids = (segment.cpid, segment.lpid)
     mode, key, size = segment.told_mode, segment.key, segment.size
+    values: tuple[int, ...]
     if old:
         values = (
             key, *owners, mode, segment.seq, min(size, _INT_MAX), *times, *pids, segment.nattch,
