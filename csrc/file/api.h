@@ -22,13 +22,7 @@ struct page *find_get_page(struct vmemu *, struct address_space *,
 			   kulong index);
 void remove_from_page_cache(struct vmemu *, struct page *);
 
-/* file/truncate.c: pages from first to last, included */
-void unmap_mapping_range(struct vmemu *, struct address_space *, kulong first,
-			 kulong last, int even_cows);
-void truncate_inode_pages_range(struct vmemu *, struct address_space *,
-				kulong first, kulong last);
-
-/* file/truncate.c: areas that map a file */
+/* file/shmem_truncate.c: areas that map a file */
 uint32_t count_areas(struct vmemu *, const struct address_space *);
 
 /* file/shmem.c: 0, or -1 = no memory */

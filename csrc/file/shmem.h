@@ -17,4 +17,10 @@ struct page *shmem_page(struct vmemu *, struct address_space *, kulong index,
 uint32_t shmem_swp_entry(struct vmemu *, struct shmem_inode_info *,
 			 kulong index);
 
+/* file/shmem_truncate.c: pages from first to last, included */
+void shmem_unmap_range(struct vmemu *, struct address_space *, kulong first,
+		       kulong last, int even_cows);
+void shmem_drop_range(struct vmemu *, struct address_space *, kulong first,
+		      kulong last);
+
 #endif

@@ -224,6 +224,6 @@ void shmem_truncate_range(struct vmemu *m, struct address_space *mapping,
 		return;
 	if (!to_end && !beyond(last))
 		to = (kulong)(last >> PAGE_SHIFT) - 1;
-	unmap_mapping_range(m, mapping, from, to, to_end);
-	truncate_inode_pages_range(m, mapping, from, to);
+	shmem_unmap_range(m, mapping, from, to, to_end);
+	shmem_drop_range(m, mapping, from, to);
 }

@@ -1,10 +1,10 @@
 /*
- * file/truncate.c - pages of a file on their way out: truncation, holes.
+ * file/shmem_truncate.c - pages of shared memory on their way out: truncation, holes.
  *
  * After vmtruncate (mm/memory.c) and mm/truncate.c of 2.6.7.
  */
 #include "core/core.h"
-#include "file/file.h"
+#include "file/shmem.h"
 #include "mm/mm.h"
 #include "page/page.h"
 #include "watch/lock.h"
@@ -46,8 +46,8 @@ static void unmap_in(struct vmemu *m, struct address_space *mapping,
 		zap_file_pages(m, mapping, mm, vma, start, end);
 }
 
-void unmap_mapping_range(struct vmemu *m, struct address_space *mapping,
-			 kulong first, kulong last, int even_cows)
+void shmem_unmap_range(struct vmemu *m, struct address_space *mapping,
+		       kulong first, kulong last, int even_cows)
 {
 	kptr head = kaddr(m, &m->k->mmlist), k, v;
 
@@ -63,8 +63,8 @@ void unmap_mapping_range(struct vmemu *m, struct address_space *mapping,
 	}
 }
 
-void truncate_inode_pages_range(struct vmemu *m, struct address_space *mapping,
-				kulong first, kulong last)
+void shmem_drop_range(struct vmemu *m, struct address_space *mapping,
+		      kulong first, kulong last)
 {
 	kulong index = first;
 	struct page *page;
@@ -83,8 +83,7 @@ void truncate_inode_pages_range(struct vmemu *m, struct address_space *mapping,
 		if (!++index)
 			break;
 	}
-	if (a_ops(mapping)->truncate)
-		a_ops(mapping)->truncate(m, mapping, first, last);
+	a_ops(mapping)->truncate(m, mapping, first, last);
 }
 
 uint32_t count_areas(struct vmemu *m, const struct address_space *mapping)
