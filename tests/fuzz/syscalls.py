@@ -50,7 +50,8 @@ _WEIGHTS = {
     "read": 4, "write": 4,
     "readv": 2, "writev": 2, "pipe": 2, "close": 2, "swapon": 1, "swapoff": 1, "rt_sigaction": 2,
     "poll": 2, "epoll_ctl": 3, "epoll_wait": 2, "socket": 3, "socketpair": 2, "bind": 2,
-    "connect": 2, "listen": 2, "sendmsg": 2, "recvmsg": 2, "futex": 2, "mlockall": 0.5, "arch_prctl": 0.3,
+    "connect": 2, "listen": 2, "sendmsg": 2, "recvmsg": 2,
+    "futex": 2, "mlockall": 0.5, "arch_prctl": 0.3,
 }  # fmt: skip
 _ODD = [
     0, 1, 2, 3, 7, 8, 16, 255, 4095, 4096, 65536, 1 << 20, 1 << 30, 0x7FFFFFFF, 0x80000000,
@@ -117,7 +118,7 @@ class Draw:
         control = self._put(head + body)
         mask = (1 << self.width) - 1
         words = [rng.choice([0, self.addresses[0]]), 9, self.struct(), rng.choice([0, 1, 1, 2]),
-                 rng.choice([0, control]), rng.choice([0, 24, 28, len(head + body)]), 0]  # fmt: skip
+                 rng.choice([0, control]), rng.choice([0, 24, len(head + body)]), 0]  # fmt: skip
         return struct.pack(f"<7{'Q' if wide else 'I'}", *(word & mask for word in words))
 
     def page(self) -> int:
@@ -218,7 +219,10 @@ _KINDS: dict[str, Callable[[Draw], int]] = {
     "openfl": lambda d: d.bits(1, 2, 0o4000, 0o2000000, 0o200000, 0o100, 0o100, 0o1000),
     "sig": _small(*range(1, 20), 33, 64, 65, 0),
     "sighow": _small(0, 1, 2, 3),
-    "clonefl": lambda d: d.bits(17, 0x100, 0x400, 0x800, 0x4000, 0x80000, 0x100000, 0x1000000),
+    "clonefl": lambda d: (
+        d.rng.choice([17, 0x10900])
+        | d.bits(17, 0x100, 0x400, 0x800, 0x4000, 0x80000, 0x100000, 0x200000, 0x1000000)
+    ),
     "waitfl": lambda d: 1 | d.bits(1, 2, 8, 0x40000000, 0x80000000),
     "clock": _small(0, 1, 2, 3, 4, 7, 99),
     "none": lambda d: 0,
@@ -264,9 +268,17 @@ def _vector(d: Draw, values: list[int]) -> None:
 
 
 def _futex(d: Draw, values: list[int]) -> None:
-    operation = d.rng.choice([0, 1, 3, 4, 9, 10]) | d.rng.choice([0, 128])
+    operation = d.rng.choice([0, 1, 3, 4, 5, 9, 10]) | d.rng.choice([0, 128, 256])
     words = [d.structs[i % len(d.structs)] for i in range(3)]
-    values[:] = [d.rng.choice(words), operation, d.rng.choice([0, 1, 5]), d.struct(), words[0], -1]
+    last = d.rng.choice([-1, d.rng.getrandbits(32)])
+    values[:] = [
+        d.rng.choice(words),
+        operation,
+        d.rng.choice([0, 1, 5]),
+        d.struct(),
+        words[0],
+        last,
+    ]
 
 
 def _polled(d: Draw, values: list[int]) -> None:
