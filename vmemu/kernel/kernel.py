@@ -57,6 +57,7 @@ from vmemu.vfs.walk import FsStruct
 if TYPE_CHECKING:
     from vmemu.cpu import Cpu
     from vmemu.mm import MemoryManager
+    from vmemu.net.network import Network
     from vmemu.vfs.bind import Bind
     from vmemu.vfs.node import Directory
     from vmemu.vfs.world import World
@@ -107,6 +108,8 @@ class Kernel(Closing):
         self.sched = Scheduler(self.core, cpu, self.options.slice_blocks, self.options.max_time)
         self.hold = HostMemory(self.options.max_host_memory)
         self._world: World | None = None
+        self.existing_net: Network | None = None
+        """All sockets, if there ever was one."""
         if self.options.root is not None or self.options.binds:
             self.root_directory()  # what is wrong with them is to be told now
         self.host_deadline: float | None = None
@@ -141,6 +144,8 @@ class Kernel(Closing):
         self.told: BaseException | None = None
         """The last of them that came out."""
         self.next_ino = 1000
+        self.sysctls: dict[str, int] = {}
+        """Settings of /proc/sys that were changed and that change nothing."""
         self.marks = 0
         """MARKs so far."""
         self._m = self.core.m
@@ -172,6 +177,15 @@ class Kernel(Closing):
             )
             self._world = World(self, services, options.root, options.root_rw, options.binds)
         return self._world
+
+    @property
+    def net(self) -> Network:
+        """All sockets; made when there is one."""
+        if self.existing_net is None:
+            from vmemu.net.network import Network
+
+            self.existing_net = Network(self)
+        return self.existing_net
 
     @property
     def file_bytes(self) -> int:
@@ -433,6 +447,7 @@ class Kernel(Closing):
             return self._fault(task)
         if trap == lib.TRAP_PREEMPT:
             task.used.utime += self.sched.slice_blocks  # the CPU moved the clock: 1 ns a block
+            self.sched.user_time += self.sched.slice_blocks
             self.sched.slice_used()
             return "preempt"
         if trap == lib.TRAP_EXCEPTION:

@@ -75,6 +75,10 @@ class File:
     """It tells of POLLRDNORM and POLLWRNORM as well."""
     least = 0
     """A read of fewer bytes is EINVAL, and several buffers are filled by one read."""
+    record = False
+    """What is read or written at once is one message."""
+    sigpipe = True
+    """With EPIPE comes SIGPIPE."""
     items: list[Item] | None = None
     """Where epoll watches it."""
     host_bytes = FILE_BYTES
@@ -139,6 +143,10 @@ class File:
         """POLLIN, POLLOUT, ... that hold now."""
         return POLLIN | POLLOUT
 
+    def fdinfo(self) -> str:
+        """Lines of /proc/PID/fdinfo/N beyond position and flags (show_fdinfo)."""
+        return ""
+
     def polled(self, task: Task) -> int:
         """What poll() tells a task, with POLLRDNORM and POLLWRNORM."""
         events = self.poll()
@@ -154,41 +162,15 @@ class File:
         """The last descriptor has gone."""
 
 
-class TextFile(File):
-    """A file with a fixed content: what a /proc file held when it was opened."""
-
-    def __init__(self, name: str, content: bytes) -> None:
-        super().__init__(O_RDONLY, name)
-        self._content = content
-        self._position = 0
-        self.host_bytes = FILE_BYTES + len(content)
-
-    def read(self, count: int) -> Blocking[bytes]:
-        """Read from the position on."""
-        return immediately(self._content[self._position : self._position + count])
-
-    def take(self, count: int) -> int:
-        """Move the position."""
-        self._position += count
-        return count
-
-    def seek(self, offset: int, whence: int) -> int:
-        """Move from the start or from here; such files know no end (seq_lseek)."""
-        position = offset if whence == SEEK_SET else self._position + offset
-        if whence == SEEK_END or not 0 <= position <= MAX_LFS_FILESIZE:
-            raise Errno(errno.EINVAL)
-        self._position = position
-        return position
-
-    def at(self, offset: int) -> File:
-        """Another one that begins there."""
-        other = TextFile(self.name, self._content)
-        other._position = offset
-        return other
-
-    def stat(self) -> FileStat:
-        """A regular file of length 0, as files in /proc are."""
-        return self.node.stat() if self.node is not None else FileStat(stat.S_IFREG | 0o444, ino=2)
+def put_file(hold: HostMemory, file: File) -> None:
+    """One reference less; a file that nobody has is released (fput)."""
+    file.count -= 1
+    if not file.count:
+        if file.items:
+            for item in tuple(file.items):
+                item.remove()
+        file.release()
+        hold.uncharge(file.host_bytes)
 
 
 class Descriptor(NamedTuple):
@@ -256,13 +238,7 @@ class FdTable:
         self._put(file)
 
     def _put(self, file: File) -> None:
-        file.count -= 1
-        if not file.count:
-            if file.items:
-                for item in tuple(file.items):
-                    item.remove()
-            file.release()
-            self.hold.uncharge(file.host_bytes)
+        put_file(self.hold, file)
 
     def share(self) -> FdTable:
         """Another task uses the same table."""

@@ -267,6 +267,16 @@ class ProcessTable:
     def __len__(self) -> int:
         return len(self._tasks)
 
+    @property
+    def births(self) -> int:
+        """How many tasks there have been."""
+        return self._births
+
+    @property
+    def last(self) -> int:
+        """The id that was given last."""
+        return self._last
+
     def alloc_pid(self) -> int:
         """Give the next free id (alloc_pid); Errno EAGAIN when there are as many as may be."""
         for _ in range(PID_MAX if len(self._tasks) < self.limit else 0):
