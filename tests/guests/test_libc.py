@@ -76,6 +76,7 @@ LITTLE = {
     "memfd": "1M",
     "segments": "1M",
     "pthreads": "1M",
+    "throng": "4M",
 }
 """Of memory; beside it there is swap."""
 CASES = [
