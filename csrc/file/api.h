@@ -25,6 +25,8 @@ void remove_from_page_cache(struct vmemu *, struct page *);
 /* file/shmem_truncate.c: areas that map a file */
 uint32_t count_areas(struct vmemu *, const struct address_space *);
 
+uint64_t shmem_max_blocks(struct vmemu *, uint32_t sb); /* pages; 0: any */
+
 /* file/shmem.c: 0, or -1 = no memory */
 int shmem_unuse(struct vmemu *, int type);
 /* file/shmem_io.c: sizes, offsets in bytes; bytes or -errno */
