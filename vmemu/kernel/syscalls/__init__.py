@@ -19,10 +19,12 @@ from vmemu.kernel.syscalls import (
     poll,
     prctl,
     process,
+    sched,
     signal,
     stat,
     statfs,
     time,
+    user,
     xattr,
 )
 from vmemu.kernel.syscalls.table import SYSCALLS, TABLES, Syscall, s32
@@ -50,9 +52,11 @@ __all__ = [
     "prctl",
     "process",
     "s32",
+    "sched",
     "signal",
     "stat",
     "statfs",
     "time",
+    "user",
     "xattr",
 ]

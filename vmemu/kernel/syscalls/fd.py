@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.limits import Resource
 from vmemu.kernel.process.wait import Blocking
 from vmemu.kernel.signal.state import SI_USER, SigInfo, Signal, send_signal
+from vmemu.kernel.syscalls.limits import within_fsize
 from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.vfs.file import (
     O_ACCMODE,
+    O_APPEND,
     O_CLOEXEC,
     O_NONBLOCK,
     POLLHUP,
@@ -20,6 +23,7 @@ from vmemu.vfs.file import (
     File,
 )
 from vmemu.vfs.pipe import Pipe, PipeReader, PipeWriter
+from vmemu.vfs.regular import RegularFile
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -36,6 +40,9 @@ def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
     _check_range(task, buf, count)
     if file.takes_all:
         return count
+    if Resource.FSIZE in task.limits.soft and isinstance(file, RegularFile):
+        offset = file.body.size if file.flags & O_APPEND else file.position
+        count = within_fsize(task, offset, count)
     done = 0
     while True:
         wanted = min(_CHUNK, count - done)
