@@ -126,7 +126,10 @@ def _check_processes(task: Task) -> None:
 def _copy_mm(task: Task, flags: int) -> Mm:
     """The child's address space (copy_mm); Errno ENOMEM."""
     if not flags & CLONE_VM:
-        return dup_mmap(task.mm)
+        mm = dup_mmap(task.mm)
+        if len(task.kernel.shm):
+            task.kernel.shm.settle()  # what was attached is so once more
+        return mm
     task.mm.get()
     return task.mm
 
