@@ -24,6 +24,7 @@ from vmemu.errors import Errno, ExecError, KernelBug, VmemuError
 from vmemu.kernel import strace
 from vmemu.kernel.abi import abi_of
 from vmemu.kernel.hold import TASK_BYTES, HostMemory
+from vmemu.kernel.ipc.shm import Segments
 from vmemu.kernel.process import oom
 from vmemu.kernel.process.exit import exit_group
 from vmemu.kernel.process.futex import Futexes
@@ -57,6 +58,7 @@ from vmemu.vfs.walk import FsStruct
 if TYPE_CHECKING:
     from vmemu.cpu import Cpu
     from vmemu.mm import MemoryManager
+    from vmemu.net.network import Network
     from vmemu.vfs.bind import Bind
     from vmemu.vfs.node import Directory
     from vmemu.vfs.world import World
@@ -107,6 +109,8 @@ class Kernel(Closing):
         self.sched = Scheduler(self.core, cpu, self.options.slice_blocks, self.options.max_time)
         self.hold = HostMemory(self.options.max_host_memory)
         self._world: World | None = None
+        self.existing_net: Network | None = None
+        """All sockets, if there ever was one."""
         if self.options.root is not None or self.options.binds:
             self.root_directory()  # what is wrong with them is to be told now
         self.host_deadline: float | None = None
@@ -132,6 +136,7 @@ class Kernel(Closing):
         self.log: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
         """Takes what the kernel has to say (printk)."""
         self.futexes = Futexes()
+        self.shm = Segments(self)
         self.signalled = WaitQueue()
         """Woken whenever a signal becomes pending for anybody (signalfd_wqh)."""
         self.swapping_off: Task | None = None
@@ -174,6 +179,15 @@ class Kernel(Closing):
             )
             self._world = World(self, services, options.root, options.root_rw, options.binds)
         return self._world
+
+    @property
+    def net(self) -> Network:
+        """All sockets; made when there is one."""
+        if self.existing_net is None:
+            from vmemu.net.network import Network
+
+            self.existing_net = Network(self)
+        return self.existing_net
 
     @property
     def file_bytes(self) -> int:

@@ -180,7 +180,7 @@ class HostOpened(HostRegular, Body):
     def read(self, offset: int, count: int) -> bytes:
         """Bytes from there on."""
         if self.pages is not None:
-            return self.pages.read(offset, count, self._reading)
+            return self.pages.pread(offset, count, self._reading)
         with host_errors():
             return os.pread(self.fd, count, offset)
 

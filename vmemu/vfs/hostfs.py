@@ -190,6 +190,14 @@ class HostDirectory(HostNode, Directory):
                 os.close(fd)
         return HostRegular(self.fs, self, name)
 
+    def mknod(self, name: bytes, mode: int, rdev: int) -> None:
+        """Make a FIFO or a socket, which the host has by name alone; Errno EPERM for devices."""
+        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+            raise Errno(errno.EPERM)
+        with host_errors(), self.opened() as fd:
+            os.mknod(name, stat.S_IFMT(mode) | 0o600, dir_fd=fd)
+        self.lookup(name).chmod(stat.S_IMODE(mode))
+
     def mkdir(self, name: bytes, mode: int) -> None:
         """Make a directory."""
         with host_errors(), self.opened() as fd:
