@@ -20,6 +20,7 @@ from vmemu.kernel.syscalls import (
     poll,
     prctl,
     process,
+    sched,
     shm,
     signal,
     socket,
@@ -27,6 +28,7 @@ from vmemu.kernel.syscalls import (
     stat,
     statfs,
     time,
+    user,
     xattr,
 )
 from vmemu.kernel.syscalls.table import SYSCALLS, TABLES, Syscall, s32
@@ -55,6 +57,7 @@ __all__ = [
     "prctl",
     "process",
     "s32",
+    "sched",
     "shm",
     "signal",
     "socket",
@@ -62,5 +65,6 @@ __all__ = [
     "stat",
     "statfs",
     "time",
+    "user",
     "xattr",
 ]
