@@ -73,7 +73,7 @@ def calls_of(words: str, table: Mapping[int, Syscall]) -> frozenset[str]:
         calls = groups.get(word) or known.get(word)
         if calls is None:
             raise ConfigError(
-                f"there is no system call and no group {word!r}; groups are {', '.join(groups)}"
+                f"there is no system call and no group {word!r}; groups are {', '.join(sorted(groups))}"
             )
         found |= calls
     return frozenset(found)
