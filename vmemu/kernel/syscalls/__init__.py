@@ -21,6 +21,7 @@ later(
     "offset",
     "poll",
     "prctl",
+    "shm",
     "signal",
     "socket",
     "sockopt",
