@@ -616,7 +616,13 @@ class task_ids(Struct):
     tid: int
     ppid: int
     uid: int
+    euid: int
     gid: int
+    egid: int
+    uid16: int
+    euid16: int
+    gid16: int
+    egid16: int
 
 class timer_list(Struct):
     entry: list_head

@@ -60,7 +60,8 @@ def test_numbers_are_the_hosts(bits: int) -> None:
     ours = {entry.name: number for number, entry in TABLES[bits].items()}
     assert ours.pop("vmemu_lab") not in hosts.values()
     if bits == 32:
-        ours["mmap"], ours["select"] = ours.pop("old_mmap"), ours.pop("old_select")
+        ours["mmap"] = ours.pop("old_mmap")
+        ours["select"] = ours.pop("old_select")
     assert ours == {name: hosts.get(name) for name in ours}
 
 

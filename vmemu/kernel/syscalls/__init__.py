@@ -21,6 +21,7 @@ later(
     "offset",
     "poll",
     "prctl",
+    "sched",
     "shm",
     "signal",
     "socket",
@@ -28,6 +29,7 @@ later(
     "stat",
     "statfs",
     "time",
+    "user",
     "xattr",
 )
 

@@ -9,6 +9,7 @@ from vmemu.errors import Errno
 from vmemu.kernel.process.wait import Blocking
 from vmemu.kernel.syscalls import path as paths
 from vmemu.kernel.syscalls.fd import read_user, read_vector, write_user, write_vector
+from vmemu.kernel.syscalls.limits import check_fsize
 from vmemu.kernel.syscalls.path import AT_FDCWD
 from vmemu.kernel.syscalls.table import s64, syscall
 from vmemu.vfs.file import MAX_LFS_FILESIZE, File
@@ -96,6 +97,7 @@ def _truncate(task: Task, path: int, length: int) -> int:
     paths.writable(node)
     body = node.body(1)
     try:
+        check_fsize(task, body.size, length)
         body.truncate(length)
     finally:
         body.close()
@@ -108,6 +110,7 @@ def _ftruncate(task: Task, fd: int, length: int) -> int:
     file = task.files.get(fd)
     if not isinstance(file, RegularFile) or not file.writable:
         raise Errno(errno.EINVAL)
+    check_fsize(task, file.body.size, length)
     file.body.truncate(length)
     return 0
 
@@ -152,6 +155,8 @@ def sys_fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> i
         raise Errno(errno.ENODEV)
     if offset + length > MAX_LFS_FILESIZE:
         raise Errno(errno.EFBIG)
+    if not mode & _KEEP_SIZE:
+        check_fsize(task, file.body.size, offset + length)
     file.body.allocate(mode, offset, length)
     return 0
 
