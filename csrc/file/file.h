@@ -42,7 +42,7 @@ const struct address_space_operations *a_ops(const struct address_space *);
 
 /* file/filemap.c */
 struct page *filemap_nopage(struct vmemu *, struct vm_area_struct *,
-			    kulong address, int *ret);
+			    kulong index, int *ret);
 /* The file of a page; NULL for one that belongs to none, as anonymous ones do. */
 struct address_space *page_mapping(struct vmemu *, const struct page *);
 /* With a reference of its own; -1 = no memory, or it is there already. */
