@@ -73,6 +73,7 @@ LITTLE = {
     "processes": "700K",
     "threads": "700K",
     "pthreads": "1M",
+    "throng": "4M",
 }
 """Of memory; beside it there is swap."""
 CASES = [
