@@ -278,6 +278,7 @@ class inode(Struct):
     fd: int
     writable: int
     i_size: int
+    shmem: shmem_inode_info
 
 class interval_node(Struct):
     rb_parent: int
@@ -291,6 +292,7 @@ class kernel_data(Struct):
     caches: Array[kmem_cache]
     swapper_space: address_space
     mmlist: list_head
+    shmem_swaplist: list_head
     quarantine: list_head
     rmap: rmap_data
 
@@ -410,6 +412,7 @@ class page_state(Struct):
     nr_mapped: int
     nr_pagecache: int
     nr_dirty: int
+    nr_shmem: int
     nr_pagetable: int
     nr_quarantine: int
     handed_out: int
@@ -574,6 +577,17 @@ class sharing(Struct):
     wrong: int
     called_pss: int
 
+class shmem_inode_info(Struct):
+    swap_tree: radix_tree_root
+    flags: int
+    alloced: int
+    swapped: int
+    sb: int
+
+class shmem_sb(Struct):
+    max_blocks: int
+    used: int
+
 class slab(Struct):
     list: list_head
     colouroff: int
@@ -685,6 +699,7 @@ class vmemu(Struct):
     fault: fault_state
     swap: swap_state
     inodes: inode
+    shmem_sb: Array[shmem_sb]
     candidate: candidate
     locks: lock_state
     watch: watch_state
@@ -825,6 +840,9 @@ class Lib:
     CNT_rmap_repointed: int
     CNT_rmap_tree_nodes: int
     CNT_rmap_wasted: int
+    CNT_shmem_alloc: int
+    CNT_shmem_swapin: int
+    CNT_shmem_swapout: int
     CNT_signals: int
     CNT_swap_cache_hit: int
     CNT_swap_ra: int
@@ -943,6 +961,7 @@ class Lib:
     NR_OWNED: int
     NR_RADIX_TAGS: int
     NR_RMAP_CALLS: int
+    NR_SHMEM_SB: int
     NR_UC_FUNCTIONS: int
     NR_VERDICTS: int
     OPTION_cow_prune: int
@@ -1121,6 +1140,7 @@ class Lib:
     def copy_from_user(self, _0: vmemu, _1: mm_struct, _2: Any, _3: int, _4: int, /) -> int: ...
     def copy_page_range(self, _0: vmemu, _1: mm_struct, _2: mm_struct, _3: vm_area_struct, /) -> int: ...
     def copy_to_user(self, _0: vmemu, _1: mm_struct, _2: int, _3: Any, _4: int, /) -> int: ...
+    def count_areas(self, _0: vmemu, _1: address_space, /) -> int: ...
     def cow_context_forget(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def cow_context_move(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, _4: int, _5: int, /) -> int: ...
     def cow_context_offset(self, _0: vmemu, _1: mm_struct, _2: int, /) -> int: ...
@@ -1252,6 +1272,15 @@ class Lib:
     def rmap_mm_dup(self, _0: vmemu, _1: mm_struct, _2: mm_struct, /) -> int: ...
     def rmap_mm_exit(self, _0: vmemu, _1: mm_struct, /) -> None: ...
     def rmap_mm_init(self, _0: vmemu, _1: mm_struct, /) -> int: ...
+    def shmem_close(self, _0: vmemu, _1: address_space, /) -> None: ...
+    def shmem_fill(self, _0: vmemu, _1: address_space, _2: int, /) -> int: ...
+    def shmem_find(self, _0: vmemu, _1: address_space, _2: int, _3: int, /) -> int: ...
+    def shmem_next_entry(self, _0: vmemu, _1: address_space, _2: Any, /) -> int: ...
+    def shmem_open(self, _0: vmemu, _1: int, _2: int, _3: int, /) -> address_space: ...
+    def shmem_read(self, _0: vmemu, _1: address_space, _2: int, _3: Any, _4: int, /) -> int: ...
+    def shmem_truncate_range(self, _0: vmemu, _1: address_space, _2: int, _3: int, /) -> None: ...
+    def shmem_unuse(self, _0: vmemu, _1: int, /) -> int: ...
+    def shmem_write(self, _0: vmemu, _1: address_space, _2: int, _3: Any, _4: int, /) -> int: ...
     def shrink_cache(self, _0: vmemu, _1: int, /) -> int: ...
     def stop_after(self, _0: vmemu, _1: page, /) -> int: ...
     def stop_frames(self, _0: Any, _1: int, /) -> int: ...

@@ -22,6 +22,32 @@ struct page *find_get_page(struct vmemu *, struct address_space *,
 			   kulong index);
 void remove_from_page_cache(struct vmemu *, struct page *);
 
+/* file/shmem_truncate.c: areas that map a file */
+uint32_t count_areas(struct vmemu *, const struct address_space *);
+
+/* file/shmem.c: 0, or -1 = no memory */
+int shmem_unuse(struct vmemu *, int type);
+/* file/shmem_io.c: sizes, offsets in bytes; bytes or -errno */
+/* VM_ACCOUNT: the whole size is promised.  NULL = no memory, or NR_FILES. */
+struct address_space *shmem_open(struct vmemu *, uint32_t sb, uint64_t size,
+				 kulong flags);
+void shmem_close(struct vmemu *, struct address_space *); /* nobody maps it */
+int64_t shmem_read(struct vmemu *, struct address_space *, uint64_t offset,
+		   void *, size_t n);
+int64_t shmem_write(struct vmemu *, struct address_space *, uint64_t offset,
+		    const void *, size_t n);
+/* Has a page at an index: 1 = it was a hole, 0, -errno. */
+int shmem_fill(struct vmemu *, struct address_space *, kulong index);
+/* The next index with data, or without, from index on; -1 = none. */
+int64_t shmem_find(struct vmemu *, struct address_space *, kulong index,
+		   int data);
+/* The swap entry of the next page that is in swap, from *index on; 0 = none. */
+uint32_t shmem_next_entry(struct vmemu *, struct address_space *,
+			  kulong *index);
+/* Holes; to UINT64_MAX also copies that private areas have made. */
+void shmem_truncate_range(struct vmemu *, struct address_space *,
+			  uint64_t start, uint64_t end);
+
 /* file/writeback.c: the dirty pages from start to end, bytes; 0 or -errno, of
  * earlier writes, too */
 int filemap_fdatawrite(struct vmemu *, struct address_space *, uint64_t start,

@@ -28,13 +28,16 @@ struct address_space_operations {
 	int account_dirty;
 	/* i_size may have changed where nobody told; NULL: it cannot. */
 	void (*refresh)(struct vmemu *, struct inode *);
+	/* A page has left the page cache; NULL: nobody counts. */
+	void (*removed)(struct vmemu *, struct address_space *);
 	/* What is not in the page cache goes from index on to last; NULL:
 	 * nothing to do. */
 	void (*truncate)(struct vmemu *, struct address_space *, kulong index,
 			 kulong last);
 };
 
-extern const struct address_space_operations host_aops; /* file/hostfile.c */
+extern const struct address_space_operations host_aops;  /* file/hostfile.c */
+extern const struct address_space_operations shmem_aops; /* file/shmem.c */
 
 /* file/inode.c */
 void close_files(struct vmemu *);

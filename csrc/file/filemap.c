@@ -91,6 +91,7 @@ int add_to_page_cache(struct vmemu *m, struct page *page,
 	page->index = index;
 	mapping->nrpages++;
 	m->pages.nr_pagecache++;
+	m->pages.nr_shmem += mapping->a_ops == FILE_SHMEM;
 	get_page(m, page);
 	return 0;
 }
@@ -104,7 +105,10 @@ void remove_from_page_cache(struct vmemu *m, struct page *page)
 	radix_tree_delete(m, &mapping->page_tree, page->index);
 	mapping->nrpages--;
 	m->pages.nr_pagecache--;
+	m->pages.nr_shmem -= mapping->a_ops == FILE_SHMEM;
 	page->mapping = 0;
+	if (a_ops(mapping)->removed)
+		a_ops(mapping)->removed(m, mapping);
 	put_page(m, page);
 }
 

@@ -654,10 +654,27 @@ CALLS: dict[str, Call] = {
     )),
     "mremap": Call("mremap", (ARENA, 4096, 4096, 0, 0), (
         wrong(EINVAL, 3, 8), wrong(EINVAL, 0, ARENA + 1), wrong(EINVAL, 2, 0),
-        wrong(EINVAL, 3, 2), Wrong(EFAULT, {0: HOLE, 2: 8192}),
+        wrong(EINVAL, 3, 2), Wrong(EFAULT, {0: HOLE, 2: 8192}), wrong(EINVAL, 1, 0),
     )),
     "madvise": Call("madvise", (*_RANGE, 4), (
         wrong(EINVAL, 2, 99), wrong(EINVAL, 0, ARENA + 1), wrong(ENOMEM, 0, HOLE),
+        wrong(EINVAL, 2, 9),
+    )),
+    "shmget": Call("shmget", (0, 4096, 0o600), (
+        wrong(ENOENT, 0, 0x12345), wrong(EINVAL, 1, 0),
+    )),
+    "shmat": Call("shmat", (0x7FFF0000, 0, 0), (
+        wrong(EINVAL, 0, -1), wrong(EINVAL, 1, ARENA + 1), wrong(EINVAL, 2, 0o40000),
+    )),
+    "shmdt": Call("shmdt", (ARENA,), (wrong(EINVAL, 0, ARENA + 1), wrong(EINVAL, 0, ARENA))),
+    "shmctl": Call("shmctl", (0x7FFF0000, 0, 0), (
+        wrong(EINVAL, 0, -1), wrong(EINVAL, 1, 99), Wrong(EFAULT, {1: 3, 2: BAD}),
+    )),
+    "ipc": Call("ipc", (23, 0, 4096, 0o600, 0, 0), (
+        wrong(ENOSYS, 0, 99), wrong(ENOENT, 1, 0x12345), wrong(EINVAL, 2, 0),
+    )),
+    "memfd_create": Call("memfd_create", (_EMPTY, 0), (
+        wrong(EINVAL, 1, 0x100), wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _LONG), _FULL,
     )),
     "mlock": Call("mlock", _RANGE, (wrong(ENOMEM, 0, HOLE),)),
     "munlock": Call("munlock", _RANGE, (wrong(ENOMEM, 0, HOLE),)),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmemu.core import Core, lib
 from vmemu.errors import Errno
 from vmemu.streams import above_streams
+
+if TYPE_CHECKING:
+    from vmemu.file.shmem import Shmem
 
 __all__ = ["Inode", "Inodes", "Key"]
 
@@ -39,6 +42,8 @@ class Inode:
         self.kaddr = core.kaddr(mapping)
         self.number = number
         self.closed = False
+        self.segment = False
+        """It is shared memory of System V: each area that maps it is counted."""
         self.held = 0
         """Bytes that the host holds for it."""
         self.on_close: Callable[[int], None] | None = None
@@ -54,6 +59,10 @@ class Inode:
         error = self._core.lib.filemap_fdatawrite(self._core.m, self.mapping, start, end)
         if error:
             raise Errno(-error)
+
+    def punch(self, offset: int, length: int) -> None:
+        """Make a range read as zeros, without its pages; Errno EOPNOTSUPP where that cannot be."""
+        raise Errno(errno.EOPNOTSUPP)
 
     def fsync(self) -> None:
         """The same, and wait until the host's disk has it."""
@@ -92,6 +101,12 @@ class Inodes:
         self._open: dict[int, Inode] = {}  # by kptr
         self._named: dict[Key, Inode] = {}  # lately used last
         self._next = 1
+
+        self._unused: dict[int, Shmem] = {}
+        """Shared memory that only areas use, by kptr."""
+        self._sbs = 1
+        self.on_unmapped: Callable[[], None] | None = None
+        """Called when areas have gone."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -167,6 +182,66 @@ class Inodes:
         self._core.lib.sync_mms(self._core.m)
         for inode in self._open.values():
             self._core.lib.filemap_fdatawrite(self._core.m, inode.mapping, 0, _EVERYTHING)
+
+    def new_sb(self, max_blocks: int) -> int:
+        """A file system of tmpfs that has so many pages at most: its ``struct shmem_sb``."""
+        number = min(self._sbs, lib.NR_SHMEM_SB - 1)  # the last one is all others'
+        self._sbs = number + 1
+        self._core.m.shmem_sb[number].max_blocks = max_blocks
+        return number
+
+    @property
+    def half_of_ram(self) -> int:
+        """Pages: what a tmpfs has at most."""
+        return int(self._core.m.k.zone.present_pages) // 2
+
+    def free_blocks(self, sb: int) -> int:
+        """Pages that a file system of tmpfs has room for."""
+        state = self._core.m.shmem_sb[sb]
+        return int(state.max_blocks - state.used) if state.max_blocks else 1 << 32
+
+    def shmem(self, path: str, size: int = 0, *, sb: int = 0, account: bool = False) -> Shmem:
+        """Make shared memory of so many bytes with one user (shmem_file_setup).
+
+        Errno ENOMEM, also where ``account`` asks for a promise that cannot be made; ENFILE.
+        """
+        from vmemu.file.shmem import Shmem
+
+        flags = lib.VM_ACCOUNT if account else 0
+        mapping = self._core.lib.shmem_open(self._core.m, sb, size, flags)
+        self._core.check_bug()
+        if not mapping:
+            raise Errno(errno.ENFILE if len(self) >= lib.NR_FILES else errno.ENOMEM)
+        inode = Shmem(self._core, mapping, path, self._next, self._nobody_has)
+        self._next += 1
+        self._open[inode.kaddr] = inode
+        return inode
+
+    def shmems(self) -> Iterator[Shmem]:
+        """All shared memory and files of tmpfs that have content."""
+        from vmemu.file.shmem import Shmem
+
+        return (inode for inode in self._open.values() if isinstance(inode, Shmem))
+
+    def _nobody_has(self, inode: Shmem) -> None:
+        if inode.mapped:
+            self._unused[inode.kaddr] = inode
+        else:
+            self.close(inode)
+
+    def never_merges(self, kptr: int) -> bool:
+        """Whether each area that maps a file is counted, as with segments of System V."""
+        inode = self._open.get(kptr)
+        return inode is not None and inode.segment
+
+    def unmapped(self) -> None:
+        """Areas have gone: so does shared memory that only they used."""
+        if self._unused:
+            for inode in [each for each in self._unused.values() if not each.mapped]:
+                del self._unused[inode.kaddr]
+                self.close(inode)
+        if self.on_unmapped is not None:
+            self.on_unmapped()
 
     def close(self, inode: Inode) -> None:
         """Give up one that no area maps."""

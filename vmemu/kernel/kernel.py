@@ -24,6 +24,7 @@ from vmemu.errors import Errno, ExecError, KernelBug, VmemuError
 from vmemu.kernel import strace
 from vmemu.kernel.abi import abi_of
 from vmemu.kernel.hold import TASK_BYTES, HostMemory
+from vmemu.kernel.ipc.shm import Segments
 from vmemu.kernel.process import oom
 from vmemu.kernel.process.exit import exit_group
 from vmemu.kernel.process.futex import Futexes
@@ -135,6 +136,7 @@ class Kernel(Closing):
         self.log: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
         """Takes what the kernel has to say (printk)."""
         self.futexes = Futexes()
+        self.shm = Segments(self)
         self.signalled = WaitQueue()
         """Woken whenever a signal becomes pending for anybody (signalfd_wqh)."""
         self.swapping_off: Task | None = None

@@ -14,6 +14,7 @@ from vmemu.mm.consts import (
     MADV_DONTNEED,
     MADV_NORMAL,
     MADV_RANDOM,
+    MADV_REMOVE,
     MADV_SEQUENTIAL,
     MADV_WILLNEED,
 )
@@ -40,7 +41,7 @@ def do_madvise(mm: Mm, addr: int, length: int, advice: int) -> None:
     Errno EINVAL (bad advice, locked area), ENOMEM (holes; the rest is done nevertheless),
     EAGAIN (no memory to split an area).
     """
-    if addr & 0xFFF or not 0 <= advice <= MADV_DONTNEED:
+    if addr & 0xFFF or not (0 <= advice <= MADV_DONTNEED or advice == MADV_REMOVE):
         raise Errno(errno.EINVAL)
     end = addr + page_align(length)
     if end > mm.core.mask or (length and end == addr):
@@ -69,6 +70,8 @@ def _advise(mm: Mm, vma: Any, start: int, end: int, advice: int) -> None:
         if vma.vm_flags & (lib.VM_LOCKED | lib.VM_RESERVED):
             raise Errno(errno.EINVAL)
         mm.core.lib.zap_page_range(m, mm.ptr, vma, start, end)
+    elif advice == MADV_REMOVE:
+        _remove(mm, vma, start, end)
     elif advice == MADV_WILLNEED:
         _read_ahead(mm, start, end)
     else:
@@ -77,6 +80,18 @@ def _advise(mm: Mm, vma: Any, start: int, end: int, advice: int) -> None:
             return
         cut_out(mm, vma, start, end)
         mm.core.lib.vma_set_flags(m, vma, flags)
+
+
+def _remove(mm: Mm, vma: Any, start: int, end: int) -> None:
+    """Make a hole in shared memory (``madvise_remove``); Errno EINVAL, EACCES, EOPNOTSUPP."""
+    inode = mm.vm.inodes.find(vma.vm_file)
+    if vma.vm_flags & lib.VM_LOCKED or inode is None:
+        raise Errno(errno.EINVAL)
+    writes = lib.VM_SHARED | lib.VM_WRITE
+    if vma.vm_flags & writes != writes:
+        raise Errno(errno.EACCES)
+    offset = (vma.vm_pgoff << PAGE_SHIFT) + start - vma.vm_start
+    inode.punch(offset, end - start)
 
 
 def _mapped(mm: Mm, start: int, end: int) -> Iterator[int]:

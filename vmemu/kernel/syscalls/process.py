@@ -108,7 +108,10 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
 def _copy_mm(task: Task, flags: int) -> Mm:
     """The child's address space (copy_mm); Errno ENOMEM."""
     if not flags & CLONE_VM:
-        return dup_mmap(task.mm)
+        mm = dup_mmap(task.mm)
+        if len(task.kernel.shm):
+            task.kernel.shm.settle()  # what was attached is so once more
+        return mm
     task.mm.get()
     return task.mm
 
