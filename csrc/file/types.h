@@ -3,7 +3,8 @@
 #define VMEMU_FILE_TYPES_H
 
 enum file_limits {
-	NR_FILES = 4096, /* with an address_space at a time */
+	NR_FILES = 4096,    /* with an address_space at a time */
+	MAX_READAHEAD = 32, /* pages */
 };
 
 /* Whose pages they are: address_space.a_ops; see struct address_space_operations. */
@@ -43,6 +44,12 @@ struct inode {             /* of a file; in the host's memory */
 	uint32_t writable; /* fd can be written to */
 	uint64_t i_size;   /* bytes */
 	struct shmem_inode_info shmem;
+};
+
+struct file_ra_state {    /* how an open file has been read so far */
+	kulong prev_page; /* the last page; ~0: none yet */
+	kulong size; /* pages of the last window; 0: it was not read in order */
+	kulong ra_pages; /* the largest window; 0: each page by itself */
 };
 
 struct prio_tree_root {

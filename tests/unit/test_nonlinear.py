@@ -35,6 +35,7 @@ class File:
 
     def __init__(self, path: Path, scheme: str = "anon_vma", i_mmap: str = "prio_tree") -> None:
         self.memory = Memory(scheme, ram=2048, i_mmap=i_mmap)
+        self.path = path
         path.write_bytes(b"".join(bytes([n]) * PAGE for n in range(PAGES)))
         self.inode = self.memory.vm.inodes.share(
             (1, 1, 1, 1), "file", lambda: os.open(path, os.O_RDWR), writable=True
@@ -65,6 +66,10 @@ class File:
 
     def evict(self, at: int) -> bool:
         return bool(lib.reclaim_page(self.memory.m, self.page(at)))
+
+    def cut(self, old: int, pages: int) -> None:
+        os.truncate(self.path, pages * PAGE)
+        self.inode.truncated(old * PAGE, pages * PAGE)
 
     def counted(self, name: str) -> int:
         return self.memory.core.counters()[name]
@@ -240,3 +245,19 @@ def test_random_pages(scheme: str, tmp_path: Path) -> None:
     file.mm.put()
     file.memory.check()
     file.memory.close()
+
+
+def test_a_file_is_cut(file: File) -> None:
+    """Whatever is behind the new end goes, wherever it was mapped; the rest stays."""
+    file.remap(0, 70)
+    file.remap(1, 20)
+    file.mm.read(BASE + 5 * PAGE, 1)
+    file.cut(100, 50)
+    assert file.kind(0) == lib.PTE_FILE
+    assert file.kind(1) == lib.PTE_PRESENT
+    assert file.kind(5) == lib.PTE_PRESENT
+    file.memory.check()
+    assert file.memory.vm.fault(file.mm, BASE, lib.ACCESS_READ) == lib.FAULT_SIGBUS
+    assert file.mm.read(BASE + PAGE, 1) == bytes([20])
+    file.cut(50, 100)
+    assert file.mm.read(BASE, 1) == b"\0"
