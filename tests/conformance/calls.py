@@ -630,6 +630,7 @@ CALLS: dict[str, Call] = {
         wrong(EINVAL, 2, 99), wrong(EINVAL, 0, ARENA + 1), wrong(ENOMEM, 0, HOLE),
     )),
     "mlock": Call("mlock", _RANGE, (wrong(ENOMEM, 0, HOLE),)),
+    "mlock2": Call("mlock2", (*_RANGE, 1), (wrong(EINVAL, 2, 2), wrong(ENOMEM, 0, HOLE))),
     "munlock": Call("munlock", _RANGE, (wrong(ENOMEM, 0, HOLE),)),
     "mlockall": Call("mlockall", (1,), (wrong(EINVAL, 0, 0), wrong(EINVAL, 0, 99))),
     "mincore": Call("mincore", (*_RANGE, BUFFER), (
