@@ -30,7 +30,7 @@ class address_space(Struct):
     host: int
     page_tree: radix_tree_root
     tree_lock: int
-    i_mmap: list_head
+    i_mmap: Any
     i_mmap_writable: int
     i_mmap_nonlinear: list_head
     i_mmap_lock: int
@@ -247,12 +247,19 @@ class i_mmap_iter(Struct):
     first: int
     last: int
     at: int
+    in_set: int
+    depth: int
+    begin: int
 
 class i_mmap_ops(Struct):
     name: Array[bytes]
+    vma_bytes: int
+    space_bytes: int
+    by_range: int
     init: Any
     empty: Any
     insert: Any
+    insert_after: Any
     remove: Any
     first: Any
     next: Any
@@ -402,6 +409,17 @@ class page_state(Struct):
     want_kswapd: int
     memalloc: int
 
+class prio_tree_node(Struct):
+    left: int
+    right: int
+    parent: int
+    head: int
+
+class prio_tree_root(Struct):
+    node: int
+    index_bits: int
+    raw: int
+
 class pte_chain(Struct):
     next_and_idx: int
     ptes: Array[int]
@@ -491,6 +509,7 @@ class rmap_plugin(Struct):
 
 class rmap_search(Struct):
     walk: int
+    file: bool
     exact: bool
     all: int
     mapped: int
@@ -610,11 +629,6 @@ class trace(Struct):
     stopped: event
     sampling: sampling
 
-class vm_area_struct_shared(Struct):
-    list: list_head
-    parent: int
-    head: int
-
 class vm_area_struct(Struct):
     vm_mm: int
     vm_start: int
@@ -623,7 +637,6 @@ class vm_area_struct(Struct):
     vm_page_prot: int
     vm_flags: int
     vm_rb: rb_node
-    shared: vm_area_struct_shared
     vm_ops: int
     vm_pgoff: int
     vm_file: int
@@ -641,6 +654,7 @@ class vmemu(Struct):
     mem_map: page
     k: kernel_data
     i_mmap: i_mmap_ops
+    i_mmap_node: int
     rmap: rmap_ops
     rmap_plugged: rmap_ops
     rmap_option: Array[int]
@@ -763,9 +777,20 @@ class Lib:
     CNT_fault_hook: int
     CNT_fault_outside: int
     CNT_fault_python: int
+    CNT_file_referenced_cmp: int
+    CNT_file_referenced_pages: int
+    CNT_file_referenced_probes: int
+    CNT_file_unmap_cmp: int
+    CNT_file_unmap_pages: int
+    CNT_file_unmap_probes: int
     CNT_fork_ptes: int
+    CNT_i_mmap_nodes: int
     CNT_kswapd_run: int
     CNT_mremap_ptes: int
+    CNT_nonlinear_clusters: int
+    CNT_nonlinear_collateral: int
+    CNT_nonlinear_ptes: int
+    CNT_nonlinear_unmapped: int
     CNT_oom_kill: int
     CNT_pgactivate: int
     CNT_pgalloc: int
@@ -1053,6 +1078,7 @@ class Lib:
     VM_MAYREAD: int
     VM_MAYSHARE: int
     VM_MAYWRITE: int
+    VM_NONLINEAR: int
     VM_RAND_READ: int
     VM_READ: int
     VM_RESERVED: int
@@ -1149,6 +1175,7 @@ class Lib:
     def filemap_fdatawrite(self, _0: vmemu, _1: address_space, _2: int, _3: int, /) -> int: ...
     def filemap_sync(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> None: ...
     def find_get_page(self, _0: vmemu, _1: address_space, _2: int, /) -> page: ...
+    def find_i_mmap(self, _0: bytes | Any, /) -> i_mmap_ops: ...
     def find_vma(self, _0: vmemu, _1: mm_struct, _2: int, /) -> vm_area_struct: ...
     def find_vma_prev(self, _0: vmemu, _1: mm_struct, _2: int, _3: Any, /) -> vm_area_struct: ...
     def flush_tlb(self, _0: vmemu, /) -> None: ...
@@ -1161,7 +1188,9 @@ class Lib:
     def get_unmapped_area(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, _4: int, _5: int, /) -> int: ...
     def get_user_page(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> page: ...
     def handle_pte_fault(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: int, /) -> int: ...
+    def i_mmap_areas(self, _0: vmemu, _1: address_space, _2: Any, _3: int, /) -> int: ...
     def i_mmap_empty(self, _0: vmemu, _1: address_space, /) -> int: ...
+    def i_mmap_range(self, _0: vmemu, _1: address_space, _2: int, _3: int, _4: Any, _5: int, /) -> int: ...
     def i_size_read(self, _0: vmemu, _1: address_space, /) -> int: ...
     def inode_of(self, _0: vmemu, _1: address_space, /) -> inode: ...
     def kmem_cache_alloc(self, _0: vmemu, _1: int, _2: int, /) -> Any: ...
@@ -1254,7 +1283,6 @@ class Lib:
     def vma_came_from(self, _0: vmemu, _1: vm_area_struct, _2: int, _3: int, /) -> None: ...
     def vma_copy(self, _0: vmemu, _1: vm_area_struct, _2: vm_area_struct, /) -> None: ...
     def vma_expand_down(self, _0: vmemu, _1: vm_area_struct, _2: int, /) -> int: ...
-    def vma_file_link(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def vma_file_unlink(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def vma_free(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def vma_link(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, /) -> None: ...
@@ -1268,9 +1296,10 @@ class Lib:
     def vmemu_event(self, _0: vmemu, _1: int, _2: int, _3: int, _4: int, /) -> None: ...
     def vmemu_event_name(self, _0: int, /) -> Array[bytes]: ...
     def vmemu_free(self, _0: vmemu, /) -> None: ...
+    def vmemu_i_mmap_name(self, _0: int, /) -> Array[bytes]: ...
     def vmemu_kaddr(self, _0: vmemu, _1: Any, /) -> int: ...
     def vmemu_lock_name(self, _0: rmap_ops, _1: int, /) -> Array[bytes]: ...
-    def vmemu_new(self, _0: int, _1: bytes | Any, _2: Any, _3: rmap_plugin, _4: int, _5: int, _6: int, _7: int, _8: kernel_layout, /) -> vmemu: ...
+    def vmemu_new(self, _0: int, _1: bytes | Any, _2: bytes | Any, _3: Any, _4: rmap_plugin, _5: int, _6: int, _7: int, _8: int, _9: kernel_layout, /) -> vmemu: ...
     def vmemu_page_offset(self, /) -> int: ...
     def vmemu_read_sample(self, _0: vmemu, _1: sample, /) -> None: ...
     def vmemu_rmap_name(self, _0: int, /) -> Array[bytes]: ...

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from vmemu.core import PAGE_SHIFT, lib
+from vmemu.file.i_mmap import kept
 
 if TYPE_CHECKING:
     from vmemu.check import Mapping, Survey
@@ -125,18 +126,30 @@ def check_files(survey: Survey) -> None:
             survey.fail(f"areas map {kptr:#x}, which is no file")
             continue
         mapping = vm.core.ffi.cast("struct address_space *", vm.core.base + kptr)
-        areas = survey.list_of(mapping.i_mmap, "struct vm_area_struct", "shared", "list")
-        if {vm.core.kaddr(vma) for vma in areas} != expected or len(areas) != len(expected):
-            survey.fail(f"file {kptr:#x} lists {len(areas)} areas, not its {len(expected)}")
-        check_order(survey, f"file {kptr:#x}", areas, "file")
-        shared = sum(bool(vma.vm_flags & lib.VM_SHARED) for vma in areas)
-        survey.expect(f"i_mmap_writable of file {kptr:#x}", mapping.i_mmap_writable, shared)
+        _check_areas(survey, mapping, kptr, expected)
         cached += _check_cache(survey, mapping, kptr)
     survey.expect("nr_pagecache", vm.core.m.pages.nr_pagecache, cached)
     _check_dirty(survey)
     for pfn, mappings in survey.file.items():
         for at in mappings:
             _check_place(survey, pfn, at)
+
+
+def _check_areas(survey: Survey, mapping: Any, kptr: int, expected: set[int]) -> None:
+    """Each area of a file is there once, where it should be; how many are shared."""
+    core = survey.vm.core
+    found = kept(core, mapping)
+    areas = [*found.linear, *found.nonlinear]
+    if {core.kaddr(vma) for vma in areas} != expected or len(areas) != len(expected):
+        survey.fail(f"file {kptr:#x} lists {len(areas)} areas, not its {len(expected)}")
+    for problem in found.problems:
+        survey.fail(f"{core.i_mmap} of file {kptr:#x}: {problem}")
+    shared = sum(bool(vma.vm_flags & lib.VM_SHARED) for vma in areas)
+    survey.expect(f"i_mmap_writable of file {kptr:#x}", mapping.i_mmap_writable, shared)
+    if core.i_mmap == "list":
+        for on_one in (False, True):
+            listed = [v for v in found.linear if bool(v.vm_flags & lib.VM_SHARED) == on_one]
+            check_order(survey, f"file {kptr:#x}", listed, "file")
 
 
 def _check_cache(survey: Survey, mapping: Any, kptr: int) -> int:

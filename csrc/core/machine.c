@@ -94,7 +94,8 @@ static uint64_t stamps_size(uint64_t ram_bytes)
 	return ram_bytes / 64 * sizeof(struct list_stamps);
 }
 
-struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
+struct vmemu *vmemu_new(uint64_t ram_bytes, const char *i_mmap,
+			const char *rmap,
 			const uint32_t rmap_option[MAX_RMAP_OPTIONS],
 			const struct rmap_plugin *plugin, uint32_t cache_line,
 			uint32_t min_free_pages, uint32_t ring_size, int levels,
@@ -106,9 +107,10 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 
 	if (!m)
 		return NULL;
-	m->i_mmap = &i_mmap_list;
-	if (!set_scheme(m, rmap, plugin))
+	m->i_mmap = find_i_mmap(i_mmap);
+	if (!m->i_mmap || !set_scheme(m, rmap, plugin))
 		goto fail;
+	m->i_mmap_node = i_mmap_node(m);
 	memcpy(m->rmap_option, rmap_option, sizeof(m->rmap_option));
 	m->rmap_each_pte = m->rmap->dup_pte || m->rmap->remove_pte ||
 			   rmap_option[OPTION_stop];
@@ -147,7 +149,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 	zone_boot(m, reserved, min_free_pages);
 	list_init(m, &m->k->mmlist);
 	list_init(m, &m->k->quarantine);
-	i_mmap_init(m, &m->k->swapper_space);
+	list_init(m, &m->k->swapper_space.i_mmap_nonlinear);
 	slab_boot(m, cache_line);
 	map_lowmem(m);
 	return m;

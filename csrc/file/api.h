@@ -27,7 +27,17 @@ void remove_from_page_cache(struct vmemu *, struct page *);
 int filemap_fdatawrite(struct vmemu *, struct address_space *, uint64_t start,
 		       uint64_t end);
 
-/* file/i_mmap.c: nonzero = no area maps it */
+/* file/i_mmap.c: NULL behind the last; when there is none of that name */
+const char *vmemu_i_mmap_name(int i);
+const struct i_mmap_ops *find_i_mmap(const char *name);
+/* Nonzero = no area maps it. */
 int i_mmap_empty(struct vmemu *, struct address_space *);
+/* The linear areas of a file that map some of these pages, as a walk comes to them:
+ * how many there are. */
+uint32_t i_mmap_range(struct vmemu *, struct address_space *, kulong first,
+		      kulong last, kptr *areas, uint32_t room);
+/* All, and then the nonlinear ones; not counted. */
+uint32_t i_mmap_areas(struct vmemu *, struct address_space *, kptr *areas,
+		      uint32_t room);
 
 #endif

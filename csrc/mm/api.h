@@ -48,7 +48,6 @@ void mm_account(struct vmemu *, struct mm_struct *, int64_t total,
 /* Returns the pages it grew by: another fault may have been first. */
 kulong vma_expand_down(struct vmemu *, struct vm_area_struct *, kulong start);
 void vma_unlink(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
-void vma_file_link(struct vmemu *, struct vm_area_struct *);
 void vma_file_unlink(struct vmemu *, struct vm_area_struct *);
 kulong get_unmapped_area(struct vmemu *, struct mm_struct *, kulong low,
 			 kulong high, kulong length, int topdown);

@@ -14,6 +14,7 @@ import struct
 from dataclasses import dataclass, field
 from errno import (
     EACCES,
+    EAFNOSUPPORT,
     EAGAIN,
     EBADF,
     EBUSY,
@@ -31,11 +32,14 @@ from errno import (
     ENOMEM,
     ENOSYS,
     ENOTDIR,
+    ENOTSOCK,
     ENOTTY,
     EOPNOTSUPP,
     EPERM,
     EPIPE,
+    EPROTONOSUPPORT,
     ERANGE,
+    ESOCKTNOSUPPORT,
     ESPIPE,
     ESRCH,
 )
@@ -289,6 +293,7 @@ _EPOLL = (
     Wrong(EINVAL, {}),
 )  # fmt: skip
 _EPOLL_MASK = (Wrong(EINVAL, {4: _SET, 5: 4}), Wrong(EFAULT, {4: BAD, 5: 8}))
+_NO_SOCKET = (wrong(EBADF, 0, BADFD), Wrong(ENOTSOCK, {0: READ_END}))
 
 
 def _spec(index: int, odd: int) -> tuple[Wrong, ...]:
@@ -496,6 +501,31 @@ CALLS: dict[str, Call] = {
     )),
     **{name: Call(name, (0, 0, 0), (Wrong(ENOSYS, {}),), "there is none", native=False)
        for name in ("inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch")},
+    "socket": Call("socket", (1, 1, 0), (
+        wrong(EINVAL, 1, 0x101), wrong(EAFNOSUPPORT, 0, 99), wrong(EINVAL, 1, 15),
+        wrong(EPROTONOSUPPORT, 2, 9), wrong(ESOCKTNOSUPPORT, 1, 4), _FULL,
+    )),
+    "socketpair": Call("socketpair", (1, 1, 0, BUFFER), (
+        wrong(EINVAL, 1, 0x101), _FULL, wrong(EFAULT, 3, BAD), wrong(EAFNOSUPPORT, 0, 99),
+        wrong(EINVAL, 1, 15), wrong(EPROTONOSUPPORT, 2, 9), wrong(ESOCKTNOSUPPORT, 1, 4),
+    )),
+    **{name: Call(name, (READ_END, BUFFER, 4, 0, 0, 0), _NO_SOCKET) for name in (
+        "bind", "connect", "listen", "getsockname", "getpeername", "shutdown", "sendto",
+        "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "getsockopt", "setsockopt",
+    )},
+    "accept": Call("accept", (READ_END, 0, 0), (_NO_SOCKET[0], _FULL, _NO_SOCKET[1])),
+    "accept4": Call("accept4", (READ_END, 0, 0, 0), (
+        _NO_SOCKET[0], wrong(EINVAL, 3, 1), _FULL, _NO_SOCKET[1],
+    )),
+    "recvmmsg": Call("recvmmsg", (READ_END, BUFFER, 1, 0, _NO_TIME), (
+        *_spec(4, _ODD_TIME), *_NO_SOCKET,
+    )),
+    "recvmmsg_time64": Call("recvmmsg_time64", (READ_END, BUFFER, 1, 0, _NO_TIME64), (
+        *_spec(4, _ODD_TIME64), *_NO_SOCKET,
+    )),
+    "socketcall": Call("socketcall", (13, _NO_TIME), (
+        wrong(EINVAL, 0, 0), wrong(EINVAL, 0, 21), wrong(EFAULT, 1, BAD), Wrong(ENOTSOCK, {}),
+    )),
     "readlink": Call("readlink", (_DEVICE, BUFFER, 9), (
         wrong(EINVAL, 2, 0), wrong(EINVAL, 2, -1), *path_errors(0), wrong(EINVAL, 0, _DEVICE),
     )),

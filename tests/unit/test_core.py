@@ -87,7 +87,8 @@ def test_there_is_a_limit_of_files(tmp_path: Path) -> None:
 
 
 def test_an_unknown_walker_is_refused() -> None:
-    assert not lib.vmemu_new(1 << 20, b"no such", [0] * 4, ffi.NULL, 32, 8, 0, 2, ffi.NULL)
+    for names in ((b"list", b"no such"), (b"no such", b"none")):
+        assert not lib.vmemu_new(1 << 20, *names, [0] * 4, ffi.NULL, 32, 8, 0, 2, ffi.NULL)
 
 
 @pytest.mark.parametrize("bytes_", [0, 5, 4095])

@@ -57,6 +57,7 @@ from vmemu.vfs.walk import FsStruct
 if TYPE_CHECKING:
     from vmemu.cpu import Cpu
     from vmemu.mm import MemoryManager
+    from vmemu.net.network import Network
     from vmemu.vfs.bind import Bind
     from vmemu.vfs.node import Directory
     from vmemu.vfs.world import World
@@ -107,6 +108,8 @@ class Kernel(Closing):
         self.sched = Scheduler(self.core, cpu, self.options.slice_blocks, self.options.max_time)
         self.hold = HostMemory(self.options.max_host_memory)
         self._world: World | None = None
+        self.existing_net: Network | None = None
+        """All sockets, if there ever was one."""
         if self.options.root is not None or self.options.binds:
             self.root_directory()  # what is wrong with them is to be told now
         self.host_deadline: float | None = None
@@ -174,6 +177,15 @@ class Kernel(Closing):
             )
             self._world = World(self, services, options.root, options.root_rw, options.binds)
         return self._world
+
+    @property
+    def net(self) -> Network:
+        """All sockets; made when there is one."""
+        if self.existing_net is None:
+            from vmemu.net.network import Network
+
+            self.existing_net = Network(self)
+        return self.existing_net
 
     @property
     def file_bytes(self) -> int:

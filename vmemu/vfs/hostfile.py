@@ -151,6 +151,8 @@ class HostOpened(HostRegular, Body):
 
     def _flush(self) -> None:
         """The host has what shared areas have written, before it is asked."""
+        if self.fs.readonly:
+            return
         copy = self._mapped()
         if copy is not None and copy.writable:
             self.fs.services.inodes.sync()

@@ -20,7 +20,7 @@ from vmemu.kernel.hold import HostMemory
 from vmemu.streams import above_streams
 from vmemu.vfs.beneath import host_errors, open_beneath
 from vmemu.vfs.file import File, FileStat
-from vmemu.vfs.hostfile import HostNode, HostRegular
+from vmemu.vfs.hostfile import HostNode, HostOpened, HostRegular
 from vmemu.vfs.node import Directory, FileSystem, FsStat, Node, Services
 from vmemu.vfs.walk import Walk
 
@@ -188,6 +188,14 @@ class HostDirectory(HostNode, Directory):
                 os.close(fd)
         return HostRegular(self.fs, self, name)
 
+    def mknod(self, name: bytes, mode: int, rdev: int) -> None:
+        """Make a FIFO or a socket, which the host has by name alone; Errno EPERM for devices."""
+        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+            raise Errno(errno.EPERM)
+        with host_errors(), self.opened() as fd:
+            os.mknod(name, stat.S_IFMT(mode) | 0o600, dir_fd=fd)
+        self.lookup(name).chmod(stat.S_IMODE(mode))
+
     def mkdir(self, name: bytes, mode: int) -> None:
         """Make a directory."""
         with host_errors(), self.opened() as fd:
@@ -246,8 +254,10 @@ def peek(root: str, path: bytes, count: int) -> bytes:
     fs = HostFs(services, 0, root)
     try:
         body = Walk(fs.top).find(fs.top, path).body(os.O_RDONLY)
+        assert isinstance(body, HostOpened)
         try:
-            return body.read(0, count)
+            with host_errors():
+                return os.pread(body.fd, count, 0)  # nobody has mapped it: there is no machine
         finally:
             body.close()
     finally:

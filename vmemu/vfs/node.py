@@ -198,6 +198,10 @@ class Directory(Node):
         """Make a regular file without a name (O_TMPFILE)."""
         raise Errno(errno.EOPNOTSUPP)
 
+    def mknod(self, name: bytes, mode: int, rdev: int) -> None:
+        """Make a FIFO, a socket or a device, as the type in its mode says."""
+        raise self._refuse()
+
     def mkdir(self, name: bytes, mode: int) -> None:
         """Make a directory."""
         raise self._refuse()

@@ -14,7 +14,7 @@ from vmemu.vfs.node import FileSystem, FsStat, Node, Services
 if TYPE_CHECKING:
     pass
 
-__all__ = ["TmpDevice", "TmpFs", "TmpLink", "TmpNode"]
+__all__ = ["TmpFs", "TmpLink", "TmpNode", "TmpSpecial"]
 
 RELATIME_NS = 24 * 3600 * 10**9
 
@@ -181,11 +181,11 @@ class TmpLink(TmpNode):
         self.fs.services.hold.uncharge(len(self.target))
 
 
-class TmpDevice(TmpNode):
-    """A character device."""
+class TmpSpecial(TmpNode):
+    """A device, a FIFO or a socket, as the type in its mode says."""
 
-    def __init__(self, fs: TmpFs, mode: int, rdev: int) -> None:
-        super().__init__(fs, stat.S_IFCHR | mode)
+    def __init__(self, fs: TmpFs, mode: int, rdev: int = 0) -> None:
+        super().__init__(fs, mode)
         self.rdev = rdev
 
     def stat(self) -> FileStat:
@@ -196,4 +196,6 @@ class TmpDevice(TmpNode):
         """Open the device; Errno ENXIO."""
         from vmemu.vfs.device import open_device
 
+        if not stat.S_ISCHR(self.mode):
+            raise Errno(errno.ENXIO)
         return open_device(self, self.rdev, flags, name)

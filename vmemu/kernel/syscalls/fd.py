@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _CHUNK = 65536
 MAX_RW_COUNT = 0x7FFFF000
 """The most that one call reads."""
+MAX_MESSAGE = 425984
+"""No message is longer."""
 _F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL = range(5)
 _F_DUPFD_CLOEXEC = 1030
 
@@ -36,9 +38,11 @@ def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
     _check_range(task, buf, count)
     if file.takes_all:
         return count
+    if file.record and count > MAX_MESSAGE:
+        raise Errno(errno.EMSGSIZE)
     done = 0
     while True:
-        wanted = min(_CHUNK, count - done)
+        wanted = count if file.record else min(_CHUNK, count - done)
         try:
             try:
                 data = uaccess.read_prefix(task.mm, buf + done, wanted)
@@ -49,7 +53,7 @@ def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
         except Errno as error:
             if done:
                 return done
-            if error.errno == errno.EPIPE:
+            if error.errno == errno.EPIPE and file.sigpipe:
                 send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.tgid))
             raise
         done += written
@@ -118,7 +122,7 @@ def sys_readv(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
 def read_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
     """The same of an open file."""
     pairs = uaccess.read_iovec(task.mm, iov, count)
-    if file.least:
+    if file.least or file.record:
         return (yield from _scatter(task, file, pairs))
     done = 0
     for base, length in pairs:
@@ -161,13 +165,21 @@ def store_vector(task: Task, pairs: list[tuple[int, int]], data: bytes) -> int:
     return done
 
 
-def _gather(task: Task, pairs: list[tuple[int, int]]) -> bytes | None:
-    """All buffers in one piece; None if they are large, or one cannot be read."""
-    if sum(length for _, length in pairs) > _CHUNK:
+def _gather(task: Task, pairs: list[tuple[int, int]], file: File) -> bytes | None:
+    """All buffers in one piece; None if they are large, or one cannot be read.
+
+    Of a file that takes messages it is one message or none: Errno EFAULT, EMSGSIZE.
+    """
+    total = sum(length for _, length in pairs)
+    if file.record and total > MAX_MESSAGE:
+        raise Errno(errno.EMSGSIZE)
+    if not file.record and total > _CHUNK:
         return None
     try:
         return b"".join(uaccess.read(task.mm, base, length) for base, length in pairs if length)
     except Errno:
+        if file.record:
+            raise
         return None
 
 
@@ -180,12 +192,12 @@ def sys_writev(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
 def write_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
     """The same of an open file."""
     pairs = uaccess.read_iovec(task.mm, iov, count)
-    data = _gather(task, pairs)
+    data = _gather(task, pairs, file)
     if data is not None:
         try:
             return (yield from file.write(data))
         except Errno as error:
-            if error.errno == errno.EPIPE:
+            if error.errno == errno.EPIPE and file.sigpipe:
                 send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.tgid))
             raise
     done = 0
