@@ -37,6 +37,7 @@ def check_kernel(kernel: Kernel) -> None:
         + sum(len(pipe.buffers) for pipe in pipes) * PIPE_BUFFER_BYTES
         + kernel.hold.waiting
         + kernel.file_bytes
+        + kernel.shm.held
         + (0 if kernel.existing_net is None else kernel.existing_net.held)
     )
     if held != kernel.hold.held:

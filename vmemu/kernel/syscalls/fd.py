@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.limits import Resource
 from vmemu.kernel.process.wait import Blocking
 from vmemu.kernel.signal.state import SI_USER, SigInfo, Signal, send_signal
+from vmemu.kernel.syscalls.limits import within_fsize
 from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.vfs.file import (
     O_ACCMODE,
+    O_APPEND,
     O_CLOEXEC,
     O_NONBLOCK,
     POLLHUP,
@@ -20,6 +23,8 @@ from vmemu.vfs.file import (
     File,
 )
 from vmemu.vfs.pipe import Pipe, PipeReader, PipeWriter
+from vmemu.vfs.regular import RegularFile
+from vmemu.vfs.tmpfile import TmpFile
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -31,6 +36,7 @@ MAX_MESSAGE = 425984
 """No message is longer."""
 _F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL = range(5)
 _F_DUPFD_CLOEXEC = 1030
+_F_ADD_SEALS, _F_GET_SEALS = 1033, 1034
 
 
 def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
@@ -40,6 +46,9 @@ def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
         return count
     if file.record and count > MAX_MESSAGE:
         raise Errno(errno.EMSGSIZE)
+    if Resource.FSIZE in task.limits.soft and isinstance(file, RegularFile):
+        offset = file.body.size if file.flags & O_APPEND else file.position
+        count = within_fsize(task, offset, count)
     done = 0
     while True:
         wanted = count if file.record else min(_CHUNK, count - done)
@@ -308,7 +317,24 @@ def sys_fcntl(task: Task, fd: int, command: int, argument: int) -> int:
     if command == _F_SETFL:
         entry.file.flags = entry.file.flags & ~SETTABLE | argument & SETTABLE
         return 0
+    if command in (_F_ADD_SEALS, _F_GET_SEALS):
+        return _seals(entry.file, command, argument)
     raise Errno(errno.EINVAL)
+
+
+def _seals(file: File, command: int, argument: int) -> int:
+    """What may no longer be done with a file of memory; Errno EINVAL for others."""
+    node = file.node
+    if not isinstance(file, RegularFile) or not isinstance(node, TmpFile):
+        raise Errno(errno.EINVAL)
+    if command == _F_ADD_SEALS:
+        if argument > 0xFFFFFFFF:
+            raise Errno(errno.EINVAL)
+        if not file.writable:
+            raise Errno(errno.EPERM)
+        node.add_seals(argument)
+        return 0
+    return node.seals
 
 
 def _seek(task: Task, fd: int, offset: int, whence: int) -> int:
