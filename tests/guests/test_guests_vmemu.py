@@ -92,6 +92,8 @@ SMALL = [
     "futex",
     "bench fork N=10 REP=2",
     *SEGV,
+    "windows W=16 S=3 T=3",
+    "windows W=60 S=1 FORKS=3 REVERSE=1",
 ]
 
 
