@@ -224,7 +224,7 @@ _KINDS: dict[str, Callable[[Draw], int]] = {
     "prot": lambda d: d.bits(1, 1, 1, 2, 2, 4, 0x01000000),
     "mapfl": lambda d: d.bits(2, 2, 2, 2, 0x20, 0x20, 0x20, 0x20, 0x10, 0x100, 0x2000, 0x4000),
     "mremapfl": lambda d: d.bits(1, 1, 1, 2),
-    "advice": _small(0, 1, 2, 3, 4, 4),
+    "advice": _small(0, 1, 2, 3, 4, 4, 9),
     "openfl": lambda d: d.bits(1, 2, 0o4000, 0o2000000, 0o200000, 0o100, 0o100, 0o1000),
     "sig": _small(*range(1, 20), 33, 64, 65, 0),
     "sighow": _small(0, 1, 2, 3),
@@ -240,7 +240,9 @@ _KINDS: dict[str, Callable[[Draw], int]] = {
 
 
 def _mapping(d: Draw, values: list[int]) -> None:
-    flags = 0x22 | d.bits(0x10, 0x10, 0x10, 0x100, 0x2000, 0x4000, 0x8000)
+    flags = d.rng.choice([0x22, 0x22, 0x21]) | d.bits(
+        0x10, 0x10, 0x10, 0x100, 0x2000, 0x4000, 0x8000
+    )
     values[:6] = [d.page(), d.length(), d.bits(1, 1, 1, 2, 2, 2, 4), flags, -1, 0]
 
 

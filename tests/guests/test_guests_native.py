@@ -88,6 +88,7 @@ GOOD = [
     ("frame", r"single step: 00000005"),
     ("segments", r"bad address: -14 -14 -14"),
     ("futex", r"in all 3"),
+    ("threads N=9", r"exit_group: 00000500, after the first thread: 00000500"),
     ("fork-bomb LIMIT=3", r"fork-bomb: 3 children"),
     *[
         (f"bench {row} N=4 REP=2", rf"bench: {row} done")

@@ -90,6 +90,7 @@ SMALL = [
     "frame",
     "segments",
     "futex",
+    "threads N=20",
     "bench fork N=10 REP=2",
     *SEGV,
     "windows W=16 S=3 T=3",

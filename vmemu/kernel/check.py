@@ -41,6 +41,7 @@ def check_kernel(kernel: Kernel) -> None:
         + kernel.hold.waiting
         + kernel.file_bytes
         + kernel.locks.held
+        + kernel.shm.held
         + (0 if kernel.existing_net is None else kernel.existing_net.held)
     )
     if held != kernel.hold.held:

@@ -25,7 +25,6 @@ __all__ = [
     "LOCK_BYTES",
     "MESSAGE_BYTES",
     "NODE_BYTES",
-    "PAGE_BYTES",
     "PIPE_BUFFER_BYTES",
     "SOCKET_BYTES",
     "TASK_BYTES",
@@ -55,8 +54,6 @@ NODE_BYTES = 1 << 10
 """A file, a directory or a link of tmpfs."""
 ENTRY_BYTES = 512
 """A name in tmpfs, or in a directory that is being read."""
-PAGE_BYTES = 4096 + 128
-"""A page of a file of tmpfs that is no hole."""
 
 
 class HostMemory:

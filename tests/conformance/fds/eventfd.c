@@ -134,6 +134,8 @@ int main(void)
 	show(read(fd, info, sizeof info));
 	printf("%u %d %d\n", info[0].ssi_signo, info[0].ssi_code, info[0].ssi_status);
 	wait(NULL);
+	sigdelset(&set, SIGCHLD);
+	show(signalfd(fd, &set, 0) == fd);
 	e = epoll_create1(0);
 	epoll_ctl(e, EPOLL_CTL_ADD, fd, &(struct epoll_event){ .events = EPOLLIN });
 	LATER(60, kill(getppid(), SIGUSR1));

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.limits import Resource
 from vmemu.kernel.process.wait import Blocking
 from vmemu.kernel.signal.state import NSIG, SI_USER, SigInfo, Signal, send_signal
-from vmemu.kernel.syscalls.lock import commands as lock_commands
-from vmemu.kernel.syscalls.lock import fcntl_lock
+from vmemu.kernel.syscalls.limits import within_fsize
 from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.vfs.file import (
     O_ACCMODE,
+    O_APPEND,
     O_ASYNC,
     O_CLOEXEC,
     O_NONBLOCK,
@@ -23,6 +24,8 @@ from vmemu.vfs.file import (
     File,
 )
 from vmemu.vfs.pipe import BUFFER_SIZE, Pipe, PipeReader, PipeWriter
+from vmemu.vfs.regular import RegularFile
+from vmemu.vfs.tmpfile import TmpFile
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -38,7 +41,9 @@ _F_DUPFD_CLOEXEC = 1030
 _F_SETOWN, _F_GETOWN, _F_SETSIG, _F_GETSIG, _F_SETOWN_EX, _F_GETOWN_EX = 8, 9, 10, 11, 15, 16
 _F_SETPIPE_SZ, _F_GETPIPE_SZ = 1031, 1032
 _UNSHARE, _CLOEXEC = 2, 4
+_LOCKS = (5, 6, 7, 12, 13, 14, 36, 37, 38)
 _OF_FILE = (8, 9, 10, 11, 15, 16, _F_SETPIPE_SZ, _F_GETPIPE_SZ)
+_F_ADD_SEALS, _F_GET_SEALS = 1033, 1034
 
 
 def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
@@ -48,6 +53,9 @@ def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
         return count
     if file.record and count > MAX_MESSAGE:
         raise Errno(errno.EMSGSIZE)
+    if Resource.FSIZE in task.limits.soft and isinstance(file, RegularFile):
+        offset = file.body.size if file.flags & O_APPEND else file.position
+        count = within_fsize(task, offset, count)
     done = 0
     while True:
         wanted = count if file.record else min(_CHUNK, count - done)
@@ -328,14 +336,17 @@ def sys_fcntl(task: Task, fd: int, command: int, argument: int) -> int | Blockin
 
 def _fcntl(task: Task, fd: int, command: int, argument: int, *, wide: bool) -> int | Blocking[int]:
     entry = task.files.descriptor(fd)
-    if command in lock_commands(task.kernel.core.bits, wide=wide):
-        return fcntl_lock(task, entry.file, command, argument)
+    if command in _LOCKS:
+        from vmemu.kernel.syscalls.lock import commands, fcntl_lock
+
+        if command in commands(task.kernel.core.bits, wide=wide):
+            return fcntl_lock(task, entry.file, command, argument)
     if command in _OF_FILE:
         return _fcntl_file(task, entry.file, command, argument)
     if command in (_F_DUPFD, _F_DUPFD_CLOEXEC):
         if not 0 <= s32(argument) < task.limits.nofile:
             raise Errno(errno.EINVAL)
-        new = task.files.alloc(argument, task.limits.nofile)
+        new = task.files.alloc(s32(argument), task.limits.nofile)
         return task.files.install(new, entry.file, command == _F_DUPFD_CLOEXEC)
     if command == _F_GETFD:
         return int(entry.cloexec)
@@ -348,6 +359,8 @@ def _fcntl(task: Task, fd: int, command: int, argument: int, *, wide: bool) -> i
         settable = SETTABLE | (O_ASYNC if entry.file.pollable else 0)
         entry.file.flags = entry.file.flags & ~settable | argument & settable
         return 0
+    if command in (_F_ADD_SEALS, _F_GET_SEALS):
+        return _seals(entry.file, command, argument)
     raise Errno(errno.EINVAL)
 
 
@@ -379,6 +392,21 @@ def _fcntl_file(task: Task, file: File, command: int, argument: int) -> int:
     if not isinstance(pipe, Pipe):
         raise Errno(errno.EBADF)
     return pipe.resize(argument) if command == _F_SETPIPE_SZ else pipe.slots * BUFFER_SIZE
+
+
+def _seals(file: File, command: int, argument: int) -> int:
+    """What may no longer be done with a file of memory; Errno EINVAL for others."""
+    node = file.node
+    if not isinstance(file, RegularFile) or not isinstance(node, TmpFile):
+        raise Errno(errno.EINVAL)
+    if command == _F_ADD_SEALS:
+        if argument > 0xFFFFFFFF:
+            raise Errno(errno.EINVAL)
+        if not file.writable:
+            raise Errno(errno.EPERM)
+        node.add_seals(argument)
+        return 0
+    return node.seals
 
 
 def _seek(task: Task, fd: int, offset: int, whence: int) -> int:
