@@ -149,7 +149,7 @@ enum fault_result {
 	FAULT_OOM,
 };
 
-enum pte_kind { PTE_NONE, PTE_PRESENT, PTE_SWAP };
+enum pte_kind { PTE_NONE, PTE_PRESENT, PTE_SWAP, PTE_FILE };
 
 enum overcommit { OVERCOMMIT_GUESS, OVERCOMMIT_ALWAYS, OVERCOMMIT_NEVER };
 

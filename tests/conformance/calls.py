@@ -792,6 +792,9 @@ CALLS: dict[str, Call] = {
     "memfd_create": Call("memfd_create", (_EMPTY, 0), (
         wrong(EINVAL, 1, 0x100), wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _LONG), _FULL,
     )),
+    "remap_file_pages": Call("remap_file_pages", (*_RANGE, 0, 0, 0), (
+        wrong(EINVAL, 2, 1), wrong(EINVAL, 1, 0), wrong(EINVAL, 0, HOLE), wrong(EINVAL, 3, 1),
+    )),
     "mlock": Call("mlock", _RANGE, (wrong(ENOMEM, 0, HOLE),)),
     "munlock": Call("munlock", _RANGE, (wrong(ENOMEM, 0, HOLE),)),
     "mlockall": Call("mlockall", (1,), (wrong(EINVAL, 0, 0), wrong(EINVAL, 0, 99))),
