@@ -26,6 +26,7 @@ enum pte_bits {
 	_PAGE_USER = 0x004,
 	_PAGE_ACCESSED = 0x020,
 	_PAGE_DIRTY = 0x040,
+	_PAGE_FILE = 0x040, /* not present: of which page of the file */
 	_PAGE_PSE = 0x080,
 	_PAGE_PROTNONE = 0x080,
 	_PAGE_SOFT_DIRTY = 0x800, /* written since clear_refs asked */

@@ -41,7 +41,8 @@ static ALWAYS_INLINE pte_t copy_pte(struct vmemu *m, struct copying *c,
 	struct page *page;
 
 	if (!pte_present(pte)) {
-		BUG_ON(m, swap_duplicate(m, pte_to_swp_entry(pte)));
+		if (!pte_file(pte))
+			BUG_ON(m, swap_duplicate(m, pte_to_swp_entry(pte)));
 		c->others++;
 		return pte;
 	}

@@ -159,7 +159,7 @@ enum fault_result {
 	FAULT_OOM,
 };
 
-enum pte_kind { PTE_NONE, PTE_PRESENT, PTE_SWAP };
+enum pte_kind { PTE_NONE, PTE_PRESENT, PTE_SWAP, PTE_FILE };
 
 enum clear_refs { CLEAR_REFS_ANON = 1, CLEAR_REFS_MAPPED = 2 };
 

@@ -384,7 +384,7 @@ static int unuse_one(struct vmemu *m, struct mm_struct *mm, kulong address,
 
 static bool is_swapped_to(pte_t pte, int type)
 {
-	return pte && !pte_present(pte) &&
+	return pte && !pte_present(pte) && !pte_file(pte) &&
 	       swp_type(pte_to_swp_entry(pte)) == (uint32_t)type;
 }
 

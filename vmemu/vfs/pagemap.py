@@ -14,7 +14,7 @@ import numpy as np
 
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, Core, lib
 from vmemu.errors import Errno
-from vmemu.frames import PTE_PRESENT, mem_map, page_tables, ptes
+from vmemu.frames import PTE_FILE, PTE_PRESENT, mem_map, page_tables, ptes
 
 if TYPE_CHECKING:
     from vmemu.mm import Mm
@@ -86,7 +86,7 @@ class PageMap(_Entries):
         mapped = present & ((pages["flags"] & lib.PG_reserved) == 0)
         found[mapped & ((pages["flags"] & lib.PG_anon) == 0)] |= _FILE
         found[mapped & (pages["mapcount"] == 1)] |= _EXCLUSIVE
-        swapped = ~present & (values != 0)
+        swapped = ~present & (values != 0) & ((values & PTE_FILE) == 0)
         found[swapped] = _SWAP | values[swapped] >> 1 & 31 | values[swapped] >> 8 << 5
         clean = np.zeros(last - first, dtype=bool)
         for low, high in mm.clean:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vmemu.vfs.file import File
 
 _MAP_ANONYMOUS = 0x20
+_MAP_NONBLOCK = 0x10000
 _MAP_TYPE = 0xF
 _MAP_SHARED, _MAP_PRIVATE, _MAP_SHARED_VALIDATE = 1, 2, 3
 _MS_ASYNC, _MS_INVALIDATE, _MS_SYNC = 1, 2, 4
@@ -126,6 +127,17 @@ def sys_mprotect(task: Task, addr: int, length: int, prot: int) -> int:
 def sys_mremap(task: Task, old: int, old_len: int, new_len: int, flags: int, new: int) -> int:
     """Resize or move a mapping."""
     return memory.do_mremap(task.mm, old, old_len, new_len, flags, new)
+
+
+@syscall(257, "ptr", "size", "prot", "uint", "mapfl", x64=216)
+def sys_remap_file_pages(
+    task: Task, start: int, size: int, prot: int, pgoff: int, flags: int
+) -> int:
+    """Let a shared area map other pages of its file."""
+    memory.do_remap_file_pages(
+        task.mm, start, size, prot, pgoff, nonblock=bool(flags & _MAP_NONBLOCK)
+    )
+    return 0
 
 
 @syscall(219, "ptr", "size", "advice", x64=28)
