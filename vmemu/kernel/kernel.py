@@ -53,7 +53,9 @@ from vmemu.kernel.signal.state import (
 )
 from vmemu.kernel.signal.traps import exception_signal
 from vmemu.kernel.syscalls import TABLES
+from vmemu.vfs.fifo import Fifos
 from vmemu.vfs.file import FdTable
+from vmemu.vfs.lock import Locks
 from vmemu.vfs.stdio import Stream, host_time_is_over, open_stream
 from vmemu.vfs.walk import FsStruct
 
@@ -138,6 +140,8 @@ class Kernel(Closing):
         self.log: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
         """Takes what the kernel has to say (printk)."""
         self.futexes = Futexes()
+        self.locks = Locks(self.hold)
+        self.fifos = Fifos(self)
         self.shm = Segments(self)
         self.signalled = WaitQueue()
         """Woken whenever a signal becomes pending for anybody (signalfd_wqh)."""
@@ -518,7 +522,10 @@ class Kernel(Closing):
         number = int(registers[0])
         self._counter[_CNT_SYSCALLS] += 1
         self.sched.advance(task, SYSCALL_NS)
-        entry = self.syscalls.get(number)
+        try:
+            entry = self.syscalls[number]
+        except KeyError:
+            entry = None
         words = self._arguments(registers)
         if entry is None:
             self._counter[lib.CNT_enosys] += 1
