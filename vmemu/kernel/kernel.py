@@ -26,6 +26,8 @@ from vmemu.kernel.abi import abi_of
 from vmemu.kernel.hold import TASK_BYTES, HostMemory
 from vmemu.kernel.ipc.shm import Segments
 from vmemu.kernel.process import oom
+from vmemu.kernel.process.cputime import limit_cpu
+from vmemu.kernel.process.cred import Cred, narrow
 from vmemu.kernel.process.exit import exit_group
 from vmemu.kernel.process.futex import Futexes
 from vmemu.kernel.process.sched import FAULT_NS, SYSCALL_NS, Scheduler
@@ -248,6 +250,7 @@ class Kernel(Closing):
             self, pid, None, self.cpu.new_context(), files, fs, SignalState(), memory=program.mm
         )
         task.group.pgrp = task.group.session = pid
+        task.cred = Cred.of(self.options.credentials)
         task.set_exe(program_file.path, program_file.node)
         task.set_comm(path)
         task.start_regs = {"ip": program.ip, "sp": program.sp}
@@ -271,7 +274,7 @@ class Kernel(Closing):
             self.vm,
             program,
             arguments,
-            self.options.credentials,
+            old.cred.executes() if old is not None else Cred.of(self.options.credentials),
             self.random.randbytes(16),
             self.abi,
             old.mm.rlimits if old is not None else None,
@@ -376,6 +379,8 @@ class Kernel(Closing):
         trap = self.cpu.run()
         self.core.check_bug()
         what = self._trap(task, trap)
+        if self.sched.measured:
+            limit_cpu(task.group)
         if self._m.pages.want_kswapd:
             self._run_kswapd()
         return what
@@ -422,9 +427,12 @@ class Kernel(Closing):
     def refresh_ids(self) -> None:
         """Tell the core who the running task is, for the calls it answers itself."""
         if self.current is not None:
-            ids, credentials = self._m.ids, self.options.credentials
+            ids, cred = self._m.ids, self.current.cred
             ids.pid, ids.tid, ids.ppid = self.current.tgid, self.current.pid, self.current.ppid
-            ids.uid, ids.gid = credentials.uid, credentials.gid
+            ids.uid, ids.euid = cred.user.real, cred.user.effective
+            ids.gid, ids.egid = cred.group.real, cred.group.effective
+            ids.uid16, ids.euid16 = narrow(ids.uid), narrow(ids.euid)
+            ids.gid16, ids.egid16 = narrow(ids.gid), narrow(ids.egid)
 
     def account(self) -> None:
         """Charge what the core did since the last call, and its time, to the current task."""
@@ -510,7 +518,10 @@ class Kernel(Closing):
         number = int(registers[0])
         self._counter[_CNT_SYSCALLS] += 1
         self.sched.advance(task, SYSCALL_NS)
-        entry = self.syscalls.get(number)
+        try:
+            entry = self.syscalls[number]
+        except KeyError:
+            entry = None
         words = self._arguments(registers)
         if entry is None:
             self._counter[lib.CNT_enosys] += 1

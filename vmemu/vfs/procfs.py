@@ -13,7 +13,7 @@ from vmemu.frames import page_tables
 from vmemu.kernel.process.limits import MM_LIMITS, RLIM_INFINITY, Resource
 from vmemu.kernel.process.oom import OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN, badness
 from vmemu.kernel.process.task import TASK_COMM_LEN, Task
-from vmemu.kernel.process.wait import NSEC_PER_SEC
+from vmemu.kernel.process.wait import clock_t
 from vmemu.kernel.signal.state import SIG_DFL, SIG_IGN, mask_of
 from vmemu.mm import proc_maps
 from vmemu.vfs import smaps
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
     from vmemu.vfs.procfile import Content
 
-USER_HZ = 100
 _STATE_NAMES = {
     "R": "running",
     "S": "sleeping",
@@ -35,11 +34,6 @@ _STATE_NAMES = {
     "Z": "zombie",
     "X": "dead",
 }
-
-
-def clock_t(nanoseconds: int) -> int:
-    """Convert to hundredths of a second."""
-    return nanoseconds * USER_HZ // NSEC_PER_SEC
 
 
 def _signal_masks(task: Task) -> tuple[int, int, int, int]:
@@ -91,23 +85,24 @@ def _memory_lines(task: Task) -> list[str]:
     return [f"{name}:\t{pages * 4:8} kB\n" for name, pages in values.items()]
 
 
-_CAPABILITIES = (1 << 41) - 1
-
-
 def status(task: Task) -> str:
     """/proc/PID/status (proc_pid_status)."""
     state = task.state.value
-    ids = task.kernel.options.credentials
+    cred = task.cred
     pending, blocked, ignored, caught = _signal_masks(task)
-    capabilities = _CAPABILITIES if not ids.uid else 0
-    caps = {"Inh": 0, "Prm": capabilities, "Eff": capabilities, "Bnd": _CAPABILITIES, "Amb": 0}
+    caps = {
+        "Inh": cred.inheritable, "Prm": cred.permitted, "Eff": cred.effective,
+        "Bnd": cred.bounding, "Amb": 0,
+    }  # fmt: skip
     return "".join(
         [
             f"Name:\t{task.comm}\nUmask:\t{task.fs.umask:04o}\n",
             f"State:\t{state} ({_STATE_NAMES[state]})\n",
             f"Tgid:\t{task.tgid}\nNgid:\t0\nPid:\t{task.pid}\nPPid:\t{task.ppid}\nTracerPid:\t0\n",
-            "Uid:" + f"\t{ids.uid}" * 4 + "\nGid:" + f"\t{ids.gid}" * 4 + "\n",
-            f"FDSize:\t{max(task.files.entries, default=-1) + 1}\nGroups:\t \n",
+            "Uid:" + "".join(f"\t{each}" for each in cred.user) + "\n",
+            "Gid:" + "".join(f"\t{each}" for each in cred.group) + "\n",
+            f"FDSize:\t{max(task.files.entries, default=-1) + 1}\n",
+            "Groups:\t" + "".join(f"{each} " for each in cred.groups or ("",)) + "\n",
             f"NStgid:\t{task.tgid}\nNSpid:\t{task.pid}\nNSpgid:\t{task.pgrp}\n",
             f"NSsid:\t{task.session}\n",
             *_memory_lines(task),

@@ -199,7 +199,7 @@ def _child_info(task: Task, status: WaitStatus) -> SigInfo:
         code = CLD_KILLED  # never CLD_DUMPED: there are no core files
     else:
         code = CLD_EXITED
-    uid = task.kernel.options.credentials.uid
+    uid = task.cred.user.real
     return SigInfo(task.exit_signal, code, pid=task.pid, uid=uid, status=status.code)
 
 

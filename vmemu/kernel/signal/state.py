@@ -441,7 +441,7 @@ def notify_parent_stop(group: ThreadGroup, code: int, status: int) -> None:
     if parent is None:
         return
     if not parent.leader.signals.action(Signal.SIGCHLD).flags & SaFlags.NOCLDSTOP:
-        uid = leader.kernel.options.credentials.uid
+        uid = leader.cred.user.real
         info = SigInfo(Signal.SIGCHLD, code, pid=leader.pid, uid=uid, status=status)
         send_group_signal(parent, info)
     parent.child_wait.wake_up()

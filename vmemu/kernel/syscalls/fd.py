@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.limits import Resource
 from vmemu.kernel.process.wait import Blocking
 from vmemu.kernel.signal.state import SI_USER, SigInfo, Signal, send_signal
+from vmemu.kernel.syscalls.limits import within_fsize
 from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.vfs.file import (
     O_ACCMODE,
+    O_APPEND,
     O_CLOEXEC,
     O_NONBLOCK,
     POLLHUP,
@@ -43,6 +46,9 @@ def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
         return count
     if file.record and count > MAX_MESSAGE:
         raise Errno(errno.EMSGSIZE)
+    if Resource.FSIZE in task.limits.soft and isinstance(file, RegularFile):
+        offset = file.body.size if file.flags & O_APPEND else file.position
+        count = within_fsize(task, offset, count)
     done = 0
     while True:
         wanted = count if file.record else min(_CHUNK, count - done)
