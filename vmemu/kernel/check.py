@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmemu.errors import KernelBug
-from vmemu.kernel.hold import DESCRIPTOR_BYTES, PIPE_BUFFER_BYTES, TASK_BYTES
+from vmemu.kernel.hold import DESCRIPTOR_BYTES, PIPE_BUFFER_BYTES, TASK_BYTES, TIMER_BYTES
 from vmemu.vfs.pipe import PipeReader, PipeWriter
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ __all__ = ["check_kernel"]
 
 
 def check_kernel(kernel: Kernel) -> None:
-    """KernelBug unless host memory is counted as tasks, descriptors, files and pipes have it."""
+    """KernelBug unless host memory is counted as tasks, descriptors, files... have it."""
     tasks = list(kernel.tasks)
     tables = {id(task.files): task.files for task in tasks if task.files.users}
     entries = [entry for table in tables.values() for entry in table.entries.values()]
@@ -28,6 +28,7 @@ def check_kernel(kernel: Kernel) -> None:
         + len(entries) * DESCRIPTOR_BYTES
         + sum(file.host_bytes for file in files)
         + sum(len(pipe.buffers) for pipe in pipes) * PIPE_BUFFER_BYTES
+        + sum(len(task.timers.posix) for task in tasks if task.timers) * TIMER_BYTES
         + kernel.hold.waiting
         + kernel.file_bytes
     )

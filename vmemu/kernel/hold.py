@@ -25,12 +25,15 @@ __all__ = [
     "PAGE_BYTES",
     "PIPE_BUFFER_BYTES",
     "TASK_BYTES",
+    "TIMER_BYTES",
     "WAITER_BYTES",
     "HostMemory",
 ]
 
 TASK_BYTES = 32 << 10
 """A task with its CPU context, until it is reaped; its pending signals and timers included."""
+TIMER_BYTES = 1 << 10
+"""A timer of timer_create() with its signal."""
 DESCRIPTOR_BYTES = 160
 """An entry of a descriptor table."""
 FILE_BYTES = 1 << 10

@@ -347,6 +347,9 @@ class Kernel(Closing):
         trap = self.cpu.run()
         self.core.check_bug()
         what = self._trap(task, trap)
+        if self.sched.cpu_timers:
+            self.account()
+            self.sched.run_cpu_timers()
         if self._m.pages.want_kswapd:
             self._run_kswapd()
         return what

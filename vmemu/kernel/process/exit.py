@@ -11,13 +11,10 @@ from vmemu.kernel.process.futex import ANY
 from vmemu.kernel.process.task import Task, TaskState
 from vmemu.kernel.process.wait import WaitStatus
 from vmemu.kernel.signal.state import (
-    CLD_EXITED,
-    CLD_KILLED,
-    CLD_STOPPED,
     SIG_IGN,
     SaFlags,
-    SigInfo,
     Signal,
+    child_info,
     notify_parent,
     notify_parent_stop,
     send_signal,
@@ -75,8 +72,8 @@ def exit_task(task: Task, status: WaitStatus, *, clear_tid: bool = True) -> None
     kernel.sched.remove(task)
     task.state = TaskState.ZOMBIE
     task.status = status
-    if task.alarm is not None:
-        task.alarm.cancel()
+    if task.timers is not None:
+        task.timers.exit()
     if clear_tid:
         _clear_child_tid(task)
     exit_mm(task)
@@ -118,23 +115,14 @@ def _exit_notify(task: Task, status: WaitStatus) -> None:
     if task.exit_signal == Signal.SIGCHLD and ignored:
         task.kernel.tasks.release(task)
         if action.handler != SIG_IGN:
-            send_signal(parent, _child_info(task, status))
+            send_signal(parent, child_info(task, status))
         parent.child_wait.wake_up()
         return
     heappush(parent.zombies, (task.birth, task))
     if task.exit_signal:
-        notify_parent(task, _child_info(task, status))
+        notify_parent(task, child_info(task, status))
     else:
         parent.child_wait.wake_up()
-
-
-def _child_info(task: Task, status: WaitStatus) -> SigInfo:
-    if status.signaled:
-        code = CLD_KILLED  # never CLD_DUMPED: there are no core files
-    else:
-        code = CLD_EXITED
-    uid = task.kernel.options.credentials.uid
-    return SigInfo(task.exit_signal, code, pid=task.pid, uid=uid, status=status.code)
 
 
 def stop_task(task: Task, number: int) -> None:
@@ -142,4 +130,4 @@ def stop_task(task: Task, number: int) -> None:
     task.kernel.sched.remove(task)
     task.state = TaskState.STOPPED
     task.status = WaitStatus(number, stopped=True)
-    notify_parent_stop(task, CLD_STOPPED, number)
+    notify_parent_stop(task, task.status)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from vmemu.core import lib
 from vmemu.errors import LimitReached
+from vmemu.kernel.process.itimer import KTIME_MAX, IntervalTimer
 from vmemu.kernel.process.task import Task, TaskState, WakeReason
 from vmemu.kernel.process.timer import Timer, TimerQueue
 from vmemu.kernel.process.wait import NSEC_PER_SEC, Wait
@@ -28,8 +29,6 @@ FAULT_NS: int = lib.FAULT_NS
 LONE_SLICES = 10
 BOOT_TIME = 1087344000
 """Seconds since the epoch, 2004-06-16 00:00 UTC."""
-KTIME_MAX = (1 << 63) - 1
-"""The last nanosecond anybody can wait for, 292 years after boot."""
 _NEVER = (1 << 64) - 1
 
 
@@ -56,6 +55,8 @@ class Scheduler:
         self.queue: deque[Task] = deque()
         """Runnable tasks; the first one has the CPU."""
         self.timers = TimerQueue()
+        self.cpu_timers: dict[int, IntervalTimer] = {}
+        """Those that count CPU time, by their Python id, in the order in which they were set."""
         self._sleep_timers: dict[int, Timer] = {}
         self._owner: Task | None = None
         self._slice_end = 0
@@ -177,6 +178,12 @@ class Scheduler:
         self.timers.run(self.now)
         return True
 
+    def run_cpu_timers(self) -> None:
+        """Fire those of CPU time that are due (run_posix_cpu_timers)."""
+        for timer in tuple(self.cpu_timers.values()):
+            if timer.expires <= timer.now():
+                timer.expired()
+
     def update_preemption(self) -> None:
         """Install the slice hook, if somebody could want the CPU, before user code runs."""
         if not self._preempting and self._wanted():
@@ -209,5 +216,6 @@ class Scheduler:
         return (
             len(self.queue) > 1
             or self.end is not None
+            or bool(self.cpu_timers)
             or (self.timers.pending and self.timers.next_deadline() is not None)
         )

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from vmemu.cpu import Context
     from vmemu.kernel.kernel import Kernel
-    from vmemu.kernel.process.timer import Timer
     from vmemu.kernel.signal.state import SignalState
+    from vmemu.kernel.signal.timers import Timers
     from vmemu.mm import Mm
     from vmemu.snapshot.record import Process
     from vmemu.vfs.file import FdTable
@@ -82,12 +82,12 @@ class Task:
     """A process (task_struct); ``parent`` None: it is init, which is not modelled."""
 
     __slots__ = (
-        "alarm", "birth", "call", "child_wait", "children", "children_used", "clear_child_tid",
+        "birth", "call", "child_wait", "children", "children_used", "clear_child_tid",
         "comm", "context", "exe", "exe_node", "executed", "exit_signal", "files", "fs",
         "interrupted_call",
         "kernel", "limits", "memory", "nice", "parent", "personality", "pgrp", "pid", "restart",
         "restart_block", "session", "signals", "slept", "start_regs", "start_time", "state",
-        "status", "used", "vfork_parent", "vfork_wait", "wait", "wake_reason",
+        "status", "timers", "used", "vfork_parent", "vfork_wait", "wait", "wake_reason",
         "zombies",
     )  # fmt: skip
 
@@ -144,7 +144,8 @@ class Task:
         """Registers to load before the task's first user instruction."""
         self.status: WaitStatus | None = None
         """Set when it exits or stops; cleared when a stop has been reported."""
-        self.alarm: Timer | None = None
+        self.timers: Timers | None = None
+        """None: it has asked for none yet."""
         self.used = Accounting()
         self.children_used = Accounting()
         self.children: dict[int, Task] = {}

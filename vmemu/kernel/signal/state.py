@@ -15,6 +15,8 @@ from vmemu.kernel.process.wait import WaitStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from vmemu.kernel.process.itimer import IntervalTimer
+
 NSIG = 64
 SIGRTMIN = 32
 
@@ -22,6 +24,8 @@ SIG_DFL = 0
 SIG_IGN = 1
 
 SI_USER = 0
+SI_QUEUE = -1
+SI_TIMER = -2
 SI_TKILL = -6
 SI_KERNEL = 0x80
 SEGV_MAPERR = 1
@@ -39,8 +43,6 @@ CLD_CONTINUED = 6
 SS_ONSTACK = 1
 SS_DISABLE = 2
 MINSIGSTKSZ = 2048
-MAX_QUEUED_SIGNALS = 1024
-"""Signals that wait for delivery, of all tasks (max_queued_signals)."""
 
 
 class Signal(enum.IntEnum):
@@ -122,6 +124,21 @@ class SigInfo(NamedTuple):
     """si_addr of a fault."""
     trapno: int = 0
     error_code: int = 0
+    value: int = 0
+    """si_value."""
+    timer_id: int = 0
+    overrun: int = 0
+    timer: IntervalTimer | None = None
+    """What sent it, and is to be told when it is taken."""
+    raw: bytes = b""
+    """The siginfo_t that rt_sigqueueinfo() was given."""
+
+    def taken(self) -> SigInfo:
+        """It leaves the queue: its timer goes on."""
+        if self.timer is None:
+            return self
+        self.timer.taken()
+        return self._replace(timer=None, overrun=self.timer.overrun)
 
 
 class SigAction(NamedTuple):
@@ -161,6 +178,8 @@ class SignalState:
         self.saved_mask: int | None = None
         """Mask to restore after sigsuspend, once a handler's frame is built."""
         self.stack = AltStack()
+        self.wanted = 0
+        """What sigtimedwait() waits for: it ends the sleep though it may be blocked."""
 
     def action(self, number: int) -> SigAction:
         """The disposition of a signal; never None."""
@@ -203,30 +222,47 @@ class SignalState:
 
     def deliverable(self) -> bool:
         """True when a pending signal is not blocked (signal_pending)."""
-        return bool(self.pending) and bool(self.pending_mask() & ~self.blocked)
+        return bool(self.pending) and bool(self.pending_mask() & (~self.blocked | self.wanted))
 
     def has_kill(self) -> bool:
         """True when SIGKILL is pending."""
         return any(info.signo == Signal.SIGKILL for info in self.pending)
 
-    def dequeue(self) -> SigInfo | None:
-        """Take the unblocked pending signal with the lowest number (dequeue_signal)."""
+    def dequeue(self, among: int | None = None) -> SigInfo | None:
+        """Take the pending signal with the lowest number (dequeue_signal).
+
+        It is one of those that are not blocked, or of a sigset_t.
+        """
+        mask = ~self.blocked if among is None else among
         best: SigInfo | None = None
         for info in self.pending:
-            if self.is_blocked(info.signo):
+            if not mask >> (info.signo - 1) & 1:
                 continue
             if info.signo == Signal.SIGKILL:
                 best = info
                 break
             if best is None or info.signo < best.signo:
                 best = info
-        if best is not None:
-            self.pending.remove(best)
-        return best
+        if best is None:
+            return None
+        self.pending.remove(best)
+        return best.taken()
 
     def discard(self, mask: int) -> None:
         """Drop pending signals (rm_from_queue)."""
+        gone = [info for info in self.pending if mask >> (info.signo - 1) & 1]
         self.pending = [info for info in self.pending if not mask >> (info.signo - 1) & 1]
+        for info in gone:
+            info.taken()
+
+    def attach(self, info: SigInfo) -> None:
+        """A standard signal is pending already: its timer is told with that one."""
+        if info.timer is None:
+            return
+        for index, pending in enumerate(self.pending):
+            if pending.signo == info.signo and pending.timer is None:
+                self.pending[index] = pending._replace(timer=info.timer)
+                return
 
     def set_blocked(self, mask: int) -> None:
         """Replace the mask; SIGKILL and SIGSTOP cannot be blocked."""
@@ -237,9 +273,9 @@ def send_signal(task: Task, info: SigInfo) -> bool:
     """Make a signal pending and wake the task if it must see it (send_sig_info).
 
     A signal that would be ignored is dropped at once unless it is blocked.  A
-    standard signal is pending once at most; real-time signals queue, until so many are
-    queued for all tasks together: then kill()'s are pending once, too, and others are not
-    sent: False.
+    standard signal is pending once at most; real-time signals queue, until as many as the
+    receiver's RLIMIT_SIGPENDING are queued for all tasks together: then kill()'s are pending
+    once, too, and others are not sent: False.
     """
     if not task.alive:
         return True
@@ -249,10 +285,13 @@ def send_signal(task: Task, info: SigInfo) -> bool:
     if not state.is_blocked(number) and state.ignores(number):
         return True
     known = any(pending.signo == number for pending in state.pending)
-    if number < SIGRTMIN:
+    if info.code == SI_TIMER:
+        pass  # each timer has its place in the queue (send_sigqueue)
+    elif number < SIGRTMIN:
         if known:
+            state.attach(info)
             return True
-    elif _queued(task) >= MAX_QUEUED_SIGNALS and (known or info.code != SI_USER):
+    elif _queued(task) >= task.limits.sigpending and (known or info.code != SI_USER):
         return info.code == SI_USER
     state.pending.append(info)
     signal_wake_up(task)
@@ -273,8 +312,8 @@ def _handle_stop_signal(task: Task, number: int) -> None:
         if task.state is TaskState.STOPPED:
             task.status = WaitStatus(continued=True) if number == Signal.SIGCONT else None
             task.kernel.sched.enqueue(task)
-            if number == Signal.SIGCONT:
-                notify_parent_stop(task, CLD_CONTINUED, Signal.SIGCONT)
+            if task.status is not None:
+                notify_parent_stop(task, task.status)
 
 
 def signal_wake_up(task: Task) -> None:
@@ -292,15 +331,25 @@ def force_signal(task: Task, info: SigInfo, *, fatal: bool = False) -> None:
     state.pending.append(info)
 
 
-def notify_parent_stop(task: Task, code: int, status: int) -> None:
+def child_info(child: Task, status: WaitStatus) -> SigInfo:
+    """What a parent is told of a child (do_notify_parent, do_notify_parent_cldstop)."""
+    if status.continued:
+        code, number = CLD_CONTINUED, int(Signal.SIGCONT)
+    else:
+        # never CLD_DUMPED: there are no core files
+        code = CLD_STOPPED if status.stopped else CLD_KILLED if status.signaled else CLD_EXITED
+        number = status.code
+    uid = child.kernel.options.credentials.uid
+    return SigInfo(child.exit_signal, code, pid=child.pid, uid=uid, status=number)
+
+
+def notify_parent_stop(task: Task, status: WaitStatus) -> None:
     """Tell the parent that a child stopped or goes on (do_notify_parent_cldstop)."""
     parent = task.parent
     if parent is None:
         return
     if not parent.signals.action(Signal.SIGCHLD).flags & SaFlags.NOCLDSTOP:
-        uid = task.kernel.options.credentials.uid
-        info = SigInfo(Signal.SIGCHLD, code, pid=task.pid, uid=uid, status=status)
-        send_signal(parent, info)
+        send_signal(parent, child_info(task, status)._replace(signo=Signal.SIGCHLD))
     parent.child_wait.wake_up()
 
 

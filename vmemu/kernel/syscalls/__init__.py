@@ -16,9 +16,12 @@ from vmemu.kernel.syscalls import (
     offset,
     process,
     signal,
+    sigqueue,
     stat,
     statfs,
     time,
+    timer,
+    wait,
     xattr,
 )
 from vmemu.kernel.syscalls.table import SYSCALLS, TABLES, Syscall, s32
@@ -43,8 +46,11 @@ __all__ = [
     "process",
     "s32",
     "signal",
+    "sigqueue",
     "stat",
     "statfs",
     "time",
+    "timer",
+    "wait",
     "xattr",
 ]

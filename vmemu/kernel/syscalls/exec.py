@@ -80,6 +80,8 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
         old.put()
     task.files.close_on_exec()
     task.signals.flush_handlers()
+    if task.timers is not None:
+        task.timers.exec()
     task.clear_child_tid = 0
     task.executed = True
     task.exit_signal = 17
