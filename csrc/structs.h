@@ -22,6 +22,7 @@
 struct vmemu;
 struct explorer;
 struct rmap_ops;
+struct vm_area_struct;
 
 /* clang-format off */
 #include "arch/arch.h"

@@ -233,6 +233,27 @@ class held_locks(Struct):
     newborn: int
     lock: Array[held_lock]
 
+class i_mmap_iter(Struct):
+    mapping: address_space
+    first: int
+    last: int
+    at: int
+
+class i_mmap_ops(Struct):
+    name: Array[bytes]
+    init: Any
+    empty: Any
+    insert: Any
+    remove: Any
+    first: Any
+    next: Any
+
+class interval_node(Struct):
+    rb_parent: int
+    rb_right: int
+    rb_left: int
+    rb_subtree_last: int
+
 class kernel_data(Struct):
     swap_lock: int
     zone: zone
@@ -543,6 +564,7 @@ class swap_state(Struct):
 
 class task_ids(Struct):
     pid: int
+    tid: int
     ppid: int
     uid: int
     gid: int
@@ -600,6 +622,7 @@ class vmemu(Struct):
     unmapped_base: int
     mem_map: page
     k: kernel_data
+    i_mmap: i_mmap_ops
     rmap: rmap_ops
     rmap_plugged: rmap_ops
     rmap_option: Array[int]
@@ -1020,10 +1043,6 @@ class Lib:
     def avc_clone(self, _0: vmemu, _1: vm_area_struct, _2: vm_area_struct, /) -> int: ...
     def avc_prepare(self, _0: vmemu, _1: vm_area_struct, _2: int, /) -> int: ...
     def avc_singular(self, _0: vmemu, _1: vm_area_struct, /) -> int: ...
-    def avc_tree_erase(self, _0: vmemu, _1: Any, _2: int, /) -> None: ...
-    def avc_tree_first(self, _0: vmemu, _1: int, _2: int, /) -> int: ...
-    def avc_tree_insert(self, _0: vmemu, _1: Any, _2: int, /) -> None: ...
-    def avc_tree_next(self, _0: vmemu, _1: int, _2: int, /) -> int: ...
     def avc_unlink(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def change_protection(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: int, _5: int, /) -> None: ...
     def code_written(self, _0: vmemu, _1: page, /) -> None: ...
@@ -1092,6 +1111,7 @@ class Lib:
     def get_unmapped_area(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, _4: int, _5: int, /) -> int: ...
     def get_user_page(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> page: ...
     def handle_pte_fault(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: int, /) -> int: ...
+    def i_mmap_empty(self, _0: vmemu, _1: address_space, /) -> int: ...
     def kmem_cache_alloc(self, _0: vmemu, _1: int, _2: int, /) -> Any: ...
     def kmem_cache_free(self, _0: vmemu, _1: int, _2: Any, /) -> None: ...
     def kmem_cache_owns(self, _0: vmemu, _1: int, _2: int, /) -> int: ...

@@ -264,7 +264,7 @@ class Machine:
         said = f"{kind}, {self.core.ram_bytes >> 10} kB, {self.vm.rmap.name}"
         if self.core.closed:
             return f"<Machine {said}, closed>"
-        n, ms = len(self.kernel.tasks), self.kernel.sched.now / 1e6
+        n, ms = len(self.kernel.tasks.processes()), self.kernel.sched.now / 1e6
         return f"<Machine {said}, {n} process{'es' * (n != 1)}, {ms:.3f} ms>"
 
     def _repr_html_(self) -> str:
@@ -513,8 +513,8 @@ class Machine:
 
     @property
     def processes(self) -> list[Task]:
-        """The tasks that exist, by pid."""
-        return list(self.kernel.tasks)
+        """The processes that exist, by pid: the first thread of each."""
+        return self.kernel.tasks.processes()
 
     def vmas(self, process: Task | Mm) -> Iterator[Vma]:
         """The areas of a process in address order; none when it has ended."""

@@ -12,6 +12,12 @@ struct rb_node {
 	kptr rb_right, rb_left;
 };
 
+struct interval_node {  /* 16 or 32 bytes; of base/interval_tree.c */
+	kptr rb_parent; /* and 1: black */
+	kptr rb_right, rb_left;
+	kulong rb_subtree_last; /* the last offset of all below it */
+};
+
 struct radix_tree_root {
 	uint32_t height;
 	int32_t gfp_mask;

@@ -1,6 +1,7 @@
 /* core/machine.c - boots a machine: lays out guest RAM, names things, keeps events. */
 #include "core/core.h"
 #include "core/ram.h"
+#include "file/i_mmap.h"
 #include "mm/mm.h"
 #include "page/page.h"
 #include "rmap/rmap.h"
@@ -104,6 +105,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 
 	if (!m)
 		return NULL;
+	m->i_mmap = &i_mmap_list;
 	if (!set_scheme(m, rmap, plugin))
 		goto fail;
 	memcpy(m->rmap_option, rmap_option, sizeof(m->rmap_option));
@@ -145,7 +147,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 	zone_boot(m, reserved, min_free_pages);
 	list_init(m, &m->k->mmlist);
 	list_init(m, &m->k->quarantine);
-	list_init(m, &m->k->swapper_space.i_mmap);
+	i_mmap_init(m, &m->k->swapper_space);
 	slab_boot(m, cache_line);
 	map_lowmem(m);
 	return m;

@@ -131,6 +131,7 @@ struct vmemu {
 	kulong unmapped_base; /* where mmap begins to look */
 	struct page *mem_map;
 	struct kernel_data *k;
+	const struct i_mmap_ops *i_mmap;
 	const struct rmap_ops *rmap;
 	struct rmap_ops *rmap_plugged;          /* the same, if it is its own */
 	uint32_t rmap_option[MAX_RMAP_OPTIONS]; /* which choice, by scheme */

@@ -21,7 +21,7 @@ struct cpu_ops {
 
 /* What the calls that only read it return; kept by Python. */
 struct task_ids {
-	uint32_t pid, ppid, uid, gid;
+	uint32_t pid, tid, ppid, uid, gid;
 };
 
 struct cpu {

@@ -130,8 +130,9 @@ const uint32_t *syscall_answer(const struct vmemu *m, kulong number)
 {
 	switch (number) {
 	case NR_getpid:
-	case NR_gettid:
 		return &m->ids.pid;
+	case NR_gettid:
+		return &m->ids.tid;
 	case NR_getppid:
 		return &m->ids.ppid;
 	case NR_getuid:

@@ -11,9 +11,12 @@ void file_written(struct vmemu *, struct address_space *, uint64_t offset,
 		  const void *data, size_t n);
 void file_zeroed(struct vmemu *, struct address_space *, uint64_t start,
 		 uint64_t end);
-int file_mapped(struct vmemu *, const struct address_space *);
+int file_mapped(struct vmemu *, struct address_space *);
 struct page *find_get_page(struct vmemu *, struct address_space *,
 			   kulong index);
 void remove_from_page_cache(struct vmemu *, struct page *);
+
+/* file/i_mmap.c: nonzero = no area maps it */
+int i_mmap_empty(struct vmemu *, struct address_space *);
 
 #endif

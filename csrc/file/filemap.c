@@ -6,6 +6,7 @@
  */
 #include "core/core.h"
 #include "file/file.h"
+#include "file/i_mmap.h"
 #include "mm/mm.h"
 #include "page/page.h"
 #include "reclaim/reclaim.h"
@@ -27,8 +28,7 @@ struct address_space *file_open(struct vmemu *m, int fd)
 	if (!mapping)
 		return NULL;
 	mapping->host = i + 1;
-	list_init(m, &mapping->i_mmap);
-	list_init(m, &mapping->i_mmap_nonlinear);
+	i_mmap_init(m, mapping);
 	list_init(m, &mapping->private_list);
 	m->file_fd[i] = fd;
 	return mapping;
@@ -59,7 +59,7 @@ void file_close(struct vmemu *m, struct address_space *mapping)
 {
 	uint32_t pfn = 0;
 
-	BUG_ON(m, !list_empty(m, &mapping->i_mmap));
+	BUG_ON(m, !i_mmap_empty(m, mapping));
 	while (mapping->nrpages) {
 		struct page *page = next_cached(m, mapping, &pfn);
 
@@ -123,9 +123,9 @@ void file_zeroed(struct vmemu *m, struct address_space *mapping, uint64_t start,
 }
 
 /* Nonzero = some area maps it. */
-int file_mapped(struct vmemu *m, const struct address_space *mapping)
+int file_mapped(struct vmemu *m, struct address_space *mapping)
 {
-	return !list_empty(m, &mapping->i_mmap);
+	return !i_mmap_empty(m, mapping);
 }
 
 struct page *find_get_page(struct vmemu *m, struct address_space *mapping,

@@ -25,4 +25,25 @@ struct address_space { /* 84 or 152 bytes */
 	kptr assoc_mapping;
 };
 
+/* How far a walk over the areas of a file has come. */
+struct i_mmap_iter {
+	struct address_space *mapping;
+	kulong first, last; /* pages of the file that are looked for */
+	kptr at;
+};
+
+/* What areas of files are kept in; i_mmap_lock is held. */
+struct i_mmap_ops {
+	const char *name;
+	void (*init)(struct vmemu *, struct address_space *);
+	bool (*empty)(struct vmemu *, const struct address_space *);
+	void (*insert)(struct vmemu *, struct address_space *,
+		       struct vm_area_struct *);
+	void (*remove)(struct vmemu *, struct address_space *,
+		       struct vm_area_struct *);
+	/* The first candidate, and the next; NULL: there are no more. */
+	struct vm_area_struct *(*first)(struct vmemu *, struct i_mmap_iter *);
+	struct vm_area_struct *(*next)(struct vmemu *, struct i_mmap_iter *);
+};
+
 #endif

@@ -4,6 +4,7 @@
  * Mechanics only; which vmas split and merge is decided in vmemu/mm/vma.py.
  */
 #include "core/core.h"
+#include "file/i_mmap.h"
 #include "mm/mm.h"
 #include "rmap/rmap.h"
 #include "watch/lock.h"
@@ -154,13 +155,6 @@ struct vm_area_struct *detach_vmas(struct vmemu *m, struct mm_struct *mm)
 	return first;
 }
 
-static void add_to_file(struct vmemu *m, struct vm_area_struct *vma,
-			struct address_space *mapping)
-{
-	list_add_tail(m, &vma->shared.list, &mapping->i_mmap);
-	stamp_file(m, vma);
-}
-
 void vma_file_link(struct vmemu *m, struct vm_area_struct *vma)
 {
 	struct address_space *mapping;
@@ -169,8 +163,7 @@ void vma_file_link(struct vmemu *m, struct vm_area_struct *vma)
 		return;
 	mapping = HOST(m, address_space, vma->vm_file);
 	spin_lock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
-	owned(m, i_mmap, mapping);
-	add_to_file(m, vma, mapping);
+	i_mmap_insert(m, vma);
 	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 }
 
@@ -182,8 +175,7 @@ void vma_file_unlink(struct vmemu *m, struct vm_area_struct *vma)
 		return;
 	mapping = HOST(m, address_space, vma->vm_file);
 	spin_lock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
-	owned(m, i_mmap, mapping);
-	list_del(m, &vma->shared.list);
+	i_mmap_remove(m, vma);
 	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 }
 
@@ -241,20 +233,6 @@ static void set_range(struct vmemu *m, struct vm_area_struct *vma, kulong start,
 		m->rmap->range_changed(m, vma);
 }
 
-static void file_list(struct vmemu *m, struct vm_area_struct *vma, bool add)
-{
-	struct address_space *mapping;
-
-	if (!vma->vm_file)
-		return;
-	mapping = HOST(m, address_space, vma->vm_file);
-	owned(m, i_mmap, mapping);
-	if (add)
-		add_to_file(m, vma, mapping);
-	else
-		list_del(m, &vma->shared.list);
-}
-
 /* What vma, from start to end by now, has left of it. */
 static void insert_part(struct vmemu *m, struct mm_struct *mm,
 			struct vm_area_struct *vma, struct vm_area_struct *part)
@@ -262,7 +240,8 @@ static void insert_part(struct vmemu *m, struct mm_struct *mm,
 	BUG_ON(m,
 	       part->vm_end != vma->vm_start && part->vm_start != vma->vm_end);
 	insert_vma(m, mm, part);
-	file_list(m, part, true);
+	if (part->vm_file)
+		i_mmap_insert(m, part);
 	vma_came_from(m, part, CAME_SPLIT, vma->vm_start);
 	if (m->rmap->vma_split)
 		m->rmap->vma_split(m, part, vma);
@@ -281,7 +260,8 @@ static void adjust_next(struct vmemu *m, struct mm_struct *mm,
 		return;
 	}
 	remove_vma(m, mm, next, vma);
-	file_list(m, next, false);
+	if (next->vm_file)
+		i_mmap_remove(m, next);
 	set_range(m, next, next->vm_start, next->vm_start);
 }
 

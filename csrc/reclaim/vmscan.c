@@ -225,7 +225,7 @@ static bool mapping_inuse(struct vmemu *m, const struct page *page)
 	if (page->mapcount || page->flags & PG_swapcache)
 		return true;
 	return page->mapping &&
-	       !list_empty(m, &HOST(m, address_space, page->mapping)->i_mmap);
+	       !i_mmap_empty(m, HOST(m, address_space, page->mapping));
 }
 
 enum fate {

@@ -22,6 +22,7 @@
  * No reference count: who is on an anon_vma's list is on all its ancestors',
  * so the root's list empties last.
  */
+#include "base/interval_tree.h"
 #include "core/core.h"
 #include "mm/mm.h"
 #include "rmap/avc.h"
@@ -148,6 +149,38 @@ static void unlock_root(struct vmemu *m, struct avc_anon_vma *root)
 	spin_unlock(m, LOCK_rmap, &root->lock);
 }
 
+static const struct vm_area_struct *area_of(struct vmemu *m, kptr avc)
+{
+	return HOST(m, vm_area_struct, HOST(m, avc_interval, avc)->vma);
+}
+
+/* The links of an anon_vma, if it has a tree of them. */
+static struct interval_tree tree_of(struct avc_anon_vma *a)
+{
+	return (struct interval_tree){
+		.root = &a->head.next,
+		.node = offsetof(struct avc_interval, rb_parent),
+		.area = area_of,
+		.counter = CNT_rmap_tree_nodes,
+	};
+}
+
+static void insert_interval(struct vmemu *m, struct avc_anon_vma *a,
+			    const struct anon_vma_chain *avc)
+{
+	struct interval_tree tree = tree_of(a);
+
+	interval_tree_insert(m, &tree, kaddr(m, avc));
+}
+
+static void erase_interval(struct vmemu *m, struct avc_anon_vma *a,
+			   const struct anon_vma_chain *avc)
+{
+	struct interval_tree tree = tree_of(a);
+
+	interval_tree_erase(m, &tree, kaddr(m, avc));
+}
+
 /* A vma comes behind those it was copied from; a first write brings it to the
  * front. */
 static void list_chain(struct vmemu *m, struct anon_vma_chain *avc, bool front)
@@ -156,7 +189,7 @@ static void list_chain(struct vmemu *m, struct anon_vma_chain *avc, bool front)
 
 	owned(m, avc_list, a);
 	if (has_trees(m))
-		avc_tree_insert(m, &a->head.next, kaddr(m, avc));
+		insert_interval(m, a, avc);
 	else if (front)
 		list_add(m, &avc->same_anon_vma, &a->head);
 	else
@@ -169,7 +202,7 @@ static void unlist_chain(struct vmemu *m, struct anon_vma_chain *avc)
 
 	owned(m, avc_list, a);
 	if (has_trees(m))
-		avc_tree_erase(m, &a->head.next, kaddr(m, avc));
+		erase_interval(m, a, avc);
 	else
 		list_del(m, &avc->same_anon_vma);
 }
@@ -505,12 +538,14 @@ static void walk_list(struct vmemu *m, struct page *page,
 }
 
 static void walk_tree(struct vmemu *m, struct page *page,
-		      struct rmap_search *search, kptr top)
+		      struct rmap_search *search, struct avc_anon_vma *a)
 {
-	kptr k = avc_tree_first(m, top, page->index);
+	struct interval_tree tree = tree_of(a);
+	kulong at = page->index;
+	kptr k = interval_tree_first(m, &tree, at, at);
 
 	while (k && try_vma(m, page, search, HOST(m, anon_vma_chain, k)))
-		k = avc_tree_next(m, k, page->index);
+		k = interval_tree_next(m, &tree, k, at, at);
 }
 
 void avc_walk(struct vmemu *m, struct page *page, struct rmap_search *search)
@@ -519,7 +554,7 @@ void avc_walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 	struct avc_anon_vma *root = lock_root(m, page->mapping);
 
 	if (has_trees(m))
-		walk_tree(m, page, search, a->head.next);
+		walk_tree(m, page, search, a);
 	else
 		walk_list(m, page, search, &a->head);
 	unlock_root(m, root);

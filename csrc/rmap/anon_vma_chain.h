@@ -19,9 +19,9 @@ struct anon_vma_chain { /* 24 or 48 bytes: "this vma may have its pages" */
 struct avc_interval { /* 32 or 64 bytes: the same on an interval tree, as in 3.7 */
 	kptr vma, anon_vma;
 	struct list_head same_vma;
-	kptr rb_parent; /* and 1: black */
+	kptr rb_parent; /* struct interval_node */
 	kptr rb_right, rb_left;
-	kulong rb_subtree_last; /* the last offset of all below it */
+	kulong rb_subtree_last;
 };
 
 struct avc_degree {  /* 12 or 24 bytes, behind an anon_vma that may be reused */
@@ -59,13 +59,6 @@ int avc_prepare(struct vmemu *, struct vm_area_struct *, kptr adopted);
 int avc_clone(struct vmemu *, struct vm_area_struct *new,
 	      const struct vm_area_struct *old);
 void avc_unlink(struct vmemu *, struct vm_area_struct *);
-
-/* rmap/avc_tree.c: kptrs of struct avc_interval */
-void avc_tree_insert(struct vmemu *, kptr *root, kptr);
-void avc_tree_erase(struct vmemu *, kptr *root, kptr);
-/* The first, and the next, whose vma has the offset; 0 = none. */
-kptr avc_tree_first(struct vmemu *, kptr root, kulong index);
-kptr avc_tree_next(struct vmemu *, kptr, kulong index);
 
 #endif
 RMAP_SCHEME(anon_vma_chain)

@@ -11,6 +11,7 @@
  */
 #include "rmap/rmap.h"
 #include "core/core.h"
+#include "file/i_mmap.h"
 #include "mm/mm.h"
 #include "page/page.h"
 #include "swap/swap.h"
@@ -373,14 +374,13 @@ bool rmap_try(struct vmemu *m, struct page *page, struct rmap_search *search,
 void walk_file(struct vmemu *m, struct page *page, struct rmap_search *search)
 {
 	struct address_space *mapping = HOST(m, address_space, page->mapping);
-	kptr head = kaddr(m, &mapping->i_mmap), k;
+	struct vm_area_struct *vma;
+	struct i_mmap_iter iter;
 
 	if (!spin_trylock(m, LOCK_i_mmap, &mapping->i_mmap_lock))
 		return;
-	for (k = mapping->i_mmap.next; k != head;
-	     k = HOST(m, list_head, k)->next) {
-		struct vm_area_struct *vma =
-			ENTRY(m, k, vm_area_struct, shared.list);
+	for (vma = i_mmap_first(m, &iter, mapping, page->index, page->index);
+	     vma; vma = i_mmap_next(m, &iter)) {
 		struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
 		kulong address;
 

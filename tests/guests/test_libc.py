@@ -1,4 +1,4 @@
-"""Programs with a C library, glibc's or musl's, without threads: as on the host, in little memory.
+"""Programs with a C library, glibc's or musl's: as on the host, in little memory.
 
 The programs are in ``libc``.  glibc is the host's; for musl there must be the package ziglang,
 which brings its own (``pip install vmemu[musl]``).
@@ -65,7 +65,14 @@ SCHEMES = {
 
 UNKNOWN = {32: {386, 435, 242}, 64: {334, 435, 204}}
 """Calls that a library tries, and does without: rseq, clone3, sched_getaffinity."""
-LITTLE = {"once": "700K", "library": "700K", "heap": "1M", "signals": "700K", "processes": "700K"}
+LITTLE = {
+    "once": "700K",
+    "library": "700K",
+    "heap": "1M",
+    "signals": "700K",
+    "processes": "700K",
+    "threads": "700K",
+}
 """Of memory; beside it there is swap."""
 CASES = [
     pytest.param(library, name, rmap, ram, id=f"{name}-{library}-{rmap}-{ram}")
@@ -166,23 +173,6 @@ def test_same_as_native(
     program = build(library, name)
     there = native(program)
     assert in_vmemu(program, LIBRARIES[library].bits, rmap, ram) == there
-
-
-@pytest.mark.parametrize("library", LIBRARIES)
-def test_a_thread_is_refused(build: Build, library: str) -> None:
-    """glibc passes clone's EINVAL on, musl says EAGAIN for all that clone says."""
-    program = build(library, "threads")
-    reason = "Resource temporarily unavailable" if "musl" in library else "Invalid argument"
-    ending = in_vmemu(program, LIBRARIES[library].bits, "anon_vma", "8M")
-    assert ending == (1, f"pthread_create: {reason}\n".encode())
-
-
-@pytest.mark.native
-@pytest.mark.parametrize("library", LIBRARIES)
-def test_a_thread_runs_on_the_host(
-    build: Build, native: Callable[[Path], Ending], library: str
-) -> None:
-    assert native(build(library, "threads")) == (0, b"joined 1\n")
 
 
 # ---- <vmemu.h>

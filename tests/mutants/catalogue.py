@@ -866,14 +866,14 @@ CHAINS = [
     ),
     Mutant(
         "interval tree: what is above does not hear of a node that goes",
-        "csrc/rmap/avc_tree.c",
-        "\tfor (k = parent; k; k = parent_of(m, k))\n\t\tupdate_last(m, k);\n",
+        "csrc/base/interval_tree.c",
+        "\tfor (k = parent; k; k = parent_of(m, tree, k))\n\t\tupdate_last(m, tree, k);\n",
         "\t(void)k;\n",
         f"{CHAIN} -k at_random",
     ),
     Mutant(
         "interval tree: offsets do not wrap around",
-        "csrc/rmap/avc_tree.c",
+        "csrc/base/interval_tree.c",
         "return i.last < i.start ? (struct interval){ 0, ~(kulong)0 } : i;",
         "return i;",
         f"{CHAIN} -k wrap_around",

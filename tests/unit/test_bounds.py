@@ -365,7 +365,9 @@ def test_real_time_signals_queue_up_to_a_limit(tmp_path: Path, monkeypatch: Any)
         setup=lambda machine: setattr(
             machine.kernel,
             "on_exit",
-            lambda task, status: pending.extend(i.signo for i in task.signals.pending),
+            lambda task, _: pending.extend(
+                i.signo for i in (*task.group.shared, *task.signals.pending)
+            ),
         ),
     )
     assert [ran.results[i] for i in (*kills, other, again, standard)] == [0] * 9

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from vmemu.kernel.hold import HostMemory
+from vmemu.kernel.process.group import Accounting
 from vmemu.kernel.process.sched import LONE_SLICES, Scheduler
-from vmemu.kernel.process.task import Accounting, TaskState, WakeReason
+from vmemu.kernel.process.task import TaskState, WakeReason
 from vmemu.kernel.process.timer import TimerQueue
 from vmemu.kernel.process.wait import Wait, WaitQueue, WaitStatus
 from vmemu.vfs.pipe import BUFFER_SIZE, PIPE_BUF, PIPE_BUFFERS, Pipe, PipeReader, PipeWriter

@@ -56,7 +56,7 @@ def kill_self(script: Script, number: int) -> int:
 
 def test_state() -> None:
     state = SignalState()
-    state.pending = [SigInfo(Signal.SIGTERM), SigInfo(Signal.SIGINT), SigInfo(Signal.SIGHUP)]
+    state.pending.extend(map(SigInfo, (Signal.SIGTERM, Signal.SIGINT, Signal.SIGHUP)))
     state.set_blocked(mask_of([Signal.SIGHUP, Signal.SIGKILL]))
     assert not state.is_blocked(Signal.SIGKILL)
     assert [info.signo for info in iter(state.dequeue, None)] == [Signal.SIGINT, Signal.SIGTERM]

@@ -56,7 +56,10 @@ class Family:
         """As much of one as is asked: tasks, and no program."""
         tasks = [
             SimpleNamespace(
-                pid=100 + i, comm="test", memory=mm if mm.kaddr in self.living else None
+                pid=100 + i,
+                tgid=100 + i,
+                comm="test",
+                memory=mm if mm.kaddr in self.living else None,
             )
             for i, mm in enumerate(self.mms)
         ]

@@ -278,7 +278,7 @@ class _Observer:
         kernel = self.machine.kernel
         if self._maps and task.memory is not None:
             self._tell_maps(task)
-        if task is not kernel.first:
+        if kernel.first is None or task.group is not kernel.first.group:
             return
         if status.signaled and task is kernel.current and task.memory is not None:
             from vmemu.kernel.signal.crash import CRASHES, faulting_instruction

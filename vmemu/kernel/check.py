@@ -23,12 +23,13 @@ def check_kernel(kernel: Kernel) -> None:
     pipes = {
         id(file.pipe): file.pipe for file in files if isinstance(file, PipeReader | PipeWriter)
     }.values()
+    timers = {id(task.group): task.group.timers for task in tasks}.values()
     held = (
         len(tasks) * TASK_BYTES
         + len(entries) * DESCRIPTOR_BYTES
         + sum(file.host_bytes for file in files)
         + sum(len(pipe.buffers) for pipe in pipes) * PIPE_BUFFER_BYTES
-        + sum(len(task.timers.posix) for task in tasks if task.timers) * TIMER_BYTES
+        + sum(len(each.posix) for each in timers if each) * TIMER_BYTES
         + kernel.hold.waiting
         + kernel.file_bytes
     )

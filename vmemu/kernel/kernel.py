@@ -25,7 +25,7 @@ from vmemu.kernel import strace
 from vmemu.kernel.abi import abi_of
 from vmemu.kernel.hold import TASK_BYTES, HostMemory
 from vmemu.kernel.process import oom
-from vmemu.kernel.process.exit import exit_task
+from vmemu.kernel.process.exit import exit_group
 from vmemu.kernel.process.futex import Futexes
 from vmemu.kernel.process.sched import FAULT_NS, SYSCALL_NS, Scheduler
 from vmemu.kernel.process.task import Call, ProcessTable, Task, TaskState, WakeReason
@@ -120,7 +120,7 @@ class Kernel(Closing):
         self.on_mark: Callable[[Task, str, int, int], int | None] | None = None
         """The lab's answer to a guest's MARK."""
         self.on_exit: Callable[[Task, WaitStatus], None] | None = None
-        """Called when a task is about to end, while it still has its memory."""
+        """Called when a process is about to end, by its last thread, which still has its memory."""
         self.on_check: Callable[[], None] | None = None
         """machine.check(), for a guest's CHECK."""
         self.log: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
@@ -221,14 +221,14 @@ class Kernel(Closing):
         task = Task(
             self, pid, None, self.cpu.new_context(), files, fs, SignalState(), memory=program.mm
         )
-        task.pgrp = task.session = pid
+        task.group.pgrp = task.group.session = pid
         task.set_exe(program_file.path, program_file.node)
         task.set_comm(path)
         task.start_regs = {"ip": program.ip, "sp": program.sp}
         task.start_time = self.sched.now
         self.tasks.add(task)
         self.sched.enqueue(task)
-        if self.first is None or not self.first.alive:
+        if self.first is None or not self.first.group.alive:
             self.first = task
         self.core.event(lib.EV_exec, pid, 0, 0)
         return task
@@ -263,10 +263,10 @@ class Kernel(Closing):
         first = self.first
         if first is None:
             raise VmemuError("there is no program to run")
-        step = self.step
+        step, group = self.step, first.group
         self._m.cpu.syscalls_in_c = self.strace is None
         try:
-            while first.status is None or first.alive:
+            while group.alive:
                 step()
                 if each is not None:
                     each()
@@ -274,7 +274,8 @@ class Kernel(Closing):
             self._m.cpu.syscalls_in_c = False
         self.kill_all()
         self._tell()
-        return first.status
+        assert group.status is not None
+        return group.status
 
     def call_hook(self, name: str, *args: object) -> Any:
         """Call ``on_mark``, ``on_exit``, ``on_check``, ``strace`` or ``log``, if it is set.
@@ -303,7 +304,7 @@ class Kernel(Closing):
         """End every task as SIGKILL would."""
         for task in self.tasks:
             if task.alive:
-                exit_task(task, WaitStatus(Signal.SIGKILL, signaled=True))
+                exit_group(task, WaitStatus(Signal.SIGKILL, signaled=True))
         for task in self.tasks:
             self.tasks.release(task)
 
@@ -340,7 +341,10 @@ class Kernel(Closing):
             self._switch(task)
         if task.call is not None:
             return self._go_on(task, task.call)
-        if (task.signals.pending or task.restart) and not deliver_signals(task):
+        signals = task.signals
+        if (
+            signals.pending or signals.chosen or signals.stopping or task.restart
+        ) and not deliver_signals(task):
             return "signal"
         self.sched.update_preemption()
         self.sched.limit_clock()
@@ -397,7 +401,7 @@ class Kernel(Closing):
         """Tell the core who the running task is, for the calls it answers itself."""
         if self.current is not None:
             ids, credentials = self._m.ids, self.options.credentials
-            ids.pid, ids.ppid = self.current.pid, self.current.ppid
+            ids.pid, ids.tid, ids.ppid = self.current.tgid, self.current.pid, self.current.ppid
             ids.uid, ids.gid = credentials.uid, credentials.gid
 
     def account(self) -> None:
@@ -469,10 +473,11 @@ class Kernel(Closing):
     def _deadlock(self) -> str:
         waits = []
         for task in self.tasks:
+            name = f"process {task.pid}" if task.is_leader else f"thread {task.pid}"
             if task.wait is not None:
-                waits.append(f"process {task.pid} ({task.comm}) waits for {task.wait.what}")
-            elif task.state is TaskState.STOPPED:
-                waits.append(f"process {task.pid} ({task.comm}) is stopped")
+                waits.append(f"{name} ({task.comm}) waits for {task.wait.what}")
+            elif task.stopped:
+                waits.append(f"{name} ({task.comm}) is stopped")
         return "deadlock: " + "; ".join(waits or ["no process is left"])
 
     # ---- system calls -----------------------------------------------------

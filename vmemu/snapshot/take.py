@@ -96,7 +96,7 @@ def _survey(kernel: Kernel) -> _Survey:
     survey = _Survey(core)
     for task in kernel.tasks:
         if task.memory is not None:
-            survey.pids.setdefault(task.memory.kaddr, task.pid)
+            survey.pids.setdefault(task.memory.kaddr, task.tgid)
     for mm in kernel.vm.mms.values():
         pid = survey.pids.setdefault(mm.kaddr, 0)  # of nobody: an exec that is on its way
         raw: dict[int, int] = {}
@@ -139,7 +139,7 @@ def take_snapshot(kernel: Kernel, moment: str) -> Snapshot:
             zone.pages_high,
         ),
         frames,
-        tuple(_process(task, survey, frames) for task in kernel.tasks),
+        tuple(_process(task, survey, frames) for task in kernel.tasks.processes()),
         tuple(_swap(kernel, survey, frames)),
     )
 
@@ -217,18 +217,18 @@ def _holds(kernel: Kernel) -> Iterator[tuple[int, str]]:
 
 
 def _process(task: Task, survey: _Survey, frames: Frames) -> Process:
-    mm, state = task.memory, task.state.name.lower()
+    mm, state = task.group.memory, task.state.name.lower()
     areas: tuple[Area, ...] = ()
     tables: tuple[PageTable, ...] = ()
     shares, rss = None, 0
     if mm is not None:
         rss, first = mm.ptr.rss, survey.pids[mm.kaddr]
-        if first == task.pid:
+        if first == task.tgid:
             areas = tuple(_areas(mm, survey, frames))
             tables = tuple(survey.tables[mm.kaddr])
         else:
             shares = first
-    return Process(task.pid, task.ppid, task.comm, state, shares, areas, tables, rss)
+    return Process(task.tgid, task.ppid, task.comm, state, shares, areas, tables, rss)
 
 
 def _areas(mm: Mm, survey: _Survey, frames: Frames) -> Iterator[Area]:

@@ -38,7 +38,7 @@ def _signal_masks(task: Task) -> tuple[int, int, int, int]:
     actions = task.signals.actions
     ignored = mask_of(n for n, a in actions.items() if a.handler == SIG_IGN)
     caught = mask_of(n for n, a in actions.items() if a.handler not in (SIG_DFL, SIG_IGN))
-    return task.signals.pending_mask(), task.signals.blocked, ignored, caught
+    return task.signals.pending.mask(), task.signals.blocked, ignored, caught
 
 
 def _memory_lines(task: Task) -> list[str]:
@@ -77,12 +77,12 @@ def status(task: Task) -> str:
         [
             f"Name:\t{task.comm}\n",
             f"State:\t{state} ({_STATE_NAMES[state]})\n",
-            f"Tgid:\t{task.pid}\nPid:\t{task.pid}\nPPid:\t{task.ppid}\nTracerPid:\t0\n",
+            f"Tgid:\t{task.tgid}\nPid:\t{task.pid}\nPPid:\t{task.ppid}\nTracerPid:\t0\n",
             "Uid:" + f"\t{ids.uid}" * 4 + "\nGid:" + f"\t{ids.gid}" * 4 + "\n",
             f"FDSize:\t{max(task.files.entries, default=-1) + 1}\n",
             *_memory_lines(task),
-            "Threads:\t1\n",
-            f"SigPnd:\t{pending:016x}\nShdPnd:\t{0:016x}\n",
+            f"Threads:\t{task.group.live}\n",
+            f"SigPnd:\t{pending:016x}\nShdPnd:\t{task.group.shared.mask():016x}\n",
             f"SigBlk:\t{blocked:016x}\nSigIgn:\t{ignored:016x}\nSigCgt:\t{caught:016x}\n",
         ]
     )
@@ -91,7 +91,7 @@ def status(task: Task) -> str:
 def stat(task: Task) -> str:
     """/proc/PID/stat (proc_pid_stat)."""
     task.kernel.account()
-    used, waited = task.used, task.children_used
+    used, waited = task.used, task.group.children_used
     pending, blocked, ignored, caught = _signal_masks(task)
     if task.memory is not None:
         ptr = task.mm.ptr

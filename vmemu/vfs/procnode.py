@@ -180,7 +180,7 @@ class _Root(_Static):
 
     def names(self) -> list[bytes]:
         """Files, self, tasks."""
-        tasks = [b"%d" % task.pid for task in self.fs.kernel.tasks]
+        tasks = [b"%d" % task.pid for task in self.fs.kernel.tasks.processes()]
         own = [b"self"] if self.fs.kernel.current is not None else []
         return [*super().names(), *own, *tasks]
 
@@ -191,7 +191,7 @@ class _Root(_Static):
             current = kernel.current
             if current is None:
                 raise Errno(errno.ENOENT)
-            return _Link(self.fs, 90, lambda: str(current.pid), lambda: None)
+            return _Link(self.fs, 90, lambda: str(current.tgid), lambda: None)
         if name == b"mounts":
             return _Link(self.fs, 91, lambda: "self/mounts", lambda: None)
         task = procfs.find_task(kernel, name)

@@ -81,7 +81,7 @@ class _Asking:
         for task in kernel.tasks:
             if task.memory is not None:
                 kaddr = task.memory.kaddr
-                self.spaces.setdefault(kaddr, Space(task.pid, task.comm, kaddr))
+                self.spaces.setdefault(kaddr, Space(task.tgid, task.comm, kaddr))
 
     def space(self, mm: int) -> Space:
         """Whose an mm is."""

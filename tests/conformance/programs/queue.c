@@ -62,7 +62,7 @@ static void order(void)
 	queue(SIGUSR1, 4);
 	queue(SIGUSR1, 5);
 	queue(SIGRTMIN, 6);
-	kill(getpid(), SIGRTMIN + 1);
+	raise(SIGRTMIN + 1);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	printf("%d handled\n", handled);
 }

@@ -17,13 +17,24 @@ from vmemu.kernel.signal.state import (
     child_info,
     notify_parent,
     notify_parent_stop,
-    send_signal,
+    retarget_shared,
+    send_group_signal,
+    signal_wake_up,
 )
 
 if TYPE_CHECKING:
+    from vmemu.kernel.process.group import ThreadGroup
     from vmemu.mm import Mm
 
-__all__ = ["exit_task", "release_mm", "stop_task"]
+__all__ = [
+    "de_thread",
+    "exit_group",
+    "exit_task",
+    "release_mm",
+    "stop_group",
+    "stop_task",
+    "zap_other_threads",
+]
 
 
 def release_mm(task: Task) -> Mm | None:
@@ -54,36 +65,75 @@ def exit_mm(task: Task) -> None:
     kernel.cpu.free_context(task.context)
 
 
+def exit_group(task: Task, status: WaitStatus) -> None:
+    """End a task and all other threads of its process, which has this status (do_group_exit)."""
+    group = task.group
+    if group.exit_status is None:
+        group.exit_status = status
+    zap_other_threads(task)
+    exit_task(task, status)
+
+
+def zap_other_threads(task: Task, *, clear_tid: bool = True) -> None:
+    """End all other threads of a process, here and now (zap_other_threads)."""
+    status = task.group.exit_status or WaitStatus(Signal.SIGKILL, signaled=True)
+    for other in task.group.living():
+        if other is not task:
+            exit_task(other, status, clear_tid=clear_tid)
+
+
+def de_thread(task: Task) -> None:
+    """End all other threads of a process; this one is the leader then, under its id (de_thread)."""
+    zap_other_threads(task)
+    if not task.is_leader:
+        kernel = task.kernel
+        if kernel.first is task.group.leader:
+            kernel.first = task
+        task.exit_signal = Signal.SIGCHLD
+        kernel.tasks.replace_leader(task)
+        kernel.core.m.pid = task.pid
+        kernel.refresh_ids()
+
+
 def exit_task(task: Task, status: WaitStatus, *, clear_tid: bool = True) -> None:
-    """End a task: free its memory and files, hand its children on, tell its parent (do_exit).
+    """End one thread: free its memory and files; with the last one the process ends (do_exit).
 
     Whoever holds an mmap_sem, of whatever mm, must not have the task's tid cleared.
     """
-    kernel = task.kernel
+    kernel, group = task.kernel, task.group
+    last = group.live == 1
     if kernel.strace is not None:
         from vmemu.kernel.strace import trace_exit
 
         trace_exit(task, status)
-    kernel.call_hook("on_exit", task, status)
+    if last:
+        kernel.call_hook("on_exit", task, group.exit_status or status)
     kernel.core.event(lib.EV_exit, task.pid, status.encode(), 0)
     if task.call is not None and task.call.blocked is not None and task is not kernel.current:
         task.call.blocked.close()
     task.call = None
     kernel.sched.remove(task)
     task.state = TaskState.ZOMBIE
-    task.status = status
-    if task.timers is not None:
-        task.timers.exit()
+    task.exit_status = status
+    group.live -= 1
+    if last and group.timers is not None:
+        group.timers.exit()
     if clear_tid:
         _clear_child_tid(task)
     exit_mm(task)
     task.files.exit()
     task.fs.exit()
     task.set_exe(task.exe, None)
-    for child in tuple(task.children.values()):
-        _adopt(child)
+    _forget_children(task)
     kernel.refresh_ids()
-    _exit_notify(task, status)
+    if not task.is_leader:
+        kernel.tasks.release(task)
+    if last:
+        _exit_notify(group)
+        return
+    retarget_shared(task)
+    if group.stop_signal and group.stopped and group.status is None:
+        _tell_stop(group)
 
 
 def _clear_child_tid(task: Task) -> None:
@@ -96,38 +146,72 @@ def _clear_child_tid(task: Task) -> None:
         task.kernel.futexes.wake((mm.kaddr, address), 1, ANY)
 
 
-def _adopt(child: Task) -> None:
-    """Init becomes the parent; it reaps at once (reparent_to_init)."""
-    assert child.parent is not None
-    del child.parent.children[child.pid]
-    child.parent = None
-    if child.state is TaskState.ZOMBIE:
-        child.kernel.tasks.release(child)
+def _forget_children(task: Task) -> None:
+    """Another thread of the process, or else init, becomes their parent (forget_original_parent).
 
-
-def _exit_notify(task: Task, status: WaitStatus) -> None:
-    parent = task.parent
-    if parent is None:
-        task.kernel.tasks.release(task)
+    Init reaps at once.
+    """
+    group = task.group
+    if group.alive:
+        heir = group.living()[0]
+        for child in group.children.values():
+            if child.group.parent_thread is task:
+                child.group.parent_thread = heir
         return
-    action = parent.signals.action(Signal.SIGCHLD)
+    for child in tuple(group.children.values()):
+        del group.children[child.pid]
+        child.group.parent = child.group.parent_thread = None
+        if not child.group.alive:
+            child.kernel.tasks.release(child)
+
+
+def _exit_notify(group: ThreadGroup) -> None:
+    """A process is over: its leader waits for the parent to reap it (exit_notify)."""
+    parent, leader = group.parent, group.leader
+    group.status = status = group.exit_status or leader.exit_status
+    assert status is not None
+    if parent is None:
+        leader.kernel.tasks.release(leader)
+        return
+    action = parent.leader.signals.action(Signal.SIGCHLD)
     ignored = action.handler == SIG_IGN or action.flags & SaFlags.NOCLDWAIT
-    if task.exit_signal == Signal.SIGCHLD and ignored:
-        task.kernel.tasks.release(task)
+    if leader.exit_signal == Signal.SIGCHLD and ignored:
+        leader.kernel.tasks.release(leader)
         if action.handler != SIG_IGN:
-            send_signal(parent, child_info(task, status))
+            send_group_signal(parent, child_info(leader, status))
         parent.child_wait.wake_up()
         return
-    heappush(parent.zombies, (task.birth, task))
-    if task.exit_signal:
-        notify_parent(task, child_info(task, status))
+    heappush(parent.zombies, (leader.birth, leader))
+    if leader.exit_signal:
+        notify_parent(group, child_info(leader, status))
     else:
         parent.child_wait.wake_up()
 
 
-def stop_task(task: Task, number: int) -> None:
-    """Stop a task until SIGCONT (do_signal_stop)."""
+def stop_group(task: Task, number: int) -> None:
+    """Stop a process until SIGCONT, this thread of it now (do_signal_stop).
+
+    The others stop on their way back to user code; those in an interruptible sleep wake up for it.
+    """
+    group = task.group
+    group.stop_signal = number
+    group.status = None
+    for other in group.living():
+        if other is not task and not other.stopped:
+            other.signals.stopping = True
+            signal_wake_up(other)
+    stop_task(task)
+
+
+def stop_task(task: Task) -> None:
+    """Stop a thread; the parent learns of it when it was the last one (handle_group_stop)."""
+    task.signals.stopping = False
     task.kernel.sched.remove(task)
     task.state = TaskState.STOPPED
-    task.status = WaitStatus(number, stopped=True)
-    notify_parent_stop(task, task.status)
+    if task.group.stopped:
+        _tell_stop(task.group)
+
+
+def _tell_stop(group: ThreadGroup) -> None:
+    group.status = WaitStatus(group.stop_signal, stopped=True)
+    notify_parent_stop(group, group.status)

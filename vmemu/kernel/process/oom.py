@@ -20,21 +20,23 @@ if TYPE_CHECKING:
 
 
 def badness(task: Task, now: int) -> int:
-    """Points of a task: its pages, its children's, against the work it would lose.
+    """Points of a process: its pages, its children's, against the work it would lose.
 
-    now is virtual nanoseconds.  Half of each child's total_vm counts for the
+    task is its leader; now is virtual nanoseconds.  Half of each child's total_vm counts for the
     parent unless they share an mm; CPU time counts in units of about ten
     seconds, run time in units of about a thousand, by their square and fourth
     root; a niced task counts double.
     """
-    if task.memory is None:
+    memory, used = task.group.memory, task.group.used
+    if memory is None:
         return 0
     task.kernel.account()
-    points = int(task.memory.ptr.total_vm)
+    points = int(memory.ptr.total_vm)
     for child in task.children.values():
-        if child.memory is not None and child.memory.ptr != task.memory.ptr:
-            points += int(child.memory.ptr.total_vm) // 2 + 1
-    cpu_time = (task.used.utime + task.used.stime) // NSEC_PER_SEC >> 3
+        other = child.group.memory
+        if other is not None and other.ptr != memory.ptr:
+            points += int(other.ptr.total_vm) // 2 + 1
+    cpu_time = (used.utime + used.stime) // NSEC_PER_SEC >> 3
     run_time = (now - task.start_time) // NSEC_PER_SEC >> 10
     points //= isqrt(cpu_time) or 1
     points //= isqrt(isqrt(run_time)) or 1
@@ -42,27 +44,28 @@ def badness(task: Task, now: int) -> int:
 
 
 def select_bad_process(kernel: Kernel) -> tuple[Task, int] | None:
-    """Choose the worst task, the oldest among equals; before all others who calls swapoff().
+    """Choose the worst process, the oldest among equals; who calls swapoff() before all others.
 
-    select_bad_process() of 2.6.7.  None also while somebody is exiting.
+    Gives its leader (select_bad_process() of 2.6.7).  None also while somebody is exiting.
     """
     caller = kernel.swapping_off
     if caller is not None and caller.memory is not None:
-        return caller, badness(caller, kernel.sched.now)
+        leader = caller.group.leader
+        return leader, badness(leader, kernel.sched.now)
     worst: tuple[Task, int] | None = None
     for task in kernel.tasks:
         if task.memory is not None and not task.alive:
             return None  # it is on its way out, and its memory will be free
-        points = badness(task, kernel.sched.now)
+        points = badness(task, kernel.sched.now) if task.is_leader else 0
         if points > 0 and (worst is None or points > worst[1]):
             worst = task, points
     return worst
 
 
 def out_of_memory(kernel: Kernel) -> bool:
-    """Kill the worst task and all that share its memory; True if memory came free.
+    """Kill the worst process and all that share its memory; True if memory came free.
 
-    Others than the running task end here and now.  The running one gets a
+    Other threads than the running one end here and now.  The running one gets a
     SIGKILL and dies on its way back to user code; until then its allocations
     fail.
     """
@@ -76,15 +79,16 @@ def out_of_memory(kernel: Kernel) -> bool:
     kernel.core.m.counter[lib.CNT_oom_kill] += 1
     kernel.core.event(lib.EV_oom, victim.pid, points, 0)
     kernel.call_hook("log", f"Out of Memory: Killed process {victim.pid} ({victim.comm}).")
-    ptr = victim.mm.ptr
+    memory, killed = victim.group.memory, WaitStatus(Signal.SIGKILL, signaled=True)
+    assert memory is not None
+    ptr = memory.ptr
     sharing = [t for t in kernel.tasks if t.memory is not None and t.memory.ptr == ptr]
-    if current in sharing:
-        for task in sharing:
-            if task is not current:
-                exit_task(task, WaitStatus(Signal.SIGKILL, signaled=True), clear_tid=False)
-        assert current is not None
+    for task in sharing:
+        if task.group.exit_status is None:
+            task.group.exit_status = killed
+        if task is not current:
+            exit_task(task, killed, clear_tid=False)
+    if current is not None and current in sharing:
         force_signal(current, SigInfo(Signal.SIGKILL))
         return False
-    for task in sharing:
-        exit_task(task, WaitStatus(Signal.SIGKILL, signaled=True), clear_tid=False)
     return True

@@ -1,4 +1,4 @@
-"""Tasks: processes, their ids and their family.
+"""Tasks: threads of processes, their ids and their family.
 
 Process 1 is not a task: it stands for an init that adopts orphans and reaps
 them at once, so the first program spawned has the id 100 and the parent 1.
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import enum
 import errno
-from heapq import heapify, heappop
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno, KernelBug
 from vmemu.kernel.hold import TASK_BYTES
-from vmemu.kernel.process.limits import ResourceLimits
+from vmemu.kernel.process.group import Accounting, ThreadGroup
 from vmemu.kernel.process.wait import Blocking, Wait, WaitQueue, WaitStatus
 
 if TYPE_CHECKING:
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
     from vmemu.cpu import Context
     from vmemu.kernel.kernel import Kernel
+    from vmemu.kernel.process.limits import ResourceLimits
     from vmemu.kernel.signal.state import SignalState
-    from vmemu.kernel.signal.timers import Timers
     from vmemu.mm import Mm
     from vmemu.snapshot.record import Process
     from vmemu.vfs.file import FdTable
@@ -59,54 +58,34 @@ class Call:
         """Decoded arguments while tracing; None for those known at the end only."""
 
 
-class Accounting:
-    """What a task has used: virtual nanoseconds and faults."""
-
-    __slots__ = ("majflt", "minflt", "stime", "switches", "utime")
-
-    def __init__(self) -> None:
-        self.utime = self.stime = 0
-        self.minflt = self.majflt = 0
-        self.switches = 0
-
-    def add(self, other: Accounting) -> None:
-        """Add a reaped child's use, as RUSAGE_CHILDREN counts it."""
-        self.utime += other.utime
-        self.stime += other.stime
-        self.minflt += other.minflt
-        self.majflt += other.majflt
-        self.switches += other.switches
-
-
 class Task:
-    """A process (task_struct); ``parent`` None: it is init, which is not modelled."""
+    """A thread of a process (task_struct); the process is its ``group``."""
 
     __slots__ = (
-        "birth", "call", "child_wait", "children", "children_used", "clear_child_tid",
-        "comm", "context", "exe", "exe_node", "executed", "exit_signal", "files", "fs",
-        "interrupted_call",
-        "kernel", "limits", "memory", "nice", "parent", "personality", "pgrp", "pid", "restart",
-        "restart_block", "session", "signals", "slept", "start_regs", "start_time", "state",
-        "status", "timers", "used", "vfork_parent", "vfork_wait", "wait", "wake_reason",
-        "zombies",
+        "birth", "call", "clear_child_tid", "comm", "context", "exe", "exe_node", "exit_signal",
+        "exit_status", "files", "fs", "group", "interrupted_call", "kernel", "memory", "nice",
+        "personality", "pid", "restart", "restart_block", "signals", "slept", "start_regs",
+        "start_time", "state", "used", "vfork_parent", "vfork_wait", "wait", "wake_reason",
     )  # fmt: skip
 
     def __init__(
         self,
         kernel: Kernel,
         pid: int,
-        parent: Task | None,
+        parent: ThreadGroup | None,
         context: Context,
         files: FdTable,
         fs: FsStruct,
         signals: SignalState,
         *,
+        group: ThreadGroup | None = None,
         limits: ResourceLimits | None = None,
         memory: Mm | None = None,
     ) -> None:
+        """Without a group it is the first thread of a new process, a child of ``parent``."""
         self.kernel = kernel
         self.pid = pid
-        self.parent = parent
+        """Its own id (gettid); the process has its leader's."""
         self.context = context
         self.files = files
         self.fs = fs
@@ -116,16 +95,14 @@ class Task:
         """Absolute path of the program, in the guest or on the host."""
         self.exe_node: Node | None = None
         """The program's file."""
-        self.pgrp = 0
-        self.session = 0
         self.nice = 0
         self.personality = 0
-        self.limits = limits if limits is not None else ResourceLimits()
         self.start_time = 0
         """Virtual nanoseconds."""
         self.exit_signal = 17
-        self.executed = False
-        """It has called execve() (did_exec)."""
+        """What the parent gets; -1 of a thread that is not the leader."""
+        self.exit_status: WaitStatus | None = None
+        """How it ended itself, alone or with the others."""
         self.clear_child_tid = 0
         """User address to clear when the task goes; 0 = none."""
         self.state = TaskState.RUNNING
@@ -142,24 +119,20 @@ class Task:
         """What restart_syscall() goes on with."""
         self.start_regs: dict[str, int] | None = None
         """Registers to load before the task's first user instruction."""
-        self.status: WaitStatus | None = None
-        """Set when it exits or stops; cleared when a stop has been reported."""
-        self.timers: Timers | None = None
-        """None: it has asked for none yet."""
         self.used = Accounting()
-        self.children_used = Accounting()
-        self.children: dict[int, Task] = {}
-        """By id, oldest first."""
-        self.zombies: list[tuple[int, Task]] = []
-        """A heap of the children that ended, by birth; those reaped may still be in it."""
         self.birth = 0
         """How many tasks there had been before."""
-        self.child_wait = WaitQueue()
         self.vfork_parent: Task | None = None
         """Waits until this task releases the mm they share."""
         self.vfork_wait = WaitQueue()
         self.memory = memory
         """The address space; None once the task has exited."""
+        if group is None:
+            group = ThreadGroup(self, parent, signals.shared, limits)
+        else:
+            group.threads[pid] = self
+            group.live += 1
+        self.group = group
 
     @property
     def mm(self) -> Mm:
@@ -169,30 +142,65 @@ class Task:
         return self.memory
 
     @property
+    def tgid(self) -> int:
+        """The id of its process (getpid)."""
+        return self.group.leader.pid
+
+    @property
+    def is_leader(self) -> bool:
+        """Its id is the process's (thread_group_leader)."""
+        return self.group.leader is self
+
+    @property
+    def parent(self) -> ThreadGroup | None:
+        """The parent's process."""
+        return self.group.parent
+
+    @property
     def ppid(self) -> int:
         """The parent's id; 1 for orphans and for what was spawned."""
-        return self.parent.pid if self.parent is not None else INIT_PID
+        parent = self.group.parent
+        return parent.leader.pid if parent is not None else INIT_PID
 
-    def oldest_zombie(self) -> Task | None:
-        """The first of its children that has ended and is not reaped."""
-        zombies = self.zombies
-        while zombies:
-            child = zombies[0][1]
-            if child.state is TaskState.ZOMBIE and child.parent is self:
-                return child
-            heappop(zombies)
-        return None
+    @property
+    def children(self) -> dict[int, Task]:
+        """The leaders of the process's children, by id, oldest first."""
+        return self.group.children
 
-    def forget_reaped(self) -> None:
-        """Take those that were reaped out of turn from the heap when they are most of it."""
-        if len(self.zombies) > 2 * len(self.children) + 16:
-            self.zombies = [entry for entry in self.zombies if entry[1].state is TaskState.ZOMBIE]
-            heapify(self.zombies)
+    @property
+    def limits(self) -> ResourceLimits:
+        """The process's."""
+        return self.group.limits
+
+    @property
+    def pgrp(self) -> int:
+        """The process group."""
+        return self.group.pgrp
+
+    @property
+    def session(self) -> int:
+        """The session."""
+        return self.group.session
+
+    @property
+    def status(self) -> WaitStatus | None:
+        """How the process ended or stopped, or None."""
+        return self.group.status
 
     @property
     def alive(self) -> bool:
         """True until the task exits."""
         return self.state not in (TaskState.ZOMBIE, TaskState.DEAD)
+
+    @property
+    def zombie(self) -> bool:
+        """It has exited and is not reaped."""
+        return self.state is TaskState.ZOMBIE
+
+    @property
+    def stopped(self) -> bool:
+        """A signal has stopped it."""
+        return self.state is TaskState.STOPPED
 
     def set_exe(self, path: str, node: Node | None) -> None:
         """It runs another program: its path and its file (set_mm_exe_file)."""
@@ -269,7 +277,7 @@ class ProcessTable:
         self._tasks[task.pid] = task
         task.birth = self._births
         self._births += 1
-        if task.parent is not None:
+        if task.parent is not None and task.is_leader:
             task.parent.children[task.pid] = task
 
     def get(self, pid: int) -> Task | None:
@@ -277,16 +285,37 @@ class ProcessTable:
         return self._tasks.get(pid)
 
     def release(self, task: Task) -> None:
-        """Forget a zombie (release_task)."""
+        """Forget a zombie (release_task); of a leader, the process is over."""
         task.state = TaskState.DEAD
         task.kernel.hold.uncharge(TASK_BYTES)
         del self._tasks[task.pid]
-        if task.parent is not None:
-            del task.parent.children[task.pid]
-            task.parent.forget_reaped()
-            task.parent.children_used.add(task.used)
-            task.parent.children_used.add(task.children_used)
+        group, parent = task.group, task.group.parent
+        if not task.is_leader:
+            del group.threads[task.pid]
+            group.dead_used.add(task.used)
+        elif parent is not None:
+            del parent.children[task.pid]
+            parent.forget_reaped()
+            parent.children_used.add(group.used)
+            parent.children_used.add(group.children_used)
+
+    def replace_leader(self, task: Task) -> None:
+        """A thread becomes the leader in the place of one that has exited (de_thread)."""
+        group, old = task.group, task.group.leader
+        pid, born = old.pid, old.birth
+        del self._tasks[task.pid], group.threads[task.pid]
+        old.pid, old.birth, task.pid, task.birth = task.pid, task.birth, pid, born
+        old.state = TaskState.DEAD
+        old.kernel.hold.uncharge(TASK_BYTES)
+        group.dead_used.add(old.used)
+        self._tasks[pid] = group.threads[pid] = group.leader = task
+        if group.parent is not None:
+            group.parent.children[pid] = task
+
+    def processes(self) -> list[Task]:
+        """The leaders of all processes."""
+        return [task for task in self if task.is_leader]
 
     def group(self, pgrp: int) -> list[Task]:
-        """All tasks of a process group."""
-        return [task for task in self if task.pgrp == pgrp]
+        """The leaders of all processes of a process group."""
+        return [task for task in self if task.pgrp == pgrp and task.is_leader]

@@ -9,7 +9,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from vmemu.core import lib
-from vmemu.kernel.process.exit import exit_task, stop_task
+from vmemu.kernel.process.exit import exit_group, stop_group, stop_task
 from vmemu.kernel.process.wait import ERESTART_RESTARTBLOCK, ERESTARTSYS, WaitStatus
 from vmemu.kernel.signal.frame import handle_signal
 from vmemu.kernel.signal.state import (
@@ -35,6 +35,9 @@ def deliver_signals(task: Task) -> bool:
     ran, or when the handler has SA_RESTART.
     """
     state = task.signals
+    if state.stopping and not state.has_kill():
+        stop_task(task)
+        return False
     while (info := state.dequeue()) is not None:
         action = state.action(info.signo)
         if action.handler == SIG_IGN:
@@ -48,9 +51,9 @@ def deliver_signals(task: Task) -> bool:
         if bit & IGNORED_BY_DEFAULT:
             continue
         if bit & STOP_SIGNALS:
-            stop_task(task, info.signo)
+            stop_group(task, info.signo)
             return False
-        exit_task(task, WaitStatus(info.signo, signaled=True))
+        exit_group(task, WaitStatus(info.signo, signaled=True))
         return False
     if task.restart:
         number = (

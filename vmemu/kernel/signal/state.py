@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from vmemu.kernel.process.group import ThreadGroup
 from vmemu.kernel.process.task import Task, TaskState, WakeReason
 from vmemu.kernel.process.wait import WaitStatus
 
@@ -167,19 +168,93 @@ class AltStack(NamedTuple):
         return SS_ONSTACK if self.holds(sp) else 0
 
 
-class SignalState:
-    """Dispositions, blocked and pending signals of one task."""
+class SigPending(list[SigInfo]):
+    """Signals that wait for delivery, in the order of their coming (struct sigpending)."""
 
-    def __init__(self) -> None:
+    __slots__ = ()
+
+    def mask(self) -> int:
+        """The sigset_t of them."""
+        mask = 0
+        for info in self:
+            mask |= 1 << (info.signo - 1)
+        return mask
+
+    def has(self, number: int) -> bool:
+        """Whether a signal is among them."""
+        return any(info.signo == number for info in self)
+
+    def discard(self, mask: int) -> None:
+        """Drop those of a sigset_t (rm_from_queue)."""
+        gone = [info for info in self if mask >> (info.signo - 1) & 1]
+        self[:] = [info for info in self if not mask >> (info.signo - 1) & 1]
+        for info in gone:
+            info.taken()
+
+    def attach(self, info: SigInfo) -> None:
+        """A standard signal is pending already: its timer is told with that one."""
+        if info.timer is None:
+            return
+        for index, pending in enumerate(self):
+            if pending.signo == info.signo and pending.timer is None:
+                self[index] = pending._replace(timer=info.timer)
+                return
+
+    def take(self, mask: int) -> SigInfo | None:
+        """Take the one of a sigset_t with the lowest number; SIGKILL comes first."""
+        best: SigInfo | None = None
+        for info in self:
+            if not mask >> (info.signo - 1) & 1:
+                continue
+            if info.signo == Signal.SIGKILL:
+                best = info
+                break
+            if best is None or info.signo < best.signo:
+                best = info
+        if best is None:
+            return None
+        self.remove(best)
+        return best.taken()
+
+
+class SignalState:
+    """Dispositions, blocked and pending signals of one task.
+
+    Of the signals that are pending for its process it takes some only if it was ``chosen``: when
+    one was sent, or because its mask changed.  So two threads do not wake for one signal.
+    """
+
+    def __init__(self, shared: SigPending | None = None) -> None:
         self.actions: dict[int, SigAction] = {}
-        """Only what differs from the default."""
-        self.blocked = 0
-        self.pending: list[SigInfo] = []
+        """Only what differs from the default; shared by all threads (sighand_struct)."""
+        self._blocked = 0
+        self.pending = SigPending()
+        """For this thread alone."""
+        self.shared = SigPending() if shared is None else shared
+        """For its process."""
+        self.chosen = False
+        """It is to take what is pending for the process (TIF_SIGPENDING)."""
+        self.stopping = False
+        """Its process is being stopped, and it has not stopped yet (group_stop_count)."""
         self.saved_mask: int | None = None
         """Mask to restore after sigsuspend, once a handler's frame is built."""
+        self.real_blocked = 0
+        """The mask while sigtimedwait() lets through what it waits for."""
         self.stack = AltStack()
-        self.wanted = 0
-        """What sigtimedwait() waits for: it ends the sleep though it may be blocked."""
+
+    @property
+    def blocked(self) -> int:
+        """The mask."""
+        return self._blocked
+
+    @blocked.setter
+    def blocked(self, mask: int) -> None:
+        self._blocked = mask
+        self.recalc()
+
+    def recalc(self) -> None:
+        """See whether the process has something for this thread (recalc_sigpending)."""
+        self.chosen = bool(self.shared) and bool(self.shared.mask() & ~self._blocked)
 
     def action(self, number: int) -> SigAction:
         """The disposition of a signal; never None."""
@@ -189,8 +264,14 @@ class SignalState:
     def fork(self) -> SignalState:
         """Give a child its state: nothing pending (copy_sighand, copy_signal)."""
         child = SignalState()
-        child.actions, child.blocked, child.stack = dict(self.actions), self.blocked, self.stack
+        child.actions, child._blocked, child.stack = dict(self.actions), self._blocked, self.stack
         return child
+
+    def thread(self) -> SignalState:
+        """Give another thread of the process its state: its own mask and alternate stack."""
+        thread = SignalState(self.shared)
+        thread.actions, thread._blocked = self.actions, self._blocked
+        return thread
 
     def flush_handlers(self) -> None:
         """Forget handlers at execve; what is ignored stays so (flush_signal_handlers)."""
@@ -211,58 +292,42 @@ class SignalState:
 
     def is_blocked(self, number: int) -> bool:
         """True when the mask holds the signal back."""
-        return bool(self.blocked >> (number - 1) & 1)
+        return bool((self._blocked | self.real_blocked) >> (number - 1) & 1)
 
     def pending_mask(self) -> int:
-        """The sigset_t of pending signals."""
-        mask = 0
-        for info in self.pending:
-            mask |= 1 << (info.signo - 1)
-        return mask
+        """The sigset_t of what is pending for the thread and for its process."""
+        return self.pending.mask() | self.shared.mask()
 
     def deliverable(self) -> bool:
-        """True when a pending signal is not blocked (signal_pending)."""
-        return bool(self.pending) and bool(self.pending_mask() & (~self.blocked | self.wanted))
+        """True when something is to be done before user code runs (signal_pending)."""
+        if self.stopping:
+            return True
+        if self.pending and self.pending.mask() & ~self._blocked:
+            return True
+        return self.chosen and bool(self.shared.mask() & ~self._blocked)
 
     def has_kill(self) -> bool:
         """True when SIGKILL is pending."""
-        return any(info.signo == Signal.SIGKILL for info in self.pending)
+        return self.pending.has(Signal.SIGKILL) or self.shared.has(Signal.SIGKILL)
 
-    def dequeue(self, among: int | None = None) -> SigInfo | None:
-        """Take the pending signal with the lowest number (dequeue_signal).
-
-        It is one of those that are not blocked, or of a sigset_t.
-        """
-        mask = ~self.blocked if among is None else among
-        best: SigInfo | None = None
-        for info in self.pending:
-            if not mask >> (info.signo - 1) & 1:
-                continue
-            if info.signo == Signal.SIGKILL:
-                best = info
-                break
-            if best is None or info.signo < best.signo:
-                best = info
-        if best is None:
+    def dequeue(self) -> SigInfo | None:
+        """Take the next unblocked signal, the thread's own before shared ones (dequeue_signal)."""
+        if not self.deliverable():
             return None
-        self.pending.remove(best)
-        return best.taken()
+        wanted = ~self._blocked
+        return self.dequeue_from(wanted)
+
+    def dequeue_from(self, wanted: int) -> SigInfo | None:
+        """Take the next signal of a sigset_t, blocked or not."""
+        info = self.pending.take(wanted)
+        if info is None:
+            info = self.shared.take(wanted)
+        self.recalc()
+        return info
 
     def discard(self, mask: int) -> None:
-        """Drop pending signals (rm_from_queue)."""
-        gone = [info for info in self.pending if mask >> (info.signo - 1) & 1]
-        self.pending = [info for info in self.pending if not mask >> (info.signo - 1) & 1]
-        for info in gone:
-            info.taken()
-
-    def attach(self, info: SigInfo) -> None:
-        """A standard signal is pending already: its timer is told with that one."""
-        if info.timer is None:
-            return
-        for index, pending in enumerate(self.pending):
-            if pending.signo == info.signo and pending.timer is None:
-                self.pending[index] = pending._replace(timer=info.timer)
-                return
+        """Drop the thread's own pending signals (rm_from_queue)."""
+        self.pending.discard(mask)
 
     def set_blocked(self, mask: int) -> None:
         """Replace the mask; SIGKILL and SIGSTOP cannot be blocked."""
@@ -270,7 +335,7 @@ class SignalState:
 
 
 def send_signal(task: Task, info: SigInfo) -> bool:
-    """Make a signal pending and wake the task if it must see it (send_sig_info).
+    """Make a signal pending for one thread and wake it if it must see it (specific_send_sig_info).
 
     A signal that would be ignored is dropped at once unless it is blocked.  A
     standard signal is pending once at most; real-time signals queue, until as many as the
@@ -279,41 +344,114 @@ def send_signal(task: Task, info: SigInfo) -> bool:
     """
     if not task.alive:
         return True
-    state = task.signals
-    number = info.signo
-    _handle_stop_signal(task, number)
-    if not state.is_blocked(number) and state.ignores(number):
+    sent = _queue(task, info, task.signals.pending)
+    if sent:
+        signal_wake_up(task)
+    return sent is not False
+
+
+def send_group_signal(group: ThreadGroup, info: SigInfo) -> bool:
+    """The same for a process: one thread that does not block it takes it (group_send_sig_info)."""
+    if not group.alive:
         return True
-    known = any(pending.signo == number for pending in state.pending)
+    sent = _queue(group.leader, info, group.shared)
+    if sent:
+        _complete_signal(group, info.signo)
+    return sent is not False
+
+
+def _queue(task: Task, info: SigInfo, queue: SigPending) -> bool | None:
+    """Put a signal into a queue; None when there is no need to, False when there is no room."""
+    state, number = task.signals, info.signo
+    _handle_stop_signal(task.group, number)
+    if not state.is_blocked(number) and state.ignores(number):
+        return None
+    known = queue.has(number)
     if info.code == SI_TIMER:
         pass  # each timer has its place in the queue (send_sigqueue)
     elif number < SIGRTMIN:
         if known:
-            state.attach(info)
-            return True
+            queue.attach(info)
+            return None
     elif _queued(task) >= task.limits.sigpending and (known or info.code != SI_USER):
-        return info.code == SI_USER
-    state.pending.append(info)
-    signal_wake_up(task)
+        return None if info.code == SI_USER else False
+    queue.append(info)
     return True
 
 
 def _queued(task: Task) -> int:
-    return sum(len(each.signals.pending) for each in task.kernel.tasks)
+    tasks = task.kernel.tasks
+    return sum(len(t.signals.pending) + len(t.group.shared) * t.is_leader for t in tasks)
 
 
-def _handle_stop_signal(task: Task, number: int) -> None:
+def _complete_signal(group: ThreadGroup, number: int) -> None:
+    """Choose who takes a signal: the leader, or else the next in turn (complete_signal).
+
+    SIGKILL is everybody's.
+    """
+    if number == Signal.SIGKILL:
+        for task in group.living():
+            task.signals.chosen = True
+            signal_wake_up(task)
+        return
+    target = group.leader
+    if not _wants_signal(target, number):
+        threads = group.living()
+        first = threads.index(group.target) if group.target in threads else 0
+        turn = threads[first:] + threads[:first]
+        found = next((task for task in turn if _wants_signal(task, number)), None)
+        if found is None:
+            return  # whoever unblocks it takes it
+        target = group.target = found
+    target.signals.chosen = True
+    signal_wake_up(target)
+
+
+def _wants_signal(task: Task, number: int) -> bool:
+    """Whether a thread can take a signal now (wants_signal)."""
+    if not task.alive or task.stopped or task.signals.is_blocked(number):
+        return False
+    return task is task.kernel.current or not task.signals.deliverable()
+
+
+def retarget_shared(task: Task) -> None:
+    """Others may take what a thread blocks now, or leaves by its end (retarget_shared_pending)."""
+    shared = task.group.shared
+    if not shared:
+        return
+    left = shared.mask()
+    if task.alive:
+        left &= task.signals.blocked
+    for other in task.group.living():
+        if other is not task and left & ~other.signals.blocked:
+            left &= other.signals.blocked
+            other.signals.chosen = True
+            signal_wake_up(other)
+
+
+def _handle_stop_signal(group: ThreadGroup, number: int) -> None:
     """SIGCONT and the stop signals cancel one another (handle_stop_signal)."""
     if STOP_SIGNALS >> (number - 1) & 1:
-        task.signals.discard(mask_of([Signal.SIGCONT]))
+        group.discard(mask_of([Signal.SIGCONT]))
     elif number in (Signal.SIGCONT, Signal.SIGKILL):
         if number == Signal.SIGCONT:
-            task.signals.discard(STOP_SIGNALS)
-        if task.state is TaskState.STOPPED:
-            task.status = WaitStatus(continued=True) if number == Signal.SIGCONT else None
+            group.discard(STOP_SIGNALS)
+        _resume(group, number)
+
+
+def _resume(group: ThreadGroup, number: int) -> None:
+    """The threads that are stopped, or about to stop, go on."""
+    was_stopped = group.stopped
+    group.stop_signal = 0
+    for task in group.living():
+        task.signals.stopping = False
+        if task.stopped:
             task.kernel.sched.enqueue(task)
-            if task.status is not None:
-                notify_parent_stop(task, task.status)
+            task.signals.recalc()
+    if was_stopped:
+        group.status = WaitStatus(continued=True) if number == Signal.SIGCONT else None
+        if group.status is not None:
+            notify_parent_stop(group, group.status)
 
 
 def signal_wake_up(task: Task) -> None:
@@ -343,20 +481,20 @@ def child_info(child: Task, status: WaitStatus) -> SigInfo:
     return SigInfo(child.exit_signal, code, pid=child.pid, uid=uid, status=number)
 
 
-def notify_parent_stop(task: Task, status: WaitStatus) -> None:
+def notify_parent_stop(group: ThreadGroup, status: WaitStatus) -> None:
     """Tell the parent that a child stopped or goes on (do_notify_parent_cldstop)."""
-    parent = task.parent
+    parent, leader = group.parent, group.leader
     if parent is None:
         return
-    if not parent.signals.action(Signal.SIGCHLD).flags & SaFlags.NOCLDSTOP:
-        send_signal(parent, child_info(task, status)._replace(signo=Signal.SIGCHLD))
+    if not parent.leader.signals.action(Signal.SIGCHLD).flags & SaFlags.NOCLDSTOP:
+        send_group_signal(parent, child_info(leader, status)._replace(signo=Signal.SIGCHLD))
     parent.child_wait.wake_up()
 
 
-def notify_parent(task: Task, info: SigInfo) -> None:
+def notify_parent(group: ThreadGroup, info: SigInfo) -> None:
     """Tell the parent about a change of a child and wake its wait4() (do_notify_parent)."""
-    parent = task.parent
+    parent = group.parent
     if parent is None:
         return
-    send_signal(parent, info)
+    send_group_signal(parent, info)
     parent.child_wait.wake_up()

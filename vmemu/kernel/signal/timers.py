@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from vmemu.errors import Errno
 from vmemu.kernel.hold import TIMER_BYTES
 from vmemu.kernel.process.itimer import IntervalTimer
-from vmemu.kernel.signal.state import SI_KERNEL, SI_TIMER, SigInfo, Signal, send_signal
+from vmemu.kernel.signal.state import (
+    SI_KERNEL,
+    SI_TIMER,
+    SigInfo,
+    Signal,
+    send_group_signal,
+    send_signal,
+)
 
 if TYPE_CHECKING:
+    from vmemu.kernel.process.group import Accounting, ThreadGroup
     from vmemu.kernel.process.task import Task
 
 __all__ = ["ITIMER_PROF", "ITIMER_REAL", "ITIMER_VIRTUAL", "PosixTimer", "Timers", "timers_of"]
@@ -30,8 +38,9 @@ class PosixTimer(NamedTuple):
 class Timers:
     """What one process has of them."""
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
+    def __init__(self, group: ThreadGroup) -> None:
+        self._group = group
+        self._kernel = group.leader.kernel
         self._interval: dict[int, IntervalTimer] = {}
         self.posix: dict[int, PosixTimer] = {}
         self._next_id = 0
@@ -44,18 +53,18 @@ class Timers:
         return found
 
     def _make_interval(self, which: int) -> IntervalTimer:
-        task = self._task
+        group = self._group
         used: dict[int, Callable[[], int] | None] = {
             ITIMER_REAL: None,
-            ITIMER_VIRTUAL: lambda: task.used.utime,
-            ITIMER_PROF: lambda: task.used.utime + task.used.stime,
+            ITIMER_VIRTUAL: lambda: group.used.utime,
+            ITIMER_PROF: lambda: cpu_time(group.used),
         }
         number = _SIGNALS[which]
 
         def fire() -> bool:
-            return _send(task, SigInfo(number, SI_KERNEL, timer=timer))
+            return _send(group, None, SigInfo(number, SI_KERNEL, timer=timer))
 
-        timer = IntervalTimer(task.kernel.sched, fire, used[which])
+        timer = IntervalTimer(self._kernel.sched, fire, used[which])
         return timer
 
     def create(
@@ -64,14 +73,15 @@ class Timers:
         used: Callable[[], int] | None,
         number: int | None,
         value: int | None,
-        target: Task,
+        target: Task | None,
     ) -> int:
         """A new timer, that is not set; its id.
 
-        number: the signal it sends, None: none; value: what comes with it, None: the id.
+        number: the signal it sends, None: none; value: what comes with it, None: the id;
+        target: the thread that gets it, None: any.
         Errno EAGAIN without room for another.
         """
-        hold = self._task.kernel.hold
+        hold = self._kernel.hold
         if not hold.try_charge(TIMER_BYTES):
             raise Errno(errno.EAGAIN)
         identity = self._next_id
@@ -81,11 +91,10 @@ class Timers:
 
         def fire() -> bool:
             assert number is not None
-            return _send(
-                target, SigInfo(number, SI_TIMER, value=told, timer_id=identity, timer=timer)
-            )
+            info = SigInfo(number, SI_TIMER, value=told, timer_id=identity, timer=timer)
+            return _send(self._group, target, info)
 
-        timer = IntervalTimer(self._task.kernel.sched, None if number is None else fire, used)
+        timer = IntervalTimer(self._kernel.sched, None if number is None else fire, used)
         self.posix[identity] = PosixTimer(timer, clock)
         return identity
 
@@ -100,12 +109,12 @@ class Timers:
         """It is no longer there; a signal that it has sent is (timer_delete)."""
         self.find(identity).timer.cancel()
         del self.posix[identity]
-        self._task.kernel.hold.uncharge(TIMER_BYTES)
+        self._kernel.hold.uncharge(TIMER_BYTES)
 
     def exec(self) -> None:
         """Those of timer_create() end with the program, and so do their signals (exit_itimers)."""
-        pending = self._task.signals.pending
-        self._task.signals.pending = [info for info in pending if info.code != SI_TIMER]
+        for queue in (self._group.shared, *(t.signals.pending for t in self._group.living())):
+            queue[:] = [info for info in queue if info.code != SI_TIMER]
         for identity in tuple(self.posix):
             self.delete(identity)
 
@@ -116,16 +125,23 @@ class Timers:
             timer.cancel()
 
 
-def _send(task: Task, info: SigInfo) -> bool:
+def _send(group: ThreadGroup, target: Task | None, info: SigInfo) -> bool:
     """Send a timer's signal; False if nobody will take it."""
-    state = task.signals
-    if not task.alive or (not state.is_blocked(info.signo) and state.ignores(info.signo)):
+    state = (target or group.leader).signals
+    if not group.alive or (not state.is_blocked(info.signo) and state.ignores(info.signo)):
         return False
-    return send_signal(task, info)
+    if target is None:
+        return send_group_signal(group, info)
+    return target.alive and send_signal(target, info)
+
+
+def cpu_time(used: Accounting) -> int:
+    """Nanoseconds of CPU time."""
+    return used.utime + used.stime
 
 
 def timers_of(task: Task) -> Timers:
-    """A task's timers; it has them from now on."""
-    if task.timers is None:
-        task.timers = Timers(task)
-    return task.timers
+    """The timers of a task's process; it has them from now on."""
+    if task.group.timers is None:
+        task.group.timers = Timers(task.group)
+    return task.group.timers

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vmemu.core import lib
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
-from vmemu.kernel.process.exit import release_mm
+from vmemu.kernel.process.exit import de_thread, release_mm
 from vmemu.kernel.program.elf import ElfError
 from vmemu.kernel.program.exec import Arguments, room_for_strings
 from vmemu.kernel.program.file import ProgramFile, inside_file, outside
@@ -72,6 +72,7 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
     if file is None:
         raise Errno(refused or errno.ENOEXEC)
     program = kernel.load(file, arguments, task)
+    de_thread(task)
     old = release_mm(task)
     task.memory = program.mm
     kernel.cpu.switch(task.context, program.mm)
@@ -80,10 +81,10 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
         old.put()
     task.files.close_on_exec()
     task.signals.flush_handlers()
-    if task.timers is not None:
-        task.timers.exec()
+    if task.group.timers is not None:
+        task.group.timers.exec()
     task.clear_child_tid = 0
-    task.executed = True
+    task.group.executed = True
     task.exit_signal = 17
     task.set_exe(file.path, file.node)
     task.set_comm(os.fsdecode(filename))

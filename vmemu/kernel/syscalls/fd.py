@@ -54,7 +54,7 @@ def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
             if done:
                 return done
             if error.errno == errno.EPIPE:
-                send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.pid))
+                send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.tgid))
             raise
         done += written
         if written < wanted or done == count:
@@ -160,7 +160,7 @@ def write_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
             return (yield from file.write(data))
         except Errno as error:
             if error.errno == errno.EPIPE:
-                send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.pid))
+                send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.tgid))
             raise
     done = 0
     for base, length in pairs:

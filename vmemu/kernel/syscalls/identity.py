@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 
 
 @syscall(20, x64=39)
-@syscall(224, x64=186, name="gettid")
 def sys_getpid(task: Task) -> int:
-    """The process id; a task is its own only thread."""
+    """The process id."""
+    return task.tgid
+
+
+@syscall(224, x64=186)
+def sys_gettid(task: Task) -> int:
+    """The thread's own id; of a process's first thread it is the process's."""
     return task.pid
 
 
@@ -74,13 +79,16 @@ def sys_setpgid(task: Task, pid: int, pgrp: int) -> int:
     """Move oneself or a child to a process group of the same session."""
     if pgrp < 0:
         raise Errno(errno.EINVAL)
-    target = _find(task, pid)
-    if target is not task and target.parent is not task:
+    target = _find(task, pid) if pid else task.group.leader
+    if not target.is_leader:
+        raise Errno(errno.EINVAL)
+    own = target.group is task.group
+    if not own and target.parent is not task.group:
         raise Errno(errno.ESRCH)
-    if target is not task:
+    if not own:
         if target.session != task.session:
             raise Errno(errno.EPERM)
-        if target.executed:
+        if target.group.executed:
             raise Errno(errno.EACCES)
     if target.session == target.pid:
         raise Errno(errno.EPERM)
@@ -89,17 +97,17 @@ def sys_setpgid(task: Task, pid: int, pgrp: int) -> int:
         member.session == task.session for member in task.kernel.tasks.group(pgrp)
     ):
         raise Errno(errno.EPERM)
-    target.pgrp = pgrp
+    target.group.pgrp = pgrp
     return 0
 
 
 @syscall(66, x64=112)
 def sys_setsid(task: Task) -> int:
     """Begin a session; a group leader cannot."""
-    if task.kernel.tasks.group(task.pid):
+    if task.kernel.tasks.group(task.tgid):
         raise Errno(errno.EPERM)
-    task.session = task.pgrp = task.pid
-    return task.pid
+    task.group.session = task.group.pgrp = task.tgid
+    return task.tgid
 
 
 _FIELD = 65

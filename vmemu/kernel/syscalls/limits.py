@@ -12,9 +12,10 @@ from vmemu.kernel.process.wait import NSEC_PER_SEC
 from vmemu.kernel.syscalls.table import syscall
 
 if TYPE_CHECKING:
-    from vmemu.kernel.process.task import Accounting, Task
+    from vmemu.kernel.process.group import Accounting
+    from vmemu.kernel.process.task import Task
 
-_RUSAGE_SELF, _RUSAGE_CHILDREN = 0, -1
+_RUSAGE_SELF, _RUSAGE_CHILDREN, _RUSAGE_THREAD = 0, -1, 1
 
 
 def _resource(number: int) -> Resource:
@@ -115,12 +116,14 @@ def put_rusage(task: Task, pointer: int, used: Accounting) -> None:
 
 @syscall(77, "int", "ptr", x64=98)
 def sys_getrusage(task: Task, who: int, pointer: int) -> int:
-    """What a task, or its reaped children, have used in virtual time."""
+    """What a process, one thread, or the reaped children have used in virtual time."""
     task.kernel.account()
     if who == _RUSAGE_SELF:
-        put_rusage(task, pointer, task.used)
+        put_rusage(task, pointer, task.group.used)
     elif who == _RUSAGE_CHILDREN:
-        put_rusage(task, pointer, task.children_used)
+        put_rusage(task, pointer, task.group.children_used)
+    elif who == _RUSAGE_THREAD:
+        put_rusage(task, pointer, task.used)
     else:
         raise Errno(errno.EINVAL)
     return 0

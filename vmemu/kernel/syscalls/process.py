@@ -11,7 +11,7 @@ from vmemu.cpu import GDT_ENTRY_TLS_MAX, GDT_ENTRY_TLS_MIN, UserDesc
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.hold import TASK_BYTES
-from vmemu.kernel.process.exit import exit_task
+from vmemu.kernel.process.exit import exit_group, exit_task
 from vmemu.kernel.process.task import Task
 from vmemu.kernel.process.wait import Blocking, Wait, WaitStatus
 from vmemu.kernel.signal.state import SIGRTMIN, AltStack, Signal
@@ -37,7 +37,7 @@ CLONE_CHILD_SETTID = 0x1000000
 
 
 def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task:
-    """Make a child that goes on where the parent is, with 0 as result (do_fork, copy_process).
+    """Make a child, or a thread, that goes on where the caller is, with 0 as result (do_fork).
 
     stack is its stack pointer, 0 = the parent's; parent_tid the word that CLONE_PARENT_SETTID sets
     before there is a child.  The child runs after everybody who is runnable now.  Raises
@@ -57,23 +57,28 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
             files.exit()
         kernel.hold.uncharge(TASK_BYTES)
         raise
+    thread = bool(flags & CLONE_THREAD)
     child = Task(
         kernel,
         pid,
-        task.parent if flags & CLONE_PARENT else task,
+        task.parent if flags & CLONE_PARENT else task.group,
         kernel.cpu.clone_context(task.context),
         files,
         task.fs.share() if flags & CLONE_FS else task.fs.copy(),
-        task.signals.fork(),
-        limits=task.limits.copy(),
+        task.signals.thread() if thread else task.signals.fork(),
+        group=task.group if thread else None,
+        limits=None if thread else task.limits.copy(),
         memory=mm,
     )
     child.comm = task.comm
     child.set_exe(task.exe, task.exe_node)
-    child.pgrp, child.session = task.pgrp, task.session
     child.nice, child.personality = task.nice, task.personality
     child.start_time = kernel.sched.now
-    child.exit_signal = flags & CSIGNAL
+    child.exit_signal = -1 if thread else flags & CSIGNAL
+    if not thread:
+        group = child.group
+        group.pgrp, group.session = task.pgrp, task.session
+        group.parent_thread = task.group.parent_thread if flags & CLONE_PARENT else task
     if flags & CLONE_SIGHAND:
         child.signals.actions = task.signals.actions
     if flags & CLONE_VM and not flags & CLONE_VFORK:
@@ -131,8 +136,10 @@ def _clone_segment(task: Task, tls: int) -> tuple[int, UserDesc]:
 def sys_clone(
     task: Task, flags: int, stack: int, parent_tid: int, tls: int, child_tid: int
 ) -> Blocking[int]:
-    """fork() with what is shared spelled out; threads are not supported: EINVAL."""
-    if flags & CLONE_THREAD or (flags & CLONE_SIGHAND and not flags & CLONE_VM):
+    """fork() with what is shared spelled out; a thread shares signals, and those share memory."""
+    if flags & CLONE_THREAD and not flags & CLONE_SIGHAND:
+        raise Errno(errno.EINVAL)
+    if flags & CLONE_SIGHAND and not flags & CLONE_VM:
         raise Errno(errno.EINVAL)
     if flags & CSIGNAL >= SIGRTMIN:
         raise Errno(errno.EINVAL)
@@ -162,10 +169,16 @@ def sys_clone_64(
 
 
 @syscall(1, "int", x64=60)
-@syscall(252, "int", x64=231, name="exit_group")
 def sys_exit(task: Task, code: int) -> int:
-    """End the process."""
+    """End the thread, and with the last one the process."""
     exit_task(task, WaitStatus(code & 0xFF))
+    return 0
+
+
+@syscall(252, "int", x64=231)
+def sys_exit_group(task: Task, code: int) -> int:
+    """End the process."""
+    exit_group(task, WaitStatus(code & 0xFF))
     return 0
 
 

@@ -22,6 +22,8 @@ from vmemu.kernel.signal.state import (
     SaFlags,
     SigAction,
     SigInfo,
+    retarget_shared,
+    send_group_signal,
     send_signal,
 )
 from vmemu.kernel.syscalls.table import s32, s64, syscall
@@ -38,7 +40,7 @@ def _set_action(task: Task, number: int, new: SigAction) -> None:
     state = task.signals
     state.actions[number] = new
     if state.ignores(number):
-        state.discard(1 << (number - 1))
+        task.group.discard(1 << (number - 1))
     if new.handler == SIG_DFL and not new.flags & SaFlags.NOCLDWAIT:
         del state.actions[number]
 
@@ -107,6 +109,7 @@ def _change_mask(task: Task, how: int, mask: int) -> None:
         state.set_blocked(mask)
     else:
         raise Errno(errno.EINVAL)
+    retarget_shared(task)
 
 
 @syscall(126, "sighow", "ptr", "ptr")
@@ -233,16 +236,19 @@ def sys_rt_sigreturn(task: Task) -> int:
     return _result_register(task)
 
 
-def _kill(task: Task, targets: list[Task], number: int, code: int = SI_USER) -> int:
+def _kill(task: Task, targets: list[Task], number: int, *, thread: bool = False) -> int:
+    """Send a signal to processes, by any of their threads, or to one thread alone."""
     if not targets:
         raise Errno(errno.ESRCH)
     if not 0 <= number <= NSIG:
         raise Errno(errno.EINVAL)
-    if number:
-        uid = task.kernel.options.credentials.uid
-        for target in targets:
-            if not send_signal(target, SigInfo(number, code, pid=task.pid, uid=uid)):
-                raise Errno(errno.EAGAIN)
+    if not number:
+        return 0
+    uid, code = task.kernel.options.credentials.uid, SI_TKILL if thread else SI_USER
+    info = SigInfo(number, code, pid=task.tgid, uid=uid)
+    for target in targets:
+        if not (send_signal(target, info) if thread else send_group_signal(target.group, info)):
+            raise Errno(errno.EAGAIN)
     return 0
 
 
@@ -254,7 +260,7 @@ def sys_kill(task: Task, pid: int, number: int) -> int:
         found = tasks.get(pid)
         targets = [found] if found is not None else []
     elif pid == -1:
-        targets = [other for other in tasks if other is not task]
+        targets = [other for other in tasks.processes() if other.group is not task.group]
     else:
         targets = tasks.group(-pid or task.pgrp)
     return _kill(task, targets, s32(number))
@@ -266,13 +272,15 @@ def sys_tkill(task: Task, tid: int, number: int) -> int:
     if tid <= 0:
         raise Errno(errno.EINVAL)
     found = task.kernel.tasks.get(tid)
-    return _kill(task, [found] if found is not None else [], s32(number), SI_TKILL)
+    return _kill(task, [found] if found is not None else [], s32(number), thread=True)
 
 
 @syscall(270, "pid", "pid", "sig", x64=234)
 def sys_tgkill(task: Task, tgid: int, tid: int, number: int) -> int:
-    """Send a signal to one thread of a process; they have the same id."""
+    """Send a signal to one thread of a process."""
     if tgid <= 0 or tid <= 0:
         raise Errno(errno.EINVAL)
-    found = task.kernel.tasks.get(tid) if tid == tgid else None
-    return _kill(task, [found] if found is not None else [], s32(number), SI_TKILL)
+    found = task.kernel.tasks.get(tid)
+    if found is not None and found.tgid != tgid:
+        found = None
+    return _kill(task, [found] if found is not None else [], s32(number), thread=True)

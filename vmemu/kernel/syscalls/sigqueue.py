@@ -14,6 +14,7 @@ from vmemu.kernel.signal.state import (
     SI_TKILL,
     UNBLOCKABLE,
     SigInfo,
+    send_group_signal,
     send_signal,
 )
 from vmemu.kernel.syscalls.table import s32, syscall
@@ -32,14 +33,12 @@ def _read_info(task: Task, number: int, pointer: int) -> SigInfo:
     )
 
 
-def _queue(task: Task, target: Task | None, info: SigInfo) -> int:
+def _check(target: Task | None, info: SigInfo) -> Task:
     if target is None:
         raise Errno(errno.ESRCH)
     if not 0 <= info.signo <= NSIG:
         raise Errno(errno.EINVAL)
-    if info.signo and not send_signal(target, info):
-        raise Errno(errno.EAGAIN)
-    return 0
+    return target
 
 
 def _check_code(info: SigInfo, own: bool) -> None:
@@ -52,8 +51,11 @@ def _check_code(info: SigInfo, own: bool) -> None:
 def sys_rt_sigqueueinfo(task: Task, pid: int, number: int, pointer: int) -> int:
     """Send a signal with a siginfo_t to a process."""
     info = _read_info(task, s32(number), pointer)
-    _check_code(info, pid == task.pid)
-    return _queue(task, task.kernel.tasks.get(pid) if pid > 0 else None, info)
+    _check_code(info, pid == task.tgid)
+    target = _check(task.kernel.tasks.get(pid) if pid > 0 else None, info)
+    if info.signo and not send_group_signal(target.group, info):
+        raise Errno(errno.EAGAIN)
+    return 0
 
 
 @syscall(335, "pid", "pid", "sig", "ptr", x64=297)
@@ -62,26 +64,35 @@ def sys_rt_tgsigqueueinfo(task: Task, tgid: int, tid: int, number: int, pointer:
     info = _read_info(task, s32(number), pointer)
     if tgid <= 0 or tid <= 0:
         raise Errno(errno.EINVAL)
-    _check_code(info, tid == task.pid)
-    return _queue(task, task.kernel.tasks.get(tid) if tid == tgid else None, info)
+    _check_code(info, tgid == task.tgid)
+    found = task.kernel.tasks.get(tid)
+    target = _check(found if found is not None and found.tgid == tgid else None, info)
+    if info.signo and not send_signal(target, info):
+        raise Errno(errno.EAGAIN)
+    return 0
 
 
 def _wait(task: Task, wanted: int, deadline: int | None) -> Blocking[SigInfo]:
     """Take a signal of a set when there is one; Errno EAGAIN, EINTR."""
     state = task.signals
-    while (info := state.dequeue(wanted)) is None:
+    while (info := state.dequeue_from(wanted)) is None:
         if deadline is not None and task.kernel.sched.now >= deadline:
             raise Errno(errno.EAGAIN)
-        state.wanted = wanted
+        blocked = state.real_blocked = state.blocked
+        state.set_blocked(blocked & ~wanted)
+        interrupted = False
         try:
             yield Wait("a signal", deadline=deadline)
         except Interrupted:
-            info = state.dequeue(wanted)
-            if info is None:
-                raise Errno(errno.EINTR) from None
-            break
+            interrupted = True
         finally:
-            state.wanted = 0
+            state.real_blocked = 0
+            state.set_blocked(blocked)
+        if interrupted:
+            info = state.dequeue_from(wanted)
+            if info is None:
+                raise Errno(errno.EINTR)
+            break
     return info
 
 

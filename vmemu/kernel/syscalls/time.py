@@ -18,6 +18,7 @@ from vmemu.kernel.process.wait import (
     Interrupted,
     Wait,
 )
+from vmemu.kernel.signal.timers import cpu_time
 from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.vfs.procfs import clock_t
 
@@ -39,18 +40,25 @@ def _cpu_time(task: Task, clock: int) -> Callable[[], int] | None:
     """What reads a clock of CPU time; None: it is no such clock.  Errno EINVAL.
 
     A negative number names a process or thread: its complement in the upper bits
-    (clock_getcpuclockid).
+    (clock_getcpuclockid, pthread_getcpuclockid).
     """
     target: Task | None = task
+    thread = clock == CLOCK_THREAD_CPUTIME_ID
     if s32(clock) < 0:
         pid = ~(s32(clock) >> 3)
         target = task.kernel.tasks.get(pid) if pid else task
+        thread = bool(clock & 4)
     elif clock not in (CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID):
         return None
     if target is None or (s32(clock) < 0 and clock & 3 == 3):
         raise Errno(errno.EINVAL)
-    used = target.used
-    return lambda: used.utime + used.stime
+    if thread:
+        if target.group is not task.group:
+            raise Errno(errno.EINVAL)
+        used = target.used
+        return lambda: cpu_time(used)
+    group = target.group
+    return lambda: cpu_time(group.used)
 
 
 def clock_function(task: Task, clock: int) -> Callable[[], int]:
@@ -130,7 +138,7 @@ def sys_clock_getres_time64(task: Task, clock: int, pointer: int) -> int:
 def sys_times(task: Task, pointer: int) -> int:
     """CPU times of oneself and reaped children in hundredths of a second."""
     task.kernel.account()
-    used, waited = task.used, task.children_used
+    used, waited = task.group.used, task.group.children_used
     if pointer:
         fields = (used.utime, used.stime, waited.utime, waited.stime)
         uaccess.write_struct(task.mm, pointer, "4N", *map(clock_t, fields))

@@ -80,19 +80,26 @@ def sys_setitimer(task: Task, which: int, new: int, old: int) -> int:
     return 0
 
 
-def _event(task: Task, fields: tuple[int, ...] | None) -> tuple[int | None, int | None, Task]:
-    """struct sigevent: the signal or None, its value or None, and who gets it; Errno EINVAL."""
+def _event(
+    task: Task, fields: tuple[int, ...] | None
+) -> tuple[int | None, int | None, Task | None]:
+    """struct sigevent: the signal or None, its value or None, and which thread gets it.
+
+    Errno EINVAL.
+    """
     if fields is None:
-        return Signal.SIGALRM, None, task
+        return Signal.SIGALRM, None, None
     value, number, notify, tid = fields
-    target: Task | None = task
+    target: Task | None = None
     if notify == _SIGEV_NONE:
-        return None, value, task
+        return None, value, None
     if notify == _SIGEV_THREAD_ID:
-        target = task.kernel.tasks.get(tid) if tid == task.pid else None
+        target = task.group.threads.get(tid)
+        if target is None:
+            raise Errno(errno.EINVAL)
     elif notify not in (_SIGEV_SIGNAL, _SIGEV_THREAD):
         raise Errno(errno.EINVAL)
-    if target is None or not 1 <= number <= NSIG:
+    if not 1 <= number <= NSIG:
         raise Errno(errno.EINVAL)
     return number, value, target
 

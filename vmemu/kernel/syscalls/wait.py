@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
-from vmemu.kernel.process.task import Accounting, Task, TaskState
+from vmemu.kernel.process.group import Accounting
+from vmemu.kernel.process.task import Task
 from vmemu.kernel.process.wait import Blocking, Wait
 from vmemu.kernel.signal.layout import SIGINFO_SIZE, encode_siginfo
 from vmemu.kernel.signal.state import Signal, child_info
@@ -27,8 +28,6 @@ _FOR_ALL = _WNOTHREAD | _WALL | _WCLONE
 _WAIT4 = WNOHANG | WSTOPPED | WCONTINUED | _FOR_ALL
 _WAITID = _WAIT4 | WEXITED | WNOWAIT
 _P_ALL, _P_PID, _P_PGID = range(3)
-_REPORTS = {TaskState.STOPPED: WSTOPPED, TaskState.ZOMBIE: WEXITED}
-"""Which option asks for the status of a child, by its state; WCONTINUED for others."""
 
 
 class Wanted(NamedTuple):
@@ -40,14 +39,25 @@ class Wanted(NamedTuple):
     """Those of a process group alone."""
     options: int
 
-    def means(self, child: Task) -> bool:
+    def means(self, task: Task, child: Task) -> bool:
         """Is this one of them (eligible_child)?"""
         if self.pid is not None and child.pid != self.pid:
             return False
         if self.pgrp is not None and child.pgrp != self.pgrp:
             return False
+        if self.options & _WNOTHREAD and child.group.parent_thread is not task:
+            return False
         clone = child.exit_signal != Signal.SIGCHLD
         return bool(self.options & _WALL) or clone == bool(self.options & _WCLONE)
+
+    def has(self, child: Task) -> bool:
+        """Has it ended, stopped or gone on, and is that asked for?"""
+        status = child.status
+        if not child.group.alive:
+            return bool(self.options & WEXITED)
+        if status is None:
+            return False
+        return bool(self.options & (WSTOPPED if status.stopped else WCONTINUED))
 
     @property
     def words(self) -> str:
@@ -63,17 +73,17 @@ def _find_waitable(task: Task, wanted: Wanted) -> tuple[bool, Task | None]:
         children = () if only is None else (only,)
     elif wanted.pgrp is None and wanted.options & ~WNOHANG == WEXITED:
         # the usual case must not take longer the more children there are
-        oldest = task.oldest_zombie()
+        oldest = task.group.oldest_zombie()
         if oldest is None:
-            return any(wanted.means(child) for child in children), None
-        if wanted.means(oldest):
+            return any(wanted.means(task, child) for child in children), None
+        if wanted.means(task, oldest):
             return True, oldest
     meant = False
     for child in children:
-        if not wanted.means(child):
+        if not wanted.means(task, child):
             continue
         meant = True
-        if child.status is not None and wanted.options & _REPORTS.get(child.state, WCONTINUED):
+        if wanted.has(child):
             return True, child
     return meant, None
 
@@ -93,14 +103,14 @@ def _wait(task: Task, wanted: Wanted) -> Blocking[Task | None]:
             raise Errno(errno.ECHILD)
         if wanted.options & WNOHANG:
             return None
-        yield Wait(wanted.words, (task.child_wait,), wakes)
+        yield Wait(wanted.words, (task.group.child_wait,), wakes)
 
 
 def _put_use(task: Task, child: Task, pointer: int) -> None:
     if pointer:
         total = Accounting()
-        total.add(child.used)
-        total.add(child.children_used)
+        total.add(child.group.used)
+        total.add(child.group.children_used)
         put_rusage(task, pointer, total)
 
 
@@ -110,12 +120,13 @@ def _wait4(task: Task, wanted: Wanted, status: int, rusage: int) -> Blocking[int
         return 0
     found = child.status
     assert found is not None
-    if child.state is not TaskState.ZOMBIE:
-        child.status = None  # told, even if what follows fails
+    ended = not child.group.alive
+    if not ended:
+        child.group.status = None  # told, even if what follows fails
     _put_use(task, child, rusage)
     if status:
         uaccess.write_struct(task.mm, status, "I", found.encode())
-    if child.state is TaskState.ZOMBIE:
+    if ended:
         task.kernel.tasks.release(child)
     return child.pid
 
@@ -163,10 +174,10 @@ def sys_waitid(
         data = encode_siginfo(info, task.kernel.abi.bits)
         _put_use(task, child, rusage)
         if not options & WNOWAIT:
-            if child.state is TaskState.ZOMBIE:
+            if not child.group.alive:
                 task.kernel.tasks.release(child)
             else:
-                child.status = None
+                child.group.status = None
     if told:
         # six numbers: more is not written
         count = 6 * 4 + (4 if task.kernel.abi.bits == 64 else 0)
