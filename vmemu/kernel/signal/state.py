@@ -292,7 +292,7 @@ class SignalState:
 
     def is_blocked(self, number: int) -> bool:
         """True when the mask holds the signal back."""
-        return bool((self._blocked | self.real_blocked) >> (number - 1) & 1)
+        return bool(self._blocked >> (number - 1) & 1)
 
     def pending_mask(self) -> int:
         """The sigset_t of what is pending for the thread and for its process."""
@@ -364,7 +364,8 @@ def _queue(task: Task, info: SigInfo, queue: SigPending) -> bool | None:
     """Put a signal into a queue; None when there is no need to, False when there is no room."""
     state, number = task.signals, info.signo
     _handle_stop_signal(task.group, number)
-    if not state.is_blocked(number) and state.ignores(number):
+    kept = state.blocked | state.real_blocked
+    if not kept >> (number - 1) & 1 and state.ignores(number):
         return None
     known = queue.has(number)
     if info.code == SI_TIMER:
