@@ -222,6 +222,15 @@ class fault_state(Struct):
     access: int
     result: int
 
+class frame_census(Struct):
+    mapped: int
+    pgtable: int
+    free: int
+    slab: int
+    broken: Array[int]
+    shown: Array[Array[int]]
+    expected: Array[int]
+
 class held_lock(Struct):
     mode: int
     object: int
@@ -697,6 +706,7 @@ class zone(Struct):
 
 avc_anon_vma_struct = avc_anon_vma
 explore_step_struct = explore_step
+frame_census_struct = frame_census
 list_stamps_struct = list_stamps
 
 class Lib:
@@ -713,6 +723,7 @@ class Lib:
     BASE_FS: int
     BASE_GS: int
     BITS_PER_LONG: int
+    BROKEN_SHOWN: int
     CACHE_address_space: int
     CACHE_anon_vma: int
     CACHE_anon_vma_chain: int
@@ -878,6 +889,7 @@ class Lib:
     NR_EVENTS: int
     NR_FILES: int
     NR_FRAME_KINDS: int
+    NR_FRAME_RULES: int
     NR_LOCK_CLASSES: int
     NR_OWNED: int
     NR_RMAP_CALLS: int
@@ -965,6 +977,10 @@ class Lib:
     RMAP_WALK_NEXT: int
     RMAP_WALK_REFERENCED: int
     RMAP_WALK_UNMAP: int
+    RULE_anon: int
+    RULE_count: int
+    RULE_free: int
+    RULE_mapcount: int
     SCAN_NS: int
     STEP_add: int
     STEP_alloc: int
@@ -1071,6 +1087,7 @@ class Lib:
     def cpu_set_base(self, _0: vmemu, _1: cpu_context, _2: int, _3: int, /) -> None: ...
     def cpu_set_preempt(self, _0: vmemu, _1: int, /) -> None: ...
     def cpu_set_tls(self, _0: vmemu, _1: cpu_context, _2: int, _3: int, /) -> None: ...
+    def cpu_spare(self, _0: Any, /) -> int: ...
     def cpu_stop_pending(self, _0: vmemu, /) -> int: ...
     def cpu_switch(self, _0: vmemu, _1: cpu_context, _2: mm_struct, /) -> None: ...
     def device_write(self, _0: vmemu, _1: page, _2: int, _3: int, /) -> None: ...
@@ -1103,6 +1120,7 @@ class Lib:
     def find_vma(self, _0: vmemu, _1: mm_struct, _2: int, /) -> vm_area_struct: ...
     def find_vma_prev(self, _0: vmemu, _1: mm_struct, _2: int, _3: Any, /) -> vm_area_struct: ...
     def flush_tlb(self, _0: vmemu, /) -> None: ...
+    def frame_census(self, _0: vmemu, _1: Any, _2: frame_census_struct, /) -> None: ...
     def frame_kind_name(self, _0: int, /) -> Array[bytes]: ...
     def frame_kinds(self, _0: vmemu, _1: Any, _2: Any, /) -> None: ...
     def free_pgtables(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> None: ...

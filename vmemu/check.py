@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Mapping", "Survey", "check_machine"]
 
 
-@dataclass(frozen=True)
-class Mapping:
+class Mapping(NamedTuple):
     """One present pte of an anonymous page."""
 
     mm: Mm
@@ -47,6 +47,15 @@ class Survey:
     vmas: list[Any] = field(default_factory=list)
     pages: Any = None
     flags: Any = None  # those of all pages, side by side
+    slab_frames: int = 0
+
+    @classmethod
+    def of(cls, vm: MemoryManager) -> Survey:
+        """One that has seen no page table yet."""
+        survey = cls(vm, pages=mem_map(vm.core))
+        survey.mapcount = np.zeros(len(survey.pages), dtype=np.uint32)
+        survey.flags = np.ascontiguousarray(survey.pages["flags"])
+        return survey
 
     def expect(self, what: str, found: Any, expected: Any) -> None:
         """Note a problem unless two numbers agree."""
@@ -69,9 +78,7 @@ def check_machine(vm: MemoryManager) -> None:
     """
     vm.core.lib.lockdep_path_ends(vm.core.m, b"what preceded check()")
     vm.core.check_bug()
-    survey = Survey(vm, pages=mem_map(vm.core))
-    survey.mapcount = np.zeros(len(survey.pages), dtype=np.int64)
-    survey.flags = np.ascontiguousarray(survey.pages["flags"])
+    survey = Survey.of(vm)
     for mm in vm.mms.values():
         _check_mm(survey, mm)
     _check_frames(survey)
@@ -96,33 +103,38 @@ def check_machine(vm: MemoryManager) -> None:
         raise KernelBug(f"check failed under {vm.rmap.name}: {shown}")
 
 
+@cache
+def _place(ffi: Any, kind: str, member: tuple[str, ...]) -> tuple[int, Any]:
+    """Where a member of a struct is, and the type of a pointer to the struct."""
+    return ffi.offsetof(kind, *member) if member else 0, ffi.typeof(f"{kind} *")
+
+
 def _list(core: Core, head: Any, kind: str, *member: str) -> list[Any]:
     """The objects on a ``struct list_head`` of guest RAM, with its links verified."""
     ffi = core.ffi
-    offset = ffi.offsetof(kind, *member)
+    offset, pointer = _place(ffi, kind, member)
+    of_list = _place(ffi, "struct list_head", ())[1]
     found: list[Any] = []
     start, at = core.kaddr(ffi.addressof(head)), head.next
     previous = start
     while at != start:
-        node = ffi.cast("struct list_head *", core.base + at)
+        node = ffi.cast(of_list, core.base + at)
         if node.prev != previous or len(found) > core.m.nr_frames * 64:
             raise KernelBug(f"list of {kind}.{'.'.join(member)} at {start:#x} is broken at {at:#x}")
-        found.append(ffi.cast(f"{kind} *", core.base + at - offset))
+        found.append(ffi.cast(pointer, core.base + at - offset))
         previous, at = at, node.next
     return found
 
 
-def _frames(core: Core, head: Any) -> Any:
-    """The numbers of the frames on a list of pages, with its links verified, as an array."""
-    found = np.empty(core.m.nr_frames, dtype=np.uint32)
+def _frames(core: Core, head: Any, pfns: Any = None) -> int:
+    """Frames on a list of pages, with its links verified; their numbers go to an array."""
     broken = core.ffi.new("kptr *")
-    n = core.lib.list_frames(
-        core.m, core.ffi.addressof(head), core.ffi.from_buffer("uint32_t[]", found), broken
-    )
+    into = core.ffi.NULL if pfns is None else core.ffi.from_buffer("uint32_t[]", pfns)
+    n: int = core.lib.list_frames(core.m, core.ffi.addressof(head), into, broken)
     if n < 0:
         start = core.kaddr(core.ffi.addressof(head))
         raise KernelBug(f"list of struct page.lru at {start:#x} is broken at {broken[0]:#x}")
-    return found[:n]
+    return n
 
 
 # ---- one address space ---------------------------------------------------------
@@ -179,34 +191,44 @@ def _check_tree(survey: Survey, mm: Mm, vmas: list[Any]) -> None:
 
 
 def _check_ptes(survey: Survey, mm: Mm, vmas: list[Any]) -> None:
-    core = survey.vm.core
+    core, name = survey.vm.core, f"mm {mm.kaddr:#x}"
     addresses, ptes = user_ptes(core, mm.ptr)
-    starts = np.array([vma.vm_start for vma in vmas] or [0], dtype=np.int64)
-    owner = np.searchsorted(starts, addresses, side="right") - 1
-    rss = 0
-    for address, pte, at in zip(addresses.tolist(), ptes.tolist(), owner.tolist(), strict=True):
-        vma = vmas[at] if at >= 0 and vmas else None
+    present = (ptes & PTE_PRESENT) != 0
+    starts = [vma.vm_start for vma in vmas]
+    owner = np.searchsorted(np.array(starts, dtype=np.int64), addresses, side="right") - 1
+    pfns = np.where(present, ptes >> PAGE_SHIFT, 0)
+    reserved, writable, anon = lib.PG_reserved, lib._PAGE_RW, lib.PG_anon
+    counted: list[int] = []
+    for address, pte, at, here, pfn, flags, shared in zip(
+        addresses.tolist(),
+        ptes.tolist(),
+        owner.tolist(),
+        present.tolist(),
+        pfns.tolist(),
+        survey.flags[pfns].tolist(),
+        (survey.pages["mapcount"][pfns] > 1).tolist(),
+        strict=True,
+    ):
+        vma = vmas[at] if at >= 0 else None
         if vma is None or address >= vma.vm_end:
-            survey.fail(f"mm {mm.kaddr:#x} has a pte {pte:#x} outside any vma at {address:#x}")
+            survey.fail(f"{name} has a pte {pte:#x} outside any vma at {address:#x}")
             continue
-        if not pte & PTE_PRESENT:
+        if not here:
             survey.swap_refs[pte] += 1
             continue
-        pfn = pte >> PAGE_SHIFT
-        page = survey.pages[pfn]
-        if pte & lib._PAGE_RW and not vma.vm_flags & lib.VM_WRITE:
+        if pte & writable and not vma.vm_flags & lib.VM_WRITE:
             survey.fail(f"pte {pte:#x} at {address:#x} is writable in a read-only vma")
-        if page["flags"] & lib.PG_reserved:
-            if pte & lib._PAGE_RW:
+        if flags & reserved:
+            if pte & writable:
                 survey.fail(f"the zero page is mapped writable at {address:#x}")
             continue
-        rss += 1
-        survey.mapcount[pfn] += 1
-        pages = survey.anon if page["flags"] & lib.PG_anon else survey.file
+        counted.append(pfn)
+        pages = survey.anon if flags & anon else survey.file
         pages.setdefault(pfn, []).append(Mapping(mm, vma, address))
-        if pte & lib._PAGE_RW and page["mapcount"] > 1:
+        if pte & writable and shared:
             survey.fail(f"page {pfn} is shared and writable at {address:#x}")
-    survey.expect(f"mm {mm.kaddr:#x} rss", mm.ptr.rss, rss)
+    np.add.at(survey.mapcount, np.array(counted, dtype=np.intp), 1)
+    survey.expect(f"{name} rss", mm.ptr.rss, len(counted))
 
 
 # ---- frames ----------------------------------------------------------------------
@@ -219,39 +241,30 @@ def _some(wrong: Any) -> list[int]:
 
 
 def _check_frames(survey: Survey) -> None:
-    vm, pages, mapcount = survey.vm, survey.pages, survey.mapcount
-    m, flags = vm.core.m, survey.flags
-    count = np.ascontiguousarray(pages["count"])
-    for pfn in _some(pages["mapcount"] != mapcount):
-        survey.expect(f"mapcount of page {pfn}", int(pages["mapcount"][pfn]), int(mapcount[pfn]))
+    vm, pages = survey.vm, survey.pages
+    core, m = vm.core, vm.core.m
+    census = core.ffi.new("struct frame_census *")
+    core.lib.frame_census(m, core.ffi.from_buffer("uint32_t[]", survey.mapcount), census)
 
-    def has(bits: int) -> Any:
-        return (flags & bits) != 0
+    def broken(rule: int) -> list[int]:
+        return list(census.shown[rule])[: census.broken[rule]]
 
-    anon, pgtable, free_ones = has(lib.PG_anon), has(lib.PG_pgtable), has(lib.PG_buddy)
-    system = has(lib.PG_slab | lib.PG_pgtable | lib.PG_vmalloc)
-    of_file = (flags & (lib.PG_anon | lib.PG_lru)) == lib.PG_lru
-    cached = has(lib.PG_swapcache) | (of_file & (pages["mapping"] != 0))
-    expected = mapcount + cached + system
-    checked = (flags & lib.PG_reserved) == 0
-    for pfn in _some(checked & (count != expected)):
-        survey.expect(
-            f"_count of page {pfn} (flags {int(flags[pfn]):#x})",
-            int(count[pfn]),
-            int(expected[pfn]),
-        )
-    for pfn in _some(checked & (count == 0) & ~has(lib.PG_buddy | lib.PG_arch_1)):
+    for pfn in broken(lib.RULE_mapcount):
+        known = int(survey.mapcount[pfn])
+        survey.expect(f"mapcount of page {pfn}", int(pages["mapcount"][pfn]), known)
+    for pfn, expected in zip(broken(lib.RULE_count), census.expected, strict=False):
+        what = f"_count of page {pfn} (flags {int(survey.flags[pfn]):#x})"
+        survey.expect(what, int(pages["count"][pfn]), expected)
+    for pfn in broken(lib.RULE_free):
         survey.fail(f"page {pfn} has no user and is on no list")
-    mapped = mapcount > 0
-    for pfn in _some(anon & ~mapped):
+    for pfn in broken(lib.RULE_anon):
         survey.fail(f"page {pfn} is PG_anon and not mapped")
-    survey.expect("nr_mapped", m.pages.nr_mapped, np.count_nonzero(mapped))
-    survey.expect("nr_pagetable", m.pages.nr_pagetable, np.count_nonzero(pgtable))
-    survey.expect("free pages", m.k.zone.free_pages, np.count_nonzero(free_ones))
-    free = _frames(vm.core, m.k.zone.free_list)
-    survey.expect("length of the free list", len(free), m.k.zone.free_pages)
-    quarantine = _frames(vm.core, m.k.quarantine)
-    survey.expect("length of the quarantine", len(quarantine), m.pages.nr_quarantine)
+    survey.expect("nr_mapped", m.pages.nr_mapped, census.mapped)
+    survey.expect("nr_pagetable", m.pages.nr_pagetable, census.pgtable)
+    survey.expect("free pages", m.k.zone.free_pages, census.free)
+    survey.expect("length of the free list", _frames(core, m.k.zone.free_list), m.k.zone.free_pages)
+    survey.expect("length of the quarantine", _frames(core, m.k.quarantine), m.pages.nr_quarantine)
+    survey.slab_frames = census.slab
     committed = sum(
         (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
         for vma in survey.vmas
@@ -264,12 +277,14 @@ def _check_lru(survey: Survey) -> None:
     core, zone = survey.vm.core, survey.vm.core.m.k.zone
     flags = survey.flags
     seen = np.zeros(len(flags), dtype=bool)
+    numbers = np.empty(len(flags), dtype=np.uint32)
     for head, active, count in (
         (zone.active_list, True, zone.nr_active),
         (zone.inactive_list, False, zone.nr_inactive),
     ):
-        listed = _frames(core, head)
-        survey.expect(f"nr_{'active' if active else 'inactive'}", count, len(listed))
+        n = _frames(core, head, numbers)
+        listed = numbers[:n]
+        survey.expect(f"nr_{'active' if active else 'inactive'}", count, n)
         seen[listed] = True
         wrong = ((flags[listed] & lib.PG_active) != 0) != active
         if wrong.any():
@@ -300,8 +315,7 @@ def _check_slabs(survey: Survey) -> None:
         if any(n != cache.num for n in full) or any(not 0 < n < cache.num for n in partial):
             survey.fail(f"a slab of {name} is on the wrong list")
         slabs += len(full) + len(partial)
-    flagged = np.count_nonzero(survey.flags & lib.PG_slab)
-    survey.expect("frames with PG_slab", flagged, slabs)
+    survey.expect("frames with PG_slab", survey.slab_frames, slabs)
     caches = core.m.k.caches
     survey.expect("vm_area_structs", caches[lib.CACHE_vm_area_struct].nr_active, len(survey.vmas))
     survey.expect("mm_structs", caches[lib.CACHE_mm_struct].nr_active, len(survey.vm.mms))

@@ -36,6 +36,7 @@ __all__ = [
     "Cpu",
     "Trap",
     "UserDesc",
+    "make_spare",
 ]
 
 USER_CS = 0x73
@@ -77,6 +78,31 @@ def _reserve_code_buffer() -> None:
             f"Unicorn needs {CODE_BUFFER >> 20} MB of address space for translated code "
             f"(see ulimit -v): {(error.strerror or str(error)).lower()}"
         ) from None
+
+
+def _load(ffi: Any, lib: Any) -> Any:
+    functions = ffi.new("void *[]", lib.NR_UC_FUNCTIONS)
+    wrong = lib.cpu_load(os.fsencode(_unicorn_library()), functions)
+    if wrong != ffi.NULL:
+        raise VmemuError(f"Unicorn cannot be loaded: {ffi.string(wrong).decode()}")
+    return functions
+
+
+def _started(error: int) -> None:
+    if error:
+        raise VmemuError(f"Unicorn would not start (error {error}).")
+
+
+def make_spare(bits: int) -> None:
+    """Make the engine of the next machine of a width now.
+
+    For a process that forks others, each for one machine.  VmemuError as for a machine.
+    """
+    from vmemu.core import core_of
+
+    ffi, lib = core_of(bits)
+    _reserve_code_buffer()
+    _started(lib.cpu_spare(_load(ffi, lib)))
 
 
 class Trap(enum.IntEnum):
@@ -187,15 +213,9 @@ class Cpu(Closing):
         self.core = core
         self.m = core.m
         self.lib, self.ffi = core.lib, core.ffi
-        ffi, lib = self.ffi, self.lib
-        functions = ffi.new("void *[]", lib.NR_UC_FUNCTIONS)
-        wrong = lib.cpu_load(os.fsencode(_unicorn_library()), functions)
-        if wrong != ffi.NULL:
-            raise VmemuError(f"Unicorn cannot be loaded: {ffi.string(wrong).decode()}")
+        functions = _load(self.ffi, self.lib)
         _reserve_code_buffer()
-        error = lib.cpu_init(self.m, functions)
-        if error:
-            raise VmemuError(f"Unicorn would not start (error {error}).")
+        _started(self.lib.cpu_init(self.m, functions))
 
     def close(self) -> None:
         """Close the engine; contexts must be freed before."""

@@ -373,7 +373,7 @@ class Machine:
         filename: str | None = None,
         inside: bool = False,
     ) -> Task:
-        """Start a static ELF program of the machine's width; ExecError when it cannot be executed.
+        """Start an ELF program of the machine's width, or a script; ExecError when that cannot be.
 
         Streams are host descriptors, binary file objects, bytes (for input) or None.
         ``filename`` is what execve() leaves on its stack, if that is not to depend on where the
@@ -507,7 +507,7 @@ class Machine:
         If any signal has a handler in Python, that is: where none has, a thread less.
         """
         main = threading.current_thread() is threading.main_thread()
-        handled = main and any(callable(signal.getsignal(n)) for n in signal.valid_signals())
+        handled = main and any(callable(signal.getsignal(n)) for n in range(1, signal.NSIG))
         with self._running(), self.cpu.interruptible() if handled else contextlib.nullcontext():
             yield
 

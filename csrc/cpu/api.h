@@ -10,6 +10,8 @@ enum { NR_UC_FUNCTIONS = 16 };
 const char *cpu_load(const char *path, void **functions);
 int cpu_init(struct vmemu *, void *const *functions); /* 0 or a uc_err */
 void cpu_exit(struct vmemu *);
+/* cpu/engine.c: makes the engine of the next cpu_init() now; 0 or a uc_err. */
+int cpu_spare(void *const *functions);
 int cpu_run(struct vmemu *); /* enum cpu_trap; m->regs hold the registers */
 void cpu_request_stop(struct vmemu *); /* from any thread */
 /* While on, an engine that gives up does not end the process; calls nest. */

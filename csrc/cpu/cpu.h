@@ -238,6 +238,9 @@ bool cpu_touches_stack(struct vmemu *, kulong page, uint32_t access);
 /* Does the instruction read a descriptor in this page, and not an operand? */
 bool cpu_reads_descriptor(struct vmemu *, kulong page);
 
+/* cpu/engine.c: an engine, ready-made if there is one; 0 or a uc_err. */
+int cpu_engine(const struct uc_functions *, void **engine);
+
 /* cpu/exits.c */
 bool cpu_exits_init(struct vmemu *); /* false: no memory */
 void cpu_exits_free(struct vmemu *);

@@ -385,7 +385,7 @@ int cpu_init(struct vmemu *m, void *const *functions)
 		cpu->values[i] = (kulong *)&m->regs + i;
 	err = cpu_exits_init(m) ? 0 : -1;
 	if (!err)
-		err = cpu->uc.open(UC_ARCH_X86, ENGINE_MODE, &m->cpu.uc);
+		err = cpu_engine(&cpu->uc, &m->cpu.uc);
 	if (err) {
 		cpu_exits_free(m);
 		free(cpu);
@@ -393,17 +393,8 @@ int cpu_init(struct vmemu *m, void *const *functions)
 		return err;
 	}
 	m->cpu_ops = &ops;
-	/* One CPU for all hosts, and none that hands the host's random numbers
-	 * on: this one has no rdrand and no rdseed.  Comes before all else. */
-	err = cpu->uc.ctl(m->cpu.uc, CTL_CPU_MODEL, UC_CPU_X86_SANDYBRIDGE);
-	if (!err)
-		err = cpu->uc.ctl(m->cpu.uc, CTL_TLB_TYPE, UC_TLB_VIRTUAL);
-	/* No exit address: with `until` 0, a jump to 0 would just stop. */
-	if (!err)
-		err = cpu->uc.ctl(m->cpu.uc, CTL_USE_EXITS, 1);
-	if (!err)
-		err = cpu->uc.mem_map_ptr(m->cpu.uc, 0, m->ram_size,
-					  UC_PROT_ALL, m->ram);
+	err = cpu->uc.mem_map_ptr(m->cpu.uc, 0, m->ram_size, UC_PROT_ALL,
+				  m->ram);
 	if (!err)
 		err = cpu_hooks(m);
 	if (!err)

@@ -264,8 +264,63 @@ int64_t list_frames(struct vmemu *m, const struct list_head *head,
 		    HOST(m, list_head, at)->prev != previous ||
 		    n == m->nr_frames)
 			return -1;
-		pfns[n++] = (uint32_t)(offset / sizeof(struct page));
+		if (pfns)
+			pfns[n] = (uint32_t)(offset / sizeof(struct page));
+		n++;
 		previous = at;
 	}
 	return n;
+}
+
+/* ---- what has to hold of each --------------------------------------------------- */
+
+static void breaks(struct frame_census *census, enum frame_rule rule,
+		   uint32_t pfn)
+{
+	uint32_t n = census->broken[rule]++;
+
+	if (n < BROKEN_SHOWN)
+		census->shown[rule][n] = pfn;
+}
+
+/* References that a frame must have beside those of ptes. */
+static int32_t held(const struct page *page)
+{
+	kulong flags = page->flags;
+	bool of_file = (flags & (PG_anon | PG_lru)) == PG_lru && page->mapping;
+	bool system = flags & (PG_slab | PG_pgtable | PG_vmalloc);
+
+	return (flags & PG_swapcache || of_file) + system;
+}
+
+void frame_census(struct vmemu *m, const uint32_t *mapcount,
+		  struct frame_census *census)
+{
+	uint32_t pfn;
+
+	memset(census, 0, sizeof(*census));
+	for (pfn = 0; pfn < m->nr_frames; pfn++) {
+		const struct page *page = &m->mem_map[pfn];
+		kulong flags = page->flags;
+		int32_t expected = (int32_t)mapcount[pfn] + held(page);
+
+		census->mapped += mapcount[pfn] > 0;
+		census->pgtable += (flags & PG_pgtable) != 0;
+		census->free += (flags & PG_buddy) != 0;
+		census->slab += (flags & PG_slab) != 0;
+		if (page->mapcount != mapcount[pfn])
+			breaks(census, RULE_mapcount, pfn);
+		if (flags & PG_anon && !mapcount[pfn])
+			breaks(census, RULE_anon, pfn);
+		if (flags & PG_reserved)
+			continue;
+		if (page->_count != expected) {
+			if (census->broken[RULE_count] < BROKEN_SHOWN)
+				census->expected[census->broken[RULE_count]] =
+					expected;
+			breaks(census, RULE_count, pfn);
+		}
+		if (!page->_count && !(flags & (PG_buddy | PG_arch_1)))
+			breaks(census, RULE_free, pfn);
+	}
 }

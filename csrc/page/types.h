@@ -106,6 +106,24 @@ struct kernel_layout {
 	uint32_t object_room; /* and with what the allocator adds */
 };
 
+/* What has to hold of every frame. */
+enum frame_rule {
+	RULE_mapcount, /* as many ptes as page tables have */
+	RULE_count, /* a reference for each, one of its cache, one of the system */
+	RULE_free, /* without a user it is on a list */
+	RULE_anon, /* PG_anon: it is mapped */
+	NR_FRAME_RULES
+};
+
+enum { BROKEN_SHOWN = 4 };
+
+struct frame_census {
+	uint32_t mapped, pgtable, free, slab; /* frames that are */
+	uint32_t broken[NR_FRAME_RULES];      /* frames that break a rule */
+	uint32_t shown[NR_FRAME_RULES][BROKEN_SHOWN]; /* the first of them */
+	int32_t expected[BROKEN_SHOWN]; /* _count of those of RULE_count */
+};
+
 struct page_state {
 	uint32_t nr_mapped;    /* frames with mapcount > 0 */
 	uint32_t nr_pagecache; /* pages of files */

@@ -107,6 +107,12 @@ _POLLFD = _ints(READ_END, 0)
 _ODD_MMAP, _SHORT_MMAP = _longs(0, 4096, 3, 0x22, -1, 1), _longs(0, 0, 3, 0x22, -1, 0)
 _NO_FD_MMAP = _longs(0, 4096, 3, 2, BADFD, 0)
 _FUTEX = _ints(7)
+_NO_TIME, _NO_TIME64, _FOUR_TIMES = _longs(0, 0), _ints(0, 0, 0, 0), _longs(0, 0, 0, 0)
+_ODD_TIMER, _FOUR_TIMES64 = _longs(0, 0, 0, 1_000_000_000), _ints(*8 * (0,))
+_ODD_TIMER64, _ODD_TIMEVAL = _ints(0, 0, 0, 0, 0, 0, 1_000_000_000, 0), _longs(0, -1)
+_NO_FD_SET = _ints(0x200, 0, 0)
+_SMALL_MASK, _BAD_MASK = _longs(_SET, 4), _longs(BAD, 8)
+_OLD_SELECT = _longs(16, 0, 0, 0, _NO_TIME)
 _BAD_ARGV = _longs(BAD, 0)
 
 
@@ -308,6 +314,39 @@ _MMAP = (
     Wrong(EINVAL, {0: ARENA + 1, 3: 0x32}),
     wrong(EINVAL, 3, 0x20),
 )
+_MASK = (Wrong(EINVAL, {3: _SET, 4: 4}), Wrong(EFAULT, {3: BAD, 4: 8}))
+_POLLED = (wrong(EINVAL, 1, 1 << 20), wrong(EFAULT, 0, BAD))
+_SELECT = (
+    wrong(EINVAL, 0, -1), wrong(EFAULT, 1, BAD), wrong(EBADF, 2, _NO_FD_SET),
+)  # fmt: skip
+_EPOLL = (
+    wrong(EINVAL, 2, 0, today=False), wrong(EFAULT, 1, KERNEL, today=False),
+    wrong(EBADF, 0, BADFD),
+    Wrong(EINVAL, {}),
+)  # fmt: skip
+_EPOLL_MASK = (Wrong(EINVAL, {4: _SET, 5: 4}), Wrong(EFAULT, {4: BAD, 5: 8}))
+
+
+def _spec(index: int, odd: int) -> tuple[Wrong, ...]:
+    return (wrong(EFAULT, index, BAD), wrong(EINVAL, index, odd))
+
+
+def _pselect(name: str, good: int, odd: int) -> Call:
+    errors = (
+        wrong(EFAULT, 5, BAD), *_spec(4, odd), wrong(EINVAL, 5, _SMALL_MASK),
+        wrong(EFAULT, 5, _BAD_MASK), *_SELECT,
+    )  # fmt: skip
+    return Call(name, (16, 0, 0, 0, good, 0), errors)
+
+
+def _timer_set(name: str, good: int, odd: int) -> Call:
+    errors = (
+        wrong(EFAULT, 2, BAD), wrong(EINVAL, 1, 4), wrong(EINVAL, 2, odd), wrong(EBADF, 0, BADFD),
+        Wrong(EINVAL, {}),
+    )  # fmt: skip
+    return Call(name, (READ_END, 0, good, 0), errors)
+
+
 _LIMIT = (wrong(EINVAL, 0, 99), wrong(EFAULT, 1, BAD))
 
 CALLS: dict[str, Call] = {
@@ -453,7 +492,46 @@ CALLS: dict[str, Call] = {
         wrong(EFAULT, 3, BAD),
     )),
     "ioctl": Call("ioctl", (ZERO, 0x1234, 0), (_PIPE_FD, wrong(ENOTTY, 1, 0x1234))),
-    "poll": Call("poll", (_POLLFD, 1, 0), (wrong(EINVAL, 1, 1 << 20), wrong(EFAULT, 0, BAD))),
+    "poll": Call("poll", (_POLLFD, 1, 0), _POLLED),
+    "ppoll": Call("ppoll", (_POLLFD, 1, _NO_TIME, 0, 0), (*_spec(2, _ODD_TIME), *_MASK, *_POLLED)),
+    "ppoll_time64": Call("ppoll_time64", (_POLLFD, 1, _NO_TIME64, 0, 0), (
+        *_spec(2, _ODD_TIME64), *_MASK, *_POLLED,
+    )),
+    **{name: Call(name, (16, 0, 0, 0, _NO_TIME), (*_spec(4, _ODD_TIMEVAL), *_SELECT))
+       for name in ("select", "_newselect")},
+    "old_select": Call("old_select", (_OLD_SELECT,), (wrong(EFAULT, 0, BAD),)),
+    "pselect6": _pselect("pselect6", _NO_TIME, _ODD_TIME),
+    "pselect6_time64": _pselect("pselect6_time64", _NO_TIME64, _ODD_TIME64),
+    "epoll_create": Call("epoll_create", (1,), (wrong(EINVAL, 0, 0), _FULL)),
+    "epoll_create1": Call("epoll_create1", (0,), (wrong(EINVAL, 0, 1), _FULL)),
+    "epoll_ctl": Call("epoll_ctl", (READ_END, 1, WRITE_END, BUFFER), (
+        wrong(EFAULT, 3, BAD), wrong(EBADF, 0, BADFD), wrong(EBADF, 2, BADFD),
+        wrong(EPERM, 2, ZERO), Wrong(EINVAL, {}),
+    )),
+    "epoll_wait": Call("epoll_wait", (READ_END, BUFFER, 1, 0), _EPOLL),
+    "epoll_pwait": Call("epoll_pwait", (READ_END, BUFFER, 1, 0, 0, 0), (*_EPOLL_MASK, *_EPOLL)),
+    "epoll_pwait2": Call("epoll_pwait2", (READ_END, BUFFER, 1, _NO_TIME64, 0, 0), (
+        *_spec(3, _ODD_TIME64), *_EPOLL_MASK, *_EPOLL,
+    )),
+    "eventfd": Call("eventfd", (0,), (_FULL,)),
+    "eventfd2": Call("eventfd2", (0, 0), (wrong(EINVAL, 1, 8), _FULL)),
+    "timerfd_create": Call("timerfd_create", (1, 0), (
+        wrong(EINVAL, 0, 99), wrong(EINVAL, 1, 1), _FULL,
+    )),
+    "timerfd_settime": _timer_set("timerfd_settime", _FOUR_TIMES, _ODD_TIMER),
+    "timerfd_settime64": _timer_set("timerfd_settime64", _FOUR_TIMES64, _ODD_TIMER64),
+    **_by_fd("timerfd_gettime", "timerfd_gettime64", good=(BUFFER,), more=(
+        wrong(EINVAL, 0, READ_END),
+    )),
+    "signalfd": Call("signalfd", (READ_END, _SET, 8), (
+        wrong(EINVAL, 2, 4), wrong(EFAULT, 1, BAD), wrong(EBADF, 0, BADFD), Wrong(EINVAL, {}),
+    )),
+    "signalfd4": Call("signalfd4", (READ_END, _SET, 8, 0), (
+        wrong(EINVAL, 2, 4), wrong(EFAULT, 1, BAD), wrong(EINVAL, 3, 1), wrong(EBADF, 0, BADFD),
+        Wrong(EINVAL, {}),
+    )),
+    **{name: Call(name, (0, 0, 0), (Wrong(ENOSYS, {}),), "there is none", native=False)
+       for name in ("inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch")},
     "readlink": Call("readlink", (_DEVICE, BUFFER, 9), (
         wrong(EINVAL, 2, 0), wrong(EINVAL, 2, -1), *path_errors(0), wrong(EINVAL, 0, _DEVICE),
     )),
@@ -590,6 +668,9 @@ CALLS: dict[str, Call] = {
     )),
     "futex": _futex("futex", _ODD_TIME),
     "futex_time64": _futex("futex_time64", _ODD_TIME64),
+    "prctl": Call("prctl", (15, BUFFER, 0, 0, 0), (
+        wrong(EINVAL, 0, 9999), wrong(EFAULT, 1, BAD),
+    )),
     "getrandom": Call("getrandom", (BUFFER, 4, 0), (
         wrong(EINVAL, 2, 8), wrong(EINVAL, 2, 6), wrong(EFAULT, 0, BAD),
     )),

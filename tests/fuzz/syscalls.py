@@ -49,7 +49,7 @@ _WEIGHTS = {
     "munlock": 2, "mincore": 2, "brk": 2, "fork": 2, "clone": 2, "vfork": 1, "wait4": 3,
     "read": 4, "write": 4,
     "readv": 2, "writev": 2, "pipe": 2, "close": 2, "swapon": 1, "swapoff": 1, "rt_sigaction": 2,
-    "poll": 2, "futex": 2, "mlockall": 0.5, "arch_prctl": 0.3,
+    "poll": 2, "epoll_ctl": 3, "epoll_wait": 2, "futex": 2, "mlockall": 0.5, "arch_prctl": 0.3,
 }  # fmt: skip
 _ODD = [
     0, 1, 2, 3, 7, 8, 16, 255, 4095, 4096, 65536, 1 << 20, 1 << 30, 0x7FFFFFFF, 0x80000000,
@@ -258,6 +258,24 @@ def _polled(d: Draw, values: list[int]) -> None:
     values[1], values[2] = d.rng.choice([0, 1, 2, 3, 2000]), d.rng.choice([0, 1, 5, -1])
 
 
+def _waited(d: Draw, values: list[int]) -> None:
+    values[2], values[3] = d.rng.choice([0, 1, 2, 8, -1]), d.rng.choice([0, 1, 5, 5, -1])
+
+
+def _selected(d: Draw, values: list[int]) -> None:
+    values[0] = d.rng.choice([0, 1, 5, 8, 12, 64, 1 << 20, -1])
+    if d.rng.random() < 0.8:
+        values[4] = d.struct()
+
+
+def _watch(d: Draw, values: list[int]) -> None:
+    values[1] = d.rng.choice([1, 1, 1, 2, 3, 4])
+
+
+def _nearly_empty(d: Draw, values: list[int]) -> None:
+    values[-4:] = [d.rng.choice([8, 8, 8, 4]), d.rng.choice([0, 0o4000, 0o2000000, 1]), 0, 0]
+
+
 def _base(d: Draw, values: list[int]) -> None:
     values[0] = d.rng.choice([0x1001, 0x1002, 0x1003, 0x1004])
 
@@ -267,7 +285,9 @@ _SPECIAL: dict[str, Callable[[Draw, list[int]], None]] = {
     "madvise": _range, "mlock": _range, "munlock": _range, "mincore": _range, "msync": _range,
     "mremap": _move, "vmemu_lab": _lab,
     "brk": _heap, "rt_sigaction": _sizes, "rt_sigprocmask": _sizes, "readv": _vector,
-    "writev": _vector, "poll": _polled, "futex": _futex, "arch_prctl": _base,
+    "writev": _vector, "poll": _polled, "epoll_wait": _waited, "epoll_pwait": _waited,
+    "select": _selected, "_newselect": _selected, "epoll_ctl": _watch,
+    "signalfd4": _nearly_empty, "futex": _futex, "arch_prctl": _base,
 }  # fmt: skip
 
 

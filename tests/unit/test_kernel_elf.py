@@ -70,9 +70,24 @@ def test_good(tmp_path: Path) -> None:
         (elf(EXIT, segments=[]), "no usable program headers", errno.ENOEXEC),
         (elf(EXIT, segments=[(4, 0, BASE, 9, 9, 4)]), "no segment to load", errno.ENOEXEC),
         (
-            elf(EXIT, segments=[(3, 0, BASE, 9, 9, 4), (1, 0, BASE, 9, 9, 5)]),
-            "dynamically linked",
+            elf(EXIT, segments=[(3, 0, BASE, 7, 7, 4), (1, 0, BASE, 9, 9, 5)]),
+            "interpreter's path without an end",
             errno.ENOEXEC,
+        ),
+        (
+            elf(EXIT, segments=[(3, 0, BASE, 1, 1, 4), (1, 0, BASE, 9, 9, 5)]),
+            "interpreter's path of 1 bytes",
+            errno.ENOEXEC,
+        ),
+        (
+            elf(EXIT, segments=[(3, 0, BASE, 4097, 4097, 4), (1, 0, BASE, 9, 9, 5)]),
+            "interpreter's path of 4097 bytes",
+            errno.ENOEXEC,
+        ),
+        (
+            elf(EXIT, segments=[(3, 1 << 20, BASE, 9, 9, 4), (1, 0, BASE, 9, 9, 5)]),
+            "truncated within its interpreter's path",
+            errno.EIO,
         ),
         (
             elf(EXIT, segments=[(1, 0, TASK_SIZE - 0x1000, 9, 0x2000, 5)]),
@@ -131,13 +146,17 @@ def test_not_executable(tmp_path: Path) -> None:
 
 def test_arguments_too_long(tmp_path: Path) -> None:
     path = write(tmp_path, elf(EXIT))
-    with Machine(ram="2M", swap=None) as machine:
-        room = 32 * 4096 - WORD - len(path) - 1
+    with Machine(ram="4M", swap=None) as machine:
+        long, room = 32 * 4096 - 1, (2 << 20) - len(path) - 1 - WORD
+        with pytest.raises(ExecError, match="argument too long: 131073 bytes"):
+            machine.spawn(path, ["x" * (long + 1)])
+        each = 1000 + 1 + WORD
+        most = ["x" * 1000] * (room // each)
         with pytest.raises(ExecError, match="argument list too long"):
-            machine.spawn(path, ["x" * room])
+            machine.spawn(path, [*most, "x" * 1000])
         with pytest.raises(ExecError, match="NUL"):
             machine.spawn(path, ["a\0b"])
-        machine.spawn(path, ["x" * (room - 1)])
+        machine.spawn(path, most)
         assert machine.run().exit_status == 0
         machine.check()
 

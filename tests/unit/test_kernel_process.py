@@ -302,35 +302,44 @@ def test_execve(tmp_path: Path) -> None:
     assert ran.status.exit_status == 3
 
 
-def test_execve_argument_list_too_long(tmp_path: Path) -> None:
-    script = Script()
-    script.mmap(ARENA, 1 << 20)
-    path = script.put(b"/proc/self/exe\0")
-    filled = script.call("read", 0, ARENA, 65536)
-    more = script.call("read", 0, ARENA + 0x10000, 65536)
-    rest = script.call("read", 0, ARENA + 0x20000, 65536)
-    big = script.call("execve", path, script.words(ARENA, 0), 0)
-    script.end()
-    ran = script.run(tmp_path, stdin=b"x" * 131071)
-    assert [ran.results[i] for i in (filled, more, rest)] == [65536, 65535, 0]
-    assert signed(ran.results[big]) == -errno.E2BIG
-
-
 @pytest.mark.parametrize("over", [False, True])
-def test_execve_takes_as_many_strings_as_fit(tmp_path: Path, over: bool) -> None:
-    """The path and one argument, with their zeros, fill 32 pages but for a pointer's place."""
+def test_execve_takes_a_string_of_32_pages(tmp_path: Path, over: bool) -> None:
+    """MAX_ARG_STRLEN, with the zero at the end."""
     other = os.fsencode(exits_with_argc(tmp_path)) + b"\0"
-    length = 32 * 4096 - WORD - len(other) - 1 + over
+    length = 32 * 4096 - 1 + over
     script = Script()
     script.mmap(ARENA, 1 << 20)
-    reads = [script.call("read", 0, ARENA + n * 65536, 65536) for n in range(2)]
+    reads = [script.call("read", 0, ARENA + n * 65536, 65536) for n in range(3)]
     script.call("vmemu_lab", 0, script.put(b"end\0"))
     script.call("execve", script.put(other), script.words(ARENA, 0), 0)
     script.call("exit", 99)
     ran = script.run(tmp_path, stdin=b"x" * length)
-    assert [ran.results[i] for i in reads] == [65536, length - 65536]
+    assert [ran.results[i] for i in reads] == [65536, min(65536, length - 65536), 0]
     assert ran.status is not None
     assert ran.status.exit_status == (99 if over else 1)
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_execve_takes_as_many_strings_as_fit(tmp_path: Path, over: bool) -> None:
+    """The path, the arguments and a pointer to each argument fill a quarter of the stack's limit.
+
+    It is lowered to 640 kB: what is left is 160 kB.
+    """
+    other = os.fsencode(exits_with_argc(tmp_path)) + b"\0"
+    room = (640 << 10) // 4 - len(other) - 2 * WORD
+    script = Script()
+    script.mmap(ARENA, 1 << 20)
+    script.call("setrlimit", 3, script.words(640 << 10, 8 << 20))
+    script.call("read", 0, ARENA, 65536)
+    script.call("read", 0, ARENA + 65536, 65536)
+    end, first = ARENA + 131072, 100_000  # both end where the arena's strings end
+    argv = script.words(end - first, end - (room - first) - over, 0)
+    script.call("vmemu_lab", 0, script.put(b"end\0"))
+    script.call("execve", script.put(other), argv, 0)
+    script.call("exit", 99)
+    ran = script.run(tmp_path, stdin=b"x" * 131071 + b"\0")
+    assert ran.status is not None
+    assert ran.status.exit_status == (99 if over else 2)
 
 
 def test_unknown_calls_are_counted(tmp_path: Path) -> None:

@@ -7,14 +7,13 @@ import pickle
 from collections import Counter
 from typing import Any
 
-import numpy as np
 import pytest
 from storm import STORM, Guest, storm
 
 from tests.width import BITS, lib
 from vmemu import Machine, check
 from vmemu.core import FRAME_KINDS
-from vmemu.frames import PTE_PRESENT, mem_map
+from vmemu.frames import PTE_PRESENT
 from vmemu.mm import do_mprotect
 from vmemu.rmap import builtin
 from vmemu.snapshot.record import Area, Entry
@@ -27,8 +26,7 @@ SCHEMES = tuple(builtin())
 def surveyed(machine: Machine) -> check.Survey:
     """What check() counts from the page tables, once it has found nothing wrong."""
     machine.check()
-    survey = check.Survey(machine.vm, pages=mem_map(machine.core))
-    survey.mapcount = np.zeros(len(survey.pages), dtype=np.int64)
+    survey = check.Survey.of(machine.vm)
     for mm in machine.vm.mms.values():
         check._check_mm(survey, mm)
     assert survey.problems == []

@@ -153,7 +153,7 @@ def run(
     check: bool,
     **options: Any,
 ) -> int:
-    """Run PROGRAM: a static ELF file, a C source, or the name of a guest that comes with vmemu.
+    """Run PROGRAM: an ELF file, a script, a C source, or the name of a guest that comes with vmemu.
 
     The machine is an i386 or an x86-64, as the program's file says; of a guest there are both.
     A source NAME.c is compiled first, for x86-64 or as --bits says, by $CC or cc with $CFLAGS

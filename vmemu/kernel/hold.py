@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DESCRIPTOR_BYTES",
     "ENTRY_BYTES",
+    "EPITEM_BYTES",
     "FILE_BYTES",
     "NODE_BYTES",
     "PAGE_BYTES",
@@ -42,6 +43,8 @@ PIPE_BUFFER_BYTES = 4096 + 128
 """A buffer of a pipe that has something in it."""
 WAITER_BYTES = 160
 """A descriptor of a poll() that waits."""
+EPITEM_BYTES = 512
+"""A file that an epoll file watches."""
 NODE_BYTES = 1 << 10
 """A file, a directory or a link of tmpfs."""
 ENTRY_BYTES = 512

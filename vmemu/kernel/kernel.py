@@ -29,9 +29,15 @@ from vmemu.kernel.process.exit import exit_group
 from vmemu.kernel.process.futex import Futexes
 from vmemu.kernel.process.sched import FAULT_NS, SYSCALL_NS, Scheduler
 from vmemu.kernel.process.task import Call, ProcessTable, Task, TaskState, WakeReason
-from vmemu.kernel.process.wait import ERESTART_RESTARTBLOCK, ERESTARTSYS, Interrupted, WaitStatus
+from vmemu.kernel.process.wait import (
+    ERESTART_RESTARTBLOCK,
+    ERESTARTSYS,
+    Interrupted,
+    WaitQueue,
+    WaitStatus,
+)
 from vmemu.kernel.program.exec import Arguments, Credentials, LoadedProgram, load_program
-from vmemu.kernel.program.file import ProgramFile, inside_file, outside
+from vmemu.kernel.program.file import Finder, ProgramFile, find_program
 from vmemu.kernel.signal.delivery import deliver_signals
 from vmemu.kernel.signal.state import (
     BUS_ADRERR,
@@ -126,6 +132,8 @@ class Kernel(Closing):
         self.log: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
         """Takes what the kernel has to say (printk)."""
         self.futexes = Futexes()
+        self.signalled = WaitQueue()
+        """Woken whenever a signal becomes pending for anybody (signalfd_wqh)."""
         self.swapping_off: Task | None = None
         """Who is in swapoff(), and the OOM killer's first choice (PF_SWAPOFF)."""
         self.raised: BaseException | None = None
@@ -199,12 +207,14 @@ class Kernel(Closing):
         """
         path = os.fspath(path)
         files, fs = FdTable(self.hold), FsStruct(self.root_directory)
-        program_file = inside_file(self, fs, os.fsencode(path)) if inside else outside(self, path)
+        program_file = find_program(
+            Finder(self, fs, guest=inside, host=not inside), os.fsencode(path)
+        )
         entries = [f"{name}={value}" for name, value in (env or {}).items()]
         name = path if filename is None else filename
         arguments = Arguments.of(
             name, argv if argv is not None else [path], entries, self.core.word
-        )
+        ).interpreted(program_file.prefix)
         try:
             pid = self.tasks.alloc_pid()
             with contextlib.ExitStack() as undo:
@@ -243,8 +253,7 @@ class Kernel(Closing):
         """Build an address space for a program; Errno when there is no memory for it."""
         return load_program(
             self.vm,
-            program.image,
-            program.inode(),
+            program,
             arguments,
             self.options.credentials,
             self.random.randbytes(16),

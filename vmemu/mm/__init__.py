@@ -6,7 +6,14 @@ from vmemu.mm.manager import MemoryManager
 from vmemu.mm.maps import proc_maps
 from vmemu.mm.mlock import do_mlock, do_mlockall, do_munlock, do_munlockall
 from vmemu.mm.mm import Mm, Rlimits
-from vmemu.mm.mmap import do_brk, do_mmap, do_munmap, setup_stack, sys_brk
+from vmemu.mm.mmap import (
+    do_brk,
+    do_mmap,
+    do_munmap,
+    get_unmapped_area,
+    setup_stack,
+    sys_brk,
+)
 from vmemu.mm.mprotect import do_mprotect
 from vmemu.mm.mremap import do_mremap
 
@@ -26,6 +33,7 @@ __all__ = [
     "do_munlockall",
     "do_munmap",
     "dup_mmap",
+    "get_unmapped_area",
     "proc_maps",
     "setup_stack",
     "sys_brk",

@@ -69,6 +69,7 @@ def _warm() -> None:
         score.write("1000")  # if the host's memory is short, a run goes first
 
     from vmemu.core import RMAPS, lib
+    from vmemu.cpu import make_spare
     from vmemu.lab.cell import Cell, run_cell
     from vmemu.rmap import DEFAULT
 
@@ -77,6 +78,8 @@ def _warm() -> None:
             importlib.import_module(f"vmemu.rmap.{name}")
     for bits in (32, 64) * 3:  # until the interpreter has adapted its code
         run_cell(Cell("private-pages", (("PAGES", 4),), DEFAULT, (("bits", bits),)))
+    for bits in (32, 64):
+        make_spare(bits)
     lib.ram_by_need()
     importlib.import_module("vmemu.sweep.child")  # now it sees what is not the user's
     random.seed(0)

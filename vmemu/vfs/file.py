@@ -11,6 +11,8 @@ from vmemu.kernel.hold import DESCRIPTOR_BYTES, FILE_BYTES, HostMemory
 from vmemu.kernel.process.wait import Blocking, WaitQueue, immediately
 
 if TYPE_CHECKING:
+    from vmemu.kernel.process.task import Task
+    from vmemu.vfs.eventpoll import Item
     from vmemu.vfs.node import Node
 
 O_ACCMODE = 3
@@ -32,11 +34,8 @@ SETTABLE = O_APPEND | O_NONBLOCK
 SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE = range(5)
 MAX_LFS_FILESIZE = (1 << 63) - 1
 
-POLLIN = 1
-POLLOUT = 4
-POLLERR = 8
-POLLHUP = 16
-POLLNVAL = 32
+POLLIN, POLLPRI, POLLOUT, POLLERR, POLLHUP, POLLNVAL = 1, 2, 4, 8, 0x10, 0x20
+POLLRDNORM, POLLRDBAND, POLLWRNORM, POLLWRBAND, POLLRDHUP = 0x40, 0x80, 0x100, 0x200, 0x2000
 
 
 class FileStat(NamedTuple):
@@ -70,6 +69,14 @@ class File:
     """A read gives all that was asked for, unless the file ends."""
     directory = False
     """It cannot be read, not even no bytes of it."""
+    pollable = False
+    """It has a poll() of its own; others are always ready, and epoll refuses them."""
+    plain = True
+    """It tells of POLLRDNORM and POLLWRNORM as well."""
+    least = 0
+    """A read of fewer bytes is EINVAL, and several buffers are filled by one read."""
+    items: list[Item] | None = None
+    """Where epoll watches it."""
     host_bytes = FILE_BYTES
     """What the host holds for it."""
     node: Node | None = None
@@ -131,6 +138,17 @@ class File:
     def poll(self) -> int:
         """POLLIN, POLLOUT, ... that hold now."""
         return POLLIN | POLLOUT
+
+    def polled(self, task: Task) -> int:
+        """What poll() tells a task, with POLLRDNORM and POLLWRNORM."""
+        events = self.poll()
+        if not self.plain:
+            return events
+        return events | (events & POLLIN and POLLRDNORM) | (events & POLLOUT and POLLWRNORM)
+
+    def queue_for(self, task: Task) -> WaitQueue | None:
+        """Where a task sleeps until poll() may tell something else."""
+        return self.queue
 
     def release(self) -> None:
         """The last descriptor has gone."""
@@ -240,8 +258,11 @@ class FdTable:
     def _put(self, file: File) -> None:
         file.count -= 1
         if not file.count:
-            self.hold.uncharge(file.host_bytes)
+            if file.items:
+                for item in tuple(file.items):
+                    item.remove()
             file.release()
+            self.hold.uncharge(file.host_bytes)
 
     def share(self) -> FdTable:
         """Another task uses the same table."""

@@ -85,6 +85,8 @@ class Pipe:
 class PipeReader(File):
     """The end that is read."""
 
+    pollable = True
+
     def __init__(self, pipe: Pipe, flags: int = 0) -> None:
         super().__init__(O_RDONLY | flags, f"pipe:[{pipe.ino}]")
         self.pipe = pipe
@@ -116,7 +118,7 @@ class PipeReader(File):
 
     def take(self, count: int) -> int:
         """Of each buffer goes all that was asked for, or nothing if not all could be stored."""
-        buffers, taken = self.pipe.buffers, 0
+        buffers, taken, full = self.pipe.buffers, 0, self.pipe.full
         while buffers and taken < self._offered:
             piece = min(len(buffers[0]), self._offered - taken)
             if taken + piece > count:
@@ -126,8 +128,8 @@ class PipeReader(File):
                 self.pipe.pop()
             else:
                 del buffers[0][:piece]
-        if taken:
-            self.pipe.queue.wake_up()
+        if full and not self.pipe.full:
+            self.pipe.queue.wake_up(POLLOUT)
         return taken
 
     def stat(self) -> FileStat:
@@ -146,6 +148,8 @@ class PipeReader(File):
 
 class PipeWriter(File):
     """The end that is written."""
+
+    pollable = True
 
     def __init__(self, pipe: Pipe, flags: int = 0) -> None:
         super().__init__(O_WRONLY | flags, f"pipe:[{pipe.ino}]")
@@ -190,9 +194,9 @@ class PipeWriter(File):
                     break
                 raise
             done += filled
-            pipe.queue.wake_up()
+            pipe.queue.wake_up(POLLIN)
         if done:
-            pipe.queue.wake_up()
+            pipe.queue.wake_up(POLLIN)
         return done
 
     def stat(self) -> FileStat:

@@ -42,6 +42,11 @@ class HostFile(File):
         self._unread = b""
         """What the host gave and no guest could store."""
 
+    @property
+    def pollable(self) -> bool:  # type: ignore[override]
+        """Whether the host's file is."""
+        return stat.S_IFMT(self.stat().mode) not in (stat.S_IFREG, stat.S_IFDIR)
+
     def read(self, count: int) -> Blocking[bytes]:
         """Read from the host; what the host refuses the guest sees as the same errno."""
         if not self._unread:
@@ -114,6 +119,8 @@ class HostFile(File):
 
 class StreamFile(File):
     """A Python binary stream: captured output, or input from bytes."""
+
+    pollable = True
 
     def __init__(self, stream: BinaryIO, flags: int, name: str) -> None:
         super().__init__(flags, name)

@@ -64,7 +64,7 @@ class Task:
     __slots__ = (
         "birth", "call", "clear_child_tid", "comm", "context", "exe", "exe_node", "exit_signal",
         "exit_status", "files", "fs", "group", "interrupted_call", "kernel", "memory", "nice",
-        "personality", "pid", "restart", "restart_block", "signals", "slept", "start_regs",
+        "personality", "pid", "prctl", "restart", "restart_block", "signals", "slept", "start_regs",
         "start_time", "state", "used", "vfork_parent", "vfork_wait", "wait", "wake_reason",
     )  # fmt: skip
 
@@ -97,6 +97,8 @@ class Task:
         """The program's file."""
         self.nice = 0
         self.personality = 0
+        self.prctl: dict[int, int] = {}
+        """What prctl() was told, by the option that asks for it; absent: as at the start."""
         self.start_time = 0
         """Virtual nanoseconds."""
         self.exit_signal = 17

@@ -35,18 +35,26 @@ class Interrupted(Errno):
 class WaitQueue:
     """Tasks that wait for one thing, first come first served (wait_queue_head_t)."""
 
-    __slots__ = ("tasks",)
+    __slots__ = ("tasks", "watchers")
 
     def __init__(self) -> None:
         self.tasks: dict[int, Task] = {}
         """By id, in the order of their coming."""
+        self.watchers: dict[object, Callable[[int], None]] = {}
+        """Called with the events of each wake-up, by whose they are (epoll)."""
 
-    def wake_up(self) -> None:
-        """Let every waiter whose condition holds now run again (wake_up_all)."""
+    def wake_up(self, events: int = 0) -> None:
+        """Let every waiter whose condition holds now run again (wake_up_all).
+
+        ``events``: what poll() may tell now that it did not before; 0: anything.
+        """
         for task in tuple(self.tasks.values()):
             wait = task.wait
             if wait is not None and wait.ready():
                 task.kernel.sched.wake(task)
+        if self.watchers:
+            for watcher in tuple(self.watchers.values()):
+                watcher(events)
 
 
 def _never() -> bool:

@@ -10,12 +10,14 @@ and the tests hold what is read here against it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
 import stat
 import struct
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
 
 from vmemu.errors import ExecError
 
@@ -23,6 +25,7 @@ PAGE_SIZE = 4096
 PF_X, PF_W, PF_R = 1, 2, 4
 ET_EXEC, ET_DYN = 2, 3
 PT_LOAD, PT_INTERP = 1, 3
+PATH_MAX = 4096
 _MAX_PHDRS_SIZE = 65536
 _TASK_SIZE_I386 = 0xC0000000
 
@@ -105,9 +108,22 @@ _BITS = {1: 32, 2: 64}
 class ElfError(ExecError):
     """A file cannot be executed; errno is what execve() returns for it."""
 
-    def __init__(self, message: str, number: int = errno.ENOEXEC) -> None:
+    def __init__(self, message: str, number: int = errno.ENOEXEC, *, late: bool = False) -> None:
         super().__init__(message)
         self.errno = number
+        self.late = late
+        """Linux finds it after the arguments: what is wrong is not the file that was named."""
+
+
+class Source(Protocol):
+    """What the bytes of a program come from."""
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Bytes from there on."""
 
 
 class Segment(NamedTuple):
@@ -135,35 +151,55 @@ class ElfImage(NamedTuple):
     phnum: int
     phentsize: int
     segments: tuple[Segment, ...]
+    interpreter: bytes | None = None
+    """The path of what loads it (PT_INTERP)."""
+    relocatable: bool = False
+    """It may lie anywhere (ET_DYN)."""
+
+    @property
+    def lowest(self) -> int:
+        """The page where it begins."""
+        return self.segments[0].vaddr & -PAGE_SIZE
+
+    @property
+    def extent(self) -> int:
+        """Bytes from there to its end (total_mapping_size)."""
+        return self.segments[-1].end - self.lowest
+
+    def moved(self, bias: int, bits: int) -> ElfImage:
+        """The same elsewhere, so many bytes on."""
+        segments = tuple(s._replace(vaddr=s.vaddr + bias) for s in self.segments)
+        entry = self.entry + bias & (1 << bits) - 1
+        return self._replace(
+            entry=entry, phdr=self.phdr + bias if self.phdr else 0, segments=segments
+        )
 
 
-def _read(path: str, kind: _Class, fd: int | None) -> tuple[bytes, int]:
+class HostFile:
+    """A program's bytes from an open file of the host."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    @property
+    def size(self) -> int:
+        """Its length now."""
+        return os.fstat(self._fd).st_size
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Bytes from there on; OSError."""
+        return os.pread(self._fd, count, offset)
+
+
+def _head(source: Source, kind: _Class) -> tuple[bytes, int]:
     """Read the start of the file, enough for all headers, and its size."""
-    try:
-        mode = (os.stat(path) if fd is None else os.fstat(fd)).st_mode
-        if stat.S_ISDIR(mode):
-            raise ElfError(f"{path} is a directory", errno.EACCES)
-        if not stat.S_ISREG(mode):
-            raise ElfError(f"{path} is not a regular file", errno.EACCES)
-        if fd is not None:
-            return _head(fd, kind)
-        with open(path, "rb") as file:
-            return _head(file.fileno(), kind)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ElfError(f"cannot open {path}: {reason}", error.errno or errno.EIO) from None
-    except ValueError:
-        raise ElfError(f"{path!r} is not a path", errno.ENOENT) from None
-
-
-def _head(fd: int, kind: _Class) -> tuple[bytes, int]:
-    size = os.fstat(fd).st_size
-    head = os.pread(fd, kind.ehdr.size, 0)
+    size = source.size
+    head = source.read(0, kind.ehdr.size)
     if len(head) == kind.ehdr.size:
         ehdr = kind.header(head)
         end = ehdr.phoff + ehdr.phnum * kind.phdr.size
         if end <= size and ehdr.phnum <= kind.max_phdrs:
-            head = os.pread(fd, max(end, kind.ehdr.size), 0)
+            head = source.read(0, max(end, kind.ehdr.size))
     return head, size
 
 
@@ -209,19 +245,47 @@ def load_elf(
     task_size: int = _TASK_SIZE_I386,
     *,
     executable: bool = True,
-    fd: int | None = None,
 ) -> ElfImage:
-    """Read and check a static program (the checks of load_elf_binary).
+    """Read and check a program of the host (the checks of load_elf_binary).
 
     path is the host's; bits the machine's width, task_size the end of its user addresses;
-    executable also demands permission to execute it.  With a descriptor fd the file is that
-    one, and path only its name.  Raises ElfError.
+    executable also demands permission to execute it.  Raises ElfError.
+    """
+    with open_program(path) as source:
+        if executable and not os.access(path, os.X_OK):
+            elf = source.read(0, 4) == _MAGIC
+            cure = f": chmod +x {_quoted(path)}" if elf else " and not an ELF file"
+            raise ElfError(f"{path} is not executable{cure}", errno.EACCES)
+        return read_elf(path, source, bits, task_size)
+
+
+@contextlib.contextmanager
+def open_program(path: str) -> Iterator[HostFile]:
+    """Open a regular file of the host; ElfError, also for what is raised while it is open."""
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise ElfError(f"{path} is a directory", errno.EACCES)
+        if not stat.S_ISREG(mode):
+            raise ElfError(f"{path} is not a regular file", errno.EACCES)
+        with open(path, "rb") as file:
+            yield HostFile(file.fileno())
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ElfError(f"cannot open {path}: {reason}", error.errno or errno.EIO) from None
+    except ValueError:
+        raise ElfError(f"{path!r} is not a path", errno.ENOENT) from None
+
+
+def read_elf(
+    path: str, source: Source, bits: int, task_size: int, *, loader: bool = False
+) -> ElfImage:
+    """The same for bytes from anywhere; path is what errors call it.
+
+    loader: it is the interpreter of another program, whose place is to be found.
     """
     kind = _CLASSES[bits]
-    head, size = _read(path, kind, fd)
-    if executable and fd is None and not os.access(path, os.X_OK):
-        cure = f": chmod +x {_quoted(path)}" if head[:4] == _MAGIC else " and not an ELF file"
-        raise ElfError(f"{path} is not executable{cure}", errno.EACCES)
+    head, size = _head(source, kind)
     _check_ident(path, head, kind)
     ehdr = kind.header(head)
     if ehdr.machine not in kind.machines:
@@ -238,18 +302,15 @@ def load_elf(
     if phoff + phnum * each > size:
         raise ElfError(f"{path} is truncated within its program headers")
     headers = kind.program_headers(head, ehdr)
-    if any(h.type == PT_INTERP for h in headers):
-        width = " -m32" if bits == 32 else ""
-        raise ElfError(
-            f"{path} is dynamically linked, which vmemu does not support yet: "
-            f"gcc{width} -static SOURCE.c"
-        )
+    interpreter = None if loader else _interpreter(path, source, headers)
     loads = [h for h in headers if h.type == PT_LOAD and h.memsz]
     if not loads:
         raise ElfError(f"{path} has no segment to load")
-    bias = _bias(loads, task_size) if ehdr.type == ET_DYN else 0
+    relocatable = ehdr.type == ET_DYN
+    bias = _bias(loads, task_size) if relocatable and not loader else 0
     segments = tuple(Segment(h.vaddr + bias, h.offset, h.filesz, h.memsz, h.flags) for h in loads)
-    _check_segments(path, segments, size, task_size)
+    first = 0 if relocatable and loader else PAGE_SIZE
+    _check_segments(path, segments, size, first, task_size)
     phdr = next(
         (
             s.vaddr + phoff - s.offset
@@ -259,7 +320,22 @@ def load_elf(
         0,
     )
     entry = ehdr.entry + bias & (1 << bits) - 1
-    return ElfImage(path, entry, phdr, phnum, each, segments)
+    return ElfImage(path, entry, phdr, phnum, each, segments, interpreter, relocatable)
+
+
+def _interpreter(path: str, source: Source, headers: list[Phdr]) -> bytes | None:
+    """The path in PT_INTERP, which ends with a NUL; ElfError when it does not."""
+    header = next((h for h in headers if h.type == PT_INTERP), None)
+    if header is None:
+        return None
+    if not 2 <= header.filesz <= PATH_MAX:
+        raise ElfError(f"{path} has an interpreter's path of {header.filesz} bytes")
+    name = source.read(header.offset, header.filesz)
+    if len(name) < header.filesz:
+        raise ElfError(f"{path} is truncated within its interpreter's path", errno.EIO)
+    if name[-1]:
+        raise ElfError(f"{path} has an interpreter's path without an end")
+    return name[: name.index(0)]
 
 
 def _name(names: str, number: int) -> str | int:
@@ -275,12 +351,14 @@ def _bias(loads: list[Phdr], task_size: int) -> int:
     return (task_size // 3 * 2 - lowest) & -PAGE_SIZE
 
 
-def _check_segments(path: str, segments: tuple[Segment, ...], size: int, task_size: int) -> None:
+def _check_segments(
+    path: str, segments: tuple[Segment, ...], size: int, first: int, task_size: int
+) -> None:
     for number, segment in enumerate(segments):
         where = f"{path}: segment {number} at {segment.vaddr:#x}"
         if segment.end > task_size:
             raise ElfError(f"{where} reaches beyond the user's address space", errno.ENOMEM)
-        if segment.vaddr < PAGE_SIZE:
+        if segment.vaddr < first:
             raise ElfError(f"{where} lies in the first page, which is never mapped")
         if segment.filesz > segment.memsz:
             raise ElfError(f"{where} is larger in the file than in memory", errno.EINVAL)

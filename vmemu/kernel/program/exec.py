@@ -17,9 +17,10 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from vmemu.errors import Errno
 from vmemu.kernel.program.elf import PAGE_SIZE, PF_R, PF_W, PF_X, ElfError, ElfImage
-from vmemu.kernel.uaccess import layout_of
-from vmemu.mm import Mm, do_brk, do_mmap, setup_stack
+from vmemu.kernel.uaccess import MAX_ARG_STRLEN, layout_of
+from vmemu.mm import Mm, do_brk, do_mmap, get_unmapped_area, setup_stack
 from vmemu.mm.consts import (
     MAP_DENYWRITE,
     MAP_EXECUTABLE,
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
     from vmemu.file.inode import Inode
     from vmemu.kernel.abi import Abi
     from vmemu.kernel.program.elf import Segment
+    from vmemu.kernel.program.file import Loader, ProgramFile
     from vmemu.mm import MemoryManager, Rlimits
 
-MAX_ARG_PAGES = 32
+ARG_MAX = 131072
+_STK_LIM = 8 << 20
 CLOCKS_PER_SEC = 100
 
 
@@ -63,9 +66,9 @@ class Aux(enum.IntEnum):
     EXECFN = 31
 
 
-def room_for_strings(word: int) -> int:
-    """Bytes that 2.6 has for them: MAX_ARG_PAGES pages without the last pointer's place."""
-    return MAX_ARG_PAGES * PAGE_SIZE - word
+def room_for_strings(stack: int) -> int:
+    """Bytes for strings and the pointers to them, by RLIMIT_STACK (bprm_stack_limits)."""
+    return max(min(_STK_LIM // 4 * 3, stack // 4), ARG_MAX)
 
 
 class Arguments(NamedTuple):
@@ -89,19 +92,28 @@ class Arguments(NamedTuple):
         strings = (arguments.filename, *arguments.argv, *arguments.envp)
         if any(b"\0" in string for string in strings):
             raise ElfError("an argument contains a NUL character", errno.EINVAL)
-        room = room_for_strings(word)
-        if arguments.size > room:
+        room, size = room_for_strings(_STK_LIM), arguments.size(word)
+        if size > room:
             raise ElfError(
-                f"argument list too long: {arguments.size} bytes of strings, at most {room} fit",
+                f"argument list too long: {size} bytes of strings and pointers, at most {room} fit",
                 errno.E2BIG,
+            )
+        longest = max(map(len, strings)) + 1
+        if longest > MAX_ARG_STRLEN:
+            raise ElfError(
+                f"argument too long: {longest} bytes, at most {MAX_ARG_STRLEN} fit", errno.E2BIG
             )
         return arguments
 
-    @property
-    def size(self) -> int:
-        """Bytes of stack the strings take."""
+    def interpreted(self, prefix: tuple[bytes, ...]) -> Arguments:
+        """The same for the interpreter of a script, which gets so many words in place of one."""
+        return self._replace(argv=(*prefix, *self.argv[1:])) if prefix else self
+
+    def size(self, word: int) -> int:
+        """Bytes of stack the strings take, and the pointers to them."""
         strings = (self.filename, *self.argv, *self.envp)
-        return sum(len(string) + 1 for string in strings)
+        pointers = max(len(self.argv), 1) + len(self.envp)
+        return sum(len(string) + 1 for string in strings) + pointers * word
 
 
 class Credentials(NamedTuple):
@@ -121,8 +133,7 @@ class LoadedProgram(NamedTuple):
 
 def load_program(
     vm: MemoryManager,
-    image: ElfImage,
-    inode: Inode,
+    program: ProgramFile,
     arguments: Arguments,
     credentials: Credentials,
     random: bytes,
@@ -134,15 +145,21 @@ def load_program(
     random is 16 bytes for AT_RANDOM.  Raises Errno (ENOMEM, E2BIG, ...), and
     then nothing is left behind.
     """
+    image, inode = program.image, program.inode()
+    if inode.closed:
+        raise Errno(errno.ENFILE)  # it had to make room for the loader
     mm = Mm.create(vm, rlimits)
     try:
         setup_stack(mm)
         _map_segments(mm, image, inode)
-        sp = _create_elf_tables(mm, image, arguments, credentials, random, abi)
+        entry, base = image.entry, 0
+        if program.loader is not None:
+            entry, base = _map_loader(mm, program.loader)
+        sp = _create_elf_tables(mm, image, base, arguments, credentials, random, abi)
     except BaseException:
         mm.put()
         raise
-    return LoadedProgram(mm, image.entry, sp)
+    return LoadedProgram(mm, entry, sp)
 
 
 def _page_align(address: int) -> int:
@@ -170,6 +187,20 @@ def _map_segments(mm: Mm, image: ElfImage, inode: Inode) -> None:
     ptr.start_code, ptr.end_code = start_code, end_code
     ptr.start_data, ptr.end_data = start_data, end_data
     ptr.start_brk = ptr.brk = _page_align(end)
+
+
+def _map_loader(mm: Mm, loader: Loader) -> tuple[int, int]:
+    """Map what starts a dynamic program; its entry and its base (load_elf_interp).
+
+    It lies where mmap() puts the first thing.
+    """
+    image, bias = loader.image, 0
+    if image.relocatable:
+        bias = get_unmapped_area(mm, 0, _page_align(image.extent)) - image.lowest
+        image = image.moved(bias, mm.core.bits)
+    for segment in image.segments:
+        _map_segment(mm, segment, loader.inode)
+    return image.entry, bias
 
 
 def _map_segment(mm: Mm, segment: Segment, inode: Inode) -> None:
@@ -224,6 +255,7 @@ class _StackWriter:
 def _create_elf_tables(
     mm: Mm,
     image: ElfImage,
+    base: int,
     arguments: Arguments,
     credentials: Credentials,
     random: bytes,
@@ -249,7 +281,7 @@ def _create_elf_tables(
         (Aux.PHDR, image.phdr),
         (Aux.PHENT, image.phentsize),
         (Aux.PHNUM, image.phnum),
-        (Aux.BASE, 0),
+        (Aux.BASE, base),
         (Aux.FLAGS, 0),
         (Aux.ENTRY, image.entry),
         (Aux.UID, credentials.uid),

@@ -1,14 +1,16 @@
-"""The file of a program: one that guests see, or one of the host's."""
+"""The file of a program: one that guests see, or one of the host's, and what interprets it."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu.errors import Errno
-from vmemu.kernel.program.elf import ElfError, ElfImage, load_elf
+from vmemu.kernel.program.elf import ElfError, ElfImage, Source, open_program, read_elf
+from vmemu.kernel.program.script import BINPRM_BUF_SIZE, MAX_INTERPRETERS, script_words
 from vmemu.vfs.file import O_RDONLY
 from vmemu.vfs.node import Node
 from vmemu.vfs.walk import FsStruct, Walk
@@ -17,7 +19,14 @@ if TYPE_CHECKING:
     from vmemu.file.inode import Inode
     from vmemu.kernel.kernel import Kernel
 
-__all__ = ["ProgramFile", "inside_file", "node_file", "outside"]
+__all__ = ["Finder", "Loader", "ProgramFile", "find_program"]
+
+
+class Loader(NamedTuple):
+    """What a dynamic program is started by (PT_INTERP)."""
+
+    image: ElfImage
+    inode: Inode
 
 
 class ProgramFile(NamedTuple):
@@ -29,35 +38,145 @@ class ProgramFile(NamedTuple):
     node: Node | None
     inode: Callable[[], Inode]
     """Gives what its pages are mapped from."""
+    loader: Loader | None = None
+    prefix: tuple[bytes, ...] = ()
+    """What takes the place of argv[0] when it interprets a script."""
 
 
-def outside(kernel: Kernel, path: str) -> ProgramFile:
-    """A program of the host's; ElfError."""
-    image = load_elf(path, kernel.abi.bits, kernel.core.task_size)
-    return ProgramFile(
-        image, os.path.realpath(path), None, lambda: kernel.vm.inodes.get(image.path)
-    )
+class _Opened(NamedTuple):
+    """A file while it is read."""
+
+    path: str
+    node: Node | None
+    source: Source
+    inode: Callable[[], Callable[[], Inode]]
+    """Called while it is open, gives what `ProgramFile` has."""
 
 
-def inside_file(kernel: Kernel, fs: FsStruct, path: bytes) -> ProgramFile:
-    """One that a path leads to in the guest; ElfError says in a sentence what is wrong with it."""
+class Finder(NamedTuple):
+    """Where programs are looked for."""
+
+    kernel: Kernel
+    fs: FsStruct
+    guest: bool = True
+    """Among what guests see."""
+    host: bool = False
+    """On the host: first, or where a guest sees nothing of that name."""
+
+    @contextlib.contextmanager
+    def open(self, path: bytes) -> Iterator[_Opened]:
+        """Open what a path leads to; ElfError says in a sentence what is wrong with it."""
+        if self.guest:
+            try:
+                found = self._walk(path)
+            except ElfError as error:
+                if not self.host or error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                    raise
+                if path.startswith(b"/proc/"):
+                    raise
+            else:
+                with self._inside(path, *found) as opened:
+                    yield opened
+                return
+        name = os.fsdecode(path)
+        with open_program(name) as source:
+            if not os.access(name, os.X_OK):
+                import shlex
+
+                elf = source.read(0, 4) == b"\x7fELF" or source.read(0, 2) == b"#!"
+                cure = f": chmod +x {shlex.quote(name)}" if elf else " and not an ELF file"
+                raise ElfError(f"{name} is not executable{cure}", errno.EACCES)
+            yield _Opened(
+                os.path.realpath(name),
+                None,
+                source,
+                lambda: lambda: self.kernel.vm.inodes.get(name),
+            )
+
+    def _walk(self, path: bytes) -> tuple[Node, str]:
+        walk = Walk(self.fs.root)
+        with _sentences(path):
+            node = walk.find(self.fs.cwd, path)
+            return node, walk.path(node)
+
+    @contextlib.contextmanager
+    def _inside(self, named: bytes, node: Node, path: str) -> Iterator[_Opened]:
+        with _sentences(named):
+            if not node.regular or not node.stat().mode & 0o111:
+                raise Errno(errno.EACCES)
+            body = node.body(O_RDONLY)
+
+        def mapped() -> Callable[[], Inode]:
+            inode = body.mapping(path)
+            return lambda: inode
+
+        try:
+            with _sentences(named):
+                yield _Opened(path, node, body, mapped)
+        finally:
+            body.close()
+
+
+@contextlib.contextmanager
+def _sentences(path: bytes) -> Iterator[None]:
     try:
-        walk = Walk(fs.root)
-        node = walk.find(fs.cwd, path)
-        return node_file(kernel, node, walk.path(node))
+        yield
     except Errno as error:
         reason = os.strerror(error.errno).lower()
         raise ElfError(f"cannot open {os.fsdecode(path)}: {reason}", error.errno) from None
 
 
-def node_file(kernel: Kernel, node: Node, path: str) -> ProgramFile:
-    """A program that is a node; Errno EACCES, ENOMEM, ENFILE; ElfError."""
-    if not node.regular or not node.stat().mode & 0o111:
-        raise Errno(errno.EACCES)
-    body = node.body(O_RDONLY)
+def find_program(finder: Finder, path: bytes) -> ProgramFile:
+    """A program and what interprets it; ElfError, late for all but the file of that path."""
+    prefix: tuple[bytes, ...] = ()
+    for depth in range(MAX_INTERPRETERS + 1):
+        with _late(depth > 0), finder.open(path) as opened:
+            words = script_words(opened.source.read(0, BINPRM_BUF_SIZE))
+            if words is None:
+                return _program(finder, opened, os.fsdecode(path), prefix)
+        prefix = (*words, path, *prefix[1:])
+        path = words[0] or b"."  # no name leads to where one is
+    raise ElfError(
+        f"{os.fsdecode(prefix[-1])} is a script whose interpreters are scripts, more than "
+        f"{MAX_INTERPRETERS} of them",
+        errno.ELOOP,
+        late=True,
+    )
+
+
+def _program(finder: Finder, opened: _Opened, named: str, prefix: tuple[bytes, ...]) -> ProgramFile:
+    kernel = finder.kernel
+    name = named if opened.node is None else opened.path
+    image = read_elf(name, opened.source, kernel.abi.bits, kernel.core.task_size)
+    loader = _loader(finder, name, image.interpreter) if image.interpreter is not None else None
+    return ProgramFile(image, opened.path, opened.node, opened.inode(), loader, prefix)
+
+
+def _loader(finder: Finder, program: str, path: bytes) -> Loader:
+    """What loads a dynamic program, which is always among what guests see, as its libraries are."""
+    kernel, name = finder.kernel, os.fsdecode(path)
+    with _late(True):
+        try:
+            with finder._replace(guest=True, host=False).open(path) as opened:
+                image = read_elf(
+                    opened.path, opened.source, kernel.abi.bits, kernel.core.task_size, loader=True
+                )
+                return Loader(image, opened.inode()())
+        except ElfError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            width = " -m32" if kernel.abi.bits == 32 else ""
+            raise ElfError(
+                f"{program} is dynamically linked, and the machine has no {name}: run it in a root "
+                f"that has (vmemu rootfs DIR, then --root DIR), or gcc{width} -static SOURCE.c",
+                error.errno,
+            ) from None
+
+
+@contextlib.contextmanager
+def _late(late: bool) -> Iterator[None]:
     try:
-        inode = body.mapping(path)
-        image = load_elf(path, kernel.abi.bits, kernel.core.task_size, fd=inode.fd)
-    finally:
-        body.close()
-    return ProgramFile(image, path, node, lambda: inode)
+        yield
+    except ElfError as error:
+        error.late = error.late or late
+        raise

@@ -310,18 +310,18 @@ class SignalState:
         """True when SIGKILL is pending."""
         return self.pending.has(Signal.SIGKILL) or self.shared.has(Signal.SIGKILL)
 
-    def dequeue(self) -> SigInfo | None:
-        """Take the next unblocked signal, the thread's own before shared ones (dequeue_signal)."""
-        if not self.deliverable():
-            return None
-        wanted = ~self._blocked
-        return self.dequeue_from(wanted)
+    def dequeue(self, among: int | None = None) -> SigInfo | None:
+        """Take the next signal, the thread's own before shared ones (dequeue_signal).
 
-    def dequeue_from(self, wanted: int) -> SigInfo | None:
-        """Take the next signal of a sigset_t, blocked or not."""
-        info = self.pending.take(wanted)
+        It is one of those that are not blocked, or of a sigset_t.
+        """
+        if among is None:
+            if not self.deliverable():
+                return None
+            among = ~self._blocked
+        info = self.pending.take(among)
         if info is None:
-            info = self.shared.take(wanted)
+            info = self.shared.take(among)
         self.recalc()
         return info
 
@@ -377,6 +377,7 @@ def _queue(task: Task, info: SigInfo, queue: SigPending) -> bool | None:
     elif _queued(task) >= task.limits.sigpending and (known or info.code != SI_USER):
         return None if info.code == SI_USER else False
     queue.append(info)
+    task.kernel.signalled.wake_up()
     return True
 
 

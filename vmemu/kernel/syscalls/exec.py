@@ -12,7 +12,7 @@ from vmemu.kernel import uaccess
 from vmemu.kernel.process.exit import de_thread, release_mm
 from vmemu.kernel.program.elf import ElfError
 from vmemu.kernel.program.exec import Arguments, room_for_strings
-from vmemu.kernel.program.file import ProgramFile, inside_file, outside
+from vmemu.kernel.program.file import Finder, ProgramFile, find_program
 from vmemu.kernel.syscalls.table import syscall
 
 if TYPE_CHECKING:
@@ -34,32 +34,25 @@ def _program(task: Task, path: bytes) -> ProgramFile:
     The host's are out of reach when the root is a directory of the host.
     """
     kernel = task.kernel
-    try:
-        return inside_file(kernel, task.fs, path)
-    except ElfError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR) or kernel.world.of_host:
-            raise
-        if path.startswith(b"/proc/"):
-            raise
-    return outside(kernel, os.fsdecode(path))
+    return find_program(Finder(kernel, task.fs, host=not kernel.world.of_host), path)
 
 
 @syscall(11, "str", "strv", "strv", x64=59)
 def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
-    """Replace the program, static ELF of the machine's width only.
+    """Replace the program by an ELF file of the machine's width or by a script.
 
     The new address space is complete before the old one is given up, so that
     every failure leaves the caller as it was.  (2.6 kills a task whose exec
     fails late.)
     """
     kernel = task.kernel
-    limit = room_for_strings(kernel.core.word)
+    limit = room_for_strings(task.mm.rlimits.stack)
     filename = uaccess.read_path(task.mm, path)
     refused, file = None, None
     try:
         file = _program(task, filename)
     except ElfError as error:
-        if error.errno in _CANNOT_OPEN:
+        if error.errno in _CANNOT_OPEN and not error.late:
             raise Errno(error.errno) from None
         refused = error.errno  # the file is looked into after the arguments
     arguments = Arguments(
@@ -67,7 +60,9 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
         tuple(uaccess.read_strings(task.mm, argv, limit)),
         tuple(uaccess.read_strings(task.mm, envp, limit)),
     )
-    if arguments.size > limit:
+    if file is not None:
+        arguments = arguments.interpreted(file.prefix)
+    if arguments.size(kernel.core.word) > limit:
         raise Errno(errno.E2BIG)
     if file is None:
         raise Errno(refused or errno.ENOEXEC)

@@ -1,24 +1,20 @@
-"""System calls on descriptors: reading, writing, duplicating, pipes, polling."""
+"""System calls on descriptors: reading, writing, duplicating, pipes."""
 
 from __future__ import annotations
 
 import errno
-import struct
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
-from vmemu.kernel.hold import WAITER_BYTES
-from vmemu.kernel.process.wait import ERESTART_RESTARTBLOCK, Blocking, Interrupted, Wait
+from vmemu.kernel.process.wait import Blocking
 from vmemu.kernel.signal.state import SI_USER, SigInfo, Signal, send_signal
 from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.vfs.file import (
     O_ACCMODE,
     O_CLOEXEC,
     O_NONBLOCK,
-    POLLERR,
     POLLHUP,
-    POLLNVAL,
     SEEK_HOLE,
     SETTABLE,
     File,
@@ -73,6 +69,8 @@ def read_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
     _check_range(task, buf, count)
     if file.directory:
         raise Errno(errno.EISDIR)
+    if count < file.least:
+        raise Errno(errno.EINVAL)
     done, count = 0, min(count, MAX_RW_COUNT)
     while done < count:
         try:
@@ -119,8 +117,11 @@ def sys_readv(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
 
 def read_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
     """The same of an open file."""
+    pairs = uaccess.read_iovec(task.mm, iov, count)
+    if file.least:
+        return (yield from _scatter(task, file, pairs))
     done = 0
-    for base, length in uaccess.read_iovec(task.mm, iov, count):
+    for base, length in pairs:
         if done and file.queue is not None and not file.poll() & ~POLLHUP:
             break
         try:
@@ -132,6 +133,31 @@ def read_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
         done += got
         if got < length:
             break
+    return done
+
+
+def _scatter(task: Task, file: File, pairs: list[tuple[int, int]]) -> Blocking[int]:
+    """Fill several buffers by one read."""
+    total = sum(length for _, length in pairs)
+    if total < file.least:
+        raise Errno(errno.EINVAL)
+    data = yield from file.read(min(total, _CHUNK))
+    return file.take(store_vector(task, pairs, data))
+
+
+def store_vector(task: Task, pairs: list[tuple[int, int]], data: bytes) -> int:
+    """Store bytes in several buffers, one after the other; Errno EFAULT if none could be."""
+    done = 0
+    for base, length in pairs:
+        piece = data[done : done + length]
+        if base + length > task.kernel.core.task_size:
+            break
+        stored = task.mm.write_some(base, piece) if piece else 0
+        done += stored
+        if stored < len(piece):
+            break
+    if data and not done:
+        raise Errno(errno.EFAULT)
     return done
 
 
@@ -305,58 +331,3 @@ def sys_ioctl(task: Task, fd: int, request: int, argument: int) -> int:
     """No file knows any request."""
     task.files.get(fd)
     raise Errno(errno.ENOTTY)
-
-
-_POLLFD = struct.Struct("<iHH")
-
-
-def _poll_once(task: Task, fds: bytes) -> list[int]:
-    """Give the revents of each struct pollfd."""
-    result = []
-    for fd, events, _ in _POLLFD.iter_unpack(fds):
-        if fd < 0:
-            result.append(0)
-            continue
-        entry = task.files.entries.get(fd)
-        ready = POLLNVAL if entry is None else entry.file.poll()
-        result.append(ready & (events | POLLERR | POLLHUP | POLLNVAL))
-    return result
-
-
-@syscall(168, "ptr", "uint", "int", x64=7)
-def sys_poll(task: Task, pointer: int, count: int, timeout: int) -> Blocking[int]:
-    """Wait until a descriptor is ready; timeout in milliseconds, negative = for ever."""
-    if count > task.limits.nofile:
-        raise Errno(errno.EINVAL)
-    fds = uaccess.read(task.mm, pointer, _POLLFD.size * count) if count else b""
-    sched = task.kernel.sched
-    deadline = sched.deadline(timeout * 1_000_000) if timeout >= 0 else None
-    return (yield from _poll(task, pointer, fds, deadline))
-
-
-def _poll(task: Task, pointer: int, fds: bytes, deadline: int | None) -> Blocking[int]:
-    """Wait for a descriptor until the deadline; a signal without a handler only delays it."""
-    sched, hold = task.kernel.sched, task.kernel.hold
-    queues = {}
-    for fd, _, _ in _POLLFD.iter_unpack(fds):
-        entry = task.files.entries.get(fd)
-        if entry is not None and entry.file.queue is not None:
-            queues[id(entry.file.queue)] = entry.file.queue
-    while True:
-        revents = _poll_once(task, fds)
-        if any(revents) or (deadline is not None and sched.now >= deadline):
-            break
-        try:
-            with hold.holding(len(queues) * WAITER_BYTES):
-                yield Wait(
-                    "a descriptor to become ready",
-                    tuple(queues.values()),
-                    lambda: any(_poll_once(task, fds)),
-                    deadline,
-                )
-        except Interrupted:
-            task.restart_block = lambda: _poll(task, pointer, fds, deadline)
-            raise Interrupted(ERESTART_RESTARTBLOCK) from None
-    for index, events in enumerate(revents):
-        uaccess.write_struct(task.mm, pointer + 8 * index + 6, "H", events)
-    return sum(1 for events in revents if events)

@@ -16,6 +16,7 @@ from vmemu.kernel.process.task import Task
 from vmemu.kernel.process.wait import Blocking, Wait, WaitStatus
 from vmemu.kernel.signal.state import SIGRTMIN, AltStack, Signal
 from vmemu.kernel.syscalls.misc import read_user_desc
+from vmemu.kernel.syscalls.prctl import inherited
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.mm import dup_mmap
 
@@ -73,6 +74,7 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
     child.comm = task.comm
     child.set_exe(task.exe, task.exe_node)
     child.nice, child.personality = task.nice, task.personality
+    child.prctl = inherited(task.prctl)
     child.start_time = kernel.sched.now
     child.exit_signal = -1 if thread else flags & CSIGNAL
     if not thread:

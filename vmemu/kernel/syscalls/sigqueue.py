@@ -75,7 +75,7 @@ def sys_rt_tgsigqueueinfo(task: Task, tgid: int, tid: int, number: int, pointer:
 def _wait(task: Task, wanted: int, deadline: int | None) -> Blocking[SigInfo]:
     """Take a signal of a set when there is one; Errno EAGAIN, EINTR."""
     state = task.signals
-    while (info := state.dequeue_from(wanted)) is None:
+    while (info := state.dequeue(wanted)) is None:
         if deadline is not None and task.kernel.sched.now >= deadline:
             raise Errno(errno.EAGAIN)
         blocked = state.real_blocked = state.blocked
@@ -89,7 +89,7 @@ def _wait(task: Task, wanted: int, deadline: int | None) -> Blocking[SigInfo]:
             state.real_blocked = 0
             state.set_blocked(blocked)
         if interrupted:
-            info = state.dequeue_from(wanted)
+            info = state.dequeue(wanted)
             if info is None:
                 raise Errno(errno.EINTR)
             break

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel.process.wait import WaitQueue
-from vmemu.vfs.tty.termios import TERMIOS_SIZE, TERMIOS2_SIZE
+from vmemu.vfs.tty.termios import TERMIOS2_SIZE, TERMIOS_SIZE
 from vmemu.vfs.tty.tty import Tty
 from vmemu.vfs.tty.ttyfile import TtyFile
 

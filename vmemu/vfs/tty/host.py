@@ -73,9 +73,7 @@ class HostTerminal:
             | termios.IGNCR | termios.ICRNL | termios.IXON
         )  # fmt: skip
         oflag &= ~termios.OPOST
-        lflag &= ~(
-            termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN
-        )
+        lflag &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
         cflag = cflag & ~(termios.CSIZE | termios.PARENB) | termios.CS8
         cc = [*cc]
         cc[termios.VMIN], cc[termios.VTIME] = 1, 0

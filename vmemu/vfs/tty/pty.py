@@ -42,9 +42,7 @@ class Pty(Tty):
     def __init__(self, index: int, jobs: Jobs, forget: Callable[[Pty], None]) -> None:
         self.output = bytearray()
         queue = WaitQueue()
-        super().__init__(
-            index, jobs, self._print, lambda: OUTPUT_SIZE - len(self.output), queue
-        )
+        super().__init__(index, jobs, self._print, lambda: OUTPUT_SIZE - len(self.output), queue)
         self._forget = forget
         self.locked = True
         """Nobody may open it yet (unlockpt)."""

@@ -1,0 +1,58 @@
+"""Pipes, sockets, locks and what else is a descriptor: programs print the same as on the host."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from vmemu import _build
+from vmemu.machine import Machine
+
+SOURCES = Path(__file__).with_name("fds")
+PROGRAMS = sorted(path.stem for path in SOURCES.glob("*.c"))
+MISSING = {
+    32: "there is no C library for i386 (on Debian: gcc-multilib)",
+    64: "there is no static C library (on Debian: libc6-dev)",
+}
+
+
+def compiled(name: str, bits: int, directory: Path) -> Path:
+    """The program, linked with the host's C library."""
+    program = directory / name
+    flags = (f"-m{bits}", "-static", "-O1", "-w", "-D_FILE_OFFSET_BITS=64")
+    source = SOURCES / f"{name}.c"
+    empty = subprocess.run(
+        [_build.compiler(), *flags, "-x", "c", "-", "-o", program],
+        input="int main(void) { return 0; }", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if empty.returncode:
+        pytest.skip(MISSING[bits])
+    subprocess.run([_build.compiler(), *flags, source, "-o", program], check=True)
+    return program
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_as_on_the_host(name: str, bits: int, tmp_path: Path) -> None:
+    program, output = compiled(name, bits, tmp_path), io.BytesIO()
+    there = tmp_path / "there"
+    there.mkdir()
+    with Machine(ram="8M", bits=bits) as machine:
+        machine.spawn(program, [name], stdin=b"", stdout=output, stderr=output)
+        status = machine.run().exit_status
+        machine.check()
+        assert machine.kernel.unknown_syscalls.keys() <= {334, 386}  # rseq
+    try:
+        done = subprocess.run(
+            [program], capture_output=True, cwd=there, timeout=60, stdin=subprocess.DEVNULL,
+            check=False,
+        )  # fmt: skip
+    except OSError as error:
+        pytest.skip(f"the host does not execute programs of {bits} bits: {error}")
+    assert output.getvalue().decode() == done.stdout.decode()
+    assert status == done.returncode == 0
+    assert list(there.iterdir()) == []
