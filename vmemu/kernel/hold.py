@@ -25,6 +25,7 @@ __all__ = [
     "NODE_BYTES",
     "PAGE_BYTES",
     "PIPE_BUFFER_BYTES",
+    "PTY_BYTES",
     "TASK_BYTES",
     "TIMER_BYTES",
     "WAITER_BYTES",
@@ -41,6 +42,8 @@ FILE_BYTES = 1 << 10
 """An open file; an end of a pipe.  What a file of /proc held when it was opened comes to it."""
 PIPE_BUFFER_BYTES = 4096 + 128
 """A buffer of a pipe that has something in it."""
+PTY_BYTES = 32 << 10
+"""A pair of terminals, with what was typed and printed and is not yet read."""
 WAITER_BYTES = 160
 """A descriptor of a poll() that waits."""
 EPITEM_BYTES = 512

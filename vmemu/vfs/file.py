@@ -21,6 +21,7 @@ O_WRONLY = 1
 O_RDWR = 2
 O_CREAT = 0o100
 O_EXCL = 0o200
+O_NOCTTY = 0o400
 O_TRUNC = 0o1000
 O_APPEND = 0o2000
 O_NONBLOCK = 0o4000
@@ -134,6 +135,10 @@ class File:
     def stat(self) -> FileStat:
         """Describe the file."""
         return FileStat()
+
+    def ioctl(self, task: Task, request: int, argument: int) -> int:
+        """What is asked of this kind of file alone; Errno ENOTTY."""
+        raise Errno(errno.ENOTTY)
 
     def poll(self) -> int:
         """POLLIN, POLLOUT, ... that hold now."""

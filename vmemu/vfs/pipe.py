@@ -10,8 +10,10 @@ from __future__ import annotations
 import errno
 import stat
 from collections import deque
+from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
+from vmemu.kernel import uaccess
 from vmemu.kernel.hold import PIPE_BUFFER_BYTES, HostMemory
 from vmemu.kernel.process.wait import Blocking, Wait, WaitQueue
 from vmemu.vfs.file import (
@@ -26,7 +28,11 @@ from vmemu.vfs.file import (
     FileStat,
 )
 
+if TYPE_CHECKING:
+    from vmemu.kernel.process.task import Task
+
 PIPE_BUF = 4096
+FIONREAD = 0x541B
 PIPE_BUFFERS = 16
 BUFFER_SIZE = 4096
 
@@ -115,6 +121,13 @@ class PipeReader(File):
             if not count:
                 break
         return b"".join(pieces)
+
+    def ioctl(self, task: Task, request: int, argument: int) -> int:
+        """FIONREAD alone; Errno ENOTTY."""
+        if request != FIONREAD:
+            raise Errno(errno.ENOTTY)
+        uaccess.write_struct(task.mm, argument, "i", sum(map(len, self.pipe.buffers)))
+        return 0
 
     def take(self, count: int) -> int:
         """Of each buffer goes all that was asked for, or nothing if not all could be stored."""

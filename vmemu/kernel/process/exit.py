@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vmemu.core import lib
 from vmemu.errors import Errno
 from vmemu.kernel.process.futex import ANY
+from vmemu.kernel.process.job import leave_orphans
 from vmemu.kernel.process.task import Task, TaskState
 from vmemu.kernel.process.wait import WaitStatus
 from vmemu.kernel.signal.state import (
@@ -124,6 +125,9 @@ def exit_task(task: Task, status: WaitStatus, *, clear_tid: bool = True) -> None
     task.files.exit()
     task.fs.exit()
     task.set_exe(task.exe, None)
+    if last:
+        kernel.jobs.disown(group, exits=True)
+        leave_orphans(group.leader)
     _forget_children(task)
     kernel.refresh_ids()
     if not task.is_leader:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vmemu.kernel.signal.state import SigPending
     from vmemu.kernel.signal.timers import Timers
     from vmemu.mm import Mm
+    from vmemu.vfs.tty.tty import Tty
 
 __all__ = ["Accounting", "ThreadGroup"]
 
@@ -47,8 +48,10 @@ class ThreadGroup:
 
     __slots__ = (
         "child_wait", "children", "children_used", "dead_used", "executed",
-        "exit_status", "leader", "limits", "live", "parent", "parent_thread", "pgrp", "session",
-        "shared", "status", "stop_signal", "target", "threads", "timers", "zombies",
+        "exit_status", "leader", "limits", "live", "old_pgrp", "parent", "parent_thread", "pgrp",
+        "session",
+        "shared", "status", "stop_signal", "target", "threads", "timers", "tty",
+        "zombies",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +77,10 @@ class ThreadGroup:
         self.limits = limits if limits is not None else ResourceLimits()
         self.pgrp = 0
         self.session = 0
+        self.tty: Tty | None = None
+        """Its controlling terminal."""
+        self.old_pgrp = 0
+        """Whoever was in the foreground when its terminal hung up, of the leader of a session."""
         self.executed = False
         """It has called execve() (did_exec)."""
         self.exit_status: WaitStatus | None = None

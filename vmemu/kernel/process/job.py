@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
     from vmemu.kernel.process.group import ThreadGroup
     from vmemu.kernel.process.task import ProcessTable, Task
+    from vmemu.vfs.tty.devpts import DevPts
     from vmemu.vfs.tty.tty import Tty
 
 __all__ = ["Jobs", "is_orphaned", "leave_orphans", "set_session"]
 
 
 def _keeps(leader: Task, pgrp: int, session: int) -> bool:
-    """A process that can still hear of its group's jobs: its parent is of the session, not of it."""
+    """Its parent is of the session, but not of the group: it can continue what is stopped."""
     parent = leader.parent
     return (
         leader.group.alive
@@ -99,6 +100,11 @@ class Jobs:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
+
+    @property
+    def terminals(self) -> DevPts:
+        """The machine's."""
+        return self.kernel.world.terminals
 
     @property
     def current(self) -> Task:

@@ -167,6 +167,20 @@ class Scheduler:
         """The running task gives way to the others (sched_yield, or its slice is over)."""
         self._slice_end = self._ran
 
+    def idle_until(self) -> int | None:
+        """When a timer or the end of all is due; None: never."""
+        deadline = self.timers.next_deadline()
+        if self.end is not None and (deadline is None or deadline > self.end):
+            return self.end
+        return deadline
+
+    def idle_for(self, nanoseconds: int) -> None:
+        """So much time has passed, but no more than until the next timer."""
+        deadline = self.idle_until()
+        now = self.now + nanoseconds
+        self._m.clock.now = min(now, KTIME_MAX if deadline is None else max(deadline, self.now))
+        self.timers.run(self.now)
+
     def idle(self) -> bool:
         """Nobody can run: jump to the earliest deadline; False when there is none."""
         deadline = self.timers.next_deadline()

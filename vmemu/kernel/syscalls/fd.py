@@ -28,6 +28,7 @@ _CHUNK = 65536
 MAX_RW_COUNT = 0x7FFFF000
 """The most that one call reads."""
 _F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL = range(5)
+_FIONBIO, _FIONCLEX, _FIOCLEX = 0x5421, 0x5450, 0x5451
 _F_DUPFD_CLOEXEC = 1030
 
 
@@ -328,6 +329,13 @@ def sys_llseek(task: Task, fd: int, high: int, low: int, result: int, whence: in
 
 @syscall(54, "fd", "hex", "ptr", x64=16)
 def sys_ioctl(task: Task, fd: int, request: int, argument: int) -> int:
-    """No file knows any request."""
-    task.files.get(fd)
-    raise Errno(errno.ENOTTY)
+    """Ask a file; what concerns every file is done here."""
+    file = task.files.get(fd)
+    if request in (_FIOCLEX, _FIONCLEX):
+        task.files.set_cloexec(fd, request == _FIOCLEX)
+        return 0
+    if request == _FIONBIO:
+        on = uaccess.read_struct(task.mm, argument, "i")[0]
+        file.flags = file.flags & ~O_NONBLOCK | (O_NONBLOCK if on else 0)
+        return 0
+    return file.ioctl(task, request, argument)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.job import set_session
 from vmemu.kernel.syscalls.table import syscall
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def sys_setsid(task: Task) -> int:
     """Begin a session; a group leader cannot."""
     if task.kernel.tasks.group(task.tgid):
         raise Errno(errno.EPERM)
-    task.group.session = task.group.pgrp = task.tgid
+    set_session(task)
     return task.tgid
 
 

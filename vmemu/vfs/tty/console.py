@@ -34,6 +34,11 @@ class Console(Tty):
         self.termios.decode(data)
         self.winsize = host.size()
 
+    @property
+    def attended(self) -> bool:
+        """Somebody may type."""
+        return self.host.active and not self.hung_up
+
     def open(self, flags: int) -> TtyFile:
         """Open it; Errno EIO when it has hung up."""
         if self.hung_up:

@@ -7,6 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
+from vmemu.vfs.device import PTMX
 from vmemu.vfs.file import O_NOCTTY, File, FileStat
 from vmemu.vfs.node import Directory, FileSystem, Node, Services
 from vmemu.vfs.tty.console import Console
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     from vmemu.vfs.tty.host import HostTerminal
     from vmemu.vfs.tty.ttyfile import TtyFile
 
-__all__ = ["PTMX", "TTY", "DevPts"]
+__all__ = ["DevPts"]
 
-TTY, PTMX = 0x500, 0x502
 _FIRST = 0x8800
 """The number of /dev/pts/0: major 136."""
 _GROUP = 5

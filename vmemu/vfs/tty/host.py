@@ -18,20 +18,12 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-__all__ = ["HostTerminal", "same_terminal"]
+__all__ = ["HostTerminal"]
 
 _ENDS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """What ends a program that does not care: the terminal is put in order first."""
 _SIZE = struct.Struct("<4H")
 _ATTRIBUTES = struct.Struct("<4IB19s")
-
-
-def same_terminal(fd: int, other: int) -> bool:
-    """Whether two descriptors of the host are the same terminal."""
-    try:
-        return os.isatty(fd) and os.fstat(fd).st_rdev == os.fstat(other).st_rdev
-    except OSError:
-        return False
 
 
 class HostTerminal:
@@ -46,6 +38,13 @@ class HostTerminal:
         """It is the guests' now."""
         self._before: list[Any] | None = None
         self._wake: tuple[int, int] | None = None
+
+    def is_at(self, fd: int) -> bool:
+        """Whether a descriptor of the host is this terminal."""
+        try:
+            return os.isatty(fd) and os.fstat(fd).st_rdev == os.fstat(self.fd).st_rdev
+        except OSError:
+            return False
 
     def attributes(self) -> bytes:
         """Its struct termios."""

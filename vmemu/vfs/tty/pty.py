@@ -72,7 +72,7 @@ class Pty(Tty):
         if not self.users:
             self.queue.wake_up()
 
-    def gone(self) -> None:
+    def end(self) -> None:
         """Its other end is closed."""
         self.hangup()
         self._forget(self)
@@ -81,6 +81,7 @@ class Pty(Tty):
 class Master(File):
     """The other end."""
 
+    pollable = True
     host_bytes = FILE_BYTES + PTY_BYTES
 
     def __init__(self, pty: Pty, flags: int) -> None:
@@ -145,7 +146,7 @@ class Master(File):
 
     def release(self) -> None:
         """The terminal hangs up."""
-        self.pty.gone()
+        self.pty.end()
 
     def ioctl(self, task: Task, request: int, argument: int) -> int:
         """What is asked of the pair; the rest is the terminal's."""
@@ -172,6 +173,6 @@ class Master(File):
             file = self.pty.open(flags & (3 | O_NONBLOCK))
         finally:
             self.pty.locked = locked
-        file.node = self.pty.jobs.kernel.world.terminals.node(self.pty)
+        file.node = self.pty.jobs.terminals.nodes[self.pty.index]
         fd = task.files.alloc(0, task.limits.nofile)
         return task.files.install(fd, file, bool(flags & 0o2000000))

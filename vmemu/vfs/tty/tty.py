@@ -33,7 +33,7 @@ class Tty:
         wait_queue: WaitQueue,
     ) -> None:
         """``output`` takes what is printed, as much at once as ``free`` says."""
-        self.index = index
+        self.index: int = index
         self.jobs = jobs
         self._output = output
         self._free = free
@@ -42,7 +42,7 @@ class Tty:
         self.termios = Termios()
         self.winsize = (0, 0, 0, 0)
         """Rows, columns, and pixels of both."""
-        self.ldisc = LineDiscipline(self.termios, self.echo, self.signal)
+        self.ldisc: LineDiscipline = LineDiscipline(self.termios, self.echo, self.signal)
         self.session = 0
         """Whose controlling terminal it is; 0 = nobody's."""
         self.pgrp = 0
@@ -59,6 +59,10 @@ class Tty:
         return f"/dev/pts/{self.index}"
 
     # ---- from its other end
+
+    def gone(self) -> bool:
+        """It has hung up."""
+        return self.hung_up
 
     def receive(self, data: bytes) -> int:
         """So many bytes were typed; how many there was room for."""
@@ -117,11 +121,11 @@ class Tty:
             if self.termios.canonical:
                 if ldisc.available():
                     return ldisc.offer(count)
-            elif seen >= min(max(minimum, 1), max(count, 1)) or (seen and timeout and not minimum):
+            elif seen >= min(max(minimum, 1), count):
                 return ldisc.offer(count)
             elif seen and timeout and minimum:
                 deadline = sched.now + timeout  # until the next byte comes
-            if self.hung_up:
+            if self.gone():
                 return b""
             if nonblock:
                 if seen and not self.termios.canonical:
