@@ -30,7 +30,7 @@ class address_space(Struct):
     host: int
     page_tree: radix_tree_root
     tree_lock: int
-    i_mmap: list_head
+    i_mmap: Any
     i_mmap_writable: int
     i_mmap_nonlinear: list_head
     i_mmap_lock: int
@@ -247,15 +247,28 @@ class i_mmap_iter(Struct):
     first: int
     last: int
     at: int
+    in_set: int
+    depth: int
+    begin: int
 
 class i_mmap_ops(Struct):
     name: Array[bytes]
+    vma_bytes: int
+    space_bytes: int
+    by_range: int
     init: Any
     empty: Any
     insert: Any
+    insert_after: Any
     remove: Any
     first: Any
     next: Any
+
+class inode(Struct):
+    i_mapping: int
+    fd: int
+    writable: int
+    i_size: int
 
 class interval_node(Struct):
     rb_parent: int
@@ -387,11 +400,23 @@ class page(Struct):
 class page_state(Struct):
     nr_mapped: int
     nr_pagecache: int
+    nr_dirty: int
     nr_pagetable: int
     nr_quarantine: int
     handed_out: int
     want_kswapd: int
     memalloc: int
+
+class prio_tree_node(Struct):
+    left: int
+    right: int
+    parent: int
+    head: int
+
+class prio_tree_root(Struct):
+    node: int
+    index_bits: int
+    raw: int
 
 class pte_chain(Struct):
     next_and_idx: int
@@ -482,6 +507,7 @@ class rmap_plugin(Struct):
 
 class rmap_search(Struct):
     walk: int
+    file: bool
     exact: bool
     all: int
     mapped: int
@@ -601,11 +627,6 @@ class trace(Struct):
     stopped: event
     sampling: sampling
 
-class vm_area_struct_shared(Struct):
-    list: list_head
-    parent: int
-    head: int
-
 class vm_area_struct(Struct):
     vm_mm: int
     vm_start: int
@@ -614,7 +635,6 @@ class vm_area_struct(Struct):
     vm_page_prot: int
     vm_flags: int
     vm_rb: rb_node
-    shared: vm_area_struct_shared
     vm_ops: int
     vm_pgoff: int
     vm_file: int
@@ -632,6 +652,7 @@ class vmemu(Struct):
     mem_map: page
     k: kernel_data
     i_mmap: i_mmap_ops
+    i_mmap_node: int
     rmap: rmap_ops
     rmap_plugged: rmap_ops
     rmap_option: Array[int]
@@ -654,7 +675,7 @@ class vmemu(Struct):
     tlb: tlb_state
     fault: fault_state
     swap: swap_state
-    file_fd: Array[int]
+    inodes: inode
     candidate: candidate
     locks: lock_state
     watch: watch_state
@@ -718,6 +739,8 @@ class Lib:
     ADD_AGAIN: int
     ADD_BACK: int
     ADD_NEW: int
+    AS_EIO: int
+    AS_ENOSPC: int
     AVC_REUSE: int
     AVC_TREE: int
     BASE_FS: int
@@ -750,9 +773,20 @@ class Lib:
     CNT_fault_hook: int
     CNT_fault_outside: int
     CNT_fault_python: int
+    CNT_file_referenced_cmp: int
+    CNT_file_referenced_pages: int
+    CNT_file_referenced_probes: int
+    CNT_file_unmap_cmp: int
+    CNT_file_unmap_pages: int
+    CNT_file_unmap_probes: int
     CNT_fork_ptes: int
+    CNT_i_mmap_nodes: int
     CNT_kswapd_run: int
     CNT_mremap_ptes: int
+    CNT_nonlinear_clusters: int
+    CNT_nonlinear_collateral: int
+    CNT_nonlinear_ptes: int
+    CNT_nonlinear_unmapped: int
     CNT_oom_kill: int
     CNT_pgactivate: int
     CNT_pgalloc: int
@@ -762,6 +796,7 @@ class Lib:
     CNT_pgfree: int
     CNT_pgmajfault: int
     CNT_pgpgin: int
+    CNT_pgpgout: int
     CNT_pgrefill: int
     CNT_pgscan: int
     CNT_pgsteal: int
@@ -842,6 +877,9 @@ class Lib:
     FAULT_OOM: int
     FAULT_OUTSIDE: int
     FAULT_SIGBUS: int
+    FILE_HOST: int
+    FILE_SHMEM: int
+    FILE_SWAP: int
     FRAME_anon: int
     FRAME_file: int
     FRAME_free: int
@@ -888,10 +926,12 @@ class Lib:
     NR_COUNTERS: int
     NR_EVENTS: int
     NR_FILES: int
+    NR_FILE_KINDS: int
     NR_FRAME_KINDS: int
     NR_FRAME_RULES: int
     NR_LOCK_CLASSES: int
     NR_OWNED: int
+    NR_RADIX_TAGS: int
     NR_RMAP_CALLS: int
     NR_UC_FUNCTIONS: int
     NR_VERDICTS: int
@@ -925,6 +965,8 @@ class Lib:
     OWNED_vm_flags: int
     OWNED_vma_list: int
     OWNED_vma_range: int
+    PAGECACHE_TAG_DIRTY: int
+    PAGECACHE_TAG_WRITEBACK: int
     PAGE_IO_NS: int
     PAGE_SHIFT: int
     PAGE_SIZE: int
@@ -953,6 +995,7 @@ class Lib:
     PTE_PRESENT: int
     PTE_SWAP: int
     PTRS_PER_TABLE: int
+    RADIX_TREE_ANY: int
     RDTSC_NS: int
     RMAP_ADD: int
     RMAP_ADD_AGAIN: int
@@ -1029,6 +1072,7 @@ class Lib:
     VM_MAYREAD: int
     VM_MAYSHARE: int
     VM_MAYWRITE: int
+    VM_NONLINEAR: int
     VM_RAND_READ: int
     VM_READ: int
     VM_RESERVED: int
@@ -1113,10 +1157,13 @@ class Lib:
     def explore_stop(self, _0: vmemu, /) -> None: ...
     def file_close(self, _0: vmemu, _1: address_space, /) -> None: ...
     def file_mapped(self, _0: vmemu, _1: address_space, /) -> int: ...
-    def file_open(self, _0: vmemu, _1: int, /) -> address_space: ...
+    def file_open(self, _0: vmemu, _1: int, _2: int, _3: int, /) -> address_space: ...
     def file_written(self, _0: vmemu, _1: address_space, _2: int, _3: Any, _4: int, /) -> None: ...
     def file_zeroed(self, _0: vmemu, _1: address_space, _2: int, _3: int, /) -> None: ...
+    def filemap_fdatawrite(self, _0: vmemu, _1: address_space, _2: int, _3: int, /) -> int: ...
+    def filemap_sync(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> None: ...
     def find_get_page(self, _0: vmemu, _1: address_space, _2: int, /) -> page: ...
+    def find_i_mmap(self, _0: bytes | Any, /) -> i_mmap_ops: ...
     def find_vma(self, _0: vmemu, _1: mm_struct, _2: int, /) -> vm_area_struct: ...
     def find_vma_prev(self, _0: vmemu, _1: mm_struct, _2: int, _3: Any, /) -> vm_area_struct: ...
     def flush_tlb(self, _0: vmemu, /) -> None: ...
@@ -1129,7 +1176,11 @@ class Lib:
     def get_unmapped_area(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, _4: int, _5: int, /) -> int: ...
     def get_user_page(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> page: ...
     def handle_pte_fault(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, _3: int, _4: int, /) -> int: ...
+    def i_mmap_areas(self, _0: vmemu, _1: address_space, _2: Any, _3: int, /) -> int: ...
     def i_mmap_empty(self, _0: vmemu, _1: address_space, /) -> int: ...
+    def i_mmap_range(self, _0: vmemu, _1: address_space, _2: int, _3: int, _4: Any, _5: int, /) -> int: ...
+    def i_size_read(self, _0: vmemu, _1: address_space, /) -> int: ...
+    def inode_of(self, _0: vmemu, _1: address_space, /) -> inode: ...
     def kmem_cache_alloc(self, _0: vmemu, _1: int, _2: int, /) -> Any: ...
     def kmem_cache_free(self, _0: vmemu, _1: int, _2: Any, /) -> None: ...
     def kmem_cache_owns(self, _0: vmemu, _1: int, _2: int, /) -> int: ...
@@ -1201,6 +1252,7 @@ class Lib:
     def swap_set_writeok(self, _0: vmemu, _1: int, _2: int, /) -> None: ...
     def swap_total(self, _0: vmemu, /) -> int: ...
     def swap_used(self, _0: vmemu, /) -> int: ...
+    def sync_mms(self, _0: vmemu, /) -> None: ...
     def take_lock(self, _0: vmemu, _1: int, _2: int, /) -> None: ...
     def try_lock(self, _0: vmemu, _1: int, _2: int, /) -> int: ...
     def try_to_unmap(self, _0: vmemu, _1: page, /) -> int: ...
@@ -1217,7 +1269,6 @@ class Lib:
     def vma_came_from(self, _0: vmemu, _1: vm_area_struct, _2: int, _3: int, /) -> None: ...
     def vma_copy(self, _0: vmemu, _1: vm_area_struct, _2: vm_area_struct, /) -> None: ...
     def vma_expand_down(self, _0: vmemu, _1: vm_area_struct, _2: int, /) -> int: ...
-    def vma_file_link(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def vma_file_unlink(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def vma_free(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def vma_link(self, _0: vmemu, _1: mm_struct, _2: vm_area_struct, /) -> None: ...
@@ -1231,9 +1282,10 @@ class Lib:
     def vmemu_event(self, _0: vmemu, _1: int, _2: int, _3: int, _4: int, /) -> None: ...
     def vmemu_event_name(self, _0: int, /) -> Array[bytes]: ...
     def vmemu_free(self, _0: vmemu, /) -> None: ...
+    def vmemu_i_mmap_name(self, _0: int, /) -> Array[bytes]: ...
     def vmemu_kaddr(self, _0: vmemu, _1: Any, /) -> int: ...
     def vmemu_lock_name(self, _0: rmap_ops, _1: int, /) -> Array[bytes]: ...
-    def vmemu_new(self, _0: int, _1: bytes | Any, _2: Any, _3: rmap_plugin, _4: int, _5: int, _6: int, _7: int, _8: kernel_layout, /) -> vmemu: ...
+    def vmemu_new(self, _0: int, _1: bytes | Any, _2: bytes | Any, _3: Any, _4: rmap_plugin, _5: int, _6: int, _7: int, _8: int, _9: kernel_layout, /) -> vmemu: ...
     def vmemu_page_offset(self, /) -> int: ...
     def vmemu_read_sample(self, _0: vmemu, _1: sample, /) -> None: ...
     def vmemu_rmap_name(self, _0: int, /) -> Array[bytes]: ...

@@ -197,7 +197,7 @@ def _check_ptes(survey: Survey, mm: Mm, vmas: list[Any]) -> None:
     starts = [vma.vm_start for vma in vmas]
     owner = np.searchsorted(np.array(starts, dtype=np.int64), addresses, side="right") - 1
     pfns = np.where(present, ptes >> PAGE_SHIFT, 0)
-    reserved, writable, anon = lib.PG_reserved, lib._PAGE_RW, lib.PG_anon
+    reserved, anon, writable, dirty = lib.PG_reserved, lib.PG_anon, lib._PAGE_RW, lib._PAGE_DIRTY
     counted: list[int] = []
     for address, pte, at, here, pfn, flags, shared in zip(
         addresses.tolist(),
@@ -225,8 +225,12 @@ def _check_ptes(survey: Survey, mm: Mm, vmas: list[Any]) -> None:
         counted.append(pfn)
         pages = survey.anon if flags & anon else survey.file
         pages.setdefault(pfn, []).append(Mapping(mm, vma, address))
-        if pte & writable and shared:
+        if pte & writable and shared and not vma.vm_flags & lib.VM_SHARED:
             survey.fail(f"page {pfn} is shared and writable at {address:#x}")
+        if flags & anon and vma.vm_file and vma.vm_flags & lib.VM_SHARED:
+            survey.fail(f"page {pfn} at {address:#x} is a private copy in a shared area")
+        if not flags & anon and pte & dirty and not vma.vm_flags & lib.VM_SHARED:
+            survey.fail(f"page {pfn} of a file is dirty by a private area at {address:#x}")
     np.add.at(survey.mapcount, np.array(counted, dtype=np.intp), 1)
     survey.expect(f"{name} rss", mm.ptr.rss, len(counted))
 

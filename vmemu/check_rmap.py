@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from vmemu.core import PAGE_SHIFT, lib
+from vmemu.file.i_mmap import kept
 
 if TYPE_CHECKING:
     from vmemu.check import Mapping, Survey
@@ -125,15 +126,30 @@ def check_files(survey: Survey) -> None:
             survey.fail(f"areas map {kptr:#x}, which is no file")
             continue
         mapping = vm.core.ffi.cast("struct address_space *", vm.core.base + kptr)
-        areas = survey.list_of(mapping.i_mmap, "struct vm_area_struct", "shared", "list")
-        if {vm.core.kaddr(vma) for vma in areas} != expected or len(areas) != len(expected):
-            survey.fail(f"file {kptr:#x} lists {len(areas)} areas, not its {len(expected)}")
-        check_order(survey, f"file {kptr:#x}", areas, "file")
+        _check_areas(survey, mapping, kptr, expected)
         cached += _check_cache(survey, mapping, kptr)
     survey.expect("nr_pagecache", vm.core.m.pages.nr_pagecache, cached)
+    _check_dirty(survey)
     for pfn, mappings in survey.file.items():
         for at in mappings:
             _check_place(survey, pfn, at)
+
+
+def _check_areas(survey: Survey, mapping: Any, kptr: int, expected: set[int]) -> None:
+    """Each area of a file is there once, where it should be; how many are shared."""
+    core = survey.vm.core
+    found = kept(core, mapping)
+    areas = [*found.linear, *found.nonlinear]
+    if {core.kaddr(vma) for vma in areas} != expected or len(areas) != len(expected):
+        survey.fail(f"file {kptr:#x} lists {len(areas)} areas, not its {len(expected)}")
+    for problem in found.problems:
+        survey.fail(f"{core.i_mmap} of file {kptr:#x}: {problem}")
+    shared = sum(bool(vma.vm_flags & lib.VM_SHARED) for vma in areas)
+    survey.expect(f"i_mmap_writable of file {kptr:#x}", mapping.i_mmap_writable, shared)
+    if core.i_mmap == "list":
+        for on_one in (False, True):
+            listed = [v for v in found.linear if bool(v.vm_flags & lib.VM_SHARED) == on_one]
+            check_order(survey, f"file {kptr:#x}", listed, "file")
 
 
 def _check_cache(survey: Survey, mapping: Any, kptr: int) -> int:
@@ -150,9 +166,29 @@ def _check_cache(survey: Survey, mapping: Any, kptr: int) -> int:
     return n
 
 
-def _tree_pages(survey: Survey, tree: Any) -> Iterator[tuple[int, Any]]:
-    """``(index, struct page *)`` of a radix tree."""
-    base, ffi = survey.vm.core.base, survey.vm.core.ffi
+def _check_dirty(survey: Survey) -> None:
+    """Pages that have a file to go to are tagged in its tree when they are dirty, and counted."""
+    vm, dirty = survey.vm, 0
+    for inode in vm.inodes:
+        tree = inode.mapping.page_tree
+        tagged = {index for index, _ in _tree_pages(survey, tree, lib.PAGECACHE_TAG_DIRTY)}
+        expected = {
+            index
+            for index, page in _tree_pages(survey, tree)
+            if inode.accounts_dirty and page.flags & lib.PG_dirty
+        }
+        if tagged != expected:
+            survey.fail(
+                f"file {inode.kaddr:#x} has tags at {sorted(tagged)}, dirty pages at "
+                f"{sorted(expected)}"
+            )
+        dirty += len(expected)
+    survey.expect("nr_dirty", vm.core.m.pages.nr_dirty, dirty)
+
+
+def _tree_pages(survey: Survey, tree: Any, tag: int = -1) -> Iterator[tuple[int, Any]]:
+    """``(index, struct page *)`` of a radix tree, of those with a tag if one is given."""
+    base, ffi, bits = survey.vm.core.base, survey.vm.core.ffi, survey.vm.core.bits
 
     def below(kptr: int, height: int, prefix: int) -> Iterator[tuple[int, Any]]:
         if not height:
@@ -160,7 +196,7 @@ def _tree_pages(survey: Survey, tree: Any) -> Iterator[tuple[int, Any]]:
             return
         node = ffi.cast("struct radix_tree_node *", base + kptr)
         for at, slot in enumerate(node.slots):
-            if slot:
+            if slot and (tag < 0 or node.tags[tag][at // bits] >> at % bits & 1):
                 yield from below(slot, height - 1, prefix << _RADIX_SHIFT | at)
 
     if tree.rnode:

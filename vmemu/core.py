@@ -69,6 +69,10 @@ DROPPED = "dropped"
 LOCKS = _names(lambda i: lib.vmemu_lock_name(ffi.NULL, i))
 """Classes of locks; what a scheme calls its own is in `Core.locks`."""
 RMAPS = _names(lib.vmemu_rmap_name)
+I_MMAPS = _names(lib.vmemu_i_mmap_name)
+"""What a file's areas can be kept in."""
+I_MMAP = "prio_tree"
+"""What they are by default: that of 2.6.7."""
 FRAME_KINDS = _names(lib.frame_kind_name)
 """What a frame can serve as; the index of a name is its number (``enum frame_kind``)."""
 
@@ -84,7 +88,8 @@ class Core(Closing):
     slabs), ``min_free_pages`` in pages, ``events`` entries in the ring (a power of two or 0),
     ``bits`` of a word (32 or 64),
     ``levels`` of page tables (2 in i386; 3 or 4 in x86-64, by default 3 as in 2.6.7), ``layout``:
-    the kernel whose structs' sizes slab caches have. Raises ConfigError when the machine is too
+    the kernel whose structs' sizes slab caches have, ``i_mmap``: what a file's areas are kept
+    in, one of I_MMAPS. Raises ConfigError when the machine is too
     small or too large.
     """
 
@@ -100,6 +105,7 @@ class Core(Closing):
         cache_line: int = 128,
         min_free_pages: int | None = None,
         events: int = 0,
+        i_mmap: str = I_MMAP,
     ) -> None:
         ffi, lib = core_of(bits)
         self.ffi, self.lib, self.bits = ffi, lib, bits
@@ -110,6 +116,7 @@ class Core(Closing):
         levels = lib.DEFAULT_LEVELS if levels is None else levels
         check_levels(levels, bits)
         check_ram(ram, bits)
+        check_i_mmap(i_mmap)
         frames = ram >> PAGE_SHIFT
         boot = lib.vmemu_boot_frames(ram)
         if min_free_pages is None:
@@ -122,6 +129,7 @@ class Core(Closing):
             raise ConfigError(f"events must be a power of two or 0, not {events}")
         self.m: CData = lib.vmemu_new(
             ram,
+            i_mmap.encode(),
             (rmap if isinstance(rmap, str) else rmap.walker).encode(),
             [*rmap_options, *[0] * (lib.MAX_RMAP_OPTIONS - len(rmap_options))],
             self._plugin(),
@@ -129,7 +137,7 @@ class Core(Closing):
             min_free_pages,
             events,
             levels,
-            self._sizes(layout),
+            self._sizes(layout, i_mmap),
         )
         if self.m == ffi.NULL:
             raise ConfigError(f"no host memory for {ram} bytes of guest RAM")
@@ -155,6 +163,7 @@ class Core(Closing):
         self.pgdir_size = 1 << PAGE_SHIFT + (levels - 1) * lib.TABLE_BITS
         self.levels = levels
         self.layout = layout
+        self.i_mmap = i_mmap
         self.cache_line = cache_line
         self.word = bits // 8
         self.mask = (1 << bits) - 1
@@ -171,9 +180,9 @@ class Core(Closing):
         self.broken: BaseException | None = None
         """What stopped the machine within a step, so that it cannot go on."""
 
-    def _sizes(self, name: str) -> CData:
+    def _sizes(self, name: str, i_mmap: str) -> CData:
         """``struct kernel_layout *`` of a layout; ConfigError where its vma is too small."""
-        layout, ffi = check_layout(name, self.bits), self.ffi
+        layout, ffi = check_layout(name, self.bits, i_mmap), self.ffi
         sizes = [layout.slub, layout.common, layout.mm, layout.object, layout.object_room]
         return ffi.new("struct kernel_layout *", sizes)
 
@@ -389,10 +398,17 @@ def check_levels(levels: int, bits: int) -> None:
         )
 
 
-def check_layout(name: str, bits: int) -> layouts.Layout:
+def check_i_mmap(name: str) -> None:
+    """ConfigError unless a file's areas can be kept in what is called so."""
+    if name not in I_MMAPS:
+        raise ConfigError(f"there is no i_mmap {name!r}: choose one of {', '.join(I_MMAPS)}")
+
+
+def check_layout(name: str, bits: int, i_mmap: str = I_MMAP) -> layouts.Layout:
     """The layout called ``name``; ConfigError for none, and where its vma is too small."""
     layout = layouts.find_layout(name, bits)
-    own = core_of(bits)[0].sizeof("struct vm_area_struct")
+    ffi, lib = core_of(bits)
+    own = ffi.sizeof("struct vm_area_struct") + lib.find_i_mmap(i_mmap.encode()).vma_bytes
     if layout.vma and layout.common < own:
         raise ConfigError(
             f"layout {name} has a vm_area_struct of {layout.vma} bytes, in which there is no "

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, overload
 
 from vmemu import arguments, layouts
-from vmemu.core import EVENTS, PAGE_SHIFT, Core, Event, event_of, lib
+from vmemu.core import EVENTS, I_MMAP, I_MMAPS, PAGE_SHIFT, Core, Event, event_of, lib
 from vmemu.cpu import Cpu
 from vmemu.errors import ConfigError, KernelBug, MachineClosed, VmemuError
 from vmemu.kernel.kernel import Kernel, KernelOptions
@@ -52,6 +52,7 @@ _RANGES = {
 """What the numbers a machine is made with may be."""
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "fault_path": ("c", "python"),
+    "i_mmap": tuple(I_MMAPS),
     "vm_flags_lock": VM_FLAGS_LOCKS,
     "overcommit": (0, 1, 2),
     "cache_line": (16, 32, 64, 128),
@@ -129,19 +130,20 @@ class Machine:
     up to 896M, with 64 bits 64G. ``swap``: a size for a temporary file, a path (``"PATH"`` or
     ``"PATH:SIZE"``, created when absent), or None. ``rmap``: the reverse map's name, or a
     :class:`~vmemu.rmap.RmapScheme` subclass. ``seed`` feeds the guests' randomness.
-    ``slice_blocks``: basic blocks a time slice. ``page_cluster``: log2 of swap readahead in
-    pages. ``min_free_pages``: pages_min. ``cache_line``: bytes. ``events``: size of the event
-    ring, 0 for none. ``fault_path``: "c" resolves in the core what a vma already decides,
-    "python" asks Python for every fault. ``vm_flags_lock``: "mmap_sem" alone guards vm_flags, as
-    after rmap 34, or "page_table_lock" as well, as before. ``max_time``: virtual seconds,
-    ``max_host_time``: seconds of the host, after which run() raises LimitReached. ``max_tasks``:
-    fork fails with EAGAIN then. ``max_host_memory``: bytes or "64M" that guests may make the host
-    hold beside guest RAM, with ENOMEM, ENFILE and ENOSPC beyond; 2G unless told. ``root``: a
-    directory of the host that is the guests' root, read-only unless ``root_rw``; by default they
-    have an empty one of their own. ``binds``: what else of the host they see,
-    ``"HOST[:GUEST][:rw]"`` each. ``lock_checks``: hold
-    every lock operation and guarded write against docs/locking.md, KernelBug at the first
-    violation; by default what the environment's VMEMU_LOCK_CHECKS says, else off.
+    ``slice_blocks``: basic blocks a time slice. ``page_cluster``: log2 of swap readahead in pages.
+    ``min_free_pages``: pages_min. ``cache_line``: bytes. ``events``: size of the event ring, 0 for
+    none. ``i_mmap``: what a file's areas are kept in: "list" as in 2.6.6, "prio_tree" as in 2.6.7,
+    "interval_tree" as since 3.7. ``fault_path``: "c" resolves in the core what a vma already
+    decides, "python" asks Python for every fault. ``vm_flags_lock``: "mmap_sem" alone guards
+    vm_flags, as after rmap 34, or "page_table_lock" as well, as before. ``max_time``: virtual
+    seconds, ``max_host_time``: seconds of the host, after which run() raises LimitReached.
+    ``max_tasks``: fork fails with EAGAIN then. ``max_host_memory``: bytes or "64M" that guests may
+    make the host hold beside guest RAM, with ENOMEM, ENFILE and ENOSPC beyond; 2G unless told.
+    ``root``: a directory of the host that is the guests' root, read-only unless ``root_rw``; by
+    default they have an empty one of their own. ``binds``: what else of the host they see,
+    ``"HOST[:GUEST][:rw]"`` each. ``lock_checks``: hold every lock operation and guarded write
+    against docs/locking.md, KernelBug at the first violation; by default what the environment's
+    VMEMU_LOCK_CHECKS says, else off.
     ConfigError for what cannot be.
 
     >>> from vmemu.lab.guests import guest_path
@@ -170,6 +172,7 @@ class Machine:
         min_free_pages: int | None = None,
         cache_line: int = 128,
         events: int = 0,
+        i_mmap: str = I_MMAP,
         fault_path: str = "c",
         vm_flags_lock: str = "mmap_sem",
         max_time: float | None = None,
@@ -199,6 +202,7 @@ class Machine:
                 cache_line=cache_line,
                 min_free_pages=min_free_pages,
                 events=events,
+                i_mmap=i_mmap,
             )
             stack.callback(self.core.close)
             self.core.m.page_cluster = page_cluster
@@ -304,6 +308,7 @@ class Machine:
             from vmemu.stats import machine_stats
 
             self._last_stats = machine_stats(self)
+            self.vm.inodes.sync()
             for mm in self.vm.mms.values():
                 mm.forget("ptr")
         self._stack.close()

@@ -90,6 +90,14 @@ int radix_tree_insert(struct vmemu *, struct radix_tree_root *, kulong index,
 		      void *item);
 void *radix_tree_lookup(struct vmemu *, struct radix_tree_root *, kulong index);
 void *radix_tree_delete(struct vmemu *, struct radix_tree_root *, kulong index);
+/* The first item from *index on, with that tag, and where it is; NULL = none. */
+void *radix_tree_next(struct vmemu *, struct radix_tree_root *, kulong *index,
+		      enum radix_tree_tag);
+/* Of an item that is there. */
+void radix_tree_tag_set(struct vmemu *, struct radix_tree_root *, kulong index,
+			enum radix_tree_tag);
+void radix_tree_tag_clear(struct vmemu *, struct radix_tree_root *,
+			  kulong index, enum radix_tree_tag);
 
 /* base/rbtree.c: keyed by vm_start */
 void vma_rb_insert(struct vmemu *, struct mm_struct *, struct vm_area_struct *);

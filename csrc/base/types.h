@@ -12,6 +12,13 @@ struct rb_node {
 	kptr rb_right, rb_left;
 };
 
+enum radix_tree_tag {
+	RADIX_TREE_ANY = -1,     /* whatever is there */
+	PAGECACHE_TAG_DIRTY,     /* to be written to its file */
+	PAGECACHE_TAG_WRITEBACK, /* being written: never seen */
+	NR_RADIX_TAGS
+};
+
 struct interval_node {  /* 16 or 32 bytes; of base/interval_tree.c */
 	kptr rb_parent; /* and 1: black */
 	kptr rb_right, rb_left;
@@ -27,7 +34,7 @@ struct radix_tree_root {
 struct radix_tree_node { /* 276 or 536 bytes */
 	uint32_t count;
 	kptr slots[64];
-	kulong tags[2][64 / BITS_PER_LONG];
+	kulong tags[NR_RADIX_TAGS][64 / BITS_PER_LONG];
 };
 
 #endif

@@ -29,7 +29,8 @@ void vmemu_set_entries(int (*fault)(struct vmemu *, struct mm_struct *, kulong,
 		       int (*switch_to)(struct vmemu *, int));
 
 /* core/machine.c */
-struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
+struct vmemu *vmemu_new(uint64_t ram_bytes, const char *i_mmap,
+			const char *rmap,
 			const uint32_t rmap_option[MAX_RMAP_OPTIONS],
 			const struct rmap_plugin *, uint32_t cache_line,
 			uint32_t min_free_pages, uint32_t ring_size, int levels,

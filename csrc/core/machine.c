@@ -1,6 +1,7 @@
 /* core/machine.c - boots a machine: lays out guest RAM, names things, keeps events. */
 #include "core/core.h"
 #include "core/ram.h"
+#include "file/file.h"
 #include "file/i_mmap.h"
 #include "mm/mm.h"
 #include "page/page.h"
@@ -93,7 +94,8 @@ static uint64_t stamps_size(uint64_t ram_bytes)
 	return ram_bytes / 64 * sizeof(struct list_stamps);
 }
 
-struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
+struct vmemu *vmemu_new(uint64_t ram_bytes, const char *i_mmap,
+			const char *rmap,
 			const uint32_t rmap_option[MAX_RMAP_OPTIONS],
 			const struct rmap_plugin *plugin, uint32_t cache_line,
 			uint32_t min_free_pages, uint32_t ring_size, int levels,
@@ -105,9 +107,10 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 
 	if (!m)
 		return NULL;
-	m->i_mmap = &i_mmap_list;
-	if (!set_scheme(m, rmap, plugin))
+	m->i_mmap = find_i_mmap(i_mmap);
+	if (!m->i_mmap || !set_scheme(m, rmap, plugin))
 		goto fail;
+	m->i_mmap_node = i_mmap_node(m);
 	memcpy(m->rmap_option, rmap_option, sizeof(m->rmap_option));
 	m->rmap_each_pte = m->rmap->dup_pte || m->rmap->remove_pte ||
 			   rmap_option[OPTION_stop];
@@ -124,7 +127,8 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 			goto fail_ram;
 	}
 	m->check.stamps = zeros(stamps_size(ram_bytes));
-	if (!m->check.stamps)
+	m->inodes = zeros(NR_FILES * sizeof(*m->inodes));
+	if (!m->check.stamps || !m->inodes)
 		goto fail_ram;
 	m->trace.size = ring_size;
 	vmemu_stop_at(m, 0);
@@ -141,18 +145,20 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *rmap,
 		(struct page *)(m->ram + (KERNEL_DATA_PFN + 1) * PAGE_SIZE);
 	for (i = 0; i < MAX_SWAPFILES; i++)
 		m->swap.info[i].fd = -1;
-	for (i = 0; i < NR_FILES; i++)
-		m->file_fd[i] = -1;
 	m->pages.handed_out = reserved;
 	zone_boot(m, reserved, min_free_pages);
 	list_init(m, &m->k->mmlist);
 	list_init(m, &m->k->quarantine);
-	i_mmap_init(m, &m->k->swapper_space);
+	list_init(m, &m->k->swapper_space.i_mmap_nonlinear);
 	slab_boot(m, cache_line);
 	map_lowmem(m);
 	return m;
 
 fail_ram:
+	if (m->check.stamps)
+		munmap(m->check.stamps, stamps_size(ram_bytes));
+	if (m->inodes)
+		munmap(m->inodes, NR_FILES * sizeof(*m->inodes));
 	free(m->trace.ring);
 	munmap(m->ram, ram_bytes);
 fail:
@@ -172,17 +178,16 @@ void vmemu_close(struct vmemu *m)
 			close(m->swap.info[i].fd);
 		m->swap.info[i].fd = -1;
 	}
-	for (i = 0; i < NR_FILES; i++) {
-		if (m->file_fd[i] >= 0)
-			close(m->file_fd[i]);
-		m->file_fd[i] = -1;
-	}
+	close_files(m);
 	ram_close(m);
 	free(m->trace.ring);
 	if (m->check.stamps)
 		munmap(m->check.stamps, stamps_size(m->ram_size));
+	if (m->inodes)
+		munmap(m->inodes, NR_FILES * sizeof(*m->inodes));
 	m->trace.ring = NULL;
 	m->check.stamps = NULL;
+	m->inodes = NULL;
 	m->trace.size = 0;
 }
 

@@ -30,12 +30,17 @@ struct kernel_data { /* the kernel's static data, one guest frame */
 #define VMEMU_COUNTERS(X)                                                      \
 	X(pgfault) X(pgmajfault) X(fault_c) X(fault_python) \
 	X(pgcow) X(pgzero) X(pgalloc) X(pgfree)                                \
-	X(pswpin) X(pswpout) X(swapin) X(pgpgin) X(swap_ra) X(swap_ra_hit) \
+	X(pswpin) X(pswpout) X(swapin) X(pgpgin) X(pgpgout) X(swap_ra) X(swap_ra_hit) \
 	X(swap_cache_hit)                                                      \
 	X(pgactivate) X(pgdeactivate) X(pgscan) X(pgsteal) X(pgrefill)         \
 	X(kswapd_run) X(allocstall) X(oom_kill)                                \
 	X(unmap_probes) X(unmap_cmp) X(unmap_pages)                            \
 	X(referenced_probes) X(referenced_cmp) X(referenced_pages)             \
+	X(file_unmap_probes) X(file_unmap_cmp) X(file_unmap_pages)             \
+	X(file_referenced_probes) X(file_referenced_cmp) X(file_referenced_pages) \
+	X(i_mmap_nodes)                                                        \
+	X(nonlinear_clusters) X(nonlinear_ptes) X(nonlinear_unmapped)          \
+	X(nonlinear_collateral)                                                \
 	X(sweep_ptes) X(sweep_mms) X(sweep_unmapped) X(sweep_collateral)       \
 	X(rmap_copies) X(rmap_migrated) X(rmap_wasted) X(rmap_index_rewrites)                 \
 	X(rmap_repointed)                                                                      \
@@ -132,6 +137,7 @@ struct vmemu {
 	struct page *mem_map;
 	struct kernel_data *k;
 	const struct i_mmap_ops *i_mmap;
+	kptr i_mmap_node; /* where in an area its part is: bytes */
 	const struct rmap_ops *rmap;
 	struct rmap_ops *rmap_plugged;          /* the same, if it is its own */
 	uint32_t rmap_option[MAX_RMAP_OPTIONS]; /* which choice, by scheme */
@@ -162,7 +168,7 @@ struct vmemu {
 	struct tlb_state tlb;
 	struct fault_state fault;
 	struct swap_state swap;
-	int file_fd[NR_FILES]; /* host descriptors of mapped files, -1 = free */
+	struct inode *inodes;       /* NR_FILES of them */
 	struct candidate candidate; /* the one that Python answers */
 	struct lock_state locks;
 	struct watch_state watch;

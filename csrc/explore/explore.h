@@ -65,6 +65,7 @@ struct explorer {
 	/* The snapshot. */
 	uint8_t *ram;
 	struct vmemu saved;
+	struct inode *inodes;
 	struct saved_slot *slot;
 	uint32_t nr_slots;
 };

@@ -55,11 +55,17 @@ bool explore_begin(struct vmemu *m, uint32_t nr_paths,
 	swap_write_flush(m);
 	memcpy(e->ram, m->ram, m->ram_size);
 	save_slots(m, e);
+	e->inodes = malloc(NR_FILES * sizeof(*e->inodes));
+	if (!e->inodes)
+		goto fail;
+	memcpy(e->inodes, m->inodes, NR_FILES * sizeof(*e->inodes));
 	m->watch.explorer = e;
 	m->watch.rewinds = 1;
 	e->saved = *m;
 	return true;
 fail:
+	if (e)
+		free(e->ram);
 	free(e);
 	return false;
 }
@@ -79,6 +85,7 @@ void explore_restore(struct vmemu *m)
 		if (memcmp(m->ram + at, e->ram + at, PAGE_SIZE))
 			memcpy(m->ram + at, e->ram + at, PAGE_SIZE);
 	*m = e->saved;
+	memcpy(m->inodes, e->inodes, NR_FILES * sizeof(*e->inodes));
 }
 
 void explore_end(struct vmemu *m)
@@ -91,6 +98,7 @@ void explore_end(struct vmemu *m)
 	while (e->nr_slots)
 		free(e->slot[--e->nr_slots].contents);
 	free(e->slot);
+	free(e->inodes);
 	free(e->ram);
 	free(e);
 }

@@ -4,8 +4,51 @@
 #include "base/base.h"
 #include "file/api.h"
 
+enum writepage_result {
+	WRITEPAGE_DONE, /* the page is clean, or has moved to the swap cache */
+	WRITEPAGE_ACTIVATE, /* it cannot be written now, and stays dirty */
+};
+
+/*
+ * What differs from one kind of file to the other.  To add one: enum file_kind, its ops in
+ * a file of its own, its line in file/inode.c.
+ */
+struct address_space_operations {
+	/* The page of an index that is not in the page cache, and below the
+	 * file's end: in the cache and on the LRU list, with its contents,
+	 * counted.  NULL with *ret = the fault's result.  *ret is FAULT_MAJOR
+	 * where there was I/O, else it stays. */
+	struct page *(*getpage)(struct vmemu *, struct address_space *,
+				kulong index, int *ret);
+	/* Reclaim or writeback wants a dirty page written.  It is locked, and
+	 * PG_dirty is cleared already. */
+	enum writepage_result (*writepage)(struct vmemu *, struct page *);
+	/* Nonzero: dirty pages count in nr_dirty and are tagged, since they have
+	 * a file to go to. */
+	int account_dirty;
+	/* i_size may have changed where nobody told; NULL: it cannot. */
+	void (*refresh)(struct vmemu *, struct inode *);
+	/* What is not in the page cache goes from index on to last; NULL:
+	 * nothing to do. */
+	void (*truncate)(struct vmemu *, struct address_space *, kulong index,
+			 kulong last);
+};
+
+extern const struct address_space_operations host_aops; /* file/hostfile.c */
+
+/* file/inode.c */
+void close_files(struct vmemu *);
+const struct address_space_operations *a_ops(const struct address_space *);
+
 /* file/filemap.c */
 struct page *filemap_nopage(struct vmemu *, struct vm_area_struct *,
 			    kulong address, int *ret);
+/* The file of a page; NULL for one that belongs to none, as anonymous ones do. */
+struct address_space *page_mapping(struct vmemu *, const struct page *);
+/* With a reference of its own; -1 = no memory, or it is there already. */
+int add_to_page_cache(struct vmemu *, struct page *, struct address_space *,
+		      kulong index);
+void set_page_dirty(struct vmemu *, struct page *);
+bool test_clear_page_dirty(struct vmemu *, struct page *);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * file/filemap.c - the page cache of mapped files: program images, read-only.
+ * file/filemap.c - the page cache: pages of files, by file and index.
  *
- * A page in the cache is never dirty: only private mappings exist, and a write
- * to one copies first.
+ * After mm/filemap.c of 2.6.7.  A page is in the cache once, whoever maps, reads or
+ * writes it, so all see the same bytes.
  */
 #include "core/core.h"
 #include "file/file.h"
@@ -10,68 +10,9 @@
 #include "mm/mm.h"
 #include "page/page.h"
 #include "reclaim/reclaim.h"
+#include "watch/step.h"
 
 #include <string.h>
-#include <unistd.h>
-
-/* Takes over the host descriptor; NULL = no memory or too many files. */
-struct address_space *file_open(struct vmemu *m, int fd)
-{
-	struct address_space *mapping;
-	uint32_t i;
-
-	for (i = 0; i < NR_FILES && m->file_fd[i] >= 0; i++)
-		;
-	if (i == NR_FILES)
-		return NULL;
-	mapping = kmem_cache_alloc(m, CACHE_address_space, GFP_KERNEL);
-	if (!mapping)
-		return NULL;
-	mapping->host = i + 1;
-	i_mmap_init(m, mapping);
-	list_init(m, &mapping->private_list);
-	m->file_fd[i] = fd;
-	return mapping;
-}
-
-/*
- * The file's next cached page, from a frame on; NULL = no more.  By frames, of which
- * there are fewer than places in a file with holes.
- */
-static struct page *next_cached(struct vmemu *m, struct address_space *mapping,
-				uint32_t *pfn)
-{
-	kptr k = kaddr(m, mapping);
-
-	while (*pfn < m->nr_frames) {
-		struct page *page = &m->mem_map[(*pfn)++];
-
-		if (page->mapping == k && !(page->flags & PG_anon) &&
-		    radix_tree_lookup(m, &mapping->page_tree, page->index) ==
-			    page)
-			return page;
-	}
-	return NULL;
-}
-
-/* Drops the cache and the descriptor; nothing may map the file any more. */
-void file_close(struct vmemu *m, struct address_space *mapping)
-{
-	uint32_t pfn = 0;
-
-	BUG_ON(m, !i_mmap_empty(m, mapping));
-	while (mapping->nrpages) {
-		struct page *page = next_cached(m, mapping, &pfn);
-
-		BUG_ON(m, !page);
-		if (!page)
-			break;
-		remove_from_page_cache(m, page);
-	}
-	close(m->file_fd[mapping->host - 1]);
-	m->file_fd[mapping->host - 1] = -1;
-	kmem_cache_free(m, CACHE_address_space, mapping);
-}
 
 /* The file was written: what is cached of it changes in place. */
 void file_written(struct vmemu *m, struct address_space *mapping,
@@ -102,47 +43,64 @@ void file_written(struct vmemu *m, struct address_space *mapping,
 void file_zeroed(struct vmemu *m, struct address_space *mapping, uint64_t start,
 		 uint64_t end)
 {
-	kulong left = mapping->nrpages;
-	uint32_t pfn = 0;
+	kulong index = (kulong)(start >> PAGE_SHIFT);
+	struct page *page;
 
-	while (left--) {
-		struct page *page = next_cached(m, mapping, &pfn);
-		uint64_t at, from, to;
+	while ((page = radix_tree_next(m, &mapping->page_tree, &index,
+				       RADIX_TREE_ANY))) {
+		uint64_t at = (uint64_t)index << PAGE_SHIFT;
+		uint64_t from = start > at ? start - at : 0;
+		uint64_t to = end < at + PAGE_SIZE ? end - at : PAGE_SIZE;
 
-		BUG_ON(m, !page);
-		if (!page)
+		if (end <= at)
 			return;
-		at = (uint64_t)page->index << PAGE_SHIFT;
-		from = start > at ? start - at : 0;
-		to = end < at + PAGE_SIZE ? end - at : PAGE_SIZE;
-		if (end <= at || from >= PAGE_SIZE)
-			continue;
 		memset((char *)page_address(m, page) + from, 0, to - from);
 		code_written(m, page);
+		if (!++index)
+			return;
 	}
-}
-
-/* Nonzero = some area maps it. */
-int file_mapped(struct vmemu *m, struct address_space *mapping)
-{
-	return !i_mmap_empty(m, mapping);
 }
 
 struct page *find_get_page(struct vmemu *m, struct address_space *mapping,
 			   kulong index)
 {
-	struct page *page = radix_tree_lookup(m, &mapping->page_tree, index);
+	struct page *page;
 
+	shared(m, STEP_read, &mapping->page_tree);
+	page = radix_tree_lookup(m, &mapping->page_tree, index);
 	if (page)
 		get_page(m, page);
 	return page;
 }
 
-/* Drops the cache's reference. */
+struct address_space *page_mapping(struct vmemu *m, const struct page *page)
+{
+	if (!page->mapping || page->flags & (PG_anon | PG_swapcache))
+		return NULL;
+	return HOST(m, address_space, page->mapping);
+}
+
+int add_to_page_cache(struct vmemu *m, struct page *page,
+		      struct address_space *mapping, kulong index)
+{
+	shared(m, STEP_write, &mapping->page_tree);
+	if (radix_tree_lookup(m, &mapping->page_tree, index) ||
+	    radix_tree_insert(m, &mapping->page_tree, index, page))
+		return -1;
+	page->mapping = kaddr(m, mapping);
+	page->index = index;
+	mapping->nrpages++;
+	m->pages.nr_pagecache++;
+	get_page(m, page);
+	return 0;
+}
+
+/* Drops the cache's reference; the page is clean. */
 void remove_from_page_cache(struct vmemu *m, struct page *page)
 {
 	struct address_space *mapping = HOST(m, address_space, page->mapping);
 
+	touch(m, STEP_write, &mapping->page_tree);
 	radix_tree_delete(m, &mapping->page_tree, page->index);
 	mapping->nrpages--;
 	m->pages.nr_pagecache--;
@@ -150,37 +108,50 @@ void remove_from_page_cache(struct vmemu *m, struct page *page)
 	put_page(m, page);
 }
 
-static struct page *read_page(struct vmemu *m, struct address_space *mapping,
-			      kulong index, int *ret)
+static bool accounted(const struct address_space *mapping)
 {
-	struct page *page = alloc_page(m, GFP_ZERO);
-	ssize_t n;
+	return mapping && a_ops(mapping)->account_dirty;
+}
 
-	*ret = FAULT_OOM;
-	if (!page)
-		return NULL;
-	n = pread(m->file_fd[mapping->host - 1], page_address(m, page),
-		  PAGE_SIZE, (off_t)index << PAGE_SHIFT);
-	if (n <= 0) { /* behind the end of the file */
-		*ret = FAULT_SIGBUS;
-		put_page(m, page);
-		return NULL;
+/* Of a page of a file: it is to be written there some time. */
+void set_page_dirty(struct vmemu *m, struct page *page)
+{
+	struct address_space *mapping = page_mapping(m, page);
+
+	touch(m, STEP_write, &page->flags);
+	if (page->flags & PG_dirty)
+		return;
+	page->flags |= PG_dirty;
+	if (!accounted(mapping))
+		return;
+	m->pages.nr_dirty++;
+	radix_tree_tag_set(m, &mapping->page_tree, page->index,
+			   PAGECACHE_TAG_DIRTY);
+}
+
+/* Who clears it writes the page, or lets it go. */
+bool test_clear_page_dirty(struct vmemu *m, struct page *page)
+{
+	struct address_space *mapping = page_mapping(m, page);
+
+	shared(m, STEP_write, &page->flags);
+	if (!(page->flags & PG_dirty))
+		return false;
+	page->flags &= ~(kulong)PG_dirty;
+	if (accounted(mapping)) {
+		m->pages.nr_dirty--;
+		radix_tree_tag_clear(m, &mapping->page_tree, page->index,
+				     PAGECACHE_TAG_DIRTY);
 	}
-	if (radix_tree_insert(m, &mapping->page_tree, index, page)) {
-		put_page(m, page);
-		return NULL;
-	}
-	page->mapping = kaddr(m, mapping);
-	page->index = index;
-	page->flags |= PG_uptodate;
-	mapping->nrpages++;
-	m->pages.nr_pagecache++;
-	count(m, CNT_pgpgin);
-	waits_for_io(m);
-	get_page(m, page); /* the cache's */
-	lru_cache_add(m, page);
-	*ret = FAULT_MAJOR;
-	return page;
+	return true;
+}
+
+/* Whether the file has something at that index; the last page may be a part. */
+static bool within(struct vmemu *m, struct address_space *mapping, kulong index)
+{
+	uint64_t size = i_size_read(m, mapping);
+
+	return index < (size >> PAGE_SHIFT) + !!(size & (PAGE_SIZE - 1));
 }
 
 /* The counted page behind address; NULL with *ret = the fault's result. */
@@ -189,10 +160,21 @@ struct page *filemap_nopage(struct vmemu *m, struct vm_area_struct *vma,
 {
 	struct address_space *mapping = HOST(m, address_space, vma->vm_file);
 	kulong index = vma_pgoff(vma, address);
-	struct page *page = find_get_page(m, mapping, index);
+	struct page *page;
 
-	if (!page)
-		return read_page(m, mapping, index, ret);
-	mark_page_accessed(m, page);
+	do {
+		page = find_get_page(m, mapping, index);
+		if (page) {
+			mark_page_accessed(m, page);
+			return page;
+		}
+		if (!within(m, mapping, index)) {
+			*ret = FAULT_SIGBUS;
+			return NULL;
+		}
+		page = a_ops(mapping)->getpage(m, mapping, index, ret);
+		/* Somebody may have been faster. */
+	} while (!page && *ret == FAULT_OOM &&
+		 radix_tree_lookup(m, &mapping->page_tree, index));
 	return page;
 }

@@ -3,22 +3,59 @@
 #define VMEMU_FILE_TYPES_H
 
 enum file_limits {
-	NR_FILES = 64, /* mapped host files */
+	NR_FILES = 4096, /* with an address_space at a time */
+};
+
+/* Whose pages they are: address_space.a_ops; see struct address_space_operations. */
+enum file_kind {
+	FILE_SWAP, /* swapper_space, which has no file */
+	FILE_HOST, /* a file of the host's */
+	FILE_SHMEM,
+	NR_FILE_KINDS
+};
+
+/* Errors of writes that nobody has been told of yet: address_space.flags. */
+enum mapping_flags {
+	AS_EIO = 1,
+	AS_ENOSPC = 2,
+};
+
+struct inode {             /* of a file; in the host's memory */
+	kptr i_mapping;    /* its address_space; 0: the place is free */
+	int fd;            /* the host's descriptor, or -1 */
+	uint32_t writable; /* fd can be written to */
+	uint64_t i_size;   /* bytes */
+};
+
+struct prio_tree_root {
+	kptr node; /* an area; 0: none */
+	uint16_t index_bits;
+	uint16_t raw;
+};
+
+struct prio_tree_node {   /* 16 or 32 bytes, behind a vm_area_struct */
+	kptr left, right; /* areas; the list_head of one that is in a vm_set */
+	kptr parent;      /* the root's is itself; 0: in a vm_set */
+	kptr head; /* the first of its vm_set, and from that the way back */
 };
 
 struct address_space { /* 84 or 152 bytes */
-	kptr host; /* 1 + index of the file in struct vmemu; 0 for swapper_space */
+	kptr host;     /* 1 + index of its inode; 0 for swapper_space */
 	struct radix_tree_root page_tree;
 	uint32_t tree_lock;
-	struct list_head i_mmap; /* of vm_area_struct.shared.list */
-	uint32_t i_mmap_writable;
-	struct list_head i_mmap_nonlinear;
+	union {                        /* which, m->i_mmap says */
+		struct list_head list; /* of private areas; shared: behind */
+		struct prio_tree_root prio_tree;
+		kptr interval_tree; /* its root, an area */
+	} i_mmap;
+	uint32_t i_mmap_writable;          /* areas that are VM_SHARED */
+	struct list_head i_mmap_nonlinear; /* areas that are VM_NONLINEAR */
 	uint32_t i_mmap_lock;
 	uint32_t truncate_count;
 	kulong nrpages;
 	kulong writeback_index;
-	kptr a_ops;
-	kulong flags;
+	kptr a_ops;   /* enum file_kind */
+	kulong flags; /* enum mapping_flags */
 	kptr backing_dev_info;
 	uint32_t private_lock;
 	struct list_head private_list;
@@ -29,16 +66,31 @@ struct address_space { /* 84 or 152 bytes */
 struct i_mmap_iter {
 	struct address_space *mapping;
 	kulong first, last; /* pages of the file that are looked for */
-	kptr at;
+	kptr at;            /* what was found last */
+	/* of the prio_tree alone */
+	kptr in_set;    /* 0, or the one of its vm_set */
+	uint32_t depth; /* the root's is 0 */
+	kulong begin;   /* no area there or below begins before it */
 };
 
-/* What areas of files are kept in; i_mmap_lock is held. */
+/*
+ * What areas of files are kept in.  To add one: csrc/file/i_mmap_NAME.c, its line
+ * in csrc/file/i_mmaps.h, what machine.check() knows of it in vmemu/file/i_mmap.py.
+ */
 struct i_mmap_ops {
 	const char *name;
+	uint32_t vma_bytes;   /* that it has behind each vm_area_struct */
+	uint32_t space_bytes; /* and behind each address_space */
+	/* Nonzero = an area has to be taken out while its range changes. */
+	uint32_t by_range;
 	void (*init)(struct vmemu *, struct address_space *);
-	bool (*empty)(struct vmemu *, const struct address_space *);
+	bool (*empty)(struct vmemu *, struct address_space *);
 	void (*insert)(struct vmemu *, struct address_space *,
 		       struct vm_area_struct *);
+	/* One of the same range as old, which is there.  NULL: as insert. */
+	void (*insert_after)(struct vmemu *, struct address_space *,
+			     struct vm_area_struct *,
+			     struct vm_area_struct *old);
 	void (*remove)(struct vmemu *, struct address_space *,
 		       struct vm_area_struct *);
 	/* The first candidate, and the next; NULL: there are no more. */

@@ -48,7 +48,6 @@ void mm_account(struct vmemu *, struct mm_struct *, int64_t total,
 /* Returns the pages it grew by: another fault may have been first. */
 kulong vma_expand_down(struct vmemu *, struct vm_area_struct *, kulong start);
 void vma_unlink(struct vmemu *, struct mm_struct *, struct vm_area_struct *);
-void vma_file_link(struct vmemu *, struct vm_area_struct *);
 void vma_file_unlink(struct vmemu *, struct vm_area_struct *);
 kulong get_unmapped_area(struct vmemu *, struct mm_struct *, kulong low,
 			 kulong high, kulong length, int topdown);
@@ -85,6 +84,10 @@ kulong move_page_tables(struct vmemu *, struct mm_struct *,
 			struct vm_area_struct *from, kulong old_address,
 			struct vm_area_struct *to, kulong new_address,
 			kulong length);
+
+/* mm/msync.c */
+void filemap_sync(struct vmemu *, struct mm_struct *, kulong start, kulong end);
+void sync_mms(struct vmemu *);
 
 /* mm/uaccess.c: -1 = EFAULT */
 int64_t copy_from_user(struct vmemu *, struct mm_struct *, void *to,

@@ -86,40 +86,80 @@ static int do_anonymous_page(struct vmemu *m, struct mm_struct *mm,
 	return FAULT_MINOR;
 }
 
-/* First touch of a file page; a private write gets its own copy at once. */
+/* The page of a file behind an address: a private write gets a copy of its own. */
+static struct page *file_page(struct vmemu *m, struct vm_area_struct *vma,
+			      kulong address, bool copies, uint32_t *from,
+			      int *ret)
+{
+	struct page *page = filemap_nopage(m, vma, address, ret), *copy;
+
+	if (!page)
+		return NULL;
+	*from = pfn_of(m, page);
+	if (!copies)
+		return page;
+	copy = make_private_copy(m, page);
+	put_page(m, page);
+	if (!copy)
+		*ret = FAULT_OOM;
+	return copy;
+}
+
+/* A pte for the file's own page, which a write through a shared area changes. */
+static void map_file(struct vmemu *m, struct mm_struct *mm,
+		     struct vm_area_struct *vma, pte_t *slot, struct page *page,
+		     int write)
+{
+	pte_t pte = mk_pte(m, page, vma->vm_page_prot);
+
+	owned(m, page_table, mm);
+	if (!(vma->vm_flags & VM_SHARED))
+		pte &= ~(pte_t)_PAGE_RW;
+	else if (write)
+		pte |= _PAGE_RW | _PAGE_DIRTY;
+	*slot = pte;
+	rss_inc(m, mm);
+	page_add_file_rmap(m, page);
+}
+
+/*
+ * First touch of a page of a file.  Whoever cuts the file counts that before it
+ * looks for ptes: a page that was found before then may not be mapped.
+ */
 static int do_no_page(struct vmemu *m, struct mm_struct *mm,
 		      struct vm_area_struct *vma, kulong address, int write)
 {
+	const struct address_space *mapping =
+		HOST(m, address_space, vma->vm_file);
 	pte_t *slot = pte_lookup(m, mm, address);
+	bool copies = write && !(vma->vm_flags & VM_SHARED);
 	int ret = FAULT_MINOR;
-	struct page *page, *copy;
-	uint32_t from;
+	uint32_t from = 0, sequence;
+	struct page *page;
 
 	ptl_unlock(m, mm);
-	page = filemap_nopage(m, vma, address, &ret);
+retry:
+	shared(m, STEP_read, &mapping->truncate_count);
+	sequence = mapping->truncate_count;
+	page = file_page(m, vma, address, copies, &from, &ret);
 	if (!page)
 		return ret == FAULT_OOM ? no_memory(m) : ret;
-	from = pfn_of(m, page);
-	if (write) {
-		copy = make_private_copy(m, page);
-		put_page(m, page);
-		if (!copy)
-			return no_memory(m);
-		page = copy;
-	}
 	ptl_lock(m, mm);
 	step(m, STEP_write, slot);
+	touch(m, STEP_read, &mapping->truncate_count);
+	if (mapping->truncate_count != sequence) {
+		ptl_unlock(m, mm);
+		put_page(m, page);
+		goto retry;
+	}
 	if (*slot) {
 		put_page(m, page);
-	} else if (write) {
+	} else if (copies) {
 		map_anon(m, mm, vma, address, slot, page);
 		count(m, CNT_pgcow);
 		event(m, EV_cow, address, from, pfn_of(m, page));
 	} else {
-		owned(m, page_table, mm);
-		*slot = mk_pte(m, page, vma->vm_page_prot & ~(kulong)_PAGE_RW);
-		rss_inc(m, mm);
-		page_add_file_rmap(m, page);
+		map_file(m, mm, vma, slot, page, write);
 	}
 	ptl_unlock(m, mm);
 	return ret;
@@ -167,7 +207,7 @@ static int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 	struct page *old = m->mem_map + pte_pfn(orig), *page;
 	bool zero = old->flags & PG_reserved;
 
-	if (may_reuse(m, old)) {
+	if (vma->vm_flags & VM_SHARED || may_reuse(m, old)) {
 		page_own_anon_rmap(m, old, vma, address);
 		step(m, STEP_write, slot);
 		owned(m, page_table, mm);
@@ -354,8 +394,8 @@ static struct vm_area_struct *decided(struct vmemu *m, struct mm_struct *mm,
 
 	if (!vma || vma->vm_start > address || !vma_permits(vma, access))
 		return NULL;
-	if (access == ACCESS_WRITE && m->rmap->prepared &&
-	    !m->rmap->prepared(m, vma))
+	if (access == ACCESS_WRITE && !(vma->vm_flags & VM_SHARED) &&
+	    m->rmap->prepared && !m->rmap->prepared(m, vma))
 		return NULL;
 	return vma;
 }

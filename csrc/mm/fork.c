@@ -167,7 +167,7 @@ static int dup_vma(struct vmemu *m, struct mm_struct *child,
 		vma_free(m, new);
 		goto no_memory;
 	}
-	vma_link(m, child, new);
+	vma_link_copy(m, child, new, vma);
 	mm_account(m, child, vma_pages(new), 0);
 	return copy_page_range(m, child, parent, vma);
 

@@ -75,6 +75,9 @@ static inline bool is_cow_mapping(kulong vm_flags)
 pte_t *table_alloc_to(struct vmemu *, struct mm_struct *, kulong address,
 		      int level);
 
+/* mm/vma.c: as vma_link(), for a copy of old with the same file and offsets */
+void vma_link_copy(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
+		   struct vm_area_struct *old);
 /* mm/vma.c: out of the list and tree, all at once; the first */
 struct vm_area_struct *detach_vmas(struct vmemu *, struct mm_struct *);
 

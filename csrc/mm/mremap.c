@@ -136,8 +136,8 @@ static uint32_t move_ptes(struct vmemu *m, struct mm_struct *mm, pte_t *src,
 }
 
 /* A whole page table, when both sides are aligned and nothing is in the way. */
-static bool move_table(struct vmemu *m, struct mm_struct *mm, kulong old,
-		       kulong new)
+static bool move_table(struct vmemu *m, struct mm_struct *mm,
+		       const struct vm_area_struct *vma, kulong old, kulong new)
 {
 	const pte_t *pte = pte_lookup(m, mm, old);
 	int from = 1, to = 1;
@@ -146,9 +146,10 @@ static bool move_table(struct vmemu *m, struct mm_struct *mm, kulong old,
 	uint32_t n = 0;
 	int i;
 
-	/* The explorer wants to see every pte; a scheme may have to. */
+	/* The explorer wants to see every pte; a scheme may have to; a file's
+	 * lock is not held while a table is allocated. */
 	if (!pte || (dst && *dst & _PAGE_PRESENT) || m->rmap->move_anon ||
-	    m->watch.bits & WATCH_EXPLORE)
+	    vma->vm_file || m->watch.bits & WATCH_EXPLORE)
 		return false;
 	ptl_lock(m, mm);
 	if (!dst)
@@ -177,6 +178,24 @@ static kulong table_extent(kulong old, kulong new, kulong length)
 	return length < room ? length : room;
 }
 
+/*
+ * truncate comes to the areas of a file in their order: did it see the new one before
+ * the pte has arrived and the old one after it has left, the page would stay mapped.
+ */
+static void lock_file(struct vmemu *m, const struct vm_area_struct *vma)
+{
+	if (vma->vm_file)
+		spin_lock(m, LOCK_i_mmap,
+			  &HOST(m, address_space, vma->vm_file)->i_mmap_lock);
+}
+
+static void unlock_file(struct vmemu *m, const struct vm_area_struct *vma)
+{
+	if (vma->vm_file)
+		spin_unlock(m, LOCK_i_mmap,
+			    &HOST(m, address_space, vma->vm_file)->i_mmap_lock);
+}
+
 kulong move_page_tables(struct vmemu *m, struct mm_struct *mm,
 			struct vm_area_struct *from, kulong old_address,
 			struct vm_area_struct *to, kulong new_address,
@@ -193,7 +212,7 @@ kulong move_page_tables(struct vmemu *m, struct mm_struct *mm,
 		int failed;
 
 		if (!src ||
-		    (extent == PMD_SIZE && move_table(m, mm, old, new))) {
+		    (extent == PMD_SIZE && move_table(m, mm, from, old, new))) {
 			done += extent;
 			continue;
 		}
@@ -203,8 +222,10 @@ kulong move_page_tables(struct vmemu *m, struct mm_struct *mm,
 		if (!dst)
 			break;
 		nr = (uint32_t)(extent >> PAGE_SHIFT);
+		lock_file(m, from);
 		lock_pte(m, mm, src);
 		n = move_ptes(m, mm, src, to, new, dst, nr);
+		unlock_file(m, from);
 		done += (kulong)n << PAGE_SHIFT;
 		if (n == nr) {
 			ptl_unlock(m, mm);

@@ -19,20 +19,22 @@ enum vm_flag_bits {
 	VM_DONTEXPAND = 0x00040000,
 	VM_RESERVED = 0x00080000,
 	VM_ACCOUNT = 0x00100000,
+	VM_NONLINEAR = 0x00800000,
 	VM_LOCK_RMAP = 0x01000000, /* of a mutation only */
 };
 
-struct vm_area_struct { /* 72 bytes, then the rmap scheme's */
+/*
+ * 56 or 112 bytes, then the rmap scheme's, then the i_mmap's: 72 or 144 in all with
+ * a prio_tree and without a scheme's.  Linux has the i_mmap's, `shared`, before
+ * vm_ops.
+ */
+struct vm_area_struct {
 	kptr vm_mm;
 	kulong vm_start, vm_end;
 	kptr vm_next;
 	kulong vm_page_prot;
 	kulong vm_flags;
 	struct rb_node vm_rb;
-	struct { /* struct vm_set of the prio_tree; a plain list here */
-		struct list_head list;
-		kptr parent, head;
-	} shared;
 	kptr vm_ops;
 	kulong vm_pgoff; /* pages */
 	kptr vm_file;    /* address_space of the mapped file */

@@ -4,6 +4,7 @@
  * User memory may belong to any mm, not only the running one.  A write honours
  * read-only ptes as an i486 and later does in supervisor mode (CR0.WP).
  */
+#include "file/file.h"
 #include "mm/mm.h"
 #include "page/page.h"
 #include "watch/step.h"
@@ -85,8 +86,7 @@ void device_write(struct vmemu *m, struct page *page, kulong offset,
 {
 	shared(m, STEP_write, page_address(m, page));
 	((uint8_t *)page_address(m, page))[offset] = byte;
-	touch(m, STEP_write, &page->flags);
-	page->flags |= PG_dirty;
+	set_page_dirty(m, page);
 }
 
 /* Length without the NUL; n when there is none within n bytes; -1 = EFAULT. */

@@ -108,12 +108,35 @@ static void insert_vma(struct vmemu *m, struct mm_struct *mm,
 	mm->map_count++;
 }
 
+/* old, of the same range, is linked; or NULL. */
+static void vma_file_link(struct vmemu *m, struct vm_area_struct *vma,
+			  struct vm_area_struct *old)
+{
+	struct address_space *mapping;
+
+	if (!vma->vm_file)
+		return;
+	mapping = HOST(m, address_space, vma->vm_file);
+	spin_lock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
+	i_mmap_insert_after(m, vma, old);
+	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
+}
+
 void vma_link(struct vmemu *m, struct mm_struct *mm, struct vm_area_struct *vma)
 {
 	tree_lock(m, mm);
 	insert_vma(m, mm, vma);
 	tree_unlock(m, mm);
-	vma_file_link(m, vma);
+	vma_file_link(m, vma, NULL);
+}
+
+void vma_link_copy(struct vmemu *m, struct mm_struct *mm,
+		   struct vm_area_struct *vma, struct vm_area_struct *old)
+{
+	tree_lock(m, mm);
+	insert_vma(m, mm, vma);
+	tree_unlock(m, mm);
+	vma_file_link(m, vma, old);
 }
 
 /* The reverse of insert_vma(); prev is the vma before. */
@@ -153,18 +176,6 @@ struct vm_area_struct *detach_vmas(struct vmemu *m, struct mm_struct *mm)
 	mm->map_count = 0;
 	tree_unlock(m, mm);
 	return first;
-}
-
-void vma_file_link(struct vmemu *m, struct vm_area_struct *vma)
-{
-	struct address_space *mapping;
-
-	if (!vma->vm_file)
-		return;
-	mapping = HOST(m, address_space, vma->vm_file);
-	spin_lock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
-	i_mmap_insert(m, vma);
-	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 }
 
 void vma_file_unlink(struct vmemu *m, struct vm_area_struct *vma)
@@ -217,8 +228,9 @@ static void unlock_range(struct vmemu *m, const struct end_locks *locks)
 		spin_unlock(m, LOCK_i_mmap, locks->file);
 }
 
-static void set_range(struct vmemu *m, struct vm_area_struct *vma, kulong start,
-		      kulong end)
+/* Of an area that is on no file's lists. */
+static void move_range(struct vmemu *m, struct vm_area_struct *vma,
+		       kulong start, kulong end)
 {
 	owned(m, vma_range, vma);
 	if (m->rmap->range_changes)
@@ -231,6 +243,14 @@ static void set_range(struct vmemu *m, struct vm_area_struct *vma, kulong start,
 	vma->vm_end = end;
 	if (m->rmap->range_changed)
 		m->rmap->range_changed(m, vma);
+}
+
+static void set_range(struct vmemu *m, struct vm_area_struct *vma, kulong start,
+		      kulong end)
+{
+	i_mmap_range_changes(m, vma);
+	move_range(m, vma, start, end);
+	i_mmap_range_changed(m, vma);
 }
 
 /* What vma, from start to end by now, has left of it. */
@@ -262,7 +282,7 @@ static void adjust_next(struct vmemu *m, struct mm_struct *mm,
 	remove_vma(m, mm, next, vma);
 	if (next->vm_file)
 		i_mmap_remove(m, next);
-	set_range(m, next, next->vm_start, next->vm_start);
+	move_range(m, next, next->vm_start, next->vm_start);
 }
 
 void vma_adjust(struct vmemu *m, struct vm_area_struct *vma, kulong start,

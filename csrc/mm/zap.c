@@ -6,6 +6,7 @@
  * the scheme has nothing to do for each pte: asking for each of the many pages took
  * a third of its time.
  */
+#include "file/file.h"
 #include "mm/mm.h"
 #include "reclaim/reclaim.h"
 #include "rmap/rmap.h"
@@ -40,6 +41,15 @@ static void flush_gather(struct vmemu *m, struct gather *gather)
 	gather->flags = 0;
 }
 
+/* What a pte says of its page: a file's is counted then, an anonymous one's not. */
+static inline void dirty_page(struct vmemu *m, struct page *page)
+{
+	if (likely(page->flags & (PG_anon | PG_dirty)))
+		page->flags |= PG_dirty;
+	else
+		set_page_dirty(m, page);
+}
+
 static ALWAYS_INLINE void zap_pte(struct vmemu *m, struct mm_struct *mm,
 				  pte_t *slot, struct gather *gather,
 				  const bool watched)
@@ -58,7 +68,7 @@ static ALWAYS_INLINE void zap_pte(struct vmemu *m, struct mm_struct *mm,
 	if (watched)
 		touch(m, STEP_write, &page->flags);
 	if (pte & _PAGE_DIRTY)
-		page->flags |= PG_dirty;
+		dirty_page(m, page);
 	if (pte & _PAGE_ACCESSED && !(page->flags & PG_anon))
 		mark_page_accessed(m, page);
 	gather->rss++;

@@ -62,17 +62,21 @@ static uint32_t larger(size_t natural, uint32_t other)
 void slab_boot(struct vmemu *m, uint32_t cache_line)
 {
 	const struct rmap_ops *rmap = m->rmap;
+	const struct i_mmap_ops *i_mmap = m->i_mmap;
 	const struct kernel_layout *layout = &m->layout;
 	uint32_t i;
 
 	cache_init(m, CACHE_vm_area_struct,
-		   larger(sizeof(struct vm_area_struct), layout->vma) +
-			   rmap->vma_tail,
+		   larger(sizeof(struct vm_area_struct) + i_mmap->vma_bytes,
+			  layout->vma) +
+			   (uint32_t)(m->i_mmap_node -
+				      sizeof(struct vm_area_struct)),
 		   4, 0);
 	cache_init(m, CACHE_mm_struct,
 		   larger(sizeof(struct mm_struct), layout->mm) + rmap->mm_tail,
 		   cache_line, 0);
-	cache_init(m, CACHE_address_space, sizeof(struct address_space), 4, 0);
+	cache_init(m, CACHE_address_space,
+		   sizeof(struct address_space) + i_mmap->space_bytes, 4, 0);
 	cache_init(m, CACHE_radix_tree_node, sizeof(struct radix_tree_node), 4,
 		   0);
 	for (i = 0; i < MAX_RMAP_CACHES && rmap->caches[i].name; i++) {

@@ -244,10 +244,9 @@ static enum fate drop_from_cache(struct vmemu *m, struct page *page)
 	if (page->flags & PG_swapcache)
 		return delete_from_swap_cache(m, page, 2) ? FATE_FREED :
 							    FATE_KEEP;
-	if (page->mapping)
-		remove_from_page_cache(m, page);
-	else
+	if (!page->mapping || page->flags & PG_dirty)
 		return FATE_KEEP;
+	remove_from_page_cache(m, page);
 	return FATE_FREED;
 }
 
@@ -273,6 +272,21 @@ static enum fate unmap_page(struct vmemu *m, struct page *page, bool force,
 	return FATE_FREED;
 }
 
+/* Writes a dirty page to where it belongs; false: that cannot be done now. */
+static bool pageout(struct vmemu *m, struct page *page)
+{
+	const struct address_space *mapping = page_mapping(m, page);
+
+	if (mapping && test_clear_page_dirty(m, page) &&
+	    a_ops(mapping)->writepage(m, page) == WRITEPAGE_ACTIVATE) {
+		set_page_dirty(m, page);
+		return false;
+	}
+	if (page->flags & PG_dirty && page->flags & PG_swapcache)
+		swap_writepage(m, page);
+	return true;
+}
+
 /* The page is locked, and the caller holds a reference. */
 static enum fate shrink_locked_page(struct vmemu *m, struct page *page,
 				    bool force)
@@ -293,10 +307,11 @@ static enum fate shrink_locked_page(struct vmemu *m, struct page *page,
 	if (page->_count == 1) /* its last user went while we held it */
 		return FATE_FREED;
 	shared(m, STEP_write, &page->flags);
-	if (page->flags & PG_dirty && page->flags & PG_swapcache) {
+	if (page->flags & PG_dirty) {
 		if (referenced && !force)
 			return FATE_KEEP;
-		swap_writepage(m, page);
+		if (!pageout(m, page))
+			return FATE_ACTIVATE;
 	}
 	return drop_from_cache(m, page);
 }

@@ -13,14 +13,27 @@
 
 #include <stdlib.h>
 
+static uint32_t all_probes(const struct vmemu *m)
+{
+	return (uint32_t)(m->counter[CNT_unmap_probes] +
+			  m->counter[CNT_referenced_probes] +
+			  m->counter[CNT_file_unmap_probes] +
+			  m->counter[CNT_file_referenced_probes]);
+}
+
+static uint32_t all_cmps(const struct vmemu *m)
+{
+	return (uint32_t)(m->counter[CNT_unmap_cmp] +
+			  m->counter[CNT_referenced_cmp] +
+			  m->counter[CNT_file_unmap_cmp] +
+			  m->counter[CNT_file_referenced_cmp]);
+}
+
 /* One more candidate, with what has been counted since the last one. */
 static void log_tried(struct vmemu *m, struct rmap_log *log,
 		      struct rmap_tried tried)
 {
-	uint32_t probes = (uint32_t)(m->counter[CNT_unmap_probes] +
-				     m->counter[CNT_referenced_probes]);
-	uint32_t cmps = (uint32_t)(m->counter[CNT_unmap_cmp] +
-				   m->counter[CNT_referenced_cmp]);
+	uint32_t probes = all_probes(m), cmps = all_cmps(m);
 
 	tried.probes = probes - log->probes;
 	tried.cmps = cmps - log->cmps;
@@ -133,10 +146,8 @@ void rmap_ask(struct vmemu *m, struct page *page, int unmap,
 	int i;
 
 	log->nr = 0;
-	log->probes = (uint32_t)(m->counter[CNT_unmap_probes] +
-				 m->counter[CNT_referenced_probes]);
-	log->cmps = (uint32_t)(m->counter[CNT_unmap_cmp] +
-			       m->counter[CNT_referenced_cmp]);
+	log->probes = all_probes(m);
+	log->cmps = all_cmps(m);
 	m->watch.bits = 0;
 	m->check.finding = &finding;
 	if (page->mapcount)
@@ -159,6 +170,7 @@ static uint32_t find_all(struct vmemu *m, struct page *page, int unmap,
 	struct rmap_search search = {
 		.walk = unmap ? WALK_UNMAP : WALK_REFERENCED,
 		.exact = true,
+		.file = !(page->flags & PG_anon),
 		.all = page->mapcount,
 		.mapped = page->mapcount,
 		.left = page->mapcount,
@@ -169,7 +181,7 @@ static uint32_t find_all(struct vmemu *m, struct page *page, int unmap,
 
 	memset(finding->reached, 0, finding->n);
 	m->check.finding = finding;
-	(page->flags & PG_anon ? m->rmap->walk : walk_file)(m, page, &search);
+	(search.file ? walk_file : m->rmap->walk)(m, page, &search);
 	m->check.finding = NULL;
 	for (i = 0; i < finding->n && finding->reached[i]; i++)
 		;

@@ -11,7 +11,7 @@
  */
 #include "rmap/rmap.h"
 #include "core/core.h"
-#include "file/i_mmap.h"
+#include "file/file.h"
 #include "mm/mm.h"
 #include "page/page.h"
 #include "swap/swap.h"
@@ -253,7 +253,7 @@ static void clear_pte(struct vmemu *m, struct page *page, struct mm_struct *mm,
 	flush_tlb(m);
 	touch(m, STEP_write, &page->flags);
 	if (old & _PAGE_DIRTY)
-		page->flags |= PG_dirty;
+		set_page_dirty(m, page);
 	if (page->flags & PG_anon) {
 		BUG_ON(m, !(page->flags & PG_swapcache));
 		BUG_ON(m, swap_duplicate(m, page->private));
@@ -364,38 +364,8 @@ bool rmap_try(struct vmemu *m, struct page *page, struct rmap_search *search,
 {
 	if (unlikely(!search->exact && search->found == search->mapped))
 		count(m, CNT_rmap_wasted);
-	count(m, search->walk == WALK_UNMAP ? CNT_unmap_probes :
-					      CNT_referenced_probes);
+	count_walk(m, search, CNT_unmap_probes, CNT_referenced_probes);
 	return try_candidate(m, page, search, mm, vma, address);
-}
-
-/* ---- file pages: every vma on the file's list, 2.6.6 style ------------------ */
-
-void walk_file(struct vmemu *m, struct page *page, struct rmap_search *search)
-{
-	struct address_space *mapping = HOST(m, address_space, page->mapping);
-	struct vm_area_struct *vma;
-	struct i_mmap_iter iter;
-
-	if (!spin_trylock(m, LOCK_i_mmap, &mapping->i_mmap_lock))
-		return;
-	for (vma = i_mmap_first(m, &iter, mapping, page->index, page->index);
-	     vma; vma = i_mmap_next(m, &iter)) {
-		struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
-		kulong address;
-
-		if (!has_pages(m, mm) ||
-		    !vma_address(vma, page->index, &address)) {
-			if (unlikely(m->check.finding))
-				rmap_note(m,
-					  has_pages(m, mm) ? TRIED_RANGE :
-							     TRIED_EMPTY,
-					  vma->vm_mm, kaddr(m, vma), 0);
-		} else if (!try_candidate(m, page, search, mm, vma, address)) {
-			break;
-		}
-	}
-	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 }
 
 void walk_page(struct vmemu *m, struct page *page, struct rmap_search *search)
@@ -407,13 +377,9 @@ void walk_page(struct vmemu *m, struct page *page, struct rmap_search *search)
 	search->ret = SWAP_AGAIN;
 	if (m->rmap->sweep) /* nobody can */
 		return;
-	if (!(page->flags & PG_anon)) {
-		walk_file(m, page, search);
-		return;
-	}
-	count(m, search->walk == WALK_UNMAP ? CNT_unmap_pages :
-					      CNT_referenced_pages);
-	m->rmap->walk(m, page, search);
+	search->file = !(page->flags & PG_anon);
+	count_walk(m, search, CNT_unmap_pages, CNT_referenced_pages);
+	(search->file ? walk_file : m->rmap->walk)(m, page, search);
 }
 
 /* How often the page was referenced since the last call; ages its ptes. */
@@ -434,11 +400,16 @@ int page_referenced(struct vmemu *m, struct page *page)
 	return referenced + search.young;
 }
 
+static uint64_t unmap_probes(const struct vmemu *m)
+{
+	return m->counter[CNT_unmap_probes] + m->counter[CNT_file_unmap_probes];
+}
+
 /* Removes every pte of a page that reclaim holds; enum swap_result. */
 int try_to_unmap(struct vmemu *m, struct page *page)
 {
 	struct rmap_search search = { .walk = WALK_UNMAP };
-	uint64_t before = m->counter[CNT_unmap_probes];
+	uint64_t before = unmap_probes(m);
 
 	page_map_lock(m, page);
 	if (page->mapcount)
@@ -447,7 +418,6 @@ int try_to_unmap(struct vmemu *m, struct page *page)
 		search.ret = SWAP_SUCCESS;
 	page_map_unlock(m, page);
 	event(m, EV_unmap, pfn_of(m, page),
-	      (uint32_t)(m->counter[CNT_unmap_probes] - before),
-	      (uint32_t)search.ret);
+	      (uint32_t)(unmap_probes(m) - before), (uint32_t)search.ret);
 	return search.ret;
 }

@@ -136,7 +136,6 @@ bool page_share_anon_rmap(struct vmemu *, struct page *,
 			  struct vm_area_struct *, kulong address);
 void page_own_anon_rmap(struct vmemu *, struct page *, struct vm_area_struct *,
 			kulong address);
-void walk_file(struct vmemu *, struct page *, struct rmap_search *);
 /* A walk by whoever can find the page: the scheme, or its file. */
 void walk_page(struct vmemu *, struct page *, struct rmap_search *);
 
@@ -149,6 +148,8 @@ void walk_page(struct vmemu *, struct page *, struct rmap_search *);
  */
 bool rmap_try(struct vmemu *, struct page *, struct rmap_search *,
 	      struct mm_struct *, struct vm_area_struct *, kulong address);
+/* rmap/file.c: every area of its file that may map the page */
+void walk_file(struct vmemu *, struct page *, struct rmap_search *);
 /* rmap/check.c: somebody wants to know of each candidate. */
 void rmap_note(struct vmemu *, enum rmap_verdict, kptr mm, kptr vma,
 	       kulong address);
@@ -160,6 +161,17 @@ bool rmap_try_noted(struct vmemu *, struct page *, struct rmap_search *,
 pte_t *page_pte(struct vmemu *, struct page *, struct mm_struct *,
 		kulong address);
 
+/* A walk is counted, by what its pages are. */
+static inline void count_walk(struct vmemu *m, const struct rmap_search *search,
+			      int unmap, int referenced)
+{
+	int id = search->walk == WALK_UNMAP ? unmap : referenced;
+
+	if (search->file)
+		id += CNT_file_unmap_probes - CNT_unmap_probes;
+	count(m, id);
+}
+
 /* A candidate that needs no look: a cmp.  kptrs 0: there is none any more; address
  * 0: none was computed. */
 static inline void rmap_reject_at(struct vmemu *m,
@@ -167,8 +179,7 @@ static inline void rmap_reject_at(struct vmemu *m,
 				  enum rmap_verdict why, kptr mm, kptr vma,
 				  kulong address)
 {
-	count(m,
-	      search->walk == WALK_UNMAP ? CNT_unmap_cmp : CNT_referenced_cmp);
+	count_walk(m, search, CNT_unmap_cmp, CNT_referenced_cmp);
 	if (unlikely(m->check.finding))
 		rmap_note(m, why, mm, vma, address);
 }

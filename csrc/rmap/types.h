@@ -93,6 +93,7 @@ enum rmap_verdict {
 /* One walk for one page: what it is for, and how far it has come. */
 struct rmap_search {
 	enum rmap_walk walk;
+	bool file;  /* the page is a file's */
 	bool exact; /* mapcount says when it ends, not another rule */
 	uint32_t all,
 		mapped; /* ptes there are as the rule says, and in truth */

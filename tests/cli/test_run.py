@@ -21,6 +21,7 @@ from vmemu import Machine
 from vmemu._build import build_guests
 from vmemu.errors import VmemuError
 from vmemu.kernel.process.wait import WaitStatus
+from vmemu.lab.guests import guest_path
 
 ROOT = Path(__file__).parents[2]
 Guest = Callable[[str], Path]
@@ -48,6 +49,15 @@ def test_a_file_goes_before_a_guest_of_the_same_name(
     monkeypatch.chdir(tmp_path)
     assert vmemu("run hello N=2 STEP=1").out == "sleepers: 1 2\n"
     assert vmemu("run touch PAGES=1").status == 0
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("writable", [False, True])
+def test_a_program_inside_the_root(vmemu: Vmemu, tmp_path: Path, bits: int, writable: bool) -> None:
+    """Its width is found by looking into it there."""
+    shutil.copy(guest_path("hello", bits), tmp_path / "greet")
+    write = "--root-rw" if writable else ""
+    assert vmemu(f"run --root {tmp_path} {write} /greet") == (0, "Hello from ring 3\n", "")
 
 
 def test_exit_status_and_arguments(vmemu: Vmemu) -> None:

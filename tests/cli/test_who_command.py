@@ -166,8 +166,11 @@ def test_the_moment_is_before_the_call(vmemu: Vmemu) -> None:
 def test_a_page_of_the_program_s_file(vmemu: Vmemu) -> None:
     done = vmemu("who --addr 08049000 --rmap none fork-server R=1 N=1")
     assert done.err.startswith("fork-server: ")
-    assert "try_to_unmap by the file's list of areas\n" in done.out
-    assert "0 probes, 0 cmps; counted: nothing\n" in done.out
+    assert "try_to_unmap by i_mmap, a prio_tree\n" in done.out
+    assert (
+        "1 probe, 0 cmps; counted: file_unmap_probes 1, file_unmap_pages 1, i_mmap_nodes 2\n"
+        in done.out
+    )
 
 
 @pytest.mark.parametrize("scheme", ["none", "scan"])

@@ -562,7 +562,8 @@ CALLS: dict[str, Call] = {
     "waitpid": Call("waitpid", (-1, BUFFER, 1), (wrong(EINVAL, 2, 0x100), wrong(ECHILD, 0, -1))),
     "wait4": Call("wait4", (-1, BUFFER, 1, 0), (wrong(EINVAL, 2, 0x100), wrong(ECHILD, 0, -1))),
     "clone": Call("clone", (17, 0, 0, 0, 0), (
-        wrong(EINVAL, 0, 0x800), Wrong(EFAULT, {0: 0x80011, 3: BAD}, widths=(32,)),
+        wrong(EINVAL, 0, 0x800), wrong(EINVAL, 0, 0x10100), wrong(EINVAL, 0, 0x10800),
+        Wrong(EFAULT, {0: 0x80011, 3: BAD}, widths=(32,)),
         Wrong(EINVAL, {0: 0x80011, 3: _NO_SEGMENT}, widths=(32,)),
     )),
     "kill": Call("kill", (0, 0), (wrong(ESRCH, 0, NO_PID), wrong(EINVAL, 1, 65))),
@@ -661,6 +662,9 @@ CALLS: dict[str, Call] = {
         wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _NO_SEGMENT),
     )),
     "set_robust_list": Call("set_robust_list", (BUFFER, 12), (wrong(EINVAL, 1, 11),)),
+    "get_robust_list": Call("get_robust_list", (0, BUFFER, BUFFER), (
+        wrong(ESRCH, 0, NO_PID), wrong(EFAULT, 2, BAD), wrong(EFAULT, 1, BAD),
+    )),
     "arch_prctl": Call("arch_prctl", (0x1003, BUFFER), (
         wrong(EINVAL, 0, 0x1FFF), Wrong(EPERM, {0: 0x1001, 1: KERNEL}),
         Wrong(EPERM, {0: 0x1002, 1: KERNEL}), wrong(EFAULT, 1, BAD),

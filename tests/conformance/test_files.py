@@ -182,7 +182,7 @@ def test_what_there_is_without_a_root(tmp_path: Path) -> None:
     cwd = filing.call("getcwd", OUT, 64, dump=8)
     answers = filing.run(tmp_path)
     found = [names(64, answers[index].out) for index in lists]
-    assert found[0] == [b".", b"..", b"dev", b"proc", b"tmp"]
+    assert found[0] == [b".", b"..", b"dev", b"proc", b"sys", b"tmp"]
     assert {b"null", b"zero", b"full", b"random", b"urandom", b"tty", b"shm"} <= set(found[1])
     assert found[2] == [b".", b".."]
     assert b"swappiness" in found[3]

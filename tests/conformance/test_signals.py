@@ -61,7 +61,13 @@ def test_as_on_the_host(
     path = build(built, tmp_path_factory, name, bits)
     try:
         native = subprocess.run(
-            [path], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, env={}
+            [path],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+            env={},
         )
     except OSError as error:
         pytest.skip(f"the host does not execute programs of {bits} bits: {error}")

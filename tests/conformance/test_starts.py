@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.command import Vmemu
 from vmemu import _build
 from vmemu.kernel.program.script import BINPRM_BUF_SIZE, MAX_INTERPRETERS
 from vmemu.machine import Machine
@@ -164,3 +166,20 @@ def test_a_program_without_its_loader(build: Build, tmp_path: Path) -> None:
     broken.chmod(0o755)
     out, _ = here_and_there(64, [str(build("static", 64)), "exec", str(broken)])
     assert out == b"errno 2\n"
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_the_width_of_a_script_is_its_interpreters(
+    build: Build, tmp_path: Path, vmemu: Vmemu, bits: int
+) -> None:
+    """In a root; the host's path is of no interest."""
+    shutil.copy(build("static", bits), tmp_path / "program")
+    (tmp_path / "inner").write_text("#!/program one\n")
+    (tmp_path / "outer").write_text("#!/inner two\n")
+    for name in ("inner", "outer"):
+        (tmp_path / name).chmod(0o755)
+    done = vmemu("run", "--root", str(tmp_path), "/outer", "three")
+    assert done.status == 7
+    said = ["/program", "one", "/inner", "two", "/outer", "three"]
+    assert done.out.startswith("".join(f"argv[{n}] {word}\n" for n, word in enumerate(said)))
+    assert "comm outer, exe /program\n" in done.out

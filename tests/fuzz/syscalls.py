@@ -203,7 +203,10 @@ _KINDS: dict[str, Callable[[Draw], int]] = {
     "openfl": lambda d: d.bits(1, 2, 0o4000, 0o2000000, 0o200000, 0o100, 0o100, 0o1000),
     "sig": _small(*range(1, 20), 33, 64, 65, 0),
     "sighow": _small(0, 1, 2, 3),
-    "clonefl": lambda d: d.bits(17, 0x100, 0x400, 0x800, 0x4000, 0x80000, 0x100000, 0x1000000),
+    "clonefl": lambda d: (
+        d.rng.choice([17, 0x10900])
+        | d.bits(17, 0x100, 0x400, 0x800, 0x4000, 0x80000, 0x100000, 0x200000, 0x1000000)
+    ),
     "waitfl": lambda d: 1 | d.bits(1, 2, 8, 0x40000000, 0x80000000),
     "clock": _small(0, 1, 2, 3, 4, 7, 99),
     "none": lambda d: 0,
@@ -249,9 +252,17 @@ def _vector(d: Draw, values: list[int]) -> None:
 
 
 def _futex(d: Draw, values: list[int]) -> None:
-    operation = d.rng.choice([0, 1, 3, 4, 9, 10]) | d.rng.choice([0, 128])
+    operation = d.rng.choice([0, 1, 3, 4, 5, 9, 10]) | d.rng.choice([0, 128, 256])
     words = [d.structs[i % len(d.structs)] for i in range(3)]
-    values[:] = [d.rng.choice(words), operation, d.rng.choice([0, 1, 5]), d.struct(), words[0], -1]
+    last = d.rng.choice([-1, d.rng.getrandbits(32)])
+    values[:] = [
+        d.rng.choice(words),
+        operation,
+        d.rng.choice([0, 1, 5]),
+        d.struct(),
+        words[0],
+        last,
+    ]
 
 
 def _polled(d: Draw, values: list[int]) -> None:

@@ -72,6 +72,7 @@ LITTLE = {
     "signals": "700K",
     "processes": "700K",
     "threads": "700K",
+    "pthreads": "1M",
 }
 """Of memory; beside it there is swap."""
 CASES = [

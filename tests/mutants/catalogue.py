@@ -240,7 +240,7 @@ RMAP = [
     Mutant(
         "try_to_unmap drops the dirty bit",
         "csrc/rmap/rmap.c",
-        "\tif (old & _PAGE_DIRTY)\n\t\tpage->flags |= PG_dirty;",
+        "\tif (old & _PAGE_DIRTY)\n\t\tset_page_dirty(m, page);",
         "\t(void)old;",
         f"{RANDOM}[anon_vma-roomy]",
     ),

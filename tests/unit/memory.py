@@ -36,7 +36,7 @@ class Memory:
         self.scheme = scheme_class(scheme)
         core_options = {
             name: options.pop(name)
-            for name in ("cache_line", "min_free_pages", "events", "bits", "levels")
+            for name in ("cache_line", "min_free_pages", "events", "bits", "levels", "i_mmap")
             if name in options
         }
         self.core = Core(ram * PAGE, self.scheme, **core_options)

@@ -12,6 +12,7 @@ import pytest
 from memory import BASE, CHOICES, FIXED, PAGE, PRIVATE, SCHEMES, WALKING, Memory, R
 
 from tests.width import ffi, lib
+from vmemu.core import I_MMAP
 from vmemu.errors import KernelBug
 from vmemu.file.inode import Inode
 from vmemu.mm import Mm, do_mmap, dup_mmap
@@ -22,7 +23,8 @@ WALKS = {"page_referenced": lib.WALK_REFERENCED, "try_to_unmap": lib.WALK_UNMAP}
 @pytest.fixture(params=SCHEMES)
 def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
     """Nothing is checked at the end: the tests break what is checked."""
-    memory = Memory(request.param)
+    scheme, i_mmap = (request.param, I_MMAP) if isinstance(request.param, str) else request.param
+    memory = Memory(scheme, i_mmap=i_mmap)
     yield memory
     memory.close()
 
@@ -209,20 +211,32 @@ def test_an_anonmm_of_another_bundle() -> None:
     memory.close()
 
 
+def file_link(memory: Memory, vma: Any) -> Any:
+    """The ``struct list_head`` of an area on its file's list."""
+    at = memory.core.kaddr(vma) + memory.m.i_mmap_node
+    return ffi.cast("struct list_head *", memory.core.base + at)[0]
+
+
+in_lists = pytest.mark.parametrize(
+    "memory", [("anonmm", "list"), ("anon_vma", "list")], indirect=True
+)
+
+
+@in_lists
 def test_an_area_off_its_file(memory: Memory, mapped: tuple[Inode, Mm, Mm]) -> None:
-    vma = next(iter(mapped[2].vmas()))
-    unlink(memory, vma.shared.list)
+    unlink(memory, file_link(memory, next(iter(mapped[2].vmas()))))
     broken(memory, "file 0x[0-9a-f]+ lists 3 areas, not its 4")
 
 
+@in_lists
 def test_an_area_in_a_wrong_place_of_it_s_file(
     memory: Memory, mapped: tuple[Inode, Mm, Mm]
 ) -> None:
     inode, mm, _ = mapped
-    node = next(iter(mm.vmas())).shared.list
+    node = file_link(memory, next(iter(mm.vmas())))
     mapping = ffi.cast("struct address_space *", memory.core.base + inode.kaddr)
     unlink(memory, node)
-    link_last(memory, node, mapping.i_mmap)
+    link_last(memory, node, mapping.i_mmap.list)
     broken(memory, "the areas of file 0x[0-9a-f]+ are not in the order in which they came")
 
 

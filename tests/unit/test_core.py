@@ -32,7 +32,7 @@ def test_at_boot(tmp_path: Path) -> None:
     assert (zone.nr_active, zone.nr_inactive, zone.prev_priority) == (0, 0, 12)
     assert m.page_cluster == 3  # 8 pages, as /proc/sys/vm/page-cluster says on most machines
     assert [m.swap.info[n].fd for n in range(lib.MAX_SWAPFILES)] == [-1] * lib.MAX_SWAPFILES
-    assert [m.file_fd[n] for n in range(lib.NR_FILES)] == [-1] * lib.NR_FILES
+    assert not any(m.inodes[n].i_mapping for n in range(lib.NR_FILES))
     zero = ffi.buffer(m.ram + lib.ZERO_PAGE_PFN * PAGE, PAGE)
     assert zero[:] == bytes(PAGE)
     memory.close()
@@ -75,23 +75,20 @@ def test_closing_gives_descriptors_back(tmp_path: Path) -> None:
 
 def test_there_is_a_limit_of_files(tmp_path: Path) -> None:
     memory = Memory()
-    path = tmp_path / "file"
-    path.write_bytes(b"x" * PAGE)
-    fd = os.open(path, os.O_RDONLY)
     opened = []
-    while mapping := lib.file_open(memory.m, os.dup(fd)):
+    while mapping := lib.file_open(memory.m, lib.FILE_HOST, -1, 0):
         opened.append(mapping)
     assert len(opened) == lib.NR_FILES
     assert [mapping.host for mapping in opened] == list(range(1, lib.NR_FILES + 1))
     lib.file_close(memory.m, opened[5])
-    again = lib.file_open(memory.m, os.dup(fd))
+    again = lib.file_open(memory.m, lib.FILE_HOST, -1, 0)
     assert again.host == 6  # the number that is free
-    os.close(fd)
     memory.close()
 
 
 def test_an_unknown_walker_is_refused() -> None:
-    assert not lib.vmemu_new(1 << 20, b"no such", [0] * 4, ffi.NULL, 32, 8, 0, 2, ffi.NULL)
+    for names in ((b"list", b"no such"), (b"no such", b"none")):
+        assert not lib.vmemu_new(1 << 20, *names, [0] * 4, ffi.NULL, 32, 8, 0, 2, ffi.NULL)
 
 
 @pytest.mark.parametrize("bytes_", [0, 5, 4095])

@@ -236,7 +236,7 @@ def test_closing_the_file_frees_its_pages(tmp_path: Path) -> None:
     free = memory.free
     inode = memory.vm.inodes.open(str(file.path))
     mapping = ffi.cast("struct address_space *", memory.core.base + inode.kaddr)
-    fd = memory.m.file_fd[mapping.host - 1]
+    fd = memory.m.inodes[mapping.host - 1].fd
     file.mapping, file.inode = mapping, inode
     for index in (0, 1, 64, 700):
         file.read(index)

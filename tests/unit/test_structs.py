@@ -14,7 +14,9 @@ from vmemu.mm import do_munmap
 # bytes in 2.6.6 / 2.6.7 built for i386 and for x86-64, SMP without debugging
 SIZES = {
     "struct page": (32, 56),
-    "struct vm_area_struct": (72, 144),
+    "struct vm_area_struct": (56, 112),  # with an i_mmap's 72 and 144, or 64 and 128 of lists
+    "struct prio_tree_node": (16, 32),
+    "struct interval_node": (16, 32),
     "struct anon_vma_tail": (12, 24),
     "struct mm_struct": (524, 1000),
     "struct anonmm_tail": (4, 8),

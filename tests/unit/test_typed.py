@@ -37,7 +37,7 @@ with Machine(ram="16M", rmap=Mine) as machine:
     task = machine.spawn(guest_path("hello"), stdout=None)
     for vma in task.mm.vmas():
         reveal_type(vma.vm_flags)
-        reveal_type(vma.shared.list.next)
+        reveal_type(vma.vm_rb.rb_left)
     reveal_type(task.mm.ptr.rss)
     reveal_type(machine.core.page(7).mapcount)
     reveal_type(machine.stats()["faults"]["minor"])

@@ -16,6 +16,7 @@ from memory import BASE, CHOICES, FIXED, LOCKED, PAGE, PRIVATE, RW, WALKING, Mem
 
 from tests.width import BITS, lib
 from vmemu import Machine
+from vmemu.core import I_MMAPS
 from vmemu.errors import ConfigError, KernelBug, MachineClosed
 from vmemu.mm import Mm, do_mmap, do_mprotect, do_munmap, dup_mmap
 from vmemu.mm.mremap import do_mremap
@@ -384,8 +385,10 @@ def test_old_and_young_ones(family: Family) -> None:
     assert lib.page_referenced(family.m, family.page(parent)) == 1
 
 
-def test_a_page_of_a_file_is_found_by_its_file(family: Family, tmp_path: Path) -> None:
-    """i_mmap has the oldest area first; nothing is counted for files."""
+@pytest.mark.parametrize("i_mmap", I_MMAPS)
+def test_a_page_of_a_file_is_found_by_its_file(i_mmap: str, tmp_path: Path) -> None:
+    """Lists have the oldest area first; trees know which areas cannot have it."""
+    family = Family("anon_vma", i_mmap=i_mmap)
     path = tmp_path / "file"
     path.write_bytes(bytes(3 * PAGE))
     inode = family.memory.vm.inodes.open(str(path))
@@ -398,14 +401,25 @@ def test_a_page_of_a_file_is_found_by_its_file(family: Family, tmp_path: Path) -
     pfn = family.pfn(mm, 8)
     family.fork(mm)
     use = family.ask(pfn)
-    assert walked(use)[:2] == [(100, "range"), (100, "match")]
     assert use.walk is not None
-    assert {each.cost for each in use.walk.candidates} == {"not counted"}
-    assert not use.walk.counted
+    if i_mmap == "list":
+        assert walked(use)[:3] == [(100, "range"), (100, "match"), (101, "range")]
+        assert {each.cost for each in use.walk.candidates} == {"1 probe", "1 cmp"}
+    else:
+        assert walked(use) == [(100, "match"), (101, "match")]
+        assert {each.cost for each in use.walk.candidates} == {"1 probe"}
+    counted = dict(use.walk.counted)
+    assert (counted.pop("i_mmap_nodes", 0) > 0) == (i_mmap != "list")
+    cmps = {"file_unmap_cmp": 2} if i_mmap == "list" else {}
+    assert counted == {"file_unmap_probes": 2, "file_unmap_pages": 1, **cmps}
     (node,) = use.objects
     assert node.kind == "address_space"
-    assert [to for _, to in node.edges[:2]] == [each.area.vma for each in use.walk.candidates[:2]]  # type: ignore[union-attr]
-    assert "by the file's list of areas" in use.text()
+    areas = [to for _, to in node.edges]
+    assert len(areas) == 4
+    tried = [each.area.vma for each in use.walk.candidates if each.area is not None]
+    assert [area for area in areas if area in tried] == tried
+    assert f"by i_mmap, a {i_mmap}" in use.text()
+    family.memory.close()
 
 
 # ---- asking changes nothing

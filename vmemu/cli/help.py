@@ -41,6 +41,7 @@ TOPICS = {
     "write-a-scenario": Topic(PAGES / "write-a-scenario.md", None, "a scenario of one's own"),
     "scenarios": Topic(PAGES / "schemes.md", "Scenarios", "what compare runs, and what it finds"),
     "files": Topic(PAGES / "files.md", None, "what programs see of files: --root, --bind"),
+    "programs": Topic(PAGES / "programs.md", None, "Debian's programs, and roots to run them from"),
     "sweeps": Topic(PAGES / "sweeps.md", None, "many runs: ranges, files, clusters"),
     "results": Topic(PAGES / "results.md", None, "data sets of runs: SQL, laws of growth, plots"),
     "seeing": Topic(PAGES / "seeing.md", None, "vmemu show: memory at one moment; notebooks"),

@@ -17,7 +17,7 @@ __all__ = ["cli"]
 _COMMANDS = (
     *("run", "show", "who", "compare", "overhead", "explore", "list"),
     *("sweep", "results", "growth", "plot"),
-    *("include-dir", "help", "completion"),
+    *("rootfs", "include-dir", "help", "completion"),
 )
 
 

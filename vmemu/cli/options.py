@@ -65,6 +65,12 @@ MACHINE = (
         help="The kernel whose structs' sizes slab caches have, such as 6.18 (64 bits).",
     ),
     option(
+        "--i-mmap",
+        metavar="list|prio_tree|interval_tree",
+        shell_complete=names.one_of("list", "prio_tree", "interval_tree"),
+        help="What a file's areas are kept in: as in 2.6.6, in 2.6.7, or since 3.7.",
+    ),
+    option(
         "--swap",
         metavar="SIZE|PATH[:SIZE]|none",
         shell_complete=names.files,

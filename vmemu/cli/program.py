@@ -45,15 +45,26 @@ def find(typed: str, bits: int | None, root: str | None = None) -> Program:
 
 
 def _bits_inside(root: str, path: str) -> int:
-    """The width of a program in a root, 32 where it does not say; ConfigError without a root."""
+    """The width of a program in a root, or of a script's interpreter; ConfigError without a root.
+
+    It is 32 where the file does not say.
+    """
     import os
 
     from vmemu import arguments
     from vmemu.errors import Errno
     from vmemu.kernel.program.elf import bits_of
+    from vmemu.kernel.program.script import BINPRM_BUF_SIZE, MAX_INTERPRETERS, script_words
     from vmemu.vfs.hostfs import peek
 
+    directory, name = arguments.directory("root", root), os.fsencode(path)
     try:
-        return bits_of(peek(arguments.directory("root", root), os.fsencode(path), 5))
+        for _ in range(MAX_INTERPRETERS + 1):
+            head = peek(directory, name, BINPRM_BUF_SIZE)
+            words = script_words(head)
+            if words is None:
+                return bits_of(head[:5])
+            name = words[0]
     except Errno:
-        return 32  # the machine says what is wrong
+        pass
+    return 32  # the machine says what is wrong

@@ -10,13 +10,19 @@ from vmemu.vfs.pipe import PipeReader, PipeWriter
 
 if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
+    from vmemu.kernel.process.task import Task
 
 __all__ = ["check_kernel"]
 
 
 def check_kernel(kernel: Kernel) -> None:
-    """KernelBug unless host memory is counted as tasks, descriptors, files... have it."""
+    """KernelBug unless host memory is counted as tasks, descriptors, files and pipes have it.
+
+    And unless groups and their threads, and who sleeps on futexes, agree.
+    """
     tasks = list(kernel.tasks)
+    _check_groups(tasks)
+    _check_futexes(kernel)
     tables = {id(task.files): task.files for task in tasks if task.files.users}
     entries = [entry for table in tables.values() for entry in table.entries.values()]
     files = {id(entry.file): entry.file for entry in entries}.values()
@@ -35,3 +41,25 @@ def check_kernel(kernel: Kernel) -> None:
     )
     if held != kernel.hold.held:
         raise KernelBug(f"host memory held is {kernel.hold.held} bytes, recomputed {held}")
+
+
+def _check_groups(tasks: list[Task]) -> None:
+    """Every task is one of its group's, and the living are as many as the group says."""
+    for task in tasks:
+        group = task.group
+        if group.threads.get(task.pid) is not task:
+            raise KernelBug(f"{task!r} is none of {group!r}")
+        if task.is_leader and group.live != len(group.living()):
+            raise KernelBug(f"{group!r} has {len(group.living())} living threads")
+        if not task.is_leader and not task.alive:
+            raise KernelBug(f"{task!r} has ended and is still there")
+
+
+def _check_futexes(kernel: Kernel) -> None:
+    """Who sleeps on a futex lives, once, and is in a call."""
+    waiters = kernel.futexes.waiters()
+    if len({id(waiter.task) for waiter in waiters}) != len(waiters):
+        raise KernelBug("a thread sleeps on two futexes")
+    for waiter in waiters:
+        if not waiter.task.alive or waiter.task.call is None or waiter.woken:
+            raise KernelBug(f"{waiter.task!r} sleeps on a futex and cannot wake")

@@ -149,6 +149,8 @@ class Kernel(Closing):
         self.told: BaseException | None = None
         """The last of them that came out."""
         self.next_ino = 1000
+        self.sysctls: dict[str, int] = {}
+        """Settings of /proc/sys that were changed and that change nothing."""
         self.marks = 0
         """MARKs so far."""
         self._m = self.core.m
@@ -479,6 +481,7 @@ class Kernel(Closing):
             return self._fault(task)
         if trap == lib.TRAP_PREEMPT:
             task.used.utime += self.sched.slice_blocks  # the CPU moved the clock: 1 ns a block
+            self.sched.user_time += self.sched.slice_blocks
             self.sched.slice_used()
             return "preempt"
         if trap == lib.TRAP_EXCEPTION:

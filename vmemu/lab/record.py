@@ -79,6 +79,7 @@ _FIXED = {
     "setting": {
         "levels": ("levels", "of page tables"),
         "layout": ("", "the kernel whose structs' sizes slab caches have"),
+        "i_mmap": ("", "what a file's areas are kept in"),
         "ram": ("bytes", "guest RAM"),
         "swap": ("bytes", "swap; 0 without"),
         "seed": ("", "of the guests' randomness"),
@@ -152,11 +153,17 @@ _PREFIXES = {
 
 _COUNTED = {
     "pages": ("pg", "pswp", "swapin", "swap_ra", "swap_cache", "rmap_copies", "rmap_migrated"),
-    "ptes": ("mremap_ptes", "fork_ptes", "zap_ptes", "protect_ptes", "sweep_ptes"),
-    "probes": ("unmap_probes", "referenced_probes", "rmap_wasted"),
-    "candidates": ("unmap_cmp", "referenced_cmp"),
+    "ptes": (
+        *("mremap_ptes", "fork_ptes", "zap_ptes", "protect_ptes", "sweep_ptes"),
+        *("nonlinear_ptes", "nonlinear_unmapped", "nonlinear_collateral"),
+    ),
+    "probes": (
+        *("unmap_probes", "referenced_probes", "rmap_wasted"),
+        *("file_unmap_probes", "file_referenced_probes"),
+    ),
+    "candidates": ("unmap_cmp", "referenced_cmp", "file_unmap_cmp", "file_referenced_cmp"),
     "slots": ("rmap_chain_slots",),
-    "nodes": ("rmap_tree_nodes",),
+    "nodes": ("rmap_tree_nodes", "i_mmap_nodes"),
     "faults": ("pgfault", "pgmajfault", "fault_"),
 }
 """Units of counters, by how their names begin; others count times."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmemu.core import PAGE_SIZE
+from vmemu.core import I_MMAP, PAGE_SIZE
 from vmemu.stats import slab_stats
 
 if TYPE_CHECKING:
@@ -76,12 +76,20 @@ def slab_use(core: Core, rmap: RmapScheme) -> dict[str, SlabUse]:
 
 
 @functools.cache
-def baseline_caches(bits: int, layout: str, cache_line: int) -> dict[str, SlabUse]:
+def baseline_caches(
+    bits: int, layout: str, cache_line: int, i_mmap: str = I_MMAP
+) -> dict[str, SlabUse]:
     """The caches of such a machine that has no reverse map for anonymous pages."""
     from vmemu.machine import Machine
 
     with Machine(
-        ram="4M", swap=None, rmap="none", bits=bits, layout=layout, cache_line=cache_line
+        ram="4M",
+        swap=None,
+        rmap="none",
+        bits=bits,
+        layout=layout,
+        cache_line=cache_line,
+        i_mmap=i_mmap,
     ) as machine:
         return slab_use(machine.core, machine.vm.rmap)
 
@@ -91,7 +99,7 @@ def scheme_cost(use: Mapping[str, SlabUse], core: Core) -> tuple[float, float]:
 
     Exact, and by their share of full slabs.
     """
-    baseline = baseline_caches(core.bits, core.layout, core.cache_line)
+    baseline = baseline_caches(core.bits, core.layout, core.cache_line, core.i_mmap)
     exact = rounded = 0.0
     for name, cache in use.items():
         exact += cache.exact

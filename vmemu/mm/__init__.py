@@ -3,7 +3,7 @@
 from vmemu.mm.fork import dup_mmap
 from vmemu.mm.madvise import do_madvise, do_mincore
 from vmemu.mm.manager import MemoryManager
-from vmemu.mm.maps import proc_maps
+from vmemu.mm.maps import area_line, proc_maps
 from vmemu.mm.mlock import do_mlock, do_mlockall, do_munlock, do_munlockall
 from vmemu.mm.mm import Mm, Rlimits
 from vmemu.mm.mmap import (
@@ -16,11 +16,13 @@ from vmemu.mm.mmap import (
 )
 from vmemu.mm.mprotect import do_mprotect
 from vmemu.mm.mremap import do_mremap
+from vmemu.mm.msync import do_msync
 
 __all__ = [
     "MemoryManager",
     "Mm",
     "Rlimits",
+    "area_line",
     "do_brk",
     "do_madvise",
     "do_mincore",
@@ -29,6 +31,7 @@ __all__ = [
     "do_mmap",
     "do_mprotect",
     "do_mremap",
+    "do_msync",
     "do_munlock",
     "do_munlockall",
     "do_munmap",

@@ -26,6 +26,7 @@ __all__ = ["Faults"]
 
 _WRITE: int = lib.ACCESS_WRITE
 _VM_GROWSDOWN: int = lib.VM_GROWSDOWN
+_VM_SHARED: int = lib.VM_SHARED
 _MINOR: int = lib.FAULT_MINOR
 _MAPERR: int = lib.FAULT_MAPERR
 _ACCERR: int = lib.FAULT_ACCERR
@@ -58,7 +59,8 @@ class Faults:
         if not self._core.lib.vma_permits(vma, access):
             return _ACCERR
         write = access == _WRITE
-        if write and not self._rmap.prepare(mm, vma):
+        private = write and not vma.vm_flags & _VM_SHARED  # a page of its own
+        if private and not self._rmap.prepare(mm, vma):
             return self._no_memory()
         return int(self._core.lib.handle_pte_fault(m, mm, vma, address, write))
 

@@ -10,21 +10,24 @@ if TYPE_CHECKING:
     from vmemu.mm.mm import Mm
     from vmemu.typed import vm_area_struct
 
-__all__ = ["area_name", "permissions", "proc_maps"]
+__all__ = ["area_line", "area_name", "permissions", "proc_maps"]
 
 
 def proc_maps(mm: Mm) -> str:
     """Every area in the kernel's format: range, permissions, offset, device, inode, name."""
-    lines, column = [], 6 * mm.core.word + 25
-    for vma in mm.vmas():
-        perms = permissions(vma.vm_flags)
-        inode = mm.vm.inodes.find(vma.vm_file)
-        offset = vma.vm_pgoff << PAGE_SHIFT if vma.vm_file else 0
-        name = area_name(mm, vma)
-        line = f"{vma.vm_start:08x}-{vma.vm_end:08x} {perms} {offset:08x} 00:00 "
-        line += str(inode.number if inode is not None else 0)
-        lines.append(f"{line:<{column}}{name}" if name else line)
-    return "".join(line.rstrip() + "\n" for line in lines)
+    return "".join(area_line(mm, vma) for vma in mm.vmas())
+
+
+def area_line(mm: Mm, vma: vm_area_struct) -> str:
+    """One area's line (show_map_vma)."""
+    column = 6 * mm.core.word + 25
+    perms = permissions(vma.vm_flags)
+    inode = mm.vm.inodes.find(vma.vm_file)
+    offset = vma.vm_pgoff << PAGE_SHIFT if vma.vm_file else 0
+    name = area_name(mm, vma)
+    line = f"{vma.vm_start:08x}-{vma.vm_end:08x} {perms} {offset:08x} 00:00 "
+    line += str(inode.number if inode is not None else 0)
+    return (f"{line:<{column}}{name}" if name else line).rstrip() + "\n"
 
 
 def permissions(vm_flags: int) -> str:

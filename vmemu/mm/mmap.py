@@ -102,15 +102,15 @@ def do_mmap(
     *,
     may_write: bool = True,
 ) -> int:
-    """Map private memory (``do_mmap_pgoff``); the address.
+    """Map private memory or a file (``do_mmap_pgoff``); the address.
 
-    may_write: mprotect() may allow writing.
+    may_write: the file may be written to, so that a shared area may become writable.
 
     Errno EINVAL, ENOMEM, EAGAIN (RLIMIT_MEMLOCK), ENODEV for what cannot be mapped yet
-    (shared memory, files other than a program's image).
+    (shared memory).
     """
     kind = flags & MAP_TYPE
-    if kind == MAP_SHARED or (file is None and not flags & MAP_ANONYMOUS):
+    if file is None and (kind == MAP_SHARED or not flags & MAP_ANONYMOUS):
         raise Errno(errno.ENODEV)
     if length == 0:
         raise Errno(errno.EINVAL)
@@ -127,8 +127,10 @@ def do_mmap(
     else:
         addr = get_unmapped_area(mm, addr, length)
     vm_flags = prot_to_flags(prot) | _MAY | mm.ptr.def_flags
-    if not may_write:
-        vm_flags &= ~lib.VM_MAYWRITE
+    if kind == MAP_SHARED:
+        vm_flags |= lib.VM_MAYSHARE | lib.VM_SHARED
+        if not may_write:
+            vm_flags &= ~(lib.VM_MAYWRITE | lib.VM_SHARED)
     if flags & MAP_GROWSDOWN:
         vm_flags |= lib.VM_GROWSDOWN
     if flags & MAP_LOCKED:
@@ -136,7 +138,7 @@ def do_mmap(
     pages = length >> PAGE_SHIFT
     if vm_flags & lib.VM_LOCKED and (mm.ptr.locked_vm + pages) << PAGE_SHIFT > mm.rlimits.memlock:
         raise Errno(errno.EAGAIN)
-    if kind != MAP_PRIVATE:
+    if kind not in (MAP_PRIVATE, MAP_SHARED):
         raise Errno(errno.EINVAL)
     if flags & MAP_FIXED:
         munmap_locked(mm, addr, length)
@@ -152,7 +154,8 @@ def _map_area(
     """Account, merge or make the vma of a range that is free."""
     commit, pages = mm.vm.commit, length >> PAGE_SHIFT
     mm.may_expand(pages)
-    if vm_flags & lib.VM_WRITE and not (noreserve and commit.mode != lib.OVERCOMMIT_NEVER):
+    private = vm_flags & (lib.VM_WRITE | lib.VM_SHARED) == lib.VM_WRITE
+    if private and not (noreserve and commit.mode != lib.OVERCOMMIT_NEVER):
         vm_flags |= lib.VM_ACCOUNT
     kfile = file.kaddr if file is not None else 0
     if file is None:

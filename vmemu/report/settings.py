@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vmemu.arguments import WIDTHS
-from vmemu.core import core_of
+from vmemu.core import I_MMAP, core_of
 from vmemu.layouts import DEFAULT
 
 __all__ = ["machine_settings"]
@@ -20,6 +20,7 @@ def machine_settings(options: Mapping[str, Any], ram: str, swap: str) -> dict[st
         "machine": f"{WIDTHS[bits]}, {bits} bits",
         "page tables": f"{levels} levels",
         "layout": str(options.get("layout", DEFAULT)),
+        "i_mmap": str(options.get("i_mmap", I_MMAP)),
         "RAM": str(options.get("ram", ram)),
         "swap": str(options.get("swap", swap)).rpartition("/")[2],
         "seed": str(options.get("seed", 0)),

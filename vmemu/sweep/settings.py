@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu import layouts
 from vmemu.arguments import nanoseconds, size
-from vmemu.core import check_layout, check_levels, check_ram
+from vmemu.core import I_MMAP, I_MMAPS, check_layout, check_levels, check_ram
 from vmemu.errors import ConfigError
 from vmemu.lab import ranges
 from vmemu.machine import check_setting
@@ -90,6 +90,16 @@ def _word(name: str, value: object) -> Iterator[str]:
         yield word
 
 
+def _i_mmap(value: object) -> Iterator[str]:
+    """Names; ``all`` stands for each that there is."""
+    if not isinstance(value, str):
+        raise _wrong("i_mmap", "text", value)
+    for word in ranges.words(value):
+        if word != "all":
+            check_setting("i_mmap", word)
+        yield from I_MMAPS if word == "all" else [word]
+
+
 def _flag(name: str, value: object) -> Iterator[bool]:
     flags = {"true": True, "false": False}
     for each in ranges.words(value) if isinstance(value, str) else [value]:
@@ -104,6 +114,7 @@ SETTINGS: Mapping[str, Setting] = {
     "bits": Setting(partial(_whole, "bits")),
     "levels": Setting(partial(_whole, "levels")),
     "layout": Setting(partial(_word, "layout"), layouts.DEFAULT),
+    "i_mmap": Setting(_i_mmap, I_MMAP),
     "seed": Setting(partial(_whole, "seed"), 0),
     "page_cluster": Setting(partial(_whole, "page_cluster"), 3),
     "swappiness": Setting(partial(_whole, "swappiness"), 60),

@@ -144,6 +144,10 @@ class File:
         """POLLIN, POLLOUT, ... that hold now."""
         return POLLIN | POLLOUT
 
+    def fdinfo(self) -> str:
+        """Lines of /proc/PID/fdinfo/N beyond position and flags (show_fdinfo)."""
+        return ""
+
     def polled(self, task: Task) -> int:
         """What poll() tells a task, with POLLRDNORM and POLLWRNORM."""
         events = self.poll()
@@ -157,43 +161,6 @@ class File:
 
     def release(self) -> None:
         """The last descriptor has gone."""
-
-
-class TextFile(File):
-    """A file with a fixed content: what a /proc file held when it was opened."""
-
-    def __init__(self, name: str, content: bytes) -> None:
-        super().__init__(O_RDONLY, name)
-        self._content = content
-        self._position = 0
-        self.host_bytes = FILE_BYTES + len(content)
-
-    def read(self, count: int) -> Blocking[bytes]:
-        """Read from the position on."""
-        return immediately(self._content[self._position : self._position + count])
-
-    def take(self, count: int) -> int:
-        """Move the position."""
-        self._position += count
-        return count
-
-    def seek(self, offset: int, whence: int) -> int:
-        """Move from the start or from here; such files know no end (seq_lseek)."""
-        position = offset if whence == SEEK_SET else self._position + offset
-        if whence == SEEK_END or not 0 <= position <= MAX_LFS_FILESIZE:
-            raise Errno(errno.EINVAL)
-        self._position = position
-        return position
-
-    def at(self, offset: int) -> File:
-        """Another one that begins there."""
-        other = TextFile(self.name, self._content)
-        other._position = offset
-        return other
-
-    def stat(self) -> FileStat:
-        """A regular file of length 0, as files in /proc are."""
-        return self.node.stat() if self.node is not None else FileStat(stat.S_IFREG | 0o444, ino=2)
 
 
 class Descriptor(NamedTuple):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vmemu.errors import Errno
 from vmemu.streams import above_streams
 from vmemu.vfs.beneath import host_errors, open_beneath
-from vmemu.vfs.file import O_ACCMODE, O_RDONLY, File, FileStat
+from vmemu.vfs.file import O_ACCMODE, File, FileStat
 from vmemu.vfs.node import Body, Node
 from vmemu.vfs.regular import RegularFile
 
@@ -135,17 +135,27 @@ class HostOpened(HostRegular, Body):
 
     def read(self, offset: int, count: int) -> bytes:
         """Bytes from there on."""
+        self._flush()
         with host_errors():
             return os.pread(self.fd, count, offset)
 
     def write(self, offset: int, data: bytes) -> int:
         """Store bytes, also in what is mapped."""
+        self._flush()
         with host_errors():
             done = os.pwrite(self.fd, data, offset)
         copy = self._mapped()
         if copy is not None:
             copy.update(offset, data[:done])
         return done
+
+    def _flush(self) -> None:
+        """The host has what shared areas have written, before it is asked."""
+        if self.fs.readonly:
+            return
+        copy = self._mapped()
+        if copy is not None and copy.writable:
+            self.fs.services.inodes.sync()
 
     def _key(self) -> Key:
         """What finds its pages: of a file that guests may write, whatever it holds now."""
@@ -189,16 +199,24 @@ class HostOpened(HostRegular, Body):
 
     def sync(self) -> None:
         """Wait until the host's disk has it."""
+        copy = self._mapped()
+        if copy is not None:
+            copy.writeback()
         with host_errors():
             os.fsync(self.fd)
 
     def mapping(self, name: str) -> Inode:
         """What caches its pages, from a descriptor of its own."""
         with host_errors():
-            return self.fs.services.inodes.share(self._key(), name, self._reopened)
+            own = f"/proc/self/fd/{self.fd}"
+            writable = not self.fs.readonly and os.access(own, os.R_OK | os.W_OK)
+            return self.fs.services.inodes.share(
+                self._key(), name, lambda: self._reopened(writable), writable=writable
+            )
 
-    def _reopened(self) -> int:
-        return os.open(f"/proc/self/fd/{self.fd}", O_RDONLY | os.O_CLOEXEC)
+    def _reopened(self, writable: bool) -> int:
+        flags = os.O_RDWR if writable else os.O_RDONLY
+        return os.open(f"/proc/self/fd/{self.fd}", flags | os.O_CLOEXEC)
 
     def close(self) -> None:
         """Nobody has it open in this way any more."""

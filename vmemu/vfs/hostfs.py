@@ -20,7 +20,7 @@ from vmemu.kernel.hold import HostMemory
 from vmemu.streams import above_streams
 from vmemu.vfs.beneath import host_errors, open_beneath
 from vmemu.vfs.file import File, FileStat
-from vmemu.vfs.hostfile import HostNode, HostRegular
+from vmemu.vfs.hostfile import HostNode, HostOpened, HostRegular
 from vmemu.vfs.node import Directory, FileSystem, FsStat, Node, Services
 from vmemu.vfs.walk import Walk
 
@@ -246,8 +246,10 @@ def peek(root: str, path: bytes, count: int) -> bytes:
     fs = HostFs(services, 0, root)
     try:
         body = Walk(fs.top).find(fs.top, path).body(os.O_RDONLY)
+        assert isinstance(body, HostOpened)
         try:
-            return body.read(0, count)
+            with host_errors():
+                return os.pread(body.fd, count, 0)  # nobody has mapped it: there is no machine
         finally:
             body.close()
     finally:

@@ -1,4 +1,4 @@
-"""/proc as a tree: what vmemu.vfs.proc and procfs tell, under their names."""
+"""The nodes of /proc and /sys: made when they are looked up, from tables of functions."""
 
 from __future__ import annotations
 
@@ -6,36 +6,23 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu.errors import Errno
-from vmemu.vfs import proc, procfs
-from vmemu.vfs.file import O_ACCMODE, O_RDONLY, O_TRUNC, File, FileStat, TextFile
-from vmemu.vfs.node import Directory, FileSystem, Node, Services
+from vmemu.vfs.file import O_ACCMODE, O_RDONLY, O_TRUNC, File, FileStat
+from vmemu.vfs.node import Directory, FileSystem, Node
+from vmemu.vfs.procfile import ContentFile, TextFile
 
 if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
-    from vmemu.kernel.process.task import Task
+    from vmemu.vfs.procfile import Content, Show, Store
 
-__all__ = ["ProcFs"]
-
-
-class ProcFs(FileSystem):
-    """/proc of a kernel."""
-
-    name = "proc"
-    kind = 0x9FA0
-
-    def __init__(self, services: Services, dev: int, kernel: Kernel) -> None:
-        super().__init__(services, dev)
-        self.kernel = kernel
-        self.root = _Root(self)
+__all__ = ["ContentNode", "Entry", "Link", "Opened", "ProcDirectory", "Static", "TextNode", "Tree"]
 
 
-class _ProcNode(Node):
-    """What has no life of its own: made when it is looked up."""
+class ProcNode(Node):
+    """What has no life of its own."""
 
-    fs: ProcFs
     mode = 0
     ino = 0
 
@@ -48,35 +35,52 @@ class _ProcNode(Node):
         )  # fmt: skip
 
 
-class _Text(_ProcNode):
-    """A file that is written when it is opened."""
+class TextNode(ProcNode):
+    """A text that is written when it is read, and what takes what is written to it."""
 
     regular = True
-    mode = stat.S_IFREG | 0o444
 
-    def __init__(self, fs: ProcFs, ino: int, show: Callable[[], str | bytes]) -> None:
-        self.fs, self.ino, self._show = fs, ino, show
+    def __init__(
+        self, fs: FileSystem, ino: int, show: Show, store: Store | None = None, mode: int = 0
+    ) -> None:
+        self.fs, self.ino, self._show, self._store = fs, ino, show, store
+        self.mode = stat.S_IFREG | (mode or (0o444 if store is None else 0o644))
 
     def open(self, flags: int, name: str) -> File:
-        """Read all of it; Errno EACCES for writing."""
-        if flags & O_ACCMODE != O_RDONLY or flags & O_TRUNC:
+        """Errno EACCES for writing what only tells."""
+        if self._store is None and (flags & O_ACCMODE != O_RDONLY or flags & O_TRUNC):
             raise Errno(errno.EACCES)
-        text = self._show()
-        file = TextFile(
-            name, text.encode(errors="surrogateescape") if isinstance(text, str) else text
-        )
-        file.node = self
-        return file
+        return TextFile(self, flags, name, self._show, self._store, self.fs.services.hold)
 
 
-class _Link(_ProcNode):
+class ContentNode(ProcNode):
+    """A table with an entry at each place."""
+
+    regular = True
+
+    def __init__(self, fs: FileSystem, ino: int, content: Content, mode: int) -> None:
+        self.fs, self.ino, self._content = fs, ino, content
+        self.mode = stat.S_IFREG | mode
+
+    def open(self, flags: int, name: str) -> File:
+        """Errno EACCES for writing what cannot be written."""
+        if not self.mode & 0o200 and (flags & O_ACCMODE != O_RDONLY or flags & O_TRUNC):
+            raise Errno(errno.EACCES)
+        return ContentFile(self, flags, name, self._content)
+
+
+class Link(ProcNode):
     """A link whose text is made when it is read, and which may be more than its text."""
 
     link = True
     mode = stat.S_IFLNK | 0o777
 
     def __init__(
-        self, fs: ProcFs, ino: int, show: Callable[[], str], jump: Callable[[], Node | None]
+        self,
+        fs: FileSystem,
+        ino: int,
+        show: Callable[[], str],
+        jump: Callable[[], Node | None] = lambda: None,
     ) -> None:
         self.fs, self.ino, self._show, self._jump = fs, ino, show, jump
 
@@ -89,10 +93,10 @@ class _Link(_ProcNode):
         return self._jump()
 
 
-class _Opened(Node):
+class Opened(Node):
     """An open file that has no name: what /proc/PID/fd/N leads to."""
 
-    def __init__(self, fs: ProcFs, file: File) -> None:
+    def __init__(self, fs: FileSystem, file: File) -> None:
         self.fs, self._file = fs, file
 
     def stat(self) -> FileStat:
@@ -107,12 +111,12 @@ class _Opened(Node):
         return file
 
 
-class _ProcDirectory(_ProcNode, Directory):
+class ProcDirectory(ProcNode, Directory):
     """A directory whose names are told by a function."""
 
     mode = stat.S_IFDIR | 0o555
 
-    def __init__(self, fs: ProcFs, parent: Directory | None, name: bytes, ino: int) -> None:
+    def __init__(self, fs: FileSystem, parent: Directory | None, name: bytes, ino: int) -> None:
         self.fs, self.name, self.ino = fs, name, ino
         self.parent = parent if parent is not None else self
         self.attached = {}
@@ -133,139 +137,71 @@ class _ProcDirectory(_ProcNode, Directory):
         return Errno(errno.EACCES)
 
 
-def _static() -> dict[bytes, dict[bytes, str]]:
-    """The names in each directory of /proc but those of tasks; "" stands for a directory."""
-    tree: dict[bytes, dict[bytes, str]] = {b"": {}}
-    for path in proc.FILES:
-        at, *names = b"", *os.fsencode(path).split(b"/")
-        for name in names[:-1]:
-            tree[at].setdefault(name, "")
-            at = at + b"/" + name if at else name
-            tree.setdefault(at, {})
-        tree[at][names[-1]] = path
-    return tree
+class Entry(NamedTuple):
+    """A file that is the same for everybody: its text, what takes another, or its table."""
+
+    show: Callable[[Kernel], str] | None = None
+    store: Callable[[Kernel, bytes], None] | None = None
+    content: Callable[[Kernel], Content] | None = None
+
+    def node(self, fs: FileSystem, kernel: Kernel, ino: int) -> Node:
+        """Its node."""
+        show, store = self.show, self.store
+        if self.content is not None:
+            return ContentNode(fs, ino, self.content(kernel), 0o400)
+        assert show is not None
+        return TextNode(
+            fs,
+            ino,
+            lambda: show(kernel),
+            None if store is None else lambda data: store(kernel, data),
+        )
 
 
-_TREE = _static()
-_NUMBERS = {path: 100 + number for number, path in enumerate(proc.FILES)}
+class Tree:
+    """Entries by path, and the directories that they make."""
+
+    def __init__(self, entries: dict[str, Entry]) -> None:
+        self.entries = entries
+        self.numbers = {path: 1000 + number for number, path in enumerate(entries)}
+        self.directories: dict[bytes, dict[bytes, str]] = {b"": {}}
+        """The names in each, by path; "" stands for a directory."""
+        for path in entries:
+            at, *names = b"", *os.fsencode(path).split(b"/")
+            for name in names[:-1]:
+                self.directories[at].setdefault(name, "")
+                at = at + b"/" + name if at else name
+                self.directories.setdefault(at, {})
+            self.directories[at][names[-1]] = path
+        self.places = {path: 2 + at for at, path in enumerate(self.directories)}
 
 
-class _Static(_ProcDirectory):
+class Static(ProcDirectory):
     """A directory that is the same for everybody."""
 
-    def __init__(self, fs: ProcFs, parent: Directory | None, name: bytes, path: bytes) -> None:
-        super().__init__(fs, parent, name, 2 + list(_TREE).index(path))
-        self._path = path
+    def __init__(
+        self,
+        fs: FileSystem,
+        kernel: Kernel,
+        tree: Tree,
+        parent: Directory | None = None,
+        name: bytes = b"",
+        path: bytes = b"",
+    ) -> None:
+        super().__init__(fs, parent, name, tree.places[path])
+        self._kernel, self._tree, self._path = kernel, tree, path
 
     def names(self) -> list[bytes]:
-        """As proc.FILES has them."""
-        return list(_TREE[self._path])
+        """As the tree has them."""
+        return list(self._tree.directories[self._path])
 
     def lookup(self, name: bytes) -> Node:
-        """A file, or a directory."""
-        path = _TREE[self._path].get(name)
+        """A file, or a directory; Errno ENOENT."""
+        tree = self._tree
+        path = tree.directories[self._path].get(name)
         if path is None:
             raise Errno(errno.ENOENT)
         if not path:
-            return _Static(self.fs, self, name, self._path + b"/" + name if self._path else name)
-        generate, vm = proc.FILES[path], self.fs.kernel.vm
-        return _Text(self.fs, _NUMBERS[path], lambda: generate(vm))
-
-
-class _Root(_Static):
-    """/proc itself: with tasks, and self."""
-
-    def __init__(self, fs: ProcFs) -> None:
-        super().__init__(fs, None, b"", b"")
-
-    def names(self) -> list[bytes]:
-        """Files, self, tasks."""
-        tasks = [b"%d" % task.pid for task in self.fs.kernel.tasks.processes()]
-        own = [b"self"] if self.fs.kernel.current is not None else []
-        return [*super().names(), *own, *tasks]
-
-    def lookup(self, name: bytes) -> Node:
-        """A task's directory, or what is the same for everybody."""
-        kernel = self.fs.kernel
-        if name == b"self":
-            current = kernel.current
-            if current is None:
-                raise Errno(errno.ENOENT)
-            return _Link(self.fs, 90, lambda: str(current.tgid), lambda: None)
-        if name == b"mounts":
-            return _Link(self.fs, 91, lambda: "self/mounts", lambda: None)
-        task = procfs.find_task(kernel, name)
-        return super().lookup(name) if task is None else _TaskDirectory(self.fs, self, task)
-
-
-class _TaskDirectory(_ProcDirectory):
-    """/proc/PID."""
-
-    def __init__(self, fs: ProcFs, parent: Directory, task: Task) -> None:
-        super().__init__(fs, parent, b"%d" % task.pid, task.pid << 16)
-        self._task = task
-
-    def names(self) -> list[bytes]:
-        """Files and links."""
-        return [*map(os.fsencode, procfs.TASK_FILES), b"fd", *_LINKS]
-
-    def lookup(self, name: bytes) -> Node:
-        """A file, a link, or fd."""
-        task, number = self._task, self.ino + 1
-        if name == b"fd":
-            return _Descriptors(self.fs, self, task)
-        if name in _LINKS:
-            show, jump = _LINKS[name]
-            at = number + 1 + list(_LINKS).index(name)
-            return _Link(self.fs, at, lambda: show(task), lambda: jump(task))
-        generate = procfs.TASK_FILES.get(os.fsdecode(name))
-        if generate is None:
-            raise Errno(errno.ENOENT)
-        at = number + 16 + list(procfs.TASK_FILES).index(os.fsdecode(name))
-        return _Text(self.fs, at, lambda: generate(task))
-
-
-def _jump_cwd(task: Task) -> Node | None:
-    return task.fs.cwd
-
-
-def _jump_root(task: Task) -> Node | None:
-    return task.fs.root
-
-
-def _jump_exe(task: Task) -> Node | None:
-    return task.exe_node if task.exe_node is not None else task.kernel.world.program(task.exe)
-
-
-_LINKS: dict[bytes, tuple[Callable[[Task], str], Callable[[Task], Node | None]]] = {
-    b"exe": (procfs.exe, _jump_exe),
-    b"cwd": (procfs.cwd, _jump_cwd),
-    b"root": (procfs.root, _jump_root),
-}
-
-
-class _Descriptors(_ProcDirectory):
-    """/proc/PID/fd."""
-
-    mode = stat.S_IFDIR | 0o500
-
-    def __init__(self, fs: ProcFs, parent: Directory, task: Task) -> None:
-        super().__init__(fs, parent, b"fd", (task.pid << 16) + 64)
-        self._task = task
-
-    def names(self) -> list[bytes]:
-        """The numbers of what is open."""
-        return [b"%d" % fd for fd in sorted(self._task.files.entries)]
-
-    def lookup(self, name: bytes) -> Node:
-        """A link to an open file."""
-        entry = self._task.files.entries.get(int(name)) if name.isdigit() else None
-        if entry is None:
-            raise Errno(errno.ENOENT)
-        file = entry.file
-        return _Link(
-            self.fs,
-            self.ino + 1 + int(name),
-            lambda: file.name,
-            lambda: file.node if file.node is not None else _Opened(self.fs, file),
-        )
+            below = self._path + b"/" + name if self._path else name
+            return Static(self.fs, self._kernel, tree, self, name, below)
+        return tree.entries[path].node(self.fs, self._kernel, tree.numbers[path])

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 from vmemu.errors import ConfigError, Errno
 from vmemu.vfs.device import DEVICES
 from vmemu.vfs.node import Directory, FileSystem, Node, Services
-from vmemu.vfs.procnode import ProcFs
+from vmemu.vfs.proctree import ProcFs
+from vmemu.vfs.sysfs import SysFs
 from vmemu.vfs.tmpdir import TmpDirectory
 from vmemu.vfs.tmpfs import TmpFs
 from vmemu.vfs.tty.devpts import DevPts
@@ -71,6 +72,8 @@ class World:
         """Attach what every machine has."""
         proc = self._add("/proc", ProcFs(self.services, self._dev(), kernel))
         self.root.attach(b"proc", proc.root)
+        sys = self._add("/sys", SysFs(self.services, self._dev(), kernel))
+        self.root.attach(b"sys", sys.root)
         if tmp:
             self.root.attach(b"tmp", self._tmpfs("/tmp", 0o1777))
         dev = self._tmpfs("/dev")

@@ -158,6 +158,8 @@ class FrameUse:
     walk: Walk | None
     remark: str
     objects: tuple[Node, ...]
+    i_mmap: str = ""
+    """What the areas of files are kept in."""
     asked: str = ""
     """The address that was asked for, and whose: \"40000000 of 100 family\"."""
 
@@ -199,6 +201,7 @@ class FrameUse:
             "moment": self.moment,
             "machine": self.machine,
             "rmap": self.rmap,
+            "i_mmap": self.i_mmap,
             "asked": self.asked or None,
             "frame": self.pfn,
             "kind": self.kind,

@@ -89,7 +89,7 @@ def sections(use: FrameUse) -> list[tuple[str, Table]]:
     if use.swapped:
         found.append((f"have its place in swap, slot {use.slot}", mappers_table(use.swapped)))
     if use.walk is not None:
-        how = use.rmap if use.kind == "anon" else "the file's list of areas"
+        how = use.rmap if use.kind == "anon" else f"i_mmap, a {use.i_mmap}"
         found.append((f"{use.walk.function} by {how}", walk_table(use.walk)))
     return found
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from vmemu.core import COUNTERS, HOST_COUNTERS, PAGE_SHIFT, PAGE_SIZE, lib
 from vmemu.errors import ConfigError
+from vmemu.file.i_mmap import areas_of
 from vmemu.frames import PTE_PRESENT, mem_map, page_tables, ptes
 from vmemu.mm.maps import permissions
 from vmemu.rmap.base import Node
@@ -232,14 +233,14 @@ class _Asking:
             walk,
             remark,
             objects,
+            core.i_mmap,
         )
 
     def file_node(self, page: page, holds: str) -> Node:
         """The file of a page, which lists its areas."""
         core = self.core
         mapping = core.ffi.cast("struct address_space *", core.base + page.mapping)
-        offset = core.ffi.offsetof("struct vm_area_struct", "shared", "list")
-        areas = [at - offset for at in core.list_at(mapping.i_mmap)]
+        areas = areas_of(core, mapping)
         fields = (("holds", holds), ("areas", len(areas)))
         return Node(
             "address_space", page.mapping, "", fields, tuple(("i_mmap", area) for area in areas)

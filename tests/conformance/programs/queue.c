@@ -67,8 +67,16 @@ static void order(void)
 	printf("%d handled\n", handled);
 }
 
+static void quiet(int number)
+{
+	(void)number;
+}
+
 static void waiting(void)
 {
+	struct sigaction action = { .sa_handler = quiet };
+
+	sigaction(SIGTERM, &action, NULL);
 	sigset_t some, was;
 	siginfo_t info;
 	struct timespec none = { 0 }, little = { .tv_nsec = 1000000 };
@@ -92,12 +100,17 @@ static void waiting(void)
 	signal(SIGUSR2, SIG_IGN);
 	sigpending(&pending);
 	printf("pending %d\n", sigismember(&pending, SIGUSR2));
-	if (!fork()) {
-		usleep(1000);
-		kill(getppid(), SIGUSR1);
-		_exit(0);
-	}
-	printf("interrupted: %d %d\n", sigwaitinfo(&some, &info), errno == EINTR);
+	pid_t child = fork();
+
+	if (!child)
+		for (;;) {
+			usleep(1000);
+			kill(getppid(), SIGTERM);
+		}
+	int result = sigwaitinfo(&some, &info);
+
+	printf("interrupted: %d %d\n", result, errno == EINTR);
+	kill(child, SIGKILL);
 	wait(NULL);
 	if (!fork()) {
 		usleep(1000);
@@ -133,7 +146,7 @@ static void forged(void)
 
 static void limit(void)
 {
-	struct rlimit few = { 5, 5 };
+	struct rlimit few = { 500, 500 }; /* of all that the user's programs have queued */
 	sigset_t some;
 	int queued = 0;
 
@@ -142,14 +155,11 @@ static void limit(void)
 	sigaddset(&some, SIGRTMIN + 6);
 	sigprocmask(SIG_BLOCK, &some, NULL);
 	setrlimit(RLIMIT_SIGPENDING, &few);
-	for (int i = 0; i < 50; i++)
+	for (int i = 0; i < 1000; i++)
 		queued += !sigqueue(getpid(), SIGRTMIN + 6, (union sigval){ 0 });
-	printf("few queued %d, then %d\n", queued > 0 && queued <= 5, errno == EAGAIN);
+	printf("few queued %d, then %d\n", queued > 0 && queued <= 500, errno == EAGAIN);
 	printf("kill all the same %d\n", kill(getpid(), SIGRTMIN + 6));
-	while (queued--)
-		sigwaitinfo(&some, NULL);
-	few.rlim_cur = 0;
-	sigprocmask(SIG_UNBLOCK, &some, NULL);
+	exit(0);
 }
 
 static void interval(int which, int number)
@@ -227,7 +237,9 @@ int main(void)
 	order();
 	waiting();
 	forged();
-	limit();
+	if (!fork())
+		limit();
+	wait(NULL);
 	interval(ITIMER_REAL, SIGALRM);
 	interval(ITIMER_VIRTUAL, SIGVTALRM);
 	interval(ITIMER_PROF, SIGPROF);

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from heapq import heappush
 from typing import TYPE_CHECKING
 
 from vmemu.core import lib
 from vmemu.errors import Errno
-from vmemu.kernel.process.futex import ANY
+from vmemu.kernel import uaccess
+from vmemu.kernel.process.futex import futex_key
 from vmemu.kernel.process.job import leave_orphans
+from vmemu.kernel.process.robust import exit_robust_list
 from vmemu.kernel.process.task import Task, TaskState
 from vmemu.kernel.process.wait import WaitStatus
 from vmemu.kernel.signal.state import (
@@ -38,12 +41,15 @@ __all__ = [
 ]
 
 
-def release_mm(task: Task) -> Mm | None:
+def release_mm(task: Task, *, tell: bool = True) -> Mm | None:
     """Take the address space from a task and let a vfork parent go on (mm_release).
 
-    The caller puts the mm it gets.
+    The words in it that others wait for are set, if ``tell``.  The caller puts the mm it gets.
     """
     mm = task.memory
+    if mm is not None and tell:
+        exit_robust_list(task, mm)
+        _clear_child_tid(task, mm)
     task.memory = None
     parent = task.vfork_parent
     if parent is not None:
@@ -52,9 +58,9 @@ def release_mm(task: Task) -> Mm | None:
     return mm
 
 
-def exit_mm(task: Task) -> None:
+def exit_mm(task: Task, tell: bool) -> None:
     """Free a task's memory, if nobody shares it (exit_mm)."""
-    mm = release_mm(task)
+    mm = release_mm(task, tell=tell)
     if mm is None:
         return
     kernel = task.kernel
@@ -75,12 +81,12 @@ def exit_group(task: Task, status: WaitStatus) -> None:
     exit_task(task, status)
 
 
-def zap_other_threads(task: Task, *, clear_tid: bool = True) -> None:
+def zap_other_threads(task: Task) -> None:
     """End all other threads of a process, here and now (zap_other_threads)."""
     status = task.group.exit_status or WaitStatus(Signal.SIGKILL, signaled=True)
     for other in task.group.living():
         if other is not task:
-            exit_task(other, status, clear_tid=clear_tid)
+            exit_task(other, status)
 
 
 def de_thread(task: Task) -> None:
@@ -96,10 +102,11 @@ def de_thread(task: Task) -> None:
         kernel.refresh_ids()
 
 
-def exit_task(task: Task, status: WaitStatus, *, clear_tid: bool = True) -> None:
+def exit_task(task: Task, status: WaitStatus, *, tell: bool = True) -> None:
     """End one thread: free its memory and files; with the last one the process ends (do_exit).
 
-    Whoever holds an mmap_sem, of whatever mm, must not have the task's tid cleared.
+    With ``tell`` it writes what it has promised to its memory: robust futexes, the cleared tid.
+    Not so where somebody holds an mmap_sem, of whatever mm.
     """
     kernel, group = task.kernel, task.group
     last = group.live == 1
@@ -119,9 +126,7 @@ def exit_task(task: Task, status: WaitStatus, *, clear_tid: bool = True) -> None
     group.live -= 1
     if last and group.timers is not None:
         group.timers.exit()
-    if clear_tid:
-        _clear_child_tid(task)
-    exit_mm(task)
+    exit_mm(task, tell)
     task.files.exit()
     task.fs.exit()
     task.set_exe(task.exe, None)
@@ -140,14 +145,12 @@ def exit_task(task: Task, status: WaitStatus, *, clear_tid: bool = True) -> None
         _tell_stop(group)
 
 
-def _clear_child_tid(task: Task) -> None:
-    address, mm = task.clear_child_tid, task.memory
-    if address and mm is not None and mm.ptr.mm_users > 1:
-        try:
-            mm.write_u32(address, 0)
-        except Errno:
-            return
-        task.kernel.futexes.wake((mm.kaddr, address), 1, ANY)
+def _clear_child_tid(task: Task, mm: Mm) -> None:
+    address, task.clear_child_tid = task.clear_child_tid, 0
+    if address and mm.ptr.mm_users > 1:
+        with contextlib.suppress(Errno):
+            uaccess.write_struct(mm, address, "I", 0)
+            task.kernel.futexes.wake(futex_key(mm, address, False), 1)
 
 
 def _forget_children(task: Task) -> None:

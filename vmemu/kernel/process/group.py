@@ -48,10 +48,9 @@ class ThreadGroup:
 
     __slots__ = (
         "child_wait", "children", "children_used", "dead_used", "executed",
-        "exit_status", "leader", "limits", "live", "old_pgrp", "parent", "parent_thread", "pgrp",
-        "session",
-        "shared", "status", "stop_signal", "target", "threads", "timers", "tty",
-        "zombies",
+        "exit_status", "leader", "limits", "live", "old_pgrp", "oom_score_adj", "parent",
+        "parent_thread", "pgrp", "session", "shared", "status", "stop_signal", "target", "threads",
+        "timers", "tty", "zombies",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +74,8 @@ class ThreadGroup:
         self.target: Task = leader
         """Where the search for somebody who takes one begins (curr_target)."""
         self.limits = limits if limits is not None else ResourceLimits()
+        self.oom_score_adj = 0
+        """What the OOM killer adds, in thousandths of memory; -1000: it never takes this one."""
         self.pgrp = 0
         self.session = 0
         self.tty: Tty | None = None

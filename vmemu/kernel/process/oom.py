@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
 
 
+OOM_SCORE_ADJ_MIN, OOM_SCORE_ADJ_MAX = -1000, 1000
+
+
 def badness(task: Task, now: int) -> int:
     """Points of a process: its pages, its children's, against the work it would lose.
 
     task is its leader; now is virtual nanoseconds.  Half of each child's total_vm counts for the
     parent unless they share an mm; CPU time counts in units of about ten
     seconds, run time in units of about a thousand, by their square and fourth
-    root; a niced task counts double.
+    root; a niced task counts double; oom_score_adj is a later kernel's.
     """
     memory, used = task.group.memory, task.group.used
     if memory is None:
@@ -40,7 +43,18 @@ def badness(task: Task, now: int) -> int:
     run_time = (now - task.start_time) // NSEC_PER_SEC >> 10
     points //= isqrt(cpu_time) or 1
     points //= isqrt(isqrt(run_time)) or 1
-    return points * 2 if task.nice > 0 else points
+    if task.nice > 0:
+        points *= 2
+    return points if not task.group.oom_score_adj else _adjusted(task, points)
+
+
+def _adjusted(task: Task, points: int) -> int:
+    """With so many thousandths of RAM and swap more, or less; 0: it is never taken."""
+    if task.group.oom_score_adj == OOM_SCORE_ADJ_MIN:
+        return 0
+    core = task.kernel.core
+    pages = int(core.m.k.zone.present_pages) + int(core.lib.swap_total(core.m))
+    return max(1, points + task.group.oom_score_adj * pages // 1000)
 
 
 def select_bad_process(kernel: Kernel) -> tuple[Task, int] | None:
@@ -87,7 +101,7 @@ def out_of_memory(kernel: Kernel) -> bool:
         if task.group.exit_status is None:
             task.group.exit_status = killed
         if task is not current:
-            exit_task(task, killed, clear_tid=False)
+            exit_task(task, killed, tell=False)
     if current is not None and current in sharing:
         force_signal(current, SigInfo(Signal.SIGKILL))
         return False

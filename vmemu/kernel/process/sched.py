@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from vmemu.core import lib
 from vmemu.errors import LimitReached
 from vmemu.kernel.process.itimer import KTIME_MAX, IntervalTimer
+from vmemu.kernel.process.load import LoadAverage
 from vmemu.kernel.process.task import Task, TaskState, WakeReason
 from vmemu.kernel.process.timer import Timer, TimerQueue
 from vmemu.kernel.process.wait import NSEC_PER_SEC, Wait
@@ -60,6 +61,11 @@ class Scheduler:
         self._sleep_timers: dict[int, Timer] = {}
         self._owner: Task | None = None
         self._slice_end = 0
+        self.idle_time = 0
+        """Virtual nanoseconds in which nobody could run."""
+        self.user_time = 0
+        """Virtual nanoseconds in which programs ran."""
+        self.loads = LoadAverage()
 
     @property
     def now(self) -> int:
@@ -188,7 +194,11 @@ class Scheduler:
             return False
         if self.end is not None:
             deadline = min(deadline, self.end)
-        self._m.clock.now = max(self.now, min(deadline, KTIME_MAX))
+        before = self.now
+        self.loads.pass_time(before, 1)
+        self._m.clock.now = max(before, min(deadline, KTIME_MAX))
+        self.idle_time += self.now - before
+        self.loads.pass_time(self.now, 0)
         self.timers.run(self.now)
         return True
 

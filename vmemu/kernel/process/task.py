@@ -64,8 +64,9 @@ class Task:
     __slots__ = (
         "birth", "call", "clear_child_tid", "comm", "context", "exe", "exe_node", "exit_signal",
         "exit_status", "files", "fs", "group", "interrupted_call", "kernel", "memory", "nice",
-        "personality", "pid", "prctl", "restart", "restart_block", "signals", "slept", "start_regs",
-        "start_time", "state", "used", "vfork_parent", "vfork_wait", "wait", "wake_reason",
+        "personality", "pid", "prctl", "restart", "restart_block", "robust_list", "signals",
+        "slept", "start_regs", "start_time", "state", "used", "vfork_parent", "vfork_wait",
+        "wait", "wake_reason",
     )  # fmt: skip
 
     def __init__(
@@ -107,6 +108,8 @@ class Task:
         """How it ended itself, alone or with the others."""
         self.clear_child_tid = 0
         """User address to clear when the task goes; 0 = none."""
+        self.robust_list = 0
+        """Where its list of robust futexes begins; 0 = none."""
         self.state = TaskState.RUNNING
         self.wait: Wait | None = None
         self.slept: Wait | None = None
@@ -263,6 +266,16 @@ class ProcessTable:
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+    @property
+    def births(self) -> int:
+        """How many tasks there have been."""
+        return self._births
+
+    @property
+    def last(self) -> int:
+        """The id that was given last."""
+        return self._last
 
     def alloc_pid(self) -> int:
         """Give the next free id (alloc_pid); Errno EAGAIN when there are as many as may be."""

@@ -67,6 +67,14 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
     if file is None:
         raise Errno(refused or errno.ENOEXEC)
     program = kernel.load(file, arguments, task)
+    try:
+        files = task.files if task.files.users == 1 else task.files.copy()
+    except Errno:
+        program.mm.put()
+        raise
+    if files is not task.files:  # what it closes stays open to those it shared with
+        task.files.exit()
+        task.files = files
     de_thread(task)
     old = release_mm(task)
     task.memory = program.mm
@@ -78,7 +86,6 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
     task.signals.flush_handlers()
     if task.group.timers is not None:
         task.group.timers.exec()
-    task.clear_child_tid = 0
     task.group.executed = True
     task.exit_signal = 17
     task.set_exe(file.path, file.node)

@@ -1,4 +1,4 @@
-"""futex()."""
+"""futex(), and the lists of robust ones."""
 
 from __future__ import annotations
 
@@ -6,38 +6,47 @@ import errno
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
-from vmemu.kernel.process.futex import ANY, Key, Waiter
-from vmemu.kernel.process.wait import Blocking, Interrupted, Wait
+from vmemu.kernel import uaccess
+from vmemu.kernel.process.futex import ANY, Key, Waiter, futex_key
+from vmemu.kernel.process.wait import ERESTART_RESTARTBLOCK, Blocking, Interrupted, Wait
 from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.kernel.syscalls.time import clock_now, read_timespec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vmemu.kernel.process.task import Task
 
 WAIT, WAKE = 0, 1
-REQUEUE, CMP_REQUEUE = 3, 4
+REQUEUE, CMP_REQUEUE, WAKE_OP = 3, 4, 5
 WAIT_BITSET, WAKE_BITSET = 9, 10
 _PRIVATE, _CLOCK_REALTIME = 0x80, 0x100
 
 
-def _key(task: Task, address: int) -> Key:
-    """What a word is known by (get_futex_key); Errno EINVAL when odd, EFAULT."""
-    if address & 3:
-        raise Errno(errno.EINVAL)
-    if address > task.kernel.core.task_size - 4:
-        raise Errno(errno.EFAULT)
-    return task.mm.kaddr, address
+def _wait(task: Task, address: int, key: Key, value: int, bits: int) -> Blocking[int]:
+    """Sleep for ever, or until a signal; with a handler that wants it, again (ERESTARTSYS)."""
+    return (yield from _sleep(task, address, key, value, bits, None))
 
 
-def _wait(task: Task, address: int, value: int, deadline: int | None, bits: int) -> Blocking[int]:
+def _wait_until(
+    task: Task, address: int, key: Key, value: int, bits: int, deadline: int
+) -> Blocking[int]:
+    """Sleep until a deadline; what a signal interrupted goes on with the same one."""
+    try:
+        return (yield from _sleep(task, address, key, value, bits, deadline))
+    except Interrupted:
+        task.restart_block = lambda: _wait_until(task, address, key, value, bits, deadline)
+        raise Interrupted(ERESTART_RESTARTBLOCK) from None
+
+
+def _sleep(
+    task: Task, address: int, key: Key, value: int, bits: int, deadline: int | None
+) -> Blocking[int]:
     """Sleep while nobody wakes the word (futex_wait); Errno EAGAIN if it has another value."""
-    if not bits:
-        raise Errno(errno.EINVAL)
-    key = _key(task, address)
-    if task.mm.read_u32(address) != value:
+    if uaccess.read_struct(task.mm, address, "I")[0] != value:
         raise Errno(errno.EAGAIN)
-    kernel, waiter = task.kernel, Waiter(bits)
-    kernel.futexes.add(key, waiter)
+    kernel, waiter = task.kernel, Waiter(task, key, bits)
+    kernel.futexes.add(waiter)
     try:
         while not waiter.woken:
             if deadline is not None and kernel.sched.now >= deadline:
@@ -45,8 +54,6 @@ def _wait(task: Task, address: int, value: int, deadline: int | None, bits: int)
             yield Wait(
                 f"the futex at {address:#x}", (waiter.queue,), lambda: waiter.woken, deadline
             )
-    except Interrupted:
-        raise Errno(errno.EINTR) from None
     finally:
         kernel.futexes.remove(waiter)
     return 0
@@ -62,6 +69,51 @@ def _deadline(task: Task, operation: int, pointer: int, wide: bool) -> int | Non
     return task.kernel.sched.deadline(length)
 
 
+_OPERATIONS: tuple[Callable[[int, int], int], ...] = (
+    lambda old, new: new,
+    lambda old, new: old + new,
+    lambda old, new: old | new,
+    lambda old, new: old & ~new,
+    lambda old, new: old ^ new,
+)
+_COMPARISONS: tuple[Callable[[int, int], bool], ...] = (
+    lambda old, new: old == new,
+    lambda old, new: old != new,
+    lambda old, new: old < new,
+    lambda old, new: old <= new,
+    lambda old, new: old > new,
+    lambda old, new: old >= new,
+)
+
+
+def _s12(value: int) -> int:
+    """Twelve bits as a signed number."""
+    return (value & 0xFFF ^ 0x800) - 0x800
+
+
+def _wake_op(
+    task: Task, key: Key, wake: int, address: int, other: Key, wake_other: int, code: int
+) -> int:
+    """Change the second word, wake the first and, if the second was so and so, it too.
+
+    code has operation, comparison, and an operand of each (FUTEX_OP); ENOSYS for others.
+    """
+    operation, comparison = code >> 28 & 7, code >> 24 & 15
+    operand = _s12(code >> 12)
+    if code >> 31:  # FUTEX_OP_OPARG_SHIFT
+        operand = 1 << (operand & 31)
+    if operation >= len(_OPERATIONS):
+        raise Errno(errno.ENOSYS)
+    old = s32(uaccess.read_struct(task.mm, address, "I")[0])
+    uaccess.write_struct(task.mm, address, "I", _OPERATIONS[operation](old, operand))
+    if comparison >= len(_COMPARISONS):
+        raise Errno(errno.ENOSYS)
+    woken = task.kernel.futexes.wake(key, wake)
+    if _COMPARISONS[comparison](old, _s12(code)):
+        woken += task.kernel.futexes.wake(other, wake_other)
+    return woken
+
+
 def _futex(
     task: Task,
     address: int,
@@ -74,24 +126,32 @@ def _futex(
     wide: bool,
 ) -> int | Blocking[int]:
     command = operation & ~(_PRIVATE | _CLOCK_REALTIME)
+    private = bool(operation & _PRIVATE)
     if operation & _CLOCK_REALTIME and command != WAIT_BITSET:
         raise Errno(errno.ENOSYS)
-    futexes = task.kernel.futexes
+    futexes, bits = task.kernel.futexes, last if command in (WAIT_BITSET, WAKE_BITSET) else ANY
     if command in (WAIT, WAIT_BITSET):
         deadline = _deadline(task, operation, timeout, wide)
-        return _wait(task, address, value, deadline, last if command == WAIT_BITSET else ANY)
-    if command in (WAKE, WAKE_BITSET):
-        bits = last if command == WAKE_BITSET else ANY
         if not bits:
             raise Errno(errno.EINVAL)
-        return futexes.wake(_key(task, address), s32(value), bits)
+        key = futex_key(task.mm, address, private)
+        if deadline is None:
+            return _wait(task, address, key, value, bits)
+        return _wait_until(task, address, key, value, bits, deadline)
+    if command in (WAKE, WAKE_BITSET):
+        if not bits:
+            raise Errno(errno.EINVAL)
+        return futexes.wake(futex_key(task.mm, address, private), s32(value), bits)
     if command in (REQUEUE, CMP_REQUEUE):
         if s32(value) < 0 or s32(timeout) < 0:
             raise Errno(errno.EINVAL)
-        key, target = _key(task, address), _key(task, second)
-        if command == CMP_REQUEUE and task.mm.read_u32(address) != last:
+        key, target = (futex_key(task.mm, at, private) for at in (address, second))
+        if command == CMP_REQUEUE and uaccess.read_struct(task.mm, address, "I")[0] != last:
             raise Errno(errno.EAGAIN)
-        return futexes.requeue(key, value, timeout, target)
+        return futexes.requeue(key, value, s32(timeout), target)
+    if command == WAKE_OP:
+        key, target = (futex_key(task.mm, at, private) for at in (address, second))
+        return _wake_op(task, key, s32(value), second, target, s32(timeout), last)
     raise Errno(errno.ENOSYS)
 
 
@@ -99,7 +159,7 @@ def _futex(
 def sys_futex(
     task: Task, address: int, operation: int, value: int, timeout: int, second: int, last: int
 ) -> int | Blocking[int]:
-    """Sleep on a word of memory and wake those who do: WAIT, WAKE, REQUEUE, the bit sets."""
+    """Sleep on a word of memory and wake those who do: WAIT, WAKE, REQUEUE, WAKE_OP, bit sets."""
     return _futex(task, address, operation, value, timeout, second, last, wide=False)
 
 
@@ -109,3 +169,23 @@ def sys_futex_time64(
 ) -> int | Blocking[int]:
     """The same with seconds of 64 bits."""
     return _futex(task, address, operation, value, timeout, second, last, wide=True)
+
+
+@syscall(311, "ptr", "size", x64=273)
+def sys_set_robust_list(task: Task, head: int, length: int) -> int:
+    """Say where the list of locks begins that are to be marked when the thread ends."""
+    if length != 3 * task.kernel.core.word:
+        raise Errno(errno.EINVAL)
+    task.robust_list = head
+    return 0
+
+
+@syscall(312, "pid", "ptr", "ptr", x64=274)
+def sys_get_robust_list(task: Task, tid: int, head: int, length: int) -> int:
+    """Tell where a thread's list begins, and how long its head is."""
+    target = task.kernel.tasks.get(tid) if tid else task
+    if target is None:
+        raise Errno(errno.ESRCH)
+    uaccess.write_struct(task.mm, length, "N", 3 * task.kernel.core.word)
+    uaccess.write_struct(task.mm, head, "N", target.robust_list)
+    return 0

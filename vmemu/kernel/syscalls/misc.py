@@ -75,14 +75,6 @@ def sys_arch_prctl(task: Task, code: int, address: int) -> int:
     raise Errno(errno.EINVAL)
 
 
-@syscall(311, "ptr", "size", x64=273)
-def sys_set_robust_list(task: Task, head: int, length: int) -> int:
-    """Take a list that only futexes would use."""
-    if length != 3 * task.kernel.core.word:
-        raise Errno(errno.EINVAL)
-    return 0
-
-
 @syscall(116, "ptr", x64=99)
 def sys_sysinfo(task: Task, pointer: int) -> int:
     """Memory, swap, uptime and the number of processes; memory in bytes."""

@@ -43,7 +43,7 @@ def _mmap(task: Task, addr: int, length: int, prot: int, flags: int, fd: int, pg
 def _mmap_file(
     task: Task, file: File, addr: int, length: int, prot: int, flags: int, pgoff: int
 ) -> int:
-    """Map a regular file; what is shared must be read-only and stays so."""
+    """Map a regular file."""
     if not length:
         raise Errno(errno.EINVAL)
     if length > task.kernel.core.task_size:
@@ -56,13 +56,18 @@ def _mmap_file(
         raise Errno(errno.EINVAL)
     if not file.readable:
         raise Errno(errno.EBADF if isinstance(file, PathFile) else errno.EACCES)
-    shared = kind != _MAP_PRIVATE
-    if not isinstance(file, RegularFile) or (shared and prot & PROT_WRITE):
+    if not isinstance(file, RegularFile):
         raise Errno(errno.ENODEV)
     inode = file.body.mapping(file.name)
-    flags = flags & ~_MAP_TYPE | _MAP_PRIVATE
+    may_write = kind == _MAP_PRIVATE or file.writable
+    if kind != _MAP_PRIVATE:
+        if file.writable and not inode.writable:
+            if prot & PROT_WRITE:
+                raise Errno(errno.ENODEV)
+            may_write = False
+        flags = flags & ~_MAP_TYPE | _MAP_SHARED
     return memory.do_mmap(
-        task.mm, addr, length, prot, flags, file=inode, pgoff=pgoff, may_write=not shared
+        task.mm, addr, length, prot, flags, file=inode, pgoff=pgoff, may_write=may_write
     )
 
 
@@ -79,7 +84,7 @@ def sys_old_mmap(task: Task, pointer: int) -> int:
 def sys_mmap2(
     task: Task, addr: int, length: int, prot: int, flags: int, fd: int, pgoff: int
 ) -> int:
-    """Map anonymous memory, or a file privately, or shared to be read only."""
+    """Map anonymous memory or a file."""
     return _mmap(task, addr, length, prot, flags, fd, pgoff)
 
 
@@ -157,7 +162,7 @@ def sys_mincore(task: Task, addr: int, length: int, vec: int) -> int:
 
 @syscall(144, "ptr", "size", "hex", x64=26)
 def sys_msync(task: Task, addr: int, length: int, flags: int) -> int:
-    """There is nothing to write back; only the arguments are checked."""
+    """Write back what was written to shared areas of files."""
     both = _MS_ASYNC | _MS_SYNC
     if flags & ~(both | _MS_INVALIDATE) or flags & both == both or addr & 4095:
         raise Errno(errno.EINVAL)
@@ -165,11 +170,9 @@ def sys_msync(task: Task, addr: int, length: int, flags: int) -> int:
     end = addr + (length + 4095 & ~4095 & mask)  # a length that wraps is none
     if end > mask + 1:
         raise Errno(errno.ENOMEM)
-    for vma in task.mm.vmas():
-        if vma.vm_end > addr >= vma.vm_start:
-            addr = int(vma.vm_end)
-    if addr < end:
-        raise Errno(errno.ENOMEM)
+    memory.do_msync(
+        task.mm, addr, end, wait=bool(flags & _MS_SYNC), invalidate=bool(flags & _MS_INVALIDATE)
+    )
     return 0
 
 

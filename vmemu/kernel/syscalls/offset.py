@@ -11,8 +11,9 @@ from vmemu.kernel.syscalls import path as paths
 from vmemu.kernel.syscalls.fd import read_user, read_vector, write_user, write_vector
 from vmemu.kernel.syscalls.path import AT_FDCWD
 from vmemu.kernel.syscalls.table import s64, syscall
-from vmemu.vfs.file import MAX_LFS_FILESIZE, File, TextFile
+from vmemu.vfs.file import MAX_LFS_FILESIZE, File
 from vmemu.vfs.pipe import PipeReader, PipeWriter
+from vmemu.vfs.procfile import TextFile
 from vmemu.vfs.regular import DirectoryFile, RegularFile
 
 if TYPE_CHECKING:

@@ -80,6 +80,7 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
     if not thread:
         group = child.group
         group.pgrp, group.session, group.tty = task.pgrp, task.session, task.group.tty
+        group.oom_score_adj = task.group.oom_score_adj
         group.parent_thread = task.group.parent_thread if flags & CLONE_PARENT else task
     if flags & CLONE_SIGHAND:
         child.signals.actions = task.signals.actions

@@ -1,0 +1,1 @@
+"""Roots for guests, laid out from Debian's packages."""

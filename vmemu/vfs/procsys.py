@@ -1,0 +1,170 @@
+"""/proc/sys: settings of the kernel, some of which can be changed (kernel/sysctl.c)."""
+
+from __future__ import annotations
+
+import errno
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from vmemu.core import PAGE_SIZE
+from vmemu.errors import Errno
+from vmemu.kernel.process.limits import NR_OPEN
+from vmemu.kernel.process.task import PID_MAX
+from vmemu.mm.consts import MAX_MAP_COUNT
+
+if TYPE_CHECKING:
+    from vmemu.kernel.kernel import Kernel
+
+__all__ = ["FILES", "Sysctl"]
+
+KB_PER_PAGE = PAGE_SIZE // 1024
+
+
+class Sysctl(NamedTuple):
+    """A setting: what it is, and what takes another value for it."""
+
+    show: Callable[[Kernel], str]
+    store: Callable[[Kernel, bytes], None] | None = None
+
+
+def _fixed(value: int | str) -> Sysctl:
+    return Sysctl(lambda kernel: f"{value}\n")
+
+
+def number(data: bytes, low: int, high: int) -> int:
+    """One number that is written as text (proc_dointvec_minmax); Errno EINVAL."""
+    words = data.split()
+    try:
+        value = int(words[0])
+    except (ValueError, IndexError):
+        raise Errno(errno.EINVAL) from None
+    if not low <= value <= high:
+        raise Errno(errno.EINVAL)
+    return value
+
+
+def _number(
+    get: Callable[[Kernel], int], put: Callable[[Kernel, int], None], low: int, high: int
+) -> Sysctl:
+    """A number that can be set within bounds."""
+    return Sysctl(
+        lambda kernel: f"{get(kernel)}\n",
+        lambda kernel, data: put(kernel, number(data, low, high)),
+    )
+
+
+def _set_overcommit(kernel: Kernel, value: int) -> None:
+    kernel.core.m.overcommit_memory = value
+
+
+def _set_ratio(kernel: Kernel, value: int) -> None:
+    kernel.core.m.overcommit_ratio = value
+
+
+def _set_swappiness(kernel: Kernel, value: int) -> None:
+    kernel.vm.reclaim.swappiness = value
+
+
+def _set_page_cluster(kernel: Kernel, value: int) -> None:
+    kernel.core.m.page_cluster = value
+
+
+def _set_min_free(kernel: Kernel, value: int) -> None:
+    """New watermarks, as far as there is memory for them (setup_per_zone_pages_min)."""
+    zone = kernel.core.m.k.zone
+    pages = max(1, min(value // KB_PER_PAGE, int(zone.present_pages) // 8))
+    zone.pages_min, zone.pages_low, zone.pages_high = pages, pages * 2, pages * 3
+
+
+class _Kept:
+    """A number that is kept and changes nothing."""
+
+    def __init__(self, name: str, value: int, low: int, high: int) -> None:
+        self._name, self._value, self._low, self._high = name, value, low, high
+
+    def sysctl(self) -> Sysctl:
+        """The setting."""
+        return _number(self._get, self._put, self._low, self._high)
+
+    def _get(self, kernel: Kernel) -> int:
+        return kernel.sysctls.get(self._name, self._value)
+
+    def _put(self, kernel: Kernel, value: int) -> None:
+        kernel.sysctls[self._name] = value
+
+
+def _hostname(kernel: Kernel) -> str:
+    return kernel.options.hostname + "\n"
+
+
+def _random_uuid(kernel: Kernel) -> str:
+    return f"{uuid.UUID(bytes=kernel.random.randbytes(16), version=4)}\n"
+
+
+def _boot_id(kernel: Kernel) -> str:
+    """Told by the seed alone, so that reading it takes nothing from the guests' randomness."""
+    name = f"vmemu boot {kernel.options.seed}"
+    return f"{uuid.uuid5(uuid.NAMESPACE_OID, name)}\n"
+
+
+_INT_MAX = (1 << 31) - 1
+
+
+def _files() -> dict[str, Sysctl]:
+    return {
+        "vm/overcommit_memory": _number(lambda k: k.vm.commit.mode, _set_overcommit, 0, 2),
+        "vm/overcommit_ratio": _number(lambda k: k.vm.commit.ratio, _set_ratio, 0, _INT_MAX),
+        "vm/swappiness": _number(lambda k: k.vm.reclaim.swappiness, _set_swappiness, 0, 100),
+        "vm/page-cluster": _number(lambda k: int(k.core.m.page_cluster), _set_page_cluster, 0, 5),
+        "vm/min_free_kbytes": _number(
+            lambda k: int(k.core.m.k.zone.pages_min) * KB_PER_PAGE, _set_min_free, 0, _INT_MAX
+        ),
+        "vm/max_map_count": _fixed(MAX_MAP_COUNT),
+        "vm/mmap_min_addr": _fixed(PAGE_SIZE),
+        "vm/dirty_ratio": _Kept("dirty_ratio", 40, 0, 100).sysctl(),
+        "vm/dirty_background_ratio": _Kept("dirty_background_ratio", 10, 0, 100).sysctl(),
+        "vm/dirty_writeback_centisecs": _Kept("dirty_writeback", 500, 0, _INT_MAX).sysctl(),
+        "vm/dirty_expire_centisecs": _Kept("dirty_expire", 3000, 0, _INT_MAX).sysctl(),
+        "vm/vfs_cache_pressure": _Kept("vfs_cache_pressure", 100, 0, _INT_MAX).sysctl(),
+        "vm/oom_kill_allocating_task": _fixed(0),
+        "vm/panic_on_oom": _fixed(0),
+        "vm/nr_hugepages": _fixed(0),
+        "vm/legacy_va_layout": Sysctl(lambda k: f"{int(not k.vm.topdown)}\n"),
+        "vm/rmap": Sysctl(lambda k: f"{k.vm.rmap.name}\n"),
+        "kernel/ostype": _fixed("Linux"),
+        "kernel/osrelease": Sysctl(lambda k: k.options.release + "\n"),
+        "kernel/version": _fixed("#1 SMP Wed Jun 16 05:18:37 UTC 2004"),
+        "kernel/hostname": Sysctl(_hostname),
+        "kernel/domainname": _fixed("(none)"),
+        "kernel/pid_max": _fixed(PID_MAX),
+        "kernel/threads-max": Sysctl(lambda k: f"{k.tasks.limit}\n"),
+        "kernel/ngroups_max": _fixed(65536),
+        "kernel/cap_last_cap": _fixed(40),
+        "kernel/randomize_va_space": _fixed(0),
+        "kernel/random/uuid": Sysctl(_random_uuid),
+        "kernel/random/boot_id": Sysctl(_boot_id),
+        "kernel/random/entropy_avail": _fixed(256),
+        "kernel/random/poolsize": _fixed(256),
+        "kernel/shmmax": _fixed(0x2000000),
+        "kernel/shmall": _fixed(0x200000),
+        "kernel/shmmni": _fixed(4096),
+        "kernel/core_pattern": _fixed("core"),
+        "kernel/core_uses_pid": _fixed(0),
+        "kernel/panic": _fixed(0),
+        "kernel/tainted": _fixed(0),
+        "kernel/overflowuid": _fixed(65534),
+        "kernel/overflowgid": _fixed(65534),
+        "kernel/perf_event_paranoid": _fixed(4),
+        "kernel/yama/ptrace_scope": _fixed(0),
+        "fs/file-max": Sysctl(lambda k: f"{k.options.max_host_memory >> 10}\n"),
+        "fs/nr_open": _fixed(NR_OPEN),
+        "fs/pipe-max-size": _fixed(16 * PAGE_SIZE),
+        "fs/protected_hardlinks": _fixed(0),
+        "fs/protected_symlinks": _fixed(0),
+        "fs/suid_dumpable": _fixed(0),
+    }
+
+
+FILES = _files()
+"""Settings by their path below /proc/sys."""

@@ -1,0 +1,165 @@
+"""/proc/PID/smaps and smaps_rollup: what of each area is where (fs/proc/task_mmu.c).
+
+Counted from the page tables, struct page and the swap map whenever somebody reads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vmemu.core import PAGE_SHIFT, PAGE_SIZE, Core, lib
+from vmemu.frames import PTE_PRESENT, mem_map, swap_map, user_ptes
+from vmemu.mm import area_line
+
+if TYPE_CHECKING:
+    from vmemu.mm import Mm
+    from vmemu.typed import vm_area_struct
+
+__all__ = ["Usage", "smaps", "smaps_rollup", "usage"]
+
+_PSS_SHIFT = 12
+"""Fractions of a byte that a share of a page is kept to."""
+_PTE_FILE = getattr(lib, "_PAGE_FILE", 0)
+
+_FLAGS = {
+    lib.VM_READ: "rd", lib.VM_WRITE: "wr", lib.VM_EXEC: "ex", lib.VM_SHARED: "sh",
+    lib.VM_MAYREAD: "mr", lib.VM_MAYWRITE: "mw", lib.VM_MAYEXEC: "me", lib.VM_MAYSHARE: "ms",
+    lib.VM_GROWSDOWN: "gd", lib.VM_LOCKED: "lo", lib.VM_SEQ_READ: "sr", lib.VM_RAND_READ: "rr",
+    lib.VM_DONTCOPY: "dc", lib.VM_DONTEXPAND: "de", lib.VM_ACCOUNT: "ac",
+}  # fmt: skip
+
+
+class Usage:
+    """Bytes of an area, or of many, by what they are; shares in bytes << 12."""
+
+    NAMES = (
+        "rss", "pss", "pss_anon", "pss_file", "pss_dirty", "shared_clean", "shared_dirty",
+        "private_clean", "private_dirty", "referenced", "anonymous", "swap", "swap_pss", "locked",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.of = dict.fromkeys(self.NAMES, 0)
+
+    def __getitem__(self, name: str) -> int:
+        return self.of[name]
+
+    def kb(self, name: str) -> int:
+        """Whole kB of it."""
+        shift = _PSS_SHIFT if name.startswith("pss") or name in ("swap_pss", "locked") else 0
+        return self.of[name] >> shift + 10
+
+    def add(self, other: Usage) -> None:
+        """With another's."""
+        for name, value in other.of.items():
+            self.of[name] += value
+
+
+def _swap_users(core: Core, entries: Any) -> Any:
+    """How many ptes have each of these swap entries: what the swap cache holds is no pte."""
+    users = np.ones(len(entries), dtype=np.int64)
+    pages = mem_map(core)
+    cached = pages["private"][(pages["flags"] & lib.PG_swapcache) != 0]
+    area, slot = entries >> 1 & 31, (entries >> 8).astype(np.int64)
+    for kind in np.unique(area).tolist():
+        slots, its = swap_map(core, kind), area == kind
+        users[its] = slots[slot[its]]
+    users -= np.isin(entries, cached)
+    return np.maximum(users, 1)
+
+
+def _figures(core: Core, values: Any) -> dict[str, Any]:
+    """What each pte contributes to each figure of a Usage but locked."""
+    none = values != values
+    present = (values & PTE_PRESENT) != 0
+    pages = mem_map(core)[np.where(present, values >> PAGE_SHIFT, 0)]
+    flags, mapcount = pages["flags"], pages["mapcount"].astype(np.int64)
+    mapped = present & ((flags & lib.PG_reserved) == 0) & (mapcount > 0)
+    anon = mapped & ((flags & lib.PG_anon) != 0)
+    dirty = mapped & (((values & lib._PAGE_DIRTY) != 0) | ((flags & lib.PG_dirty) != 0))
+    young = ((values & lib._PAGE_ACCESSED) != 0) | ((flags & lib.PG_referenced) != 0)
+    shared = mapped & (mapcount > 1)
+    share = np.where(mapped, (PAGE_SIZE << _PSS_SHIFT) // np.maximum(mapcount, 1), 0)
+    swapped = ~present & (values != 0) & ((values & _PTE_FILE) == 0 if _PTE_FILE else ~none)
+    swap_share = np.zeros(len(values), dtype=np.int64)
+    if swapped.any():
+        users = _swap_users(core, values[swapped])
+        swap_share[swapped] = (PAGE_SIZE << _PSS_SHIFT) // users
+    whole = {
+        "rss": mapped, "shared_clean": shared & ~dirty, "shared_dirty": shared & dirty,
+        "private_clean": mapped & ~shared & ~dirty, "private_dirty": mapped & ~shared & dirty,
+        "referenced": mapped & young, "anonymous": anon, "swap": swapped,
+    }  # fmt: skip
+    figures: dict[str, Any] = {name: each * PAGE_SIZE for name, each in whole.items()}
+    figures |= {
+        "pss": share, "pss_anon": share * anon, "pss_file": share * (mapped & ~anon),
+        "pss_dirty": share * dirty, "swap_pss": swap_share,
+    }  # fmt: skip
+    return figures
+
+
+def usage(mm: Mm) -> list[tuple[vm_area_struct, Usage]]:
+    """Each area with what its pages are."""
+    addresses, values = user_ptes(mm.core, mm.ptr)
+    vmas, values = list(mm.vmas()), values.astype(np.uint64)
+    starts = np.searchsorted(addresses, np.array([v.vm_start for v in vmas], dtype=np.int64))
+    ends = np.searchsorted(addresses, np.array([v.vm_end for v in vmas], dtype=np.int64))
+    found = [Usage() for _ in vmas]
+    for name, each in _figures(mm.core, values).items():
+        sums = np.concatenate([[0], np.cumsum(each, dtype=np.int64)])
+        for one, total in zip(found, (sums[ends] - sums[starts]).tolist(), strict=True):
+            one.of[name] = total
+    for vma, one in zip(vmas, found, strict=True):
+        if vma.vm_flags & lib.VM_LOCKED:
+            one.of["locked"] = one["pss"]
+    return list(zip(vmas, found, strict=True))
+
+
+def total(mm: Mm) -> Usage:
+    """All areas together."""
+    whole = Usage()
+    for _, each in usage(mm):
+        whole.add(each)
+    return whole
+
+
+def _lines(of: Usage, *, rollup: bool) -> list[str]:
+    kb = of.kb
+    rows = {"Rss": kb("rss"), "Pss": kb("pss"), "Pss_Dirty": kb("pss_dirty")}
+    if rollup:
+        rows |= {"Pss_Anon": kb("pss_anon"), "Pss_File": kb("pss_file"), "Pss_Shmem": 0}
+    rows |= {
+        "Shared_Clean": kb("shared_clean"), "Shared_Dirty": kb("shared_dirty"),
+        "Private_Clean": kb("private_clean"), "Private_Dirty": kb("private_dirty"),
+        "Referenced": kb("referenced"), "Anonymous": kb("anonymous"), "LazyFree": 0,
+        "AnonHugePages": 0, "ShmemPmdMapped": 0, "FilePmdMapped": 0, "Shared_Hugetlb": 0,
+        "Private_Hugetlb": 0, "Swap": kb("swap"), "SwapPss": kb("swap_pss"), "Locked": kb("locked"),
+    }  # fmt: skip
+    return [f"{name + ':':<16}{value:8} kB\n" for name, value in rows.items()]
+
+
+def smaps(mm: Mm) -> str:
+    """/proc/PID/smaps: for each area its line of maps, and what of it is where (show_smap)."""
+    lines: list[str] = []
+    for vma, of in usage(mm):
+        size = vma.vm_end - vma.vm_start >> 10
+        sizes = (("Size", size), ("KernelPageSize", 4), ("MMUPageSize", 4))
+        names = [name for bit, name in _FLAGS.items() if vma.vm_flags & bit]
+        lines += [
+            area_line(mm, vma),
+            *(f"{name + ':':<16}{value:8} kB\n" for name, value in sizes),
+            *_lines(of, rollup=False),
+            f"{'THPeligible:':<16}{0:8}\n",
+            f"VmFlags: {' '.join(names)} \n",
+        ]
+    return "".join(lines)
+
+
+def smaps_rollup(mm: Mm) -> str:
+    """/proc/PID/smaps_rollup: all areas together (show_smaps_rollup)."""
+    vmas = list(mm.vmas())
+    start, end = (vmas[0].vm_start, vmas[-1].vm_end) if vmas else (0, 0)
+    column = 6 * mm.core.word + 25
+    head = f"{f'{start:08x}-{end:08x} ---p 00000000 00:00 0':<{column}}[rollup]\n"
+    return head + "".join(_lines(total(mm), rollup=True))
