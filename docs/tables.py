@@ -104,7 +104,9 @@ def _because(cell: str, whys: dict[str, list[str]]) -> str:
 
 def _no_walk(scheme: str, figure: str) -> bool:
     """Whether it is a figure of walks, of a scheme that has none: 0 everywhere."""
-    return builtin()[scheme].sweeps and figure.startswith(("unmap_", "referenced_"))
+    return builtin()[scheme].sweeps and figure.startswith(
+        ("unmap_", "referenced_", "file_", "i_mmap_")
+    )
 
 
 def _cell(result: Comparison, scheme: str, figure: str, formula: Formula) -> str:

@@ -274,6 +274,7 @@ def _check_frames(survey: Survey) -> None:
         for vma in survey.vmas
         if vma.vm_flags & lib.VM_ACCOUNT
     )
+    committed += sum(inode.promised for inode in vm.inodes.shmems())
     survey.expect("committed pages", vm.commit.pages, committed)
 
 
@@ -328,6 +329,9 @@ def _check_slabs(survey: Survey) -> None:
         core.ffi.cast("struct address_space *", core.base + inode.kaddr).page_tree
         for inode in survey.vm.inodes
     ]
+    trees += [
+        core.lib.inode_of(core.m, inode.mapping).shmem.swap_tree for inode in survey.vm.inodes
+    ]
     nodes = sum(_tree_nodes(survey, tree.rnode, tree.height) for tree in trees)
     survey.expect("radix_tree_nodes", caches[lib.CACHE_radix_tree_node].nr_active, nodes)
     survey.expect(
@@ -352,9 +356,38 @@ def _tree_nodes(survey: Survey, kptr: int, height: int) -> int:
 # ---- swap ----------------------------------------------------------------------
 
 
+def _check_shmem(survey: Survey, swap_refs: Counter[int]) -> None:
+    """A page of shared memory is in memory or in swap, and counted once."""
+    core, inodes = survey.vm.core, list(survey.vm.inodes.shmems())
+    used: Counter[int] = Counter()
+    in_memory, with_entries = 0, []
+    for inode in inodes:
+        entries, info = inode.entries(), core.lib.inode_of(core.m, inode.mapping).shmem
+        swap_refs.update(entries.values())
+        name, pages = f"shared memory {inode.kaddr:#x}", int(inode.mapping.nrpages)
+        survey.expect(f"swapped pages of {name}", int(info.swapped), len(entries))
+        survey.expect(f"allocated pages of {name}", int(info.alloced), pages + len(entries))
+        for index in entries:
+            page = core.lib.find_get_page(core.m, inode.mapping, index)
+            if page:
+                survey.fail(f"page {index} of {name} is in memory and in swap")
+                core.lib.put_page(core.m, page)
+        used[int(info.sb)] += int(info.alloced)
+        in_memory += pages
+        if entries:
+            with_entries.append(inode.kaddr)
+    survey.expect("nr_shmem", core.m.pages.nr_shmem, in_memory)
+    for number in range(lib.NR_SHMEM_SB):
+        survey.expect(f"blocks of tmpfs {number}", core.m.shmem_sb[number].used, used[number])
+    listed = _list(core, core.m.k.shmem_swaplist, "struct address_space", "private_list")
+    if sorted(core.kaddr(mapping) for mapping in listed) != sorted(with_entries):
+        survey.fail("the list of shared memory that has pages in swap is wrong")
+
+
 def _check_swap(survey: Survey) -> None:
     core, pages = survey.vm.core, survey.pages
     expected = Counter(survey.swap_refs)
+    _check_shmem(survey, expected)
     cached = np.flatnonzero(survey.flags & lib.PG_swapcache).tolist()
     for pfn in cached:
         entry = int(pages["private"][pfn])

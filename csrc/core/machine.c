@@ -148,6 +148,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *i_mmap,
 	m->pages.handed_out = reserved;
 	zone_boot(m, reserved, min_free_pages);
 	list_init(m, &m->k->mmlist);
+	list_init(m, &m->k->shmem_swaplist);
 	list_init(m, &m->k->quarantine);
 	list_init(m, &m->k->swapper_space.i_mmap_nonlinear);
 	slab_boot(m, cache_line);

@@ -18,7 +18,8 @@ struct kernel_data { /* the kernel's static data, one guest frame */
 	struct zone zone;
 	struct kmem_cache caches[NR_CACHES];
 	struct address_space swapper_space;
-	struct list_head mmlist; /* of every mm_struct */
+	struct list_head mmlist;         /* of every mm_struct */
+	struct list_head shmem_swaplist; /* of address_space.private_list */
 	struct list_head
 		quarantine; /* freed frames whose blocks are not dropped yet */
 	struct rmap_data rmap;
@@ -30,8 +31,9 @@ struct kernel_data { /* the kernel's static data, one guest frame */
 #define VMEMU_COUNTERS(X)                                                      \
 	X(pgfault) X(pgmajfault) X(fault_c) X(fault_python) \
 	X(pgcow) X(pgzero) X(pgalloc) X(pgfree)                                \
-	X(pswpin) X(pswpout) X(swapin) X(pgpgin) X(pgpgout) X(swap_ra) X(swap_ra_hit) \
+	X(pswpin) X(pswpout) X(swapin) X(pgpgin) X(pgpgout) X(file_ra) X(swap_ra) X(swap_ra_hit) \
 	X(swap_cache_hit)                                                      \
+	X(shmem_alloc) X(shmem_swapout) X(shmem_swapin)                            \
 	X(pgactivate) X(pgdeactivate) X(pgscan) X(pgsteal) X(pgrefill)         \
 	X(kswapd_run) X(allocstall) X(oom_kill)                                \
 	X(unmap_probes) X(unmap_cmp) X(unmap_pages)                            \
@@ -168,7 +170,8 @@ struct vmemu {
 	struct tlb_state tlb;
 	struct fault_state fault;
 	struct swap_state swap;
-	struct inode *inodes;       /* NR_FILES of them */
+	struct inode *inodes; /* NR_FILES of them */
+	struct shmem_sb shmem_sb[NR_SHMEM_SB];
 	struct candidate candidate; /* the one that Python answers */
 	struct lock_state locks;
 	struct watch_state watch;

@@ -105,15 +105,21 @@ const uint32_t *syscall_answer(const struct vmemu *m, kulong number)
 	case NR_getppid:
 		return &m->ids.ppid;
 	case NR_getuid:
+		return &m->ids.uid16;
 	case NR_geteuid:
-	case NR_getuid32:
-	case NR_geteuid32:
-		return &m->ids.uid;
+		return &m->ids.euid16;
 	case NR_getgid:
+		return &m->ids.gid16;
 	case NR_getegid:
+		return &m->ids.egid16;
+	case NR_getuid32:
+		return &m->ids.uid;
+	case NR_geteuid32:
+		return &m->ids.euid;
 	case NR_getgid32:
-	case NR_getegid32:
 		return &m->ids.gid;
+	case NR_getegid32:
+		return &m->ids.egid;
 	default:
 		return NULL;
 	}

@@ -21,7 +21,8 @@ struct cpu_ops {
 
 /* What the calls that only read it return; kept by Python. */
 struct task_ids {
-	uint32_t pid, tid, ppid, uid, gid;
+	uint32_t pid, tid, ppid, uid, euid, gid, egid;
+	uint32_t uid16, euid16, gid16, egid16; /* as i386's old calls tell it */
 };
 
 struct cpu {

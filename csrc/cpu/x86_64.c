@@ -136,11 +136,13 @@ const uint32_t *syscall_answer(const struct vmemu *m, kulong number)
 	case NR_getppid:
 		return &m->ids.ppid;
 	case NR_getuid:
-	case NR_geteuid:
 		return &m->ids.uid;
+	case NR_geteuid:
+		return &m->ids.euid;
 	case NR_getgid:
-	case NR_getegid:
 		return &m->ids.gid;
+	case NR_getegid:
+		return &m->ids.egid;
 	default:
 		return NULL;
 	}

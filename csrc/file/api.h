@@ -22,6 +22,52 @@ struct page *find_get_page(struct vmemu *, struct address_space *,
 			   kulong index);
 void remove_from_page_cache(struct vmemu *, struct page *);
 
+/* file/truncate.c */
+/* Ptes of whole pages from start on go, private copies too. */
+void unmap_mapping_range(struct vmemu *, struct address_space *,
+			 uint64_t start);
+/* The file, so far old bytes long, has another size: what does not belong to it goes. */
+void vmtruncate(struct vmemu *, struct address_space *, uint64_t old,
+		uint64_t size);
+/* Clean pages that nobody maps go from the cache, first to last; how many. */
+kulong invalidate_mapping_pages(struct vmemu *, struct address_space *,
+				kulong first, kulong last);
+
+/* file/readahead.c: pages first to last are read as far as memory allows */
+void force_page_cache_readahead(struct vmemu *, struct address_space *,
+				kulong first, kulong last);
+
+/* file/rw.c: bytes, or -errno when there are none */
+int64_t generic_file_read(struct vmemu *, struct address_space *, uint64_t pos,
+			  void *to, uint64_t n, struct file_ra_state *);
+int64_t generic_file_write(struct vmemu *, struct address_space *, uint64_t pos,
+			   const void *from, uint64_t n);
+/* file/shmem_truncate.c: areas that map a file */
+uint32_t count_areas(struct vmemu *, const struct address_space *);
+
+/* file/shmem.c: 0, or -1 = no memory */
+int shmem_unuse(struct vmemu *, int type);
+/* file/shmem_io.c: sizes, offsets in bytes; bytes or -errno */
+/* VM_ACCOUNT: the whole size is promised.  NULL = no memory, or NR_FILES. */
+struct address_space *shmem_open(struct vmemu *, uint32_t sb, uint64_t size,
+				 kulong flags);
+void shmem_close(struct vmemu *, struct address_space *); /* nobody maps it */
+int64_t shmem_read(struct vmemu *, struct address_space *, uint64_t offset,
+		   void *, size_t n);
+int64_t shmem_write(struct vmemu *, struct address_space *, uint64_t offset,
+		    const void *, size_t n);
+/* Has a page at an index: 1 = it was a hole, 0, -errno. */
+int shmem_fill(struct vmemu *, struct address_space *, kulong index);
+/* The next index with data, or without, from index on; -1 = none. */
+int64_t shmem_find(struct vmemu *, struct address_space *, kulong index,
+		   int data);
+/* The swap entry of the next page that is in swap, from *index on; 0 = none. */
+uint32_t shmem_next_entry(struct vmemu *, struct address_space *,
+			  kulong *index);
+/* Holes; to UINT64_MAX also copies that private areas have made. */
+void shmem_truncate_range(struct vmemu *, struct address_space *,
+			  uint64_t start, uint64_t end);
+
 /* file/writeback.c: the dirty pages from start to end, bytes; 0 or -errno, of
  * earlier writes, too */
 int filemap_fdatawrite(struct vmemu *, struct address_space *, uint64_t start,

@@ -12,6 +12,7 @@
 
 static const struct address_space_operations *const kinds[NR_FILE_KINDS] = {
 	[FILE_HOST] = &host_aops,
+	[FILE_SHMEM] = &shmem_aops,
 };
 
 const struct address_space_operations *

@@ -3,7 +3,8 @@
 #define VMEMU_FILE_TYPES_H
 
 enum file_limits {
-	NR_FILES = 4096, /* with an address_space at a time */
+	NR_FILES = 4096,    /* with an address_space at a time */
+	MAX_READAHEAD = 32, /* pages */
 };
 
 /* Whose pages they are: address_space.a_ops; see struct address_space_operations. */
@@ -20,11 +21,35 @@ enum mapping_flags {
 	AS_ENOSPC = 2,
 };
 
+enum shmem_limits {
+	NR_SHMEM_SB = 64, /* file systems that count their pages apart */
+};
+
+struct shmem_sb {            /* of a tmpfs */
+	uint64_t max_blocks; /* pages; 0: as many as there is memory for */
+	uint64_t used;
+};
+
+struct shmem_inode_info { /* of a file of tmpfs, or shared memory */
+	struct radix_tree_root swap_tree; /* index to swap entry */
+	kulong flags;     /* VM_ACCOUNT: promised whole; VM_LOCKED: SHM_LOCK */
+	uint64_t alloced; /* pages, in memory or in swap */
+	uint64_t swapped; /* of these, in swap */
+	uint32_t sb;      /* index of its struct shmem_sb */
+};
+
 struct inode {             /* of a file; in the host's memory */
 	kptr i_mapping;    /* its address_space; 0: the place is free */
 	int fd;            /* the host's descriptor, or -1 */
 	uint32_t writable; /* fd can be written to */
 	uint64_t i_size;   /* bytes */
+	struct shmem_inode_info shmem;
+};
+
+struct file_ra_state {    /* how an open file has been read so far */
+	kulong prev_page; /* the last page; ~0: none yet */
+	kulong size; /* pages of the last window; 0: it was not read in order */
+	kulong ra_pages; /* the largest window; 0: each page by itself */
 };
 
 struct prio_tree_root {

@@ -128,6 +128,7 @@ struct page_state {
 	uint32_t nr_mapped;    /* frames with mapcount > 0 */
 	uint32_t nr_pagecache; /* pages of files */
 	uint32_t nr_dirty;     /* of these, to be written to their files */
+	uint32_t nr_shmem; /* of the page cache, tmpfs's and shared memory's */
 	uint32_t nr_pagetable; /* frames that are page tables */
 	uint32_t nr_quarantine;
 	uint32_t

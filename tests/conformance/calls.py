@@ -14,6 +14,7 @@ import struct
 from dataclasses import dataclass, field
 from errno import (
     EACCES,
+    EAFNOSUPPORT,
     EAGAIN,
     EBADF,
     EBUSY,
@@ -31,11 +32,14 @@ from errno import (
     ENOMEM,
     ENOSYS,
     ENOTDIR,
+    ENOTSOCK,
     ENOTTY,
     EOPNOTSUPP,
     EPERM,
     EPIPE,
+    EPROTONOSUPPORT,
     ERANGE,
+    ESOCKTNOSUPPORT,
     ESPIPE,
     ESRCH,
 )
@@ -113,6 +117,9 @@ _ODD_TIMER64, _ODD_TIMEVAL = _ints(0, 0, 0, 0, 0, 0, 1_000_000_000, 0), _longs(0
 _NO_FD_SET = _ints(0x200, 0, 0)
 _SMALL_MASK, _BAD_MASK = _longs(_SET, 4), _longs(BAD, 8)
 _OLD_SELECT = _longs(16, 0, 0, 0, _NO_TIME)
+_CAPS, _ODD_CAPS = _ints(0x20080522, 0), _ints(7, 0)
+_NEGATIVE_CAPS, _NO_CAPS = _ints(0x20080522, -1), _ints(0x20080522, NO_PID)
+_NOTHING_CAPS, _ODD_SET = _ints(0, 0, 0, 0, 0, 0), _ints(1, 0, 0, 0, 0, 0)
 _BAD_ARGV = _longs(BAD, 0)
 
 
@@ -325,6 +332,7 @@ _EPOLL = (
     Wrong(EINVAL, {}),
 )  # fmt: skip
 _EPOLL_MASK = (Wrong(EINVAL, {4: _SET, 5: 4}), Wrong(EFAULT, {4: BAD, 5: 8}))
+_NO_SOCKET = (wrong(EBADF, 0, BADFD), Wrong(ENOTSOCK, {0: READ_END}))
 
 
 def _spec(index: int, odd: int) -> tuple[Wrong, ...]:
@@ -353,6 +361,8 @@ CALLS: dict[str, Call] = {
     **_none(
         "exit", "exit_group", "getpid", "gettid", "getppid", "getuid", "geteuid", "getuid32",
         "geteuid32", "getgid", "getegid", "getgid32", "getegid32", "getpgrp", "umask",
+        "setreuid", "setreuid32", "setregid", "setregid32", "setresuid", "setresuid32", "setresgid",
+        "setresgid32", "setfsuid", "setfsuid32", "setfsgid", "setfsgid32",
         "personality", "brk", "sched_yield", "nice", "alarm", "pause", "sigsuspend", "sigreturn",
         "rt_sigreturn", "fork", "vfork", "munlockall", "set_tid_address", "setsid", "sync",
     ),
@@ -376,6 +386,7 @@ CALLS: dict[str, Call] = {
     **_by_fd("getdents", "getdents64", more=(wrong(ENOTDIR, 0, ZERO),)),
     **_by_fd("fchdir", more=(wrong(ENOTDIR, 0, ZERO),)),
     **_by_fd("fstatfs", more=(wrong(EFAULT, 1, BAD),)),
+    **_by_fd("readahead", more=(wrong(EINVAL, 0, READ_END),)),
     **_by_fd("fadvise64", more=(wrong(ESPIPE, 0, READ_END), Wrong(EINVAL, {3: 99, 4: 99}))),
     **_by_fd("fadvise64_64", more=(wrong(ESPIPE, 0, READ_END), wrong(EINVAL, 5, 99))),
     "statfs": Call("statfs", (_DEVICE, BUFFER), (*path_errors(0), wrong(EFAULT, 1, BAD))),
@@ -532,6 +543,31 @@ CALLS: dict[str, Call] = {
     )),
     **{name: Call(name, (0, 0, 0), (Wrong(ENOSYS, {}),), "there is none", native=False)
        for name in ("inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch")},
+    "socket": Call("socket", (1, 1, 0), (
+        wrong(EINVAL, 1, 0x101), wrong(EAFNOSUPPORT, 0, 99), wrong(EINVAL, 1, 15),
+        wrong(EPROTONOSUPPORT, 2, 9), wrong(ESOCKTNOSUPPORT, 1, 4), _FULL,
+    )),
+    "socketpair": Call("socketpair", (1, 1, 0, BUFFER), (
+        wrong(EINVAL, 1, 0x101), _FULL, wrong(EFAULT, 3, BAD), wrong(EAFNOSUPPORT, 0, 99),
+        wrong(EINVAL, 1, 15), wrong(EPROTONOSUPPORT, 2, 9), wrong(ESOCKTNOSUPPORT, 1, 4),
+    )),
+    **{name: Call(name, (READ_END, BUFFER, 4, 0, 0, 0), _NO_SOCKET) for name in (
+        "bind", "connect", "listen", "getsockname", "getpeername", "shutdown", "sendto",
+        "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "getsockopt", "setsockopt",
+    )},
+    "accept": Call("accept", (READ_END, 0, 0), (_NO_SOCKET[0], _FULL, _NO_SOCKET[1])),
+    "accept4": Call("accept4", (READ_END, 0, 0, 0), (
+        _NO_SOCKET[0], wrong(EINVAL, 3, 1), _FULL, _NO_SOCKET[1],
+    )),
+    "recvmmsg": Call("recvmmsg", (READ_END, BUFFER, 1, 0, _NO_TIME), (
+        *_spec(4, _ODD_TIME), *_NO_SOCKET,
+    )),
+    "recvmmsg_time64": Call("recvmmsg_time64", (READ_END, BUFFER, 1, 0, _NO_TIME64), (
+        *_spec(4, _ODD_TIME64), *_NO_SOCKET,
+    )),
+    "socketcall": Call("socketcall", (13, _NO_TIME), (
+        wrong(EINVAL, 0, 0), wrong(EINVAL, 0, 21), wrong(EFAULT, 1, BAD), Wrong(ENOTSOCK, {}),
+    )),
     "readlink": Call("readlink", (_DEVICE, BUFFER, 9), (
         wrong(EINVAL, 2, 0), wrong(EINVAL, 2, -1), *path_errors(0), wrong(EINVAL, 0, _DEVICE),
     )),
@@ -672,6 +708,77 @@ CALLS: dict[str, Call] = {
     )),
     "futex": _futex("futex", _ODD_TIME),
     "futex_time64": _futex("futex_time64", _ODD_TIME64),
+    **{
+        name: Call(name, (0,), (wrong(EINVAL, 0, -1),))
+        for name in ("setuid", "setuid32", "setgid", "setgid32")
+    },
+    **{
+        name: Call(name, (BUFFER,) * 3, tuple(wrong(EFAULT, index, BAD) for index in range(3)))
+        for name in ("getresuid", "getresuid32", "getresgid", "getresgid32")
+    },
+    **{
+        name: Call(name, (0, BUFFER), (wrong(EINVAL, 0, -1),))
+        for name in ("getgroups", "getgroups32")
+    },
+    **{
+        name: Call(
+            name, (0, BUFFER), (wrong(EINVAL, 0, -1), Wrong(EFAULT, {0: 1, 1: BAD})),
+            note="others than root get EPERM", native=False,
+        )
+        for name in ("setgroups", "setgroups32")
+    },
+    "capget": Call("capget", (_CAPS, BUFFER), (
+        wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _ODD_CAPS), wrong(EINVAL, 0, _NEGATIVE_CAPS),
+        wrong(ESRCH, 0, _NO_CAPS), wrong(EFAULT, 1, BAD),
+    )),
+    "capset": Call("capset", (_CAPS, _NOTHING_CAPS), (
+        wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _ODD_CAPS), wrong(EPERM, 0, _NO_CAPS),
+        wrong(EFAULT, 1, BAD), wrong(EPERM, 1, _ODD_SET),
+    )),
+    "sched_setscheduler": Call("sched_setscheduler", (0, 0, BUFFER), (
+        wrong(EINVAL, 1, -1), wrong(EINVAL, 0, -1), wrong(EINVAL, 2, 0), wrong(EFAULT, 2, BAD),
+        wrong(ESRCH, 0, NO_PID), wrong(EINVAL, 1, 9), wrong(EINVAL, 1, 1),
+    )),
+    "sched_setparam": Call("sched_setparam", (0, BUFFER), (
+        wrong(EINVAL, 0, -1), wrong(EINVAL, 1, 0), wrong(EFAULT, 1, BAD), wrong(ESRCH, 0, NO_PID),
+        wrong(EINVAL, 1, _FUTEX),
+    )),
+    "sched_getscheduler": Call("sched_getscheduler", (0,), (
+        wrong(EINVAL, 0, -1), wrong(ESRCH, 0, NO_PID),
+    )),
+    "sched_getparam": Call("sched_getparam", (0, BUFFER), (
+        wrong(EINVAL, 0, -1), wrong(EINVAL, 1, 0), wrong(ESRCH, 0, NO_PID), wrong(EFAULT, 1, BAD),
+    )),
+    **{
+        name: Call(name, (0,), (wrong(EINVAL, 0, 99),))
+        for name in ("sched_get_priority_max", "sched_get_priority_min")
+    },
+    **{
+        name: Call(name, (0, BUFFER), (
+            wrong(EINVAL, 0, -1), wrong(ESRCH, 0, NO_PID), wrong(EFAULT, 1, BAD),
+        ))
+        for name in ("sched_rr_get_interval", "sched_rr_get_interval_time64")
+    },
+    "sched_setaffinity": Call("sched_setaffinity", (0, 8, _FUTEX), (
+        wrong(EFAULT, 2, BAD), wrong(ESRCH, 0, NO_PID), wrong(EINVAL, 2, BUFFER),
+    )),
+    "sched_getaffinity": Call("sched_getaffinity", (0, 8, BUFFER), (
+        wrong(EINVAL, 1, 0), wrong(EINVAL, 1, 9), wrong(ESRCH, 0, NO_PID), wrong(EFAULT, 2, BAD),
+    )),
+    "getcpu": Call("getcpu", (BUFFER, BUFFER, 0), (wrong(EFAULT, 0, BAD), wrong(EFAULT, 1, BAD))),
+    "membarrier": Call("membarrier", (0, 0, 0), (wrong(EINVAL, 0, 3), wrong(EINVAL, 1, 2))),
+    "set_mempolicy": Call("set_mempolicy", (0, 0, 0), (
+        wrong(EINVAL, 0, 99), Wrong(EFAULT, {1: BAD, 2: 64}), Wrong(EINVAL, {0: 2}),
+    ), note="kernels without NUMA have none", native=False),
+    "mbind": Call("mbind", (ARENA, 4096, 0, 0, 0, 0), (
+        wrong(EINVAL, 2, 99), Wrong(EFAULT, {3: BAD, 4: 64}), wrong(EINVAL, 0, ARENA + 1),
+    ), note="kernels without NUMA have none", native=False),
+    "get_mempolicy": Call("get_mempolicy", (BUFFER, 0, 0, 0, 0), (
+        wrong(EINVAL, 4, 8), wrong(EINVAL, 3, ARENA), wrong(EFAULT, 0, BAD),
+    ), note="kernels without NUMA have none", native=False),
+    "ioprio_set": Call("ioprio_set", (1, 0, 0), (wrong(EINVAL, 0, 9), wrong(EINVAL, 2, 0xE000))),
+    "ioprio_get": Call("ioprio_get", (1, 0), (wrong(EINVAL, 0, 9),)),
+    **_by_path("chroot", more=(wrong(ENOTDIR, 0, _DEVICE),)),
     "prctl": Call("prctl", (15, BUFFER, 0, 0, 0), (
         wrong(EINVAL, 0, 9999), wrong(EFAULT, 1, BAD),
     )),
@@ -690,10 +797,27 @@ CALLS: dict[str, Call] = {
     )),
     "mremap": Call("mremap", (ARENA, 4096, 4096, 0, 0), (
         wrong(EINVAL, 3, 8), wrong(EINVAL, 0, ARENA + 1), wrong(EINVAL, 2, 0),
-        wrong(EINVAL, 3, 2), Wrong(EFAULT, {0: HOLE, 2: 8192}),
+        wrong(EINVAL, 3, 2), Wrong(EFAULT, {0: HOLE, 2: 8192}), wrong(EINVAL, 1, 0),
     )),
     "madvise": Call("madvise", (*_RANGE, 4), (
         wrong(EINVAL, 2, 99), wrong(EINVAL, 0, ARENA + 1), wrong(ENOMEM, 0, HOLE),
+        wrong(EINVAL, 2, 9),
+    )),
+    "shmget": Call("shmget", (0, 4096, 0o600), (
+        wrong(ENOENT, 0, 0x12345), wrong(EINVAL, 1, 0),
+    )),
+    "shmat": Call("shmat", (0x7FFF0000, 0, 0), (
+        wrong(EINVAL, 0, -1), wrong(EINVAL, 1, ARENA + 1), wrong(EINVAL, 2, 0o40000),
+    )),
+    "shmdt": Call("shmdt", (ARENA,), (wrong(EINVAL, 0, ARENA + 1), wrong(EINVAL, 0, ARENA))),
+    "shmctl": Call("shmctl", (0x7FFF0000, 0, 0), (
+        wrong(EINVAL, 0, -1), wrong(EINVAL, 1, 99), Wrong(EFAULT, {1: 3, 2: BAD}),
+    )),
+    "ipc": Call("ipc", (23, 0, 4096, 0o600, 0, 0), (
+        wrong(ENOSYS, 0, 99), wrong(ENOENT, 1, 0x12345), wrong(EINVAL, 2, 0),
+    )),
+    "memfd_create": Call("memfd_create", (_EMPTY, 0), (
+        wrong(EINVAL, 1, 0x100), wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _LONG), _FULL,
     )),
     "mlock": Call("mlock", _RANGE, (wrong(ENOMEM, 0, HOLE),)),
     "munlock": Call("munlock", _RANGE, (wrong(ENOMEM, 0, HOLE),)),

@@ -158,7 +158,7 @@ def test_the_sizes_of_what_the_host_holds_are_those_counted() -> None:
         hold.WAITER_BYTES,
         hold.NODE_BYTES,
         hold.ENTRY_BYTES,
-        hold.PAGE_BYTES,
+        hold.NODE_BYTES,
     ]
 
 

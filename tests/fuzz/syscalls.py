@@ -49,7 +49,9 @@ _WEIGHTS = {
     "munlock": 2, "mincore": 2, "brk": 2, "fork": 2, "clone": 2, "vfork": 1, "wait4": 3,
     "read": 4, "write": 4,
     "readv": 2, "writev": 2, "pipe": 2, "close": 2, "swapon": 1, "swapoff": 1, "rt_sigaction": 2,
-    "poll": 2, "epoll_ctl": 3, "epoll_wait": 2, "futex": 2, "mlockall": 0.5, "arch_prctl": 0.3,
+    "poll": 2, "epoll_ctl": 3, "epoll_wait": 2, "socket": 3, "socketpair": 2, "bind": 2,
+    "connect": 2, "listen": 2, "sendmsg": 2, "recvmsg": 2,
+    "futex": 2, "mlockall": 0.5, "arch_prctl": 0.3,
 }  # fmt: skip
 _ODD = [
     0, 1, 2, 3, 7, 8, 16, 255, 4095, 4096, 65536, 1 << 20, 1 << 30, 0x7FFFFFFF, 0x80000000,
@@ -79,6 +81,8 @@ class Draw:
         self.pool = bytearray()
         self.strings = [self._put(path[:600] + b"\0") for path in (*_PATHS, *paths)]
         self.structs = [self._put(self._struct()) for _ in range(120)]
+        self.addresses = [self._put(address) for address in _SOCKADDRS]
+        self.messages = [self._put(self._message()) for _ in range(12)]
         self.pool = self.pool[:_POOL_SIZE].ljust(_POOL_SIZE, b"\xff")
 
     def _put(self, data: bytes) -> int:
@@ -104,6 +108,18 @@ class Draw:
         wide = self.width == 64 and kind not in (4, 5)  # struct pollfd, user_desc
         mask = (1 << 64) - 1 if wide else 0xFFFFFFFF
         return struct.pack(f"<{len(words)}{'Q' if wide else 'I'}", *(word & mask for word in words))
+
+    def _message(self) -> bytes:
+        """struct msghdr, with descriptors or credentials."""
+        rng, wide = self.rng, self.width == 64
+        kind = rng.choice([1, 1, 2, 3])
+        body = struct.pack("<3i", *rng.choices(range(-1, 12), k=rng.choice([3])))
+        head = struct.pack("<Qii" if wide else "<Iii", (16 if wide else 12) + len(body), 1, kind)
+        control = self._put(head + body)
+        mask = (1 << self.width) - 1
+        words = [rng.choice([0, self.addresses[0]]), 9, self.struct(), rng.choice([0, 1, 1, 2]),
+                 rng.choice([0, control]), rng.choice([0, 24, len(head + body)]), 0]  # fmt: skip
+        return struct.pack(f"<7{'Q' if wide else 'I'}", *(word & mask for word in words))
 
     def page(self) -> int:
         return _ARENA + 4096 * self.rng.randrange(_ARENA_PAGES)
@@ -199,7 +215,7 @@ _KINDS: dict[str, Callable[[Draw], int]] = {
     "prot": lambda d: d.bits(1, 1, 1, 2, 2, 4, 0x01000000),
     "mapfl": lambda d: d.bits(2, 2, 2, 2, 0x20, 0x20, 0x20, 0x20, 0x10, 0x100, 0x2000, 0x4000),
     "mremapfl": lambda d: d.bits(1, 1, 1, 2),
-    "advice": _small(0, 1, 2, 3, 4, 4),
+    "advice": _small(0, 1, 2, 3, 4, 4, 9),
     "openfl": lambda d: d.bits(1, 2, 0o4000, 0o2000000, 0o200000, 0o100, 0o100, 0o1000),
     "sig": _small(*range(1, 20), 33, 64, 65, 0),
     "sighow": _small(0, 1, 2, 3),
@@ -215,7 +231,9 @@ _KINDS: dict[str, Callable[[Draw], int]] = {
 
 
 def _mapping(d: Draw, values: list[int]) -> None:
-    flags = 0x22 | d.bits(0x10, 0x10, 0x10, 0x100, 0x2000, 0x4000, 0x8000)
+    flags = d.rng.choice([0x22, 0x22, 0x21]) | d.bits(
+        0x10, 0x10, 0x10, 0x100, 0x2000, 0x4000, 0x8000
+    )
     values[:6] = [d.page(), d.length(), d.bits(1, 1, 1, 2, 2, 2, 4), flags, -1, 0]
 
 
@@ -287,6 +305,53 @@ def _nearly_empty(d: Draw, values: list[int]) -> None:
     values[-4:] = [d.rng.choice([8, 8, 8, 4]), d.rng.choice([0, 0o4000, 0o2000000, 1]), 0, 0]
 
 
+_SOCKADDRS = (
+    b"\1\0/tmp/s\0", b"\1\0\0abstract", b"\2\0\x30\x39\x7f\0\0\1".ljust(16, b"\0"), b"\1\0s\0",
+    b"\2\0\0\0\0\0\0\0".ljust(16, b"\0"), b"\x0a\0\x30\x39".ljust(23, b"\0") + b"\1\0\0\0\0",
+    b"\2\0\x30\x39\x08\x08\x08\x08".ljust(16, b"\0"), b"\0\0".ljust(16, b"\0"), b"\x10\0",
+)  # fmt: skip
+
+
+def _family(d: Draw, values: list[int]) -> None:
+    values[0] = d.rng.choice([1, 1, 1, 2, 2, 10, 16, 99])
+    values[1] = d.rng.choice([1, 1, 2, 2, 5, 3]) | d.rng.choice([0, 0, 0o4000, 0o2000000])
+    values[2] = d.rng.choice([0, 0, 0, 0, 6, 17])
+
+
+def _addressed(d: Draw, values: list[int]) -> None:
+    index = d.rng.randrange(len(_SOCKADDRS))
+    values[1], values[2] = d.addresses[index], len(_SOCKADDRS[index])
+
+
+def _sent_to(d: Draw, values: list[int]) -> None:
+    values[3] = d.bits(2, 0x20, 0x40, 0x40, 0x100, 0x4000)
+    if d.rng.random() < 0.5:
+        values[4] = 0
+    else:
+        index = d.rng.randrange(len(_SOCKADDRS))
+        values[4], values[5] = d.addresses[index], len(_SOCKADDRS[index])
+
+
+def _with_message(d: Draw, values: list[int]) -> None:
+    values[1] = d.rng.choice(d.messages)
+    values[2] = d.bits(2, 0x20, 0x40, 0x40, 0x100, 0x4000, 0x40000000)
+
+
+def _with_messages(d: Draw, values: list[int]) -> None:
+    values[1], values[2] = d.rng.choice(d.messages), d.rng.choice([0, 1, 1, 2])
+    values[3] = d.bits(2, 0x20, 0x40, 0x40, 0x10000)
+
+
+def _option(d: Draw, values: list[int]) -> None:
+    values[1] = d.rng.choice([1, 1, 1, 6, 0, 41, 7])
+    values[2] = d.rng.choice([*range(1, 22), 26, 38, 66])
+    values[4] = d.rng.choice([0, 4, 8, 16, d.struct()])
+
+
+def _socketcall(d: Draw, values: list[int]) -> None:
+    values[0] = d.rng.randrange(22)
+
+
 def _base(d: Draw, values: list[int]) -> None:
     values[0] = d.rng.choice([0x1001, 0x1002, 0x1003, 0x1004])
 
@@ -298,6 +363,10 @@ _SPECIAL: dict[str, Callable[[Draw, list[int]], None]] = {
     "brk": _heap, "rt_sigaction": _sizes, "rt_sigprocmask": _sizes, "readv": _vector,
     "writev": _vector, "poll": _polled, "epoll_wait": _waited, "epoll_pwait": _waited,
     "select": _selected, "_newselect": _selected, "epoll_ctl": _watch,
+    "socket": _family, "socketpair": _family, "bind": _addressed, "connect": _addressed,
+    "sendto": _sent_to, "recvfrom": _sent_to, "sendmsg": _with_message, "recvmsg": _with_message,
+    "sendmmsg": _with_messages, "recvmmsg": _with_messages, "setsockopt": _option,
+    "getsockopt": _option, "socketcall": _socketcall,
     "signalfd4": _nearly_empty, "futex": _futex, "arch_prctl": _base,
 }  # fmt: skip
 

@@ -54,6 +54,8 @@ GOOD = [
     ("efault mode=checkerboard", r"efault: done"),
     ("fork-brk R=4", r"fork-brk: 4 pages, .*"),
     ("cases", r"cases: parent (\S+), child \1"),
+    ("windows W=4 S=2 T=3", r"windows: 4 of 2 pages, 3 tasks, .*"),
+    ("windows W=4 S=1 FORKS=2 REVERSE=1", r"windows: 4 of 1 pages, 3 tasks, .*"),
     ("cut-vma K=8 N=2", r"cut-vma: 8 pages, 2 children, .*"),
     ("overhead K=16", r"overhead: 16 vmas, own, .*"),
     ("overhead K=16 mode=unwritten", r"overhead: 16 vmas, unwritten, sum 00000000"),
@@ -86,6 +88,7 @@ GOOD = [
     ("frame", r"single step: 00000005"),
     ("segments", r"bad address: -14 -14 -14"),
     ("futex", r"in all 3"),
+    ("threads N=9", r"exit_group: 00000500, after the first thread: 00000500"),
     ("fork-bomb LIMIT=3", r"fork-bomb: 3 children"),
     *[
         (f"bench {row} N=4 REP=2", rf"bench: {row} done")

@@ -90,8 +90,11 @@ SMALL = [
     "frame",
     "segments",
     "futex",
+    "threads N=20",
     "bench fork N=10 REP=2",
     *SEGV,
+    "windows W=16 S=3 T=3",
+    "windows W=60 S=1 FORKS=3 REVERSE=1",
 ]
 
 

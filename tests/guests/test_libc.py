@@ -72,7 +72,11 @@ LITTLE = {
     "signals": "700K",
     "processes": "700K",
     "threads": "700K",
+    "shared": "1M",
+    "memfd": "1M",
+    "segments": "1M",
     "pthreads": "1M",
+    "throng": "4M",
 }
 """Of memory; beside it there is swap."""
 CASES = [

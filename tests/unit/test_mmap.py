@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from errno import EAGAIN, EFAULT, EINVAL, ENODEV, ENOMEM
+from errno import EAGAIN, EBADF, EFAULT, EINVAL, ENOMEM
 
 import pytest
 from memory import (
@@ -50,8 +50,8 @@ def mm(memory: Memory) -> Mm:
         ((BASE, 0, RW, PA), EINVAL),
         ((BASE, PAGE, RW, ANON), EINVAL),  # neither shared nor private
         ((BASE, PAGE, RW, ANON | 3), EINVAL),
-        ((BASE, PAGE, RW, ANON | 1), ENODEV),  # shared memory is not modelled
-        ((BASE, PAGE, RW, PRIVATE), ENODEV),  # neither is a file without one
+        ((BASE, PAGE, RW, ANON | 1), 0),
+        ((BASE, PAGE, RW, PRIVATE), EBADF),  # a file without one
         ((BASE, LIMIT - PAGE + 1, RW, PA), ENOMEM),  # rounds up to 0
         ((BASE, TOP + 1, RW, PA), ENOMEM),
         ((BASE + 1, PAGE, RW, PF), EINVAL),

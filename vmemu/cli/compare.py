@@ -11,6 +11,7 @@ from vmemu.cli.declare import option
 from vmemu.cli.names import files
 from vmemu.cli.names import scenarios as scenario_names
 from vmemu.cli.options import (
+    every_i_mmap,
     examples,
     given,
     json_option,
@@ -37,6 +38,7 @@ __all__ = ["command"]
         "vmemu compare fork-server --rmap all",
         "vmemu compare late-subfamily --json",
         "vmemu compare fork-server hole --csv",
+        "vmemu compare windows --i-mmap all",
         "vmemu compare ./mine.py:S --set N=4",
     ),
     short_help="Run scenarios under the schemes, print one table.",
@@ -83,7 +85,8 @@ def command(
     file's only scenario need not be named.  vmemu help write-a-scenario tells how to write one.
 
     A --set holds for every scenario that has such a parameter. Its value may be a list or a range,
-    as in --set N=1,2,4 or --set N=1..64*2; vmemu sweep is for many of them.
+    as in --set N=1,2,4 or --set N=1..64*2; vmemu sweep is for many of them. --i-mmap may be a list,
+    or all: each scenario is run with each.
 
     --json prints one object: records, a flat one for each run with its settings, figures,
     predictions, verdict and every counter, and the units of their columns; --csv and --parquet
@@ -113,10 +116,11 @@ def command(
     schemes = rmaps or compared()
     values = parse_settings(settings)
     check_settings(chosen, values)
+    i_mmaps = every_i_mmap(options.pop("i_mmap"))
     runs = sum(len(list(scenario.settle_each(values))) for scenario in chosen) * len(schemes)
-    with Progress(runs) as progress:
+    with Progress(runs * max(len(i_mmaps), 1)) as progress:
         results = compare(
-            chosen, values, schemes, given(options), progress.step, os.cpu_count() or 1
+            chosen, values, schemes, given(options), progress.step, os.cpu_count() or 1, i_mmaps
         )
     records = Records.of(results)
     if as_json:

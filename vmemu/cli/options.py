@@ -20,6 +20,7 @@ __all__ = [
     "FILES",
     "MACHINE",
     "env_option",
+    "every_i_mmap",
     "every_scheme",
     "examples",
     "given",
@@ -204,6 +205,17 @@ def every_scheme(
     every = [name for name, scheme in schemes().items() if able(scheme)] if "all" in rmaps else []
     named = [name for rmap in rmaps for name in (every if rmap == "all" else [rmap])]
     return tuple(dict.fromkeys(named))
+
+
+def every_i_mmap(text: str | None) -> tuple[str, ...]:
+    """What --i-mmap of several says: names with commas between them, or all; none if not given."""
+    from vmemu.core import I_MMAPS, check_i_mmap
+
+    named = [word for word in (text or "").split(",") if word]
+    found = [name for word in named for name in (I_MMAPS if word == "all" else [word])]
+    for name in found:
+        check_i_mmap(name)
+    return tuple(dict.fromkeys(found))
 
 
 json_option = option("--json", "as_json", is_flag=True, help="Print JSON instead.")

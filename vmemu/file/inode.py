@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vmemu.core import Core, lib
+from vmemu.core import PAGE_SHIFT, PAGE_SIZE, Core, lib
 from vmemu.errors import Errno
 from vmemu.streams import above_streams
+
+if TYPE_CHECKING:
+    from vmemu.file.shmem import Shmem
 
 __all__ = ["Inode", "Inodes", "Key"]
 
@@ -18,6 +21,7 @@ Key = tuple[int, int, int, int]
 _UNUSED = 64
 """So many files that nothing maps are kept with their pages."""
 _EVERYTHING = (1 << 64) - 1
+_FADV_NORMAL, _FADV_RANDOM, _FADV_SEQUENTIAL, _FADV_WILLNEED, _FADV_DONTNEED = range(5)
 
 
 class Inode:
@@ -39,6 +43,10 @@ class Inode:
         self.kaddr = core.kaddr(mapping)
         self.number = number
         self.closed = False
+        self.users = 0
+        """Open files that read and write its pages."""
+        self.segment = False
+        """It is shared memory of System V: each area that maps it is counted."""
         self.held = 0
         """Bytes that the host holds for it."""
         self.on_close: Callable[[int], None] | None = None
@@ -49,11 +57,86 @@ class Inode:
         """Whether any area maps it (mapping_mapped)."""
         return bool(self._core.lib.file_mapped(self._core.m, self.mapping))
 
+    def readahead(self) -> Any:
+        """A ``struct file_ra_state *`` for one more open file."""
+        state = self._core.ffi.new("struct file_ra_state *")
+        state.prev_page, state.ra_pages = self._core.mask, lib.MAX_READAHEAD
+        return state
+
+    def pread(self, offset: int, count: int, state: Any) -> bytes:
+        """Bytes from its pages (generic_file_read); Errno ENOMEM, EIO."""
+        core = self._core
+        count = min(count, core.lib.i_size_read(core.m, self.mapping) - offset)
+        if count <= 0:
+            return b""
+        buffer = bytearray(count)
+        done = core.lib.generic_file_read(
+            core.m, self.mapping, offset, core.ffi.from_buffer(buffer), count, state
+        )
+        core.check_bug()
+        if done < 0:
+            raise Errno(-done)
+        return bytes(buffer) if done == count else bytes(buffer[:done])
+
+    def write(self, offset: int, data: bytes) -> int:
+        """Store bytes in its pages (generic_file_write); how many.  Errno ENOMEM, EIO, EFBIG."""
+        core = self._core
+        done: int = core.lib.generic_file_write(
+            core.m, self.mapping, offset, core.ffi.from_buffer(data), len(data)
+        )
+        core.check_bug()
+        if done < 0:
+            raise Errno(-done)
+        return done
+
+    def advise(self, offset: int, length: int, advice: int, state: Any) -> None:
+        """Follow POSIX_FADV_* for a range, 0 to the end (sys_fadvise64_64)."""
+        core = self._core
+        end = offset + length - 1 if length else _EVERYTHING >> 1
+        first, last = offset >> PAGE_SHIFT, min(end >> PAGE_SHIFT, core.mask)
+        if advice in (_FADV_NORMAL, _FADV_SEQUENTIAL):
+            state.ra_pages = lib.MAX_READAHEAD
+        elif advice == _FADV_RANDOM:
+            state.ra_pages = 0
+        elif advice == _FADV_WILLNEED and first <= last:
+            core.lib.force_page_cache_readahead(core.m, self.mapping, first, last)
+        elif advice == _FADV_DONTNEED:
+            self.flush()
+            whole = -(-offset // PAGE_SIZE)
+            if length:
+                last = ((offset + length) >> PAGE_SHIFT) - 1
+            if whole <= last:
+                core.lib.invalidate_mapping_pages(core.m, self.mapping, whole, last)
+        core.check_bug()
+
+    def truncated(self, old: int, size: int) -> None:
+        """It was ``old`` bytes long and has another size now (vmtruncate)."""
+        self._core.lib.vmtruncate(self._core.m, self.mapping, old, size)
+        self._core.check_bug()
+
+    def allow_writing(self, fd: int) -> None:
+        """From now on its pages can be written, by this descriptor, which is closed then."""
+        os.dup2(fd, self.fd, inheritable=False)
+        os.close(fd)
+        self.writable = True
+        self._core.lib.inode_of(self._core.m, self.mapping).writable = 1
+
+    def flush(self) -> None:
+        """Write its dirty pages; an error stays for fsync to tell."""
+        mapping = self.mapping
+        error = self._core.lib.filemap_fdatawrite(self._core.m, mapping, 0, _EVERYTHING)
+        if error:
+            mapping.flags |= lib.AS_ENOSPC if error == -errno.ENOSPC else lib.AS_EIO
+
     def writeback(self, start: int = 0, end: int = _EVERYTHING) -> None:
         """Write its dirty pages (filemap_fdatawrite); Errno EIO, ENOSPC, of earlier writes too."""
         error = self._core.lib.filemap_fdatawrite(self._core.m, self.mapping, start, end)
         if error:
             raise Errno(-error)
+
+    def punch(self, offset: int, length: int) -> None:
+        """Make a range read as zeros, without its pages; Errno EOPNOTSUPP where that cannot be."""
+        raise Errno(errno.EOPNOTSUPP)
 
     def fsync(self) -> None:
         """The same, and wait until the host's disk has it."""
@@ -93,6 +176,12 @@ class Inodes:
         self._named: dict[Key, Inode] = {}  # lately used last
         self._next = 1
 
+        self._unused: dict[int, Shmem] = {}
+        """Shared memory that only areas use, by kptr."""
+        self._sbs = 1
+        self.on_unmapped: Callable[[], None] | None = None
+        """Called when areas have gone."""
+
     def __len__(self) -> int:
         return len(self._open)
 
@@ -107,6 +196,9 @@ class Inodes:
         """Find or make a file's inode (iget); raises what open() does."""
         host = os.stat(path)
         key = (host.st_dev, host.st_ino, host.st_mtime_ns, host.st_size)
+        written = self._named.get((*key[:2], -1, -1))  # by guests, who may have it open
+        if written is not None:
+            return written
         return self._find(key) or self._keep(key, self.open(path))
 
     def open(self, path: str) -> Inode:
@@ -132,9 +224,23 @@ class Inodes:
             found = self._keep(key, self._make(lib.FILE_HOST, fd, path, writable=writable))
         return found
 
-    def named(self, key: Key) -> Inode | None:
-        """The one of a key, if there is one."""
-        return self._named.get(key)
+    def named(self, *keys: Key) -> Inode | None:
+        """The one of the first of these keys that has one."""
+        return next((self._named[key] for key in keys if key in self._named), None)
+
+    def put(self, inode: Inode, *, unlinked: bool = False) -> None:
+        """An open file is closed; what it has written is on the host after the last one (iput)."""
+        inode.users -= 1
+        if unlinked:
+            self.drop(inode)
+        elif not inode.users:
+            inode.flush()
+
+    def drop(self, inode: Inode) -> None:
+        """No name leads to it any more: let its pages go unless somebody uses it."""
+        if not (inode.users or inode.mapped):
+            inode.truncated(_EVERYTHING >> 1, 0)
+            self.close(inode)
 
     def _find(self, key: Key) -> Inode | None:
         """The one of a key, which is the one used last then; room for another if there is none."""
@@ -162,11 +268,75 @@ class Inodes:
         self._open[inode.kaddr] = inode
         return inode
 
-    def sync(self) -> None:
-        """Write all dirty pages of all files; what goes wrong is told by each file's fsync."""
-        self._core.lib.sync_mms(self._core.m)
+    def sync(self, *, mapped: bool = False) -> None:
+        """Write all dirty pages of all files; what goes wrong is told by each file's fsync.
+
+        ``mapped``: what shared areas have written, too, which only msync asks for in 2.6.7.
+        """
+        if mapped:
+            self._core.lib.sync_mms(self._core.m)
         for inode in self._open.values():
-            self._core.lib.filemap_fdatawrite(self._core.m, inode.mapping, 0, _EVERYTHING)
+            inode.flush()
+
+    def new_sb(self, max_blocks: int) -> int:
+        """A file system of tmpfs that has so many pages at most: its ``struct shmem_sb``."""
+        number = min(self._sbs, lib.NR_SHMEM_SB - 1)  # the last one is all others'
+        self._sbs = number + 1
+        self._core.m.shmem_sb[number].max_blocks = max_blocks
+        return number
+
+    @property
+    def half_of_ram(self) -> int:
+        """Pages: what a tmpfs has at most."""
+        return int(self._core.m.k.zone.present_pages) // 2
+
+    def free_blocks(self, sb: int) -> int:
+        """Pages that a file system of tmpfs has room for."""
+        state = self._core.m.shmem_sb[sb]
+        return int(state.max_blocks - state.used) if state.max_blocks else 1 << 32
+
+    def shmem(self, path: str, size: int = 0, *, sb: int = 0, account: bool = False) -> Shmem:
+        """Make shared memory of so many bytes with one user (shmem_file_setup).
+
+        Errno ENOMEM, also where ``account`` asks for a promise that cannot be made; ENFILE.
+        """
+        from vmemu.file.shmem import Shmem
+
+        flags = lib.VM_ACCOUNT if account else 0
+        mapping = self._core.lib.shmem_open(self._core.m, sb, size, flags)
+        self._core.check_bug()
+        if not mapping:
+            raise Errno(errno.ENFILE if len(self) >= lib.NR_FILES else errno.ENOMEM)
+        inode = Shmem(self._core, mapping, path, self._next, self._nobody_has)
+        self._next += 1
+        self._open[inode.kaddr] = inode
+        return inode
+
+    def shmems(self) -> Iterator[Shmem]:
+        """All shared memory and files of tmpfs that have content."""
+        from vmemu.file.shmem import Shmem
+
+        return (inode for inode in self._open.values() if isinstance(inode, Shmem))
+
+    def _nobody_has(self, inode: Shmem) -> None:
+        if inode.mapped:
+            self._unused[inode.kaddr] = inode
+        else:
+            self.close(inode)
+
+    def never_merges(self, kptr: int) -> bool:
+        """Whether each area that maps a file is counted, as with segments of System V."""
+        inode = self._open.get(kptr)
+        return inode is not None and inode.segment
+
+    def unmapped(self) -> None:
+        """Areas have gone: so does shared memory that only they used."""
+        if self._unused:
+            for inode in [each for each in self._unused.values() if not each.mapped]:
+                del self._unused[inode.kaddr]
+                self.close(inode)
+        if self.on_unmapped is not None:
+            self.on_unmapped()
 
     def close(self, inode: Inode) -> None:
         """Give up one that no area maps."""
@@ -179,6 +349,6 @@ class Inodes:
 
     def _prune(self) -> None:
         for inode in self._named.values():
-            if not inode.mapped:
+            if not (inode.mapped or inode.users):
                 self.close(inode)
                 return

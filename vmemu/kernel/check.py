@@ -25,7 +25,8 @@ def check_kernel(kernel: Kernel) -> None:
     _check_futexes(kernel)
     tables = {id(task.files): task.files for task in tasks if task.files.users}
     entries = [entry for table in tables.values() for entry in table.entries.values()]
-    files = {id(entry.file): entry.file for entry in entries}.values()
+    flying = () if kernel.existing_net is None else kernel.existing_net.flying
+    files = {id(file): file for file in (*(entry.file for entry in entries), *flying)}.values()
     pipes = {
         id(file.pipe): file.pipe for file in files if isinstance(file, PipeReader | PipeWriter)
     }.values()
@@ -38,6 +39,8 @@ def check_kernel(kernel: Kernel) -> None:
         + sum(len(each.posix) for each in timers if each) * TIMER_BYTES
         + kernel.hold.waiting
         + kernel.file_bytes
+        + kernel.shm.held
+        + (0 if kernel.existing_net is None else kernel.existing_net.held)
     )
     if held != kernel.hold.held:
         raise KernelBug(f"host memory held is {kernel.hold.held} bytes, recomputed {held}")

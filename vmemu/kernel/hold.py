@@ -22,10 +22,11 @@ __all__ = [
     "ENTRY_BYTES",
     "EPITEM_BYTES",
     "FILE_BYTES",
+    "MESSAGE_BYTES",
     "NODE_BYTES",
-    "PAGE_BYTES",
     "PIPE_BUFFER_BYTES",
     "PTY_BYTES",
+    "SOCKET_BYTES",
     "TASK_BYTES",
     "TIMER_BYTES",
     "WAITER_BYTES",
@@ -48,12 +49,14 @@ WAITER_BYTES = 160
 """A descriptor of a poll() that waits."""
 EPITEM_BYTES = 512
 """A file that an epoll file watches."""
+SOCKET_BYTES = 2 << 10
+"""A socket, besides its open file."""
+MESSAGE_BYTES = 512
+"""A message between sockets, besides its bytes."""
 NODE_BYTES = 1 << 10
 """A file, a directory or a link of tmpfs."""
 ENTRY_BYTES = 512
 """A name in tmpfs, or in a directory that is being read."""
-PAGE_BYTES = 4096 + 128
-"""A page of a file of tmpfs that is no hole."""
 
 
 class HostMemory:

@@ -25,7 +25,10 @@ from vmemu.errors import Errno, ExecError, KernelBug, VmemuError
 from vmemu.kernel import strace
 from vmemu.kernel.abi import abi_of
 from vmemu.kernel.hold import TASK_BYTES, HostMemory
+from vmemu.kernel.ipc.shm import Segments
 from vmemu.kernel.process import oom
+from vmemu.kernel.process.cputime import limit_cpu
+from vmemu.kernel.process.cred import Cred, narrow
 from vmemu.kernel.process.exit import exit_group
 from vmemu.kernel.process.futex import Futexes
 from vmemu.kernel.process.job import Jobs
@@ -59,6 +62,7 @@ from vmemu.vfs.walk import FsStruct
 if TYPE_CHECKING:
     from vmemu.cpu import Cpu
     from vmemu.mm import MemoryManager
+    from vmemu.net.network import Network
     from vmemu.vfs.bind import Bind
     from vmemu.vfs.node import Directory
     from vmemu.vfs.tty.console import Console
@@ -111,6 +115,8 @@ class Kernel(Closing):
         self.sched = Scheduler(self.core, cpu, self.options.slice_blocks, self.options.max_time)
         self.hold = HostMemory(self.options.max_host_memory)
         self._world: World | None = None
+        self.existing_net: Network | None = None
+        """All sockets, if there ever was one."""
         if self.options.root is not None or self.options.binds:
             self.root_directory()  # what is wrong with them is to be told now
         self.host_deadline: float | None = None
@@ -140,6 +146,7 @@ class Kernel(Closing):
         """What terminals ask of processes."""
         self.console: Console | None = None
         """The host's terminal, where guests have it."""
+        self.shm = Segments(self)
         self.signalled = WaitQueue()
         """Woken whenever a signal becomes pending for anybody (signalfd_wqh)."""
         self.swapping_off: Task | None = None
@@ -186,6 +193,15 @@ class Kernel(Closing):
             )
             self._world = World(self, services, options.root, options.root_rw, options.binds)
         return self._world
+
+    @property
+    def net(self) -> Network:
+        """All sockets; made when there is one."""
+        if self.existing_net is None:
+            from vmemu.net.network import Network
+
+            self.existing_net = Network(self)
+        return self.existing_net
 
     @property
     def file_bytes(self) -> int:
@@ -248,6 +264,7 @@ class Kernel(Closing):
             self, pid, None, self.cpu.new_context(), files, fs, SignalState(), memory=program.mm
         )
         task.group.pgrp = task.group.session = pid
+        task.cred = Cred.of(self.options.credentials)
         task.set_exe(program_file.path, program_file.node)
         task.set_comm(path)
         task.start_regs = {"ip": program.ip, "sp": program.sp}
@@ -282,7 +299,7 @@ class Kernel(Closing):
             self.vm,
             program,
             arguments,
-            self.options.credentials,
+            old.cred.executes() if old is not None else Cred.of(self.options.credentials),
             self.random.randbytes(16),
             self.abi,
             old.mm.rlimits if old is not None else None,
@@ -395,6 +412,8 @@ class Kernel(Closing):
         if self.sched.cpu_timers:
             self.account()
             self.sched.run_cpu_timers()
+        if self.sched.measured:
+            limit_cpu(task.group)
         if self._m.pages.want_kswapd:
             self._run_kswapd()
         return what
@@ -454,9 +473,12 @@ class Kernel(Closing):
     def refresh_ids(self) -> None:
         """Tell the core who the running task is, for the calls it answers itself."""
         if self.current is not None:
-            ids, credentials = self._m.ids, self.options.credentials
+            ids, cred = self._m.ids, self.current.cred
             ids.pid, ids.tid, ids.ppid = self.current.tgid, self.current.pid, self.current.ppid
-            ids.uid, ids.gid = credentials.uid, credentials.gid
+            ids.uid, ids.euid = cred.user.real, cred.user.effective
+            ids.gid, ids.egid = cred.group.real, cred.group.effective
+            ids.uid16, ids.euid16 = narrow(ids.uid), narrow(ids.euid)
+            ids.gid16, ids.egid16 = narrow(ids.gid), narrow(ids.egid)
 
     def account(self) -> None:
         """Charge what the core did since the last call, and its time, to the current task."""

@@ -41,6 +41,8 @@ class Comparison:
     params: Mapping[str, Parametric]
     measurements: Mapping[str, Measurement]
     both_ways: Sequence[BothWays] = ()
+    i_mmap: str = ""
+    """What areas of files were kept in, where that is one of several."""
 
     @property
     def same_output(self) -> bool:
@@ -69,7 +71,13 @@ class Comparison:
     @property
     def values(self) -> str:
         """The parameters, as ``--set`` takes them."""
-        return " ".join(f"{name}={value}" for name, value in self.params.items())
+        told = {**self.params, "i_mmap": self.i_mmap} if self.i_mmap else self.params
+        return " ".join(f"{name}={value}" for name, value in told.items())
+
+    @property
+    def called(self) -> str:
+        """The scenario, and what else tells it from others of one call."""
+        return f"{self.scenario.name} {self.i_mmap}".rstrip()
 
     def wrong(self, scheme: str) -> list[str]:
         """What is not as it was derived, in words; nothing when memory was short."""
@@ -126,34 +134,42 @@ def compare(
     options: Mapping[str, Any] | None = None,
     progress: Callable[[str], None] = lambda what: None,
     workers: int = 1,
+    i_mmaps: Sequence[str] = (),
 ) -> list[Comparison]:
     """Run scenarios under schemes, those that are compared by default if none is named.
 
     ``settings`` are parameters as text and apply wherever a scenario has one of that name; of
     those that are lists or ranges every combination is run.  ``options`` are the Machine's;
-    ``progress`` is called before each run.  Raises ConfigError for what cannot be run,
-    ScenarioError when a guest fails.
+    ``progress`` is called before each run.  ``i_mmaps``: what areas of files are kept in, one
+    comparison for each.  Raises ConfigError for what cannot be run, ScenarioError when a guest
+    fails.
     """
     schemes = schemes or compared()
     for scheme in schemes:
         scheme_class(scheme)
     chosen = [
-        (scenario, params) for scenario in scenarios for params in scenario.settle_each(settings)
+        (scenario, params, i_mmap)
+        for scenario in scenarios
+        for params in scenario.settle_each(settings)
+        for i_mmap in i_mmaps or ("",)
     ]
-    for scenario, _ in chosen:  # compiled before workers ask for it, all at once
+    for scenario, *_ in chosen:  # compiled before workers ask for it, all at once
         guest_program(scenario.guest, scenario.home, bits_of(options or {}))
     cells = [
-        _Cell(scenario, params, scheme, dict(options or {}))
-        for scenario, params in chosen
+        _Cell(
+            scenario, params, scheme, {**(options or {}), **({"i_mmap": i_mmap} if i_mmap else {})}
+        )
+        for scenario, params, i_mmap in chosen
         for scheme in schemes
     ]
     measured = _measured(cells, min(workers, len(cells)), progress)
     results = []
-    for scenario, params in chosen:
+    for scenario, params, i_mmap in chosen:
         found = {scheme: next(measured) for scheme in schemes}
         both_ways = [each.both_ways for each in found.values() if each.both_ways is not None]
         measurements = {scheme: each.measurement for scheme, each in found.items()}
-        results.append(Comparison(scenario, params, measurements, both_ways))
+        told = i_mmap if len(i_mmaps) > 1 else ""
+        results.append(Comparison(scenario, params, measurements, both_ways, told))
     return results
 
 
@@ -236,8 +252,7 @@ def summary_table(comparisons: Sequence[Comparison]) -> Table:
     """
     rows: list[list[Cell]] = []
     for comparison in comparisons:
-        params = " ".join(f"{name}={value}" for name, value in comparison.params.items())
-        titles = [comparison.scenario.name, *textwrap.wrap(params, _PARAMETERS)]
+        titles = [comparison.scenario.name, *textwrap.wrap(comparison.values, _PARAMETERS)]
         if len(comparison.measurements) == 1:
             titles = [" ".join(titles[:2]), *titles[2:]]
         for scheme in comparison.measurements:
@@ -265,12 +280,12 @@ def besides(comparisons: Sequence[Comparison]) -> list[str]:
             )
             shown.setdefault(told, []).append(scheme)
         lines += [
-            f"{comparison.scenario.name} {', '.join(schemes)}: {told}"
+            f"{comparison.called} {', '.join(schemes)}: {told}"
             for told, schemes in shown.items()
             if told
         ]
     return lines + [
-        f"{comparison.scenario.name} {scheme}: {verdict}"
+        f"{comparison.called} {scheme}: {verdict}"
         for comparison in comparisons
         for scheme in comparison.measurements
         if (verdict := comparison.verdict(scheme)) not in ("yes", "-")

@@ -148,6 +148,7 @@ def run_scenario(
     walks = run if scenario.whole_run else found.action
     rmap = machine.vm.rmap
     extra = marks.told | {name: walks[name] for name in rmap.counters}
+    extra |= {name: walks[name] for name in scenario.figures}
     extra |= {name: run[name] for name in scenario.watch + rmap.watch}
     if found.sharing:
         extra |= {"rmap_wasted": walks["rmap_wasted"], **found.sharing}

@@ -10,12 +10,23 @@ if TYPE_CHECKING:
     from vmemu.lab.scenario import Scenario
     from vmemu.rmap.base import RmapScheme
 
-__all__ = ["COUNTS", "LOCKS", "OBJECTS", "SHARING", "WALKS", "figures_of", "options_of"]
+__all__ = [
+    "COUNTS",
+    "FILE_WALKS",
+    "LOCKS",
+    "OBJECTS",
+    "SHARING",
+    "WALKS",
+    "figures_of",
+    "options_of",
+]
 
 COUNTS = ("probes", "cmp", "pages")
 """What is counted of a walk."""
 WALKS = tuple(f"{what}_{key}" for what in ("unmap", "referenced") for key in COUNTS)
 """Of the lab's action alone, or of the whole run (`Scenario.whole_run`)."""
+FILE_WALKS = tuple(f"file_{name}" for name in WALKS)
+"""The same of pages of files, of scenarios that ask for them (`Scenario.figures`)."""
 LOCKS = {"rmap_locks": "rmap", "page_map_locks": "page_map"}
 """Acquisitions of these classes of locks."""
 SHARING = ("wrongly_shared", "uss_error", "pss_error")
@@ -29,7 +40,7 @@ def figures_of(scenario: Scenario, schemes: Iterable[type[RmapScheme]]) -> set[s
     from vmemu.lab.slabs import SHARED
 
     found = {*WALKS, *LOCKS, *SHARING, "rmap_wasted", "copies", "vmas"}
-    found |= {*scenario.watch, *scenario.tells.values()}
+    found |= {*scenario.figures, *scenario.watch, *scenario.tells.values()}
     found |= {OBJECTS + cache for cache in SHARED}
     for scheme in schemes:
         found |= {*scheme.counters, *scheme.watch}

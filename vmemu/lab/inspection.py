@@ -39,6 +39,7 @@ _TUPLES = {
     "parameters": Parameter,
     "expectations": Expectation,
     "arguments": str,
+    "figures": str,
     "watch": str,
     "phases": str,
 }
@@ -66,7 +67,7 @@ def _problems(scenario: Scenario) -> Iterator[Problem]:
     yield from _of_fields(scenario)  # one stops at the first, so that the rest may rely on these
     yield from _of_parameters(scenario)
     name = scenario.name
-    for counter in scenario.watch:
+    for counter in (*scenario.figures, *scenario.watch):
         if counter not in COUNTERS:
             yield f"{name} watches {counter!r}: {_near(counter, COUNTERS, 'counter')}", counter, ""
     for what in ("ram", "swap"):
@@ -143,7 +144,7 @@ def _of_formulas(scenario: Scenario) -> Iterator[Problem]:
         for unknown in _unknown(formula, parameters):
             yield _names_nothing(scenario, formula, field, unknown)
     own = figures_of(scenario, builtin().values())
-    known = own | parameters | options_of(builtin().values()) | {"BITS"}
+    known = own | parameters | options_of(builtin().values()) | {"BITS", "I_MMAP"}
     for expectation in scenario.expectations:
         figure, formulas = expectation.figure, expectation.formulas
         if not _is_known(figure, own | _more(scenario, [each for each in formulas if each])):

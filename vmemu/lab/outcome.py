@@ -67,6 +67,7 @@ class Outcome:
             return {}
         options = scheme_class(self.scheme).option_values()
         names = {**measurement.figures, **self.params, **options, "BITS": measurement.bits}
+        names["I_MMAP"] = str(measurement.provenance["i_mmap"])
         return {
             figure: (formula(names), formula.text, why)
             for figure, (formula, why) in self.scenario.expected(self.scheme).items()

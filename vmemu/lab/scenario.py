@@ -73,7 +73,8 @@ class FormulaError(ConfigError):
 class Formula:
     """A figure in terms of parameters and other figures, as Python writes it.
 
-    Of a scheme's own options, too, and of BITS, the machine's width.
+    Of a scheme's own options, too, of BITS, the machine's width, and of I_MMAP, the name of what
+    the areas of its files are kept in.
 
     >>> Formula("R * N * (N + 1) // 2")({"R": 64, "N": 16})
     8704
@@ -137,9 +138,12 @@ def expect(
     figure: str,
     everywhere: str | Mapping[str, str] | None = None,
     why: str = "",
+    i_mmap: Mapping[str, str] | None = None,
     **by_scheme: str,
 ) -> Expectation:
     """An expectation: ``everywhere`` is the formula of vmemu's schemes that are not named.
+
+    ``i_mmap`` has others for these schemes, where a file's areas are kept in what is named.
 
     Or there are formulas by name, for names that are no identifiers:
 
@@ -150,9 +154,15 @@ def expect(
     if isinstance(everywhere, Mapping):
         by_scheme = {**everywhere, **by_scheme}
     elif everywhere is not None:
-        formulas[None] = Formula(everywhere)
+        formulas[None] = Formula(_by_i_mmap(everywhere, i_mmap) if i_mmap else everywhere)
     formulas |= {name: Formula(text) for name, text in by_scheme.items()}
     return Expectation(figure, formulas, why)
+
+
+def _by_i_mmap(everywhere: str, i_mmap: Mapping[str, str]) -> str:
+    """One formula of several."""
+    cases = [f"{text} if I_MMAP == {name!r} else " for name, text in i_mmap.items()]
+    return "".join(f"({case}" for case in cases) + everywhere + ")" * len(cases)
 
 
 @dataclass(frozen=True)
@@ -164,11 +174,12 @@ class Scenario:
     ``mark``, and pages the area out unless it is told; the rmap's work is counted from its
     beginning to its end, or over the whole run if ``whole_run``.  ``frames`` is what the guest
     needs; unless ``pressure`` the machine gets plenty more.  ``arguments`` are the guest's
-    besides its parameters.  Reported besides what every scenario reports: ``watch``, counters
-    over the whole run; ``tells``, the first argument of other marks, by mark; ``phases``, marks
-    whose first argument is the number of calls, or of pages written, up to the next: the locks
-    these take before and after rmap 34 (:mod:`vmemu.lab.locks`), in a machine of
-    ``least_frames``, so that memory is reclaimed meanwhile.
+    besides its parameters.  Reported besides what every scenario reports: ``figures``, counters
+    of what the lab did (or of the whole run); ``watch``, counters over the whole run; ``tells``,
+    the first argument of other marks, by mark; ``phases``, marks whose first argument is the
+    number of calls, or of pages written, up to the next: the locks these take before and after
+    rmap 34 (:mod:`vmemu.lab.locks`), in a machine of ``least_frames``, so that memory is
+    reclaimed meanwhile.
 
     ``origin`` is the reference that `vmemu.lab.scenarios.find_scenario` found it by, "" for one
     that is made in Python; one with an origin is pickled as that, and what differs from it.
@@ -184,6 +195,7 @@ class Scenario:
     frames: Formula = Formula("0")
     mark: str = "measure"
     arguments: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
     watch: tuple[str, ...] = ()
     tells: Mapping[str, str] = field(default_factory=dict)
     whole_run: bool = False
@@ -197,7 +209,7 @@ class Scenario:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "guest", self.guest or self.name)
-        for name in ("parameters", "expectations", "arguments", "watch", "phases"):
+        for name in ("parameters", "expectations", "arguments", "figures", "watch", "phases"):
             value: Any = getattr(self, name)
             if isinstance(value, list):  # as somebody may write it
                 object.__setattr__(self, name, tuple(value))

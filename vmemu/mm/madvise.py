@@ -14,6 +14,7 @@ from vmemu.mm.consts import (
     MADV_DONTNEED,
     MADV_NORMAL,
     MADV_RANDOM,
+    MADV_REMOVE,
     MADV_SEQUENTIAL,
     MADV_WILLNEED,
 )
@@ -40,7 +41,7 @@ def do_madvise(mm: Mm, addr: int, length: int, advice: int) -> None:
     Errno EINVAL (bad advice, locked area), ENOMEM (holes; the rest is done nevertheless),
     EAGAIN (no memory to split an area).
     """
-    if addr & 0xFFF or not 0 <= advice <= MADV_DONTNEED:
+    if addr & 0xFFF or not (0 <= advice <= MADV_DONTNEED or advice == MADV_REMOVE):
         raise Errno(errno.EINVAL)
     end = addr + page_align(length)
     if end > mm.core.mask or (length and end == addr):
@@ -69,7 +70,14 @@ def _advise(mm: Mm, vma: Any, start: int, end: int, advice: int) -> None:
         if vma.vm_flags & (lib.VM_LOCKED | lib.VM_RESERVED):
             raise Errno(errno.EINVAL)
         mm.core.lib.zap_page_range(m, mm.ptr, vma, start, end)
+    elif advice == MADV_REMOVE:
+        _remove(mm, vma, start, end)
     elif advice == MADV_WILLNEED:
+        if vma.vm_file:
+            first = vma.vm_pgoff + ((start - vma.vm_start) >> PAGE_SHIFT)
+            last = first + ((end - start) >> PAGE_SHIFT) - 1
+            file = _file_of(mm, vma)
+            mm.core.lib.force_page_cache_readahead(m, file, first, last)
         _read_ahead(mm, start, end)
     else:
         flags = (vma.vm_flags & ~(lib.VM_SEQ_READ | lib.VM_RAND_READ)) | _BEHAVIOR[advice]
@@ -77,6 +85,18 @@ def _advise(mm: Mm, vma: Any, start: int, end: int, advice: int) -> None:
             return
         cut_out(mm, vma, start, end)
         mm.core.lib.vma_set_flags(m, vma, flags)
+
+
+def _remove(mm: Mm, vma: Any, start: int, end: int) -> None:
+    """Make a hole in shared memory (``madvise_remove``); Errno EINVAL, EACCES, EOPNOTSUPP."""
+    inode = mm.vm.inodes.find(vma.vm_file)
+    if vma.vm_flags & lib.VM_LOCKED or inode is None:
+        raise Errno(errno.EINVAL)
+    writes = lib.VM_SHARED | lib.VM_WRITE
+    if vma.vm_flags & writes != writes:
+        raise Errno(errno.EACCES)
+    offset = (vma.vm_pgoff << PAGE_SHIFT) + start - vma.vm_start
+    inode.punch(offset, end - start)
 
 
 def _mapped(mm: Mm, start: int, end: int) -> Iterator[int]:
@@ -129,9 +149,26 @@ def _resident(mm: Mm, start: int, end: int) -> bytes:
         raise Errno(errno.ENOMEM)
     stop = min(vma.vm_end, end, start + (PAGE_SIZE << PAGE_SHIFT))
     answer = bytearray((stop - start) >> PAGE_SHIFT)
+    if vma.vm_file:
+        answer[:] = _cached(mm, vma, start, len(answer))
     for address in _mapped(mm, start, stop):
-        answer[(address - start) >> PAGE_SHIFT] = _page_resident(mm, address)
+        answer[(address - start) >> PAGE_SHIFT] |= _page_resident(mm, address)
     return bytes(answer)
+
+
+def _file_of(mm: Mm, vma: Any) -> Any:
+    return mm.core.ffi.cast("struct address_space *", mm.core.base + vma.vm_file)
+
+
+def _cached(mm: Mm, vma: Any, start: int, pages: int) -> Iterator[bool]:
+    """Which pages of a file the page cache has, mapped here or not."""
+    core, file = mm.core, _file_of(mm, vma)
+    first = vma.vm_pgoff + ((start - vma.vm_start) >> PAGE_SHIFT)
+    for index in range(first, first + pages):
+        page = core.lib.find_get_page(core.m, file, index & core.mask)
+        if page:
+            core.lib.put_page(core.m, page)
+        yield bool(page)
 
 
 def _page_resident(mm: Mm, address: int) -> bool:

@@ -96,6 +96,7 @@ class Mm(Closing):
         self.core.lib.exit_mmap(self.core.m, self.ptr)
         self.vm.rmap.mm_exit(self.ptr)
         self.release()
+        self.vm.inodes.unmapped()
 
     def release(self) -> None:
         """Free the empty ``mm_struct`` and its page directory."""

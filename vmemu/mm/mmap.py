@@ -102,16 +102,15 @@ def do_mmap(
     *,
     may_write: bool = True,
 ) -> int:
-    """Map private memory or a file (``do_mmap_pgoff``); the address.
+    """Map memory, private or shared, or a file (``do_mmap_pgoff``); the address.
 
     may_write: the file may be written to, so that a shared area may become writable.
 
-    Errno EINVAL, ENOMEM, EAGAIN (RLIMIT_MEMLOCK), ENODEV for what cannot be mapped yet
-    (shared memory).
+    Errno EINVAL, ENOMEM, EAGAIN (RLIMIT_MEMLOCK).
     """
     kind = flags & MAP_TYPE
-    if file is None and (kind == MAP_SHARED or not flags & MAP_ANONYMOUS):
-        raise Errno(errno.ENODEV)
+    if file is None and not flags & MAP_ANONYMOUS:
+        raise Errno(errno.EBADF)
     if length == 0:
         raise Errno(errno.EINVAL)
     length = page_align(length)
@@ -142,10 +141,27 @@ def do_mmap(
         raise Errno(errno.EINVAL)
     if flags & MAP_FIXED:
         munmap_locked(mm, addr, length)
-    _map_area(mm, addr, length, vm_flags, bool(flags & MAP_NORESERVE), file, pgoff)
+    noreserve = bool(flags & MAP_NORESERVE) and mm.vm.commit.mode != lib.OVERCOMMIT_NEVER
+    if file is None and kind == MAP_SHARED:
+        _map_shmem(mm, addr, length, vm_flags, noreserve)
+    else:
+        _map_area(mm, addr, length, vm_flags, noreserve, file, pgoff)
     if vm_flags & lib.VM_LOCKED or flags & MAP_POPULATE:
         mm.make_present(addr, addr + length, write=bool(prot & PROT_WRITE))
     return addr
+
+
+def _map_shmem(mm: Mm, addr: int, length: int, vm_flags: int, noreserve: bool) -> None:
+    """Map shared memory that has no name (``shmem_zero_setup``).
+
+    The object makes the promise, and lasts as long as it is mapped.
+    """
+    mm.may_expand(length >> PAGE_SHIFT)
+    shmem = mm.vm.inodes.shmem("/dev/zero (deleted)", length, account=not noreserve)
+    try:
+        _map_area(mm, addr, length, vm_flags, noreserve, shmem, 0)
+    finally:
+        shmem.put()
 
 
 def _map_area(
@@ -155,7 +171,7 @@ def _map_area(
     commit, pages = mm.vm.commit, length >> PAGE_SHIFT
     mm.may_expand(pages)
     private = vm_flags & (lib.VM_WRITE | lib.VM_SHARED) == lib.VM_WRITE
-    if private and not (noreserve and commit.mode != lib.OVERCOMMIT_NEVER):
+    if private and not noreserve:
         vm_flags |= lib.VM_ACCOUNT
     kfile = file.kaddr if file is not None else 0
     if file is None:
@@ -200,6 +216,7 @@ def munmap_locked(mm: Mm, addr: int, length: int) -> None:
         vma = nxt
     _free_tables(mm, addr, end, prev, vma)
     mm.core.event(lib.EV_munmap, addr, end)
+    mm.vm.inodes.unmapped()
 
 
 def _unmap_vma(mm: Mm, vma: Any) -> None:

@@ -24,6 +24,8 @@ __all__ = ["do_mremap"]
 def do_mremap(mm: Mm, old: int, old_length: int, new_length: int, flags: int, new: int = 0) -> int:
     """Resize or move a mapping (``do_mremap``); its address.
 
+    With an old length of 0 shared memory is mapped once more.
+
     Errno EINVAL, EFAULT (no mapping, or more than one vma), ENOMEM, EAGAIN.
     """
     address = _mremap(mm, old, old_length, new_length, flags, new)
@@ -40,7 +42,7 @@ def _mremap(mm: Mm, old: int, old_length: int, new_length: int, flags: int, new:
         page_align(old_length) & mm.core.mask,
         page_align(new_length) & mm.core.mask,
     )
-    if not new_length or not old_length:
+    if not new_length:
         raise Errno(errno.EINVAL)
     if fixed:
         if new & 0xFFF or not flags & MREMAP_MAYMOVE:
@@ -74,6 +76,8 @@ def _mremap(mm: Mm, old: int, old_length: int, new_length: int, flags: int, new:
 def _check_area(mm: Mm, vma: Any, old: int, old_length: int, new_length: int) -> None:
     if vma is None or vma.vm_start > old or old_length > vma.vm_end - old:
         raise Errno(errno.EFAULT)
+    if not old_length and not vma.vm_flags & lib.VM_MAYSHARE:
+        raise Errno(errno.EINVAL)
     if vma.vm_flags & lib.VM_DONTEXPAND and new_length > old_length:
         raise Errno(errno.EFAULT)
     grown = (new_length - old_length) >> PAGE_SHIFT
@@ -133,7 +137,7 @@ def _move_vma(mm: Mm, vma: Any, old: int, old_length: int, new: int, new_length:
     pgoff = vma.vm_pgoff + ((old - vma.vm_start) >> PAGE_SHIFT)
     target, vma = _copy_vma(mm, vma, new, new_length, pgoff)
     moved = 0
-    if mm.vm.rmap.area_moves(ptr, old, old_length, new, new_length):
+    if old_length and mm.vm.rmap.area_moves(ptr, old, old_length, new, new_length):
         moved = mm.core.lib.move_page_tables(m, ptr, vma, old, target, new, old_length)
     failed = moved < old_length
     if failed:  # no memory on the way: bring back what went

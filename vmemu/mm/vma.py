@@ -132,7 +132,7 @@ def vma_merge(
     none; ``pgoff`` in pages.  After case 8 the caller writes flags and protection.  None, too,
     where the scheme has no memory for it.
     """
-    if flags & lib.VM_RESERVED:
+    if flags & lib.VM_RESERVED or (file and mm.vm.inodes.never_merges(file)):
         return None
     rmap = mm.vm.rmap
     area = nxt = mm.next_vma(prev)

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vmemu.core import I_MMAP
 from vmemu.errors import ConfigError, VmemuError
 from vmemu.lab.scenario import Formula
 from vmemu.results.law import LEAST, Law, fit
@@ -149,6 +150,7 @@ def forecast(
     if figure not in formulas:
         return None
     known = {**names, **options, "BITS": names.get("bits", 32)}
+    known["I_MMAP"] = names.get("i_mmap", I_MMAP)
     return Forecast(formulas, figure, x, known)
 
 

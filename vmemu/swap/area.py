@@ -206,6 +206,8 @@ class SwapAreas:
                 failed = self._unuse(mm, area.kind)
                 if failed or killed():
                     raise Errno(errno.EINTR if killed() else errno.ENOMEM)
+            if self.core.lib.shmem_unuse(m, area.kind) or killed():
+                raise Errno(errno.EINTR if killed() else errno.ENOMEM)
             # Reclaim may have sent shared pages back to the slots they still had.
             left = self.core.lib.swap_drop_cache(m, area.kind)
             self.core.check_bug()

@@ -76,6 +76,10 @@ class File:
     """It tells of POLLRDNORM and POLLWRNORM as well."""
     least = 0
     """A read of fewer bytes is EINVAL, and several buffers are filled by one read."""
+    record = False
+    """What is read or written at once is one message."""
+    sigpipe = True
+    """With EPIPE comes SIGPIPE."""
     items: list[Item] | None = None
     """Where epoll watches it."""
     host_bytes = FILE_BYTES
@@ -163,6 +167,17 @@ class File:
         """The last descriptor has gone."""
 
 
+def put_file(hold: HostMemory, file: File) -> None:
+    """One reference less; a file that nobody has is released (fput)."""
+    file.count -= 1
+    if not file.count:
+        if file.items:
+            for item in tuple(file.items):
+                item.remove()
+        file.release()
+        hold.uncharge(file.host_bytes)
+
+
 class Descriptor(NamedTuple):
     """One entry of a descriptor table; tables that fork made share it."""
 
@@ -228,13 +243,7 @@ class FdTable:
         self._put(file)
 
     def _put(self, file: File) -> None:
-        file.count -= 1
-        if not file.count:
-            if file.items:
-                for item in tuple(file.items):
-                    item.remove()
-            file.release()
-            self.hold.uncharge(file.host_bytes)
+        put_file(self.hold, file)
 
     def share(self) -> FdTable:
         """Another task uses the same table."""

@@ -93,6 +93,9 @@ class Body:
     def sync(self) -> None:
         """Wait until the disk has it."""
 
+    def advise(self, offset: int, length: int, advice: int) -> None:
+        """posix_fadvise(), length 0 to the end; readahead() is POSIX_FADV_WILLNEED."""
+
     def mapping(self, name: str) -> Inode:
         """The inode whose pages mmap() maps; Errno ENODEV, ENOMEM, ENFILE."""
         raise Errno(errno.ENODEV)
@@ -199,6 +202,10 @@ class Directory(Node):
     def unnamed(self, mode: int) -> Node:
         """Make a regular file without a name (O_TMPFILE)."""
         raise Errno(errno.EOPNOTSUPP)
+
+    def mknod(self, name: bytes, mode: int, rdev: int) -> None:
+        """Make a FIFO, a socket or a device, as the type in its mode says."""
+        raise self._refuse()
 
     def mkdir(self, name: bytes, mode: int) -> None:
         """Make a directory."""

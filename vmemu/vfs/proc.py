@@ -104,7 +104,7 @@ def meminfo(vm: MemoryManager) -> str:
         "Writeback": 0,
         "AnonPages": kinds["anon"],
         "Mapped": mapped - kinds["anon"],
-        "Shmem": 0,
+        "Shmem": m.pages.nr_shmem,
         "KReclaimable": 0,
         "Slab": slab,
         "SReclaimable": 0,
@@ -143,7 +143,7 @@ def vmstat(vm: MemoryManager) -> str:
         "nr_active_file": kinds["active_file"],
         "nr_anon_pages": kinds["anon"],
         "nr_file_pages": int(m.pages.nr_pagecache) + int(m.k.swapper_space.nrpages),
-        "nr_shmem": 0,
+        "nr_shmem": int(m.pages.nr_shmem),
     }
     lines |= {name: counters.pop(name, 0) for name in _VMSTAT_2_6}
     lines |= counters

@@ -91,23 +91,24 @@ def _memory_lines(task: Task) -> list[str]:
     return [f"{name}:\t{pages * 4:8} kB\n" for name, pages in values.items()]
 
 
-_CAPABILITIES = (1 << 41) - 1
-
-
 def status(task: Task) -> str:
     """/proc/PID/status (proc_pid_status)."""
     state = task.state.value
-    ids = task.kernel.options.credentials
+    cred = task.cred
     pending, blocked, ignored, caught = _signal_masks(task)
-    capabilities = _CAPABILITIES if not ids.uid else 0
-    caps = {"Inh": 0, "Prm": capabilities, "Eff": capabilities, "Bnd": _CAPABILITIES, "Amb": 0}
+    caps = {
+        "Inh": cred.inheritable, "Prm": cred.permitted, "Eff": cred.effective,
+        "Bnd": cred.bounding, "Amb": 0,
+    }  # fmt: skip
     return "".join(
         [
             f"Name:\t{task.comm}\nUmask:\t{task.fs.umask:04o}\n",
             f"State:\t{state} ({_STATE_NAMES[state]})\n",
             f"Tgid:\t{task.tgid}\nNgid:\t0\nPid:\t{task.pid}\nPPid:\t{task.ppid}\nTracerPid:\t0\n",
-            "Uid:" + f"\t{ids.uid}" * 4 + "\nGid:" + f"\t{ids.gid}" * 4 + "\n",
-            f"FDSize:\t{max(task.files.entries, default=-1) + 1}\nGroups:\t \n",
+            "Uid:" + "".join(f"\t{each}" for each in cred.user) + "\n",
+            "Gid:" + "".join(f"\t{each}" for each in cred.group) + "\n",
+            f"FDSize:\t{max(task.files.entries, default=-1) + 1}\n",
+            "Groups:\t" + "".join(f"{each} " for each in cred.groups or ("",)) + "\n",
             f"NStgid:\t{task.tgid}\nNSpid:\t{task.pid}\nNSpgid:\t{task.pgrp}\n",
             f"NSsid:\t{task.session}\n",
             *_memory_lines(task),

@@ -9,7 +9,7 @@ from vmemu.errors import Errno
 from vmemu.kernel.hold import ENTRY_BYTES, NODE_BYTES
 from vmemu.vfs.file import FileStat
 from vmemu.vfs.node import Directory, Node
-from vmemu.vfs.tmpfs import TmpDevice, TmpFs, TmpLink, TmpNode
+from vmemu.vfs.tmpfs import TmpFs, TmpLink, TmpNode, TmpSpecial
 
 __all__ = ["TmpDirectory"]
 
@@ -78,7 +78,12 @@ class TmpDirectory(TmpNode, Directory):
 
     def device(self, name: bytes, mode: int, rdev: int) -> None:
         """Make a character device."""
-        self.add(name, TmpDevice(self.fs, mode, rdev))
+        self.add(name, TmpSpecial(self.fs, stat.S_IFCHR | mode, rdev))
+
+    def mknod(self, name: bytes, mode: int, rdev: int) -> None:
+        """Make a FIFO, a socket or a device."""
+        self._room()
+        self.add(name, TmpSpecial(self.fs, mode, rdev))
 
     def mkdir(self, name: bytes, mode: int) -> None:
         """Make a directory."""

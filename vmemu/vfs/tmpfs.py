@@ -1,4 +1,4 @@
-"""tmpfs: files in the host's memory, counted by what they hold."""
+"""tmpfs: names and nodes are the host's, counted by what they hold; content is in guest RAM."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import stat
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
-from vmemu.kernel.hold import NODE_BYTES, PAGE_BYTES
+from vmemu.kernel.hold import NODE_BYTES
 from vmemu.vfs.file import File, FileStat
 from vmemu.vfs.node import FileSystem, FsStat, Node, Services
 
 if TYPE_CHECKING:
     pass
 
-__all__ = ["TmpDevice", "TmpFs", "TmpLink", "TmpNode"]
+__all__ = ["TmpFs", "TmpLink", "TmpNode", "TmpSpecial"]
 
 RELATIME_NS = 24 * 3600 * 10**9
 
@@ -25,8 +25,11 @@ class TmpFs(FileSystem):
     name = "tmpfs"
     kind = 0x01021994
 
-    def __init__(self, services: Services, dev: int, mode: int = 0o755) -> None:
+    def __init__(
+        self, services: Services, dev: int, mode: int = 0o755, *, limited: bool = True
+    ) -> None:
         super().__init__(services, dev)
+        self._sb = None if limited else 0
         self.nodes: dict[int, TmpNode] = {}
         """Those that have a name or are used."""
         self._next = 1
@@ -46,17 +49,24 @@ class TmpFs(FileSystem):
         if not self.services.hold.try_charge(size):
             raise Errno(errno.ENOSPC)
 
+    @property
+    def sb(self) -> int:
+        """Which ``struct shmem_sb`` counts its pages."""
+        if self._sb is None:
+            self._sb = self.services.inodes.new_sb(self.services.inodes.half_of_ram)
+        return self._sb
+
+    @property
+    def free_blocks(self) -> int:
+        """Pages that there is room for; half of RAM may be used."""
+        return self.services.inodes.free_blocks(self.sb)
+
     def statfs(self) -> FsStat:
-        """As large as what the host may hold."""
+        """Half as large as RAM; as many nodes as the host may hold."""
         hold = self.services.hold
-        free = max(0, hold.limit - hold.held)
-        return FsStat(
-            self.kind,
-            hold.limit // PAGE_BYTES,
-            free // PAGE_BYTES,
-            len(self.nodes) + free // NODE_BYTES,
-            free // NODE_BYTES,
-        )
+        nodes = max(0, hold.limit - hold.held) // NODE_BYTES
+        blocks = self.services.inodes.half_of_ram
+        return FsStat(self.kind, blocks, self.free_blocks, len(self.nodes) + nodes, nodes)
 
     @property
     def held(self) -> int:
@@ -181,11 +191,11 @@ class TmpLink(TmpNode):
         self.fs.services.hold.uncharge(len(self.target))
 
 
-class TmpDevice(TmpNode):
-    """A character device."""
+class TmpSpecial(TmpNode):
+    """A device, a FIFO or a socket, as the type in its mode says."""
 
-    def __init__(self, fs: TmpFs, mode: int, rdev: int) -> None:
-        super().__init__(fs, stat.S_IFCHR | mode)
+    def __init__(self, fs: TmpFs, mode: int, rdev: int = 0) -> None:
+        super().__init__(fs, mode)
         self.rdev = rdev
 
     def stat(self) -> FileStat:
@@ -196,4 +206,6 @@ class TmpDevice(TmpNode):
         """Open the device; Errno ENXIO."""
         from vmemu.vfs.device import open_device
 
+        if not stat.S_ISCHR(self.mode):
+            raise Errno(errno.ENXIO)
         return open_device(self, self.rdev, flags, name)

@@ -18,20 +18,21 @@ MAXSYMLINKS = 40
 class FsStruct:
     """The root, the working directory and the umask of tasks that share them (CLONE_FS)."""
 
-    __slots__ = ("_cwd", "_root", "umask", "users")
+    __slots__ = ("_cwd", "_own_root", "_root", "umask", "users")
 
     def __init__(
         self, root: Callable[[], Directory], cwd: Directory | None = None, umask: int = 0o022
     ) -> None:
         self._root, self._cwd, self.umask = root, cwd, umask
         self.users = 1
+        self._own_root: Directory | None = None
         if cwd is not None:
             cwd.pin()
 
     @property
     def root(self) -> Directory:
         """Where absolute paths begin."""
-        return self._root()
+        return self._root() if self._own_root is None else self._own_root
 
     @property
     def cwd(self) -> Directory:
@@ -45,7 +46,10 @@ class FsStruct:
 
     def copy(self) -> FsStruct:
         """Give a child its own (copy_fs_struct)."""
-        return FsStruct(self._root, self._cwd, self.umask)
+        child = FsStruct(self._root, self._cwd, self.umask)
+        if self._own_root is not None:
+            child.chroot(self._own_root)
+        return child
 
     def chdir(self, directory: Directory) -> None:
         """Work elsewhere."""
@@ -54,11 +58,23 @@ class FsStruct:
             self._cwd.unpin()
         self._cwd = directory
 
+    def chroot(self, directory: Directory) -> None:
+        """Begin elsewhere; the working directory stays, outside of it perhaps."""
+        if self._cwd is None:
+            self.chdir(self.cwd)
+        directory.pin()
+        if self._own_root is not None:
+            self._own_root.unpin()
+        self._own_root = directory
+
     def exit(self) -> None:
         """A task is done with it (exit_fs)."""
         self.users -= 1
-        if not self.users and self._cwd is not None:
-            self._cwd.unpin()
+        if self.users:
+            return
+        for directory in (self._cwd, self._own_root):
+            if directory is not None:
+                directory.unpin()
 
 
 class Last(NamedTuple):

@@ -50,6 +50,7 @@ class World:
         self.of_host = root is not None
         """The root is a directory of the host's."""
         self._devs = 0
+        self._unnamed: TmpFs | None = None
         held, hold = services.hold.held, services.hold
         hold.limit += _OWN
         try:
@@ -142,8 +143,21 @@ class World:
                 raise Errno(errno.ENOENT) from None
         return fs.root
 
+    @property
+    def shm_mnt(self) -> TmpFs:
+        """Where files of memory without a path are (shm_mnt); as large as memory."""
+        if self._unnamed is None:
+            held, hold = self.services.hold.held, self.services.hold
+            hold.limit += _OWN
+            self._unnamed = TmpFs(self.services, self._dev(), limited=False)
+            hold.limit -= _OWN
+            hold.held = held
+            self.baseline += self._unnamed.held
+        return self._unnamed
+
     def _held(self) -> int:
-        return sum(fs.held for _, fs in self.mounts if isinstance(fs, TmpFs))
+        named = sum(fs.held for _, fs in self.mounts if isinstance(fs, TmpFs))
+        return named + (0 if self._unnamed is None else self._unnamed.held)
 
     @property
     def held(self) -> int:

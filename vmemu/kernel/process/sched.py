@@ -53,6 +53,8 @@ class Scheduler:
         self.slice_blocks = slice_blocks
         self._preempting = False
         self._lone_slices = 0
+        self.measured = False
+        """Somebody's CPU time is limited: every slice counts."""
         self.queue: deque[Task] = deque()
         """Runnable tasks; the first one has the CPU."""
         self.timers = TimerQueue()
@@ -236,9 +238,10 @@ class Scheduler:
             self._preempting = False
 
     def _wanted(self) -> bool:
-        """Another task, a timer or the end could want the CPU from the one that runs."""
+        """Another task, a timer, a limit or the end could want the CPU from the one that runs."""
         return (
             len(self.queue) > 1
+            or self.measured
             or self.end is not None
             or bool(self.cpu_timers)
             or (self.timers.pending and self.timers.next_deadline() is not None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno, KernelBug
 from vmemu.kernel.hold import TASK_BYTES
+from vmemu.kernel.process.cred import Cred
 from vmemu.kernel.process.group import Accounting, ThreadGroup
 from vmemu.kernel.process.wait import Blocking, Wait, WaitQueue, WaitStatus
 
@@ -62,11 +63,11 @@ class Task:
     """A thread of a process (task_struct); the process is its ``group``."""
 
     __slots__ = (
-        "birth", "call", "clear_child_tid", "comm", "context", "exe", "exe_node", "exit_signal",
-        "exit_status", "files", "fs", "group", "interrupted_call", "kernel", "memory", "nice",
-        "personality", "pid", "prctl", "restart", "restart_block", "robust_list", "signals",
-        "slept", "start_regs", "start_time", "state", "used", "vfork_parent", "vfork_wait",
-        "wait", "wake_reason",
+        "birth", "call", "clear_child_tid", "comm", "context", "cred", "exe", "exe_node",
+        "exit_signal", "exit_status", "files", "fs", "group", "interrupted_call", "kernel",
+        "memory", "nice", "personality", "pid", "policy", "prctl", "restart", "restart_block",
+        "robust_list", "signals", "slept", "start_regs", "start_time", "state", "used",
+        "vfork_parent", "vfork_wait", "wait", "wake_reason",
     )  # fmt: skip
 
     def __init__(
@@ -96,7 +97,10 @@ class Task:
         """Absolute path of the program, in the guest or on the host."""
         self.exe_node: Node | None = None
         """The program's file."""
+        self.cred = Cred()
         self.nice = 0
+        self.policy = (0, 0)
+        """Its scheduling policy and priority, which have no effect."""
         self.personality = 0
         self.prctl: dict[int, int] = {}
         """What prctl() was told, by the option that asks for it; absent: as at the start."""

@@ -34,6 +34,7 @@ from vmemu.mm.consts import (
 if TYPE_CHECKING:
     from vmemu.file.inode import Inode
     from vmemu.kernel.abi import Abi
+    from vmemu.kernel.process.cred import Cred
     from vmemu.kernel.program.elf import Segment
     from vmemu.kernel.program.file import Loader, ProgramFile
     from vmemu.mm import MemoryManager, Rlimits
@@ -117,7 +118,7 @@ class Arguments(NamedTuple):
 
 
 class Credentials(NamedTuple):
-    """Who runs the program; one pair of ids is enough for vmemu."""
+    """Who runs the programs that are started from outside."""
 
     uid: int = 0
     gid: int = 0
@@ -135,7 +136,7 @@ def load_program(
     vm: MemoryManager,
     program: ProgramFile,
     arguments: Arguments,
-    credentials: Credentials,
+    cred: Cred,
     random: bytes,
     abi: Abi,
     rlimits: Rlimits | None = None,
@@ -155,7 +156,7 @@ def load_program(
         entry, base = image.entry, 0
         if program.loader is not None:
             entry, base = _map_loader(mm, program.loader)
-        sp = _create_elf_tables(mm, image, base, arguments, credentials, random, abi)
+        sp = _create_elf_tables(mm, image, base, arguments, cred, random, abi)
     except BaseException:
         mm.put()
         raise
@@ -257,7 +258,7 @@ def _create_elf_tables(
     image: ElfImage,
     base: int,
     arguments: Arguments,
-    credentials: Credentials,
+    cred: Cred,
     random: bytes,
     abi: Abi,
 ) -> int:
@@ -284,10 +285,10 @@ def _create_elf_tables(
         (Aux.BASE, base),
         (Aux.FLAGS, 0),
         (Aux.ENTRY, image.entry),
-        (Aux.UID, credentials.uid),
-        (Aux.EUID, credentials.uid),
-        (Aux.GID, credentials.gid),
-        (Aux.EGID, credentials.gid),
+        (Aux.UID, cred.user.real),
+        (Aux.EUID, cred.user.effective),
+        (Aux.GID, cred.group.real),
+        (Aux.EGID, cred.group.effective),
         (Aux.SECURE, 0),
         (Aux.RANDOM, at_random),
         (Aux.EXECFN, filename),

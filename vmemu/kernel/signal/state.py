@@ -479,7 +479,7 @@ def child_info(child: Task, status: WaitStatus) -> SigInfo:
         # never CLD_DUMPED: there are no core files
         code = CLD_STOPPED if status.stopped else CLD_KILLED if status.signaled else CLD_EXITED
         number = status.code
-    uid = child.kernel.options.credentials.uid
+    uid = child.cred.user.real
     return SigInfo(child.exit_signal, code, pid=child.pid, uid=uid, status=number)
 
 

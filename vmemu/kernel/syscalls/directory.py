@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.cred import Cap
 from vmemu.kernel.syscalls import path as paths
 from vmemu.kernel.syscalls.path import AT_FDCWD
 from vmemu.kernel.syscalls.table import syscall
@@ -94,6 +95,18 @@ def _chdir(task: Task, node: Node | None) -> int:
 def sys_chdir(task: Task, path: int) -> int:
     """Work in another directory."""
     return _chdir(task, paths.find(task, AT_FDCWD, path))
+
+
+@syscall(61, "str", x64=161)
+def sys_chroot(task: Task, path: int) -> int:
+    """Have paths begin elsewhere; Errno ENOTDIR, EPERM."""
+    node = paths.find(task, AT_FDCWD, path)
+    if not isinstance(node, Directory):
+        raise Errno(errno.ENOTDIR)
+    if not task.cred.capable(Cap.SYS_CHROOT):
+        raise Errno(errno.EPERM)
+    task.fs.chroot(node)
+    return 0
 
 
 @syscall(133, "fd", x64=81)

@@ -88,6 +88,8 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
         task.group.timers.exec()
     task.group.executed = True
     task.exit_signal = 17
+    task.cred = task.cred.executes()
+    kernel.refresh_ids()
     task.set_exe(file.path, file.node)
     task.set_comm(os.fsdecode(filename))
     regs = kernel.cpu.regs

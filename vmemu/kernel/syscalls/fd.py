@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.limits import Resource
 from vmemu.kernel.process.wait import Blocking
 from vmemu.kernel.signal.state import SI_USER, SigInfo, Signal, send_signal
+from vmemu.kernel.syscalls.limits import within_fsize
 from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.vfs.file import (
     O_ACCMODE,
+    O_APPEND,
     O_CLOEXEC,
     O_NONBLOCK,
     POLLHUP,
@@ -20,6 +23,8 @@ from vmemu.vfs.file import (
     File,
 )
 from vmemu.vfs.pipe import Pipe, PipeReader, PipeWriter
+from vmemu.vfs.regular import RegularFile
+from vmemu.vfs.tmpfile import TmpFile
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -27,9 +32,12 @@ if TYPE_CHECKING:
 _CHUNK = 65536
 MAX_RW_COUNT = 0x7FFFF000
 """The most that one call reads."""
+MAX_MESSAGE = 425984
+"""No message is longer."""
 _F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL = range(5)
 _FIONBIO, _FIONCLEX, _FIOCLEX = 0x5421, 0x5450, 0x5451
 _F_DUPFD_CLOEXEC = 1030
+_F_ADD_SEALS, _F_GET_SEALS = 1033, 1034
 
 
 def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
@@ -37,9 +45,14 @@ def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
     _check_range(task, buf, count)
     if file.takes_all:
         return count
+    if file.record and count > MAX_MESSAGE:
+        raise Errno(errno.EMSGSIZE)
+    if Resource.FSIZE in task.limits.soft and isinstance(file, RegularFile):
+        offset = file.body.size if file.flags & O_APPEND else file.position
+        count = within_fsize(task, offset, count)
     done = 0
     while True:
-        wanted = min(_CHUNK, count - done)
+        wanted = count if file.record else min(_CHUNK, count - done)
         try:
             try:
                 data = uaccess.read_prefix(task.mm, buf + done, wanted)
@@ -50,7 +63,7 @@ def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
         except Errno as error:
             if done:
                 return done
-            if error.errno == errno.EPIPE:
+            if error.errno == errno.EPIPE and file.sigpipe:
                 send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.tgid))
             raise
         done += written
@@ -119,7 +132,7 @@ def sys_readv(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
 def read_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
     """The same of an open file."""
     pairs = uaccess.read_iovec(task.mm, iov, count)
-    if file.least:
+    if file.least or file.record:
         return (yield from _scatter(task, file, pairs))
     done = 0
     for base, length in pairs:
@@ -162,13 +175,21 @@ def store_vector(task: Task, pairs: list[tuple[int, int]], data: bytes) -> int:
     return done
 
 
-def _gather(task: Task, pairs: list[tuple[int, int]]) -> bytes | None:
-    """All buffers in one piece; None if they are large, or one cannot be read."""
-    if sum(length for _, length in pairs) > _CHUNK:
+def _gather(task: Task, pairs: list[tuple[int, int]], file: File) -> bytes | None:
+    """All buffers in one piece; None if they are large, or one cannot be read.
+
+    Of a file that takes messages it is one message or none: Errno EFAULT, EMSGSIZE.
+    """
+    total = sum(length for _, length in pairs)
+    if file.record and total > MAX_MESSAGE:
+        raise Errno(errno.EMSGSIZE)
+    if not file.record and total > _CHUNK:
         return None
     try:
         return b"".join(uaccess.read(task.mm, base, length) for base, length in pairs if length)
     except Errno:
+        if file.record:
+            raise
         return None
 
 
@@ -181,12 +202,12 @@ def sys_writev(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
 def write_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
     """The same of an open file."""
     pairs = uaccess.read_iovec(task.mm, iov, count)
-    data = _gather(task, pairs)
+    data = _gather(task, pairs, file)
     if data is not None:
         try:
             return (yield from file.write(data))
         except Errno as error:
-            if error.errno == errno.EPIPE:
+            if error.errno == errno.EPIPE and file.sigpipe:
                 send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.tgid))
             raise
     done = 0
@@ -297,7 +318,24 @@ def sys_fcntl(task: Task, fd: int, command: int, argument: int) -> int:
     if command == _F_SETFL:
         entry.file.flags = entry.file.flags & ~SETTABLE | argument & SETTABLE
         return 0
+    if command in (_F_ADD_SEALS, _F_GET_SEALS):
+        return _seals(entry.file, command, argument)
     raise Errno(errno.EINVAL)
+
+
+def _seals(file: File, command: int, argument: int) -> int:
+    """What may no longer be done with a file of memory; Errno EINVAL for others."""
+    node = file.node
+    if not isinstance(file, RegularFile) or not isinstance(node, TmpFile):
+        raise Errno(errno.EINVAL)
+    if command == _F_ADD_SEALS:
+        if argument > 0xFFFFFFFF:
+            raise Errno(errno.EINVAL)
+        if not file.writable:
+            raise Errno(errno.EPERM)
+        node.add_seals(argument)
+        return 0
+    return node.seals
 
 
 def _seek(task: Task, fd: int, offset: int, whence: int) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.cred import narrow
 from vmemu.kernel.process.job import set_session
 from vmemu.kernel.syscalls.table import syscall
 
@@ -32,22 +33,52 @@ def sys_getppid(task: Task) -> int:
     return task.ppid
 
 
-@syscall(24, x64=102)
-@syscall(49, x64=107, name="geteuid")
-@syscall(199, name="getuid32")
-@syscall(201, name="geteuid32")
+@syscall(199, x64=102, name="getuid32", name64="getuid")
 def sys_getuid(task: Task) -> int:
-    """The user, real and effective."""
-    return task.kernel.options.credentials.uid
+    """The real user."""
+    return task.cred.user.real
 
 
-@syscall(47, x64=104)
-@syscall(50, x64=108, name="getegid")
-@syscall(200, name="getgid32")
-@syscall(202, name="getegid32")
+@syscall(201, x64=107, name="geteuid32", name64="geteuid")
+def sys_geteuid(task: Task) -> int:
+    """The effective user."""
+    return task.cred.user.effective
+
+
+@syscall(200, x64=104, name="getgid32", name64="getgid")
 def sys_getgid(task: Task) -> int:
-    """The group, real and effective."""
-    return task.kernel.options.credentials.gid
+    """The real group."""
+    return task.cred.group.real
+
+
+@syscall(202, x64=108, name="getegid32", name64="getegid")
+def sys_getegid(task: Task) -> int:
+    """The effective group."""
+    return task.cred.group.effective
+
+
+@syscall(24, name="getuid")
+def sys_getuid16(task: Task) -> int:
+    """The same in 16 bits."""
+    return narrow(task.cred.user.real)
+
+
+@syscall(49, name="geteuid")
+def sys_geteuid16(task: Task) -> int:
+    """The same in 16 bits."""
+    return narrow(task.cred.user.effective)
+
+
+@syscall(47, name="getgid")
+def sys_getgid16(task: Task) -> int:
+    """The same in 16 bits."""
+    return narrow(task.cred.group.real)
+
+
+@syscall(50, name="getegid")
+def sys_getegid16(task: Task) -> int:
+    """The same in 16 bits."""
+    return narrow(task.cred.group.effective)
 
 
 @syscall(65, x64=111)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.cred import Cap
 from vmemu.kernel.process.limits import MM_LIMITS, NR_OPEN, RLIM_INFINITY, Resource
 from vmemu.kernel.process.wait import NSEC_PER_SEC
+from vmemu.kernel.signal.state import SigInfo, Signal, send_signal
 from vmemu.kernel.syscalls.table import syscall
 
 if TYPE_CHECKING:
@@ -25,6 +27,35 @@ def _resource(number: int) -> Resource:
         raise Errno(errno.EINVAL) from None
 
 
+def _owns(task: Task, target: Task) -> None:
+    """Errno EPERM for limits of another user's process."""
+    own, user, group = task.cred, target.cred.user, target.cred.group
+    same = {own.user.real} == {*user[:3]} and {own.group.real} == {*group[:3]}
+    if not same and not own.capable(Cap.SYS_RESOURCE):
+        raise Errno(errno.EPERM)
+
+
+def within_fsize(task: Task, offset: int, count: int) -> int:
+    """How much of a write the limit of a file's size lets pass; Errno EFBIG with SIGXFSZ."""
+    limit = task.limits.soft.get(Resource.FSIZE, RLIM_INFINITY)
+    if limit == RLIM_INFINITY or not count:
+        return count
+    if offset >= limit:
+        raise _too_large(task)
+    return min(count, limit - offset)
+
+
+def check_fsize(task: Task, old: int, new: int) -> None:
+    """Refuse a file's new size beyond the limit (inode_newsize_ok); Errno EFBIG with SIGXFSZ."""
+    if new > old and new > task.limits.soft.get(Resource.FSIZE, RLIM_INFINITY):
+        raise _too_large(task)
+
+
+def _too_large(task: Task) -> Errno:
+    send_signal(task, SigInfo(Signal.SIGXFSZ))
+    return Errno(errno.EFBIG)
+
+
 def get_limit(task: Task, resource: Resource) -> tuple[int, int]:
     """Give a limit's soft and hard value."""
     attribute = MM_LIMITS.get(resource)
@@ -35,12 +66,20 @@ def get_limit(task: Task, resource: Resource) -> tuple[int, int]:
     return soft, task.limits.hard.get(resource, RLIM_INFINITY)
 
 
-def set_limit(task: Task, resource: Resource, soft: int, hard: int) -> None:
-    """Change a limit; Errno EINVAL when soft > hard, EPERM for NOFILE beyond NR_OPEN."""
+def set_limit(task: Task, resource: Resource, soft: int, hard: int, by: Task) -> None:
+    """Change a limit; Errno EINVAL when soft > hard, EPERM.
+
+    Nobody raises NOFILE beyond NR_OPEN, nor any hard limit without the capability.
+    """
     if soft > hard:
         raise Errno(errno.EINVAL)
     if resource is Resource.NOFILE and hard > NR_OPEN:
         raise Errno(errno.EPERM)
+    raises = hard > task.limits.hard.get(resource, RLIM_INFINITY)
+    if raises and not by.cred.capable(Cap.SYS_RESOURCE):
+        raise Errno(errno.EPERM)
+    if resource is Resource.CPU and soft != RLIM_INFINITY:
+        task.kernel.sched.measured = True
     attribute = MM_LIMITS.get(resource)
     if attribute is not None:
         setattr(task.mm.rlimits, attribute, soft)
@@ -75,7 +114,7 @@ def sys_setrlimit(task: Task, number: int, pointer: int) -> int:
         RLIM_INFINITY if value == infinite else value
         for value in uaccess.read_struct(task.mm, pointer, "2N")
     )
-    set_limit(task, resource, soft, hard)
+    set_limit(task, resource, soft, hard, task)
     return 0
 
 
@@ -94,9 +133,11 @@ def sys_prlimit64(task: Task, pid: int, number: int, new: int, old: int) -> int:
     if target is None or target.memory is None:
         raise Errno(errno.ESRCH)
     resource = _resource(number)
+    if target.group is not task.group:
+        _owns(task, target)
     current = get_limit(target, resource)
     if wanted is not None:
-        set_limit(target, resource, *wanted)
+        set_limit(target, resource, *wanted, task)
     if old:
         uaccess.write_struct(task.mm, old, "2Q", *current)
     return 0

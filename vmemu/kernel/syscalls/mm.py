@@ -14,6 +14,7 @@ from vmemu.kernel.syscalls.table import syscall
 from vmemu.mm.consts import PROT_WRITE
 from vmemu.vfs.device import ZeroFile
 from vmemu.vfs.regular import PathFile, RegularFile
+from vmemu.vfs.tmpfile import TmpFile
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -34,10 +35,15 @@ def sys_brk(task: Task, brk: int) -> int:
 def _mmap(task: Task, addr: int, length: int, prot: int, flags: int, fd: int, pgoff: int) -> int:
     if not flags & _MAP_ANONYMOUS:
         file = task.files.get(fd)
-        if not isinstance(file, ZeroFile) or flags & _MAP_TYPE != _MAP_PRIVATE:
+        if type(file) is not ZeroFile:
             return _mmap_file(task, file, addr, length, prot, flags, pgoff)
-        flags |= _MAP_ANONYMOUS
-    return memory.do_mmap(task.mm, addr, length, prot, flags, pgoff=pgoff)
+        shared = flags & _MAP_TYPE in (_MAP_SHARED, _MAP_SHARED_VALIDATE)
+        if not file.readable or (shared and prot & PROT_WRITE and not file.writable):
+            raise Errno(errno.EACCES)
+        may_write = file.writable or not shared
+        flags = flags & ~_MAP_TYPE | (_MAP_SHARED if shared else flags & _MAP_TYPE) | _MAP_ANONYMOUS
+        return memory.do_mmap(task.mm, addr, length, prot, flags, may_write=may_write)
+    return memory.do_mmap(task.mm, addr, length, prot, flags)
 
 
 def _mmap_file(
@@ -64,6 +70,10 @@ def _mmap_file(
         if file.writable and not inode.writable:
             if prot & PROT_WRITE:
                 raise Errno(errno.ENODEV)
+            may_write = False
+        if isinstance(file.node, TmpFile) and not file.node.may_be_written:
+            if prot & PROT_WRITE:
+                raise Errno(errno.EPERM)
             may_write = False
         flags = flags & ~_MAP_TYPE | _MAP_SHARED
     return memory.do_mmap(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.cred import CAP_LAST_CAP, Cap
 from vmemu.kernel.process.task import TASK_COMM_LEN
 from vmemu.kernel.syscalls.table import syscall
 
@@ -24,10 +25,9 @@ _SET_CHILD_SUBREAPER, _GET_CHILD_SUBREAPER = 36, 37
 _SET_NO_NEW_PRIVS, _GET_NO_NEW_PRIVS = 38, 39
 _SET_THP_DISABLE, _GET_THP_DISABLE = 41, 42
 _GET_TID_ADDRESS = 40
-CAP_LAST_CAP = 40
 _TIMERSLACK = 50_000
 _SIGNALS = 64
-_INHERITED = (_GET_DUMPABLE, _GET_KEEPCAPS, _GET_TIMERSLACK, _GET_NO_NEW_PRIVS, _GET_THP_DISABLE)
+_INHERITED = (_GET_DUMPABLE, _GET_TIMERSLACK, _GET_NO_NEW_PRIVS, _GET_THP_DISABLE)
 
 
 def inherited(told: dict[int, int]) -> dict[int, int]:
@@ -59,6 +59,19 @@ def _flag(task: Task, option: int, value: int, rest: tuple[int, ...]) -> int:
     return 0
 
 
+def _bounding(task: Task, cap: int, *, drop: bool) -> int:
+    """Whether a program that is executed may have a capability, or see to it that none has."""
+    cred = task.cred
+    if drop and not cred.capable(Cap.SETPCAP):
+        raise Errno(errno.EPERM)
+    if cap > CAP_LAST_CAP:
+        raise Errno(errno.EINVAL)
+    if not drop:
+        return cred.bounding >> cap & 1
+    task.cred = cred._replace(bounding=cred.bounding & ~(1 << cap))
+    return 0
+
+
 @syscall(172, "int", "size", "size", "size", "size", x64=157)
 def sys_prctl(task: Task, option: int, a: int, b: int, c: int, d: int) -> int:
     """Set or read one of a task's settings; Errno EINVAL for one that is not known."""
@@ -81,13 +94,14 @@ def sys_prctl(task: Task, option: int, a: int, b: int, c: int, d: int) -> int:
     if option == _SET_DUMPABLE:
         return _flag(task, _GET_DUMPABLE, a, ())
     if option == _GET_KEEPCAPS:
-        return told.get(option, 0)
+        return int(task.cred.keep)
     if option == _SET_KEEPCAPS:
-        return _flag(task, _GET_KEEPCAPS, a, ())
-    if option in (_CAPBSET_READ, _CAPBSET_DROP):
-        if a > CAP_LAST_CAP:
+        if a > 1:
             raise Errno(errno.EINVAL)
-        return int(option == _CAPBSET_READ)
+        task.cred = task.cred._replace(keep=bool(a))
+        return 0
+    if option in (_CAPBSET_READ, _CAPBSET_DROP):
+        return _bounding(task, a, drop=option == _CAPBSET_DROP)
     if option == _GET_SECUREBITS:
         return 0
     if option == _SET_TIMERSLACK:

@@ -11,7 +11,9 @@ from vmemu.cpu import GDT_ENTRY_TLS_MAX, GDT_ENTRY_TLS_MIN, UserDesc
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.hold import TASK_BYTES
+from vmemu.kernel.process.cred import Cap
 from vmemu.kernel.process.exit import exit_group, exit_task
+from vmemu.kernel.process.limits import RLIM_INFINITY, Resource
 from vmemu.kernel.process.task import Task
 from vmemu.kernel.process.wait import Blocking, Wait, WaitStatus
 from vmemu.kernel.signal.state import SIGRTMIN, AltStack, Signal
@@ -45,6 +47,8 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
     Errno EAGAIN without a free id or with as many tasks as there may be, EFAULT, ENOMEM.
     """
     kernel = task.kernel
+    if not flags & CLONE_THREAD:
+        _check_processes(task)
     pid = kernel.tasks.alloc_pid()
     if flags & CLONE_PARENT_SETTID:
         uaccess.write_struct(task.mm, parent_tid, "I", pid)
@@ -74,6 +78,7 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
     child.comm = task.comm
     child.set_exe(task.exe, task.exe_node)
     child.nice, child.personality = task.nice, task.personality
+    child.cred, child.policy = task.cred, task.policy
     child.prctl = inherited(task.prctl)
     child.start_time = kernel.sched.now
     child.exit_signal = -1 if thread else flags & CSIGNAL
@@ -93,10 +98,26 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
     return child
 
 
+def _check_processes(task: Task) -> None:
+    """Errno EAGAIN for a user, other than root, with as many as RLIMIT_NPROC says."""
+    limit = task.limits.soft.get(Resource.NPROC)
+    if limit is None or limit == RLIM_INFINITY:
+        return
+    cred = task.cred
+    if not cred.user.real or cred.capable(Cap.SYS_RESOURCE) or cred.capable(Cap.SYS_ADMIN):
+        return
+    owned = sum(each.cred.user.real == cred.user.real for each in task.kernel.tasks)
+    if owned >= limit:
+        raise Errno(errno.EAGAIN)
+
+
 def _copy_mm(task: Task, flags: int) -> Mm:
     """The child's address space (copy_mm); Errno ENOMEM."""
     if not flags & CLONE_VM:
-        return dup_mmap(task.mm)
+        mm = dup_mmap(task.mm)
+        if len(task.kernel.shm):
+            task.kernel.shm.settle()  # what was attached is so once more
+        return mm
     task.mm.get()
     return task.mm
 
@@ -218,7 +239,8 @@ def _nice_targets(task: Task, which: int, who: int) -> list[Task]:
     elif which == _PRIO_PGRP:
         targets = tasks.group(who or task.pgrp)
     elif which == _PRIO_USER:
-        targets = list(tasks) if who in (0, task.kernel.options.credentials.uid) else []
+        uid = who or task.cred.user.real
+        targets = [each for each in tasks if each.alive and each.cred.user.real == uid]
     else:
         raise Errno(errno.EINVAL)
     if not targets:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.cred import Cap
 from vmemu.kernel.process.wait import ERESTARTNOHAND, Blocking, Interrupted, Wait
 from vmemu.kernel.signal.frame import rt_sigreturn, sigreturn
 from vmemu.kernel.signal.state import (
@@ -22,6 +23,7 @@ from vmemu.kernel.signal.state import (
     SaFlags,
     SigAction,
     SigInfo,
+    Signal,
     retarget_shared,
     send_group_signal,
     send_signal,
@@ -236,15 +238,28 @@ def sys_rt_sigreturn(task: Task) -> int:
     return _result_register(task)
 
 
+def may_signal(task: Task, target: Task, number: int) -> bool:
+    """Whether one may send it a signal (check_kill_permission)."""
+    own, its = task.cred.user, target.cred.user
+    if task.cred.capable(Cap.KILL) or target.group is task.group:
+        return True
+    if {own.real, own.effective} & {its.real, its.saved}:
+        return True
+    return number == Signal.SIGCONT and target.session == task.session
+
+
 def _kill(task: Task, targets: list[Task], number: int, *, thread: bool = False) -> int:
     """Send a signal to processes, by any of their threads, or to one thread alone."""
     if not targets:
         raise Errno(errno.ESRCH)
     if not 0 <= number <= NSIG:
         raise Errno(errno.EINVAL)
+    targets = [target for target in targets if may_signal(task, target, number)]
+    if not targets:
+        raise Errno(errno.EPERM)
     if not number:
         return 0
-    uid, code = task.kernel.options.credentials.uid, SI_TKILL if thread else SI_USER
+    uid, code = task.cred.user.real, SI_TKILL if thread else SI_USER
     info = SigInfo(number, code, pid=task.tgid, uid=uid)
     for target in targets:
         if not (send_signal(target, info) if thread else send_group_signal(target.group, info)):

@@ -17,6 +17,7 @@ from vmemu.kernel.signal.state import (
     send_group_signal,
     send_signal,
 )
+from vmemu.kernel.syscalls.signal import may_signal
 from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.kernel.syscalls.time import read_timespec
 
@@ -33,11 +34,13 @@ def _read_info(task: Task, number: int, pointer: int) -> SigInfo:
     )
 
 
-def _check(target: Task | None, info: SigInfo) -> Task:
+def _check(task: Task, target: Task | None, info: SigInfo) -> Task:
     if target is None:
         raise Errno(errno.ESRCH)
     if not 0 <= info.signo <= NSIG:
         raise Errno(errno.EINVAL)
+    if not may_signal(task, target, info.signo):
+        raise Errno(errno.EPERM)
     return target
 
 
@@ -52,7 +55,7 @@ def sys_rt_sigqueueinfo(task: Task, pid: int, number: int, pointer: int) -> int:
     """Send a signal with a siginfo_t to a process."""
     info = _read_info(task, s32(number), pointer)
     _check_code(info, pid == task.tgid)
-    target = _check(task.kernel.tasks.get(pid) if pid > 0 else None, info)
+    target = _check(task, task.kernel.tasks.get(pid) if pid > 0 else None, info)
     if info.signo and not send_group_signal(target.group, info):
         raise Errno(errno.EAGAIN)
     return 0
@@ -66,7 +69,7 @@ def sys_rt_tgsigqueueinfo(task: Task, tgid: int, tid: int, number: int, pointer:
         raise Errno(errno.EINVAL)
     _check_code(info, tgid == task.tgid)
     found = task.kernel.tasks.get(tid)
-    target = _check(found if found is not None and found.tgid == tgid else None, info)
+    target = _check(task, found if found is not None and found.tgid == tgid else None, info)
     if info.signo and not send_signal(target, info):
         raise Errno(errno.EAGAIN)
     return 0

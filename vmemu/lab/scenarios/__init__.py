@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from vmemu.lab.scenario import Scenario
-from vmemu.lab.scenarios import fork, locking, mprotect, mremap, pressure, workload
+from vmemu.lab.scenarios import files, fork, locking, mprotect, mremap, pressure, workload
 
 __all__ = ["SCENARIOS", "files_of", "find_scenario", "scenario_names", "scenarios"]
 
@@ -19,6 +19,7 @@ SCENARIOS: dict[str, Scenario] = {
         *fork.SCENARIOS,
         *mremap.SCENARIOS,
         *mprotect.SCENARIOS,
+        *files.SCENARIOS,
         *locking.SCENARIOS,
         *workload.SCENARIOS,
     )

@@ -145,8 +145,8 @@ SCENARIOS = (
         (
             expect(
                 "copies",
+                dict.fromkeys(_KEEP_SHARED, "0"),
                 why="only anonmm has to give a moved page that is shared an address of its own",
-                **dict.fromkeys(_KEEP_SHARED, "0"),
             ),
             _EXACT,
             expect("vmas", "V - MOVES", "what is left in the first place"),

@@ -7,6 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
+from vmemu.kernel.process.cred import Cap
 from vmemu.vfs.device import PTMX
 from vmemu.vfs.file import O_NOCTTY, File, FileStat
 from vmemu.vfs.node import Directory, FileSystem, Node, Services
@@ -67,7 +68,7 @@ class DevPts(FileSystem):
 
     def open_tty(self, tty: Pty | Console, flags: int, *, control: bool) -> TtyFile:
         """Open a terminal, and let it control a session that has none; Errno EIO, EBUSY."""
-        if tty.exclusive and self.jobs.current.kernel.options.credentials.uid:
+        if tty.exclusive and not self.jobs.current.cred.capable(Cap.SYS_ADMIN):
             raise Errno(errno.EBUSY)
         file = tty.open(flags & ~O_NOCTTY)
         file.node = self.nodes[tty.index]
@@ -131,7 +132,8 @@ class _Terminal(_PtsNode):
 
     def __init__(self, fs: DevPts, tty: Pty | Console) -> None:
         super().__init__(fs, 0o620)
-        self.uid = fs.jobs.kernel.options.credentials.uid
+        task = fs.jobs.kernel.current
+        self.uid = task.cred.user.fs if task is not None else 0
         self.gid = _GROUP
         self.rdev, self.ino = _FIRST + tty.index, 3 + tty.index
         self._tty = tty

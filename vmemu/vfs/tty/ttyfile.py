@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.cred import Cap
 from vmemu.kernel.process.wait import Blocking
 from vmemu.kernel.signal.state import Signal
 from vmemu.vfs.file import O_NONBLOCK, POLLERR, POLLHUP, POLLIN, POLLOUT, File, FileStat
@@ -143,7 +144,7 @@ def _exclusive(tty: Tty, task: Task, request: int, argument: int) -> int:
 
 
 def _control(tty: Tty, task: Task, request: int, argument: int) -> int:
-    tty.jobs.control(tty, argument == 1)
+    tty.jobs.control(tty, argument == 1 and task.cred.capable(Cap.SYS_ADMIN))
     return 0
 
 

@@ -1,0 +1,1 @@
+"""Inter-process communication of System V."""

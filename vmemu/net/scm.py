@@ -1,0 +1,67 @@
+"""What goes with messages: struct cmsghdr (SCM_RIGHTS, SCM_CREDENTIALS)."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from typing import TYPE_CHECKING
+
+from vmemu.errors import Errno
+from vmemu.net.const import AF_UNIX, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS, SOL_SOCKET
+from vmemu.net.message import Control, Credentials
+
+if TYPE_CHECKING:
+    from vmemu.kernel.process.task import Task
+    from vmemu.net.socket import Socket
+    from vmemu.vfs.file import File
+
+__all__ = ["header_size", "pack", "parse"]
+
+
+def header_size(bits: int) -> int:
+    """Bytes of struct cmsghdr, which has a long and two ints."""
+    return 16 if bits == 64 else 12
+
+
+def align(length: int, bits: int) -> int:
+    """CMSG_ALIGN."""
+    word = bits // 8
+    return -(-length // word) * word
+
+
+def pack(bits: int, kind: int, data: bytes) -> bytes:
+    """One, without what fills it up."""
+    size = header_size(bits) + len(data)
+    return struct.pack("<Qii" if bits == 64 else "<Iii", size, SOL_SOCKET, kind) + data
+
+
+def parse(task: Task, socket: Socket, data: bytes) -> Control:
+    """Read what a sender gives (scm_send); Errno EINVAL, EBADF, ESRCH, ETOOMANYREFS."""
+    bits, net = task.kernel.core.bits, task.kernel.net
+    head, creds = header_size(bits), net.creds(task)
+    files: list[File] = []
+    at = 0
+    while at + head <= len(data):
+        size, level, kind = struct.unpack_from("<Qii" if bits == 64 else "<Iii", data, at)
+        if size < head or at + size > len(data):
+            raise Errno(errno.EINVAL)
+        body = data[at + head : at + size]
+        at += align(size, bits)
+        if level != SOL_SOCKET:
+            continue
+        if kind == SCM_RIGHTS and socket.family == AF_UNIX:
+            count = len(body) // 4
+            if count > SCM_MAX_FD or len(files) + count > SCM_MAX_FD:
+                raise Errno(errno.EINVAL)
+            files += [task.files.get(fd) for fd in struct.unpack_from(f"<{count}i", body)]
+        elif kind == SCM_CREDENTIALS:
+            if len(body) != 12:
+                raise Errno(errno.EINVAL)
+            creds = Credentials(*struct.unpack("<3i", body))
+            if creds.pid != task.tgid and task.kernel.tasks.get(creds.pid) is None:
+                raise Errno(errno.ESRCH)
+        else:
+            raise Errno(errno.EINVAL)
+    if files and sum(net.flying.values()) + len(files) > task.limits.nofile:
+        raise Errno(errno.ETOOMANYREFS)
+    return Control(creds, tuple(files))
