@@ -17,10 +17,10 @@ from vmemu.kernel.process.wait import (
     Blocking,
     Interrupted,
     Wait,
+    clock_t,
 )
 from vmemu.kernel.signal.timers import cpu_time
 from vmemu.kernel.syscalls.table import s32, syscall
-from vmemu.vfs.procfs import clock_t
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,12 +11,12 @@ from vmemu.kernel.process.cred import Cap
 from vmemu.vfs.device import PTMX
 from vmemu.vfs.file import O_NOCTTY, File, FileStat
 from vmemu.vfs.node import Directory, FileSystem, Node, Services
-from vmemu.vfs.tty.console import Console
-from vmemu.vfs.tty.pty import Master, Pty
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.job import Jobs
+    from vmemu.vfs.tty.console import Console
     from vmemu.vfs.tty.host import HostTerminal
+    from vmemu.vfs.tty.pty import Master, Pty
     from vmemu.vfs.tty.ttyfile import TtyFile
 
 __all__ = ["DevPts"]
@@ -56,12 +56,16 @@ class DevPts(FileSystem):
 
     def open_master(self, flags: int) -> Master:
         """A new pair; its other end (ptmx_open).  Errno ENOSPC."""
+        from vmemu.vfs.tty.pty import Master, Pty
+
         pty = Pty(self._free_index(), self.jobs, self._forget)
         self._add(pty)
         return Master(pty, flags)
 
     def add_console(self, host: HostTerminal) -> Console:
         """The host's terminal."""
+        from vmemu.vfs.tty.console import Console
+
         console = Console(self._free_index(), self.jobs, host)
         self._add(console)
         return console
