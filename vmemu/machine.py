@@ -558,7 +558,7 @@ class Machine:
 
     def pages(self, process: Task | Mm) -> Iterator[Page]:
         """Every page of a process, in memory or swapped out, by address; none when it ended."""
-        from vmemu.frames import PTE_PRESENT, mem_map, user_ptes
+        from vmemu.frames import PTE_FILE, PTE_PRESENT, mem_map, user_ptes
 
         self._open()
         mm = _mm_of(process)
@@ -567,6 +567,8 @@ class Machine:
         frames = mem_map(self.core)
         addresses, ptes = user_ptes(self.core, mm.ptr)
         for address, pte in zip(addresses.tolist(), ptes.tolist(), strict=True):
+            if not pte & PTE_PRESENT and pte & PTE_FILE:
+                continue
             if not pte & PTE_PRESENT:
                 yield Page(address, None, 0, True, False, False, pte)
                 continue

@@ -217,6 +217,8 @@ def _by_fd(
 
 _NAME_ERRORS = (wrong(EFAULT, 1, BAD, today=False), wrong(ERANGE, 1, _EMPTY, today=False))
 _BEFORE_START = Wrong(EINVAL, {3: -1, 4: -1})
+_BEFORE_MINUS = Wrong(EINVAL, {3: -2, 4: -1})
+_ODD_FLAG = wrong(EOPNOTSUPP, 5, 0x4000000)
 _RANGE = (ARENA, 4096)
 _PIPE_FD = wrong(EBADF, 0, BADFD)
 _SIGNALS = (wrong(EINVAL, 0, 0), wrong(EINVAL, 0, 65))
@@ -332,6 +334,10 @@ _EPOLL = (
     Wrong(EINVAL, {}),
 )  # fmt: skip
 _EPOLL_MASK = (Wrong(EINVAL, {4: _SET, 5: 4}), Wrong(EFAULT, {4: BAD, 5: 8}))
+_SENDFILE = (
+    wrong(EFAULT, 2, BAD), wrong(EBADF, 1, BADFD), wrong(EBADF, 1, WRITE_END),
+    wrong(EBADF, 0, BADFD), wrong(EBADF, 0, READ_END),
+)  # fmt: skip
 _NO_SOCKET = (wrong(EBADF, 0, BADFD), Wrong(ENOTSOCK, {0: READ_END}))
 
 
@@ -461,6 +467,12 @@ CALLS: dict[str, Call] = {
     "pwritev": Call("pwritev", (ZERO, _IOV, 1, 0, 0), (
         _BEFORE_START, _PIPE_FD, wrong(ESPIPE, 0, PROC), *_VECTOR,
     )),
+    "preadv2": Call("preadv2", (PROC, _IOV, 1, 0, 0, 0), (
+        _BEFORE_MINUS, _PIPE_FD, wrong(ESPIPE, 0, READ_END), *_VECTOR, _ODD_FLAG,
+    )),
+    "pwritev2": Call("pwritev2", (ZERO, _IOV, 1, 0, 0, 0), (
+        _BEFORE_MINUS, _PIPE_FD, wrong(ESPIPE, 0, PROC), *_VECTOR, _ODD_FLAG,
+    )),
     **_stat("stat", "lstat", "stat64", "lstat64"),
     **_fd_only("fstat", "fstat64"),
     **_clocks("clock_gettime", "clock_gettime64", "clock_getres", "clock_getres_time64"),
@@ -567,6 +579,33 @@ CALLS: dict[str, Call] = {
     )),
     "socketcall": Call("socketcall", (13, _NO_TIME), (
         wrong(EINVAL, 0, 0), wrong(EINVAL, 0, 21), wrong(EFAULT, 1, BAD), Wrong(ENOTSOCK, {}),
+    )),
+    "flock": Call("flock", (ZERO, 1), (wrong(EBADF, 0, BADFD), wrong(EINVAL, 1, 99, today=False))),
+    "sendfile": Call("sendfile", (WRITE_END, PROC, 0, 1), _SENDFILE),
+    "sendfile64": Call("sendfile64", (WRITE_END, PROC, 0, 1), _SENDFILE),
+    "splice": Call("splice", (READ_END, 0, ZERO, 0, 1, 0), (
+        wrong(EINVAL, 5, 64), wrong(EBADF, 0, BADFD), wrong(EBADF, 2, BADFD),
+        wrong(ESPIPE, 1, BUFFER),
+    )),
+    "tee": Call("tee", (READ_END, WRITE_END, 1, 0), (
+        wrong(EINVAL, 3, 64), wrong(EBADF, 0, BADFD), wrong(EBADF, 1, BADFD),
+        wrong(EBADF, 0, WRITE_END), wrong(EBADF, 1, READ_END), Wrong(EINVAL, {}),
+    )),
+    "vmsplice": Call("vmsplice", (WRITE_END, _IOV, 1, 0), (
+        wrong(EINVAL, 3, 64), wrong(EBADF, 0, BADFD), wrong(EINVAL, 2, 1025),
+        wrong(EFAULT, 1, BAD), wrong(EBADF, 0, ZERO),
+    )),
+    "copy_file_range": Call("copy_file_range", (ZERO, 0, ZERO, 0, 1, 0), (
+        wrong(EBADF, 0, BADFD), wrong(EBADF, 2, BADFD), wrong(EFAULT, 1, BAD),
+        wrong(EFAULT, 3, BAD), wrong(EINVAL, 5, 1), Wrong(EINVAL, {}),
+    )),
+    "close_range": Call("close_range", (200, 300, 0), (
+        wrong(EINVAL, 2, 64), wrong(EINVAL, 0, 400),
+    )),
+    **_by_path("mknod", more=(wrong(EEXIST, 0, _ROOT),)),
+    "mknodat": Call("mknodat", (-100, _ABSENT, 0o100600, 0), (
+        wrong(EPERM, 2, 0o040600), wrong(EINVAL, 2, 0o170600), *at_errors(0, 1),
+        wrong(EEXIST, 1, _ROOT),
     )),
     "readlink": Call("readlink", (_DEVICE, BUFFER, 9), (
         wrong(EINVAL, 2, 0), wrong(EINVAL, 2, -1), *path_errors(0), wrong(EINVAL, 0, _DEVICE),
@@ -819,7 +858,11 @@ CALLS: dict[str, Call] = {
     "memfd_create": Call("memfd_create", (_EMPTY, 0), (
         wrong(EINVAL, 1, 0x100), wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _LONG), _FULL,
     )),
+    "remap_file_pages": Call("remap_file_pages", (*_RANGE, 0, 0, 0), (
+        wrong(EINVAL, 2, 1), wrong(EINVAL, 1, 0), wrong(EINVAL, 0, HOLE), wrong(EINVAL, 3, 1),
+    )),
     "mlock": Call("mlock", _RANGE, (wrong(ENOMEM, 0, HOLE),)),
+    "mlock2": Call("mlock2", (*_RANGE, 1), (wrong(EINVAL, 2, 2), wrong(ENOMEM, 0, HOLE))),
     "munlock": Call("munlock", _RANGE, (wrong(ENOMEM, 0, HOLE),)),
     "mlockall": Call("mlockall", (1,), (wrong(EINVAL, 0, 0), wrong(EINVAL, 0, 99))),
     "mincore": Call("mincore", (*_RANGE, BUFFER), (

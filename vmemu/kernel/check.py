@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import KernelBug
 from vmemu.kernel.hold import DESCRIPTOR_BYTES, PIPE_BUFFER_BYTES, TASK_BYTES, TIMER_BYTES
+from vmemu.vfs.fifo import FifoBoth
 from vmemu.vfs.pipe import PipeReader, PipeWriter
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ def check_kernel(kernel: Kernel) -> None:
     flying = () if kernel.existing_net is None else kernel.existing_net.flying
     files = {id(file): file for file in (*(entry.file for entry in entries), *flying)}.values()
     pipes = {
-        id(file.pipe): file.pipe for file in files if isinstance(file, PipeReader | PipeWriter)
+        id(file.pipe): file.pipe
+        for file in files
+        if isinstance(file, PipeReader | PipeWriter | FifoBoth)
     }.values()
     timers = {id(task.group): task.group.timers for task in tasks}.values()
     held = (
@@ -39,6 +42,7 @@ def check_kernel(kernel: Kernel) -> None:
         + sum(len(each.posix) for each in timers if each) * TIMER_BYTES
         + kernel.hold.waiting
         + kernel.file_bytes
+        + kernel.locks.held
         + kernel.shm.held
         + (0 if kernel.existing_net is None else kernel.existing_net.held)
     )

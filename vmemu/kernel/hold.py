@@ -22,6 +22,7 @@ __all__ = [
     "ENTRY_BYTES",
     "EPITEM_BYTES",
     "FILE_BYTES",
+    "LOCK_BYTES",
     "MESSAGE_BYTES",
     "NODE_BYTES",
     "PIPE_BUFFER_BYTES",
@@ -53,6 +54,8 @@ SOCKET_BYTES = 2 << 10
 """A socket, besides its open file."""
 MESSAGE_BYTES = 512
 """A message between sockets, besides its bytes."""
+LOCK_BYTES = 512
+"""A lock on a file, or on a range of it."""
 NODE_BYTES = 1 << 10
 """A file, a directory or a link of tmpfs."""
 ENTRY_BYTES = 512

@@ -55,7 +55,9 @@ from vmemu.kernel.signal.state import (
 )
 from vmemu.kernel.signal.traps import exception_signal
 from vmemu.kernel.syscalls import TABLES
+from vmemu.vfs.fifo import Fifos
 from vmemu.vfs.file import O_RDWR, FdTable, File
+from vmemu.vfs.lock import Locks
 from vmemu.vfs.stdio import Stream, host_time_is_over, open_stream
 from vmemu.vfs.walk import FsStruct
 
@@ -146,6 +148,8 @@ class Kernel(Closing):
         """What terminals ask of processes."""
         self.console: Console | None = None
         """The host's terminal, where guests have it."""
+        self.locks = Locks(self.hold)
+        self.fifos = Fifos(self)
         self.shm = Segments(self)
         self.signalled = WaitQueue()
         """Woken whenever a signal becomes pending for anybody (signalfd_wqh)."""

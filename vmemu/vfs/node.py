@@ -149,6 +149,12 @@ class Node:
         """And no longer."""
 
 
+def node_key(node: Node) -> object:
+    """What a node is known by as long as it exists, whichever object stands for it."""
+    told = node.stat()
+    return id(node.fs), told.dev, told.ino
+
+
 class Directory(Node):
     """What has names in it."""
 
