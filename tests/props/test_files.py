@@ -310,8 +310,9 @@ def test_a_file_in_every_way(i_mmap: str, bits: int, tmp_path: Path) -> None:
     world.run(OPERATIONS)
     counters = world.core.counters()
     world.finish()
-    assert counters["pgpgout"] > 300 and counters["pgpgin"] > 300 and counters["file_ra"] > 100
-    assert counters["pswpin"] > 50 and counters["pgcow"] > 100
+    for name in ("pgpgin", "pgpgout", "file_ra", "pgcow"):
+        assert counters[name] > 100, name
+    assert counters["pswpin"] > 15
     assert world.done["moved"] > 20 and world.done["refused"] > 500
     world.core.close()
 
