@@ -307,7 +307,7 @@ class Machine:
             from vmemu.stats import machine_stats
 
             self._last_stats = machine_stats(self)
-            self.vm.inodes.sync()
+            self.vm.inodes.sync(mapped=True)
             for mm in self.vm.mms.values():
                 mm.forget("ptr")
         self._stack.close()

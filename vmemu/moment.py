@@ -152,7 +152,8 @@ class Waiting(Generic[T]):
             self._count()
             return entry.handler(task, *args)
 
-        kernel.syscalls = {**table, number: entry._replace(handler=look)}
+        kernel.syscalls = type(table)(table.items())
+        kernel.syscalls[number] = entry._replace(handler=look)
         self._undo = lambda: setattr(kernel, "syscalls", table)
 
     def _count(self) -> None:

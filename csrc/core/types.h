@@ -31,7 +31,7 @@ struct kernel_data { /* the kernel's static data, one guest frame */
 #define VMEMU_COUNTERS(X)                                                      \
 	X(pgfault) X(pgmajfault) X(fault_c) X(fault_python) \
 	X(pgcow) X(pgzero) X(pgalloc) X(pgfree)                                \
-	X(pswpin) X(pswpout) X(swapin) X(pgpgin) X(pgpgout) X(swap_ra) X(swap_ra_hit) \
+	X(pswpin) X(pswpout) X(swapin) X(pgpgin) X(pgpgout) X(file_ra) X(swap_ra) X(swap_ra_hit) \
 	X(swap_cache_hit)                                                      \
 	X(shmem_alloc) X(shmem_swapout) X(shmem_swapin)                            \
 	X(pgactivate) X(pgdeactivate) X(pgscan) X(pgsteal) X(pgrefill)         \

@@ -22,8 +22,30 @@ struct page *find_get_page(struct vmemu *, struct address_space *,
 			   kulong index);
 void remove_from_page_cache(struct vmemu *, struct page *);
 
+/* file/truncate.c */
+/* Ptes of whole pages from start on go, private copies too. */
+void unmap_mapping_range(struct vmemu *, struct address_space *,
+			 uint64_t start);
+/* The file, so far old bytes long, has another size: what does not belong to it goes. */
+void vmtruncate(struct vmemu *, struct address_space *, uint64_t old,
+		uint64_t size);
+/* Clean pages that nobody maps go from the cache, first to last; how many. */
+kulong invalidate_mapping_pages(struct vmemu *, struct address_space *,
+				kulong first, kulong last);
+
+/* file/readahead.c: pages first to last are read as far as memory allows */
+void force_page_cache_readahead(struct vmemu *, struct address_space *,
+				kulong first, kulong last);
+
+/* file/rw.c: bytes, or -errno when there are none */
+int64_t generic_file_read(struct vmemu *, struct address_space *, uint64_t pos,
+			  void *to, uint64_t n, struct file_ra_state *);
+int64_t generic_file_write(struct vmemu *, struct address_space *, uint64_t pos,
+			   const void *from, uint64_t n);
 /* file/shmem_truncate.c: areas that map a file */
 uint32_t count_areas(struct vmemu *, const struct address_space *);
+
+uint64_t shmem_max_blocks(struct vmemu *, uint32_t sb); /* pages; 0: any */
 
 /* file/shmem.c: 0, or -1 = no memory */
 int shmem_unuse(struct vmemu *, int type);

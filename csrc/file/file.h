@@ -28,6 +28,14 @@ struct address_space_operations {
 	int account_dirty;
 	/* i_size may have changed where nobody told; NULL: it cannot. */
 	void (*refresh)(struct vmemu *, struct inode *);
+	/* The file gets another size, which inode->i_size is then: 0, or -errno. */
+	int (*resize)(struct vmemu *, struct inode *, uint64_t size);
+	/* Reads so many pages, one behind the other from index on, that are in
+	 * the page cache already: 0, or -errno.  NULL: no readahead. */
+	int (*readpages)(struct vmemu *, struct address_space *, kulong index,
+			 struct page *const *, uint32_t n);
+	/* It has been written to.  NULL: nobody wants to know. */
+	void (*written)(struct vmemu *, struct inode *);
 	/* A page has left the page cache; NULL: nobody counts. */
 	void (*removed)(struct vmemu *, struct address_space *);
 	/* What is not in the page cache goes from index on to last; NULL:
@@ -43,7 +51,21 @@ extern const struct address_space_operations shmem_aops; /* file/shmem.c */
 void close_files(struct vmemu *);
 const struct address_space_operations *a_ops(const struct address_space *);
 
+/* file/truncate.c: the page that old bytes end in has zeros behind them */
+void zero_tail(struct vmemu *, struct address_space *, uint64_t old);
+
+/* file/readahead.c */
+/* The page at index is wanted, and not there. */
+void page_cache_readahead(struct vmemu *, struct address_space *,
+			  struct file_ra_state *, kulong index);
+
+/* file/writeback.c: whoever has made a page dirty may have to write some */
+void balance_dirty_pages(struct vmemu *, struct address_space *);
+
 /* file/filemap.c */
+/* find_get_page(), or the page is brought there; NULL with *ret. */
+struct page *read_cache_page(struct vmemu *, struct address_space *,
+			     kulong index, int *ret);
 struct page *filemap_nopage(struct vmemu *, struct vm_area_struct *,
 			    kulong address, int *ret);
 /* The file of a page; NULL for one that belongs to none, as anonymous ones do. */

@@ -150,6 +150,22 @@ bool test_clear_page_dirty(struct vmemu *m, struct page *page)
 	return true;
 }
 
+struct page *read_cache_page(struct vmemu *m, struct address_space *mapping,
+			     kulong index, int *ret)
+{
+	struct page *page;
+
+	do {
+		page = find_get_page(m, mapping, index);
+		if (page)
+			return page;
+		page = a_ops(mapping)->getpage(m, mapping, index, ret);
+		/* Somebody may have been faster. */
+	} while (!page && *ret == FAULT_OOM &&
+		 radix_tree_lookup(m, &mapping->page_tree, index));
+	return page;
+}
+
 /* Whether the file has something at that index; the last page may be a part. */
 static bool within(struct vmemu *m, struct address_space *mapping, kulong index)
 {
@@ -164,21 +180,18 @@ struct page *filemap_nopage(struct vmemu *m, struct vm_area_struct *vma,
 {
 	struct address_space *mapping = HOST(m, address_space, vma->vm_file);
 	kulong index = vma_pgoff(vma, address);
-	struct page *page;
+	struct page *page = find_get_page(m, mapping, index);
 
-	do {
-		page = find_get_page(m, mapping, index);
-		if (page) {
-			mark_page_accessed(m, page);
-			return page;
-		}
+	if (!page) {
 		if (!within(m, mapping, index)) {
 			*ret = FAULT_SIGBUS;
 			return NULL;
 		}
-		page = a_ops(mapping)->getpage(m, mapping, index, ret);
-		/* Somebody may have been faster. */
-	} while (!page && *ret == FAULT_OOM &&
-		 radix_tree_lookup(m, &mapping->page_tree, index));
+		if (vma->vm_flags & VM_SEQ_READ && !m->fault.in_hook)
+			force_page_cache_readahead(m, mapping, index + 1,
+						   index + MAX_READAHEAD);
+		return read_cache_page(m, mapping, index, ret);
+	}
+	mark_page_accessed(m, page);
 	return page;
 }

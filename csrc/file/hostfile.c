@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static struct page *read_page(struct vmemu *m, struct address_space *mapping,
@@ -71,6 +72,29 @@ static enum writepage_result write_page(struct vmemu *m, struct page *page)
 	return WRITEPAGE_DONE;
 }
 
+static int read_pages(struct vmemu *m, struct address_space *mapping,
+		      kulong index, struct page *const *pages, uint32_t n)
+{
+	struct iovec iov[MAX_READAHEAD];
+	ssize_t done;
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		iov[i] = (struct iovec){ page_address(m, pages[i]), PAGE_SIZE };
+	might_sleep(m, "reading pages of a file");
+	do
+		done = preadv(inode_of(m, mapping)->fd, iov, (int)n,
+			      (off_t)index << PAGE_SHIFT);
+	while (done < 0 && errno == EINTR);
+	/* What the host did not bring may still be had page by page. */
+	if (done < 0 || (done < (ssize_t)(n - 1) * PAGE_SIZE + 1))
+		return -EIO;
+	m->counter[CNT_pgpgin] += n;
+	for (i = 0; i < n; i++)
+		waits_for_io(m);
+	return 0;
+}
+
 static void host_size(struct vmemu *m, struct inode *inode)
 {
 	struct stat st;
@@ -80,9 +104,33 @@ static void host_size(struct vmemu *m, struct inode *inode)
 		inode->i_size = (uint64_t)st.st_size;
 }
 
+static int host_resize(struct vmemu *m, struct inode *inode, uint64_t size)
+{
+	(void)m;
+	if (size > INT64_MAX)
+		return -EFBIG;
+	if (ftruncate(inode->fd, (off_t)size))
+		return -errno;
+	inode->i_size = size;
+	return 0;
+}
+
+/* Its pages go to the host later, the time of the change is now. */
+static void host_written(struct vmemu *m, struct inode *inode)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
+					   { .tv_nsec = UTIME_NOW } };
+
+	(void)m;
+	(void)!futimens(inode->fd, times);
+}
+
 const struct address_space_operations host_aops = {
 	.getpage = read_page,
 	.writepage = write_page,
 	.account_dirty = 1,
 	.refresh = host_size,
+	.resize = host_resize,
+	.readpages = read_pages,
+	.written = host_written,
 };

@@ -3,7 +3,8 @@
 #define VMEMU_FILE_TYPES_H
 
 enum file_limits {
-	NR_FILES = 4096, /* with an address_space at a time */
+	NR_FILES = 4096,    /* with an address_space at a time */
+	MAX_READAHEAD = 32, /* pages */
 };
 
 /* Whose pages they are: address_space.a_ops; see struct address_space_operations. */
@@ -24,8 +25,11 @@ enum shmem_limits {
 	NR_SHMEM_SB = 64, /* file systems that count their pages apart */
 };
 
+#define SHMEM_HALF 0xffffffffffffffff /* of RAM and swap */
+
 struct shmem_sb {            /* of a tmpfs */
-	uint64_t max_blocks; /* pages; 0: as many as there is memory for */
+	uint64_t max_blocks; /* pages; 0: as many as there is memory for; or
+			      * SHMEM_HALF */
 	uint64_t used;
 };
 
@@ -43,6 +47,12 @@ struct inode {             /* of a file; in the host's memory */
 	uint32_t writable; /* fd can be written to */
 	uint64_t i_size;   /* bytes */
 	struct shmem_inode_info shmem;
+};
+
+struct file_ra_state {    /* how an open file has been read so far */
+	kulong prev_page; /* the last page; ~0: none yet */
+	kulong size; /* pages of the last window; 0: it was not read in order */
+	kulong ra_pages; /* the largest window; 0: each page by itself */
 };
 
 struct prio_tree_root {

@@ -12,7 +12,7 @@ import pytest
 from tests.command import Vmemu
 from vmemu import Machine
 from vmemu.errors import VmemuError
-from vmemu.kernel.process.exit import stop_task
+from vmemu.kernel.process.exit import stop_group
 from vmemu.lab.guests import guest_path
 from vmemu.snapshot.series import Sample
 from vmemu.snapshot.watch import Watch
@@ -114,7 +114,7 @@ def test_watched_programs_that_sleep_for_ever_are_found_out() -> None:
         task = machine.spawn(guest_path("hello"), stdout=None)
         Watch(machine, 1_000_000, told.append)
         machine.step()
-        stop_task(task, signal.SIGSTOP)
+        stop_group(task, signal.SIGSTOP)
         assert machine.step() == "idle"
         with pytest.raises(VmemuError, match=r"deadlock: process 100 \(hello\) is stopped"):
             machine.step()

@@ -350,6 +350,7 @@ CALLS: dict[str, Call] = {
     **_by_fd("getdents", "getdents64", more=(wrong(ENOTDIR, 0, ZERO),)),
     **_by_fd("fchdir", more=(wrong(ENOTDIR, 0, ZERO),)),
     **_by_fd("fstatfs", more=(wrong(EFAULT, 1, BAD),)),
+    **_by_fd("readahead", more=(wrong(EINVAL, 0, READ_END),)),
     **_by_fd("fadvise64", more=(wrong(ESPIPE, 0, READ_END), Wrong(EINVAL, {3: 99, 4: 99}))),
     **_by_fd("fadvise64_64", more=(wrong(ESPIPE, 0, READ_END), wrong(EINVAL, 5, 99))),
     "statfs": Call("statfs", (_DEVICE, BUFFER), (*path_errors(0), wrong(EFAULT, 1, BAD))),

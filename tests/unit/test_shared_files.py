@@ -81,7 +81,7 @@ def test_a_private_area_beside_it_keeps_its_copy(shared: Shared) -> None:
     one.write(BASE + 8 * PAGE, b"mine!")
     one.write(BASE, b"later")
     assert one.read(BASE + 8 * PAGE, 5) == b"mine!"
-    shared.vm.inodes.sync()
+    shared.vm.inodes.sync(mapped=True)
     assert shared.on_host(0).startswith(b"later")
 
 
@@ -114,7 +114,7 @@ def test_nothing_is_written_behind_the_end(shared: Shared) -> None:
     shared.map(one)
     one.write(BASE + 6 * PAGE, b"the end, and more")
     assert one.read(BASE + 6 * PAGE + 8, 9) == b" and more"
-    shared.vm.inodes.sync()
+    shared.vm.inodes.sync(mapped=True)
     assert shared.path.stat().st_size == 6 * PAGE + 3
     assert shared.on_host(6) == b"the"
 
@@ -145,7 +145,7 @@ def test_protection_takes_writing_away_and_gives_it_back(shared: Shared) -> None
     do_mprotect(one, BASE, 7 * PAGE, RW)
     one.write(BASE + 1, b"c")
     assert shared.memory.core.counters()["pgcow"] == 0
-    shared.vm.inodes.sync()
+    shared.vm.inodes.sync(mapped=True)
     assert shared.on_host(0)[:2] == b"ac"
 
 
@@ -233,6 +233,6 @@ def test_little_memory(tmp_path: Path) -> None:
     shared.memory.verify(other, 0, pages)
     shared.memory.check()
     assert shared.memory.core.counters()["pgpgout"] > pages - 160
-    shared.vm.inodes.sync()
+    shared.vm.inodes.sync(mapped=True)
     assert shared.path.read_bytes() == b"".join(shared.memory.contents(n) for n in range(pages))
     shared.memory.close()

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from vmemu.core import Core, lib
+from vmemu.core import PAGE_SHIFT, PAGE_SIZE, Core, lib
 from vmemu.errors import Errno
 from vmemu.streams import above_streams
 
@@ -21,6 +21,9 @@ Key = tuple[int, int, int, int]
 _UNUSED = 64
 """So many files that nothing maps are kept with their pages."""
 _EVERYTHING = (1 << 64) - 1
+_HALF = (1 << 64) - 1
+"""SHMEM_HALF of struct shmem_sb."""
+_FADV_NORMAL, _FADV_RANDOM, _FADV_SEQUENTIAL, _FADV_WILLNEED, _FADV_DONTNEED = range(5)
 
 
 class Inode:
@@ -42,6 +45,8 @@ class Inode:
         self.kaddr = core.kaddr(mapping)
         self.number = number
         self.closed = False
+        self.users = 0
+        """Open files that read and write its pages."""
         self.segment = False
         """It is shared memory of System V: each area that maps it is counted."""
         self.held = 0
@@ -53,6 +58,77 @@ class Inode:
     def mapped(self) -> bool:
         """Whether any area maps it (mapping_mapped)."""
         return bool(self._core.lib.file_mapped(self._core.m, self.mapping))
+
+    def readahead(self) -> Any:
+        """A ``struct file_ra_state *`` for one more open file."""
+        state = self._core.ffi.new("struct file_ra_state *")
+        state.prev_page, state.ra_pages = self._core.mask, lib.MAX_READAHEAD
+        return state
+
+    def pread(self, offset: int, count: int, state: Any) -> bytes:
+        """Bytes from its pages (generic_file_read); Errno ENOMEM, EIO."""
+        core = self._core
+        count = min(count, core.lib.i_size_read(core.m, self.mapping) - offset)
+        if count <= 0:
+            return b""
+        buffer = bytearray(count)
+        done = core.lib.generic_file_read(
+            core.m, self.mapping, offset, core.ffi.from_buffer(buffer), count, state
+        )
+        core.check_bug()
+        if done < 0:
+            raise Errno(-done)
+        return bytes(buffer) if done == count else bytes(buffer[:done])
+
+    def write(self, offset: int, data: bytes) -> int:
+        """Store bytes in its pages (generic_file_write); how many.  Errno ENOMEM, EIO, EFBIG."""
+        core = self._core
+        done: int = core.lib.generic_file_write(
+            core.m, self.mapping, offset, core.ffi.from_buffer(data), len(data)
+        )
+        core.check_bug()
+        if done < 0:
+            raise Errno(-done)
+        return done
+
+    def advise(self, offset: int, length: int, advice: int, state: Any) -> None:
+        """Follow POSIX_FADV_* for a range, 0 to the end (sys_fadvise64_64)."""
+        core = self._core
+        end = offset + length - 1 if length else _EVERYTHING >> 1
+        first, last = offset >> PAGE_SHIFT, min(end >> PAGE_SHIFT, core.mask)
+        if advice in (_FADV_NORMAL, _FADV_SEQUENTIAL):
+            state.ra_pages = lib.MAX_READAHEAD
+        elif advice == _FADV_RANDOM:
+            state.ra_pages = 0
+        elif advice == _FADV_WILLNEED and first <= last:
+            core.lib.force_page_cache_readahead(core.m, self.mapping, first, last)
+        elif advice == _FADV_DONTNEED:
+            self.flush()
+            whole = -(-offset // PAGE_SIZE)
+            if length:
+                last = ((offset + length) >> PAGE_SHIFT) - 1
+            if whole <= last:
+                core.lib.invalidate_mapping_pages(core.m, self.mapping, whole, last)
+        core.check_bug()
+
+    def truncated(self, old: int, size: int) -> None:
+        """It was ``old`` bytes long and has another size now (vmtruncate)."""
+        self._core.lib.vmtruncate(self._core.m, self.mapping, old, size)
+        self._core.check_bug()
+
+    def allow_writing(self, fd: int) -> None:
+        """From now on its pages can be written, by this descriptor, which is closed then."""
+        os.dup2(fd, self.fd, inheritable=False)
+        os.close(fd)
+        self.writable = True
+        self._core.lib.inode_of(self._core.m, self.mapping).writable = 1
+
+    def flush(self) -> None:
+        """Write its dirty pages; an error stays for fsync to tell."""
+        mapping = self.mapping
+        error = self._core.lib.filemap_fdatawrite(self._core.m, mapping, 0, _EVERYTHING)
+        if error:
+            mapping.flags |= lib.AS_ENOSPC if error == -errno.ENOSPC else lib.AS_EIO
 
     def writeback(self, start: int = 0, end: int = _EVERYTHING) -> None:
         """Write its dirty pages (filemap_fdatawrite); Errno EIO, ENOSPC, of earlier writes too."""
@@ -122,6 +198,9 @@ class Inodes:
         """Find or make a file's inode (iget); raises what open() does."""
         host = os.stat(path)
         key = (host.st_dev, host.st_ino, host.st_mtime_ns, host.st_size)
+        written = self._named.get((*key[:2], -1, -1))  # by guests, who may have it open
+        if written is not None:
+            return written
         return self._find(key) or self._keep(key, self.open(path))
 
     def open(self, path: str) -> Inode:
@@ -147,9 +226,23 @@ class Inodes:
             found = self._keep(key, self._make(lib.FILE_HOST, fd, path, writable=writable))
         return found
 
-    def named(self, key: Key) -> Inode | None:
-        """The one of a key, if there is one."""
-        return self._named.get(key)
+    def named(self, *keys: Key) -> Inode | None:
+        """The one of the first of these keys that has one."""
+        return next((self._named[key] for key in keys if key in self._named), None)
+
+    def put(self, inode: Inode, *, unlinked: bool = False) -> None:
+        """An open file is closed; what it has written is on the host after the last one (iput)."""
+        inode.users -= 1
+        if unlinked:
+            self.drop(inode)
+        elif not inode.users:
+            inode.flush()
+
+    def drop(self, inode: Inode) -> None:
+        """No name leads to it any more: let its pages go unless somebody uses it."""
+        if not (inode.users or inode.mapped):
+            inode.truncated(_EVERYTHING >> 1, 0)
+            self.close(inode)
 
     def _find(self, key: Key) -> Inode | None:
         """The one of a key, which is the one used last then; room for another if there is none."""
@@ -177,28 +270,34 @@ class Inodes:
         self._open[inode.kaddr] = inode
         return inode
 
-    def sync(self) -> None:
-        """Write all dirty pages of all files; what goes wrong is told by each file's fsync."""
-        self._core.lib.sync_mms(self._core.m)
-        for inode in self._open.values():
-            self._core.lib.filemap_fdatawrite(self._core.m, inode.mapping, 0, _EVERYTHING)
+    def sync(self, *, mapped: bool = False) -> None:
+        """Write all dirty pages of all files; what goes wrong is told by each file's fsync.
 
-    def new_sb(self, max_blocks: int) -> int:
-        """A file system of tmpfs that has so many pages at most: its ``struct shmem_sb``."""
+        ``mapped``: what shared areas have written, too, which only msync asks for in 2.6.7.
+        """
+        if mapped:
+            self._core.lib.sync_mms(self._core.m)
+        for inode in self._open.values():
+            inode.flush()
+
+    def new_sb(self, max_blocks: int = _HALF) -> int:
+        """A file system of tmpfs that has so many pages at most: its ``struct shmem_sb``.
+
+        Half of RAM and swap, unless it is told.
+        """
         number = min(self._sbs, lib.NR_SHMEM_SB - 1)  # the last one is all others'
         self._sbs = number + 1
         self._core.m.shmem_sb[number].max_blocks = max_blocks
         return number
 
-    @property
-    def half_of_ram(self) -> int:
-        """Pages: what a tmpfs has at most."""
-        return int(self._core.m.k.zone.present_pages) // 2
+    def max_blocks(self, sb: int) -> int:
+        """Pages that a file system of tmpfs has at most; 0 where there is no such limit."""
+        return int(self._core.lib.shmem_max_blocks(self._core.m, sb))
 
     def free_blocks(self, sb: int) -> int:
-        """Pages that a file system of tmpfs has room for."""
-        state = self._core.m.shmem_sb[sb]
-        return int(state.max_blocks - state.used) if state.max_blocks else 1 << 32
+        """Pages that it has room for."""
+        most = self.max_blocks(sb)
+        return max(0, most - int(self._core.m.shmem_sb[sb].used)) if most else 1 << 32
 
     def shmem(self, path: str, size: int = 0, *, sb: int = 0, account: bool = False) -> Shmem:
         """Make shared memory of so many bytes with one user (shmem_file_setup).
@@ -254,6 +353,6 @@ class Inodes:
 
     def _prune(self) -> None:
         for inode in self._named.values():
-            if not inode.mapped:
+            if not (inode.mapped or inode.users):
                 self.close(inode)
                 return

@@ -518,7 +518,10 @@ class Kernel(Closing):
         number = int(registers[0])
         self._counter[_CNT_SYSCALLS] += 1
         self.sched.advance(task, SYSCALL_NS)
-        entry = self.syscalls.get(number)
+        try:
+            entry = self.syscalls[number]
+        except KeyError:
+            entry = None
         words = self._arguments(registers)
         if entry is None:
             self._counter[lib.CNT_enosys] += 1

@@ -72,9 +72,8 @@ def calls_of(words: str, table: Mapping[int, Syscall]) -> frozenset[str]:
     for word in words.split(","):
         calls = groups.get(word) or known.get(word)
         if calls is None:
-            raise ConfigError(
-                f"there is no system call and no group {word!r}; groups are {', '.join(groups)}"
-            )
+            named = ", ".join(sorted(groups))
+            raise ConfigError(f"there is no system call and no group {word!r}; groups are {named}")
         found |= calls
     return frozenset(found)
 

@@ -73,6 +73,11 @@ def _advise(mm: Mm, vma: Any, start: int, end: int, advice: int) -> None:
     elif advice == MADV_REMOVE:
         _remove(mm, vma, start, end)
     elif advice == MADV_WILLNEED:
+        if vma.vm_file:
+            first = vma.vm_pgoff + ((start - vma.vm_start) >> PAGE_SHIFT)
+            last = first + ((end - start) >> PAGE_SHIFT) - 1
+            file = _file_of(mm, vma)
+            mm.core.lib.force_page_cache_readahead(m, file, first, last)
         _read_ahead(mm, start, end)
     else:
         flags = (vma.vm_flags & ~(lib.VM_SEQ_READ | lib.VM_RAND_READ)) | _BEHAVIOR[advice]
@@ -144,9 +149,26 @@ def _resident(mm: Mm, start: int, end: int) -> bytes:
         raise Errno(errno.ENOMEM)
     stop = min(vma.vm_end, end, start + (PAGE_SIZE << PAGE_SHIFT))
     answer = bytearray((stop - start) >> PAGE_SHIFT)
+    if vma.vm_file:
+        answer[:] = _cached(mm, vma, start, len(answer))
     for address in _mapped(mm, start, stop):
-        answer[(address - start) >> PAGE_SHIFT] = _page_resident(mm, address)
+        answer[(address - start) >> PAGE_SHIFT] |= _page_resident(mm, address)
     return bytes(answer)
+
+
+def _file_of(mm: Mm, vma: Any) -> Any:
+    return mm.core.ffi.cast("struct address_space *", mm.core.base + vma.vm_file)
+
+
+def _cached(mm: Mm, vma: Any, start: int, pages: int) -> Iterator[bool]:
+    """Which pages of a file the page cache has, mapped here or not."""
+    core, file = mm.core, _file_of(mm, vma)
+    first = vma.vm_pgoff + ((start - vma.vm_start) >> PAGE_SHIFT)
+    for index in range(first, first + pages):
+        page = core.lib.find_get_page(core.m, file, index & core.mask)
+        if page:
+            core.lib.put_page(core.m, page)
+        yield bool(page)
 
 
 def _page_resident(mm: Mm, address: int) -> bool:

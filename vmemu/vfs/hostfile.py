@@ -56,6 +56,9 @@ class HostNode(Node):
         finally:
             os.close(fd)
 
+    def flush(self) -> None:
+        """Let the host have what is cached and dirty of it."""
+
     def chmod(self, mode: int) -> None:
         """Set its permissions on the host."""
         with host_errors(), self.itself() as path:
@@ -70,7 +73,8 @@ class HostNode(Node):
                 return
 
     def utimes(self, atime: int | None, mtime: int | None) -> None:
-        """Set its times on the host."""
+        """Set its times on the host, which has what was written by then."""
+        self.flush()
         with host_errors():
             own = self.host_stat()
             times = (
@@ -101,18 +105,54 @@ class HostRegular(HostNode):
             if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
                 raise Errno(errno.ENXIO)
             fd = above_streams(os.open(path, flags & O_ACCMODE | _ALWAYS))
-        return HostOpened(self, fd)
+        try:
+            return HostOpened(self, fd, flags & O_ACCMODE != os.O_RDONLY)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def cached(self) -> Inode | None:
+        """Its pages, if there are any."""
+        return self.fs.services.inodes.named(*keys(self.host_stat()))
+
+    def flush(self) -> None:
+        """Let the host have what is cached and dirty of it; errors are fsync's to tell."""
+        with host_errors():
+            inode = self.cached()
+        if inode is not None:
+            inode.flush()
 
 
 _ALWAYS = os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
 
-class HostOpened(HostRegular, Body):
-    """An open regular file: still the same one when it is called otherwise, or nothing."""
+def keys(host: os.stat_result) -> tuple[Key, Key]:
+    """What finds a file's pages: if guests may write it, whatever it holds; else only as it is."""
+    identity = host.st_dev, host.st_ino
+    return (*identity, -1, -1), (*identity, host.st_mtime_ns, host.st_size)
 
-    def __init__(self, node: HostRegular, fd: int) -> None:
+
+class HostOpened(HostRegular, Body):
+    """An open regular file: still the same one when it is called otherwise, or nothing.
+
+    What is read and written are pages in guest RAM.  Where the host lets a file be written and
+    not read, there are none, and the host is asked each time.
+    """
+
+    def __init__(self, node: HostRegular, fd: int, writes: bool) -> None:
         super().__init__(node.fs, node.above, node.name)
         self.fd = fd
+        self.pages: Inode | None = None
+        if not self.fs.caches:
+            return
+        try:
+            self.pages = self._inode(writes)
+        except Errno as error:
+            if error.errno not in (errno.EACCES, errno.EPERM):
+                raise
+            return
+        self.pages.users += 1
+        self._reading = self.pages.readahead()
 
     @contextlib.contextmanager
     def itself(self) -> Iterator[str]:
@@ -127,6 +167,10 @@ class HostOpened(HostRegular, Body):
         """What the host tells of the descriptor."""
         return os.fstat(self.fd) if self.fd >= 0 else super().host_stat()
 
+    def cached(self) -> Inode | None:
+        """Its pages."""
+        return self.pages
+
     @property
     def size(self) -> int:  # type: ignore[override]
         """Its length in bytes now."""
@@ -135,93 +179,96 @@ class HostOpened(HostRegular, Body):
 
     def read(self, offset: int, count: int) -> bytes:
         """Bytes from there on."""
-        self._flush()
+        if self.pages is not None:
+            return self.pages.pread(offset, count, self._reading)
         with host_errors():
             return os.pread(self.fd, count, offset)
 
     def write(self, offset: int, data: bytes) -> int:
-        """Store bytes, also in what is mapped."""
-        self._flush()
+        """Store bytes."""
+        if self.pages is not None:
+            return self.pages.write(offset, data)
         with host_errors():
-            done = os.pwrite(self.fd, data, offset)
-        copy = self._mapped()
-        if copy is not None:
-            copy.update(offset, data[:done])
-        return done
+            return os.pwrite(self.fd, data, offset)
 
-    def _flush(self) -> None:
-        """The host has what shared areas have written, before it is asked."""
-        if self.fs.readonly:
-            return
-        copy = self._mapped()
-        if copy is not None and copy.writable:
-            self.fs.services.inodes.sync()
-
-    def _key(self) -> Key:
-        """What finds its pages: of a file that guests may write, whatever it holds now."""
-        host = self.host_stat()
-        if self.fs.readonly:
-            return host.st_dev, host.st_ino, host.st_mtime_ns, host.st_size
-        return host.st_dev, host.st_ino, -1, -1
-
-    def _mapped(self) -> Inode | None:
-        return self.fs.services.inodes.named(self._key())
+    def _inode(self, writes: bool) -> Inode:
+        """Its pages; Errno EACCES where the host does not let it be read."""
+        inodes, path = self.fs.services.inodes, f"/proc/self/fd/{self.fd}"
+        with host_errors():
+            host = self.host_stat()
+            free, fixed = keys(host)
+            inode = inodes.named(free)
+            if inode is None:
+                writable = not self.fs.readonly and os.access(path, os.R_OK | os.W_OK)
+                flags = (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC
+                return inodes.share(
+                    fixed if self.fs.readonly else free,
+                    os.fsdecode(self.name),
+                    lambda: os.open(path, flags),
+                    writable=writable,
+                )
+            if writes and not inode.writable:
+                inode.allow_writing(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+            return inode
 
     def truncate(self, size: int) -> None:
         """Cut it, or let it end in a hole."""
         with host_errors():
             old = self.size
             os.truncate(self.fd, size)
-            copy = self._mapped()
-        if copy is not None:
-            for start in range(size, old, _PIECE):
-                copy.update(start, bytes(min(_PIECE, old - start)))
+        if self.pages is not None:
+            self.pages.truncated(old, size)
 
     def allocate(self, mode: int, offset: int, length: int) -> None:
-        """Ask the host."""
+        """Ask the host, which has all by then."""
         import ctypes
+
+        self.flush()
 
         libc = ctypes.CDLL(None, use_errno=True)
         long = ctypes.c_int64
+        old = self.size
         if libc.fallocate64(self.fd, mode, long(offset), long(length)):
             raise Errno(ctypes.get_errno())
-        copy = self._mapped()
-        if copy is not None:
-            end = min(offset + length, self.size)
-            for start in range(offset, end, _PIECE):
-                count = min(_PIECE, end - start)
-                copy.update(start, self.read(start, count))
+        if self.pages is not None and self.size > old:
+            self.pages.truncated(old, self.size)
+        if self.pages is not None and mode & _PUNCH_HOLE:
+            self.pages.zeroed(offset, min(offset + length, old))
 
     def find(self, offset: int, *, data: bool) -> int:
         """Where the host's next data or hole begins."""
+        self.flush()
         with host_errors():
             return os.lseek(self.fd, offset, os.SEEK_DATA if data else os.SEEK_HOLE)
 
     def sync(self) -> None:
         """Wait until the host's disk has it."""
-        copy = self._mapped()
-        if copy is not None:
-            copy.writeback()
+        if self.pages is not None:
+            self.pages.fsync()
+            return
         with host_errors():
             os.fsync(self.fd)
 
-    def mapping(self, name: str) -> Inode:
-        """What caches its pages, from a descriptor of its own."""
-        with host_errors():
-            own = f"/proc/self/fd/{self.fd}"
-            writable = not self.fs.readonly and os.access(own, os.R_OK | os.W_OK)
-            return self.fs.services.inodes.share(
-                self._key(), name, lambda: self._reopened(writable), writable=writable
-            )
+    def advise(self, offset: int, length: int, advice: int) -> None:
+        """Follow advice on its pages."""
+        if self.pages is not None:
+            self.pages.advise(offset, length, advice, self._reading)
 
-    def _reopened(self, writable: bool) -> int:
-        flags = os.O_RDWR if writable else os.O_RDONLY
-        return os.open(f"/proc/self/fd/{self.fd}", flags | os.O_CLOEXEC)
+    def mapping(self, name: str) -> Inode:
+        """What caches its pages."""
+        if self.pages is None:
+            raise Errno(errno.EACCES)
+        if not self.pages.mapped:
+            self.pages.path = name
+        return self.pages
 
     def close(self) -> None:
         """Nobody has it open in this way any more."""
+        if self.pages is not None:
+            pages, self.pages = self.pages, None
+            self.fs.services.inodes.put(pages, unlinked=not self.host_stat().st_nlink)
         os.close(self.fd)
         self.fd = -1
 
 
-_PIECE = 1 << 20
+_PUNCH_HOLE = 2

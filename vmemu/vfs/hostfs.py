@@ -20,7 +20,7 @@ from vmemu.kernel.hold import HostMemory
 from vmemu.streams import above_streams
 from vmemu.vfs.beneath import host_errors, open_beneath
 from vmemu.vfs.file import File, FileStat
-from vmemu.vfs.hostfile import HostNode, HostOpened, HostRegular
+from vmemu.vfs.hostfile import HostNode, HostRegular, keys
 from vmemu.vfs.node import Directory, FileSystem, FsStat, Node, Services
 from vmemu.vfs.walk import Walk
 
@@ -43,6 +43,8 @@ class HostFs(FileSystem):
         except (OSError, ValueError) as error:
             reason = (getattr(error, "strerror", None) or str(error)).lower()
             raise ConfigError(f"cannot open {path}: {reason}") from None
+        self.caches = True
+        """Files are read by way of pages in guest RAM."""
         self.top = HostDirectory(self, None, b"")
         self.root: Node = self.top
         if only is not None:
@@ -217,7 +219,16 @@ class HostDirectory(HostNode, Directory):
     def unlink(self, name: bytes) -> None:
         """Take a name away."""
         with host_errors(), self.opened() as fd:
+            gone = os.stat(name, dir_fd=fd, follow_symlinks=False)
             os.unlink(name, dir_fd=fd)
+        self._lose(gone)
+
+    def _lose(self, host: os.stat_result) -> None:
+        """A name of a file has gone: so do its pages, if it was the last and nobody has it open."""
+        if stat.S_ISREG(host.st_mode) and host.st_nlink == 1:
+            inode = self.fs.services.inodes.named(*keys(host))
+            if inode is not None:
+                self.fs.services.inodes.drop(inode)
 
     def rmdir(self, name: bytes) -> None:
         """Remove an empty directory."""
@@ -233,8 +244,14 @@ class HostDirectory(HostNode, Directory):
         assert isinstance(other, HostDirectory)
         if exchange:
             raise Errno(errno.EINVAL)
+        gone = None
         with host_errors(), self.opened() as old_fd, other.opened() as new_fd:
+            with contextlib.suppress(FileNotFoundError):
+                gone = os.stat(new, dir_fd=new_fd, follow_symlinks=False)
+            moving = os.stat(name, dir_fd=old_fd, follow_symlinks=False)
             os.rename(name, new, src_dir_fd=old_fd, dst_dir_fd=new_fd)
+        if gone is not None and (gone.st_dev, gone.st_ino) != (moving.st_dev, moving.st_ino):
+            self._lose(gone)
         moved = self._children.pop(name, None)
         other._forget(new)
         if moved is not None:
@@ -252,12 +269,11 @@ def peek(root: str, path: bytes, count: int) -> bytes:
     """The first bytes of a file that a guest with that root would find; Errno, ConfigError."""
     services = Services(HostMemory(0), lambda: 0, bytes, None)  # type: ignore[arg-type]
     fs = HostFs(services, 0, root)
+    fs.caches = False
     try:
         body = Walk(fs.top).find(fs.top, path).body(os.O_RDONLY)
-        assert isinstance(body, HostOpened)
         try:
-            with host_errors():
-                return os.pread(body.fd, count, 0)  # nobody has mapped it: there is no machine
+            return body.read(0, count)
         finally:
             body.close()
     finally:

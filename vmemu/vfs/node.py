@@ -91,6 +91,9 @@ class Body:
     def sync(self) -> None:
         """Wait until the disk has it."""
 
+    def advise(self, offset: int, length: int, advice: int) -> None:
+        """posix_fadvise(), length 0 to the end; readahead() is POSIX_FADV_WILLNEED."""
+
     def mapping(self, name: str) -> Inode:
         """The inode whose pages mmap() maps; Errno ENODEV, ENOMEM, ENFILE."""
         raise Errno(errno.ENODEV)

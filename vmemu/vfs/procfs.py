@@ -13,7 +13,7 @@ from vmemu.frames import page_tables
 from vmemu.kernel.process.limits import MM_LIMITS, RLIM_INFINITY, Resource
 from vmemu.kernel.process.oom import OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN, badness
 from vmemu.kernel.process.task import TASK_COMM_LEN, Task
-from vmemu.kernel.process.wait import NSEC_PER_SEC
+from vmemu.kernel.process.wait import clock_t
 from vmemu.kernel.signal.state import SIG_DFL, SIG_IGN, mask_of
 from vmemu.mm import proc_maps
 from vmemu.vfs import smaps
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
     from vmemu.vfs.procfile import Content
 
-USER_HZ = 100
 _STATE_NAMES = {
     "R": "running",
     "S": "sleeping",
@@ -35,11 +34,6 @@ _STATE_NAMES = {
     "Z": "zombie",
     "X": "dead",
 }
-
-
-def clock_t(nanoseconds: int) -> int:
-    """Convert to hundredths of a second."""
-    return nanoseconds * USER_HZ // NSEC_PER_SEC
 
 
 def _signal_masks(task: Task) -> tuple[int, int, int, int]:

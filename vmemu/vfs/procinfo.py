@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from vmemu.kernel.process.sched import BOOT_TIME
 from vmemu.kernel.process.task import TaskState
+from vmemu.kernel.process.wait import NSEC_PER_SEC, USER_HZ
 from vmemu.vfs.pagemap import KPageCount, KPageFlags
 
 if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
     from vmemu.vfs.procfile import Content
 
-USER_HZ = 100
-_TICK = 1_000_000_000 // USER_HZ
+_TICK = NSEC_PER_SEC // USER_HZ
 """Nanoseconds of a clock tick."""
 
 

@@ -23,6 +23,12 @@ ERESTARTNOHAND = 514
 ERESTART_RESTARTBLOCK = 516
 
 NSEC_PER_SEC = 1_000_000_000
+USER_HZ = 100
+
+
+def clock_t(nanoseconds: int) -> int:
+    """Convert to ticks of USER_HZ, hundredths of a second (nsec_to_clock_t)."""
+    return nanoseconds * USER_HZ // NSEC_PER_SEC
 
 
 class Interrupted(Errno):

@@ -1,62 +1,26 @@
-"""The system calls, a module per noun; importing the package fills the table."""
+"""The system calls, a module per noun.
 
-from vmemu.kernel.syscalls import (
-    attribute,
-    directory,
-    epoll,
-    eventfd,
-    exec,  # noqa: A004
-    fd,
-    file,
-    futex,
-    identity,
-    lab,
-    limits,
-    message,
-    misc,
-    mm,
-    name,
-    offset,
-    poll,
-    prctl,
-    process,
-    sched,
-    shm,
-    signal,
-    socket,
-    sockopt,
-    stat,
-    statfs,
-    time,
-    user,
-    xattr,
-)
-from vmemu.kernel.syscalls.table import SYSCALLS, TABLES, Syscall, s32
+Importing the package fills the table with what nearly every program calls; the other
+modules are imported when a number is looked up that is not there yet.
+"""
 
-__all__ = [
-    "SYSCALLS",
-    "TABLES",
-    "Syscall",
+from vmemu.kernel.syscalls import exec, fd, lab, misc, mm, process  # noqa: A004
+from vmemu.kernel.syscalls.table import SYSCALLS, TABLES, Syscall, later, s32
+
+later(
     "attribute",
     "directory",
     "epoll",
     "eventfd",
-    "exec",
-    "fd",
     "file",
     "futex",
     "identity",
-    "lab",
     "limits",
     "message",
-    "misc",
-    "mm",
     "name",
     "offset",
     "poll",
     "prctl",
-    "process",
-    "s32",
     "sched",
     "shm",
     "signal",
@@ -67,4 +31,6 @@ __all__ = [
     "time",
     "user",
     "xattr",
-]
+)
+
+__all__ = ["SYSCALLS", "TABLES", "Syscall", "exec", "fd", "lab", "misc", "mm", "process", "s32"]

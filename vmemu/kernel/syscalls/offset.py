@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2
 _ADVICE = range(6)
+_WILLNEED = 3
 
 
 def _wide(low: int, high: int) -> int:
@@ -183,29 +184,32 @@ def sys_fsync(task: Task, fd: int) -> int:
 
 @syscall(36, x64=162)
 def sys_sync(task: Task) -> int:
-    """The host writes when it likes."""
+    """Write all dirty pages of all files."""
+    task.kernel.vm.inodes.sync()
     return 0
 
 
-def _fadvise(task: Task, fd: int, length: int, advice: int) -> int:
+def _fadvise(task: Task, fd: int, offset: int, length: int, advice: int) -> int:
     file = task.files.get(fd)
     if isinstance(file, PipeReader | PipeWriter):
         raise Errno(errno.ESPIPE)
     if length < 0 or advice not in _ADVICE:
         raise Errno(errno.EINVAL)
+    if isinstance(file, RegularFile):
+        file.body.advise(offset, length, advice)
     return 0
 
 
 @syscall(None, "fd", "long", "long", "int", x64=221)
 def sys_fadvise64(task: Task, fd: int, offset: int, length: int, advice: int) -> int:
-    """Take advice on how a file will be read, without following it."""
-    return _fadvise(task, fd, length, advice)
+    """Take advice on how a file will be read."""
+    return _fadvise(task, fd, offset, length, advice)
 
 
 @syscall(250, "fd", "uint", "uint", "size", "int", name="fadvise64")
 def sys_fadvise64_32(task: Task, fd: int, low: int, high: int, length: int, advice: int) -> int:
     """The same, the offset in two registers."""
-    return _fadvise(task, fd, length, advice)
+    return _fadvise(task, fd, _wide(low, high), length, advice)
 
 
 @syscall(272, "fd", "uint", "uint", "uint", "uint", "int")
@@ -213,4 +217,23 @@ def sys_fadvise64_64(
     task: Task, fd: int, low: int, high: int, length: int, length_high: int, advice: int
 ) -> int:
     """The same, offset and length in two registers each."""
-    return _fadvise(task, fd, _wide(length, length_high), advice)
+    return _fadvise(task, fd, _wide(low, high), _wide(length, length_high), advice)
+
+
+@syscall(None, "fd", "long", "size", x64=187)
+def sys_readahead(task: Task, fd: int, offset: int, count: int) -> int:
+    """Bring pages of a file into memory; Errno EBADF, EINVAL for what has no pages."""
+    file = task.files.get(fd)
+    if not file.readable:
+        raise Errno(errno.EBADF)
+    if not isinstance(file, RegularFile):
+        raise Errno(errno.EINVAL)
+    if offset >= 0 and count:
+        file.body.advise(offset, min(count, MAX_LFS_FILESIZE - offset), _WILLNEED)
+    return 0
+
+
+@syscall(225, "fd", "uint", "uint", "size", name="readahead")
+def sys_readahead_32(task: Task, fd: int, low: int, high: int, count: int) -> int:
+    """The same, the offset in two registers."""
+    return sys_readahead(task, fd, _wide(low, high), count)

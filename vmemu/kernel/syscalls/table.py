@@ -6,6 +6,7 @@ and strace formats by them (see vmemu.kernel.strace for the list).
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
@@ -37,8 +38,71 @@ class Syscall(NamedTuple):
     """The kind of the result."""
 
 
-SYSCALLS: dict[int, Syscall] = {}
-SYSCALLS_64: dict[int, Syscall] = {}
+class Table(dict[int, Syscall]):
+    """The calls of one width by number.
+
+    To look one up by its number imports the modules that are left if it is not there; so does
+    whatever asks for all of them.
+    """
+
+    def __missing__(self, number: int) -> Syscall:
+        if not _load_rest():
+            raise KeyError(number)
+        return self[number]
+
+    def get(self, number: int, default: Any = None) -> Any:
+        """As of a dict."""
+        try:
+            return self[number]
+        except KeyError:
+            return default
+
+    def __iter__(self) -> Iterator[int]:
+        _load_rest()
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        _load_rest()
+        return super().__len__()
+
+    def __contains__(self, number: object) -> bool:
+        _load_rest()
+        return super().__contains__(number)
+
+    def keys(self) -> Any:
+        """As of a dict."""
+        _load_rest()
+        return super().keys()
+
+    def values(self) -> Any:
+        """As of a dict."""
+        _load_rest()
+        return super().values()
+
+    def items(self) -> Any:
+        """As of a dict."""
+        _load_rest()
+        return super().items()
+
+
+_rest: list[str] = []
+
+
+def later(*modules: str) -> None:
+    """Name the modules of this package that are imported when they are needed."""
+    _rest.extend(modules)
+
+
+def _load_rest() -> bool:
+    """Import them; whether there were any."""
+    names = _rest.copy()
+    _rest.clear()  # they enter their calls now
+    for name in names:
+        importlib.import_module(f"{__package__}.{name}")
+    return bool(names)
+
+
+SYSCALLS, SYSCALLS_64 = Table(), Table()
 TABLES = {32: SYSCALLS, 64: SYSCALLS_64}
 
 
@@ -61,10 +125,10 @@ def syscall(
         for bits, at, called in ((32, number, own), (64, x64, name64 or own)):
             if at is None:
                 continue
-            if at in TABLES[bits]:
-                raise ValueError(f"system call {at} of {bits} bits is defined twice")
             convert = tuple(_conversions(bits, kinds))
-            TABLES[bits][at] = Syscall(at, called, handler, kinds, convert, result)
+            entry = Syscall(at, called, handler, kinds, convert, result)
+            if TABLES[bits].setdefault(at, entry) is not entry:
+                raise ValueError(f"system call {at} of {bits} bits is defined twice")
         return handler
 
     return register

@@ -17,10 +17,10 @@ from vmemu.kernel.process.wait import (
     Blocking,
     Interrupted,
     Wait,
+    clock_t,
 )
 from vmemu.kernel.signal.state import SI_KERNEL, SigInfo, Signal, send_group_signal
 from vmemu.kernel.syscalls.table import syscall
-from vmemu.vfs.procfs import clock_t
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
