@@ -55,6 +55,8 @@ class Mm(Closing):
         self.ptr = ptr
         self.kaddr = vm.core.kaddr(ptr)
         self.rlimits = rlimits
+        self.mmap_offset = 0
+        """Bytes by which mmap() begins elsewhere than usual (mmap_base)."""
 
     def __repr__(self) -> str:
         if self.core.closed:
