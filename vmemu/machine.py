@@ -139,8 +139,8 @@ class Machine:
     ``max_tasks``: fork fails with EAGAIN then. ``max_host_memory``: bytes or "64M" that guests may
     make the host hold beside guest RAM, with ENOMEM, ENFILE and ENOSPC beyond; 2G unless told.
     ``aslr``: programs lie at addresses that ``seed`` draws. ``uname``: the release that uname()
-    tells, such as "6.1.0". ``root``: a directory of the host that is the guests' root, read-only unless ``root_rw``; by
-    default they have an empty one of their own. ``binds``: what else of the host they see,
+    tells, such as "6.1.0". ``root``: a directory of the host that is the guests' root, read-only
+    unless ``root_rw``; by default they have an empty one of their own. ``binds``: what else of the host they see,
     ``"HOST[:GUEST][:rw]"`` each. ``lock_checks``: hold every lock operation and guarded write
     against docs/locking.md, KernelBug at the first violation; by default what the environment's
     VMEMU_LOCK_CHECKS says, else off.

@@ -165,8 +165,8 @@ def load_program(
 ) -> LoadedProgram:
     """Build the address space of a program; the caller owns its one reference.
 
-    random is 16 bytes for AT_RANDOM.  places: not the usual ones.  Raises Errno (ENOMEM, E2BIG, ...), and
-    then nothing is left behind.
+    random is 16 bytes for AT_RANDOM.  places: not the usual ones.  Raises Errno (ENOMEM,
+    E2BIG, ...), and then nothing is left behind.
     """
     image, inode = program.image, program.inode()
     if inode.closed:
