@@ -17,7 +17,7 @@ from vmemu.check_events import check_events
 from vmemu.check_rmap import check_files, check_walks, lacking
 from vmemu.core import PAGE_SHIFT, Core, lib
 from vmemu.errors import KernelBug
-from vmemu.frames import PTE_PRESENT, mem_map, swap_map, user_ptes
+from vmemu.frames import PTE_FILE, PTE_PRESENT, mem_map, swap_map, user_ptes
 
 if TYPE_CHECKING:
     from vmemu.mm.manager import MemoryManager
@@ -212,6 +212,10 @@ def _check_ptes(survey: Survey, mm: Mm, vmas: list[Any]) -> None:
         vma = vmas[at] if at >= 0 else None
         if vma is None or address >= vma.vm_end:
             survey.fail(f"{name} has a pte {pte:#x} outside any vma at {address:#x}")
+            continue
+        if not here and pte & PTE_FILE:
+            if not vma.vm_flags & lib.VM_NONLINEAR:
+                survey.fail(f"{name} has a file entry {pte:#x} at {address:#x} of a linear area")
             continue
         if not here:
             survey.swap_refs[pte] += 1

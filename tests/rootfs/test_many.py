@@ -20,7 +20,7 @@ AT_ONCE = int(os.environ.get("VMEMU_AT_ONCE", "30"))
 
 
 def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def frames(machine: Machine) -> dict[str, int]:
