@@ -142,9 +142,9 @@ class Machine:
     ``aslr``: programs lie at addresses that ``seed`` draws. ``uname``: the release that uname()
     tells, such as "6.1.0". ``root``: a directory of the host that is the guests' root, read-only
     unless ``root_rw``; by default they have an empty one of their own. ``binds``: what else of the
-    host they see, ``"HOST[:GUEST][:rw]"`` each. ``lock_checks``: hold every lock operation and guarded write
-    against docs/locking.md, KernelBug at the first violation; by default what the environment's
-    VMEMU_LOCK_CHECKS says, else off.
+    host they see, ``"HOST[:GUEST][:rw]"`` each. ``lock_checks``: hold every lock operation and
+    guarded write against docs/locking.md, KernelBug at the first violation; by default what the
+    environment's VMEMU_LOCK_CHECKS says, else off.
     ConfigError for what cannot be.
 
     >>> from vmemu.lab.guests import guest_path
