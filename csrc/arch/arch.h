@@ -29,6 +29,8 @@ enum pte_bits {
 	_PAGE_FILE = 0x040, /* not present: of which page of the file */
 	_PAGE_PSE = 0x080,
 	_PAGE_PROTNONE = 0x080,
+	_PAGE_SOFT_DIRTY = 0x800, /* written since clear_refs asked */
+	_PAGE_WRITTEN = _PAGE_DIRTY | _PAGE_SOFT_DIRTY,
 };
 
 #define PAGE_MASK (~(kulong)(PAGE_SIZE - 1))

@@ -88,6 +88,15 @@ kulong move_page_tables(struct vmemu *, struct mm_struct *,
 			struct vm_area_struct *to, kulong new_address,
 			kulong length);
 
+/* mm/clear_refs.c */
+void clear_referenced(struct vmemu *, struct mm_struct *, int kinds);
+void clear_soft_dirty(struct vmemu *, struct mm_struct *);
+
+/* mm/madvise.c */
+void madvise_cold(struct vmemu *, struct mm_struct *, kulong start, kulong end);
+int madvise_pageout(struct vmemu *, struct mm_struct *, kulong start,
+		    kulong end); /* pages unmapped */
+
 /* mm/msync.c */
 void filemap_sync(struct vmemu *, struct mm_struct *, kulong start, kulong end);
 void sync_mms(struct vmemu *);

@@ -45,7 +45,7 @@ static void map_anon(struct vmemu *m, struct mm_struct *mm,
 	owned(m, page_table, mm);
 	if (vma->vm_flags & VM_WRITE)
 		pte |= _PAGE_RW;
-	set_pte(m, slot, pte | _PAGE_DIRTY);
+	set_pte(m, slot, pte | _PAGE_WRITTEN);
 	rss_inc(m, mm);
 	page_add_anon_rmap(m, page, vma, address);
 	lru_cache_add_active(m, page);
@@ -116,7 +116,7 @@ static void map_file(struct vmemu *m, struct mm_struct *mm,
 	if (!(vma->vm_flags & VM_SHARED))
 		pte &= ~(pte_t)_PAGE_RW;
 	else if (write)
-		pte |= _PAGE_RW | _PAGE_DIRTY;
+		pte |= _PAGE_RW | _PAGE_WRITTEN;
 	*slot = pte;
 	rss_inc(m, mm);
 	page_add_file_rmap(m, page);
@@ -212,7 +212,7 @@ static int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 		page_own_anon_rmap(m, old, vma, address);
 		step(m, STEP_write, slot);
 		owned(m, page_table, mm);
-		*slot = orig | _PAGE_RW | _PAGE_DIRTY | _PAGE_ACCESSED;
+		*slot = orig | _PAGE_RW | _PAGE_WRITTEN | _PAGE_ACCESSED;
 		ptl_unlock(m, mm);
 		return FAULT_MINOR;
 	}
@@ -289,7 +289,7 @@ static int map_swapped_in(struct vmemu *m, struct mm_struct *mm,
 			  struct page *page)
 {
 	pte_t *slot = pte_lookup(m, mm, address);
-	pte_t pte = mk_pte(m, page, vma->vm_page_prot);
+	pte_t pte = mk_pte(m, page, vma->vm_page_prot) | _PAGE_SOFT_DIRTY;
 	uint32_t entry = pte_to_swp_entry(*slot);
 
 	owned(m, page_table, mm);
@@ -299,7 +299,7 @@ static int map_swapped_in(struct vmemu *m, struct mm_struct *mm,
 	rss_inc(m, mm);
 	if (write && can_share_swap_page(m, page)) {
 		page_own_anon_rmap(m, page, vma, address);
-		pte |= _PAGE_RW | _PAGE_DIRTY;
+		pte |= _PAGE_RW | _PAGE_WRITTEN;
 		write = 0;
 	}
 	unlock_page(m, page);

@@ -46,6 +46,8 @@ static inline void rss_sub(struct vmemu *m, struct mm_struct *mm, kulong n)
 {
 	if (n == mm->rss)
 		touch(m, STEP_write, &mm->rss);
+	if (mm->rss > mm->hiwater_rss)
+		mm->hiwater_rss = mm->rss;
 	mm->rss -= n;
 }
 

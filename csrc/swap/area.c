@@ -295,7 +295,8 @@ static void unuse_pte(struct vmemu *m, struct mm_struct *mm,
 	shared(m, STEP_read, &vma->vm_flags);
 	rss_inc(m, mm);
 	set_pte(m, slot,
-		mk_pte(m, page, vma->vm_page_prot) & ~(pte_t)_PAGE_ACCESSED);
+		(mk_pte(m, page, vma->vm_page_prot) & ~(pte_t)_PAGE_ACCESSED) |
+			_PAGE_SOFT_DIRTY);
 	swap_free(m, entry);
 	count(m, CNT_swapin);
 	event(m, EV_swapin, address, entry, pfn_of(m, page));

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmemu.errors import KernelBug
-from vmemu.kernel.hold import DESCRIPTOR_BYTES, PIPE_BUFFER_BYTES, TASK_BYTES
+from vmemu.kernel.hold import DESCRIPTOR_BYTES, PIPE_BUFFER_BYTES, TASK_BYTES, TIMER_BYTES
 from vmemu.vfs.fifo import FifoBoth
 from vmemu.vfs.pipe import PipeReader, PipeWriter
 
@@ -33,11 +33,13 @@ def check_kernel(kernel: Kernel) -> None:
         for file in files
         if isinstance(file, PipeReader | PipeWriter | FifoBoth)
     }.values()
+    timers = {id(task.group): task.group.timers for task in tasks}.values()
     held = (
         len(tasks) * TASK_BYTES
         + len(entries) * DESCRIPTOR_BYTES
         + sum(file.host_bytes for file in files)
         + sum(len(pipe.buffers) for pipe in pipes) * PIPE_BUFFER_BYTES
+        + sum(len(each.posix) for each in timers if each) * TIMER_BYTES
         + kernel.hold.waiting
         + kernel.file_bytes
         + kernel.locks.held

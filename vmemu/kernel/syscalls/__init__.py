@@ -25,13 +25,16 @@ later(
     "sched",
     "shm",
     "signal",
+    "sigqueue",
     "socket",
     "sockopt",
     "splice",
     "stat",
     "statfs",
     "time",
+    "timer",
     "user",
+    "wait",
     "xattr",
 )
 

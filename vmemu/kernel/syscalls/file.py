@@ -18,6 +18,7 @@ from vmemu.vfs.file import (
     O_CREAT,
     O_DIRECTORY,
     O_EXCL,
+    O_NOCTTY,
     O_NOFOLLOW,
     O_PATH,
     O_RDONLY,
@@ -33,7 +34,7 @@ from vmemu.vfs.walk import Last, Walk
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
 
-_KEPT = O_ACCMODE | SETTABLE
+_KEPT = O_ACCMODE | SETTABLE | O_NOCTTY
 _WITH_PATH = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
 
 
@@ -101,7 +102,7 @@ def open_node(node: Node, flags: int, name: str, *, made: bool = False) -> File:
     if writes and node.regular and not made:
         paths.writable(node)
     file = node.open(flags & (_KEPT | (0 if made else O_TRUNC)), name)
-    file.flags &= ~O_TRUNC
+    file.flags &= ~(O_TRUNC | O_NOCTTY)
     if flags & O_TRUNC and node.regular and not made:
         _truncate(node, file)
     return file

@@ -11,7 +11,7 @@ from vmemu import mm as memory
 from vmemu.errors import Errno, VmemuError
 from vmemu.kernel import uaccess
 from vmemu.kernel.syscalls.table import syscall
-from vmemu.mm.consts import PROT_WRITE
+from vmemu.mm.consts import MLOCK_ONFAULT, PROT_WRITE
 from vmemu.vfs.device import ZeroFile
 from vmemu.vfs.regular import PathFile, RegularFile
 from vmemu.vfs.tmpfile import TmpFile
@@ -151,6 +151,15 @@ def sys_madvise(task: Task, addr: int, length: int, advice: int) -> int:
 def sys_mlock(task: Task, addr: int, length: int) -> int:
     """Lock a range into memory."""
     memory.do_mlock(task.mm, addr, length)
+    return 0
+
+
+@syscall(376, "ptr", "size", "hex", x64=325)
+def sys_mlock2(task: Task, addr: int, length: int, flags: int) -> int:
+    """Lock a range into memory, with MLOCK_ONFAULT page by page as it is used."""
+    if flags & ~MLOCK_ONFAULT:
+        raise Errno(errno.EINVAL)
+    memory.do_mlock(task.mm, addr, length, onfault=bool(flags))
     return 0
 
 
