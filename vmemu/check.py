@@ -207,6 +207,10 @@ def _check_ptes(survey: Survey, mm: Mm, vmas: list[Any]) -> None:
         if vma is None or not start <= address < end:
             survey.fail(f"{name} has a pte {pte:#x} outside any vma at {address:#x}")
             continue
+        if not pte & present and pte & lib._PAGE_FILE:
+            if not flags & lib.VM_NONLINEAR:
+                survey.fail(f"{name} has a file entry {pte:#x} at {address:#x} of a linear area")
+            continue
         if not pte & present:
             refs[pte] += 1
             continue

@@ -45,6 +45,8 @@ int64_t generic_file_write(struct vmemu *, struct address_space *, uint64_t pos,
 /* file/shmem_truncate.c: areas that map a file */
 uint32_t count_areas(struct vmemu *, const struct address_space *);
 
+uint64_t shmem_max_blocks(struct vmemu *, uint32_t sb); /* pages; 0: any */
+
 /* file/shmem.c: 0, or -1 = no memory */
 int shmem_unuse(struct vmemu *, int type);
 /* file/shmem_io.c: sizes, offsets in bytes; bytes or -errno */

@@ -174,12 +174,11 @@ static bool within(struct vmemu *m, struct address_space *mapping, kulong index)
 	return index < (size >> PAGE_SHIFT) + !!(size & (PAGE_SIZE - 1));
 }
 
-/* The counted page behind address; NULL with *ret = the fault's result. */
+/* The counted page of this index; NULL with *ret = the fault's result. */
 struct page *filemap_nopage(struct vmemu *m, struct vm_area_struct *vma,
-			    kulong address, int *ret)
+			    kulong index, int *ret)
 {
 	struct address_space *mapping = HOST(m, address_space, vma->vm_file);
-	kulong index = vma_pgoff(vma, address);
 	struct page *page = find_get_page(m, mapping, index);
 
 	if (!page) {

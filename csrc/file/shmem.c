@@ -23,12 +23,21 @@
 
 /* ---- what is counted --------------------------------------------------------- */
 
+uint64_t shmem_max_blocks(struct vmemu *m, uint32_t sb)
+{
+	uint64_t max = m->shmem_sb[sb].max_blocks;
+
+	return max == SHMEM_HALF ?
+		       (m->k->zone.present_pages + swap_total(m)) / 2 :
+		       max;
+}
+
 /* Room for a page: in the file system, and in what may be promised. */
 static bool charge(struct vmemu *m, const struct shmem_inode_info *info)
 {
 	struct shmem_sb *sb = &m->shmem_sb[info->sb];
 
-	if (sb->max_blocks && sb->used >= sb->max_blocks)
+	if (sb->max_blocks && sb->used >= shmem_max_blocks(m, info->sb))
 		return false;
 	if (!(info->flags & VM_ACCOUNT) && vm_enough_memory(m, 1))
 		return false;

@@ -25,8 +25,11 @@ enum shmem_limits {
 	NR_SHMEM_SB = 64, /* file systems that count their pages apart */
 };
 
+#define SHMEM_HALF 0xffffffffffffffff /* of RAM and swap */
+
 struct shmem_sb {            /* of a tmpfs */
-	uint64_t max_blocks; /* pages; 0: as many as there is memory for */
+	uint64_t max_blocks; /* pages; 0: as many as there is memory for; or
+			      * SHMEM_HALF */
 	uint64_t used;
 };
 

@@ -146,7 +146,10 @@ int pte_kind_at(struct vmemu *m, struct mm_struct *mm, kulong address)
 {
 	pte_t pte = pte_value(m, mm, address);
 
-	return !pte ? PTE_NONE : pte_present(pte) ? PTE_PRESENT : PTE_SWAP;
+	return !pte             ? PTE_NONE :
+	       pte_present(pte) ? PTE_PRESENT :
+	       pte_file(pte)    ? PTE_FILE :
+				  PTE_SWAP;
 }
 
 kulong next_mapped(struct vmemu *m, struct mm_struct *mm, kulong start,

@@ -315,7 +315,8 @@ static void unuse_pte(struct vmemu *m, struct mm_struct *mm,
 	shared(m, STEP_read, &vma->vm_flags);
 	rss_inc(m, mm);
 	set_pte(m, slot,
-		mk_pte(m, page, vma->vm_page_prot) & ~(pte_t)_PAGE_ACCESSED);
+		(mk_pte(m, page, vma->vm_page_prot) & ~(pte_t)_PAGE_ACCESSED) |
+			_PAGE_SOFT_DIRTY);
 	swap_free(m, entry);
 	count(m, CNT_swapin);
 	event(m, EV_swapin, address, entry, pfn_of(m, page));
@@ -403,7 +404,7 @@ static int unuse_one(struct vmemu *m, struct mm_struct *mm, kulong address,
 
 static bool is_swapped_to(pte_t pte, int type)
 {
-	return pte && !pte_present(pte) &&
+	return pte && !pte_present(pte) && !pte_file(pte) &&
 	       swp_type(pte_to_swp_entry(pte)) == (uint32_t)type;
 }
 

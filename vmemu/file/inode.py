@@ -21,6 +21,8 @@ Key = tuple[int, int, int, int]
 _UNUSED = 64
 """So many files that nothing maps are kept with their pages."""
 _EVERYTHING = (1 << 64) - 1
+_HALF = (1 << 64) - 1
+"""SHMEM_HALF of struct shmem_sb."""
 _FADV_NORMAL, _FADV_RANDOM, _FADV_SEQUENTIAL, _FADV_WILLNEED, _FADV_DONTNEED = range(5)
 
 
@@ -278,22 +280,24 @@ class Inodes:
         for inode in self._open.values():
             inode.flush()
 
-    def new_sb(self, max_blocks: int) -> int:
-        """A file system of tmpfs that has so many pages at most: its ``struct shmem_sb``."""
+    def new_sb(self, max_blocks: int = _HALF) -> int:
+        """A file system of tmpfs that has so many pages at most: its ``struct shmem_sb``.
+
+        Half of RAM and swap, unless it is told.
+        """
         number = min(self._sbs, lib.NR_SHMEM_SB - 1)  # the last one is all others'
         self._sbs = number + 1
         self._core.m.shmem_sb[number].max_blocks = max_blocks
         return number
 
-    @property
-    def half_of_ram(self) -> int:
-        """Pages: what a tmpfs has at most."""
-        return int(self._core.m.k.zone.present_pages) // 2
+    def max_blocks(self, sb: int) -> int:
+        """Pages that a file system of tmpfs has at most; 0 where there is no such limit."""
+        return int(self._core.lib.shmem_max_blocks(self._core.m, sb))
 
     def free_blocks(self, sb: int) -> int:
-        """Pages that a file system of tmpfs has room for."""
-        state = self._core.m.shmem_sb[sb]
-        return int(state.max_blocks - state.used) if state.max_blocks else 1 << 32
+        """Pages that it has room for."""
+        most = self.max_blocks(sb)
+        return max(0, most - int(self._core.m.shmem_sb[sb].used)) if most else 1 << 32
 
     def shmem(self, path: str, size: int = 0, *, sb: int = 0, account: bool = False) -> Shmem:
         """Make shared memory of so many bytes with one user (shmem_file_setup).

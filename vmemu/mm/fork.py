@@ -27,4 +27,5 @@ def dup_mmap(parent: Mm) -> Mm:
         core.check_bug()
         raise Errno(errno.ENOMEM)
     core.check_bug()
+    mm.clean = list(parent.clean)
     return mm

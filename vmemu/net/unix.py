@@ -25,6 +25,7 @@ from vmemu.net.const import (
 from vmemu.net.message import Control, Message
 from vmemu.net.socket import Socket, State
 from vmemu.vfs.file import POLLIN, POLLOUT, POLLWRBAND
+from vmemu.vfs.node import node_key
 from vmemu.vfs.walk import Walk
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from vmemu.net.network import Network
     from vmemu.vfs.node import Node
 
-__all__ = ["UnixSocket", "node_key"]
+__all__ = ["UnixSocket"]
 
 _FAMILY = struct.pack("<H", AF_UNIX)
 _PATH = 108
@@ -45,12 +46,6 @@ class Name(NamedTuple):
     """What it is found by."""
     told: bytes
     """struct sockaddr_un."""
-
-
-def node_key(node: Node) -> object:
-    """What a node is known by as long as it exists."""
-    told = node.stat()
-    return told.dev, told.ino, id(node.fs)
 
 
 class UnixSocket(Socket):

@@ -53,19 +53,19 @@ class TmpFs(FileSystem):
     def sb(self) -> int:
         """Which ``struct shmem_sb`` counts its pages."""
         if self._sb is None:
-            self._sb = self.services.inodes.new_sb(self.services.inodes.half_of_ram)
+            self._sb = self.services.inodes.new_sb()
         return self._sb
 
     @property
     def free_blocks(self) -> int:
-        """Pages that there is room for; half of RAM may be used."""
+        """Pages that there is room for."""
         return self.services.inodes.free_blocks(self.sb)
 
     def statfs(self) -> FsStat:
-        """Half as large as RAM; as many nodes as the host may hold."""
+        """Half as large as RAM and swap; as many nodes as the host may hold."""
         hold = self.services.hold
         nodes = max(0, hold.limit - hold.held) // NODE_BYTES
-        blocks = self.services.inodes.half_of_ram
+        blocks = self.services.inodes.max_blocks(self.sb)
         return FsStat(self.kind, blocks, self.free_blocks, len(self.nodes) + nodes, nodes)
 
     @property
