@@ -43,7 +43,12 @@ def check_walks(survey: Survey) -> None:
     found = dict(survey.file)
     if survey.vm.rmap.finds_anon:
         found |= survey.anon
-    places = [(pfn, mapping) for pfn in sorted(found) for mapping in found[pfn]]
+    places = [
+        (pfn, mapping)
+        for pfn in sorted(found)
+        for mapping in found[pfn]
+        if not mapping.vma.vm_flags & lib.VM_NONLINEAR  # nobody can find those
+    ]
     if not places:
         return
     core = survey.vm.core
@@ -210,7 +215,7 @@ def _check_place(survey: Survey, pfn: int, at: Mapping) -> None:
     index = (vma.vm_pgoff + ((at.address - vma.vm_start) >> PAGE_SHIFT)) & core.mask
     if page.mapping != vma.vm_file:
         survey.fail(f"page {pfn} at {at.address:#x} is not of the area's file")
-    elif page.index != index:
+    elif page.index != index and not vma.vm_flags & lib.VM_NONLINEAR:
         survey.fail(
             f"page {pfn} at {at.address:#x} has index {page.index:#x}, its area says {index:#x}"
         )

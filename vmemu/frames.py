@@ -12,6 +12,7 @@ import numpy.typing as npt
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, Core, core_of, lib
 
 __all__ = [
+    "PTE_FILE",
     "PTE_PRESENT",
     "Table",
     "mem_map",
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 PTE_PRESENT = lib._PAGE_PRESENT | lib._PAGE_PROTNONE
+PTE_FILE: int = lib._PAGE_FILE
+"""Of an entry that is not present: it says which page of a file is mapped there."""
 
 Array = npt.NDArray[Any]
 

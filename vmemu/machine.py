@@ -16,7 +16,7 @@ from vmemu import arguments, layouts
 from vmemu.core import EVENTS, I_MMAP, I_MMAPS, PAGE_SHIFT, Core, Event, event_of, lib
 from vmemu.cpu import Cpu
 from vmemu.errors import ConfigError, KernelBug, MachineClosed, VmemuError
-from vmemu.kernel.kernel import Kernel, KernelOptions
+from vmemu.kernel.kernel import RELEASE, Kernel, KernelOptions
 from vmemu.mm import MemoryManager
 from vmemu.mm.maps import permissions
 from vmemu.mm.mm import Mm
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from vmemu.snapshot.record import Frames, Snapshot
     from vmemu.typed import MachineStats
     from vmemu.vfs.stdio import Stream
+    from vmemu.vfs.tty.host import HostTerminal
     from vmemu.who.record import FrameUse
 
 __all__ = ["Machine", "Page", "Vma", "check_setting"]
@@ -56,7 +57,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "overcommit": (0, 1, 2),
     "cache_line": (16, 32, 64, 128),
 }
-_FLAGS = ("topdown", "root_rw", "lock_checks")
+_FLAGS = ("topdown", "aslr", "root_rw", "lock_checks")
 _CHECKED = (*_RANGES, "bits", *_FLAGS, *_CHOICES)
 _OPTIONAL = ("min_free_pages", "max_tasks", "levels", "lock_checks")
 
@@ -138,11 +139,12 @@ class Machine:
     seconds, ``max_host_time``: seconds of the host, after which run() raises LimitReached.
     ``max_tasks``: fork fails with EAGAIN then. ``max_host_memory``: bytes or "64M" that guests may
     make the host hold beside guest RAM, with ENOMEM, ENFILE and ENOSPC beyond; 2G unless told.
-    ``root``: a directory of the host that is the guests' root, read-only unless ``root_rw``; by
-    default they have an empty one of their own. ``binds``: what else of the host they see,
-    ``"HOST[:GUEST][:rw]"`` each. ``lock_checks``: hold every lock operation and guarded write
-    against docs/locking.md, KernelBug at the first violation; by default what the environment's
-    VMEMU_LOCK_CHECKS says, else off.
+    ``aslr``: programs lie at addresses that ``seed`` draws. ``uname``: the release that uname()
+    tells, such as "6.1.0". ``root``: a directory of the host that is the guests' root, read-only
+    unless ``root_rw``; by default they have an empty one of their own. ``binds``: what else of the
+    host they see, ``"HOST[:GUEST][:rw]"`` each. ``lock_checks``: hold every lock operation and
+    guarded write against docs/locking.md, KernelBug at the first violation; by default what the
+    environment's VMEMU_LOCK_CHECKS says, else off.
     ConfigError for what cannot be.
 
     >>> from vmemu.lab.guests import guest_path
@@ -178,6 +180,8 @@ class Machine:
         max_host_time: float | None = None,
         max_tasks: int | None = None,
         max_host_memory: str | int = "2G",
+        aslr: bool = False,
+        uname: str = RELEASE,
         root: str | os.PathLike[str] | None = None,
         root_rw: bool = False,
         binds: Sequence[str] = (),
@@ -231,6 +235,8 @@ class Machine:
                     max_time=arguments.nanoseconds("max_time", max_time),
                     max_tasks=max_tasks,
                     max_host_memory=arguments.size(max_host_memory, "max_host_memory"),
+                    aslr=aslr,
+                    release=arguments.release(uname),
                     root=None if root is None else arguments.directory("root", root),
                     root_rw=root_rw,
                     binds=arguments.binds(binds),
@@ -337,7 +343,7 @@ class Machine:
         self.core.lib.cpu_guard(1)
         try:
             self._runner = threading.get_ident()
-            with self._clocked():
+            with self._clocked(), self._terminal():
                 yield
         except VmemuError:
             raise
@@ -348,6 +354,16 @@ class Machine:
         finally:
             self.core.lib.cpu_guard(0)
             self._runner = None
+
+    @contextlib.contextmanager
+    def _terminal(self) -> Iterator[None]:
+        """Give the guests the host's terminal, if they have one, and take it back."""
+        console = self.kernel.console
+        if console is None:
+            yield
+            return
+        with console.host.lent(self.cpu.request_stop):
+            yield
 
     @contextlib.contextmanager
     def _clocked(self) -> Iterator[None]:
@@ -377,13 +393,16 @@ class Machine:
         stderr: Stream = 2,
         filename: str | None = None,
         inside: bool = False,
+        terminal: int | None = None,
     ) -> Task:
         """Start an ELF program of the machine's width, or a script; ExecError when that cannot be.
 
         Streams are host descriptors, binary file objects, bytes (for input) or None.
         ``filename`` is what execve() leaves on its stack, if that is not to depend on where the
-        program lies.  ``inside``: the path is one that guests see, not the host's.  ConfigError for
-        arguments that are nothing of the kind.
+        program lies.  ``inside``: the path is one that guests see, not the host's.
+        ``terminal``: a descriptor of a terminal of the host; those of the streams that are it
+        become a terminal of the guests', with job control, and while the machine runs every key
+        that is typed there is theirs.  ConfigError for arguments that are nothing of the kind.
         """
         self._open()
         self._sound()
@@ -406,7 +425,20 @@ class Machine:
             stderr=stderr,
             filename=filename,
             inside=inside,
+            terminal=None if terminal is None else self._host_terminal(terminal, stdout, stderr),
         )
+
+    def _host_terminal(self, fd: int, *outputs: Stream) -> HostTerminal:
+        from vmemu.vfs.tty.host import HostTerminal
+
+        if not os.isatty(fd):
+            raise ConfigError(f"descriptor {fd} is no terminal")
+        if self.kernel.console is not None:
+            raise ConfigError("the machine has a terminal already")
+        terminal = HostTerminal(fd, fd)
+        shown = [out for out in outputs if isinstance(out, int) and terminal.is_at(out)]
+        terminal.out = shown[0] if shown else fd
+        return terminal
 
     def run(self, each: Callable[[], None] | None = None) -> WaitStatus:
         """Run until the first program has ended; its wait status.
@@ -531,7 +563,7 @@ class Machine:
 
     def pages(self, process: Task | Mm) -> Iterator[Page]:
         """Every page of a process, in memory or swapped out, by address; none when it ended."""
-        from vmemu.frames import PTE_PRESENT, mem_map, user_ptes
+        from vmemu.frames import PTE_FILE, PTE_PRESENT, mem_map, user_ptes
 
         self._open()
         mm = _mm_of(process)
@@ -540,6 +572,8 @@ class Machine:
         frames = mem_map(self.core)
         addresses, ptes = user_ptes(self.core, mm.ptr)
         for address, pte in zip(addresses.tolist(), ptes.tolist(), strict=True):
+            if not pte & PTE_PRESENT and pte & PTE_FILE:
+                continue
             if not pte & PTE_PRESENT:
                 yield Page(address, None, 0, True, False, False, pte)
                 continue

@@ -26,8 +26,11 @@ enum pte_bits {
 	_PAGE_USER = 0x004,
 	_PAGE_ACCESSED = 0x020,
 	_PAGE_DIRTY = 0x040,
+	_PAGE_FILE = 0x040, /* not present: of which page of the file */
 	_PAGE_PSE = 0x080,
 	_PAGE_PROTNONE = 0x080,
+	_PAGE_SOFT_DIRTY = 0x800, /* written since clear_refs asked */
+	_PAGE_WRITTEN = _PAGE_DIRTY | _PAGE_SOFT_DIRTY,
 };
 
 #define PAGE_MASK (~(kulong)(PAGE_SIZE - 1))

@@ -52,6 +52,22 @@ struct cpu_regs {
 	uint32_t cs, ss, ds, es, fs, gs;
 };
 
+/* The file's page that a pte with _PAGE_FILE stands for: bits 1 to 5 and 8 to 31 have
+ * it, the others are those of present ptes. */
+enum { PTE_FILE_MAX_BITS = 29 };
+
+#ifndef VMEMU_CDEF
+static inline kulong pte_to_pgoff(pte_t pte)
+{
+	return (pte >> 1 & 0x1f) | pte >> 8 << 5;
+}
+
+static inline pte_t pgoff_bits(kulong pgoff)
+{
+	return (pgoff & 0x1f) << 1 | pgoff >> 5 << 8;
+}
+#endif
+
 #define PAGE_OFFSET 0xC0000000u
 #define TOP_LEVEL(m) 1
 #define TASK_SIZE(m) PAGE_OFFSET

@@ -53,6 +53,21 @@ struct cpu_regs {
 	uint64_t cs, ss, ds, es, fs, gs;
 };
 
+/* The file's page that a pte with _PAGE_FILE stands for, where others have a frame. */
+enum { PTE_FILE_MAX_BITS = 40 };
+
+#ifndef VMEMU_CDEF
+static inline kulong pte_to_pgoff(pte_t pte)
+{
+	return pte >> 12;
+}
+
+static inline pte_t pgoff_bits(kulong pgoff)
+{
+	return pgoff << 12;
+}
+#endif
+
 #define PAGE_OFFSET ((kptr)1 << 40)
 #define TOP_LEVEL(m) ((m)->top_level)
 #define TASK_SIZE(m) ((m)->task_size)

@@ -40,7 +40,7 @@ static bool fill(struct vmemu *m, pte_t *pte, kulong page_address,
 	case ACCESS_WRITE:
 		if (!(*pte & _PAGE_RW))
 			return false;
-		*pte |= _PAGE_ACCESSED | _PAGE_DIRTY;
+		*pte |= _PAGE_ACCESSED | _PAGE_WRITTEN;
 		perms |= UC_PROT_WRITE;
 		if (unlikely(page_executed(page))) {
 			if (!executes_here(m, page_address)) {

@@ -67,7 +67,7 @@ void balance_dirty_pages(struct vmemu *, struct address_space *);
 struct page *read_cache_page(struct vmemu *, struct address_space *,
 			     kulong index, int *ret);
 struct page *filemap_nopage(struct vmemu *, struct vm_area_struct *,
-			    kulong address, int *ret);
+			    kulong index, int *ret);
 /* The file of a page; NULL for one that belongs to none, as anonymous ones do. */
 struct address_space *page_mapping(struct vmemu *, const struct page *);
 /* With a reference of its own; -1 = no memory, or it is there already. */

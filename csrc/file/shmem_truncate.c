@@ -50,6 +50,7 @@ void shmem_unmap_range(struct vmemu *m, struct address_space *mapping,
 {
 	struct vm_area_struct *vma;
 	struct i_mmap_iter iter;
+	kptr k;
 
 	spin_lock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 	owned(m, i_mmap, mapping);
@@ -57,6 +58,8 @@ void shmem_unmap_range(struct vmemu *m, struct address_space *mapping,
 	mapping->truncate_count++;
 	i_mmap_for_each(m, vma, &iter, mapping, first, last)
 		unmap_area(m, mapping, vma, first, last, even_cows);
+	i_mmap_for_each_nonlinear(m, vma, k, mapping)
+		zap_nonlinear(m, vma, vma->vm_start, vma->vm_end, first, last);
 	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 }
 

@@ -33,6 +33,7 @@ void unmap_mapping_range(struct vmemu *m, struct address_space *mapping,
 	uint64_t from = (start + PAGE_SIZE - 1) >> PAGE_SHIFT;
 	struct i_mmap_iter iter;
 	struct vm_area_struct *vma;
+	kptr k;
 
 	if (from > last)
 		return;
@@ -42,6 +43,9 @@ void unmap_mapping_range(struct vmemu *m, struct address_space *mapping,
 	mapping->truncate_count++;
 	i_mmap_for_each(m, vma, &iter, mapping, (kulong)from, last)
 		unmap_area(m, vma, (kulong)from);
+	i_mmap_for_each_nonlinear(m, vma, k, mapping)
+		zap_nonlinear(m, vma, vma->vm_start, vma->vm_end, (kulong)from,
+			      last);
 	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 }
 

@@ -15,6 +15,9 @@ pte_t *pte_offset(struct vmemu *, struct mm_struct *, kulong address);
 pte_t *pte_alloc(struct vmemu *, struct mm_struct *, kulong address);
 int pte_kind_at(struct vmemu *, struct mm_struct *, kulong address);
 pte_t pte_value(struct vmemu *, struct mm_struct *, kulong address);
+/* Addresses and values of ptes that are not 0, the first max; how many there are. */
+uint32_t mm_ptes(struct vmemu *, struct mm_struct *, kulong *addresses,
+		 pte_t *ptes, uint32_t max);
 /* the first page from start on that has a page table; end = none before it */
 kulong next_mapped(struct vmemu *, struct mm_struct *, kulong start,
 		   kulong end);
@@ -65,6 +68,9 @@ int vma_permits(struct vm_area_struct *, int access); /* yes or no */
 void unmap_vmas(struct vmemu *, struct mm_struct *, kulong start, kulong end);
 void zap_page_range(struct vmemu *, struct mm_struct *, struct vm_area_struct *,
 		    kulong start, kulong end);
+/* Of a nonlinear area, pages first to last of its file. */
+void zap_nonlinear(struct vmemu *, struct vm_area_struct *, kulong start,
+		   kulong end, kulong first, kulong last);
 int copy_page_range(struct vmemu *, struct mm_struct *dst,
 		    struct mm_struct *src, struct vm_area_struct *);
 int make_pages_present(struct vmemu *, struct mm_struct *, kulong start,
@@ -85,9 +91,25 @@ kulong move_page_tables(struct vmemu *, struct mm_struct *,
 			struct vm_area_struct *to, kulong new_address,
 			kulong length);
 
+/* mm/clear_refs.c */
+void clear_referenced(struct vmemu *, struct mm_struct *, int kinds);
+void clear_soft_dirty(struct vmemu *, struct mm_struct *);
+
+/* mm/madvise.c */
+void madvise_cold(struct vmemu *, struct mm_struct *, kulong start, kulong end);
+int madvise_pageout(struct vmemu *, struct mm_struct *, kulong start,
+		    kulong end); /* pages unmapped */
+
 /* mm/msync.c */
 void filemap_sync(struct vmemu *, struct mm_struct *, kulong start, kulong end);
 void sync_mms(struct vmemu *);
+
+/* mm/fremap.c: from now on ptes say which pages of its file the area maps */
+void vma_set_nonlinear(struct vmemu *, struct vm_area_struct *);
+/* Pages of the file from pgoff on, at [start, end) of a nonlinear area: enum
+ * fault_result; cached: only what is in memory, and the others when they are used. */
+int filemap_populate(struct vmemu *, struct vm_area_struct *, kulong start,
+		     kulong end, kulong pgoff, int cached);
 
 /* mm/uaccess.c: -1 = EFAULT */
 int64_t copy_from_user(struct vmemu *, struct mm_struct *, void *to,

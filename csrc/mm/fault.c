@@ -45,7 +45,7 @@ static void map_anon(struct vmemu *m, struct mm_struct *mm,
 	owned(m, page_table, mm);
 	if (vma->vm_flags & VM_WRITE)
 		pte |= _PAGE_RW;
-	set_pte(m, slot, pte | _PAGE_DIRTY);
+	set_pte(m, slot, pte | _PAGE_WRITTEN);
 	rss_inc(m, mm);
 	page_add_anon_rmap(m, page, vma, address);
 	lru_cache_add_active(m, page);
@@ -88,10 +88,10 @@ static int do_anonymous_page(struct vmemu *m, struct mm_struct *mm,
 
 /* The page of a file behind an address: a private write gets a copy of its own. */
 static struct page *file_page(struct vmemu *m, struct vm_area_struct *vma,
-			      kulong address, bool copies, uint32_t *from,
+			      kulong index, bool copies, uint32_t *from,
 			      int *ret)
 {
-	struct page *page = filemap_nopage(m, vma, address, ret), *copy;
+	struct page *page = filemap_nopage(m, vma, index, ret), *copy;
 
 	if (!page)
 		return NULL;
@@ -116,22 +116,23 @@ static void map_file(struct vmemu *m, struct mm_struct *mm,
 	if (!(vma->vm_flags & VM_SHARED))
 		pte &= ~(pte_t)_PAGE_RW;
 	else if (write)
-		pte |= _PAGE_RW | _PAGE_DIRTY;
+		pte |= _PAGE_RW | _PAGE_WRITTEN;
 	*slot = pte;
 	rss_inc(m, mm);
 	page_add_file_rmap(m, page);
 }
 
 /*
- * First touch of a page of a file.  Whoever cuts the file counts that before it
+ * First touch of a page of a file, or a pte that says which page of it.  Whoever cuts the file counts that before it
  * looks for ptes: a page that was found before then may not be mapped.
  */
 static int do_no_page(struct vmemu *m, struct mm_struct *mm,
 		      struct vm_area_struct *vma, kulong address, int write)
 {
+	pte_t *slot = pte_lookup(m, mm, address), orig = *slot;
+	kulong index = orig ? pte_to_pgoff(orig) : vma_pgoff(vma, address);
 	const struct address_space *mapping =
 		HOST(m, address_space, vma->vm_file);
-	pte_t *slot = pte_lookup(m, mm, address);
 	bool copies = write && !(vma->vm_flags & VM_SHARED);
 	int ret = FAULT_MINOR;
 	uint32_t from = 0, sequence;
@@ -141,7 +142,7 @@ static int do_no_page(struct vmemu *m, struct mm_struct *mm,
 retry:
 	shared(m, STEP_read, &mapping->truncate_count);
 	sequence = mapping->truncate_count;
-	page = file_page(m, vma, address, copies, &from, &ret);
+	page = file_page(m, vma, index, copies, &from, &ret);
 	if (!page)
 		return ret == FAULT_OOM ? no_memory(m) : ret;
 	ptl_lock(m, mm);
@@ -152,7 +153,7 @@ retry:
 		put_page(m, page);
 		goto retry;
 	}
-	if (*slot) {
+	if (*slot != orig) {
 		put_page(m, page);
 	} else if (copies) {
 		map_anon(m, mm, vma, address, slot, page);
@@ -211,7 +212,7 @@ static int do_wp_page(struct vmemu *m, struct mm_struct *mm,
 		page_own_anon_rmap(m, old, vma, address);
 		step(m, STEP_write, slot);
 		owned(m, page_table, mm);
-		*slot = orig | _PAGE_RW | _PAGE_DIRTY | _PAGE_ACCESSED;
+		*slot = orig | _PAGE_RW | _PAGE_WRITTEN | _PAGE_ACCESSED;
 		ptl_unlock(m, mm);
 		return FAULT_MINOR;
 	}
@@ -288,7 +289,7 @@ static int map_swapped_in(struct vmemu *m, struct mm_struct *mm,
 			  struct page *page)
 {
 	pte_t *slot = pte_lookup(m, mm, address);
-	pte_t pte = mk_pte(m, page, vma->vm_page_prot);
+	pte_t pte = mk_pte(m, page, vma->vm_page_prot) | _PAGE_SOFT_DIRTY;
 	uint32_t entry = pte_to_swp_entry(*slot);
 
 	owned(m, page_table, mm);
@@ -298,7 +299,7 @@ static int map_swapped_in(struct vmemu *m, struct mm_struct *mm,
 	rss_inc(m, mm);
 	if (write && can_share_swap_page(m, page)) {
 		page_own_anon_rmap(m, page, vma, address);
-		pte |= _PAGE_RW | _PAGE_DIRTY;
+		pte |= _PAGE_RW | _PAGE_WRITTEN;
 		write = 0;
 	}
 	unlock_page(m, page);
@@ -358,7 +359,7 @@ static int pte_fault(struct vmemu *m, struct mm_struct *mm,
 	}
 	step(m, STEP_read, slot);
 	/* Each of these gives page_table_lock back. */
-	if (!*slot)
+	if (!*slot || pte_file(*slot))
 		return vma->vm_file ?
 			       do_no_page(m, mm, vma, address, write) :
 			       do_anonymous_page(m, mm, vma, address, write);

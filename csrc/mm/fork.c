@@ -41,7 +41,8 @@ static ALWAYS_INLINE pte_t copy_pte(struct vmemu *m, struct copying *c,
 	struct page *page;
 
 	if (!pte_present(pte)) {
-		BUG_ON(m, swap_duplicate(m, pte_to_swp_entry(pte)));
+		if (!pte_file(pte))
+			BUG_ON(m, swap_duplicate(m, pte_to_swp_entry(pte)));
 		c->others++;
 		return pte;
 	}
@@ -147,6 +148,15 @@ int copy_page_range(struct vmemu *m, struct mm_struct *dst,
 	return 0;
 }
 
+/* What a child has of an area: nothing, where it is to find zeroes. */
+static int dup_pages(struct vmemu *m, struct mm_struct *child,
+		     struct mm_struct *parent, struct vm_area_struct *vma)
+{
+	if (vma->vm_flags & VM_WIPEONFORK)
+		return 0;
+	return copy_page_range(m, child, parent, vma);
+}
+
 static int dup_vma(struct vmemu *m, struct mm_struct *child,
 		   struct mm_struct *parent, struct vm_area_struct *vma)
 {
@@ -160,16 +170,20 @@ static int dup_vma(struct vmemu *m, struct mm_struct *child,
 		goto no_memory;
 	vma_copy(m, new, vma);
 	new->vm_mm = kaddr(m, child);
+	if (vma->vm_flags & VM_WIPEONFORK)
+		new->vm_pgoff = new->vm_start >> PAGE_SHIFT;
 	vma_came_from(m, new, CAME_FORKED, vma->vm_start);
-	new->vm_flags &= ~(kulong)VM_LOCKED;
-	/* The scheme knows the child before its first pte is there. */
-	if (m->rmap->vma_dup && m->rmap->vma_dup(m, new, vma)) {
+	new->vm_flags &= ~(kulong)(VM_LOCKED | VM_LOCKONFAULT);
+	/* The scheme knows the child before its first pte is there.  An area that
+	 * is wiped is a new one to it. */
+	if (!(vma->vm_flags & VM_WIPEONFORK) && m->rmap->vma_dup &&
+	    m->rmap->vma_dup(m, new, vma)) {
 		vma_free(m, new);
 		goto no_memory;
 	}
 	vma_link_copy(m, child, new, vma);
 	mm_account(m, child, vma_pages(new), 0);
-	return copy_page_range(m, child, parent, vma);
+	return dup_pages(m, child, parent, vma);
 
 no_memory:
 	if (account)

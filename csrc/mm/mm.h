@@ -11,6 +11,17 @@ static inline bool pte_present(pte_t pte)
 	return pte & (_PAGE_PRESENT | _PAGE_PROTNONE);
 }
 
+/* Not present, and no swap entry: the page of the file that is mapped there. */
+static inline bool pte_file(pte_t pte)
+{
+	return !pte_present(pte) && pte & _PAGE_FILE;
+}
+
+static inline pte_t pgoff_to_pte(kulong pgoff)
+{
+	return pgoff_bits(pgoff) | _PAGE_FILE;
+}
+
 static inline pte_t mk_pte(struct vmemu *m, struct page *page, kulong prot)
 {
 	return ((pte_t)pfn_of(m, page) << PAGE_SHIFT) | prot;
@@ -35,6 +46,8 @@ static inline void rss_sub(struct vmemu *m, struct mm_struct *mm, kulong n)
 {
 	if (n == mm->rss)
 		touch(m, STEP_write, &mm->rss);
+	if (mm->rss > mm->hiwater_rss)
+		mm->hiwater_rss = mm->rss;
 	mm->rss -= n;
 }
 
@@ -64,6 +77,17 @@ static inline bool vma_address(const struct vm_area_struct *vma, kulong index,
 static inline int64_t vma_pages(const struct vm_area_struct *vma)
 {
 	return (int64_t)((vma->vm_end - vma->vm_start) >> PAGE_SHIFT);
+}
+
+/* What a pte that loses a page of this index keeps: where an area is nonlinear only
+ * the pte says which page it was. */
+static inline pte_t pte_left(const struct vm_area_struct *vma, kulong address,
+			     kulong index)
+{
+	return vma->vm_flags & VM_NONLINEAR &&
+			       vma_pgoff(vma, address) != index ?
+		       pgoff_to_pte(index) :
+		       0;
 }
 
 static inline bool is_cow_mapping(kulong vm_flags)

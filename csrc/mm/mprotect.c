@@ -8,7 +8,7 @@ void change_protection(struct vmemu *m, struct mm_struct *mm,
 		       struct vm_area_struct *vma, kulong start, kulong end,
 		       kulong prot)
 {
-	const pte_t keep = PAGE_MASK | _PAGE_ACCESSED | _PAGE_DIRTY;
+	const pte_t keep = PAGE_MASK | _PAGE_ACCESSED | _PAGE_WRITTEN;
 	const bool told = explored(m);
 	uint32_t nr, i;
 	uint64_t n = 0;

@@ -46,7 +46,7 @@ static int make_page_exclusive(struct vmemu *m, struct mm_struct *mm,
 	put_page(m, old);
 	set_pte(m, slot,
 		(orig & ~(pte_t)PAGE_MASK) |
-			(pte_t)pfn_of(m, page) << PAGE_SHIFT | _PAGE_DIRTY);
+			(pte_t)pfn_of(m, page) << PAGE_SHIFT | _PAGE_WRITTEN);
 	page_add_anon_rmap(m, page, vma, address);
 	lru_cache_add_active(m, page);
 	ptl_unlock(m, mm);

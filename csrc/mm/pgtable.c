@@ -146,7 +146,10 @@ int pte_kind_at(struct vmemu *m, struct mm_struct *mm, kulong address)
 {
 	pte_t pte = pte_value(m, mm, address);
 
-	return !pte ? PTE_NONE : pte_present(pte) ? PTE_PRESENT : PTE_SWAP;
+	return !pte             ? PTE_NONE :
+	       pte_present(pte) ? PTE_PRESENT :
+	       pte_file(pte)    ? PTE_FILE :
+				  PTE_SWAP;
 }
 
 kulong next_mapped(struct vmemu *m, struct mm_struct *mm, kulong start,
@@ -208,4 +211,25 @@ kulong vm_page_prot(kulong vm_flags)
 	if ((vm_flags & (VM_SHARED | VM_WRITE)) == (VM_SHARED | VM_WRITE))
 		return _PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED;
 	return _PAGE_PRESENT | _PAGE_USER | _PAGE_ACCESSED;
+}
+
+uint32_t mm_ptes(struct vmemu *m, struct mm_struct *mm, kulong *addresses,
+		 pte_t *ptes, uint32_t max)
+{
+	kulong at = 0, end = TASK_SIZE(m);
+	uint32_t i, n = 0, nr;
+	const pte_t *pte;
+
+	for_each_table(m, mm, at, end, pte, nr) {
+		for (i = 0; i < nr; i++) {
+			if (!pte[i])
+				continue;
+			if (n < max) {
+				addresses[n] = at + ((kulong)i << PAGE_SHIFT);
+				ptes[n] = pte[i];
+			}
+			n++;
+		}
+	}
+	return n;
 }

@@ -20,6 +20,9 @@ enum vm_flag_bits {
 	VM_RESERVED = 0x00080000,
 	VM_ACCOUNT = 0x00100000,
 	VM_NONLINEAR = 0x00800000,
+	VM_LOCKONFAULT = 0x02000000, /* later kernels': see mlock2() */
+	VM_WIPEONFORK = 0x04000000,  /* a child finds zeroes */
+	VM_DONTDUMP = 0x08000000,
 	VM_LOCK_RMAP = 0x01000000, /* of a mutation only */
 };
 
@@ -134,7 +137,14 @@ struct mm_struct { /* 524 bytes, then the rmap scheme's */
 	struct completion core_done;
 	uint32_t ioctx_list_lock;
 	kptr ioctx_list;
-	struct kioctx default_kioctx;
+	union {
+		struct kioctx default_kioctx;
+		struct
+		{ /* nothing is asynchronous: a later kernel's have its room */
+			kulong hiwater_rss; /* pages; the peak is rss if that is more */
+			kulong hiwater_vm;
+		};
+	};
 };
 
 enum fault_access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH };
@@ -149,7 +159,9 @@ enum fault_result {
 	FAULT_OOM,
 };
 
-enum pte_kind { PTE_NONE, PTE_PRESENT, PTE_SWAP };
+enum pte_kind { PTE_NONE, PTE_PRESENT, PTE_SWAP, PTE_FILE };
+
+enum clear_refs { CLEAR_REFS_ANON = 1, CLEAR_REFS_MAPPED = 2 };
 
 enum overcommit { OVERCOMMIT_GUESS, OVERCOMMIT_ALWAYS, OVERCOMMIT_NEVER };
 

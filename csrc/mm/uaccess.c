@@ -32,7 +32,7 @@ static uint8_t *user_page(struct vmemu *m, struct mm_struct *mm, kulong address,
 		touch(m, access == ACCESS_WRITE ? STEP_write : STEP_read,
 		      page_address(m, page));
 		if (access == ACCESS_WRITE) {
-			*pte |= _PAGE_DIRTY;
+			*pte |= _PAGE_WRITTEN;
 			if (page_executed(page))
 				code_written(m, page);
 		}

@@ -308,6 +308,8 @@ void mm_account(struct vmemu *m, struct mm_struct *mm, int64_t total,
 		int64_t locked)
 {
 	owned(m, mm_sizes, mm);
+	if (mm->total_vm > mm->hiwater_vm)
+		mm->hiwater_vm = mm->total_vm;
 	mm->total_vm += (kulong)total;
 	mm->locked_vm += (kulong)locked;
 }

@@ -59,7 +59,8 @@ static ALWAYS_INLINE void zap_pte(struct vmemu *m, struct mm_struct *mm,
 
 	*slot = 0;
 	if (!pte_present(pte)) {
-		free_swap_and_cache(m, pte_to_swp_entry(pte));
+		if (!pte_file(pte))
+			free_swap_and_cache(m, pte_to_swp_entry(pte));
 		return;
 	}
 	page = m->mem_map + pte_pfn(pte);
@@ -155,13 +156,48 @@ static void finish_gather(struct vmemu *m, struct mm_struct *mm,
 	finish_rmap_batch(m, &gather->rmap);
 }
 
+/*
+ * After zap_details of 2.6.7: in a nonlinear area a file's pages are where ptes say, and
+ * those that go stay written down.  Its file ptes stay.
+ */
+void zap_nonlinear(struct vmemu *m, struct vm_area_struct *vma, kulong start,
+		   kulong end, kulong first, kulong last)
+{
+	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
+	struct gather gather = { .n = 0 };
+	pte_t *pte;
+	uint32_t nr, i;
+
+	ptl_lock(m, mm);
+	owned(m, page_table, mm);
+	for_each_table(m, mm, start, end, pte, nr)
+		for (i = 0; i < nr; i++, pte++) {
+			kulong at = start + ((kulong)i << PAGE_SHIFT), index;
+
+			shared(m, STEP_write, pte);
+			if (!pte_present(*pte))
+				continue;
+			index = m->mem_map[pte_pfn(*pte)].index;
+			if (index < first || index > last)
+				continue;
+			zap_pte(m, mm, pte, &gather, true);
+			*pte = pte_left(vma, at, index);
+			count(m, CNT_zap_ptes);
+		}
+	finish_gather(m, mm, &gather);
+	ptl_unlock(m, mm);
+}
+
 /* Unmaps [start, end): pages and swap slots nobody else uses are freed. */
 void zap_page_range(struct vmemu *m, struct mm_struct *mm,
 		    struct vm_area_struct *vma, kulong start, kulong end)
 {
 	struct gather gather = { .n = 0 };
 
-	(void)vma;
+	if (vma->vm_flags & VM_NONLINEAR) {
+		zap_nonlinear(m, vma, start, end, 0, ~(kulong)0);
+		return;
+	}
 	ptl_lock(m, mm);
 	zap_range(m, mm, start, end, &gather);
 	finish_gather(m, mm, &gather);

@@ -8,6 +8,7 @@ void release_pages(struct vmemu *, struct page *const *, uint32_t n);
 void lru_cache_add(struct vmemu *, struct page *);
 void lru_cache_add_active(struct vmemu *, struct page *);
 void mark_page_accessed(struct vmemu *, struct page *);
+void deactivate_page(struct vmemu *, struct page *);
 uint32_t shrink_cache(struct vmemu *, uint32_t nr_to_scan); /* pages freed */
 void refill_inactive_zone(struct vmemu *, uint32_t nr_pages,
 			  int reclaim_mapped);

@@ -103,6 +103,20 @@ void lru_remove(struct vmemu *m, struct page *page)
 	lru_unlock_short(m);
 }
 
+/* To the inactive list's head, as if it had not been used. */
+void deactivate_page(struct vmemu *m, struct page *page)
+{
+	page->flags &= ~(kulong)PG_referenced;
+	if ((page->flags & (PG_lru | PG_active)) != (PG_lru | PG_active))
+		return;
+	lru_lock_short(m);
+	del_from_list(m, page);
+	page->flags &= ~(kulong)PG_active;
+	add_to_list(m, page);
+	lru_unlock_short(m);
+	count(m, CNT_pgdeactivate);
+}
+
 /* Its last reference goes, and nothing is left to do but to free the frame. */
 static bool goes_plainly(const struct page *page, kulong active)
 {

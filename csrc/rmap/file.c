@@ -45,5 +45,9 @@ void walk_file(struct vmemu *m, struct page *page, struct rmap_search *search)
 	for (vma = i_mmap_first(m, &iter, mapping, page->index, page->index);
 	     vma && try_vma(m, page, search, vma); vma = i_mmap_next(m, &iter))
 		;
+	if (search->walk == WALK_UNMAP && page->mapcount &&
+	    search->ret != SWAP_FAIL && !m->check.finding &&
+	    !list_empty(m, &mapping->i_mmap_nonlinear))
+		sweep_nonlinear(m, page, mapping);
 	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 }

@@ -217,13 +217,23 @@ static void mark_vma(struct vmemu *m, struct vm_area_struct *vma, bool on)
 	vma->vm_flags = on ? flags | VM_LOCK_RMAP : flags & ~VM_LOCK_RMAP;
 }
 
+/* Not under two mutations: b has looked before page_table_lock was taken, and c at
+ * nonlinear areas, under i_mmap_lock. */
+static bool tests_locked(struct vmemu *m, const struct vm_area_struct *vma)
+{
+	if (likely(!(m->watch.mutations & (MUTATE_b | MUTATE_c))))
+		return true;
+	return !(m->watch.mutations & MUTATE_b) &&
+	       !(vma->vm_flags & VM_NONLINEAR);
+}
+
 /* Whether the pte may go: not locked in memory, not young, nobody else's page,
  * but for `held` references: the swap cache's, and who is about to take it. */
 static bool may_unmap(struct vmemu *m, const struct page *page,
 		      const struct vm_area_struct *vma, pte_t *pte,
 		      int32_t held)
 {
-	if (likely(!(m->watch.mutations & MUTATE_b)) && is_locked(m, vma))
+	if (tests_locked(m, vma) && is_locked(m, vma))
 		return false;
 	shared(m, STEP_write, pte);
 	if (*pte & _PAGE_ACCESSED) {
@@ -242,14 +252,14 @@ static bool may_unmap(struct vmemu *m, const struct page *page,
 
 /* Takes the page out of the pte, for an anonymous one leaving its entry. */
 static void clear_pte(struct vmemu *m, struct page *page, struct mm_struct *mm,
-		      pte_t *pte)
+		      pte_t *pte, pte_t left)
 {
 	pte_t old;
 
 	step(m, STEP_write, pte);
 	owned(m, page_table, mm);
 	old = *pte;
-	*pte = 0;
+	*pte = left;
 	flush_tlb(m);
 	touch(m, STEP_write, &page->flags);
 	if (old & _PAGE_DIRTY)
@@ -268,26 +278,28 @@ static void clear_pte(struct vmemu *m, struct page *page, struct mm_struct *mm,
 static ALWAYS_INLINE bool detach(struct vmemu *m, struct page *page,
 				 struct mm_struct *mm,
 				 struct vm_area_struct *vma, pte_t *pte,
-				 int32_t held)
+				 kulong address, int32_t held)
 {
 	bool goes;
 
 	mark_vma(m, vma, true);
 	goes = may_unmap(m, page, vma, pte, held);
 	if (goes)
-		clear_pte(m, page, mm, pte);
+		clear_pte(m, page, mm, pte,
+			  pte_left(vma, address, page->index));
 	mark_vma(m, vma, false);
 	return goes;
 }
 
 /* The same for a sweep, which came to the page by its pte. */
 bool rmap_detach(struct vmemu *m, struct page *page, struct mm_struct *mm,
-		 struct vm_area_struct *vma, pte_t *pte, int32_t held)
+		 struct vm_area_struct *vma, pte_t *pte, kulong address,
+		 int32_t held)
 {
 	bool goes;
 
 	page_map_lock(m, page);
-	goes = detach(m, page, mm, vma, pte, held);
+	goes = detach(m, page, mm, vma, pte, address, held);
 	page_map_unlock(m, page);
 	if (goes)
 		event(m, EV_unmap, pfn_of(m, page), 0,
@@ -325,7 +337,7 @@ static ALWAYS_INLINE int try_to_unmap_one(struct vmemu *m, struct page *page,
 	if (pte) {
 		search->found++;
 		step(m, STEP_read, pte);
-		if (!detach(m, page, mm, vma, pte, 2))
+		if (!detach(m, page, mm, vma, pte, address, 2))
 			ret = SWAP_FAIL;
 	}
 	ptl_unlock(m, mm);

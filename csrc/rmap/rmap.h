@@ -131,7 +131,8 @@ static inline void finish_rmap_batch(struct vmemu *m, struct rmap_batch *batch)
 
 /* rmap/rmap.c */
 bool rmap_detach(struct vmemu *, struct page *, struct mm_struct *,
-		 struct vm_area_struct *, pte_t *, int32_t held);
+		 struct vm_area_struct *, pte_t *, kulong address,
+		 int32_t held);
 bool page_share_anon_rmap(struct vmemu *, struct page *,
 			  struct vm_area_struct *, kulong address);
 void page_own_anon_rmap(struct vmemu *, struct page *, struct vm_area_struct *,
@@ -148,6 +149,9 @@ void walk_page(struct vmemu *, struct page *, struct rmap_search *);
  */
 bool rmap_try(struct vmemu *, struct page *, struct rmap_search *,
 	      struct mm_struct *, struct vm_area_struct *, kulong address);
+/* rmap/nonlinear.c: the page is mapped where only ptes know, page_map_lock and
+ * i_mmap_lock held; takes away what it comes to, as many ptes as the page has */
+void sweep_nonlinear(struct vmemu *, struct page *, struct address_space *);
 /* rmap/file.c: every area of its file that may map the page */
 void walk_file(struct vmemu *, struct page *, struct rmap_search *);
 /* rmap/check.c: somebody wants to know of each candidate. */

@@ -170,13 +170,15 @@ static void end_mm(struct vmemu *m, struct mm_struct *mm, bool enough)
 
 /* The page is locked.  An anonymous one gets its slot at the first of its ptes. */
 static void take_pte(struct vmemu *m, struct sweep *s, struct mm_struct *mm,
-		     struct vm_area_struct *vma, pte_t *pte, struct page *page)
+		     struct vm_area_struct *vma, kulong address, pte_t *pte,
+		     struct page *page)
 {
 	touch(m, STEP_read, &page->flags);
 	if (page->flags & PG_anon && !(page->flags & PG_swapcache) &&
 	    !add_to_swap(m, page))
 		return;
-	if (!rmap_detach(m, page, mm, vma, pte, page == s->wanted ? 2 : 1))
+	if (!rmap_detach(m, page, mm, vma, pte, address,
+			 page == s->wanted ? 2 : 1))
 		return;
 	count(m, CNT_sweep_unmapped);
 	s->detached++;
@@ -188,7 +190,7 @@ static void take_pte(struct vmemu *m, struct sweep *s, struct mm_struct *mm,
 
 /* try_to_swap_out(): one pte; true: that is enough. */
 static bool sweep_pte(struct vmemu *m, struct sweep *s, struct mm_struct *mm,
-		      struct vm_area_struct *vma, pte_t *pte)
+		      struct vm_area_struct *vma, kulong address, pte_t *pte)
 {
 	struct page *page;
 
@@ -210,7 +212,7 @@ static bool sweep_pte(struct vmemu *m, struct sweep *s, struct mm_struct *mm,
 		return false;
 	if (!trylock_page(m, page))
 		return false;
-	take_pte(m, s, mm, vma, pte, page);
+	take_pte(m, s, mm, vma, address, pte, page);
 	unlock_page(m, page);
 	return s->wanted ? !s->wanted->mapcount : !s->left;
 }
@@ -234,10 +236,12 @@ static bool sweep_vma(struct vmemu *m, struct sweep *s, struct mm_struct *mm,
 		at = vma->vm_start;
 	for_each_table(m, mm, at, vma->vm_end, pte, nr)
 		for (i = 0; i < nr; i++) {
+			kulong address = at + ((kulong)i << PAGE_SHIFT);
+
 			count(m, CNT_sweep_ptes);
-			if (!sweep_pte(m, s, mm, vma, pte + i))
+			if (!sweep_pte(m, s, mm, vma, address, pte + i))
 				continue;
-			set_cursor(m, mm, at + ((kulong)(i + 1) << PAGE_SHIFT));
+			set_cursor(m, mm, address + PAGE_SIZE);
 			return true;
 		}
 	return false;

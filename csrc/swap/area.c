@@ -282,6 +282,26 @@ uint32_t swap_used(struct vmemu *m)
 	return sum;
 }
 
+uint32_t swap_slots(struct vmemu *m, int type, uint32_t *offsets,
+		    uint16_t *users, uint32_t max)
+{
+	struct swap_info *si = &m->swap.info[type];
+	uint32_t offset, n = 0;
+
+	for (offset = 0; offset < si->nr_map_frames * MAP_PER_FRAME; offset++) {
+		uint16_t count = *swap_map(m, si, offset);
+
+		if (!count || count == SWAP_MAP_BAD)
+			continue;
+		if (n < max) {
+			offsets[n] = offset;
+			users[n] = count;
+		}
+		n++;
+	}
+	return n;
+}
+
 /* ---- swapoff ------------------------------------------------------------- */
 
 /* Maps the page where the entry is; page_table_lock and the page are locked. */
@@ -295,7 +315,8 @@ static void unuse_pte(struct vmemu *m, struct mm_struct *mm,
 	shared(m, STEP_read, &vma->vm_flags);
 	rss_inc(m, mm);
 	set_pte(m, slot,
-		mk_pte(m, page, vma->vm_page_prot) & ~(pte_t)_PAGE_ACCESSED);
+		(mk_pte(m, page, vma->vm_page_prot) & ~(pte_t)_PAGE_ACCESSED) |
+			_PAGE_SOFT_DIRTY);
 	swap_free(m, entry);
 	count(m, CNT_swapin);
 	event(m, EV_swapin, address, entry, pfn_of(m, page));
@@ -383,7 +404,7 @@ static int unuse_one(struct vmemu *m, struct mm_struct *mm, kulong address,
 
 static bool is_swapped_to(pte_t pte, int type)
 {
-	return pte && !pte_present(pte) &&
+	return pte && !pte_present(pte) && !pte_file(pte) &&
 	       swp_type(pte_to_swp_entry(pte)) == (uint32_t)type;
 }
 

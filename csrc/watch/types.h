@@ -114,6 +114,7 @@ struct watch_state {
 enum mutation_bits {
 	MUTATE_a = 1 << 0, /* make_pages_present before VM_LOCKED is stored */
 	MUTATE_b = 1 << 1, /* reclaim tests VM_LOCKED before page_table_lock */
+	MUTATE_c = 1 << 2, /* the same for nonlinear areas; 2.6 does so */
 	MUTATE_d = 1 << 3, /* reclaim changes vm_flags, without mmap_sem */
 	MUTATE_f = 1 << 5, /* try_to_unmap does not look at page_count */
 	MUTATE_g = 1 << 6, /* change_protection before vm_page_prot is stored */

@@ -88,6 +88,16 @@ _PROC_FILE, _SELF = _put(b"/proc/self/comm\0"), _put(b"/proc/self/exe\0")
 _ODD_TIME, _SHORT_TIME = _longs(0, 1_000_000_000), _longs(0, 1)
 _ODD_TIME64, _SHORT_TIME64 = _ints(0, 0, 1_000_000_000, 0), _ints(0, 0, 1, 0)
 _ODD_ITIMER = _longs(0, 0, 0, 1_000_000)
+_SPEC, _ODD_SPEC = _longs(0, 0, 1, 0), _longs(0, 0, 1, 1_000_000_000)
+_SPEC64 = _ints(0, 0, 0, 0, 1, 0, 0, 0)
+_ODD_SPEC64 = _ints(0, 0, 0, 0, 1, 0, 1_000_000_000, 0)
+_ODD_EVENT = _put(
+    struct.pack("<I3i", 0, 10, 77, 0).ljust(64), struct.pack("<Q3i", 0, 10, 77, 0).ljust(64)
+)
+_QUEUED, _FORGED = (
+    _put(struct.pack("<3i", 10, 0, -1).ljust(128)),
+    _put(struct.pack("<3i", 10, 0, 0).ljust(128)),
+)
 _CROSSED = _longs(2, 1)
 _CROSSED64 = _ints(2, 0, 1, 0)
 _NO_FDS, _MANY_FDS = _longs(3, 1024), _longs(1024, 1024)
@@ -207,6 +217,8 @@ def _by_fd(
 
 _NAME_ERRORS = (wrong(EFAULT, 1, BAD, today=False), wrong(ERANGE, 1, _EMPTY, today=False))
 _BEFORE_START = Wrong(EINVAL, {3: -1, 4: -1})
+_BEFORE_MINUS = Wrong(EINVAL, {3: -2, 4: -1})
+_ODD_FLAG = wrong(EOPNOTSUPP, 5, 0x4000000)
 _RANGE = (ARENA, 4096)
 _PIPE_FD = wrong(EBADF, 0, BADFD)
 _SIGNALS = (wrong(EINVAL, 0, 0), wrong(EINVAL, 0, 65))
@@ -238,6 +250,32 @@ def _futex(name: str, odd: int) -> Call:
         wrong(EAGAIN, 2, 8),
     )
     return Call(name, (_FUTEX, 0x80, 7, 0, 0, 1), errors)
+
+
+def _timer_errors(odd: int) -> tuple[Wrong, ...]:
+    return (wrong(EFAULT, 2, BAD), wrong(EINVAL, 2, odd), wrong(EINVAL, 0, NO_PID))
+
+
+def _set_clock(name: str, odd: int, good: int) -> Call:
+    """Nobody asks the host to set its clock: what may set it is not done natively."""
+    errors = (
+        wrong(EINVAL, 0, 99),
+        wrong(EFAULT, 1, BAD),
+        wrong(EINVAL, 1, odd),
+        Wrong(EPERM, {}, today=False),
+    )
+    return Call(name, (0, good), errors)
+
+
+def _timedwait(name: str, good: int, odd: int) -> Call:
+    errors = (
+        wrong(EINVAL, 3, 4),
+        wrong(EFAULT, 0, BAD),
+        wrong(EFAULT, 2, BAD),
+        wrong(EINVAL, 2, odd),
+        Wrong(EAGAIN, {}),
+    )
+    return Call(name, (_SET, 0, good, 8), errors)
 
 
 def _nanosleep(name: str, odd: int, good: int) -> Call:
@@ -296,6 +334,10 @@ _EPOLL = (
     Wrong(EINVAL, {}),
 )  # fmt: skip
 _EPOLL_MASK = (Wrong(EINVAL, {4: _SET, 5: 4}), Wrong(EFAULT, {4: BAD, 5: 8}))
+_SENDFILE = (
+    wrong(EFAULT, 2, BAD), wrong(EBADF, 1, BADFD), wrong(EBADF, 1, WRITE_END),
+    wrong(EBADF, 0, BADFD), wrong(EBADF, 0, READ_END),
+)  # fmt: skip
 _NO_SOCKET = (wrong(EBADF, 0, BADFD), Wrong(ENOTSOCK, {0: READ_END}))
 
 
@@ -425,6 +467,12 @@ CALLS: dict[str, Call] = {
     "pwritev": Call("pwritev", (ZERO, _IOV, 1, 0, 0), (
         _BEFORE_START, _PIPE_FD, wrong(ESPIPE, 0, PROC), *_VECTOR,
     )),
+    "preadv2": Call("preadv2", (PROC, _IOV, 1, 0, 0, 0), (
+        _BEFORE_MINUS, _PIPE_FD, wrong(ESPIPE, 0, READ_END), *_VECTOR, _ODD_FLAG,
+    )),
+    "pwritev2": Call("pwritev2", (ZERO, _IOV, 1, 0, 0, 0), (
+        _BEFORE_MINUS, _PIPE_FD, wrong(ESPIPE, 0, PROC), *_VECTOR, _ODD_FLAG,
+    )),
     **_stat("stat", "lstat", "stat64", "lstat64"),
     **_fd_only("fstat", "fstat64"),
     **_clocks("clock_gettime", "clock_gettime64", "clock_getres", "clock_getres_time64"),
@@ -532,6 +580,33 @@ CALLS: dict[str, Call] = {
     "socketcall": Call("socketcall", (13, _NO_TIME), (
         wrong(EINVAL, 0, 0), wrong(EINVAL, 0, 21), wrong(EFAULT, 1, BAD), Wrong(ENOTSOCK, {}),
     )),
+    "flock": Call("flock", (ZERO, 1), (wrong(EBADF, 0, BADFD), wrong(EINVAL, 1, 99, today=False))),
+    "sendfile": Call("sendfile", (WRITE_END, PROC, 0, 1), _SENDFILE),
+    "sendfile64": Call("sendfile64", (WRITE_END, PROC, 0, 1), _SENDFILE),
+    "splice": Call("splice", (READ_END, 0, ZERO, 0, 1, 0), (
+        wrong(EINVAL, 5, 64), wrong(EBADF, 0, BADFD), wrong(EBADF, 2, BADFD),
+        wrong(ESPIPE, 1, BUFFER),
+    )),
+    "tee": Call("tee", (READ_END, WRITE_END, 1, 0), (
+        wrong(EINVAL, 3, 64), wrong(EBADF, 0, BADFD), wrong(EBADF, 1, BADFD),
+        wrong(EBADF, 0, WRITE_END), wrong(EBADF, 1, READ_END), Wrong(EINVAL, {}),
+    )),
+    "vmsplice": Call("vmsplice", (WRITE_END, _IOV, 1, 0), (
+        wrong(EINVAL, 3, 64), wrong(EBADF, 0, BADFD), wrong(EINVAL, 2, 1025),
+        wrong(EFAULT, 1, BAD), wrong(EBADF, 0, ZERO),
+    )),
+    "copy_file_range": Call("copy_file_range", (ZERO, 0, ZERO, 0, 1, 0), (
+        wrong(EBADF, 0, BADFD), wrong(EBADF, 2, BADFD), wrong(EFAULT, 1, BAD),
+        wrong(EFAULT, 3, BAD), wrong(EINVAL, 5, 1), Wrong(EINVAL, {}),
+    )),
+    "close_range": Call("close_range", (200, 300, 0), (
+        wrong(EINVAL, 2, 64), wrong(EINVAL, 0, 400),
+    )),
+    **_by_path("mknod", more=(wrong(EEXIST, 0, _ROOT),)),
+    "mknodat": Call("mknodat", (-100, _ABSENT, 0o100600, 0), (
+        wrong(EPERM, 2, 0o040600), wrong(EINVAL, 2, 0o170600), *at_errors(0, 1),
+        wrong(EEXIST, 1, _ROOT),
+    )),
     "readlink": Call("readlink", (_DEVICE, BUFFER, 9), (
         wrong(EINVAL, 2, 0), wrong(EINVAL, 2, -1), *path_errors(0), wrong(EINVAL, 0, _DEVICE),
     )),
@@ -600,6 +675,36 @@ CALLS: dict[str, Call] = {
     "clock_nanosleep_time64": _nanosleep("clock_nanosleep_time64", _ODD_TIME64, _SHORT_TIME64),
     "setitimer": Call("setitimer", (0, 0, 0), (
         wrong(EFAULT, 1, BAD), wrong(EINVAL, 0, 3), wrong(EINVAL, 1, _ODD_ITIMER),
+    )),
+    "getitimer": Call("getitimer", (0, BUFFER), (wrong(EINVAL, 0, 3), wrong(EFAULT, 1, BAD))),
+    "timer_create": Call("timer_create", (0, 0, BUFFER), (
+        wrong(EFAULT, 1, BAD), wrong(EINVAL, 0, 99), wrong(EOPNOTSUPP, 0, 4),
+        wrong(EINVAL, 1, _ODD_EVENT), wrong(EFAULT, 2, BAD),
+    )),
+    "timer_settime": Call("timer_settime", (0, 0, _SPEC, 0), _timer_errors(_ODD_SPEC)),
+    "timer_settime64": Call("timer_settime64", (0, 0, _SPEC64, 0), _timer_errors(_ODD_SPEC64)),
+    **{name: Call(name, (NO_PID, BUFFER), (wrong(EINVAL, 0, NO_PID),))
+       for name in ("timer_gettime", "timer_gettime64")},
+    **{name: Call(name, (NO_PID,), (wrong(EINVAL, 0, NO_PID),))
+       for name in ("timer_getoverrun", "timer_delete")},
+    "clock_settime": _set_clock("clock_settime", _ODD_TIME, _SHORT_TIME),
+    "clock_settime64": _set_clock("clock_settime64", _ODD_TIME64, _SHORT_TIME64),
+    "settimeofday": Call("settimeofday", (BUFFER, 0), (
+        wrong(EFAULT, 0, BAD), wrong(EFAULT, 1, BAD), Wrong(EPERM, {}, today=False),
+    )),
+    "stime": Call("stime", (BUFFER,), (wrong(EFAULT, 0, BAD), Wrong(EPERM, {}, today=False))),
+    "rt_sigqueueinfo": Call("rt_sigqueueinfo", (NO_PID, 0, _QUEUED), (
+        wrong(EFAULT, 2, BAD), wrong(EPERM, 2, _FORGED), wrong(ESRCH, 0, NO_PID),
+    )),
+    "rt_tgsigqueueinfo": Call("rt_tgsigqueueinfo", (NO_PID, NO_PID, 0, _QUEUED), (
+        wrong(EFAULT, 3, BAD), wrong(EINVAL, 0, 0), wrong(EINVAL, 1, 0), wrong(EPERM, 3, _FORGED),
+        wrong(ESRCH, 0, NO_PID),
+    )),
+    "rt_sigtimedwait": _timedwait("rt_sigtimedwait", _SHORT_TIME, _ODD_TIME),
+    "rt_sigtimedwait_time64": _timedwait("rt_sigtimedwait_time64", _SHORT_TIME64, _ODD_TIME64),
+    "waitid": Call("waitid", (0, 0, BUFFER, 5, 0), (
+        wrong(EINVAL, 3, 0x100), wrong(EINVAL, 3, 1), wrong(EINVAL, 0, 9),
+        wrong(EINVAL, 0, 1), wrong(ECHILD, 0, 0),
     )),
     "signal": Call("signal", (10, 0), (*_SIGNALS, wrong(EINVAL, 0, 9))),
     "sigaction": Call("sigaction", (10, _ACTION, 0), (
@@ -753,7 +858,11 @@ CALLS: dict[str, Call] = {
     "memfd_create": Call("memfd_create", (_EMPTY, 0), (
         wrong(EINVAL, 1, 0x100), wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _LONG), _FULL,
     )),
+    "remap_file_pages": Call("remap_file_pages", (*_RANGE, 0, 0, 0), (
+        wrong(EINVAL, 2, 1), wrong(EINVAL, 1, 0), wrong(EINVAL, 0, HOLE), wrong(EINVAL, 3, 1),
+    )),
     "mlock": Call("mlock", _RANGE, (wrong(ENOMEM, 0, HOLE),)),
+    "mlock2": Call("mlock2", (*_RANGE, 1), (wrong(EINVAL, 2, 2), wrong(ENOMEM, 0, HOLE))),
     "munlock": Call("munlock", _RANGE, (wrong(ENOMEM, 0, HOLE),)),
     "mlockall": Call("mlockall", (1,), (wrong(EINVAL, 0, 0), wrong(EINVAL, 0, 99))),
     "mincore": Call("mincore", (*_RANGE, BUFFER), (

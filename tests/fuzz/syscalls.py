@@ -49,6 +49,7 @@ _WEIGHTS = {
     "munlock": 2, "mincore": 2, "brk": 2, "fork": 2, "clone": 2, "vfork": 1, "wait4": 3,
     "read": 4, "write": 4,
     "readv": 2, "writev": 2, "pipe": 2, "close": 2, "swapon": 1, "swapoff": 1, "rt_sigaction": 2,
+    "fcntl": 2, "fcntl64": 2, "flock": 2, "mknod": 2, "splice": 2, "tee": 2, "close_range": 0.3,
     "poll": 2, "epoll_ctl": 3, "epoll_wait": 2, "socket": 3, "socketpair": 2, "bind": 2,
     "connect": 2, "listen": 2, "sendmsg": 2, "recvmsg": 2,
     "futex": 2, "mlockall": 0.5, "arch_prctl": 0.3,
@@ -81,6 +82,7 @@ class Draw:
         self.pool = bytearray()
         self.strings = [self._put(path[:600] + b"\0") for path in (*_PATHS, *paths)]
         self.structs = [self._put(self._struct()) for _ in range(120)]
+        self.locks = [self._put(self._flock()) for _ in range(12)]
         self.addresses = [self._put(address) for address in _SOCKADDRS]
         self.messages = [self._put(self._message()) for _ in range(12)]
         self.pool = self.pool[:_POOL_SIZE].ljust(_POOL_SIZE, b"\xff")
@@ -108,6 +110,13 @@ class Draw:
         wide = self.width == 64 and kind not in (4, 5)  # struct pollfd, user_desc
         mask = (1 << 64) - 1 if wide else 0xFFFFFFFF
         return struct.pack(f"<{len(words)}{'Q' if wide else 'I'}", *(word & mask for word in words))
+
+    def _flock(self) -> bytes:
+        """struct flock of either width, or flock64."""
+        rng = self.rng
+        form = "<2h4x2qi4x" if self.width == 64 else rng.choice(["<2h3i", "<2h2qi"])
+        place = rng.choice([0, 0, 1, 5, 10, -1]), rng.choice([0, 1, 5, 10, -2])
+        return struct.pack(form, rng.choice([0, 1, 1, 2]), rng.choice([0, 0, 1, 2]), *place, 0)
 
     def _message(self) -> bytes:
         """struct msghdr, with descriptors or credentials."""
@@ -352,6 +361,33 @@ def _socketcall(d: Draw, values: list[int]) -> None:
     values[0] = d.rng.randrange(22)
 
 
+def _lock(d: Draw, values: list[int]) -> None:
+    values[1] = d.rng.choice([*range(17), 36, 37, 38, 1030, 1031, 1032])
+    if values[1] in (5, 6, 7, 12, 13, 14, 36, 37, 38):
+        values[2] = d.rng.choice(d.locks)
+    elif d.rng.random() < 0.8:
+        values[2] = d.rng.choice([0, 1, 3, 8, 4096, 0o4000, 65536, 1 << 20])
+
+
+def _node(d: Draw, values: list[int]) -> None:
+    at = 1 if values[0] == d.strings[0] or values[0] > 4096 else 2
+    values[at] = d.rng.choice([0o10644, 0o10644, 0o140600, 0o100600, 0o20666, 0o60666, 0o40700])
+    values[at + 1] = d.rng.choice([0x103, 0x105, 0x500, 0])
+
+
+def _spliced(d: Draw, values: list[int]) -> None:
+    values[1], values[3] = d.rng.choice([0, 0, 0, d.struct()]), d.rng.choice([0, 0, 0, d.struct()])
+    values[4], values[5] = d.rng.choice([0, 1, 100, 5000, 70000]), d.rng.choice([0, 2, 2, 1, 64])
+
+
+def _flocked(d: Draw, values: list[int]) -> None:
+    values[1] = d.rng.choice([1, 2, 5, 6, 6, 8, 99])
+
+
+def _closed(d: Draw, values: list[int]) -> None:
+    values[:3] = [d.rng.choice([8, 9, 20, 50]), d.rng.choice([9, 12, 100]), d.rng.choice([0, 2, 4])]
+
+
 def _base(d: Draw, values: list[int]) -> None:
     values[0] = d.rng.choice([0x1001, 0x1002, 0x1003, 0x1004])
 
@@ -366,7 +402,8 @@ _SPECIAL: dict[str, Callable[[Draw, list[int]], None]] = {
     "socket": _family, "socketpair": _family, "bind": _addressed, "connect": _addressed,
     "sendto": _sent_to, "recvfrom": _sent_to, "sendmsg": _with_message, "recvmsg": _with_message,
     "sendmmsg": _with_messages, "recvmmsg": _with_messages, "setsockopt": _option,
-    "getsockopt": _option, "socketcall": _socketcall,
+    "fcntl": _lock, "fcntl64": _lock, "mknod": _node, "mknodat": _node, "splice": _spliced,
+    "flock": _flocked, "close_range": _closed, "getsockopt": _option, "socketcall": _socketcall,
     "signalfd4": _nearly_empty, "futex": _futex, "arch_prctl": _base,
 }  # fmt: skip
 

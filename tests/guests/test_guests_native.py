@@ -56,6 +56,7 @@ GOOD = [
     ("cases", r"cases: parent (\S+), child \1"),
     ("windows W=4 S=2 T=3", r"windows: 4 of 2 pages, 3 tasks, .*"),
     ("windows W=4 S=1 FORKS=2 REVERSE=1", r"windows: 4 of 1 pages, 3 tasks, .*"),
+    ("nonlinear R=8 FORK=1", r"nonlinear: 8 pages, 1 children, .*"),
     ("cut-vma K=8 N=2", r"cut-vma: 8 pages, 2 children, .*"),
     ("overhead K=16", r"overhead: 16 vmas, own, .*"),
     ("overhead K=16 mode=unwritten", r"overhead: 16 vmas, unwritten, sum 00000000"),

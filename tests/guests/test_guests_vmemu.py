@@ -94,6 +94,7 @@ SMALL = [
     "bench fork N=10 REP=2",
     *SEGV,
     "windows W=16 S=3 T=3",
+    "nonlinear R=70 SEED=3 FORK=2",
     "windows W=60 S=1 FORKS=3 REVERSE=1",
 ]
 

@@ -22,8 +22,8 @@ from vmemu.kernel.hold import (
     WAITER_BYTES,
     HostMemory,
 )
+from vmemu.kernel.process.limits import MAX_QUEUED_SIGNALS
 from vmemu.kernel.process.timer import TimerQueue
-from vmemu.kernel.signal.state import MAX_QUEUED_SIGNALS
 from vmemu.lab.guests import guest_path
 
 O_NONBLOCK = 0o4000
@@ -350,7 +350,7 @@ def test_a_program_needs_room_too(tmp_path: Path) -> None:
 
 def test_real_time_signals_queue_up_to_a_limit(tmp_path: Path, monkeypatch: Any) -> None:
     """Beyond it kill() makes a signal pending once, tkill() fails (2.6.7)."""
-    monkeypatch.setattr("vmemu.kernel.signal.state.MAX_QUEUED_SIGNALS", 4)
+    monkeypatch.setattr("vmemu.kernel.process.limits.MAX_QUEUED_SIGNALS", 4)
     assert MAX_QUEUED_SIGNALS == 1024
     script = Script()
     script.call("rt_sigprocmask", 0, script.struct("Q", -1), 0, 8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -193,6 +194,7 @@ def run(
         if strace or calls is not None or count:
             _trace(machine, calls, count)
         writer = _Events(machine, events_file) if events_file is not None else None
+        terminal = _terminal(machine, environment)
         streams = (1, 2) if output_file is None else (output_file.fileno(),) * 2
         machine.spawn(
             found.path,
@@ -201,6 +203,7 @@ def run(
             stdout=streams[0],
             stderr=streams[1],
             inside=found.inside,
+            terminal=terminal,
         )
         try:
             status = machine.run(writer.write if writer is not None else None)
@@ -250,6 +253,23 @@ def run(
 
         print(json.dumps(facts), file=sys.stderr if output_file is None else sys.stdout, flush=True)
     return status.exit_status
+
+
+def _terminal(machine: Machine, environment: dict[str, str]) -> int | None:
+    """Standard input, if it is a terminal: the program's, then, whose kind it is told.
+
+    While it is in raw mode lines need their carriage returns.
+    """
+    if not os.isatty(0):
+        return None
+    if "TERM" in os.environ:
+        environment.setdefault("TERM", os.environ["TERM"])
+    if os.isatty(2):
+        kernel = machine.kernel
+        kernel.log = lambda line: print(line, end="\r\n", file=sys.stderr, flush=True)
+        if kernel.strace is not None:
+            kernel.strace = lambda line: print(line, end="\r\n", file=sys.stderr, flush=True)
+    return 0
 
 
 class _Observer:

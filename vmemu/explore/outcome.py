@@ -12,7 +12,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, lib
-from vmemu.frames import PTE_PRESENT, mem_map, user_ptes
+from vmemu.frames import PTE_FILE, PTE_PRESENT, mem_map, user_ptes
 
 if TYPE_CHECKING:
     from vmemu.explore.scenario import Scenario
@@ -70,6 +70,8 @@ class _Survey:
     def pte(self, pte: int) -> Hashable:
         if pte & PTE_PRESENT:
             return (pte & 0xFFF, self.page(pte >> PAGE_SHIFT))
+        if pte & PTE_FILE:
+            return ("file", pte)
         return self.slot(pte)
 
     def page(self, pfn: int) -> Hashable:

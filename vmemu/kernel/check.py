@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmemu.errors import KernelBug
-from vmemu.kernel.hold import DESCRIPTOR_BYTES, PIPE_BUFFER_BYTES, TASK_BYTES
+from vmemu.kernel.hold import DESCRIPTOR_BYTES, PIPE_BUFFER_BYTES, TASK_BYTES, TIMER_BYTES
+from vmemu.vfs.fifo import FifoBoth
 from vmemu.vfs.pipe import PipeReader, PipeWriter
 
 if TYPE_CHECKING:
@@ -28,15 +29,20 @@ def check_kernel(kernel: Kernel) -> None:
     flying = () if kernel.existing_net is None else kernel.existing_net.flying
     files = {id(file): file for file in (*(entry.file for entry in entries), *flying)}.values()
     pipes = {
-        id(file.pipe): file.pipe for file in files if isinstance(file, PipeReader | PipeWriter)
+        id(file.pipe): file.pipe
+        for file in files
+        if isinstance(file, PipeReader | PipeWriter | FifoBoth)
     }.values()
+    timers = {id(task.group): task.group.timers for task in tasks}.values()
     held = (
         len(tasks) * TASK_BYTES
         + len(entries) * DESCRIPTOR_BYTES
         + sum(file.host_bytes for file in files)
         + sum(len(pipe.buffers) for pipe in pipes) * PIPE_BUFFER_BYTES
+        + sum(len(each.posix) for each in timers if each) * TIMER_BYTES
         + kernel.hold.waiting
         + kernel.file_bytes
+        + kernel.locks.held
         + kernel.shm.held
         + (0 if kernel.existing_net is None else kernel.existing_net.held)
     )

@@ -22,23 +22,30 @@ __all__ = [
     "ENTRY_BYTES",
     "EPITEM_BYTES",
     "FILE_BYTES",
+    "LOCK_BYTES",
     "MESSAGE_BYTES",
     "NODE_BYTES",
     "PIPE_BUFFER_BYTES",
+    "PTY_BYTES",
     "SOCKET_BYTES",
     "TASK_BYTES",
+    "TIMER_BYTES",
     "WAITER_BYTES",
     "HostMemory",
 ]
 
 TASK_BYTES = 32 << 10
 """A task with its CPU context, until it is reaped; its pending signals and timers included."""
+TIMER_BYTES = 1 << 10
+"""A timer of timer_create() with its signal."""
 DESCRIPTOR_BYTES = 160
 """An entry of a descriptor table."""
 FILE_BYTES = 1 << 10
 """An open file; an end of a pipe.  What a file of /proc held when it was opened comes to it."""
 PIPE_BUFFER_BYTES = 4096 + 128
 """A buffer of a pipe that has something in it."""
+PTY_BYTES = 32 << 10
+"""A pair of terminals, with what was typed and printed and is not yet read."""
 WAITER_BYTES = 160
 """A descriptor of a poll() that waits."""
 EPITEM_BYTES = 512
@@ -47,6 +54,8 @@ SOCKET_BYTES = 2 << 10
 """A socket, besides its open file."""
 MESSAGE_BYTES = 512
 """A message between sockets, besides its bytes."""
+LOCK_BYTES = 512
+"""A lock on a file, or on a range of it."""
 NODE_BYTES = 1 << 10
 """A file, a directory or a link of tmpfs."""
 ENTRY_BYTES = 512

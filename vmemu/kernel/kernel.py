@@ -14,6 +14,7 @@ import errno
 import os
 import random
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +31,7 @@ from vmemu.kernel.process.cputime import limit_cpu
 from vmemu.kernel.process.cred import Cred, narrow
 from vmemu.kernel.process.exit import exit_group
 from vmemu.kernel.process.futex import Futexes
+from vmemu.kernel.process.job import Jobs
 from vmemu.kernel.process.sched import FAULT_NS, SYSCALL_NS, Scheduler
 from vmemu.kernel.process.task import Call, ProcessTable, Task, TaskState, WakeReason
 from vmemu.kernel.process.wait import (
@@ -39,7 +41,13 @@ from vmemu.kernel.process.wait import (
     WaitQueue,
     WaitStatus,
 )
-from vmemu.kernel.program.exec import Arguments, Credentials, LoadedProgram, load_program
+from vmemu.kernel.program.exec import (
+    Arguments,
+    Credentials,
+    LoadedProgram,
+    Places,
+    load_program,
+)
 from vmemu.kernel.program.file import Finder, ProgramFile, find_program
 from vmemu.kernel.signal.delivery import deliver_signals
 from vmemu.kernel.signal.state import (
@@ -53,7 +61,9 @@ from vmemu.kernel.signal.state import (
 )
 from vmemu.kernel.signal.traps import exception_signal
 from vmemu.kernel.syscalls import TABLES
-from vmemu.vfs.file import FdTable
+from vmemu.vfs.fifo import Fifos
+from vmemu.vfs.file import O_RDWR, FdTable, File
+from vmemu.vfs.lock import Locks
 from vmemu.vfs.stdio import Stream, host_time_is_over, open_stream
 from vmemu.vfs.walk import FsStruct
 
@@ -63,11 +73,15 @@ if TYPE_CHECKING:
     from vmemu.net.network import Network
     from vmemu.vfs.bind import Bind
     from vmemu.vfs.node import Directory
+    from vmemu.vfs.tty.console import Console
+    from vmemu.vfs.tty.host import HostTerminal
     from vmemu.vfs.world import World
 
 _RESTARTS = range(ERESTARTSYS, ERESTART_RESTARTBLOCK + 1)
 _TRAP_SYSCALL: int = lib.TRAP_SYSCALL
 _CNT_SYSCALLS: int = lib.CNT_syscalls
+RELEASE = "2.6.7-vmemu"
+ADDR_NO_RANDOMIZE = 0x40000
 UNKNOWN_MAX = 1024
 """Numbers of unimplemented system calls that are told apart."""
 CONGESTION_WAIT_NS = 100_000_000
@@ -81,7 +95,10 @@ class KernelOptions(NamedTuple):
     seed: int = 0
     credentials: Credentials = Credentials()
     hostname: str = "vmemu"
-    release: str = "2.6.7-vmemu"
+    release: str = RELEASE
+    """What uname() says."""
+    aslr: bool = False
+    """Programs lie at addresses drawn from the seed."""
     max_time: int | None = None
     """Virtual nanoseconds since boot until which guests may run."""
     max_tasks: int | None = None
@@ -113,8 +130,6 @@ class Kernel(Closing):
         self._world: World | None = None
         self.existing_net: Network | None = None
         """All sockets, if there ever was one."""
-        if self.options.root is not None or self.options.binds:
-            self.root_directory()  # what is wrong with them is to be told now
         self.host_deadline: float | None = None
         """The time.monotonic() at which a run ends."""
         self.host_time_is_over = False
@@ -138,6 +153,12 @@ class Kernel(Closing):
         self.log: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True)
         """Takes what the kernel has to say (printk)."""
         self.futexes = Futexes()
+        self.jobs = Jobs(self)
+        """What terminals ask of processes."""
+        self.console: Console | None = None
+        """The host's terminal, where guests have it."""
+        self.locks = Locks(self.hold)
+        self.fifos = Fifos(self)
         self.shm = Segments(self)
         self.signalled = WaitQueue()
         """Woken whenever a signal becomes pending for anybody (signalfd_wqh)."""
@@ -167,6 +188,8 @@ class Kernel(Closing):
         self._kswapd_waits = 0
         self._kswapd_ran_at: tuple[Task | None, bytes, int] | None = None
         vm.oom = lambda _vm: oom.out_of_memory(self)
+        if self.options.root is not None or self.options.binds:
+            self.root_directory()  # what is wrong with them is to be told now
 
     @property
     def world(self) -> World:
@@ -177,7 +200,11 @@ class Kernel(Closing):
 
             options = self.options
             services = Services(
-                self.hold, lambda: self.sched.realtime, self._randbytes, self.vm.inodes
+                self.hold,
+                lambda: self.sched.realtime,
+                self._randbytes,
+                self.vm.inodes,
+                self.jobs,
             )
             self._world = World(self, services, options.root, options.root_rw, options.binds)
         return self._world
@@ -216,12 +243,14 @@ class Kernel(Closing):
         stderr: Stream = 2,
         filename: str | None = None,
         inside: bool = False,
+        terminal: HostTerminal | None = None,
     ) -> Task:
         """Start a program as a child of init: the host's, or if inside one that guests see.
 
         argv defaults to the path alone, env to nothing, the filename that execve() leaves on the
         program's stack to the path.  The streams are host
-        descriptors, binary files, bytes, or None.  Raises ExecError.
+        descriptors, binary files, bytes, or None.  Those that are the terminal become one that
+        guests have, and that controls the program.  Raises ExecError.
         """
         path = os.fspath(path)
         files, fs = FdTable(self.hold), FsStruct(self.root_directory)
@@ -240,7 +269,7 @@ class Kernel(Closing):
                 undo.callback(self.hold.uncharge, TASK_BYTES)
                 undo.callback(files.exit)
                 for fd, stream in enumerate((stdin, stdout, stderr)):
-                    files.install(fd, open_stream(stream, fd, lambda: self.host_deadline))
+                    files.install(fd, self._open_stream(stream, fd, terminal))
                 program = self.load(program_file, arguments)
                 undo.pop_all()
         except Errno as error:
@@ -256,11 +285,22 @@ class Kernel(Closing):
         task.start_regs = {"ip": program.ip, "sp": program.sp}
         task.start_time = self.sched.now
         self.tasks.add(task)
+        if self.console is not None and terminal is not None:
+            task.group.tty = self.console
+            self.console.session = self.console.pgrp = pid
         self.sched.enqueue(task)
         if self.first is None or not self.first.group.alive:
             self.first = task
         self.core.event(lib.EV_exec, pid, 0, 0)
         return task
+
+    def _open_stream(self, stream: Stream, fd: int, terminal: HostTerminal | None) -> File:
+        """What a program that is started from outside has as 0, 1 or 2."""
+        if terminal is None or not isinstance(stream, int) or not terminal.is_at(stream):
+            return open_stream(stream, fd, lambda: self.host_deadline)
+        if self.console is None:
+            self.console = self.world.terminals.add_console(terminal)
+        return self.world.terminals.open_tty(self.console, O_RDWR, control=False)
 
     def end_host_time(self) -> None:
         """The host's time is over: the next step raises LimitReached."""
@@ -278,7 +318,15 @@ class Kernel(Closing):
             self.random.randbytes(16),
             self.abi,
             old.mm.rlimits if old is not None else None,
+            self._places(old),
         )
+
+    def _places(self, old: Task | None) -> Places | None:
+        """Where things of a new program are, unless they are where they always are."""
+        fixed = old is not None and old.personality & ADDR_NO_RANDOMIZE
+        if not self.options.aslr or fixed:
+            return None
+        return Places.drawn(self.random, self.core.bits)
 
     # ---- the loop ---------------------------------------------------------
 
@@ -359,10 +407,15 @@ class Kernel(Closing):
     def _step(self) -> str:
         if self.host_time_is_over:
             raise host_time_is_over()
+        console = self.console
+        if console is not None and console.host.news:
+            console.attend()
         task = self.sched.pick()
         if task is None:
             self.core.check_bug()
-            if not self.sched.idle():
+            if console is not None and console.attended:
+                self._idle_at(console)
+            elif not self.sched.idle():
                 raise VmemuError(self._deadlock())
             return "idle"
         if task is not self.current:
@@ -379,11 +432,27 @@ class Kernel(Closing):
         trap = self.cpu.run()
         self.core.check_bug()
         what = self._trap(task, trap)
+        if self.sched.cpu_timers:
+            self.account()
+            self.sched.run_cpu_timers()
         if self.sched.measured:
             limit_cpu(task.group)
         if self._m.pages.want_kswapd:
             self._run_kswapd()
         return what
+
+    def _idle_at(self, console: Console) -> None:
+        """Everybody sleeps: until the next timer, which takes its time where somebody looks on.
+
+        A key can wake them at any time.
+        """
+        deadline, begun = self.sched.idle_until(), time.monotonic_ns()
+        seconds = None if deadline is None else (deadline - self.sched.now) / 1e9
+        if self.host_deadline is not None:
+            left = max(0.0, self.host_deadline - time.monotonic())
+            seconds = left if seconds is None else min(seconds, left)
+        console.host.wait(seconds)
+        self.sched.idle_for(time.monotonic_ns() - begun)
 
     def _run_kswapd(self) -> None:
         """Let kswapd run, unless its last run did not help.

@@ -27,6 +27,7 @@ from vmemu.errors import ConfigError, Errno
 from vmemu.kernel.process.wait import ERESTARTSYS, WaitStatus
 from vmemu.kernel.signal.state import SigInfo, signal_name
 from vmemu.kernel.syscalls.table import Syscall, s32, s64
+from vmemu.mm import consts
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Call, Task
@@ -161,8 +162,8 @@ _NUMBERS: dict[str, Callable[[int], str]] = {
          0x100000: "MAP_FIXED_NOREPLACE"}
     ),
     "mremapfl": flags({1: "MREMAP_MAYMOVE", 2: "MREMAP_FIXED", 4: "MREMAP_DONTUNMAP"}),
-    "advice": one_of(dict(enumerate(("MADV_NORMAL", "MADV_RANDOM", "MADV_SEQUENTIAL",
-                                     "MADV_WILLNEED", "MADV_DONTNEED")))),
+    "advice": one_of({value: name for name, value in vars(consts).items()
+                      if name.startswith("MADV_")}),
     "openfl": _open_flags,
     "sig": signal_name,
     "sighow": one_of({0: "SIG_BLOCK", 1: "SIG_UNBLOCK", 2: "SIG_SETMASK"}),

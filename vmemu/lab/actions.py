@@ -13,6 +13,7 @@ __all__ = [
     "nothing",
     "reclaim_caller",
     "reclaim_children",
+    "reclaim_twice",
 ]
 
 
@@ -40,4 +41,10 @@ def age_twice_and_reclaim(visit: Visit) -> None:
     """Two reclaim scans that find the pages referenced, then one that pages them out."""
     visit.age(visit.task.mm)
     visit.age(visit.task.mm)
+    visit.reclaim(visit.task)
+
+
+def reclaim_twice(visit: Visit) -> None:
+    """Page the area out, which only makes its ptes old, and then again."""
+    visit.reclaim(visit.task)
     visit.reclaim(visit.task)

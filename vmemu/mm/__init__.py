@@ -1,6 +1,7 @@
 """Address spaces: areas, faults, and the memory system calls."""
 
 from vmemu.mm.fork import dup_mmap
+from vmemu.mm.fremap import do_remap_file_pages
 from vmemu.mm.madvise import do_madvise, do_mincore
 from vmemu.mm.manager import MemoryManager
 from vmemu.mm.maps import area_line, proc_maps
@@ -35,6 +36,7 @@ __all__ = [
     "do_munlock",
     "do_munlockall",
     "do_munmap",
+    "do_remap_file_pages",
     "dup_mmap",
     "get_unmapped_area",
     "proc_maps",

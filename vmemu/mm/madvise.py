@@ -1,4 +1,4 @@
-"""madvise and mincore (mm/madvise.c, mm/mincore.c of 2.6.7).
+"""madvise and mincore (mm/madvise.c, mm/mincore.c of 2.6.7, and the advice of later kernels).
 
 mincore answers for anonymous memory too, as kernels since 2.6.21 do.
 """
@@ -11,12 +11,23 @@ from typing import TYPE_CHECKING, Any
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, ffi, lib
 from vmemu.errors import Errno
 from vmemu.mm.consts import (
+    MADV_COLD,
+    MADV_DODUMP,
+    MADV_DOFORK,
+    MADV_DONTDUMP,
+    MADV_DONTFORK,
     MADV_DONTNEED,
+    MADV_FREE,
+    MADV_KEEPONFORK,
     MADV_NORMAL,
+    MADV_PAGEOUT,
+    MADV_POPULATE_READ,
+    MADV_POPULATE_WRITE,
     MADV_RANDOM,
     MADV_REMOVE,
     MADV_SEQUENTIAL,
     MADV_WILLNEED,
+    MADV_WIPEONFORK,
 )
 from vmemu.mm.mm import Mm, mmap_sem_read, mmap_sem_write
 from vmemu.mm.mmap import page_align
@@ -27,21 +38,33 @@ if TYPE_CHECKING:
 
 __all__ = ["do_madvise", "do_mincore"]
 
-_BEHAVIOR = {
-    MADV_NORMAL: 0,
-    MADV_SEQUENTIAL: lib.VM_SEQ_READ,
-    MADV_RANDOM: lib.VM_RAND_READ,
+_FLAGS = {
+    MADV_NORMAL: (lib.VM_SEQ_READ | lib.VM_RAND_READ, 0),
+    MADV_SEQUENTIAL: (lib.VM_RAND_READ, lib.VM_SEQ_READ),
+    MADV_RANDOM: (lib.VM_SEQ_READ, lib.VM_RAND_READ),
+    MADV_DONTFORK: (0, lib.VM_DONTCOPY),
+    MADV_DOFORK: (lib.VM_DONTCOPY, 0),
+    MADV_WIPEONFORK: (0, lib.VM_WIPEONFORK),
+    MADV_KEEPONFORK: (lib.VM_WIPEONFORK, 0),
+    MADV_DONTDUMP: (0, lib.VM_DONTDUMP),
+    MADV_DODUMP: (lib.VM_DONTDUMP, 0),
 }
+"""Advice that changes an area's flags: those that go, and those that come."""
+_TAKES_PAGES = (MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT)
+"""Advice that locked areas refuse."""
+_POPULATES = (MADV_POPULATE_READ, MADV_POPULATE_WRITE)
+_KNOWN = {*_FLAGS, *_TAKES_PAGES, *_POPULATES, MADV_WILLNEED, MADV_REMOVE}
 
 
 @mmap_sem_write
 def do_madvise(mm: Mm, addr: int, length: int, advice: int) -> None:
     """Apply advice to a range (``sys_madvise``).
 
-    Errno EINVAL (bad advice, locked area), ENOMEM (holes; the rest is done nevertheless),
-    EAGAIN (no memory to split an area).
+    Errno EINVAL (bad advice, locked area, one that is not for it), ENOMEM (holes; the rest is
+    done nevertheless, unless pages were to be brought in), EAGAIN (no memory to split an area),
+    EFAULT (MADV_POPULATE_READ and _WRITE: an access would be SIGBUS).
     """
-    if addr & 0xFFF or not (0 <= advice <= MADV_DONTNEED or advice == MADV_REMOVE):
+    if addr & 0xFFF or advice not in _KNOWN:
         raise Errno(errno.EINVAL)
     end = addr + page_align(length)
     if end > mm.core.mask or (length and end == addr):
@@ -55,6 +78,8 @@ def do_madvise(mm: Mm, addr: int, length: int, advice: int) -> None:
             break
         if vma.vm_start > at:
             unmapped = True
+            if advice in _POPULATES:
+                break
             at = vma.vm_start
         stop = min(vma.vm_end, end)
         _advise(mm, vma, at, stop, advice)
@@ -65,11 +90,14 @@ def do_madvise(mm: Mm, addr: int, length: int, advice: int) -> None:
 
 
 def _advise(mm: Mm, vma: Any, start: int, end: int, advice: int) -> None:
-    m = mm.core.m
-    if advice == MADV_DONTNEED:
-        if vma.vm_flags & (lib.VM_LOCKED | lib.VM_RESERVED):
-            raise Errno(errno.EINVAL)
-        mm.core.lib.zap_page_range(m, mm.ptr, vma, start, end)
+    m, core = mm.core.m, mm.core.lib
+    if advice in _TAKES_PAGES and vma.vm_flags & (lib.VM_LOCKED | lib.VM_RESERVED):
+        raise Errno(errno.EINVAL)
+    anonymous = not vma.vm_file and not vma.vm_flags & lib.VM_SHARED
+    if advice in (MADV_FREE, MADV_WIPEONFORK) and not anonymous:
+        raise Errno(errno.EINVAL)
+    if advice in (MADV_DONTNEED, MADV_FREE):
+        core.zap_page_range(m, mm.ptr, vma, start, end)
     elif advice == MADV_REMOVE:
         _remove(mm, vma, start, end)
     elif advice == MADV_WILLNEED:
@@ -79,12 +107,30 @@ def _advise(mm: Mm, vma: Any, start: int, end: int, advice: int) -> None:
             file = _file_of(mm, vma)
             mm.core.lib.force_page_cache_readahead(m, file, first, last)
         _read_ahead(mm, start, end)
+    elif advice == MADV_COLD:
+        core.madvise_cold(m, mm.ptr, start, end)
+    elif advice == MADV_PAGEOUT:
+        core.madvise_pageout(m, mm.ptr, start, end)
+    elif advice in _POPULATES:
+        _populate(mm, vma, start, end, write=advice == MADV_POPULATE_WRITE)
     else:
-        flags = (vma.vm_flags & ~(lib.VM_SEQ_READ | lib.VM_RAND_READ)) | _BEHAVIOR[advice]
+        less, more = _FLAGS[advice]
+        flags = vma.vm_flags & ~less | more
         if flags == vma.vm_flags:
             return
         cut_out(mm, vma, start, end)
-        mm.core.lib.vma_set_flags(m, vma, flags)
+        core.vma_set_flags(m, vma, flags)
+
+
+def _populate(mm: Mm, vma: Any, start: int, end: int, *, write: bool) -> None:
+    """Bring pages in as an access would (``madvise_populate``); Errno EINVAL, EFAULT, ENOMEM."""
+    if not vma.vm_flags & (lib.VM_WRITE if write else lib.VM_READ):
+        raise Errno(errno.EINVAL)
+    result = mm.make_present(start, end, write=write)
+    if result == lib.FAULT_OOM:
+        raise Errno(errno.ENOMEM)
+    if result > lib.FAULT_MAJOR:
+        raise Errno(errno.EFAULT)
 
 
 def _remove(mm: Mm, vma: Any, start: int, end: int) -> None:

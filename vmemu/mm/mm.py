@@ -55,6 +55,10 @@ class Mm(Closing):
         self.ptr = ptr
         self.kaddr = vm.core.kaddr(ptr)
         self.rlimits = rlimits
+        self.clean: list[tuple[int, int]] = []
+        """Ranges that were mapped when clear_refs made all pages clean, and still are."""
+        self.mmap_offset = 0
+        """Bytes by which mmap() begins elsewhere than usual (mmap_base)."""
 
     def __repr__(self) -> str:
         if self.core.closed:
@@ -126,6 +130,15 @@ class Mm(Closing):
         """Errno ENOMEM when ``pages`` more would break RLIMIT_AS."""
         if (self.ptr.total_vm + pages) << PAGE_SHIFT > self.rlimits.as_:
             raise Errno(errno.ENOMEM)
+
+    def forget_clean(self, start: int, end: int) -> None:
+        """What is mapped in a range from now on counts as written (VM_SOFTDIRTY)."""
+        if not self.clean:
+            return
+        left = []
+        for low, high in self.clean:
+            left += [(low, min(high, start)), (max(low, end), high)]
+        self.clean = [(low, high) for low, high in left if low < high]
 
     # ---- its memory
 

@@ -16,6 +16,7 @@ from vmemu.errors import Errno
 from vmemu.mm.consts import (
     MAP_ANONYMOUS,
     MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
     MAP_GROWSDOWN,
     MAP_LOCKED,
     MAP_NORESERVE,
@@ -76,14 +77,17 @@ def get_unmapped_area(mm: Mm, hint: int, length: int) -> int:
     found: int
     if mm.vm.topdown:
         gap = min(max(mm.rlimits.stack, 128 << 20), mm.core.task_size // 6 * 5)
-        found = mm.core.lib.get_unmapped_area(m, ptr, PAGE_SIZE, mm.core.task_size - gap, length, 1)
+        highest = mm.core.task_size - gap - mm.mmap_offset
+        found = mm.core.lib.get_unmapped_area(m, ptr, PAGE_SIZE, highest, length, 1)
         if found:
             return found
-    base, top = mm.core.unmapped_base, mm.core.task_size
+    base, top = mm.core.unmapped_base + mm.mmap_offset, mm.core.task_size
     start = max(ptr.free_area_cache, base)
     found = mm.core.lib.get_unmapped_area(m, ptr, start, top, length, 0)
     if not found and start > base:
         found = mm.core.lib.get_unmapped_area(m, ptr, base, top, length, 0)
+    if not found and mm.mmap_offset:
+        found = mm.core.lib.get_unmapped_area(m, ptr, mm.core.unmapped_base, base, length, 0)
     if not found:
         raise Errno(errno.ENOMEM)
     ptr.free_area_cache = found + length
@@ -106,7 +110,7 @@ def do_mmap(
 
     may_write: the file may be written to, so that a shared area may become writable.
 
-    Errno EINVAL, ENOMEM, EAGAIN (RLIMIT_MEMLOCK).
+    Errno EINVAL, ENOMEM, EEXIST (MAP_FIXED_NOREPLACE), EAGAIN (RLIMIT_MEMLOCK).
     """
     kind = flags & MAP_TYPE
     if file is None and not flags & MAP_ANONYMOUS:
@@ -118,11 +122,16 @@ def do_mmap(
         raise Errno(errno.ENOMEM)
     if mm.ptr.map_count > MAX_MAP_COUNT:
         raise Errno(errno.ENOMEM)
-    if flags & MAP_FIXED:
+    fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)
+    if fixed:
         if addr & ~0xFFF != addr:
             raise Errno(errno.EINVAL)
         if addr > mm.core.task_size - length:
             raise Errno(errno.ENOMEM)
+        if flags & MAP_FIXED_NOREPLACE:
+            vma, _ = find_vma_prev(mm, addr)
+            if vma is not None and vma.vm_start < addr + length:
+                raise Errno(errno.EEXIST)
     else:
         addr = get_unmapped_area(mm, addr, length)
     vm_flags = prot_to_flags(prot) | _MAY | mm.ptr.def_flags
@@ -141,14 +150,14 @@ def do_mmap(
         raise Errno(errno.EINVAL)
     if flags & MAP_GROWSDOWN and (file is not None or kind == MAP_SHARED):
         raise Errno(errno.EINVAL)  # its offsets would come to be below the file
-    if flags & MAP_FIXED:
+    if fixed:
         munmap_locked(mm, addr, length)
     noreserve = bool(flags & MAP_NORESERVE) and mm.vm.commit.mode != lib.OVERCOMMIT_NEVER
     if file is None and kind == MAP_SHARED:
         _map_shmem(mm, addr, length, vm_flags, noreserve)
     else:
         _map_area(mm, addr, length, vm_flags, noreserve, file, pgoff)
-    if vm_flags & lib.VM_LOCKED or flags & MAP_POPULATE:
+    if vm_flags & (lib.VM_LOCKED | lib.VM_LOCKONFAULT) == lib.VM_LOCKED or flags & MAP_POPULATE:
         mm.make_present(addr, addr + length, write=bool(prot & PROT_WRITE))
     return addr
 
@@ -212,6 +221,7 @@ def munmap_locked(mm: Mm, addr: int, length: int) -> None:
             split_vma(mm, last, end, new_below=True)
         vma, prev = find_vma_prev(mm, addr)
     mm.core.lib.unmap_vmas(mm.core.m, mm.ptr, addr, end)
+    mm.forget_clean(addr, end)
     while vma is not None and vma.vm_start < end:
         nxt = mm.next_vma(vma)
         _unmap_vma(mm, vma)
@@ -294,7 +304,7 @@ def _brk(mm: Mm, addr: int, length: int) -> None:
     if mm.ptr.map_count > MAX_MAP_COUNT:
         raise Errno(errno.ENOMEM)
     _map_area(mm, addr, length, vm_flags, False, None, 0)
-    if locked:
+    if locked and not vm_flags & lib.VM_LOCKONFAULT:
         mm.make_present(addr, addr + length, write=True)
 
 

@@ -12,12 +12,15 @@ from typing import Any
 
 from vmemu.core import PAGE_SHIFT, ffi, lib
 from vmemu.errors import Errno
-from vmemu.mm.consts import MAX_MAP_COUNT, MREMAP_FIXED, MREMAP_MAYMOVE
+from vmemu.mm.consts import MAX_MAP_COUNT, MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE
 from vmemu.mm.mm import Mm, mmap_sem_write
 from vmemu.mm.mmap import get_unmapped_area, munmap_locked, page_align
-from vmemu.mm.vma import find_vma_prev, vma_merge
+from vmemu.mm.vma import cut_out, find_vma_prev, vma_merge
 
 __all__ = ["do_mremap"]
+
+_LOCKED = lib.VM_LOCKED | lib.VM_LOCKONFAULT
+_FLAGS = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP
 
 
 @mmap_sem_write
@@ -36,51 +39,56 @@ def do_mremap(mm: Mm, old: int, old_length: int, new_length: int, flags: int, ne
 
 def _mremap(mm: Mm, old: int, old_length: int, new_length: int, flags: int, new: int) -> int:
     fixed = bool(flags & MREMAP_FIXED)
-    if flags & ~(MREMAP_FIXED | MREMAP_MAYMOVE) or old & 0xFFF:
+    stays = bool(flags & MREMAP_DONTUNMAP)
+    if flags & ~_FLAGS or old & 0xFFF or (stays and not flags & MREMAP_MAYMOVE):
         raise Errno(errno.EINVAL)
     old_length, new_length = (
         page_align(old_length) & mm.core.mask,
         page_align(new_length) & mm.core.mask,
     )
-    if not new_length:
+    if not new_length or (stays and old_length != new_length):
         raise Errno(errno.EINVAL)
-    if fixed:
+    if fixed or stays:
         if new & 0xFFF or not flags & MREMAP_MAYMOVE:
             raise Errno(errno.EINVAL)
         if new_length > mm.core.task_size or new > mm.core.task_size - new_length:
             raise Errno(errno.EINVAL)
         if new <= old < new + new_length or old <= new < (old + old_length) & mm.core.mask:
             raise Errno(errno.EINVAL)
+    if fixed:
         munmap_locked(mm, new, new_length)
     if old_length >= new_length:
         if old_length > new_length:
             munmap_locked(mm, old + new_length, old_length - new_length)
-        if not fixed or new == old:
+        if not stays and (not fixed or new == old):
             return old
         old_length = new_length
     vma, _ = find_vma_prev(mm, old)
-    _check_area(mm, vma, old, old_length, new_length)
-    grown = (new_length - old_length) >> PAGE_SHIFT
+    _check_area(mm, vma, old, old_length, new_length, stays=stays)
+    grown = new_length - (0 if stays else old_length) >> PAGE_SHIFT
     accounted = bool(vma.vm_flags & lib.VM_ACCOUNT)
     with mm.vm.commit.promise(grown) if accounted else contextlib.nullcontext():
-        if not fixed and old_length == vma.vm_end - old and _grow(mm, vma, old, new_length):
+        whole = old_length == vma.vm_end - old
+        if not (fixed or stays) and whole and _grow(mm, vma, old, new_length):
             return old
         if not flags & MREMAP_MAYMOVE:
             raise Errno(errno.ENOMEM)
         if not fixed:
-            new = get_unmapped_area(mm, 0, new_length)
-        _move_vma(mm, vma, old, old_length, new, new_length)
+            new = get_unmapped_area(mm, new if stays else 0, new_length)
+        _move_vma(mm, vma, old, old_length, new, new_length, stays=stays)
     return new
 
 
-def _check_area(mm: Mm, vma: Any, old: int, old_length: int, new_length: int) -> None:
+def _check_area(
+    mm: Mm, vma: Any, old: int, old_length: int, new_length: int, *, stays: bool
+) -> None:
     if vma is None or vma.vm_start > old or old_length > vma.vm_end - old:
         raise Errno(errno.EFAULT)
     if not old_length and not vma.vm_flags & lib.VM_MAYSHARE:
         raise Errno(errno.EINVAL)
     if vma.vm_flags & lib.VM_DONTEXPAND and new_length > old_length:
         raise Errno(errno.EFAULT)
-    grown = (new_length - old_length) >> PAGE_SHIFT
+    grown = new_length - (0 if stays else old_length) >> PAGE_SHIFT
     locked = mm.ptr.locked_vm + grown if vma.vm_flags & lib.VM_LOCKED else 0
     if locked << PAGE_SHIFT > mm.rlimits.memlock:
         raise Errno(errno.EAGAIN)
@@ -97,7 +105,7 @@ def _grow(mm: Mm, vma: Any, old: int, new_length: int) -> bool:
     before = vma.vm_end
     mm.core.lib.vma_adjust(mm.core.m, vma, vma.vm_start, end, ffi.NULL)
     mm.account(pages, vma.vm_flags)
-    if vma.vm_flags & lib.VM_LOCKED:
+    if vma.vm_flags & _LOCKED == lib.VM_LOCKED:
         mm.make_present(before, end, write=bool(vma.vm_flags & lib.VM_WRITE))
     return True
 
@@ -128,8 +136,13 @@ def _copy_vma(mm: Mm, vma: Any, new: int, length: int, pgoff: int) -> tuple[Any,
     return copy, vma
 
 
-def _move_vma(mm: Mm, vma: Any, old: int, old_length: int, new: int, new_length: int) -> None:
-    """Move page tables to a new vma and unmap the old range (``move_vma``)."""
+def _move_vma(
+    mm: Mm, vma: Any, old: int, old_length: int, new: int, new_length: int, *, stays: bool = False
+) -> None:
+    """Move page tables to a new vma and unmap the old range (``move_vma``).
+
+    ``stays``: it is empty then, but not unmapped, and not locked.
+    """
     m, ptr = mm.core.m, mm.ptr
     if ptr.map_count >= MAX_MAP_COUNT - 3:
         raise Errno(errno.ENOMEM)
@@ -144,14 +157,29 @@ def _move_vma(mm: Mm, vma: Any, old: int, old_length: int, new: int, new_length:
         mm.core.lib.move_page_tables(m, ptr, target, new, vma, old, moved)
     pages = new_length >> PAGE_SHIFT
     mm.account(pages, flags)
-    if flags & lib.VM_ACCOUNT:
+    if flags & lib.VM_ACCOUNT and (failed or not stays):
         # munmap takes back what the area that goes has promised: the promise moves.
         mm.vm.commit.move((new_length if failed else old_length) >> PAGE_SHIFT)
     if failed:
         with contextlib.suppress(Errno):
             munmap_locked(mm, new, new_length)
         raise Errno(errno.ENOMEM)
+    mm.forget_clean(old, old + old_length)
+    if stays:
+        _left_behind(mm, old, old_length)
+        return
     with contextlib.suppress(Errno):  # no memory to split it: it stays, empty
         munmap_locked(mm, old, old_length)
-    if flags & lib.VM_LOCKED and new_length > old_length:
+    if flags & _LOCKED == lib.VM_LOCKED and new_length > old_length:
         mm.make_present(new + old_length, new + new_length, write=bool(flags & lib.VM_WRITE))
+
+
+def _left_behind(mm: Mm, old: int, length: int) -> None:
+    """The old range is empty, and as if it had never been locked (MREMAP_DONTUNMAP)."""
+    vma, _ = find_vma_prev(mm, old)
+    if vma is None or not vma.vm_flags & lib.VM_LOCKED:
+        return
+    with contextlib.suppress(Errno):  # no memory to split it: it stays locked
+        cut_out(mm, vma, old, old + length)
+        mm.core.lib.vma_set_flags(mm.core.m, vma, vma.vm_flags & ~_LOCKED)
+        mm.core.lib.mm_account(mm.core.m, mm.ptr, 0, -(length >> PAGE_SHIFT))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vmemu.core import FRAME_KINDS, PAGE_SHIFT, Core, lib
-from vmemu.frames import PTE_PRESENT, mem_map, page_tables, swap_map, table_entries
+from vmemu.frames import PTE_FILE, PTE_PRESENT, mem_map, page_tables, swap_map, table_entries
 from vmemu.mm.maps import area_name, permissions
 from vmemu.snapshot.record import (
     Area,
@@ -107,7 +107,11 @@ def _survey(kernel: Kernel) -> _Survey:
             used = np.flatnonzero(entries).tolist()
             tables.append(PageTable(level, address, frame, len(used), len(entries)))
             if not level:
-                raw |= {address + (i << PAGE_SHIFT): int(entries[i]) for i in used}
+                raw |= {
+                    address + (i << PAGE_SHIFT): value
+                    for i in used
+                    if (value := int(entries[i])) & PTE_PRESENT or not value & PTE_FILE
+                }
         survey.raw[mm.kaddr], survey.tables[mm.kaddr] = raw, tables
         for address, value in raw.items():
             place = Place(pid, address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from errno import EAGAIN, EFAULT, EINVAL, ENOMEM
 
 from vmemu.mm import (
@@ -12,10 +13,53 @@ from vmemu.mm import (
     do_munlock,
     do_munlockall,
 )
-from vmemu.mm.consts import MADV_DONTNEED, MADV_NORMAL, MCL_CURRENT, MCL_FUTURE
+from vmemu.mm.consts import (
+    MADV_COLD,
+    MADV_DODUMP,
+    MADV_DOFORK,
+    MADV_DONTDUMP,
+    MADV_DONTFORK,
+    MADV_DONTNEED,
+    MADV_FREE,
+    MADV_KEEPONFORK,
+    MADV_NORMAL,
+    MADV_PAGEOUT,
+    MADV_POPULATE_READ,
+    MADV_POPULATE_WRITE,
+    MADV_RANDOM,
+    MADV_SEQUENTIAL,
+    MADV_WILLNEED,
+    MADV_WIPEONFORK,
+    MCL_CURRENT,
+    MCL_FUTURE,
+    MCL_ONFAULT,
+)
 from vmemu.testing.frame import Difference, Process, page_up
 from vmemu.testing.mapping_ops import MappingOps
-from vmemu.testing.model import LOCKED, PAGE, PROT, WRITE
+from vmemu.testing.model import (
+    DONTDUMP,
+    DONTFORK,
+    LOCKED,
+    ONFAULT,
+    PAGE,
+    PROT,
+    READ,
+    WIPEONFORK,
+    WRITE,
+    Space,
+)
+
+_CHANGES = {
+    MADV_DONTFORK: (0, DONTFORK), MADV_DOFORK: (DONTFORK, 0),
+    MADV_WIPEONFORK: (0, WIPEONFORK), MADV_KEEPONFORK: (WIPEONFORK, 0),
+    MADV_DONTDUMP: (0, DONTDUMP), MADV_DODUMP: (DONTDUMP, 0),
+}  # fmt: skip
+_TAKES = (MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT)
+_POPULATES = (MADV_POPULATE_READ, MADV_POPULATE_WRITE)
+ADVICE = (
+    *_CHANGES, *_TAKES, *_POPULATES, MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED
+)  # fmt: skip
+"""Every advice that is known."""
 
 
 class AdviceOps(MappingOps):
@@ -24,28 +68,71 @@ class AdviceOps(MappingOps):
     # ---- madvise, mincore
 
     def op_madvise(self, pid: int, address: int, length: int, advice: int) -> None:
-        """Advice; only MADV_DONTNEED can be seen."""
+        """Advice, of which some can be seen."""
         if not (process := self.process(pid)):
             return
         space = process.space
         error, _ = self.call(do_madvise, process.mm, address, length, advice)
         start, end = address // PAGE, address // PAGE + page_up(length)
-        if address % PAGE or not MADV_NORMAL <= advice <= MADV_DONTNEED:
+        if address % PAGE or advice not in ADVICE:
             self.verdict(error, EINVAL)
             return
-        if error == EAGAIN and self.short_of_memory():
-            return  # no memory to split an area, for what cannot be seen
-        wanted = 0
-        for page in range(start, end):
+        mapped = [page for page in range(start, end) if page in space.attr]
+        if advice in _POPULATES:
+            self._populate(process, range(start, end), error, write=advice == MADV_POPULATE_WRITE)
+            return
+        if error == EAGAIN and self.short_of_memory():  # to split an area
+            less, more = _CHANGES.get(advice, (0, 0))
+            self._partly(process, mapped, lambda attr: attr & ~less | more)
+            return
+        wanted = ENOMEM if len(mapped) < end - start else 0
+        for page in mapped:
+            if not self._advised(space, page, advice):
+                wanted = EINVAL
+                break
+        self.verdict(error, wanted)
+
+    def _advised(self, space: Space, page: int, advice: int) -> bool:
+        """What becomes of a page; False: the call ends with EINVAL."""
+        attr = space.attr[page]
+        if advice in _TAKES and attr & LOCKED:
+            return False
+        if advice in (MADV_FREE, MADV_WIPEONFORK) and page in space.file:
+            return False
+        if advice in (MADV_DONTNEED, MADV_FREE):
+            space.clear(page)
+        less, more = _CHANGES.get(advice, (0, 0))
+        space.attr[page] = attr & ~less | more
+        return True
+
+    def _populate(self, process: Process, pages: range, error: int, *, write: bool) -> None:
+        """Pages are brought in up to the first that cannot be."""
+        space = process.space
+        wanted, last = 0, pages.stop
+        for page in pages:
             attr = space.attr.get(page)
             if attr is None:
                 wanted = ENOMEM
-            elif advice == MADV_DONTNEED:
-                if attr & LOCKED:
-                    wanted = EINVAL
-                    break
-                space.clear(page)
-        self.verdict(error, wanted)
+            elif not attr & (WRITE if write else READ):
+                wanted = EINVAL
+            elif not space.backed(page):
+                wanted = EFAULT
+            if wanted:
+                last = page
+                break
+        self.verdict(error, wanted, *([ENOMEM] if self.short_of_memory() else []))
+        for page in range(pages.start, last):
+            if self._present(process, page):
+                space.touch(page)
+            elif self._kept(process, page):
+                space.touched.add(page)
+            elif not error and not self.short_of_memory():
+                raise Difference(f"{self.now}: page {page:#x} has not been brought in")
+
+    def _kept(self, process: Process, page: int) -> bool:
+        """It was there, and has been swapped since."""
+        m = self.core.m
+        return bool(self.core.lib.pte_kind_at(m, process.mm.ptr, page * PAGE))
 
     def op_mincore(self, pid: int, address: int, length: int, vector: int) -> None:
         """Which pages are in memory; the answer is written to user memory."""
@@ -117,24 +204,42 @@ class AdviceOps(MappingOps):
         """Lock a range up to the first hole."""
         self._lock(pid, address, length, on=True)
 
+    def op_mlock2(self, pid: int, address: int, length: int) -> None:
+        """Lock a range, each page from its first use on."""
+        self._lock(pid, address, length, on=True, onfault=True)
+
     def op_munlock(self, pid: int, address: int, length: int) -> None:
         """Unlock a range up to the first hole."""
         self._lock(pid, address, length, on=False)
 
-    def _lock(self, pid: int, address: int, length: int, *, on: bool) -> None:
+    def _lock(
+        self, pid: int, address: int, length: int, *, on: bool, onfault: bool = False
+    ) -> None:
         if not (process := self.process(pid)):
             return
         space = process.space
-        error, _ = self.call(do_mlock if on else do_munlock, process.mm, address, length)
+        lock_range = functools.partial(do_mlock, onfault=True) if onfault else do_mlock
+        error, _ = self.call(lock_range if on else do_munlock, process.mm, address, length)
+        locked = LOCKED | ONFAULT if onfault else LOCKED
         start = address // PAGE
         end = page_up(address + length) if length else start
         hole = space.hole(start, min(end, self.task_pages))
         # Where a locked area has grown, Linux brings in nothing, and will not later.
-        fresh = [page for page in range(start, hole) if not space.attr[page] & LOCKED]
+        fresh = [
+            page
+            for page in range(start, hole)
+            if not onfault and space.attr[page] & (LOCKED | ONFAULT) != LOCKED
+        ]
+
+        def lock(attr: int) -> int:
+            return attr & ~ONFAULT | locked
+
+        def unlock(attr: int) -> int:
+            return attr & ~(LOCKED | ONFAULT)
+
         pages = range(start, hole)
         if error == EAGAIN and self.short_of_memory():  # for the parts of an area
-            change = (lambda attr: attr | LOCKED) if on else (lambda attr: attr & ~LOCKED)
-            self._partly(process, pages, change)
+            self._partly(process, pages, lock if on else unlock)
             self._learn_present(process, pages)
             return
         if not on:
@@ -142,7 +247,7 @@ class AdviceOps(MappingOps):
                 for page in pages:
                     space.unlock(page)
             else:
-                self._partly(process, pages, lambda attr: attr & ~LOCKED)
+                self._partly(process, pages, unlock)
             return
         dark = any(not space.attr[page] & PROT or not space.backed(page) for page in fresh)
         if hole < end or dark:
@@ -150,14 +255,14 @@ class AdviceOps(MappingOps):
             self.verdict(error, last, *([EFAULT] if dark else []))
         elif self.verdict(error, 0):
             for page in pages:
-                space.attr[page] |= LOCKED
+                space.attr[page] = lock(space.attr[page])
             self._populated(process, fresh)
             return
         if not error:
             for page in pages:
-                space.attr[page] |= LOCKED
+                space.attr[page] = lock(space.attr[page])
         else:
-            self._partly(process, pages, lambda attr: attr | LOCKED)
+            self._partly(process, pages, lock)
         self._learn_present(process, pages)
 
     def _learn_present(self, process: Process, pages: range) -> None:
@@ -171,18 +276,21 @@ class AdviceOps(MappingOps):
         if not (process := self.process(pid)):
             return
         error, _ = self.call(do_mlockall, process.mm, flags)
-        if not flags or flags & ~(MCL_CURRENT | MCL_FUTURE):
+        if not flags & (MCL_CURRENT | MCL_FUTURE) or flags > 7:
             self.verdict(error, EINVAL)
             return
         if not self.verdict(error, 0):
             return
         space = process.space
-        space.lock_future = bool(flags & MCL_FUTURE)
+        locked = LOCKED | (ONFAULT if flags & MCL_ONFAULT else 0)
+        space.lock_future = locked if flags & MCL_FUTURE else 0
         if flags & MCL_CURRENT:
-            fresh = [page for page, attr in space.attr.items() if not attr & LOCKED]
+            bits = LOCKED | ONFAULT
+            fresh = [page for page, attr in space.attr.items() if attr & bits != locked]
             for page in fresh:
-                space.attr[page] |= LOCKED
-            self._populated(process, fresh)
+                space.attr[page] = space.attr[page] & ~bits | locked
+            if locked == LOCKED:
+                self._populated(process, fresh)
         else:
             for page in space.attr:
                 space.unlock(page)
@@ -193,6 +301,6 @@ class AdviceOps(MappingOps):
             return
         error, _ = self.call(do_munlockall, process.mm)
         if self.verdict(error, 0):
-            process.space.lock_future = False
+            process.space.lock_future = 0
             for page in process.space.attr:
                 process.space.unlock(page)

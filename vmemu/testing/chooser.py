@@ -8,17 +8,19 @@ from collections.abc import Callable
 
 from vmemu.mm.consts import (
     MADV_DONTNEED,
-    MADV_WILLNEED,
     MAP_ANONYMOUS,
     MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
     MAP_GROWSDOWN,
     MAP_LOCKED,
     MAP_NORESERVE,
     MAP_POPULATE,
     MAP_PRIVATE,
+    MREMAP_DONTUNMAP,
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
 )
+from vmemu.testing.advice_ops import ADVICE
 from vmemu.testing.frame import Operation
 from vmemu.testing.model import FILE_PAGES, LOCKED, PAGE, WRITE, Space
 from vmemu.testing.world import HEAP, World
@@ -209,6 +211,8 @@ class Chooser:
             address = self.anywhere() * PAGE
         elif place < 0.7:
             address = self.page(space) * PAGE + rng.choice((0, 0, 0, PAGE, length, 17))
+        if flags & MAP_FIXED and rng.random() < 0.15:
+            flags = flags & ~MAP_FIXED | MAP_FIXED_NOREPLACE
         if rng.random() < 0.08:
             flags |= MAP_POPULATE
         if rng.random() < 0.04 and self.may_lock(space, length // PAGE):
@@ -223,7 +227,7 @@ class Chooser:
             address += rng.choice((1, PAGE // 2, self.world.task_pages * PAGE - 3 * PAGE))
         elif rng.random() < 0.01:
             length = rng.choice((0, 1500 * PAGE, self.world.task_pages * PAGE + 1))
-            flags &= ~(MAP_FIXED | MAP_LOCKED | MAP_POPULATE | MAP_GROWSDOWN)
+            flags &= ~(MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_LOCKED | MAP_POPULATE | MAP_GROWSDOWN)
         if space.lock_future and not self.may_lock(space, length // PAGE):
             return ("munlockall", pid)
         if rng.random() < 0.25 and not flags & MAP_GROWSDOWN:
@@ -269,7 +273,12 @@ class Chooser:
             flags = MREMAP_MAYMOVE | MREMAP_FIXED
         new = self.anywhere() if rng.random() < 0.6 else self.page(space)
         if rng.random() < 0.02:
-            flags = rng.choice((MREMAP_FIXED, 8, 3))
+            flags = rng.choice((MREMAP_FIXED, 8, 3, MREMAP_DONTUNMAP))
+        elif rng.random() < 0.15 and flags & MREMAP_MAYMOVE:
+            flags |= MREMAP_DONTUNMAP
+            pages = count if rng.random() < 0.9 else pages
+            if space.attr.get(start, 0) & LOCKED and not self.may_lock(space, count):
+                flags &= ~MREMAP_DONTUNMAP
         if space.attr.get(start, 0) & LOCKED and not self.may_lock(space, pages - count):
             pages = count
         ragged = rng.choice((0,) * 60 + (1,))
@@ -295,10 +304,10 @@ class Chooser:
         return ("brk", pid, max(brk, HEAP - (PAGE if rng.random() < 0.02 else 0)))
 
     def madvise(self, pid: int, space: Space) -> Operation:
-        """Mostly MADV_DONTNEED."""
+        """Of all kinds, often MADV_DONTNEED."""
         start, end = self.run(space)
         length = self.length() if self.rng.random() < 0.3 else (end - start) * PAGE
-        advice = self.rng.choice((0, 1, 2, MADV_WILLNEED, MADV_WILLNEED) + (MADV_DONTNEED,) * 5)
+        advice = self.rng.choice(ADVICE + (MADV_DONTNEED,) * 8)
         if self.rng.random() < 0.02:
             advice = 77
         return ("madvise", pid, start * PAGE, length, advice)
@@ -316,10 +325,11 @@ class Chooser:
         if not self.may_lock(space, end - start):
             return self.unlock(pid, space)
         if self.rng.random() < 0.1 and self.may_lock(space, len(space.attr)):
-            return ("mlockall", pid, self.rng.choice((1, 2, 3)))
+            return ("mlockall", pid, self.rng.choice((1, 2, 3, 5, 6, 7)))
         if self.rng.random() < 0.02:
-            return ("mlockall", pid, self.rng.choice((0, 4)))
-        return ("mlock", pid, start * PAGE + self.rng.choice((0, 1, 4095)), (end - start) * PAGE)
+            return ("mlockall", pid, self.rng.choice((0, 4, 8)))
+        call = self.rng.choice(("mlock", "mlock", "mlock2"))
+        return (call, pid, start * PAGE + self.rng.choice((0, 1, 4095)), (end - start) * PAGE)
 
     def unlock(self, pid: int, space: Space) -> Operation:
         """Some of what is locked, or all."""

@@ -21,7 +21,21 @@ from vmemu.core import Core, lib
 from vmemu.errors import Errno
 from vmemu.mm import MemoryManager, Mm
 from vmemu.rmap import RmapScheme, scheme_class
-from vmemu.testing.model import EXEC, FILE, GROWSDOWN, LOCKED, PAGE, PROT, READ, WRITE, Space
+from vmemu.testing.model import (
+    DONTDUMP,
+    DONTFORK,
+    EXEC,
+    FILE,
+    GROWSDOWN,
+    LOCKED,
+    ONFAULT,
+    PAGE,
+    PROT,
+    READ,
+    WIPEONFORK,
+    WRITE,
+    Space,
+)
 from vmemu.testing.soft_tlb import SoftTlb
 
 Operation = tuple[Any, ...]
@@ -32,6 +46,10 @@ VM_BITS = {
     lib.VM_EXEC: EXEC,
     lib.VM_LOCKED: LOCKED,
     lib.VM_GROWSDOWN: GROWSDOWN,
+    lib.VM_LOCKONFAULT: ONFAULT,
+    lib.VM_DONTCOPY: DONTFORK,
+    lib.VM_WIPEONFORK: WIPEONFORK,
+    lib.VM_DONTDUMP: DONTDUMP,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from errno import EFAULT, EINVAL, ENODEV, ENOMEM
+from errno import EEXIST, EFAULT, EINVAL, ENODEV, ENOMEM
 
 from vmemu.mm import (
     do_mmap,
@@ -15,17 +15,19 @@ from vmemu.mm import (
 from vmemu.mm.consts import (
     MAP_ANONYMOUS,
     MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
     MAP_GROWSDOWN,
     MAP_LOCKED,
     MAP_POPULATE,
     MAP_PRIVATE,
     MAP_TYPE,
+    MREMAP_DONTUNMAP,
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
 )
 from vmemu.testing.access_ops import AccessOps
 from vmemu.testing.frame import Difference, Process, page_up
-from vmemu.testing.model import EXEC, GROWSDOWN, LOCKED, PAGE, PROT, READ, WRITE
+from vmemu.testing.model import EXEC, GROWSDOWN, LOCKED, ONFAULT, PAGE, PROT, READ, WRITE
 
 HEAP_PROT = READ | WRITE | EXEC  # VM_DATA_DEFAULT_FLAGS
 
@@ -51,7 +53,8 @@ class MappingOps(AccessOps):
         backing = (None, 0) if file is None else (self.inode, file)
         error, found = self.call(do_mmap, process.mm, address, length, prot, flags, *backing)
         pages = page_up(length)
-        fixed = flags & MAP_FIXED
+        fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)
+        asked = range(address // PAGE, address // PAGE + min(pages, self.task_pages))
         wanted = 0
         if pages > self.task_pages:
             self.verdict(error, EINVAL, ENOMEM)
@@ -64,6 +67,8 @@ class MappingOps(AccessOps):
             wanted = EINVAL
         elif fixed and address // PAGE + pages > self.task_pages:
             wanted = ENOMEM
+        elif flags & MAP_FIXED_NOREPLACE and any(page in space.attr for page in asked):
+            wanted = EEXIST
         if wanted or not self.verdict(error, 0):
             if fixed and not wanted:
                 self.resync(process, range(address // PAGE, address // PAGE + pages))
@@ -78,11 +83,11 @@ class MappingOps(AccessOps):
             if free:
                 self.expect("address at a free hint", found, hint * PAGE)
         attr = prot & PROT
-        attr |= LOCKED if flags & MAP_LOCKED or space.lock_future else 0
+        attr |= space.lock_future | (LOCKED if flags & MAP_LOCKED else 0)
         attr |= GROWSDOWN if flags & MAP_GROWSDOWN else 0
         start = found // PAGE
         space.map(start, start + pages, attr, file)
-        if flags & MAP_POPULATE or attr & LOCKED:
+        if flags & MAP_POPULATE or attr & (LOCKED | ONFAULT) == LOCKED:
             self._populated(process, range(start, start + pages))
 
     def _placed(
@@ -142,7 +147,7 @@ class MappingOps(AccessOps):
             return
         self._partly(process, range(start, hole), lambda attr: attr & ~PROT | prot)
 
-    def _partly(self, process: Process, pages: range, new: Callable[[int], int]) -> None:
+    def _partly(self, process: Process, pages: Iterable[int], new: Callable[[int], int]) -> None:
         """A call has stopped somewhere: leading pages are changed, the others are not."""
         actual = self.actual(process.mm)
         attr = process.space.attr
@@ -170,10 +175,13 @@ class MappingOps(AccessOps):
         space = process.space
         error, found = self.call(do_mremap, process.mm, old, old_length, new_length, flags, new)
         start, count, pages = old // PAGE, page_up(old_length), page_up(new_length)
-        fixed = flags & MREMAP_FIXED
+        fixed, stays = flags & MREMAP_FIXED, flags & MREMAP_DONTUNMAP
         target = new // PAGE
         if (
-            flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)
+            flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)
+            or (stays and (not flags & MREMAP_MAYMOVE or count != pages))
+            or (stays and not fixed and (new % PAGE or target + pages > self.task_pages))
+            or (stays and target < start + count and start < target + pages)
             or old % PAGE
             or not pages
             or (fixed and not flags & MREMAP_MAYMOVE)
@@ -187,7 +195,7 @@ class MappingOps(AccessOps):
         uniform = attr is not None and all(
             space.look(page) == look for page in range(start, start + min(count, pages))
         )
-        if not error and not uniform and count >= pages and not fixed:
+        if not error and not uniform and count >= pages and not (fixed or stays):
             # 2.6.7 shrinks whatever is there, or nothing.
             self.expect("address", found, old)
             space.unmap(start + pages, start + count)
@@ -213,6 +221,8 @@ class MappingOps(AccessOps):
         in_place = all(page not in space.attr for page in range(start + count, start + pages))
         if fixed:
             self.expect("address", found, new)
+        elif stays:
+            self._placed("mremap", process, None, found, pages)
         elif count >= pages or (in_place and start + pages <= self.task_pages):
             self.expect("address", found, old)
         elif not flags & MREMAP_MAYMOVE:
@@ -226,13 +236,24 @@ class MappingOps(AccessOps):
                 space.unmap(target, target + pages)
             space.move(start, kept, found // PAGE)
             self.results["mremap", "moved"] += 1
-            if start in self.actual(process.mm) and self.short_of_memory():
-                self.resync(process, range(start, start + kept), attr, shift)
+        if stays:
+            self._left_behind(process, range(start, start + kept), attr, shift)
+        elif found != old and start in self.actual(process.mm) and self.short_of_memory():
+            self.resync(process, range(start, start + kept), attr, shift)
         begin = found // PAGE
         file = None if shift is None else start + kept + shift
         space.map(begin + kept, begin + pages, attr, file)
-        if attr & LOCKED:
+        if attr & (LOCKED | ONFAULT) == LOCKED:
             self._populated(process, range(begin + kept, begin + pages))
+
+    def _left_behind(self, process: Process, pages: range, attr: int, shift: int | None) -> None:
+        """What MREMAP_DONTUNMAP leaves: an empty area that is not locked."""
+        space, file = process.space, None if shift is None else pages.start + shift
+        left = attr & ~(LOCKED | ONFAULT)
+        if attr & LOCKED and self.short_of_memory():  # to split it
+            left = self.actual(process.mm).get(pages.start, left)
+        space.map(pages.start, pages.stop, left, file)
+        self.results["mremap", "left an area behind"] += 1
 
     # ---- brk
 
@@ -257,6 +278,6 @@ class MappingOps(AccessOps):
         if after < before:
             space.unmap(after, before)
         elif after > before:
-            space.map(before, after, HEAP_PROT | (LOCKED if space.lock_future else 0))
-            if space.lock_future:
+            space.map(before, after, HEAP_PROT | space.lock_future)
+            if space.lock_future == LOCKED:
                 self._populated(process, range(before, after))

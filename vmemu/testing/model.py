@@ -1,7 +1,7 @@
 """What memory should hold: one address space as dictionaries of pages.
 
 Nothing here knows of frames, page tables, swap or reverse maps.  A page is a virtual page
-number; its attributes are PROT_* bits plus LOCKED and GROWSDOWN; its contents are 4096
+number; its attributes are PROT_* bits plus LOCKED, GROWSDOWN and others; its contents are 4096
 bytes, or absent until it is written.  Before that it shows zeroes, or a page of the one file
 that can be mapped.  All page ranges are half open.
 """
@@ -16,6 +16,8 @@ PAGE = 4096
 READ, WRITE, EXEC = 1, 2, 4
 PROT = READ | WRITE | EXEC
 LOCKED, GROWSDOWN = 0x10, 0x20
+ONFAULT = 0x40  # locked from its first use on
+DONTFORK, WIPEONFORK, DONTDUMP = 0x80, 0x100, 0x200
 ZEROES = bytes(PAGE)
 FILE = random.Random(1991).randbytes(24 * PAGE - 1000)  # what the file holds
 FILE_PAGES = 24
@@ -42,16 +44,19 @@ class Space:
     touched: set[int] = field(default_factory=set)  # may have a pte; all others have none
     pinned: set[int] = field(default_factory=set)  # locked and seen present: must stay so
     brk: int = 0
-    lock_future: bool = False
+    lock_future: int = 0  # LOCKED, and perhaps ONFAULT, for what will be mapped
     stack_limit: int = 1 << 40  # pages
 
     def fork(self) -> Space:
-        """The child's space: the same contents, no locks."""
+        """The child's space: the same contents, no locks; without what is not to be copied."""
+        goes = {page for page, attr in self.attr.items() if attr & DONTFORK}
+        wiped = goes | {page for page, attr in self.attr.items() if attr & WIPEONFORK}
+        attrs = {page: attr for page, attr in self.attr.items() if page not in goes}
         return Space(
-            attr={page: attr & ~LOCKED for page, attr in self.attr.items()},
-            data=dict(self.data),
-            file=dict(self.file),
-            touched=set(self.touched),
+            attr={page: attr & ~(LOCKED | ONFAULT) for page, attr in attrs.items()},
+            data={page: data for page, data in self.data.items() if page not in wiped},
+            file={page: at for page, at in self.file.items() if page not in goes},
+            touched=self.touched - wiped,
             brk=self.brk,
             stack_limit=self.stack_limit,
         )
@@ -91,7 +96,7 @@ class Space:
 
     def unlock(self, page: int) -> None:
         """The page may be swapped again."""
-        self.attr[page] &= ~LOCKED
+        self.attr[page] &= ~(LOCKED | ONFAULT)
         self.pinned.discard(page)
 
     def move(self, old: int, count: int, new: int) -> None:

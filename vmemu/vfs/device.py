@@ -91,21 +91,26 @@ class RandomFile(NullFile):
 
 _PLAIN: dict[int, type[NullFile]] = {cls.rdev: cls for cls in (NullFile, ZeroFile, FullFile)}
 _RANDOM = (0x108, 0x109)
-TTY = 0x500
+TTY, PTMX = 0x500, 0x502
 DEVICES = {
     b"null": 0x103, b"zero": 0x105, b"full": 0x107, b"random": 0x108, b"urandom": 0x109,
-    b"tty": TTY,
+    b"tty": TTY, b"ptmx": PTMX,
 }  # fmt: skip
 """Numbers of the devices in /dev, 256 * major + minor."""
 
 
 def open_device(node: Node, rdev: int, flags: int, name: str) -> File:
-    """Open a character device; Errno ENXIO for one that nobody has, such as a terminal."""
+    """Open a character device; Errno ENXIO for one that nobody has."""
     file: File
     if rdev in _PLAIN:
         file = _PLAIN[rdev](flags, name)
     elif rdev in _RANDOM:
         file = RandomFile(flags, name, node.fs.services.randbytes)
+    elif rdev in (TTY, PTMX):
+        terminals = node.fs.services.jobs.terminals
+        if rdev == TTY:
+            return terminals.open_current(flags)
+        file = terminals.open_master(flags)
     else:
         raise Errno(errno.ENXIO)
     file.node = node

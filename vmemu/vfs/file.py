@@ -13,6 +13,7 @@ from vmemu.kernel.process.wait import Blocking, WaitQueue, immediately
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
     from vmemu.vfs.eventpoll import Item
+    from vmemu.vfs.lock import FileLocks, Locks
     from vmemu.vfs.node import Node
 
 O_ACCMODE = 3
@@ -21,9 +22,11 @@ O_WRONLY = 1
 O_RDWR = 2
 O_CREAT = 0o100
 O_EXCL = 0o200
+O_NOCTTY = 0o400
 O_TRUNC = 0o1000
 O_APPEND = 0o2000
 O_NONBLOCK = 0o4000
+O_ASYNC = 0o20000
 O_DIRECTORY = 0o200000
 O_NOFOLLOW = 0o400000
 O_CLOEXEC = 0o2000000
@@ -73,6 +76,8 @@ class File:
     """It has a poll() of its own; others are always ready, and epoll refuses them."""
     plain = True
     """It tells of POLLRDNORM and POLLWRNORM as well."""
+    wakes = -1
+    """Which wake-ups of its queue concern it."""
     least = 0
     """A read of fewer bytes is EINVAL, and several buffers are filled by one read."""
     record = False
@@ -81,6 +86,12 @@ class File:
     """With EPIPE comes SIGPIPE."""
     items: list[Item] | None = None
     """Where epoll watches it."""
+    locks: FileLocks | None = None
+    """Those of its inode, if it has ever locked something itself (flock, OFD locks)."""
+    owner = 0
+    """Whom F_SETOWN named."""
+    signal = 0
+    """What F_SETSIG named."""
     host_bytes = FILE_BYTES
     """What the host holds for it."""
     node: Node | None = None
@@ -139,6 +150,10 @@ class File:
         """Describe the file."""
         return FileStat()
 
+    def ioctl(self, task: Task, request: int, argument: int) -> int:
+        """What is asked of this kind of file alone; Errno ENOTTY."""
+        raise Errno(errno.ENOTTY)
+
     def poll(self) -> int:
         """POLLIN, POLLOUT, ... that hold now."""
         return POLLIN | POLLOUT
@@ -169,6 +184,8 @@ def put_file(hold: HostMemory, file: File) -> None:
         if file.items:
             for item in tuple(file.items):
                 item.remove()
+        if file.locks is not None:
+            file.locks.release(file)
         file.release()
         hold.uncharge(file.host_bytes)
 
@@ -189,6 +206,8 @@ class FdTable:
         self.users = 1
         self.first_free = 0
         """No number below it is free (next_fd)."""
+        self.locked: Locks | None = None
+        """Where its processes may have locked records of files."""
 
     def get(self, fd: int) -> File:
         """Find an open file (fget); Errno EBADF."""
@@ -238,6 +257,9 @@ class FdTable:
         self._put(file)
 
     def _put(self, file: File) -> None:
+        """A descriptor is closed: with any of a file go the records that its process has locked."""
+        if self.locked is not None:
+            self.locked.closed(self, file)
         put_file(self.hold, file)
 
     def share(self) -> FdTable:

@@ -267,7 +267,7 @@ class HostDirectory(HostNode, Directory):
 
 def peek(root: str, path: bytes, count: int) -> bytes:
     """The first bytes of a file that a guest with that root would find; Errno, ConfigError."""
-    services = Services(HostMemory(0), lambda: 0, bytes, None)  # type: ignore[arg-type]
+    services = Services(HostMemory(0), lambda: 0, bytes, None, None)  # type: ignore[arg-type]
     fs = HostFs(services, 0, root)
     fs.caches = False
     try:

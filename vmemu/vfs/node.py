@@ -18,6 +18,7 @@ from vmemu.vfs.file import File, FileStat
 if TYPE_CHECKING:
     from vmemu.file.inode import Inode, Inodes
     from vmemu.kernel.hold import HostMemory
+    from vmemu.kernel.process.job import Jobs
 
 NAME_MAX = 255
 
@@ -31,6 +32,7 @@ class Services(NamedTuple):
     randbytes: Callable[[int], bytes]
     inodes: Inodes
     """The files that are mapped."""
+    jobs: Jobs
 
 
 class FsStat(NamedTuple):
@@ -145,6 +147,12 @@ class Node:
 
     def unpin(self) -> None:
         """And no longer."""
+
+
+def node_key(node: Node) -> object:
+    """What a node is known by as long as it exists, whichever object stands for it."""
+    told = node.stat()
+    return id(node.fs), told.dev, told.ino
 
 
 class Directory(Node):

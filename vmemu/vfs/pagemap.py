@@ -14,7 +14,7 @@ import numpy as np
 
 from vmemu.core import PAGE_SHIFT, PAGE_SIZE, Core, lib
 from vmemu.errors import Errno
-from vmemu.frames import PTE_PRESENT, mem_map, page_tables, ptes
+from vmemu.frames import PTE_FILE, PTE_PRESENT, mem_map, page_tables, ptes
 
 if TYPE_CHECKING:
     from vmemu.mm import Mm
@@ -86,15 +86,25 @@ class PageMap(_Entries):
         mapped = present & ((pages["flags"] & lib.PG_reserved) == 0)
         found[mapped & ((pages["flags"] & lib.PG_anon) == 0)] |= _FILE
         found[mapped & (pages["mapcount"] == 1)] |= _EXCLUSIVE
-        swapped = ~present & (values != 0)
+        swapped = ~present & (values != 0) & ((values & PTE_FILE) == 0)
         found[swapped] = _SWAP | values[swapped] >> 1 & 31 | values[swapped] >> 8 << 5
+        clean = np.zeros(last - first, dtype=bool)
+        for low, high in mm.clean:
+            clean[_places(low, high, start, end)] = True
+        soft_dirty = swapped | ((values & lib._PAGE_SOFT_DIRTY) != 0)
         for vma in mm.vmas():
-            if vma.vm_end > start and vma.vm_start < end:
-                low = max(vma.vm_start, start) - start >> PAGE_SHIFT
-                high = min(vma.vm_end, end) - start >> PAGE_SHIFT
-                if vma.vm_flags & lib.VM_SHARED:
-                    found[low:high][swapped[low:high]] |= _FILE
+            its = _places(vma.vm_start, vma.vm_end, start, end)
+            if vma.vm_flags & lib.VM_SHARED:
+                found[its][swapped[its]] |= _FILE
+            soft_dirty[its] |= ~clean[its]
+        found[soft_dirty] |= _SOFT_DIRTY
         return found
+
+
+def _places(low: int, high: int, start: int, end: int) -> slice:
+    """Where the pages of a range of addresses are among those of [start, end)."""
+    low, high = max(low, start), min(high, end)
+    return slice(low - start >> PAGE_SHIFT, max(low, high) - start >> PAGE_SHIFT)
 
 
 def _range(core: Core, mm: mm_struct, first: int, last: int) -> Any:

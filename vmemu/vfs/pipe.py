@@ -10,8 +10,10 @@ from __future__ import annotations
 import errno
 import stat
 from collections import deque
+from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
+from vmemu.kernel import uaccess
 from vmemu.kernel.hold import PIPE_BUFFER_BYTES, HostMemory
 from vmemu.kernel.process.wait import Blocking, Wait, WaitQueue
 from vmemu.vfs.file import (
@@ -26,9 +28,36 @@ from vmemu.vfs.file import (
     FileStat,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vmemu.kernel.process.task import Task
+
 PIPE_BUF = 4096
+FIONREAD = 0x541B
 PIPE_BUFFERS = 16
+PIPE_MAX_SIZE = 1 << 20
 BUFFER_SIZE = 4096
+
+
+class Buffer(bytearray):
+    """What is in a page of a pipe (struct pipe_buffer)."""
+
+    offset = 0
+    """Bytes of the page that have been read."""
+    shared = False
+    """The page is somebody else's as well: nothing is added to it."""
+
+    def drop(self, count: int) -> None:
+        """The first bytes have been read."""
+        del self[:count]
+        self.offset += count
+
+
+class SharedBuffer(Buffer):
+    """A buffer that was spliced."""
+
+    shared = True
 
 
 class Pipe:
@@ -37,16 +66,21 @@ class Pipe:
     def __init__(self, ino: int, hold: HostMemory) -> None:
         self.ino = ino
         self.hold = hold
-        self.buffers: deque[bytearray] = deque()
-        """At most PIPE_BUFFERS, of 1 to BUFFER_SIZE bytes; what is written goes to the last."""
+        self.buffers: deque[Buffer] = deque()
+        """At most as many as ``slots``, of 1 to BUFFER_SIZE bytes; a write goes to the last."""
+        self.slots = PIPE_BUFFERS
         self.readers = 0
         self.writers = 0
+        self.came_to_read = self.came_to_write = 0
+        """How often an end was opened."""
+        self.on_release: Callable[[], None] | None = None
+        """Called when nobody has an end any more."""
         self.queue = WaitQueue()
 
     @property
     def full(self) -> bool:
         """No further buffer can be had."""
-        return len(self.buffers) >= PIPE_BUFFERS
+        return len(self.buffers) >= self.slots
 
     def merge(self, data: bytes) -> int:
         """Add to the last buffer what would not fill one of its own, if it has room for that."""
@@ -58,15 +92,17 @@ class Pipe:
     def mergeable(self, count: int) -> int:
         """How many of so many bytes would go to the last buffer."""
         rest = count % BUFFER_SIZE
-        fits = bool(self.buffers) and len(self.buffers[-1]) + rest <= BUFFER_SIZE
-        return rest if fits else 0
+        if not self.buffers or self.buffers[-1].shared:
+            return 0
+        last = self.buffers[-1]
+        return rest if last.offset + len(last) + rest <= BUFFER_SIZE else 0
 
-    def fill(self, data: bytes) -> int:
-        """Put data into new buffers, as far as there are any; how many bytes."""
+    def fill(self, data: bytes, kind: type[Buffer] = Buffer) -> int:
+        """Put data into new buffers of a kind, as far as there are any; how many bytes."""
         done = 0
         while done < len(data) and not self.full and self.hold.try_charge(PIPE_BUFFER_BYTES):
             piece = data[done : done + BUFFER_SIZE]
-            self.buffers.append(bytearray(piece))
+            self.buffers.append(kind(piece))
             done += len(piece)
         return done
 
@@ -80,12 +116,32 @@ class Pipe:
         while not self.readers and not self.writers and self.buffers:
             self.pop()
         self.queue.wake_up()
+        if not self.readers and not self.writers and self.on_release is not None:
+            gone, self.on_release = self.on_release, None
+            gone()
+
+    def resize(self, size: int) -> int:
+        """Have room for so many bytes, in pages by powers of two (F_SETPIPE_SZ).
+
+        Errno EPERM beyond 1 MB, EBUSY when more is in it, EINVAL.
+        """
+        slots = 1 << (max(-(-size // BUFFER_SIZE), 1) - 1).bit_length()
+        if not 0 <= size < 1 << 31:
+            raise Errno(errno.EINVAL)
+        if slots * BUFFER_SIZE > PIPE_MAX_SIZE:
+            raise Errno(errno.EPERM)
+        if slots < len(self.buffers):
+            raise Errno(errno.EBUSY)
+        self.slots = slots
+        self.queue.wake_up()
+        return slots * BUFFER_SIZE
 
 
 class PipeReader(File):
     """The end that is read."""
 
     pollable = True
+    wakes = POLLIN | POLLHUP
 
     def __init__(self, pipe: Pipe, flags: int = 0) -> None:
         super().__init__(O_RDONLY | flags, f"pipe:[{pipe.ino}]")
@@ -94,6 +150,9 @@ class PipeReader(File):
         self._offered = 0
         """How many bytes the last read() asked for."""
         pipe.readers += 1
+        pipe.came_to_read += 1
+        self._seen = 0 if pipe.writers else pipe.came_to_write
+        """As many had come to write when it was opened: there is no hang-up before the next."""
 
     def _ready(self) -> bool:
         return bool(self.pipe.buffers) or not self.pipe.writers
@@ -116,6 +175,13 @@ class PipeReader(File):
                 break
         return b"".join(pieces)
 
+    def ioctl(self, task: Task, request: int, argument: int) -> int:
+        """FIONREAD alone; Errno ENOTTY."""
+        if request != FIONREAD:
+            raise Errno(errno.ENOTTY)
+        uaccess.write_struct(task.mm, argument, "i", sum(map(len, self.pipe.buffers)))
+        return 0
+
     def take(self, count: int) -> int:
         """Of each buffer goes all that was asked for, or nothing if not all could be stored."""
         buffers, taken, full = self.pipe.buffers, 0, self.pipe.full
@@ -127,21 +193,27 @@ class PipeReader(File):
             if piece == len(buffers[0]):
                 self.pipe.pop()
             else:
-                del buffers[0][:piece]
+                buffers[0].drop(piece)
         if full and not self.pipe.full:
             self.pipe.queue.wake_up(POLLOUT)
         return taken
 
     def stat(self) -> FileStat:
         """A FIFO."""
+        if self.node is not None:
+            return self.node.stat()
         return FileStat(stat.S_IFIFO | 0o600, self.pipe.ino)
 
     def poll(self) -> int:
         """POLLIN with data, POLLHUP without writers."""
-        return (POLLIN if self.pipe.buffers else 0) | (0 if self.pipe.writers else POLLHUP)
+        pipe = self.pipe
+        over = not pipe.writers and (self.node is None or pipe.came_to_write != self._seen)
+        return (POLLIN if pipe.buffers else 0) | (POLLHUP if over else 0)
 
     def release(self) -> None:
         """Writers get EPIPE from now on when it was the last reader."""
+        if self.node is not None:
+            self.node.unpin()
         self.pipe.readers -= 1
         self.pipe.release()
 
@@ -150,12 +222,14 @@ class PipeWriter(File):
     """The end that is written."""
 
     pollable = True
+    wakes = POLLOUT | POLLERR
 
     def __init__(self, pipe: Pipe, flags: int = 0) -> None:
         super().__init__(O_WRONLY | flags, f"pipe:[{pipe.ino}]")
         self.pipe = pipe
         self.queue = pipe.queue
         pipe.writers += 1
+        pipe.came_to_write += 1
 
     def room(self, count: int) -> Blocking[None]:
         """Wait for room for some of count bytes; Errno EPIPE when nobody can read, EAGAIN."""
@@ -201,6 +275,8 @@ class PipeWriter(File):
 
     def stat(self) -> FileStat:
         """A FIFO."""
+        if self.node is not None:
+            return self.node.stat()
         return FileStat(stat.S_IFIFO | 0o600, self.pipe.ino)
 
     def poll(self) -> int:
@@ -210,5 +286,7 @@ class PipeWriter(File):
 
     def release(self) -> None:
         """Readers see the end when it was the last writer."""
+        if self.node is not None:
+            self.node.unpin()
         self.pipe.writers -= 1
         self.pipe.release()

@@ -67,9 +67,11 @@ def _memory_lines(task: Task) -> list[str]:
     of = smaps.total(task.mm)
     tables = sum(1 for table in page_tables(core, ptr) if table.level < core.levels - 1)
     values = {
+        "VmPeak": max(int(ptr.hiwater_vm), int(ptr.total_vm)),
         "VmSize": int(ptr.total_vm),
         "VmLck": int(ptr.locked_vm),
         "VmPin": 0,
+        "VmHWM": max(int(ptr.hiwater_rss), int(ptr.rss)),
         "VmRSS": int(ptr.rss),
         "RssAnon": of["anonymous"] // PAGE_SIZE,
         "RssFile": (of["rss"] - of["anonymous"]) // PAGE_SIZE,
@@ -365,6 +367,35 @@ def set_comm(task: Task, data: bytes) -> None:
     task.comm = name[: TASK_COMM_LEN - 1].decode(errors="replace")
 
 
+_CLEAR_SOFT_DIRTY, _CLEAR_PEAK = 4, 5
+
+
+def clear_refs(task: Task, data: bytes) -> None:
+    """/proc/PID/clear_refs: forget which pages were used, or written (clear_refs_write).
+
+    1 all, 2 anonymous ones, 3 those of files; 4 which were written; 5 the peak of memory.
+    Errno EINVAL, ESRCH.
+    """
+    what = number(data, 1, _CLEAR_PEAK)
+    if task.memory is None:
+        raise Errno(errno.ESRCH)
+    mm = task.memory
+    core = mm.core
+    if what == _CLEAR_PEAK:
+        mm.ptr.hiwater_rss = mm.ptr.rss
+    elif what == _CLEAR_SOFT_DIRTY:
+        core.lib.clear_soft_dirty(core.m, mm.ptr)
+        mm.clean = [(int(vma.vm_start), int(vma.vm_end)) for vma in mm.vmas()]
+    else:
+        kinds = {1: lib.CLEAR_REFS_ANON | lib.CLEAR_REFS_MAPPED, 2: lib.CLEAR_REFS_ANON}
+        core.lib.clear_referenced(core.m, mm.ptr, kinds.get(what, lib.CLEAR_REFS_MAPPED))
+
+
+def unreadable(task: Task) -> str:
+    """What can be written only; Errno EINVAL."""
+    raise Errno(errno.EINVAL)
+
+
 def fdinfo(task: Task, fd: int) -> str:
     """/proc/PID/fdinfo/N (seq_show of fs/proc/fd.c); Errno ENOENT."""
     entry = task.files.entries.get(fd)
@@ -400,6 +431,7 @@ TASK_FILES: dict[str, Callable[[Task], str | bytes]] = {
     "wchan": wchan,
     "sched": sched,
     "schedstat": schedstat,
+    "clear_refs": unreadable,
     "cgroup": cgroup,
     "loginuid": nobody,
     "sessionid": nobody,
@@ -408,6 +440,7 @@ TASK_FILES: dict[str, Callable[[Task], str | bytes]] = {
 """Files of a task, by name."""
 
 TASK_STORES: dict[str, Callable[[Task, bytes], None]] = {
+    "clear_refs": clear_refs,
     "comm": set_comm,
     "oom_score_adj": set_oom_score_adj,
     "oom_adj": set_oom_adj,
@@ -420,5 +453,5 @@ TASK_CONTENTS: dict[str, Callable[[Task], Content]] = {
 }
 """Files of a task with an entry, or a byte, at each place."""
 
-TASK_MODES = {"environ": 0o400, "auxv": 0o400, "pagemap": 0o400, "mem": 0o600}
+TASK_MODES = {"clear_refs": 0o200, "environ": 0o400, "auxv": 0o400, "pagemap": 0o400, "mem": 0o600}
 """Permissions that are not 0444, or 0644 where it can be written."""

@@ -26,7 +26,9 @@ def encode(info: SigInfo) -> bytes:
     """Lay out struct signalfd_siginfo."""
     data = bytearray(_SIZE)
     struct.pack_into("<Iii2I", data, 0, info.signo, 0, info.code, info.pid, info.uid)
-    struct.pack_into("<i", data, 40, info.status)
+    numbers = (info.timer_id, 0, info.overrun, 0, info.status, info.value & 0xFFFFFFFF)
+    struct.pack_into("<iIIIiI", data, 24, *numbers)
+    struct.pack_into("<Q", data, 48, info.value)
     struct.pack_into("<Q", data, 72, info.address)
     return bytes(data)
 

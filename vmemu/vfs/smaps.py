@@ -28,6 +28,7 @@ _FLAGS = {
     lib.VM_MAYREAD: "mr", lib.VM_MAYWRITE: "mw", lib.VM_MAYEXEC: "me", lib.VM_MAYSHARE: "ms",
     lib.VM_GROWSDOWN: "gd", lib.VM_LOCKED: "lo", lib.VM_SEQ_READ: "sr", lib.VM_RAND_READ: "rr",
     lib.VM_DONTCOPY: "dc", lib.VM_DONTEXPAND: "de", lib.VM_ACCOUNT: "ac",
+    lib.VM_LOCKONFAULT: "lf", lib.VM_WIPEONFORK: "wf", lib.VM_DONTDUMP: "dd",
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from vmemu.vfs.proctree import ProcFs
 from vmemu.vfs.sysfs import SysFs
 from vmemu.vfs.tmpdir import TmpDirectory
 from vmemu.vfs.tmpfs import TmpFs
+from vmemu.vfs.tty.devpts import DevPts
 from vmemu.vfs.walk import Walk
 
 if TYPE_CHECKING:
@@ -82,6 +83,9 @@ class World:
             dev.device(name, 0o666, rdev)
         for name, target in ((b"fd", b"/proc/self/fd"), *_STREAMS):
             dev.symlink(name, target)
+        pts = DevPts(self.services, self._dev(), self.services.jobs)
+        self.terminals = self._add("/dev/pts", pts)
+        dev.attach(b"pts", self.terminals.root)
         dev.attach(b"shm", self._tmpfs("/dev/shm", 0o1777))
 
     def _dev(self) -> int:

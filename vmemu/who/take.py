@@ -11,7 +11,7 @@ import numpy as np
 from vmemu.core import COUNTERS, HOST_COUNTERS, PAGE_SHIFT, PAGE_SIZE, lib
 from vmemu.errors import ConfigError
 from vmemu.file.i_mmap import areas_of
-from vmemu.frames import PTE_PRESENT, mem_map, page_tables, ptes
+from vmemu.frames import PTE_FILE, PTE_PRESENT, mem_map, page_tables, ptes
 from vmemu.mm.maps import permissions
 from vmemu.rmap.base import Node
 from vmemu.snapshot import take
@@ -154,7 +154,8 @@ class _Asking:
         inside = None
         for space in spaces:
             mm = self.kernel.vm.mms[space.mm]
-            if at < core.task_size and (value := int(core.lib.pte_value(core.m, mm.ptr, at))):
+            value = int(core.lib.pte_value(core.m, mm.ptr, at)) if at < core.task_size else 0
+            if value & PTE_PRESENT or (value and not value & PTE_FILE):
                 found.append((space, value))
             elif any(vma.vm_start <= at < vma.vm_end for vma in mm.vmas()):
                 inside = inside or space
@@ -339,6 +340,8 @@ class _Asking:
             last = area.offset + (area.end - area.start >> PAGE_SHIFT) - 1
             return f"index {page.index:#x} is not in {area.offset:#x}-{last & self.core.mask:#x}"
         if verdict == lib.TRIED_PTE:
+            if value & PTE_FILE and not value & PTE_PRESENT:
+                return "the pte is of a page of the file that is not there"
             if value & PTE_PRESENT:
                 return f"the pte has frame {value >> PAGE_SHIFT}"
             if value:

@@ -73,10 +73,12 @@ int main(void)
 	show(timerfd_settime(99, 0, &i, NULL));
 	i.it_value.tv_nsec = -1;
 	show(timerfd_settime(t, 0, &i, NULL));
-	i.it_value.tv_nsec = 3000000;
+	i.it_value.tv_nsec = 0, i.it_value.tv_sec = 1000;
 	show(timerfd_settime(t, 0, &i, &old));
 	timer(t);
 	printf("%#x\n", ready(t));
+	i.it_value.tv_nsec = 3000000, i.it_value.tv_sec = 0;
+	show(timerfd_settime(t, 0, &i, NULL));
 	show(read(t, &v, 8));
 	show(v);
 	timer(t);
@@ -91,6 +93,8 @@ int main(void)
 	show(read(t, &v, 8));
 	show(v >= 1);
 	show(fcntl(t, F_SETFL, O_NONBLOCK));
+	i.it_value.tv_sec = 1000;
+	show(timerfd_settime(t, 0, &i, NULL));
 	show(read(t, &v, 8));
 	show(write(t, &v, 8));
 	show(read(t, &v, 7));
@@ -130,6 +134,8 @@ int main(void)
 	show(read(fd, info, sizeof info));
 	printf("%u %d %d\n", info[0].ssi_signo, info[0].ssi_code, info[0].ssi_status);
 	wait(NULL);
+	sigdelset(&set, SIGCHLD);
+	show(signalfd(fd, &set, 0) == fd);
 	e = epoll_create1(0);
 	epoll_ctl(e, EPOLL_CTL_ADD, fd, &(struct epoll_event){ .events = EPOLLIN });
 	LATER(60, kill(getppid(), SIGUSR1));

@@ -10,17 +10,15 @@ from vmemu.core import lib
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.futex import futex_key
+from vmemu.kernel.process.job import leave_orphans
 from vmemu.kernel.process.robust import exit_robust_list
 from vmemu.kernel.process.task import Task, TaskState
 from vmemu.kernel.process.wait import WaitStatus
 from vmemu.kernel.signal.state import (
-    CLD_EXITED,
-    CLD_KILLED,
-    CLD_STOPPED,
     SIG_IGN,
     SaFlags,
-    SigInfo,
     Signal,
+    child_info,
     notify_parent,
     notify_parent_stop,
     retarget_shared,
@@ -126,12 +124,15 @@ def exit_task(task: Task, status: WaitStatus, *, tell: bool = True) -> None:
     task.state = TaskState.ZOMBIE
     task.exit_status = status
     group.live -= 1
-    if last and group.alarm is not None:
-        group.alarm.cancel()
+    if last and group.timers is not None:
+        group.timers.exit()
     exit_mm(task, tell)
     task.files.exit()
     task.fs.exit()
     task.set_exe(task.exe, None)
+    if last:
+        kernel.jobs.disown(group, exits=True)
+        leave_orphans(group.leader)
     _forget_children(task)
     kernel.refresh_ids()
     if not task.is_leader:
@@ -184,23 +185,14 @@ def _exit_notify(group: ThreadGroup) -> None:
     if leader.exit_signal == Signal.SIGCHLD and ignored:
         leader.kernel.tasks.release(leader)
         if action.handler != SIG_IGN:
-            send_group_signal(parent, _child_info(leader, status))
+            send_group_signal(parent, child_info(leader, status))
         parent.child_wait.wake_up()
         return
     heappush(parent.zombies, (leader.birth, leader))
     if leader.exit_signal:
-        notify_parent(group, _child_info(leader, status))
+        notify_parent(group, child_info(leader, status))
     else:
         parent.child_wait.wake_up()
-
-
-def _child_info(task: Task, status: WaitStatus) -> SigInfo:
-    if status.signaled:
-        code = CLD_KILLED  # never CLD_DUMPED: there are no core files
-    else:
-        code = CLD_EXITED
-    uid = task.cred.user.real
-    return SigInfo(task.exit_signal, code, pid=task.pid, uid=uid, status=status.code)
 
 
 def stop_group(task: Task, number: int) -> None:
@@ -229,4 +221,4 @@ def stop_task(task: Task) -> None:
 
 def _tell_stop(group: ThreadGroup) -> None:
     group.status = WaitStatus(group.stop_signal, stopped=True)
-    notify_parent_stop(group, CLD_STOPPED, group.stop_signal)
+    notify_parent_stop(group, group.status)

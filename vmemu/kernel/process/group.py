@@ -16,9 +16,10 @@ from vmemu.kernel.process.wait import WaitQueue, WaitStatus
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
-    from vmemu.kernel.process.timer import Timer
     from vmemu.kernel.signal.state import SigPending
+    from vmemu.kernel.signal.timers import Timers
     from vmemu.mm import Mm
+    from vmemu.vfs.tty.tty import Tty
 
 __all__ = ["Accounting", "ThreadGroup"]
 
@@ -46,9 +47,10 @@ class ThreadGroup:
     """A process (struct signal_struct); ``parent`` None: it is init, which is not modelled."""
 
     __slots__ = (
-        "alarm", "child_wait", "children", "children_used", "dead_used", "executed",
-        "exit_status", "leader", "limits", "live", "oom_score_adj", "parent", "parent_thread",
-        "pgrp", "session", "shared", "status", "stop_signal", "target", "threads", "zombies",
+        "child_wait", "children", "children_used", "dead_used", "executed",
+        "exit_status", "leader", "limits", "live", "old_pgrp", "oom_score_adj", "parent",
+        "parent_thread", "pgrp", "session", "shared", "status", "stop_signal", "target", "threads",
+        "timers", "tty", "zombies",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +78,10 @@ class ThreadGroup:
         """What the OOM killer adds, in thousandths of memory; -1000: it never takes this one."""
         self.pgrp = 0
         self.session = 0
+        self.tty: Tty | None = None
+        """Its controlling terminal."""
+        self.old_pgrp = 0
+        """Whoever was in the foreground when its terminal hung up, of the leader of a session."""
         self.executed = False
         """It has called execve() (did_exec)."""
         self.exit_status: WaitStatus | None = None
@@ -84,7 +90,8 @@ class ThreadGroup:
         """What stops it, while it does or is stopped."""
         self.status: WaitStatus | None = None
         """Set when it ends, stops or goes on; cleared when a stop has been reported."""
-        self.alarm: Timer | None = None
+        self.timers: Timers | None = None
+        """None: it has asked for none yet."""
         self.dead_used = Accounting()
         """What its threads used that have ended."""
         self.children_used = Accounting()

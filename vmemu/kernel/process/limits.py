@@ -39,12 +39,20 @@ MM_LIMITS = {
 """Limits whose soft value lives in mm.rlimits, by attribute."""
 
 
+MAX_QUEUED_SIGNALS = 1024
+"""RLIMIT_SIGPENDING unless a program sets it: signals of all tasks that wait for delivery."""
+
+
 class ResourceLimits:
     """Soft limits of the other resources and all hard limits (bytes or counts)."""
 
     def __init__(self) -> None:
-        self.soft = {Resource.NOFILE: 1024, Resource.CORE: 0}
-        self.hard = {Resource.NOFILE: NR_OPEN}
+        self.soft = {
+            Resource.NOFILE: 1024,
+            Resource.CORE: 0,
+            Resource.SIGPENDING: MAX_QUEUED_SIGNALS,
+        }
+        self.hard = {Resource.NOFILE: NR_OPEN, Resource.SIGPENDING: MAX_QUEUED_SIGNALS}
 
     def copy(self) -> ResourceLimits:
         """Give a child its own."""
@@ -56,3 +64,8 @@ class ResourceLimits:
     def nofile(self) -> int:
         """RLIMIT_NOFILE: one more than the largest descriptor."""
         return self.soft.get(Resource.NOFILE, RLIM_INFINITY)
+
+    @property
+    def sigpending(self) -> int:
+        """RLIMIT_SIGPENDING: how many signals may be queued, never more than are by default."""
+        return min(self.soft.get(Resource.SIGPENDING, RLIM_INFINITY), MAX_QUEUED_SIGNALS)

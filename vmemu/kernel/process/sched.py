@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from vmemu.core import lib
 from vmemu.errors import LimitReached
+from vmemu.kernel.process.itimer import KTIME_MAX, IntervalTimer
 from vmemu.kernel.process.load import LoadAverage
 from vmemu.kernel.process.task import Task, TaskState, WakeReason
 from vmemu.kernel.process.timer import Timer, TimerQueue
@@ -29,8 +30,6 @@ FAULT_NS: int = lib.FAULT_NS
 LONE_SLICES = 10
 BOOT_TIME = 1087344000
 """Seconds since the epoch, 2004-06-16 00:00 UTC."""
-KTIME_MAX = (1 << 63) - 1
-"""The last nanosecond anybody can wait for, 292 years after boot."""
 _NEVER = (1 << 64) - 1
 
 
@@ -59,6 +58,8 @@ class Scheduler:
         self.queue: deque[Task] = deque()
         """Runnable tasks; the first one has the CPU."""
         self.timers = TimerQueue()
+        self.cpu_timers: dict[int, IntervalTimer] = {}
+        """Those that count CPU time, by their Python id, in the order in which they were set."""
         self._sleep_timers: dict[int, Timer] = {}
         self._owner: Task | None = None
         self._slice_end = 0
@@ -174,6 +175,20 @@ class Scheduler:
         """The running task gives way to the others (sched_yield, or its slice is over)."""
         self._slice_end = self._ran
 
+    def idle_until(self) -> int | None:
+        """When a timer or the end of all is due; None: never."""
+        deadline = self.timers.next_deadline()
+        if self.end is not None and (deadline is None or deadline > self.end):
+            return self.end
+        return deadline
+
+    def idle_for(self, nanoseconds: int) -> None:
+        """So much time has passed, but no more than until the next timer."""
+        deadline = self.idle_until()
+        now = self.now + nanoseconds
+        self._m.clock.now = min(now, KTIME_MAX if deadline is None else max(deadline, self.now))
+        self.timers.run(self.now)
+
     def idle(self) -> bool:
         """Nobody can run: jump to the earliest deadline; False when there is none."""
         deadline = self.timers.next_deadline()
@@ -188,6 +203,12 @@ class Scheduler:
         self.loads.pass_time(self.now, 0)
         self.timers.run(self.now)
         return True
+
+    def run_cpu_timers(self) -> None:
+        """Fire those of CPU time that are due (run_posix_cpu_timers)."""
+        for timer in tuple(self.cpu_timers.values()):
+            if timer.expires <= timer.now():
+                timer.expired()
 
     def update_preemption(self) -> None:
         """Install the slice hook, if somebody could want the CPU, before user code runs."""
@@ -222,5 +243,6 @@ class Scheduler:
             len(self.queue) > 1
             or self.measured
             or self.end is not None
+            or bool(self.cpu_timers)
             or (self.timers.pending and self.timers.next_deadline() is not None)
         )

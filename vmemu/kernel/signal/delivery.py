@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.core import lib
 from vmemu.kernel.process.exit import exit_group, stop_group, stop_task
+from vmemu.kernel.process.job import is_orphaned
 from vmemu.kernel.process.wait import ERESTART_RESTARTBLOCK, ERESTARTSYS, WaitStatus
 from vmemu.kernel.signal.frame import handle_signal
 from vmemu.kernel.signal.state import (
@@ -20,6 +21,7 @@ from vmemu.kernel.signal.state import (
     SaFlags,
     SigAction,
     SigInfo,
+    Signal,
     signal_name,
 )
 
@@ -51,6 +53,8 @@ def deliver_signals(task: Task) -> bool:
         if bit & IGNORED_BY_DEFAULT:
             continue
         if bit & STOP_SIGNALS:
+            if info.signo != Signal.SIGSTOP and is_orphaned(task.kernel.tasks, task.pgrp):
+                continue  # nobody could continue it
             stop_group(task, info.signo)
             return False
         exit_group(task, WaitStatus(info.signo, signaled=True))

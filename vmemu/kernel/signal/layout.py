@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmemu.kernel.signal.state import SS_DISABLE, AltStack, SaFlags, Signal
+from vmemu.kernel.signal.state import (
+    SI_KERNEL,
+    SI_TIMER,
+    SS_DISABLE,
+    AltStack,
+    SaFlags,
+    SigInfo,
+    Signal,
+)
 from vmemu.kernel.uaccess import layout_of
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
-    from vmemu.kernel.signal.state import SigAction, SigInfo
+    from vmemu.kernel.signal.state import SigAction
 
 __all__ = [
     "EFLAGS_DF",
@@ -17,6 +25,7 @@ __all__ = [
     "EFLAGS_USER",
     "FXSAVE_SIZE",
     "SIGINFO_SIZE",
+    "decode_siginfo",
     "encode_siginfo",
     "frame_end",
     "restore_flags",
@@ -35,15 +44,26 @@ _FAULTS = (Signal.SIGSEGV, Signal.SIGBUS, Signal.SIGILL, Signal.SIGFPE)
 
 def encode_siginfo(info: SigInfo, bits: int) -> bytes:
     """Lay out siginfo_t, SIGINFO_SIZE bytes, with longs of so many bits (copy_siginfo_to_user)."""
+    if info.raw:
+        return layout_of(bits, "i").pack(info.signo) + info.raw[4:]
     to_long = "4x" if bits == 64 else ""  # after three ints
     head = layout_of(bits, f"3i{to_long}").pack(info.signo, 0, info.code)
-    if info.signo in _FAULTS and info.code > 0 and info.code != 0x80:
+    if info.signo in _FAULTS and 0 < info.code < SI_KERNEL:
         body = layout_of(bits, "N").pack(info.address)
+    elif info.code == SI_TIMER:
+        body = layout_of(bits, "2iN").pack(info.timer_id, info.overrun, info.value)
     elif info.signo == Signal.SIGCHLD and info.code > 0:
         body = layout_of(bits, f"3i{to_long}2N").pack(info.pid, info.uid, info.status, 0, 0)
     else:
-        body = layout_of(bits, "2i").pack(info.pid, info.uid)
+        body = layout_of(bits, "2iN").pack(info.pid, info.uid, info.value)
     return (head + body).ljust(SIGINFO_SIZE, b"\0")
+
+
+def decode_siginfo(raw: bytes, number: int, bits: int) -> SigInfo:
+    """The signal that a program's siginfo_t is to be sent with; its own si_signo does not count."""
+    to_long = "4x" if bits == 64 else ""
+    _, _, code, pid, uid, value = layout_of(bits, f"3i{to_long}2iN").unpack_from(raw)
+    return SigInfo(number, code, pid=pid, uid=uid, value=value, raw=raw)
 
 
 def frame_end(task: Task, action: SigAction, sp: int) -> int:

@@ -16,6 +16,8 @@ from vmemu.kernel.process.wait import WaitStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from vmemu.kernel.process.itimer import IntervalTimer
+
 NSIG = 64
 SIGRTMIN = 32
 
@@ -23,6 +25,8 @@ SIG_DFL = 0
 SIG_IGN = 1
 
 SI_USER = 0
+SI_QUEUE = -1
+SI_TIMER = -2
 SI_TKILL = -6
 SI_KERNEL = 0x80
 SEGV_MAPERR = 1
@@ -40,8 +44,6 @@ CLD_CONTINUED = 6
 SS_ONSTACK = 1
 SS_DISABLE = 2
 MINSIGSTKSZ = 2048
-MAX_QUEUED_SIGNALS = 1024
-"""Signals that wait for delivery, of all tasks (max_queued_signals)."""
 
 
 class Signal(enum.IntEnum):
@@ -123,6 +125,21 @@ class SigInfo(NamedTuple):
     """si_addr of a fault."""
     trapno: int = 0
     error_code: int = 0
+    value: int = 0
+    """si_value."""
+    timer_id: int = 0
+    overrun: int = 0
+    timer: IntervalTimer | None = None
+    """What sent it, and is to be told when it is taken."""
+    raw: bytes = b""
+    """The siginfo_t that rt_sigqueueinfo() was given."""
+
+    def taken(self) -> SigInfo:
+        """It leaves the queue: its timer goes on."""
+        if self.timer is None:
+            return self
+        self.timer.taken()
+        return self._replace(timer=None, overrun=self.timer.overrun)
 
 
 class SigAction(NamedTuple):
@@ -169,7 +186,19 @@ class SigPending(list[SigInfo]):
 
     def discard(self, mask: int) -> None:
         """Drop those of a sigset_t (rm_from_queue)."""
+        gone = [info for info in self if mask >> (info.signo - 1) & 1]
         self[:] = [info for info in self if not mask >> (info.signo - 1) & 1]
+        for info in gone:
+            info.taken()
+
+    def attach(self, info: SigInfo) -> None:
+        """A standard signal is pending already: its timer is told with that one."""
+        if info.timer is None:
+            return
+        for index, pending in enumerate(self):
+            if pending.signo == info.signo and pending.timer is None:
+                self[index] = pending._replace(timer=info.timer)
+                return
 
     def take(self, mask: int) -> SigInfo | None:
         """Take the one of a sigset_t with the lowest number; SIGKILL comes first."""
@@ -182,9 +211,10 @@ class SigPending(list[SigInfo]):
                 break
             if best is None or info.signo < best.signo:
                 best = info
-        if best is not None:
-            self.remove(best)
-        return best
+        if best is None:
+            return None
+        self.remove(best)
+        return best.taken()
 
 
 class SignalState:
@@ -208,6 +238,8 @@ class SignalState:
         """Its process is being stopped, and it has not stopped yet (group_stop_count)."""
         self.saved_mask: int | None = None
         """Mask to restore after sigsuspend, once a handler's frame is built."""
+        self.real_blocked = 0
+        """The mask while sigtimedwait() lets through what it waits for."""
         self.stack = AltStack()
 
     @property
@@ -306,9 +338,9 @@ def send_signal(task: Task, info: SigInfo) -> bool:
     """Make a signal pending for one thread and wake it if it must see it (specific_send_sig_info).
 
     A signal that would be ignored is dropped at once unless it is blocked.  A
-    standard signal is pending once at most; real-time signals queue, until so many are
-    queued for all tasks together: then kill()'s are pending once, too, and others are not
-    sent: False.
+    standard signal is pending once at most; real-time signals queue, until as many as the
+    receiver's RLIMIT_SIGPENDING are queued for all tasks together: then kill()'s are pending
+    once, too, and others are not sent: False.
     """
     if not task.alive:
         return True
@@ -332,13 +364,17 @@ def _queue(task: Task, info: SigInfo, queue: SigPending) -> bool | None:
     """Put a signal into a queue; None when there is no need to, False when there is no room."""
     state, number = task.signals, info.signo
     _handle_stop_signal(task.group, number)
-    if not state.is_blocked(number) and state.ignores(number):
+    kept = state.blocked | state.real_blocked
+    if not kept >> (number - 1) & 1 and state.ignores(number):
         return None
     known = queue.has(number)
-    if number < SIGRTMIN:
+    if info.code == SI_TIMER:
+        pass  # each timer has its place in the queue (send_sigqueue)
+    elif number < SIGRTMIN:
         if known:
+            queue.attach(info)
             return None
-    elif _queued(task) >= MAX_QUEUED_SIGNALS and (known or info.code != SI_USER):
+    elif _queued(task) >= task.limits.sigpending and (known or info.code != SI_USER):
         return None if info.code == SI_USER else False
     queue.append(info)
     task.kernel.signalled.wake_up()
@@ -416,8 +452,8 @@ def _resume(group: ThreadGroup, number: int) -> None:
             task.signals.recalc()
     if was_stopped:
         group.status = WaitStatus(continued=True) if number == Signal.SIGCONT else None
-        if number == Signal.SIGCONT:
-            notify_parent_stop(group, CLD_CONTINUED, Signal.SIGCONT)
+        if group.status is not None:
+            notify_parent_stop(group, group.status)
 
 
 def signal_wake_up(task: Task) -> None:
@@ -435,15 +471,25 @@ def force_signal(task: Task, info: SigInfo, *, fatal: bool = False) -> None:
     state.pending.append(info)
 
 
-def notify_parent_stop(group: ThreadGroup, code: int, status: int) -> None:
+def child_info(child: Task, status: WaitStatus) -> SigInfo:
+    """What a parent is told of a child (do_notify_parent, do_notify_parent_cldstop)."""
+    if status.continued:
+        code, number = CLD_CONTINUED, int(Signal.SIGCONT)
+    else:
+        # never CLD_DUMPED: there are no core files
+        code = CLD_STOPPED if status.stopped else CLD_KILLED if status.signaled else CLD_EXITED
+        number = status.code
+    uid = child.cred.user.real
+    return SigInfo(child.exit_signal, code, pid=child.pid, uid=uid, status=number)
+
+
+def notify_parent_stop(group: ThreadGroup, status: WaitStatus) -> None:
     """Tell the parent that a child stopped or goes on (do_notify_parent_cldstop)."""
     parent, leader = group.parent, group.leader
     if parent is None:
         return
     if not parent.leader.signals.action(Signal.SIGCHLD).flags & SaFlags.NOCLDSTOP:
-        uid = leader.cred.user.real
-        info = SigInfo(Signal.SIGCHLD, code, pid=leader.pid, uid=uid, status=status)
-        send_group_signal(parent, info)
+        send_group_signal(parent, child_info(leader, status)._replace(signo=Signal.SIGCHLD))
     parent.child_wait.wake_up()
 
 

@@ -84,6 +84,8 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
         old.put()
     task.files.close_on_exec()
     task.signals.flush_handlers()
+    if task.group.timers is not None:
+        task.group.timers.exec()
     task.group.executed = True
     task.exit_signal = 17
     task.cred = task.cred.executes()

@@ -9,12 +9,13 @@ from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.limits import Resource
 from vmemu.kernel.process.wait import Blocking
-from vmemu.kernel.signal.state import SI_USER, SigInfo, Signal, send_signal
+from vmemu.kernel.signal.state import NSIG, SI_USER, SigInfo, Signal, send_signal
 from vmemu.kernel.syscalls.limits import within_fsize
 from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.vfs.file import (
     O_ACCMODE,
     O_APPEND,
+    O_ASYNC,
     O_CLOEXEC,
     O_NONBLOCK,
     POLLHUP,
@@ -22,7 +23,7 @@ from vmemu.vfs.file import (
     SETTABLE,
     File,
 )
-from vmemu.vfs.pipe import Pipe, PipeReader, PipeWriter
+from vmemu.vfs.pipe import BUFFER_SIZE, Pipe, PipeReader, PipeWriter
 from vmemu.vfs.regular import RegularFile
 from vmemu.vfs.tmpfile import TmpFile
 
@@ -35,7 +36,13 @@ MAX_RW_COUNT = 0x7FFFF000
 MAX_MESSAGE = 425984
 """No message is longer."""
 _F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL = range(5)
+_FIONBIO, _FIONCLEX, _FIOCLEX = 0x5421, 0x5450, 0x5451
 _F_DUPFD_CLOEXEC = 1030
+_F_SETOWN, _F_GETOWN, _F_SETSIG, _F_GETSIG, _F_SETOWN_EX, _F_GETOWN_EX = 8, 9, 10, 11, 15, 16
+_F_SETPIPE_SZ, _F_GETPIPE_SZ = 1031, 1032
+_UNSHARE, _CLOEXEC = 2, 4
+_LOCKS = (5, 6, 7, 12, 13, 14, 36, 37, 38)
+_OF_FILE = (8, 9, 10, 11, 15, 16, _F_SETPIPE_SZ, _F_GETPIPE_SZ)
 _F_ADD_SEALS, _F_GET_SEALS = 1033, 1034
 
 
@@ -89,6 +96,7 @@ def read_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
         try:
             data = yield from file.read(min(count - done, _CHUNK))
             if not data:
+                file.take(0)  # a message may be empty
                 break
             taken = file.take(task.mm.write_some(buf + done, data))
             if not taken:
@@ -152,6 +160,8 @@ def read_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
 def _scatter(task: Task, file: File, pairs: list[tuple[int, int]]) -> Blocking[int]:
     """Fill several buffers by one read."""
     total = sum(length for _, length in pairs)
+    if not total:
+        return 0
     if total < file.least:
         raise Errno(errno.EINVAL)
     data = yield from file.read(min(total, _CHUNK))
@@ -232,6 +242,24 @@ def sys_close(task: Task, fd: int) -> int:
     return 0
 
 
+@syscall(436, "uint", "uint", "hex", x64=436)
+def sys_close_range(task: Task, first: int, last: int, flags: int) -> int:
+    """Close descriptors, or mark them to be closed by execve; in a table of one's own if asked."""
+    if flags & ~(_UNSHARE | _CLOEXEC) or first > last:
+        raise Errno(errno.EINVAL)
+    if flags & _UNSHARE and task.files.users > 1:
+        shared = task.files
+        task.files = shared.copy()
+        shared.users -= 1
+    files = task.files
+    for fd in sorted(fd for fd in files.entries if first <= fd <= last):
+        if flags & _CLOEXEC:
+            files.set_cloexec(fd, True)
+        else:
+            files.close(fd)
+    return 0
+
+
 @syscall(41, "fd", x64=32)
 def sys_dup(task: Task, fd: int) -> int:
     """Duplicate to the lowest free descriptor."""
@@ -297,15 +325,31 @@ def sys_pipe2(task: Task, pointer: int, flags: int) -> int:
     return _pipe(task, pointer, flags)
 
 
-@syscall(55, "fd", "uint", "hex", x64=72)
-@syscall(221, "fd", "uint", "hex", name="fcntl64")
-def sys_fcntl(task: Task, fd: int, command: int, argument: int) -> int:
-    """F_DUPFD, F_GETFD, F_SETFD, F_GETFL and F_SETFL; EINVAL for others."""
+@syscall(221, "fd", "uint", "xlong", name="fcntl64")
+def sys_fcntl64(task: Task, fd: int, command: int, argument: int) -> int | Blocking[int]:
+    """Like fcntl(), with locks of 64 bits."""
+    return _fcntl(task, fd, command, argument, wide=True)
+
+
+@syscall(55, "fd", "uint", "xlong", x64=72)
+def sys_fcntl(task: Task, fd: int, command: int, argument: int) -> int | Blocking[int]:
+    """Descriptors, flags, locks, owners, sizes of pipes; EINVAL for others."""
+    return _fcntl(task, fd, command, argument, wide=False)
+
+
+def _fcntl(task: Task, fd: int, command: int, argument: int, *, wide: bool) -> int | Blocking[int]:
     entry = task.files.descriptor(fd)
+    if command in _LOCKS:
+        from vmemu.kernel.syscalls.lock import commands, fcntl_lock
+
+        if command in commands(task.kernel.core.bits, wide=wide):
+            return fcntl_lock(task, entry.file, command, argument)
+    if command in _OF_FILE:
+        return _fcntl_file(task, entry.file, command, argument)
     if command in (_F_DUPFD, _F_DUPFD_CLOEXEC):
         if not 0 <= s32(argument) < task.limits.nofile:
             raise Errno(errno.EINVAL)
-        new = task.files.alloc(argument, task.limits.nofile)
+        new = task.files.alloc(s32(argument), task.limits.nofile)
         return task.files.install(new, entry.file, command == _F_DUPFD_CLOEXEC)
     if command == _F_GETFD:
         return int(entry.cloexec)
@@ -313,13 +357,44 @@ def sys_fcntl(task: Task, fd: int, command: int, argument: int) -> int:
         task.files.set_cloexec(fd, bool(argument & 1))
         return 0
     if command == _F_GETFL:
-        return entry.file.flags & (O_ACCMODE | SETTABLE)
+        return entry.file.flags & (O_ACCMODE | SETTABLE | O_ASYNC)
     if command == _F_SETFL:
-        entry.file.flags = entry.file.flags & ~SETTABLE | argument & SETTABLE
+        settable = SETTABLE | (O_ASYNC if entry.file.pollable else 0)
+        entry.file.flags = entry.file.flags & ~settable | argument & settable
         return 0
     if command in (_F_ADD_SEALS, _F_GET_SEALS):
         return _seals(entry.file, command, argument)
     raise Errno(errno.EINVAL)
+
+
+def _fcntl_file(task: Task, file: File, command: int, argument: int) -> int:
+    """What concerns the open file alone."""
+    if command == _F_SETOWN:
+        file.owner = s32(argument)
+        return 0
+    if command == _F_GETOWN:
+        return file.owner
+    if command == _F_SETSIG:
+        if not 0 <= s32(argument) <= NSIG:
+            raise Errno(errno.EINVAL)
+        file.signal = s32(argument)
+        return 0
+    if command == _F_GETSIG:
+        return file.signal
+    if command == _F_SETOWN_EX:
+        kind, pid = uaccess.read_struct(task.mm, argument, "2i")
+        if not 0 <= kind <= 2:
+            raise Errno(errno.EINVAL)
+        file.owner = -pid if kind == 2 else pid
+        return 0
+    if command == _F_GETOWN_EX:
+        owner = file.owner
+        uaccess.write_struct(task.mm, argument, "2i", 2 if owner < 0 else 1, abs(owner))
+        return 0
+    pipe = getattr(file, "pipe", None)
+    if not isinstance(pipe, Pipe):
+        raise Errno(errno.EBADF)
+    return pipe.resize(argument) if command == _F_SETPIPE_SZ else pipe.slots * BUFFER_SIZE
 
 
 def _seals(file: File, command: int, argument: int) -> int:
@@ -366,6 +441,13 @@ def sys_llseek(task: Task, fd: int, high: int, low: int, result: int, whence: in
 
 @syscall(54, "fd", "hex", "ptr", x64=16)
 def sys_ioctl(task: Task, fd: int, request: int, argument: int) -> int:
-    """No file knows any request."""
-    task.files.get(fd)
-    raise Errno(errno.ENOTTY)
+    """Ask a file; what concerns every file is done here."""
+    file = task.files.get(fd)
+    if request in (_FIOCLEX, _FIONCLEX):
+        task.files.set_cloexec(fd, request == _FIOCLEX)
+        return 0
+    if request == _FIONBIO:
+        on = uaccess.read_struct(task.mm, argument, "i")[0]
+        file.flags = file.flags & ~O_NONBLOCK | (O_NONBLOCK if on else 0)
+        return 0
+    return file.ioctl(task, request, argument)

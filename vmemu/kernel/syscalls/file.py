@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import stat
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.wait import Blocking
 from vmemu.kernel.syscalls import path as paths
 from vmemu.kernel.syscalls.path import AT_FDCWD
 from vmemu.kernel.syscalls.table import syscall
@@ -16,6 +18,7 @@ from vmemu.vfs.file import (
     O_CREAT,
     O_DIRECTORY,
     O_EXCL,
+    O_NOCTTY,
     O_NOFOLLOW,
     O_PATH,
     O_RDONLY,
@@ -31,7 +34,7 @@ from vmemu.vfs.walk import Last, Walk
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
 
-_KEPT = O_ACCMODE | SETTABLE
+_KEPT = O_ACCMODE | SETTABLE | O_NOCTTY
 _WITH_PATH = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
 
 
@@ -60,7 +63,9 @@ def _create(task: Task, walk: Walk, last: Last, flags: int, mode: int) -> tuple[
         last = walk.parent(last.parent, target)
 
 
-def open_path(task: Task, dirfd: int, path: bytes, flags: int, mode: int = 0) -> File:
+def open_path(
+    task: Task, dirfd: int, path: bytes, flags: int, mode: int = 0
+) -> File | Blocking[File]:
     """Open what a path names (do_filp_open); the Errno that Linux finds first."""
     if flags & O_PATH:
         flags &= _WITH_PATH
@@ -79,6 +84,9 @@ def open_path(task: Task, dirfd: int, path: bytes, flags: int, mode: int = 0) ->
     name = walk.path(node)
     if flags & O_PATH:
         return PathFile(node, 0, name)
+    special = not (node.regular or node.directory or node.link)
+    if special and stat.S_ISFIFO(node.stat().mode):
+        return task.kernel.fifos.open(node, flags, name)
     return open_node(node, flags, name, made=made)
 
 
@@ -94,7 +102,7 @@ def open_node(node: Node, flags: int, name: str, *, made: bool = False) -> File:
     if writes and node.regular and not made:
         paths.writable(node)
     file = node.open(flags & (_KEPT | (0 if made else O_TRUNC)), name)
-    file.flags &= ~O_TRUNC
+    file.flags &= ~(O_TRUNC | O_NOCTTY)
     if flags & O_TRUNC and node.regular and not made:
         _truncate(node, file)
     return file
@@ -118,7 +126,7 @@ def _unnamed(task: Task, node: Node, flags: int, mode: int) -> Node:
     return node.unnamed(mode & ~task.fs.umask & 0o7777)
 
 
-def _open(task: Task, dirfd: int, pointer: int, flags: int, mode: int) -> int:
+def _open(task: Task, dirfd: int, pointer: int, flags: int, mode: int) -> int | Blocking[int]:
     if flags & O_TMPFILE and (not flags & O_DIRECTORY or flags & O_ACCMODE == O_RDONLY):
         raise Errno(errno.EINVAL)
     if flags & O_CREAT and flags & O_DIRECTORY:
@@ -126,23 +134,36 @@ def _open(task: Task, dirfd: int, pointer: int, flags: int, mode: int) -> int:
     path = uaccess.read_path(task.mm, pointer)
     fd = task.files.alloc(0, task.limits.nofile)
     file = open_path(task, dirfd, path, flags, mode)
+    if isinstance(file, File):
+        return task.files.install(fd, file, bool(flags & O_CLOEXEC))
+    return _open_later(task, file, flags)
+
+
+def _open_later(task: Task, opening: Blocking[File], flags: int) -> Blocking[int]:
+    """Give a FIFO its descriptor when the other end has been opened."""
+    file = yield from opening
+    try:
+        fd = task.files.alloc(0, task.limits.nofile)
+    except Errno:
+        file.release()
+        raise
     return task.files.install(fd, file, bool(flags & O_CLOEXEC))
 
 
 @syscall(5, "str", "openfl", "oct", x64=2)
-def sys_open(task: Task, path: int, flags: int, mode: int) -> int:
+def sys_open(task: Task, path: int, flags: int, mode: int) -> int | Blocking[int]:
     """Open a file."""
     return _open(task, AT_FDCWD, path, flags, mode)
 
 
 @syscall(8, "str", "oct", x64=85)
-def sys_creat(task: Task, path: int, mode: int) -> int:
+def sys_creat(task: Task, path: int, mode: int) -> int | Blocking[int]:
     """Make a file, or empty one, and open it for writing."""
     return _open(task, AT_FDCWD, path, O_CREAT | O_TRUNC | 1, mode)
 
 
 @syscall(295, "dirfd", "str", "openfl", "oct", x64=257)
-def sys_openat(task: Task, dirfd: int, path: int, flags: int, mode: int) -> int:
+def sys_openat(task: Task, dirfd: int, path: int, flags: int, mode: int) -> int | Blocking[int]:
     """Like open(); a relative path begins at a directory's descriptor."""
     return _open(task, dirfd, path, flags, mode)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.cred import narrow
+from vmemu.kernel.process.job import set_session
 from vmemu.kernel.syscalls.table import syscall
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def sys_setsid(task: Task) -> int:
     """Begin a session; a group leader cannot."""
     if task.kernel.tasks.group(task.tgid):
         raise Errno(errno.EPERM)
-    task.group.session = task.group.pgrp = task.tgid
+    set_session(task)
     return task.tgid
 
 

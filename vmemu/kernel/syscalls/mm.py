@@ -11,7 +11,7 @@ from vmemu import mm as memory
 from vmemu.errors import Errno, VmemuError
 from vmemu.kernel import uaccess
 from vmemu.kernel.syscalls.table import syscall
-from vmemu.mm.consts import PROT_WRITE
+from vmemu.mm.consts import MLOCK_ONFAULT, PROT_WRITE
 from vmemu.vfs.device import ZeroFile
 from vmemu.vfs.regular import PathFile, RegularFile
 from vmemu.vfs.tmpfile import TmpFile
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vmemu.vfs.file import File
 
 _MAP_ANONYMOUS = 0x20
+_MAP_NONBLOCK = 0x10000
 _MAP_TYPE = 0xF
 _MAP_SHARED, _MAP_PRIVATE, _MAP_SHARED_VALIDATE = 1, 2, 3
 _MS_ASYNC, _MS_INVALIDATE, _MS_SYNC = 1, 2, 4
@@ -128,6 +129,17 @@ def sys_mremap(task: Task, old: int, old_len: int, new_len: int, flags: int, new
     return memory.do_mremap(task.mm, old, old_len, new_len, flags, new)
 
 
+@syscall(257, "ptr", "size", "prot", "uint", "mapfl", x64=216)
+def sys_remap_file_pages(
+    task: Task, start: int, size: int, prot: int, pgoff: int, flags: int
+) -> int:
+    """Let a shared area map other pages of its file."""
+    memory.do_remap_file_pages(
+        task.mm, start, size, prot, pgoff, nonblock=bool(flags & _MAP_NONBLOCK)
+    )
+    return 0
+
+
 @syscall(219, "ptr", "size", "advice", x64=28)
 def sys_madvise(task: Task, addr: int, length: int, advice: int) -> int:
     """Take advice on a range."""
@@ -139,6 +151,15 @@ def sys_madvise(task: Task, addr: int, length: int, advice: int) -> int:
 def sys_mlock(task: Task, addr: int, length: int) -> int:
     """Lock a range into memory."""
     memory.do_mlock(task.mm, addr, length)
+    return 0
+
+
+@syscall(376, "ptr", "size", "hex", x64=325)
+def sys_mlock2(task: Task, addr: int, length: int, flags: int) -> int:
+    """Lock a range into memory, with MLOCK_ONFAULT page by page as it is used."""
+    if flags & ~MLOCK_ONFAULT:
+        raise Errno(errno.EINVAL)
+    memory.do_mlock(task.mm, addr, length, onfault=bool(flags))
     return 0
 
 

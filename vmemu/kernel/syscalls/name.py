@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import stat
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
@@ -37,6 +38,34 @@ def sys_mkdir(task: Task, path: int, mode: int) -> int:
 def sys_mkdirat(task: Task, dirfd: int, path: int, mode: int) -> int:
     """Like mkdir()."""
     return _mkdir(task, dirfd, path, mode)
+
+
+def _mknod(task: Task, dirfd: int, path: int, mode: int, rdev: int) -> int:
+    kind = stat.S_IFMT(mode) or stat.S_IFREG
+    if kind == stat.S_IFDIR:
+        raise Errno(errno.EPERM)
+    if kind not in (stat.S_IFREG, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK):
+        raise Errno(errno.EINVAL)
+    last = paths.new_name(task, dirfd, path)
+    mode = mode & ~task.fs.umask & 0o7777
+    if kind == stat.S_IFREG:
+        last.parent.create(last.name, mode)
+    else:
+        device = kind in (stat.S_IFCHR, stat.S_IFBLK)
+        last.parent.mknod(last.name, kind | mode, rdev & 0xFFFFFFFF if device else 0)
+    return 0
+
+
+@syscall(14, "str", "oct", "uint", x64=133)
+def sys_mknod(task: Task, path: int, mode: int, rdev: int) -> int:
+    """Make a FIFO, a socket's name, a device, or an empty file."""
+    return _mknod(task, AT_FDCWD, path, mode, rdev)
+
+
+@syscall(297, "dirfd", "str", "oct", "uint", x64=259)
+def sys_mknodat(task: Task, dirfd: int, path: int, mode: int, rdev: int) -> int:
+    """Like mknod()."""
+    return _mknod(task, dirfd, path, mode, rdev)
 
 
 def _attached(last: Last) -> None:

@@ -6,6 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
+from vmemu.kernel import uaccess
 from vmemu.kernel.process.wait import Blocking
 from vmemu.kernel.syscalls import path as paths
 from vmemu.kernel.syscalls.fd import read_user, read_vector, write_user, write_vector
@@ -84,6 +85,52 @@ def sys_preadv(task: Task, fd: int, iov: int, count: int, low: int, high: int) -
 def sys_pwritev(task: Task, fd: int, iov: int, count: int, low: int, high: int) -> Blocking[int]:
     """Write several buffers at an offset."""
     file = _at(task, fd, _vector_offset(task, low, high), writing=True)
+    return (yield from write_vector(task, file, iov, count))
+
+
+_RWF = 0x1F
+"""RWF_HIPRI, RWF_DSYNC, RWF_SYNC, RWF_NOWAIT, RWF_APPEND."""
+_RWF_APPEND = 0x10
+
+
+def _flagged(
+    task: Task, fd: int, offset: int, iov: int, count: int, flags: int, *, writing: bool
+) -> File:
+    """The file of preadv2() and pwritev2(): at its position for an offset of -1.
+
+    Errno EOPNOTSUPP for flags that are not known; they change nothing but where it is written.
+    """
+    if offset != -1:
+        file = _at(task, fd, offset, writing=writing)
+    else:
+        file = task.files.get(fd)
+        if not (file.writable if writing else file.readable):
+            raise Errno(errno.EBADF)
+    uaccess.read_iovec(task.mm, iov, count)
+    if flags & ~_RWF:
+        raise Errno(errno.EOPNOTSUPP)
+    if flags & _RWF_APPEND and isinstance(file, RegularFile):
+        file = file.at(file.body.size)
+    return file
+
+
+@syscall(378, "fd", "ptr", "size", "size", "size", "hex", x64=327)
+def sys_preadv2(
+    task: Task, fd: int, iov: int, count: int, low: int, high: int, flags: int
+) -> Blocking[int]:
+    """Like preadv(), or readv() with an offset of -1; flags make no difference."""
+    offset = _vector_offset(task, low, high)
+    file = _flagged(task, fd, offset, iov, count, flags, writing=False)
+    return (yield from read_vector(task, file, iov, count))
+
+
+@syscall(379, "fd", "iov", "size", "size", "size", "hex", x64=328)
+def sys_pwritev2(
+    task: Task, fd: int, iov: int, count: int, low: int, high: int, flags: int
+) -> Blocking[int]:
+    """Like pwritev(), or writev() with an offset of -1, or at the end with RWF_APPEND."""
+    offset = _vector_offset(task, low, high)
+    file = _flagged(task, fd, offset, iov, count, flags, writing=True)
     return (yield from write_vector(task, file, iov, count))
 
 

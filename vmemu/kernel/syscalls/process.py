@@ -1,4 +1,4 @@
-"""System calls of processes: fork, clone, exit, wait."""
+"""System calls of processes: fork, clone, exit."""
 
 from __future__ import annotations
 
@@ -13,20 +13,16 @@ from vmemu.kernel import uaccess
 from vmemu.kernel.hold import TASK_BYTES
 from vmemu.kernel.process.cred import Cap
 from vmemu.kernel.process.exit import exit_group, exit_task
-from vmemu.kernel.process.group import Accounting
 from vmemu.kernel.process.limits import RLIM_INFINITY, Resource
 from vmemu.kernel.process.task import Task
 from vmemu.kernel.process.wait import Blocking, Wait, WaitStatus
 from vmemu.kernel.signal.state import SIGRTMIN, AltStack, Signal
-from vmemu.kernel.syscalls.limits import put_rusage
 from vmemu.kernel.syscalls.misc import read_user_desc
 from vmemu.kernel.syscalls.prctl import inherited
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.mm import dup_mmap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from vmemu.mm import Mm
 
 CSIGNAL = 0xFF
@@ -41,14 +37,6 @@ CLONE_SETTLS = 0x80000
 CLONE_PARENT_SETTID = 0x100000
 CLONE_CHILD_CLEARTID = 0x200000
 CLONE_CHILD_SETTID = 0x1000000
-
-WNOHANG = 1
-WUNTRACED = 2
-WCONTINUED = 8
-WNOTHREAD = 0x20000000
-WALL = 0x40000000
-WCLONE = 0x80000000
-_WAIT_OPTIONS = WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE
 
 
 def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task:
@@ -96,7 +84,7 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
     child.exit_signal = -1 if thread else flags & CSIGNAL
     if not thread:
         group = child.group
-        group.pgrp, group.session = task.pgrp, task.session
+        group.pgrp, group.session, group.tty = task.pgrp, task.session, task.group.tty
         group.oom_score_adj = task.group.oom_score_adj
         group.parent_thread = task.group.parent_thread if flags & CLONE_PARENT else task
     if flags & CLONE_SIGHAND:
@@ -223,101 +211,6 @@ def sys_set_tid_address(task: Task, pointer: int) -> int:
     """Remember which word to clear when the task ends."""
     task.clear_child_tid = pointer
     return task.pid
-
-
-def _matches(task: Task, child: Task, pid: int, options: int) -> bool:
-    """Is this a child that wait4(pid) means (eligible_child)?"""
-    if pid > 0 and child.pid != pid:
-        return False
-    if pid == 0 and child.pgrp != task.pgrp:
-        return False
-    if pid < -1 and child.pgrp != -pid:
-        return False
-    if options & WNOTHREAD and child.group.parent_thread is not task:
-        return False
-    clone = child.exit_signal != Signal.SIGCHLD
-    return bool(options & WALL) or clone == bool(options & WCLONE)
-
-
-def _has_status(child: Task, options: int) -> bool:
-    """Has it ended, or stopped or gone on, and is that asked for?"""
-    if not child.group.alive:
-        return True
-    status = child.status
-    return status is not None and bool(options & (WUNTRACED if status.stopped else WCONTINUED))
-
-
-def _find_waitable(task: Task, pid: int, options: int) -> tuple[bool, Task | None]:
-    """Say whether any child is meant, and give the oldest that has something to report."""
-    children: Iterable[Task] = task.children.values()
-    if pid > 0:
-        only = task.children.get(pid)
-        children = () if only is None else (only,)
-    elif pid == -1 and not options & ~WNOHANG:
-        # the usual case must not take longer the more children there are
-        oldest = task.group.oldest_zombie()
-        if oldest is None:
-            return any(_matches(task, child, pid, options) for child in children), None
-        if _matches(task, oldest, pid, options):
-            return True, oldest
-    meant = False
-    for child in children:
-        if not _matches(task, child, pid, options):
-            continue
-        meant = True
-        if _has_status(child, options):
-            return True, child
-    return meant, None
-
-
-@syscall(114, "pid", "wstatus", "waitfl", "ptr", x64=61)
-def sys_wait4(task: Task, pid: int, status: int, options: int, rusage: int) -> Blocking[int]:
-    """Wait until a child ends or stops, and reap it."""
-    if options & ~_WAIT_OPTIONS:
-        raise Errno(errno.EINVAL)
-    while True:
-        meant, child = _find_waitable(task, pid, options)
-        if child is not None:
-            return _report(task, child, status, rusage)
-        if not meant:
-            raise Errno(errno.ECHILD)
-        if options & WNOHANG:
-            return 0
-        what = f"process {pid}" if pid > 0 else "a child"
-        yield Wait(
-            f"{what} to end",
-            (task.group.child_wait,),
-            lambda: _wakes(task, pid, options),
-        )
-
-
-def _wakes(task: Task, pid: int, options: int) -> bool:
-    meant, child = _find_waitable(task, pid, options)
-    return child is not None or not meant
-
-
-def _report(task: Task, child: Task, status: int, rusage: int) -> int:
-    found = child.status
-    assert found is not None
-    ended = not child.group.alive
-    if not ended:
-        child.group.status = None  # told, even if what follows fails
-    if rusage:
-        total = Accounting()
-        total.add(child.group.used)
-        total.add(child.group.children_used)
-        put_rusage(task, rusage, total)
-    if status:
-        uaccess.write_struct(task.mm, status, "I", found.encode())
-    if ended:
-        task.kernel.tasks.release(child)
-    return child.pid
-
-
-@syscall(7, "pid", "wstatus", "waitfl")
-def sys_waitpid(task: Task, pid: int, status: int, options: int) -> Blocking[int]:
-    """wait4() without rusage."""
-    return (yield from sys_wait4(task, pid, status, options, 0))
 
 
 @syscall(158, x64=24)

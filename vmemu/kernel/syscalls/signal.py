@@ -238,7 +238,7 @@ def sys_rt_sigreturn(task: Task) -> int:
     return _result_register(task)
 
 
-def _may_signal(task: Task, target: Task, number: int) -> bool:
+def may_signal(task: Task, target: Task, number: int) -> bool:
     """Whether one may send it a signal (check_kill_permission)."""
     own, its = task.cred.user, target.cred.user
     if task.cred.capable(Cap.KILL) or target.group is task.group:
@@ -254,7 +254,7 @@ def _kill(task: Task, targets: list[Task], number: int, *, thread: bool = False)
         raise Errno(errno.ESRCH)
     if not 0 <= number <= NSIG:
         raise Errno(errno.EINVAL)
-    targets = [target for target in targets if _may_signal(task, target, number)]
+    targets = [target for target in targets if may_signal(task, target, number)]
     if not targets:
         raise Errno(errno.EPERM)
     if not number:

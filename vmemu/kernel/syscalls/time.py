@@ -19,29 +19,67 @@ from vmemu.kernel.process.wait import (
     Wait,
     clock_t,
 )
-from vmemu.kernel.signal.state import SI_KERNEL, SigInfo, Signal, send_group_signal
-from vmemu.kernel.syscalls.table import syscall
+from vmemu.kernel.signal.timers import cpu_time
+from vmemu.kernel.syscalls.table import s32, syscall
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vmemu.kernel.process.task import Task
 
+_REALTIME = (0, 5, 8, 11)
+"""CLOCK_REALTIME, _COARSE, _ALARM, CLOCK_TAI."""
+_MONOTONIC = (1, 4, 6, 7, 9)
+"""CLOCK_MONOTONIC, _RAW, _COARSE, CLOCK_BOOTTIME, _ALARM."""
+CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID = 2, 3
 _CLOCK_RESOLUTION = 1
 _TIMER_ABSTIME = 1
-_ITIMER_REAL = 0
+
+
+def _cpu_time(task: Task, clock: int) -> Callable[[], int] | None:
+    """What reads a clock of CPU time; None: it is no such clock.  Errno EINVAL.
+
+    A negative number names a process or thread: its complement in the upper bits
+    (clock_getcpuclockid, pthread_getcpuclockid).
+    """
+    target: Task | None = task
+    thread = clock == CLOCK_THREAD_CPUTIME_ID
+    if s32(clock) < 0:
+        pid = ~(s32(clock) >> 3)
+        target = task.kernel.tasks.get(pid) if pid else task
+        thread = bool(clock & 4)
+    elif clock not in (CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID):
+        return None
+    if target is None or (s32(clock) < 0 and clock & 3 == 3):
+        raise Errno(errno.EINVAL)
+    if thread:
+        if target.group is not task.group:
+            raise Errno(errno.EINVAL)
+        used = target.used
+        return lambda: cpu_time(used)
+    group = target.group
+    return lambda: cpu_time(group.used)
+
+
+def clock_function(task: Task, clock: int) -> Callable[[], int]:
+    """What reads a clock, in nanoseconds; Errno EINVAL for an unknown one."""
+    sched = task.kernel.sched
+    if clock in _REALTIME:
+        return lambda: sched.realtime
+    if clock in _MONOTONIC:
+        return lambda: sched.now
+    used = _cpu_time(task, clock)
+    if used is None:
+        raise Errno(errno.EINVAL)
+    return used
 
 
 def clock_now(task: Task, clock: int) -> int:
     """Read a clock in nanoseconds; Errno EINVAL for an unknown one."""
-    now = task.kernel.sched.now
-    if clock in (0, 5):  # REALTIME, REALTIME_COARSE
-        return task.kernel.sched.realtime
-    if clock in (1, 4, 6, 7):  # MONOTONIC, _RAW, _COARSE, BOOTTIME
-        return now
-    if clock in (2, 3):  # PROCESS_CPUTIME_ID, THREAD_CPUTIME_ID
+    read = clock_function(task, clock)
+    if clock not in _REALTIME and clock not in _MONOTONIC:
         task.kernel.account()
-        used = task.group.used if clock == 2 else task.used
-        return used.utime + used.stime
-    raise Errno(errno.EINVAL)
+    return read()
 
 
 @syscall(13, "ptr", x64=201)
@@ -142,7 +180,9 @@ def _clock_nanosleep(
     task: Task, clock: int, flags: int, request: int, remaining: int, wide: bool
 ) -> Blocking[int]:
     now = clock_now(task, clock)
-    if clock not in (0, 1, 7):
+    if clock == CLOCK_THREAD_CPUTIME_ID:
+        raise Errno(errno.EINVAL)
+    if clock not in (0, 1, 7, 8, 9, 11):
         raise Errno(errno.EOPNOTSUPP)
     length = read_timespec(task, request, wide)
     if flags & _TIMER_ABSTIME:
@@ -179,41 +219,38 @@ def sys_restart_syscall(task: Task) -> int | Blocking[int]:
     return block()
 
 
-def _set_alarm(task: Task, nanoseconds: int) -> int:
-    """Arrange for SIGALRM; 0 = none.  Returns what was left of the old one."""
-    sched, group = task.kernel.sched, task.group
-    old = group.alarm
-    left = max(old.deadline - sched.now, 1) if old is not None and old.action else 0
-    if old is not None:
-        old.cancel()
-    group.alarm = None
-    if nanoseconds:
-
-        def fire() -> None:
-            group.alarm = None
-            send_group_signal(group, SigInfo(Signal.SIGALRM, SI_KERNEL))
-
-        group.alarm = sched.timers.add(sched.deadline(nanoseconds), fire)
-    return left
-
-
-@syscall(27, "uint", x64=37)
-def sys_alarm(task: Task, seconds: int) -> int:
-    """Send oneself SIGALRM after so many seconds."""
-    left = _set_alarm(task, seconds * NSEC_PER_SEC)
-    return -(-left // NSEC_PER_SEC)
-
-
-@syscall(104, "uint", "ptr", "ptr", x64=38)
-def sys_setitimer(task: Task, which: int, new: int, old: int) -> int:
-    """ITIMER_REAL without an interval only; EINVAL for the rest."""
-    values = (0, 0, 0, 0) if not new else uaccess.read_struct(task.mm, new, "4n")
-    if which != _ITIMER_REAL or values[0] or values[1]:
+def _set_clock(task: Task, clock: int, pointer: int, wide: bool) -> int:
+    clock_function(task, clock)
+    if clock in (*_REALTIME[1:], *_MONOTONIC):
         raise Errno(errno.EINVAL)
-    if values[2] < 0 or not 0 <= values[3] < 1_000_000:
-        raise Errno(errno.EINVAL)
-    left = _set_alarm(task, values[2] * NSEC_PER_SEC + values[3] * 1000)
-    if old:
-        seconds, rest = divmod(left, NSEC_PER_SEC)
-        uaccess.write_struct(task.mm, old, "4N", 0, 0, seconds, rest // 1000)
-    return 0
+    read_timespec(task, pointer, wide)
+    raise Errno(errno.EPERM)
+
+
+@syscall(264, "clock", "timespec", x64=227)
+def sys_clock_settime(task: Task, clock: int, pointer: int) -> int:
+    """Nobody may set a clock: EPERM, or EINVAL for one that cannot be set at all."""
+    return _set_clock(task, clock, pointer, wide=False)
+
+
+@syscall(404, "clock", "ptr")
+def sys_clock_settime64(task: Task, clock: int, pointer: int) -> int:
+    """The same, seconds in 64 bits."""
+    return _set_clock(task, clock, pointer, wide=True)
+
+
+@syscall(79, "ptr", "ptr", x64=164)
+def sys_settimeofday(task: Task, tv: int, tz: int) -> int:
+    """Nobody may set the clock: EPERM."""
+    if tv:
+        uaccess.read_struct(task.mm, tv, "2n")
+    if tz:
+        uaccess.read_struct(task.mm, tz, "2i")
+    raise Errno(errno.EPERM)
+
+
+@syscall(25, "ptr")
+def sys_stime(task: Task, pointer: int) -> int:
+    """Nobody may set the clock: EPERM."""
+    uaccess.read_struct(task.mm, pointer, "n")
+    raise Errno(errno.EPERM)

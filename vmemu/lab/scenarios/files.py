@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmemu.lab.actions import reclaim_twice
 from vmemu.lab.figures import FILE_WALKS
 from vmemu.lab.scenario import Expectation, Formula, Parameter, Scenario, expect
 
@@ -42,6 +43,12 @@ def _walks(tasks: str, pages: str) -> tuple[Expectation, ...]:
     return (*found, nodes)
 
 
+_CLUSTERS = (
+    "nonlinear_clusters",
+    "nonlinear_ptes",
+    "nonlinear_unmapped",
+    "nonlinear_collateral",
+)
 _FIGURES = (*FILE_WALKS, "i_mmap_nodes")
 
 SCENARIOS = (
@@ -84,5 +91,36 @@ SCENARIOS = (
         frames=Formula("W + (FORKS + 1) * (W * 2 // 512 + W // 16 + 16)"),
         figures=_FIGURES,
         expectations=_walks("(FORKS + 1)", "1"),
+    ),
+    Scenario(
+        name="nonlinear",
+        section="S27",
+        summary="a file of R pages, each put elsewhere by remap_file_pages; the first is asked for",
+        parameters=(Parameter("R", 128, most=1 << 14),),
+        frames=Formula("R + R // 256 + 16"),
+        act=reclaim_twice,
+        figures=(*FILE_WALKS, *_CLUSTERS),
+        expectations=(
+            *(expect(f"file_{walk}_pages", "2", scan="0") for walk in ("unmap", "referenced")),
+            *(
+                expect(f"file_{walk}_{what}", "0", "no linear area has the page")
+                for walk in ("unmap", "referenced")
+                for what in ("probes", "cmp")
+            ),
+            expect(
+                "nonlinear_clusters",
+                "(R + 31) // 32 + 1",
+                "once through the area, whose ptes are young; then the first cluster again",
+                scan="0",
+            ),
+            expect("nonlinear_ptes", "R + (R if R < 32 else 32)", scan="0"),
+            expect("nonlinear_unmapped", "R if R < 32 else 32", "all that are old go", scan="0"),
+            expect(
+                "nonlinear_collateral",
+                "R - 1 if R < 32 else 31",
+                "one page was wanted",
+                scan="0",
+            ),
+        ),
     ),
 )

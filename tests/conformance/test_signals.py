@@ -1,0 +1,76 @@
+"""Signals, timers and job control: static programs say the same on the host and in a machine."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from vmemu import _build
+from vmemu.machine import Machine
+
+PROGRAMS = Path(__file__).with_name("programs")
+NAMES = ("queue",)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Path]:
+    return {}
+
+
+def build(
+    built: dict[tuple[str, int], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    name: str,
+    bits: int,
+) -> Path:
+    """A program, built once; without a C library of its width the test is skipped."""
+    if (name, bits) not in built:
+        path = tmp_path_factory.mktemp("programs") / f"{name}{bits}"
+        command = [_build.compiler(), f"-m{bits}", "-static", "-O2", "-o", path]
+        source = PROGRAMS / f"{name}.c"
+        done = subprocess.run([*command, source], check=False, capture_output=True, text=True)
+        if done.returncode and ("-lc" in done.stderr or "No such file" in done.stderr):
+            pytest.skip(f"there is no static C library of {bits} bits")
+        assert not done.returncode, done.stderr
+        built[name, bits] = path
+    return built[name, bits]
+
+
+def run_inside(path: Path, bits: int) -> str:
+    out = io.BytesIO()
+    with Machine(bits=bits, max_time=300) as machine:
+        machine.spawn(path, ["program"], {}, stdin=None, stdout=out, stderr=out)
+        status = machine.run()
+        machine.check()
+    assert status.exit_status == 0, out.getvalue().decode()
+    return out.getvalue().decode()
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("name", NAMES)
+def test_as_on_the_host(
+    name: str,
+    bits: int,
+    built: dict[tuple[str, int], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = build(built, tmp_path_factory, name, bits)
+    try:
+        native = subprocess.run(
+            [path],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+            env={},
+        )
+    except OSError as error:
+        pytest.skip(f"the host does not execute programs of {bits} bits: {error}")
+    assert not native.returncode
+    assert native.stdout.count("\n") > 10
+    assert run_inside(path, bits) == native.stdout + native.stderr

@@ -1,0 +1,1 @@
+"""Terminals: attributes, line discipline, pairs, and the host's terminal."""
