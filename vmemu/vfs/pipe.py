@@ -133,7 +133,7 @@ class Pipe:
         if slots < len(self.buffers):
             raise Errno(errno.EBUSY)
         self.slots = slots
-        self.queue.wake_up()
+        self.queue.wake_up(POLLOUT)
         return slots * BUFFER_SIZE
 
 
