@@ -136,6 +136,8 @@ ROWS: tuple[Row, ...] = (
     Row("getpid", "a system call", 1000, 1000, rep=SHORT),
     Row("pipe", "two processes, one byte there and back", 200, 200, unit="us"),
     Row("switch", "a switch among 8 processes", 50, 50 * 8, unit="us"),
+    Row("futex", "two threads, one futex there and back", 200, 200, unit="us"),
+    Row("thread-switch", "a switch among 8 threads", 50, 50 * 8, unit="us"),
     *_swapping("swapin", "a page back from swap", 1024, 5, {"ram": AMPLE, "swap": AMPLE}),
     *_swapping(
         "swap",

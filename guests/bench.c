@@ -10,6 +10,7 @@
 #include "bench/compute.h"
 #include "bench/memory.h"
 #include "bench/process.h"
+#include "bench/threads.h"
 
 static void nothing(u32 n) { (void)n; }
 
@@ -37,6 +38,8 @@ static const struct row {
 	{ "getpid", nothing, nothing, do_getpid, nothing },
 	{ "pipe", start_ring, nothing, do_ring, nothing },
 	{ "switch", start_ring_of_8, nothing, do_ring, nothing },
+	{ "futex", start_2_threads, nothing, do_threads, nothing },
+	{ "thread-switch", start_8_threads, nothing, do_threads, nothing },
 };
 
 enum clock { CLOCK_NONE, CLOCK_GUEST, CLOCK_LAB };
@@ -100,6 +103,7 @@ int main(int argc, char **argv)
 		for (u32 i = 0; i < rep; i++)
 			repeat(row, n, clock);
 		stop_ring();
+		stop_threads();
 		say("bench: %s done\n", row->name);
 		return 0;
 	}

@@ -1,20 +1,9 @@
 /* threads: a process with threads: their ids, their TLS, their end, signals for one and for all. */
 #include "guest.h"
+#include "thread.h"
 
 enum {
-	CLONE_VM = 0x100,
-	CLONE_FS = 0x200,
-	CLONE_FILES = 0x400,
-	CLONE_SIGHAND = 0x800,
-	CLONE_THREAD = 0x10000,
-	CLONE_SYSVSEM = 0x40000,
-	CLONE_SETTLS = 0x80000,
-	CLONE_PARENT_SETTID = 0x100000,
-	CLONE_CHILD_CLEARTID = 0x200000,
-	CLONE_CHILD_SETTID = 0x1000000,
-	THREAD = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
-		CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
-		CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
+	THREAD = CLONE_AS_THREAD | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
 };
 enum { FUTEX_WAIT, FUTEX_WAKE, FUTEX_WAKE_OP = 5, MAX = 64 };
 enum { SIGUSR1 = 10, SIGUSR2 = 12, SIG_BLOCK = 0, SIG_UNBLOCK = 1 };
@@ -57,13 +46,6 @@ static long process;
 #ifndef __x86_64__
 static u32 entry; /* of the GDT */
 #endif
-
-static long futex(volatile u32 *word, int op, u32 value, long last,
-		  volatile u32 *second, u32 code)
-{
-	return syscall6(NR_futex, (long)word, op, value, last, (long)second,
-			code);
-}
 
 static struct thread *tls(void)
 {
@@ -139,31 +121,8 @@ static void own_tls(struct thread *thread)
 
 static long start_thread(struct thread *thread, void (*body)(void))
 {
-	ulong *stack = (ulong *)((u8 *)map_pages(2) + 2 * PAGE_SIZE - 16);
-	long ret;
-
-	*--stack = (ulong)body;
-#ifdef __x86_64__
-	register long r10 __asm__("r10") = (long)&thread->tid;
-	register long r8 __asm__("r8") = (long)tls_of(thread);
-
-	__asm__ volatile("syscall\n\ttestq %%rax, %%rax\n\tjnz 1f\n\tpopq "
-			 "%%rax\n\tcall *%%rax\n1:"
-			 : "=a"(ret)
-			 : "0"(NR_clone), "D"(THREAD), "S"(stack),
-			   "d"(&thread->tid), "r"(r10), "r"(r8)
-			 : "rcx", "r11", "memory");
-#else
-	__asm__ volatile("int $0x80\n\ttestl %%eax, %%eax\n\tjnz 1f\n\tpopl "
-			 "%%eax\n\tcall *%%eax\n1:"
-			 : "=a"(ret)
-			 : "0"(NR_clone), "b"(THREAD), "c"(stack),
-			   "d"(&thread->tid), "S"(tls_of(thread)),
-			   "D"(&thread->tid)
-			 : "memory");
-#endif
-	thread->told = must(ret, "clone");
-	return ret;
+	thread->told = clone_to(body, 2, THREAD, &thread->tid, tls_of(thread), &thread->tid);
+	return thread->told;
 }
 
 static void join(struct thread *thread)

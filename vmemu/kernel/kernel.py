@@ -119,8 +119,6 @@ class Kernel(Closing):
         self._world: World | None = None
         self.existing_net: Network | None = None
         """All sockets, if there ever was one."""
-        if self.options.root is not None or self.options.binds:
-            self.root_directory()  # what is wrong with them is to be told now
         self.host_deadline: float | None = None
         """The time.monotonic() at which a run ends."""
         self.host_time_is_over = False
@@ -179,6 +177,8 @@ class Kernel(Closing):
         self._kswapd_waits = 0
         self._kswapd_ran_at: tuple[Task | None, bytes, int] | None = None
         vm.oom = lambda _vm: oom.out_of_memory(self)
+        if self.options.root is not None or self.options.binds:
+            self.root_directory()  # what is wrong with them is to be told now
 
     @property
     def world(self) -> World:

@@ -336,6 +336,54 @@ static void stops(void)
 	printf(" once %d\n", wait(NULL));
 }
 
+/* ---- words that two processes share */
+
+struct both {
+	pthread_mutex_t mutex;
+	sem_t here, there;
+	int value;
+};
+
+static void shared(void)
+{
+	struct both *both = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pthread_mutexattr_t attribute;
+	int error, status;
+	pid_t child;
+
+	pthread_mutexattr_init(&attribute);
+	pthread_mutexattr_setpshared(&attribute, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&attribute, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_init(&both->mutex, &attribute);
+	sem_init(&both->here, 1, 0);
+	sem_init(&both->there, 1, 0);
+	child = fork();
+	if (!child) {
+		for (int i = 0; i < 50; i++) {
+			sem_wait(&both->there);
+			both->value++;
+			sem_post(&both->here);
+		}
+		pthread_mutex_lock(&both->mutex);
+		sem_post(&both->here);
+		for (;;)
+			pause();
+	}
+	for (int i = 0; i < 50; i++) {
+		both->value *= 2;
+		both->value %= 1000003;
+		sem_post(&both->there);
+		sem_wait(&both->here);
+	}
+	sem_wait(&both->here);
+	kill(child, SIGKILL);
+	error = pthread_mutex_lock(&both->mutex);
+	pthread_mutex_consistent(&both->mutex);
+	pthread_mutex_unlock(&both->mutex);
+	waitpid(child, &status, 0);
+	printf("shared: value %d, owner died %d\n", both->value, error == EOWNERDEAD);
+}
+
 int main(void)
 {
 	pthread_attr_t attribute;
@@ -362,5 +410,6 @@ int main(void)
 	kinds();
 	interrupted();
 	stops();
+	shared();
 	return 0;
 }
