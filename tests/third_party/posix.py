@@ -106,6 +106,7 @@ def main() -> int:
     parser.add_argument("--bits", type=int, choices=(32, 64), default=32)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--case", help="this one alone, such as 1-1")
+    parser.add_argument("--again", type=Path, help="those alone that were worse in this JSON file")
     parser.add_argument("--json", type=Path, help="write all results there")
     parser.add_argument("--vmemu", default="", help="options for vmemu run")
     options = parser.parse_args()
@@ -116,6 +117,10 @@ def main() -> int:
         for source in sources(options.suite, options.interfaces)
         if options.case is None or source.stem == options.case
     ]
+    if options.again is not None:
+        before = [Case(**case) for case in json.loads(options.again.read_text())]
+        worse_before = {case.name for case in before if case.worse}
+        chosen = [path for path in chosen if f"{path.parent.name}/{path.stem}" in worse_before]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         cases = list(
             pool.map(lambda source: examine(source, options.suite, options.bits, vmemu), chosen)
