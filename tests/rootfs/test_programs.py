@@ -58,13 +58,13 @@ if (fork == 0) {
 wait; print $? >> 8, "\\n";
 """
 _BUSYBOX = """
-seq 60000 | sort -r | sed s/1/x/ | awk '{ n += length($1) } END { print n, NR }'
+seq 100000 | sort -r | sed s/1/x/ | awk '{ n += length($1) } END { print n, NR }'
 cd /data; mkdir d; seq 100 > d/a; cp /bin/busybox d/b; tar cf d.tar d; gzip -k d.tar
 mkdir e; tar xzf d.tar.gz -C e; cmp d/b e/d/b && md5sum e/d/a; find d e | sort | wc -l
 rm -r d e d.tar d.tar.gz
 """
 _BASH = """
-for ((i = 0; i < 15000; i++)); do a[i]=item$i; done; echo ${#a[@]} ${a[14999]}
+for ((i = 0; i < 40000; i++)); do a[i]=item$i; done; echo ${#a[@]} ${a[39999]}
 for i in 1 2 3; do echo $i | cat; done; (exit 3); echo $?; set -- $(seq 2000); echo $#
 a=($(for i in {1..500}; do echo $i; done)); echo ${a[499]}; trap 'echo bye' EXIT
 """
@@ -102,9 +102,9 @@ select count(*) from t;
 """
 
 CASES = {
-    "busybox": Case(("/bin/busybox", "sh", "-c", _BUSYBOX), b"288894 60000\n", "2M"),
+    "busybox": Case(("/bin/busybox", "sh", "-c", _BUSYBOX), b"488895 100000\n", "2M"),
     "bash": Case(
-        ("/bin/bash", "-c", _BASH), b"15000 item14999\n1\n2\n3\n3\n2000\n500\nbye\n", "2M"
+        ("/bin/bash", "-c", _BASH), b"40000 item39999\n1\n2\n3\n3\n2000\n500\nbye\n", "2M"
     ),
     "dash": Case(
         sh("i=0; while [ $i -lt 20 ]; do x=$(echo $i | cat); i=$((i+1)); done; echo $x"),
