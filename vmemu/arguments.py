@@ -58,6 +58,13 @@ def size(text: str | int, what: str) -> int:
     return found
 
 
+def release(value: object) -> str:
+    """The release of a kernel, such as "6.1.0-9-amd64"; ConfigError for what is none."""
+    if not isinstance(value, str) or not re.fullmatch(r"\d+\.\d+[!-~]{0,58}", value):
+        raise ConfigError(f"uname must be a release such as 6.1.0, not {value!r}")
+    return value
+
+
 def width(bits: object) -> int:
     """The bits of a word; ConfigError unless they are one of WIDTHS."""
     if isinstance(bits, bool) or not isinstance(bits, int) or bits not in WIDTHS:

@@ -11,13 +11,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from vmemu.check_events import check_events
 from vmemu.check_rmap import check_files, check_walks, lacking
 from vmemu.core import PAGE_SHIFT, Core, lib
 from vmemu.errors import KernelBug
-from vmemu.frames import PTE_FILE, PTE_PRESENT, mem_map, swap_map, user_ptes
 
 if TYPE_CHECKING:
     from vmemu.mm.manager import MemoryManager
@@ -40,22 +37,30 @@ class Survey:
 
     vm: MemoryManager
     problems: list[str] = field(default_factory=list)
-    mapcount: Any = None
+    mapcounts: Any = None  # uint32_t[] of all frames
     swap_refs: Counter[int] = field(default_factory=Counter)
     anon: dict[int, list[Mapping]] = field(default_factory=dict)  # by pfn
     file: dict[int, list[Mapping]] = field(default_factory=dict)  # the same of files' pages
     vmas: list[Any] = field(default_factory=list)
-    pages: Any = None
-    flags: Any = None  # those of all pages, side by side
-    slab_frames: int = 0
+    census: Any = None  # struct frame_census *
 
     @classmethod
     def of(cls, vm: MemoryManager) -> Survey:
         """One that has seen no page table yet."""
-        survey = cls(vm, pages=mem_map(vm.core))
-        survey.mapcount = np.zeros(len(survey.pages), dtype=np.uint32)
-        survey.flags = np.ascontiguousarray(survey.pages["flags"])
-        return survey
+        return cls(vm, mapcounts=vm.core.ffi.new("uint32_t[]", vm.core.m.nr_frames))
+
+    @property
+    def pages(self) -> Any:
+        """Every ``struct page``, as an array of numpy."""
+        from vmemu.frames import mem_map
+
+        return mem_map(self.vm.core)
+
+    @property
+    def mapcount(self) -> list[int]:
+        """The ptes of every frame."""
+        found: list[int] = self.vm.core.ffi.unpack(self.mapcounts, self.vm.core.m.nr_frames)
+        return found
 
     def expect(self, what: str, found: Any, expected: Any) -> None:
         """Note a problem unless two numbers agree."""
@@ -82,7 +87,6 @@ def check_machine(vm: MemoryManager) -> None:
     for mm in vm.mms.values():
         _check_mm(survey, mm)
     _check_frames(survey)
-    _check_lru(survey)
     _check_slabs(survey)
     _check_swap(survey)
     check_files(survey)
@@ -124,17 +128,6 @@ def _list(core: Core, head: Any, kind: str, *member: str) -> list[Any]:
         found.append(ffi.cast(pointer, core.base + at - offset))
         previous, at = at, node.next
     return found
-
-
-def _frames(core: Core, head: Any, pfns: Any = None) -> int:
-    """Frames on a list of pages, with its links verified; their numbers go to an array."""
-    broken = core.ffi.new("kptr *")
-    into = core.ffi.NULL if pfns is None else core.ffi.from_buffer("uint32_t[]", pfns)
-    n: int = core.lib.list_frames(core.m, core.ffi.addressof(head), into, broken)
-    if n < 0:
-        start = core.kaddr(core.ffi.addressof(head))
-        raise KernelBug(f"list of struct page.lru at {start:#x} is broken at {broken[0]:#x}")
-    return n
 
 
 # ---- one address space ---------------------------------------------------------
@@ -190,89 +183,100 @@ def _check_tree(survey: Survey, mm: Mm, vmas: list[Any]) -> None:
         survey.fail(f"mm {mm.kaddr:#x}: tree and list of vmas differ")
 
 
+def _user_ptes(survey: Survey, mm: Mm) -> tuple[list[int], list[int]]:
+    """The addresses and values of all ptes that are not 0, by address."""
+    core = survey.vm.core
+    lib, ffi = core.lib, core.ffi
+    n = lib.mm_ptes(core.m, mm.ptr, ffi.NULL, ffi.NULL, 0)
+    addresses, ptes = ffi.new("kulong[]", n), ffi.new("pte_t[]", n)
+    lib.mm_ptes(core.m, mm.ptr, addresses, ptes, n)
+    return ffi.unpack(addresses, n), ffi.unpack(ptes, n)
+
+
 def _check_ptes(survey: Survey, mm: Mm, vmas: list[Any]) -> None:
     core, name = survey.vm.core, f"mm {mm.kaddr:#x}"
-    addresses, ptes = user_ptes(core, mm.ptr)
-    present = (ptes & PTE_PRESENT) != 0
-    starts = [vma.vm_start for vma in vmas]
-    owner = np.searchsorted(np.array(starts, dtype=np.int64), addresses, side="right") - 1
-    pfns = np.where(present, ptes >> PAGE_SHIFT, 0)
+    mem_map, mapcounts, refs = core.m.mem_map, survey.mapcounts, survey.swap_refs
+    present = lib._PAGE_PRESENT | lib._PAGE_PROTNONE
     reserved, anon, writable, dirty = lib.PG_reserved, lib.PG_anon, lib._PAGE_RW, lib._PAGE_DIRTY
-    counted: list[int] = []
-    for address, pte, at, here, pfn, flags, shared in zip(
-        addresses.tolist(),
-        ptes.tolist(),
-        owner.tolist(),
-        present.tolist(),
-        pfns.tolist(),
-        survey.flags[pfns].tolist(),
-        (survey.pages["mapcount"][pfns] > 1).tolist(),
-        strict=True,
-    ):
-        vma = vmas[at] if at >= 0 else None
-        if vma is None or address >= vma.vm_end:
+    areas = iter(vmas)
+    start = end = flags = rss = 0
+    vma: Any = None
+    for address, pte in zip(*_user_ptes(survey, mm), strict=True):
+        while address >= end and (vma := next(areas, None)) is not None:
+            start, end, flags = vma.vm_start, vma.vm_end, vma.vm_flags
+        if vma is None or not start <= address < end:
             survey.fail(f"{name} has a pte {pte:#x} outside any vma at {address:#x}")
             continue
-        if not here and pte & PTE_FILE:
-            if not vma.vm_flags & lib.VM_NONLINEAR:
+        if not pte & present and pte & lib._PAGE_FILE:
+            if not flags & lib.VM_NONLINEAR:
                 survey.fail(f"{name} has a file entry {pte:#x} at {address:#x} of a linear area")
             continue
-        if not here:
-            survey.swap_refs[pte] += 1
+        if not pte & present:
+            refs[pte] += 1
             continue
-        if pte & writable and not vma.vm_flags & lib.VM_WRITE:
+        if pte & writable and not flags & lib.VM_WRITE:
             survey.fail(f"pte {pte:#x} at {address:#x} is writable in a read-only vma")
-        if flags & reserved:
+        pfn = pte >> PAGE_SHIFT
+        if pfn >= core.m.nr_frames:
+            survey.fail(f"pte {pte:#x} at {address:#x} maps no frame there is")
+            continue
+        page = mem_map[pfn]
+        is_anon = page.flags & anon
+        if page.flags & reserved:
             if pte & writable:
                 survey.fail(f"the zero page is mapped writable at {address:#x}")
             continue
-        counted.append(pfn)
-        pages = survey.anon if flags & anon else survey.file
+        rss += 1
+        mapcounts[pfn] += 1
+        pages = survey.anon if is_anon else survey.file
         pages.setdefault(pfn, []).append(Mapping(mm, vma, address))
-        if pte & writable and shared and not vma.vm_flags & lib.VM_SHARED:
+        if pte & writable and page.mapcount > 1 and not flags & lib.VM_SHARED:
             survey.fail(f"page {pfn} is shared and writable at {address:#x}")
-        if flags & anon and vma.vm_file and vma.vm_flags & lib.VM_SHARED:
+        if is_anon and vma.vm_file and flags & lib.VM_SHARED:
             survey.fail(f"page {pfn} at {address:#x} is a private copy in a shared area")
-        if not flags & anon and pte & dirty and not vma.vm_flags & lib.VM_SHARED:
+        if not is_anon and pte & dirty and not flags & lib.VM_SHARED:
             survey.fail(f"page {pfn} of a file is dirty by a private area at {address:#x}")
-    np.add.at(survey.mapcount, np.array(counted, dtype=np.intp), 1)
-    survey.expect(f"{name} rss", mm.ptr.rss, len(counted))
+    survey.expect(f"{name} rss", mm.ptr.rss, rss)
 
 
 # ---- frames ----------------------------------------------------------------------
 
 
-def _some(wrong: Any) -> list[int]:
-    """The first few frames for which an array of truths is true."""
-    found: list[int] = np.flatnonzero(wrong)[:4].tolist() if wrong.any() else []
-    return found
-
-
 def _check_frames(survey: Survey) -> None:
-    vm, pages = survey.vm, survey.pages
-    core, m = vm.core, vm.core.m
-    census = core.ffi.new("struct frame_census *")
-    core.lib.frame_census(m, core.ffi.from_buffer("uint32_t[]", survey.mapcount), census)
+    vm, core, m = survey.vm, survey.vm.core, survey.vm.core.m
+    survey.census = census = core.ffi.new("struct frame_census *")
+    if not core.lib.frame_census(m, survey.mapcounts, census):
+        raise MemoryError("no host memory to look at all frames")
+    if census.list:
+        at = f"{census.list:#x} is broken at {census.broken_at:#x}"
+        raise KernelBug(f"list of struct page.lru at {at}")
 
-    def broken(rule: int) -> list[int]:
-        return list(census.shown[rule])[: census.broken[rule]]
+    def broken(rule: int) -> list[tuple[int, Any]]:
+        pfns = list(census.shown[rule])[: census.broken[rule]]
+        return [(pfn, m.mem_map[pfn]) for pfn in pfns]
 
-    for pfn in broken(lib.RULE_mapcount):
-        known = int(survey.mapcount[pfn])
-        survey.expect(f"mapcount of page {pfn}", int(pages["mapcount"][pfn]), known)
-    for pfn, expected in zip(broken(lib.RULE_count), census.expected, strict=False):
-        what = f"_count of page {pfn} (flags {int(survey.flags[pfn]):#x})"
-        survey.expect(what, int(pages["count"][pfn]), expected)
-    for pfn in broken(lib.RULE_free):
+    for pfn, page in broken(lib.RULE_mapcount):
+        survey.expect(f"mapcount of page {pfn}", page.mapcount, survey.mapcounts[pfn])
+    for (pfn, page), expected in zip(broken(lib.RULE_count), census.expected, strict=False):
+        survey.expect(f"_count of page {pfn} (flags {page.flags:#x})", page._count, expected)
+    for pfn, _ in broken(lib.RULE_free):
         survey.fail(f"page {pfn} has no user and is on no list")
-    for pfn in broken(lib.RULE_anon):
+    for pfn, _ in broken(lib.RULE_anon):
         survey.fail(f"page {pfn} is PG_anon and not mapped")
+    if n := census.broken[lib.RULE_active]:
+        survey.fail(f"{n} pages are on the wrong LRU list")
+    for pfn, page in broken(lib.RULE_lru):
+        flagged = bool(page.flags & lib.PG_lru)
+        survey.fail(f"PG_lru of page {pfn} is {flagged}, on a list: {not flagged}")
+    for pfn, _ in broken(lib.RULE_unlisted):
+        survey.fail(f"mapped page {pfn} is on no LRU list")
     survey.expect("nr_mapped", m.pages.nr_mapped, census.mapped)
     survey.expect("nr_pagetable", m.pages.nr_pagetable, census.pgtable)
     survey.expect("free pages", m.k.zone.free_pages, census.free)
-    survey.expect("length of the free list", _frames(core, m.k.zone.free_list), m.k.zone.free_pages)
-    survey.expect("length of the quarantine", _frames(core, m.k.quarantine), m.pages.nr_quarantine)
-    survey.slab_frames = census.slab
+    survey.expect("length of the free list", census.nr_free, m.k.zone.free_pages)
+    survey.expect("length of the quarantine", census.nr_quarantine, m.pages.nr_quarantine)
+    survey.expect("nr_active", m.k.zone.nr_active, census.nr_active)
+    survey.expect("nr_inactive", m.k.zone.nr_inactive, census.nr_inactive)
     committed = sum(
         (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
         for vma in survey.vmas
@@ -280,30 +284,6 @@ def _check_frames(survey: Survey) -> None:
     )
     committed += sum(inode.promised for inode in vm.inodes.shmems())
     survey.expect("committed pages", vm.commit.pages, committed)
-
-
-def _check_lru(survey: Survey) -> None:
-    core, zone = survey.vm.core, survey.vm.core.m.k.zone
-    flags = survey.flags
-    seen = np.zeros(len(flags), dtype=bool)
-    numbers = np.empty(len(flags), dtype=np.uint32)
-    for head, active, count in (
-        (zone.active_list, True, zone.nr_active),
-        (zone.inactive_list, False, zone.nr_inactive),
-    ):
-        n = _frames(core, head, numbers)
-        listed = numbers[:n]
-        survey.expect(f"nr_{'active' if active else 'inactive'}", count, n)
-        seen[listed] = True
-        wrong = ((flags[listed] & lib.PG_active) != 0) != active
-        if wrong.any():
-            survey.fail(f"{int(wrong.sum())} pages are on the wrong LRU list")
-    for pfn in _some(seen != ((flags & lib.PG_lru) != 0)):
-        survey.fail(
-            f"PG_lru of page {pfn} is {bool(flags[pfn] & lib.PG_lru)}, on a list: {seen[pfn]}"
-        )
-    for pfn in _some((survey.mapcount > 0) & ~seen):
-        survey.fail(f"mapped page {pfn} is on no LRU list")
 
 
 def _in_use(slab: Any) -> int:
@@ -324,7 +304,7 @@ def _check_slabs(survey: Survey) -> None:
         if any(n != cache.num for n in full) or any(not 0 < n < cache.num for n in partial):
             survey.fail(f"a slab of {name} is on the wrong list")
         slabs += len(full) + len(partial)
-    survey.expect("frames with PG_slab", survey.slab_frames, slabs)
+    survey.expect("frames with PG_slab", survey.census.slab, slabs)
     caches = core.m.k.caches
     survey.expect("vm_area_structs", caches[lib.CACHE_vm_area_struct].nr_active, len(survey.vmas))
     survey.expect("mm_structs", caches[lib.CACHE_mm_struct].nr_active, len(survey.vm.mms))
@@ -389,25 +369,33 @@ def _check_shmem(survey: Survey, swap_refs: Counter[int]) -> None:
 
 
 def _check_swap(survey: Survey) -> None:
-    core, pages = survey.vm.core, survey.pages
+    core = survey.vm.core
+    lib, m, ffi = core.lib, core.m, core.ffi
     expected = Counter(survey.swap_refs)
     _check_shmem(survey, expected)
-    cached = np.flatnonzero(survey.flags & lib.PG_swapcache).tolist()
-    for pfn in cached:
-        entry = int(pages["private"][pfn])
+    n = survey.census.swapcache
+    pfns = ffi.new("uint32_t[]", n)
+    lib.frames_with(m, lib.PG_swapcache, pfns, n)
+    for pfn in pfns:
+        page = m.mem_map + pfn
+        entry = page.private
         expected[entry] += 1
-        found = core.lib.lookup_swap_cache(core.m, entry)
-        if not found or found != core.page(pfn):
+        found = lib.lookup_swap_cache(m, entry)
+        if not found or found != page:
             survey.fail(f"swap cache does not know page {pfn} of entry {entry:#x}")
         if found:
-            core.lib.put_page(core.m, found)
-    survey.expect("swap cache pages", core.m.k.swapper_space.nrpages, len(cached))
+            lib.put_page(m, found)
+    survey.expect("swap cache pages", m.k.swapper_space.nrpages, n)
     actual: dict[int, int] = {}
     for area in survey.vm.swap.areas:
-        info, slots = core.swap_info(area.kind), swap_map(core, area.kind)
-        used = np.flatnonzero((slots != 0) & (slots != lib.SWAP_MAP_BAD)).tolist()
-        actual |= {area.kind << 1 | offset << 8: int(slots[offset]) for offset in used}
-        survey.expect(f"slots in use in swap area {area.kind}", info.inuse, len(used))
+        n = lib.swap_slots(m, area.kind, ffi.NULL, ffi.NULL, 0)
+        offsets, users = ffi.new("uint32_t[]", n), ffi.new("uint16_t[]", n)
+        lib.swap_slots(m, area.kind, offsets, users, n)
+        actual |= {
+            area.kind << 1 | offset << 8: count
+            for offset, count in zip(offsets, users, strict=True)
+        }
+        survey.expect(f"slots in use in swap area {area.kind}", core.swap_info(area.kind).inuse, n)
     for entry in expected.keys() | actual.keys():
         if expected[entry] != actual.get(entry, 0):
             survey.expect(f"swap map of entry {entry:#x}", actual.get(entry, 0), expected[entry])

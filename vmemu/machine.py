@@ -16,7 +16,7 @@ from vmemu import arguments, layouts
 from vmemu.core import EVENTS, I_MMAP, I_MMAPS, PAGE_SHIFT, Core, Event, event_of, lib
 from vmemu.cpu import Cpu
 from vmemu.errors import ConfigError, KernelBug, MachineClosed, VmemuError
-from vmemu.kernel.kernel import Kernel, KernelOptions
+from vmemu.kernel.kernel import RELEASE, Kernel, KernelOptions
 from vmemu.mm import MemoryManager
 from vmemu.mm.maps import permissions
 from vmemu.mm.mm import Mm
@@ -57,7 +57,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "overcommit": (0, 1, 2),
     "cache_line": (16, 32, 64, 128),
 }
-_FLAGS = ("topdown", "root_rw", "lock_checks")
+_FLAGS = ("topdown", "aslr", "root_rw", "lock_checks")
 _CHECKED = (*_RANGES, "bits", *_FLAGS, *_CHOICES)
 _OPTIONAL = ("min_free_pages", "max_tasks", "levels", "lock_checks")
 
@@ -139,11 +139,12 @@ class Machine:
     seconds, ``max_host_time``: seconds of the host, after which run() raises LimitReached.
     ``max_tasks``: fork fails with EAGAIN then. ``max_host_memory``: bytes or "64M" that guests may
     make the host hold beside guest RAM, with ENOMEM, ENFILE and ENOSPC beyond; 2G unless told.
-    ``root``: a directory of the host that is the guests' root, read-only unless ``root_rw``; by
-    default they have an empty one of their own. ``binds``: what else of the host they see,
-    ``"HOST[:GUEST][:rw]"`` each. ``lock_checks``: hold every lock operation and guarded write
-    against docs/locking.md, KernelBug at the first violation; by default what the environment's
-    VMEMU_LOCK_CHECKS says, else off.
+    ``aslr``: programs lie at addresses that ``seed`` draws. ``uname``: the release that uname()
+    tells, such as "6.1.0". ``root``: a directory of the host that is the guests' root, read-only
+    unless ``root_rw``; by default they have an empty one of their own. ``binds``: what else of the
+    host they see, ``"HOST[:GUEST][:rw]"`` each. ``lock_checks``: hold every lock operation and
+    guarded write against docs/locking.md, KernelBug at the first violation; by default what the
+    environment's VMEMU_LOCK_CHECKS says, else off.
     ConfigError for what cannot be.
 
     >>> from vmemu.lab.guests import guest_path
@@ -179,6 +180,8 @@ class Machine:
         max_host_time: float | None = None,
         max_tasks: int | None = None,
         max_host_memory: str | int = "2G",
+        aslr: bool = False,
+        uname: str = RELEASE,
         root: str | os.PathLike[str] | None = None,
         root_rw: bool = False,
         binds: Sequence[str] = (),
@@ -232,6 +235,8 @@ class Machine:
                     max_time=arguments.nanoseconds("max_time", max_time),
                     max_tasks=max_tasks,
                     max_host_memory=arguments.size(max_host_memory, "max_host_memory"),
+                    aslr=aslr,
+                    release=arguments.release(uname),
                     root=None if root is None else arguments.directory("root", root),
                     root_rw=root_rw,
                     binds=arguments.binds(binds),

@@ -167,11 +167,24 @@ struct page *read_cache_page(struct vmemu *m, struct address_space *mapping,
 }
 
 /* Whether the file has something at that index; the last page may be a part. */
+static bool reaches(uint64_t size, kulong index)
+{
+	return index < (size >> PAGE_SHIFT) + !!(size & (PAGE_SIZE - 1));
+}
+
 static bool within(struct vmemu *m, struct address_space *mapping, kulong index)
 {
-	uint64_t size = i_size_read(m, mapping);
+	return reaches(i_size_read(m, mapping), index);
+}
 
-	return index < (size >> PAGE_SHIFT) + !!(size & (PAGE_SIZE - 1));
+/* The same for a page that is cached, where the file is asked only if it was shorter:
+ * truncate leaves pages there after it has set the size. */
+static bool still_within(struct vmemu *m, struct address_space *mapping,
+			 kulong index)
+{
+	touch(m, STEP_read, &mapping->host);
+	return reaches(inode_of(m, mapping)->i_size, index) ||
+	       within(m, mapping, index);
 }
 
 /* The counted page of this index; NULL with *ret = the fault's result. */
@@ -190,6 +203,11 @@ struct page *filemap_nopage(struct vmemu *m, struct vm_area_struct *vma,
 			force_page_cache_readahead(m, mapping, index + 1,
 						   index + MAX_READAHEAD);
 		return read_cache_page(m, mapping, index, ret);
+	}
+	if (!still_within(m, mapping, index)) {
+		put_page(m, page);
+		*ret = FAULT_SIGBUS;
+		return NULL;
 	}
 	mark_page_accessed(m, page);
 	return page;

@@ -15,6 +15,9 @@ pte_t *pte_offset(struct vmemu *, struct mm_struct *, kulong address);
 pte_t *pte_alloc(struct vmemu *, struct mm_struct *, kulong address);
 int pte_kind_at(struct vmemu *, struct mm_struct *, kulong address);
 pte_t pte_value(struct vmemu *, struct mm_struct *, kulong address);
+/* Addresses and values of ptes that are not 0, the first max; how many there are. */
+uint32_t mm_ptes(struct vmemu *, struct mm_struct *, kulong *addresses,
+		 pte_t *ptes, uint32_t max);
 /* the first page from start on that has a page table; end = none before it */
 kulong next_mapped(struct vmemu *, struct mm_struct *, kulong start,
 		   kulong end);

@@ -16,11 +16,9 @@ void vma_set_nonlinear(struct vmemu *m, struct vm_area_struct *vma)
 {
 	struct address_space *mapping = HOST(m, address_space, vma->vm_file);
 
-	owned(m, vm_flags, vma);
 	spin_lock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 	i_mmap_remove(m, vma);
-	shared(m, STEP_write, &vma->vm_flags);
-	vma->vm_flags |= VM_NONLINEAR;
+	vma_set_flags(m, vma, vma->vm_flags | VM_NONLINEAR);
 	i_mmap_insert(m, vma);
 	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 }

@@ -212,3 +212,24 @@ kulong vm_page_prot(kulong vm_flags)
 		return _PAGE_PRESENT | _PAGE_RW | _PAGE_USER | _PAGE_ACCESSED;
 	return _PAGE_PRESENT | _PAGE_USER | _PAGE_ACCESSED;
 }
+
+uint32_t mm_ptes(struct vmemu *m, struct mm_struct *mm, kulong *addresses,
+		 pte_t *ptes, uint32_t max)
+{
+	kulong at = 0, end = TASK_SIZE(m);
+	uint32_t i, n = 0, nr;
+	const pte_t *pte;
+
+	for_each_table(m, mm, at, end, pte, nr) {
+		for (i = 0; i < nr; i++) {
+			if (!pte[i])
+				continue;
+			if (n < max) {
+				addresses[n] = at + ((kulong)i << PAGE_SHIFT);
+				ptes[n] = pte[i];
+			}
+			n++;
+		}
+	}
+	return n;
+}

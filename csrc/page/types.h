@@ -110,16 +110,22 @@ struct kernel_layout {
 enum frame_rule {
 	RULE_mapcount, /* as many ptes as page tables have */
 	RULE_count, /* a reference for each, one of its cache, one of the system */
-	RULE_free, /* without a user it is on a list */
-	RULE_anon, /* PG_anon: it is mapped */
+	RULE_free,     /* without a user it is on a list */
+	RULE_anon,     /* PG_anon: it is mapped */
+	RULE_active,   /* it is on the LRU list that PG_active says */
+	RULE_lru,      /* PG_lru: it is on one */
+	RULE_unlisted, /* mapped: it is on one */
 	NR_FRAME_RULES
 };
 
 enum { BROKEN_SHOWN = 4 };
 
 struct frame_census {
-	uint32_t mapped, pgtable, free, slab; /* frames that are */
-	uint32_t broken[NR_FRAME_RULES];      /* frames that break a rule */
+	uint32_t mapped, pgtable, free, slab, swapcache; /* frames that are */
+	/* lengths of lists */
+	uint32_t nr_active, nr_inactive, nr_free, nr_quarantine;
+	kptr list, broken_at; /* one whose links are wrong, and where; or 0 */
+	uint32_t broken[NR_FRAME_RULES]; /* frames that break a rule */
 	uint32_t shown[NR_FRAME_RULES][BROKEN_SHOWN]; /* the first of them */
 	int32_t expected[BROKEN_SHOWN]; /* _count of those of RULE_count */
 };

@@ -11,6 +11,9 @@ uint32_t get_swap_page(struct vmemu *);     /* entry; 0 = full */
 int swap_duplicate(struct vmemu *, uint32_t entry);
 uint32_t swap_free(struct vmemu *, uint32_t entry); /* users left */
 uint32_t swap_count(struct vmemu *, uint32_t entry);
+/* Slots of an area that have users, the first max; how many there are. */
+uint32_t swap_slots(struct vmemu *, int type, uint32_t *offsets,
+		    uint16_t *users, uint32_t max);
 uint32_t swap_total(struct vmemu *); /* pages */
 uint32_t swap_used(struct vmemu *);
 struct page *lookup_swap_cache(struct vmemu *, uint32_t entry); /* counted */

@@ -282,6 +282,26 @@ uint32_t swap_used(struct vmemu *m)
 	return sum;
 }
 
+uint32_t swap_slots(struct vmemu *m, int type, uint32_t *offsets,
+		    uint16_t *users, uint32_t max)
+{
+	struct swap_info *si = &m->swap.info[type];
+	uint32_t offset, n = 0;
+
+	for (offset = 0; offset < si->nr_map_frames * MAP_PER_FRAME; offset++) {
+		uint16_t count = *swap_map(m, si, offset);
+
+		if (!count || count == SWAP_MAP_BAD)
+			continue;
+		if (n < max) {
+			offsets[n] = offset;
+			users[n] = count;
+		}
+		n++;
+	}
+	return n;
+}
+
 /* ---- swapoff ------------------------------------------------------------- */
 
 /* Maps the page where the entry is; page_table_lock and the page are locked. */

@@ -51,6 +51,8 @@ CAUGHT = [
     ("a", "mlock-vs-unmap", "page_table_lock", "is locked and not in memory"),
     ("b", "mlock-vs-unmap", "mmap_sem", "is locked and not in memory"),
     ("b", "mlock-vs-unmap", "page_table_lock", "is locked and not in memory"),
+    ("c", "mlock-vs-nonlinear", "mmap_sem", "is locked and not in memory"),
+    ("c", "mlock-vs-nonlinear", "page_table_lock", "is locked and not in memory"),
     ("d", "mlock-vs-unmap", "mmap_sem", "VM_LOCKED is lost"),
     ("f", "gup-vs-reclaim", "mmap_sem", "the process and the device write to different pages"),
     ("g", "mprotect-vs-swapoff", "mmap_sem", "stale protection"),
@@ -62,6 +64,9 @@ CAUGHT = [
 @pytest.mark.parametrize(("letter", "name", "lock", "complaint"), CAUGHT)
 def test_mutations_are_caught(letter: str, name: str, lock: str, complaint: str, rmap: str) -> None:
     report = runner.explore(find_scenario(name), settings(name, rmap, lock, letter))
+    if letter == "c" and rmap == "scan":  # its sweeps go through page tables, not through files
+        assert report.violation is None
+        return
     assert report.violation is not None
     assert any(complaint in problem for problem in report.violation.problems)
     again = runner.replay(runner.schedule(report))

@@ -968,4 +968,89 @@ CONTEXT = [
 ]
 
 
-MUTANTS = [*REQUIRED, *RMAP, *RACES, *CONTEXT, *PAGES, *SWAP, *AREAS, *LIMITS, *CHAINS]
+NONLINEAR = "tests/unit/test_nonlinear.py"
+EXPLORED = "tests/explore/test_catalogue.py::test_catalogue -k"
+FILES = [
+    Mutant(
+        "mremap: i_mmap_lock is not held over the move of a file's ptes",
+        "csrc/mm/mremap.c",
+        "\tif (vma->vm_file)\n\t\tspin_",
+        "\tif (false)\n\t\tspin_",
+        f"{EXPLORED} truncate-vs-mremap",
+        times=2,
+        bug="of mremap and truncate, found by Rajesh Venkatasubramanian in 2004",
+    ),
+    Mutant(
+        "a fault does not look whether the file was cut meanwhile",
+        "csrc/mm/fault.c",
+        "\tif (mapping->truncate_count != sequence) {",
+        "\tif (false && mapping->truncate_count != sequence) {",
+        f"{EXPLORED} truncate-vs-fault",
+    ),
+    Mutant(
+        "a cached page behind the file's end is mapped",
+        "csrc/file/filemap.c",
+        "\tif (!still_within(m, mapping, index)) {",
+        "\tif (false && !still_within(m, mapping, index)) {",
+        f"{EXPLORED} truncate-vs-fault",
+    ),
+    Mutant(
+        "nonlinear areas: mutation c is what 2.6 has",
+        "csrc/rmap/rmap.c",
+        "\treturn !(m->watch.mutations & MUTATE_b) &&\n\t       !(vma->vm_flags & VM_NONLINEAR);",
+        "\treturn !(m->watch.mutations & MUTATE_b);",
+        "tests/explore/test_catalogue.py -k nonlinear",
+    ),
+    Mutant(
+        "nonlinear areas: a pte does not keep which page it was",
+        "csrc/mm/mm.h",
+        "\treturn vma->vm_flags & VM_NONLINEAR &&",
+        "\treturn false && vma->vm_flags & VM_NONLINEAR &&",
+        f"{NONLINEAR} -k comes_back",
+    ),
+    Mutant(
+        "nonlinear areas: truncate does not look at them",
+        "csrc/file/truncate.c",
+        "\ti_mmap_for_each_nonlinear(m, vma, k, mapping)\n",
+        "\tif (false)\n\ti_mmap_for_each_nonlinear(m, vma, k, mapping)\n",
+        f"{NONLINEAR} -k cut",
+    ),
+    Mutant(
+        "nonlinear areas: the next sweep begins where the last did",
+        "csrc/rmap/nonlinear.c",
+        "\tvma->vm_private_data = from + CLUSTER_SIZE;\n",
+        "\tvma->vm_private_data = from;\n",
+        f"{NONLINEAR} -k in_turn",
+    ),
+    Mutant(
+        "prio_tree: an area stays where it was when its range changes",
+        "csrc/file/i_mmap_prio_tree.c",
+        "\t.by_range = 1,\n",
+        "",
+        "tests/unit/test_i_mmap.py -k random",
+    ),
+    Mutant(
+        "prio_tree: the first of a vm_set does not rise",
+        "csrc/file/i_mmap_prio_tree.c",
+        "\t\tset_rise(m, root, k);\n",
+        "\t\ttree_remove(m, root, k);\n",
+        "tests/unit/test_i_mmap.py -k fork",
+    ),
+    Mutant(
+        "prio_tree: a search does not look at what begins with the page",
+        "csrc/file/i_mmap_prio_tree.c",
+        "\tif (!k || begin > iter->last)\n",
+        "\tif (!k || begin >= iter->last)\n",
+        "tests/unit/test_i_mmap.py -k random",
+    ),
+    Mutant(
+        "lists: a walk does not go on to the shared areas",
+        "csrc/file/i_mmap_list.c",
+        "\t\titer->at = shared->next;\n",
+        "\t\treturn NULL;\n",
+        "tests/scenarios/test_i_mmap.py -k one_task",
+    ),
+]
+
+
+MUTANTS = [*REQUIRED, *RMAP, *RACES, *CONTEXT, *PAGES, *SWAP, *AREAS, *LIMITS, *CHAINS, *FILES]

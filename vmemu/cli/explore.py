@@ -51,6 +51,12 @@ __all__ = ["command"]
     shell_complete=names.one_of("mmap_sem", "page_table_lock"),
     help="What guards vm_flags: as after rmap 34, or as before.  [default: mmap_sem]",
 )
+@click.option(
+    "--i-mmap",
+    metavar="list|prio_tree|interval_tree",
+    shell_complete=names.one_of("list", "prio_tree", "interval_tree"),
+    help="What a file's areas are kept in.  [default: prio_tree]",
+)
 @set_option
 @click.option("--mutate", metavar="LETTERS", default="", help="Break the kernel so; see --list.")
 @click.option(
@@ -132,6 +138,7 @@ def command(ctx: click.Context, /, scenarios: tuple[str, ...], **options: Any) -
 
 
 def _explore(scenarios: tuple[str, ...], options: dict[str, Any]) -> list[Report]:
+    from vmemu.core import I_MMAP
     from vmemu.explore import runner
     from vmemu.explore.catalogue import default_schemes, find_scenario
     from vmemu.explore.explorer import Mode
@@ -150,7 +157,8 @@ def _explore(scenarios: tuple[str, ...], options: dict[str, Any]) -> list[Report
     reports = []
     for scenario in chosen:
         for rmap in options["rmaps"] or default_schemes():
-            settings = Settings(rmap, options["vm_flags_lock"], options["mutate"], values)
+            kept = options["i_mmap"] or I_MMAP
+            settings = Settings(rmap, options["vm_flags_lock"], options["mutate"], values, kept)
             report = runner.explore(
                 scenario,
                 settings,

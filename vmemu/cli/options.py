@@ -123,6 +123,17 @@ FILES = (
         shell_complete=names.files,
         help="A directory that is the program's root; a PROGRAM that begins with / is in it.",
     ),
+    option(
+        "--aslr",
+        is_flag=True,
+        default=None,
+        help="Programs lie at addresses drawn from the seed.",
+    ),
+    option(
+        "--uname",
+        metavar="RELEASE",
+        help="The kernel's release that programs are told.  [default: 2.6.7-vmemu]",
+    ),
     option("--root-rw", is_flag=True, default=None, help="Programs may write in it."),
     option(
         "--bind",

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from vmemu.core import PAGE_SIZE, lib
 from vmemu.errors import ConfigError
+from vmemu.explore.files import FILE_SCENARIOS
 from vmemu.explore.scenario import AREA, Scenario, path
 from vmemu.mm import (
     Mm,
@@ -429,6 +430,10 @@ class GupVsReclaim(_Written):
         found = self.mm.read(AREA, 2)
         if found != b"\1\xd1":
             yield f"the process and the device write to different pages: it reads {found.hex()}"
+
+
+for _scenario in FILE_SCENARIOS:
+    _register(_scenario)
 
 
 def default_schemes() -> list[str]:

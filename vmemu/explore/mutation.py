@@ -13,6 +13,7 @@ __all__ = ["MUTATIONS", "bits"]
 MUTATIONS = {
     "a": "mlock makes the pages present before it stores VM_LOCKED",
     "b": "reclaim tests VM_LOCKED before it takes page_table_lock",
+    "c": "reclaim tests VM_LOCKED of nonlinear areas under i_mmap_lock only, as 2.6 does",
     "d": "reclaim marks areas it works on in vm_flags, without mmap_sem",
     "f": "try_to_unmap takes a page although somebody else holds a reference",
     "g": "mprotect changes the ptes before it stores vm_page_prot",
@@ -20,7 +21,6 @@ MUTATIONS = {
 }
 
 _NOT_SWITCHES = {
-    "c": "mutation c needs nonlinear mappings (remap_file_pages), which vmemu does not have yet",
     "e": "mutation e is no mutation: after a failed fault VM_LOCKED stays set, as in 2.6.6",
 }
 

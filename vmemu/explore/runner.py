@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vmemu.core import I_MMAP
 from vmemu.errors import ConfigError
 from vmemu.explore.catalogue import find_scenario
 from vmemu.explore.explorer import Explorer, Mode, Report, Violation
@@ -74,7 +75,8 @@ def heading(report: Report, *, mutations: bool = True) -> str:
     values = "".join(f" {name}={value}" for name, value in report.values.items())
     mutated = "".join(f", mutation {letter}" for letter in settings.mutations if mutations)
     under = f"vm_flags under {vm_flags_locks(settings)}"
-    return f"{report.scenario}{values}, {settings.rmap}, {under}{mutated}"
+    kept = f", {settings.i_mmap}" if settings.i_mmap != I_MMAP else ""
+    return f"{report.scenario}{values}, {settings.rmap}{kept}, {under}{mutated}"
 
 
 def vm_flags_locks(settings: Settings) -> str:
@@ -126,6 +128,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "rmap": settings.rmap,
         "vm_flags_lock": settings.vm_flags_lock,
         "mutations": settings.mutations,
+        "i_mmap": settings.i_mmap,
         "mode": report.mode.name.lower(),
         "interleavings": report.interleavings,
         "redundant": report.redundant,

@@ -29,8 +29,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
-from vmemu.core import PAGE_SIZE, Core, ffi, lib
+from vmemu.core import I_MMAP, PAGE_SIZE, Core, ffi, lib
 from vmemu.errors import ConfigError, Errno
+from vmemu.frames import PTE_FILE, PTE_PRESENT
 from vmemu.mm import MemoryManager, Mm, do_mmap
 from vmemu.mm.consts import MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from vmemu.rmap import DEFAULT, RmapScheme, scheme_class
@@ -56,13 +57,14 @@ class Settings:
 
     ``vm_flags_lock``: ``mmap_sem`` as after rmap 34, or ``page_table_lock`` (too) as before.
     ``mutations``: letters of docs/locking.md.  ``values``: the scenario's parameters that
-    are not at their default.
+    are not at their default.  ``i_mmap``: what areas of files are kept in.
     """
 
     rmap: str = DEFAULT
     vm_flags_lock: str = "mmap_sem"
     mutations: str = ""
     values: dict[str, int] = field(default_factory=dict)
+    i_mmap: str = I_MMAP
 
 
 def path(method: F) -> F:
@@ -102,7 +104,7 @@ class Scenario:
         self.results: dict[str, Any] = {}
         self.names: dict[int, str] = {}  # of mms, by kptr
         scheme = self.scheme or scheme_class(settings.rmap)
-        self.core = Core(FRAMES * PAGE_SIZE, scheme)
+        self.core = Core(FRAMES * PAGE_SIZE, scheme, i_mmap=settings.i_mmap)
         try:
             self._boot(scheme)
         except Errno as error:
@@ -227,7 +229,7 @@ class Scenario:
             yield self._first_byte(self.core.lib.pte_value(self.m, mm.ptr, at))
 
     def _first_byte(self, pte: int) -> int | None:
-        if not pte:
+        if not pte or (not pte & PTE_PRESENT and pte & PTE_FILE):
             return None
         if pte & (lib._PAGE_PRESENT | lib._PAGE_PROTNONE):
             return int(self.m.ram[pte & ~0xFFF])

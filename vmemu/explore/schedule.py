@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from vmemu.core import I_MMAP
 from vmemu.errors import ConfigError
 from vmemu.explore.scenario import Settings
 from vmemu.output import Output
@@ -40,6 +41,7 @@ class Schedule:
             "rmap": settings.rmap,
             "vm_flags_lock": settings.vm_flags_lock,
             "mutations": settings.mutations,
+            "i_mmap": settings.i_mmap,
             "paths": self.paths,
             "choices": "".join(map(str, self.choices)),
             "problems": self.problems,
@@ -59,7 +61,11 @@ class Schedule:
         try:
             values = {str(name): int(value) for name, value in data["set"].items()}
             settings = Settings(
-                str(data["rmap"]), str(data["vm_flags_lock"]), str(data["mutations"]), values
+                str(data["rmap"]),
+                str(data["vm_flags_lock"]),
+                str(data["mutations"]),
+                values,
+                str(data.get("i_mmap", I_MMAP)),
             )
             choices = bytes(int(digit) for digit in data["choices"])
             paths, problems = list(data["paths"]), list(data["problems"])

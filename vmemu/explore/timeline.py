@@ -158,7 +158,9 @@ class Names:
         for address, pte in zip(*(a.tolist() for a in user_ptes(core, mm)), strict=True):
             if pte & (lib._PAGE_PRESENT | lib._PAGE_PROTNONE):
                 self._pages.setdefault(pte >> PAGE_SHIFT, f"{address:#x}{suffix}")
-            elif page := self.core.lib.lookup_swap_cache(self.m, pte):
+            elif not pte & lib._PAGE_FILE and (
+                page := self.core.lib.lookup_swap_cache(self.m, pte)
+            ):
                 self._pages.setdefault(
                     self.core.lib.page_to_pfn(self.m, page), f"{address:#x}{suffix}"
                 )
@@ -240,6 +242,8 @@ def _value(name: str, word: int) -> str:
         if word & (lib._PAGE_PRESENT | lib._PAGE_PROTNONE):
             rights = "none" if word & lib._PAGE_PROTNONE else "rw" if word & lib._PAGE_RW else "r"
             return f"present {rights}" + (" young" if word & lib._PAGE_ACCESSED else "")
+        if word & lib._PAGE_FILE:
+            return "a page of the file"
         return f"swap slot {word >> 8}" if word else "empty"
     if kind == "vm_flags":
         return "".join(letter for letter, bit in _VM_FLAGS.items() if word & bit) or "none"

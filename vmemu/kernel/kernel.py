@@ -41,7 +41,13 @@ from vmemu.kernel.process.wait import (
     WaitQueue,
     WaitStatus,
 )
-from vmemu.kernel.program.exec import Arguments, Credentials, LoadedProgram, load_program
+from vmemu.kernel.program.exec import (
+    Arguments,
+    Credentials,
+    LoadedProgram,
+    Places,
+    load_program,
+)
 from vmemu.kernel.program.file import Finder, ProgramFile, find_program
 from vmemu.kernel.signal.delivery import deliver_signals
 from vmemu.kernel.signal.state import (
@@ -74,6 +80,8 @@ if TYPE_CHECKING:
 _RESTARTS = range(ERESTARTSYS, ERESTART_RESTARTBLOCK + 1)
 _TRAP_SYSCALL: int = lib.TRAP_SYSCALL
 _CNT_SYSCALLS: int = lib.CNT_syscalls
+RELEASE = "2.6.7-vmemu"
+ADDR_NO_RANDOMIZE = 0x40000
 UNKNOWN_MAX = 1024
 """Numbers of unimplemented system calls that are told apart."""
 CONGESTION_WAIT_NS = 100_000_000
@@ -87,7 +95,10 @@ class KernelOptions(NamedTuple):
     seed: int = 0
     credentials: Credentials = Credentials()
     hostname: str = "vmemu"
-    release: str = "2.6.7-vmemu"
+    release: str = RELEASE
+    """What uname() says."""
+    aslr: bool = False
+    """Programs lie at addresses drawn from the seed."""
     max_time: int | None = None
     """Virtual nanoseconds since boot until which guests may run."""
     max_tasks: int | None = None
@@ -307,7 +318,15 @@ class Kernel(Closing):
             self.random.randbytes(16),
             self.abi,
             old.mm.rlimits if old is not None else None,
+            self._places(old),
         )
+
+    def _places(self, old: Task | None) -> Places | None:
+        """Where things of a new program are, unless they are where they always are."""
+        fixed = old is not None and old.personality & ADDR_NO_RANDOMIZE
+        if not self.options.aslr or fixed:
+            return None
+        return Places.drawn(self.random, self.core.bits)
 
     # ---- the loop ---------------------------------------------------------
 

@@ -19,6 +19,7 @@ def dup_mmap(parent: Mm) -> Mm:
     """
     vm, core = parent.vm, parent.core
     mm = Mm.allocate(vm, parent.rlimits)
+    mm.mmap_offset = parent.mmap_offset
     if not vm.rmap.mm_dup(mm.ptr, parent.ptr):
         mm.release()
         raise Errno(errno.ENOMEM)

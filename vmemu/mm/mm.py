@@ -57,6 +57,8 @@ class Mm(Closing):
         self.rlimits = rlimits
         self.clean: list[tuple[int, int]] = []
         """Ranges that were mapped when clear_refs made all pages clean, and still are."""
+        self.mmap_offset = 0
+        """Bytes by which mmap() begins elsewhere than usual (mmap_base)."""
 
     def __repr__(self) -> str:
         if self.core.closed:

@@ -77,14 +77,17 @@ def get_unmapped_area(mm: Mm, hint: int, length: int) -> int:
     found: int
     if mm.vm.topdown:
         gap = min(max(mm.rlimits.stack, 128 << 20), mm.core.task_size // 6 * 5)
-        found = mm.core.lib.get_unmapped_area(m, ptr, PAGE_SIZE, mm.core.task_size - gap, length, 1)
+        highest = mm.core.task_size - gap - mm.mmap_offset
+        found = mm.core.lib.get_unmapped_area(m, ptr, PAGE_SIZE, highest, length, 1)
         if found:
             return found
-    base, top = mm.core.unmapped_base, mm.core.task_size
+    base, top = mm.core.unmapped_base + mm.mmap_offset, mm.core.task_size
     start = max(ptr.free_area_cache, base)
     found = mm.core.lib.get_unmapped_area(m, ptr, start, top, length, 0)
     if not found and start > base:
         found = mm.core.lib.get_unmapped_area(m, ptr, base, top, length, 0)
+    if not found and mm.mmap_offset:
+        found = mm.core.lib.get_unmapped_area(m, ptr, mm.core.unmapped_base, base, length, 0)
     if not found:
         raise Errno(errno.ENOMEM)
     ptr.free_area_cache = found + length

@@ -67,6 +67,7 @@ class InetSocket(Socket):
     def __init__(self, net: Network, family: int, kind: int, protocol: int, flags: int) -> None:
         super().__init__(net, kind, protocol, flags)
         self.family = family
+        self.merges = kind == SOCK_STREAM
         self.any = Place(_ANY4 if family == AF_INET else _ANY6, 0)
         self.place = self.remote = self.any
         self.has_port = self._unasked = False

@@ -32,7 +32,7 @@ class Control(NamedTuple):
 class Message:
     """Bytes of one sender, with what goes with them."""
 
-    __slots__ = ("address", "control", "data", "sender")
+    __slots__ = ("address", "control", "data", "sender", "size")
 
     def __init__(self, sender: Socket, data: bytes, control: Control, address: bytes) -> None:
         self.sender = sender
@@ -40,11 +40,8 @@ class Message:
         self.control: Control = control
         self.address = address
         """The sender's, as recvfrom() tells it."""
-
-    @property
-    def size(self) -> int:
+        self.size = len(data) + MESSAGE_OVERHEAD
         """What it takes of the sender's buffer (truesize)."""
-        return len(self.data) + MESSAGE_OVERHEAD
 
     @property
     def held(self) -> int:

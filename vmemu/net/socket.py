@@ -61,6 +61,8 @@ class Socket(File):
 
     pollable = True
     family = 0
+    merges = False
+    """What is sent to it is a stream of bytes, not of messages."""
     queue: WaitQueue
 
     def __init__(self, net: Network, kind: int, protocol: int, flags: int) -> None:
@@ -70,6 +72,8 @@ class Socket(File):
         self.record = kind != SOCK_STREAM
         self.sigpipe = kind == SOCK_STREAM
         self.queue = WaitQueue()
+        self.crowd = WaitQueue()
+        """Who waits for room in its queue of messages or connections (peer_wait)."""
         self.state = State.CLOSE
         self.peer: Socket | None = None
         self.messages: deque[Message] = deque()
@@ -109,7 +113,7 @@ class Socket(File):
             raise Errno(errno.EAGAIN)
         sched = self.net.kernel.sched
         deadline = None if timeout is None else sched.deadline(timeout)
-        queues = (self.queue,) if other is None else (self.queue, other.queue)
+        queues = (self.queue,) if other is None else (self.queue, other.crowd)
         while not ready():
             if deadline is not None and sched.now >= deadline:
                 raise Errno(errno.EAGAIN)
@@ -154,8 +158,12 @@ class Socket(File):
             return bool(self.messages) if self.record else self.available() >= wanted
 
         yield from self.sleep("data at", ready, flags, self.receive_timeout)
+        if self.record:
+            self.check_error()
         if not self.messages:
             self.check_error()
+            if self.kind == SOCK_DGRAM and (flags & MSG_DONTWAIT or self.flags & O_NONBLOCK):
+                raise Errno(errno.EAGAIN)
             return Received(b"", last=True)
         return self._look_record(count) if self.record else self._look_stream(count)
 
@@ -196,12 +204,14 @@ class Socket(File):
                 self.drop()
                 continue
             self.net.kernel.hold.uncharge(piece)
-            message.sender.wmem -= piece
             del message.data[:piece]
             if message.control.files:
                 self.net.landed(message.control.files)
                 message.control = message.control._replace(files=())
-            message.sender.wrote()
+            if self.merges:
+                message.size -= piece
+                message.sender.wmem -= piece
+                message.sender.wrote()
 
     def drop(self) -> None:
         """The first message goes (kfree_skb)."""
@@ -222,7 +232,7 @@ class Socket(File):
         hold, last = self.net.kernel.hold, self.messages[-1] if self.messages else None
         if (
             last is not None
-            and not self.record
+            and self.merges
             and last.sender is message.sender
             and last.control == message.control
             and not message.control.files
@@ -230,6 +240,7 @@ class Socket(File):
             if not hold.try_charge(len(message.data)):
                 raise Errno(errno.ENOBUFS)
             last.data += message.data
+            last.size += len(message.data)
             last.sender.wmem += len(message.data)
         else:
             if not hold.try_charge(message.held):
@@ -354,7 +365,7 @@ class Socket(File):
 
     def let_in(self) -> None:
         """There is room for another connection."""
-        self.queue.wake_up(POLLOUT)
+        self.crowd.wake_up()
 
     # ---- as a file --------------------------------------------------------
 

@@ -223,9 +223,12 @@ class UnixSocket(Socket):
         self.state = State.CLOSE
         if isinstance(other, UnixSocket):
             other.callers.pop(self, None)
-        if other is not None and other.peer is self:
-            other.error = errno.ECONNRESET
-            other.queue.wake_up()
+        if other is not None and self.messages:
+            while self.messages:
+                self.drop()
+            if other.peer is self:
+                other.error = errno.ECONNRESET
+                other.queue.wake_up()
 
     def _passes(self) -> bool:
         return bool(self.options.get((SOL_SOCKET, SO_PASSCRED)))
@@ -309,8 +312,7 @@ class UnixSocket(Socket):
                 raise Errno(errno.EPIPE)
             if self._gone(found):
                 if self.peer is found:
-                    self.peer = None
-                    self.state = State.CLOSE
+                    self._disconnect()
                 raise Errno(errno.EPIPE if seq else errno.ECONNREFUSED)
             if not seq and found.peer is not None and found.peer is not self:
                 raise Errno(errno.EPERM)
@@ -347,15 +349,11 @@ class UnixSocket(Socket):
 
     def drop(self) -> None:
         """Who waits for room in a queue of datagrams may go on."""
+        crowded = len(self.messages) > DGRAM_QLEN
         super().drop()
-        if self.kind == SOCK_DGRAM:
-            self.queue.wake_up(POLLOUT)
-            for caller in tuple(self.callers):
-                caller.queue.wake_up(POLLOUT)
-
-    def let_in(self) -> None:
-        """Who waits for accept() may connect."""
-        self.queue.wake_up(POLLOUT)
+        self.crowd.wake_up()
+        for caller in tuple(self.callers) if crowded else ():
+            caller.queue.wake_up(POLLOUT)
 
     def release(self) -> None:
         """The other side finds the end, or ECONNRESET if something was not received."""
@@ -375,9 +373,8 @@ class UnixSocket(Socket):
             if unread:
                 peer.error = errno.ECONNRESET
             peer.queue.wake_up()
-        elif peer is not None and peer.peer is self:
-            peer.queue.wake_up()
         self.queue.wake_up()
+        self.crowd.wake_up()
         if listening:
             while self.pending:
                 self.pending.popleft().release()

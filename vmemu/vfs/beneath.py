@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
 
 from vmemu.errors import Errno
 from vmemu.streams import above_streams
@@ -24,6 +26,8 @@ _RESOLVE = _BENEATH | _NO_SYMLINKS | _NO_MAGICLINKS
 _WITHOUT = frozenset({errno.ENOSYS, errno.EPERM, errno.E2BIG, errno.EAGAIN, errno.ENAMETOOLONG})
 """What openat2() says where it is missing, forbidden, or has too much to do."""
 _PATH_MAX = 4096
+_HOW = struct.Struct("3Q")
+"""struct open_how."""
 
 
 @contextlib.contextmanager
@@ -54,19 +58,26 @@ def open_beneath(root: int, names: Sequence[bytes], flags: int) -> int:
     return above_streams(by_steps(root, names, flags))
 
 
-def _openat2(root: int, path: bytes, flags: int) -> int:
+@functools.cache
+def _syscall() -> tuple[Callable[..., int], Callable[[], int]]:
+    """The C library's syscall(), and errno; made once."""
     import ctypes
 
-    how = (ctypes.c_uint64 * 3)(flags, 0, _RESOLVE)
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd = libc.syscall(
-        ctypes.c_long(_NR_OPENAT2), ctypes.c_int(root), ctypes.c_char_p(path),
-        ctypes.byref(how), ctypes.c_size_t(ctypes.sizeof(how)),
-    )  # fmt: skip
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    size, pointer = ctypes.c_size_t, ctypes.c_char_p
+    call.argtypes = [ctypes.c_long, ctypes.c_int, pointer, pointer, size]
+    call.restype = ctypes.c_long
+    return call, ctypes.get_errno
+
+
+def _openat2(root: int, path: bytes, flags: int) -> int:
+    call, get_errno = _syscall()
+    how = _HOW.pack(flags, 0, _RESOLVE)
+    fd = call(_NR_OPENAT2, root, path, how, _HOW.size)
     if fd < 0:
-        number = ctypes.get_errno()
+        number = get_errno()
         raise OSError(number, os.strerror(number))
-    return int(fd)
+    return fd
 
 
 def by_steps(root: int, names: Sequence[bytes], flags: int) -> int:

@@ -49,7 +49,7 @@ class Item:
 
     def woken(self, events: int) -> None:
         """Something has happened to the file (ep_poll_callback)."""
-        if self.events & ~_PRIVATE and (not events or events & self.events):
+        if self.events & ~_PRIVATE and (not events or events & self.events & self.file.wakes):
             self._is_ready()
 
     def _is_ready(self) -> None:
@@ -80,6 +80,7 @@ class EventPoll(AnonFile):
     """What epoll_create() makes."""
 
     plain = True
+    least = 1
 
     def __init__(self, hold: HostMemory) -> None:
         super().__init__(0, "[eventpoll]")

@@ -76,6 +76,8 @@ class File:
     """It has a poll() of its own; others are always ready, and epoll refuses them."""
     plain = True
     """It tells of POLLRDNORM and POLLWRNORM as well."""
+    wakes = -1
+    """Which wake-ups of its queue concern it."""
     least = 0
     """A read of fewer bytes is EINVAL, and several buffers are filled by one read."""
     record = False

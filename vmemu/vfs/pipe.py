@@ -40,13 +40,33 @@ PIPE_MAX_SIZE = 1 << 20
 BUFFER_SIZE = 4096
 
 
+class Buffer(bytearray):
+    """What is in a page of a pipe (struct pipe_buffer)."""
+
+    offset = 0
+    """Bytes of the page that have been read."""
+    shared = False
+    """The page is somebody else's as well: nothing is added to it."""
+
+    def drop(self, count: int) -> None:
+        """The first bytes have been read."""
+        del self[:count]
+        self.offset += count
+
+
+class SharedBuffer(Buffer):
+    """A buffer that was spliced."""
+
+    shared = True
+
+
 class Pipe:
     """What is between a read end and a write end (struct pipe_inode_info)."""
 
     def __init__(self, ino: int, hold: HostMemory) -> None:
         self.ino = ino
         self.hold = hold
-        self.buffers: deque[bytearray] = deque()
+        self.buffers: deque[Buffer] = deque()
         """At most as many as ``slots``, of 1 to BUFFER_SIZE bytes; a write goes to the last."""
         self.slots = PIPE_BUFFERS
         self.readers = 0
@@ -72,15 +92,17 @@ class Pipe:
     def mergeable(self, count: int) -> int:
         """How many of so many bytes would go to the last buffer."""
         rest = count % BUFFER_SIZE
-        fits = bool(self.buffers) and len(self.buffers[-1]) + rest <= BUFFER_SIZE
-        return rest if fits else 0
+        if not self.buffers or self.buffers[-1].shared:
+            return 0
+        last = self.buffers[-1]
+        return rest if last.offset + len(last) + rest <= BUFFER_SIZE else 0
 
-    def fill(self, data: bytes) -> int:
-        """Put data into new buffers, as far as there are any; how many bytes."""
+    def fill(self, data: bytes, kind: type[Buffer] = Buffer) -> int:
+        """Put data into new buffers of a kind, as far as there are any; how many bytes."""
         done = 0
         while done < len(data) and not self.full and self.hold.try_charge(PIPE_BUFFER_BYTES):
             piece = data[done : done + BUFFER_SIZE]
-            self.buffers.append(bytearray(piece))
+            self.buffers.append(kind(piece))
             done += len(piece)
         return done
 
@@ -119,6 +141,7 @@ class PipeReader(File):
     """The end that is read."""
 
     pollable = True
+    wakes = POLLIN | POLLHUP
 
     def __init__(self, pipe: Pipe, flags: int = 0) -> None:
         super().__init__(O_RDONLY | flags, f"pipe:[{pipe.ino}]")
@@ -170,7 +193,7 @@ class PipeReader(File):
             if piece == len(buffers[0]):
                 self.pipe.pop()
             else:
-                del buffers[0][:piece]
+                buffers[0].drop(piece)
         if full and not self.pipe.full:
             self.pipe.queue.wake_up(POLLOUT)
         return taken
@@ -199,6 +222,7 @@ class PipeWriter(File):
     """The end that is written."""
 
     pollable = True
+    wakes = POLLOUT | POLLERR
 
     def __init__(self, pipe: Pipe, flags: int = 0) -> None:
         super().__init__(O_WRONLY | flags, f"pipe:[{pipe.ino}]")

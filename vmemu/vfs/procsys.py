@@ -141,7 +141,7 @@ def _files() -> dict[str, Sysctl]:
         "kernel/threads-max": Sysctl(lambda k: f"{k.tasks.limit}\n"),
         "kernel/ngroups_max": _fixed(65536),
         "kernel/cap_last_cap": _fixed(40),
-        "kernel/randomize_va_space": _fixed(0),
+        "kernel/randomize_va_space": Sysctl(lambda k: f"{2 * k.options.aslr}\n"),
         "kernel/random/uuid": Sysctl(_random_uuid),
         "kernel/random/boot_id": Sysctl(_boot_id),
         "kernel/random/entropy_avail": _fixed(256),

@@ -32,6 +32,8 @@ from vmemu.mm.consts import (
 )
 
 if TYPE_CHECKING:
+    from random import Random
+
     from vmemu.file.inode import Inode
     from vmemu.kernel.abi import Abi
     from vmemu.kernel.process.cred import Cred
@@ -124,6 +126,25 @@ class Credentials(NamedTuple):
     gid: int = 0
 
 
+class Places(NamedTuple):
+    """How many bytes from their usual places things of a program are."""
+
+    program: int = 0
+    """Up, of a position-independent one."""
+    mmap: int = 0
+    heap: int = 0
+    stack: int = 0
+    """Down, with the stack's end where it was."""
+
+    @classmethod
+    def drawn(cls, random: Random, bits: int) -> Places:
+        """Random ones: of 2 ** 8 pages on i386, of 2 ** 22 on x86-64; a heap up to 32 MB on."""
+        pages = 1 << (8 if bits == 32 else 22)
+        program, mmap = (random.randrange(pages) * PAGE_SIZE for _ in range(2))
+        heap = random.randrange(1 << 13) * PAGE_SIZE
+        return cls(program, mmap, heap, random.randrange(1 << 12) * 16)
+
+
 class LoadedProgram(NamedTuple):
     """An address space ready to run."""
 
@@ -140,23 +161,29 @@ def load_program(
     random: bytes,
     abi: Abi,
     rlimits: Rlimits | None = None,
+    places: Places | None = None,
 ) -> LoadedProgram:
     """Build the address space of a program; the caller owns its one reference.
 
-    random is 16 bytes for AT_RANDOM.  Raises Errno (ENOMEM, E2BIG, ...), and
-    then nothing is left behind.
+    random is 16 bytes for AT_RANDOM.  places: not the usual ones.  Raises Errno (ENOMEM,
+    E2BIG, ...), and then nothing is left behind.
     """
     image, inode = program.image, program.inode()
     if inode.closed:
         raise Errno(errno.ENFILE)  # it had to make room for the loader
+    places = places or Places()
+    if image.relocatable and places.program:
+        image = image.moved(places.program, abi.bits)
     mm = Mm.create(vm, rlimits)
+    mm.mmap_offset = places.mmap
     try:
         setup_stack(mm)
         _map_segments(mm, image, inode)
         entry, base = image.entry, 0
+        mm.ptr.start_brk = mm.ptr.brk = mm.ptr.brk + places.heap
         if program.loader is not None:
             entry, base = _map_loader(mm, program.loader)
-        sp = _create_elf_tables(mm, image, base, arguments, cred, random, abi)
+        sp = _create_elf_tables(mm, image, base, arguments, cred, random, abi, places.stack)
     except BaseException:
         mm.put()
         raise
@@ -261,9 +288,11 @@ def _create_elf_tables(
     cred: Cred,
     random: bytes,
     abi: Abi,
+    gap: int,
 ) -> int:
     """Write strings, auxv, envp, argv and argc; the first stack pointer (create_elf_tables)."""
     stack = _StackWriter(mm)
+    stack.sp -= gap
     filename = stack.push(arguments.filename + b"\0")
     ptr = mm.ptr
     ptr.env_end = stack.sp

@@ -96,6 +96,7 @@ def read_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
         try:
             data = yield from file.read(min(count - done, _CHUNK))
             if not data:
+                file.take(0)  # a message may be empty
                 break
             taken = file.take(task.mm.write_some(buf + done, data))
             if not taken:
@@ -159,6 +160,8 @@ def read_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
 def _scatter(task: Task, file: File, pairs: list[tuple[int, int]]) -> Blocking[int]:
     """Fill several buffers by one read."""
     total = sum(length for _, length in pairs)
+    if not total:
+        return 0
     if total < file.least:
         raise Errno(errno.EINVAL)
     data = yield from file.read(min(total, _CHUNK))

@@ -14,8 +14,9 @@ from vmemu.kernel.process.wait import Blocking, Wait
 from vmemu.kernel.signal.state import SI_USER, SigInfo, Signal, send_signal
 from vmemu.kernel.syscalls.fd import MAX_RW_COUNT, read_vector, write_vector
 from vmemu.kernel.syscalls.table import syscall
+from vmemu.vfs.eventfd import AnonFile
 from vmemu.vfs.file import O_APPEND, O_NONBLOCK, POLLIN, POLLOUT, File
-from vmemu.vfs.pipe import BUFFER_SIZE, Pipe
+from vmemu.vfs.pipe import BUFFER_SIZE, Buffer, Pipe, SharedBuffer
 from vmemu.vfs.regular import RegularFile
 
 if TYPE_CHECKING:
@@ -144,13 +145,13 @@ def _wait_room(task: Task, pipe: Pipe, flags: int) -> Blocking[None]:
         raise Errno(errno.EPIPE)
 
 
-def _peek(pipe: Pipe, count: int) -> list[bytes]:
-    """The first bytes of a pipe, by buffers."""
-    pieces = []
+def _peek(pipe: Pipe, count: int) -> list[Buffer]:
+    """The first bytes of a pipe, by buffers; part of one is shared with what is left of it."""
+    pieces: list[Buffer] = []
     for buffer in pipe.buffers:
         if not count:
             break
-        pieces.append(bytes(buffer[:count]))
+        pieces.append(buffer if len(buffer) <= count else SharedBuffer(buffer[:count]))
         count -= len(pieces[-1])
     return pieces
 
@@ -163,17 +164,17 @@ def _drop(pipe: Pipe, count: int) -> None:
         if piece == len(pipe.buffers[0]):
             pipe.pop()
         else:
-            del pipe.buffers[0][:piece]
+            pipe.buffers[0].drop(piece)
     pipe.queue.wake_up(POLLOUT)
 
 
-def _fill(pipe: Pipe, pieces: list[bytes]) -> int:
+def _fill(pipe: Pipe, pieces: list[Buffer]) -> int:
     """Put pieces into buffers of their own; how many bytes.  Errno ENOMEM when none."""
     done = 0
     for piece in pieces:
         if pipe.full:
             break
-        filled = pipe.fill(piece)
+        filled = pipe.fill(bytes(piece), type(piece))
         done += filled
         if filled < len(piece):
             break
@@ -188,9 +189,10 @@ def _splice_pipes(task: Task, left: Pipe, right: Pipe, count: int, flags: int) -
     if left is right:
         raise Errno(errno.EINVAL)
     while True:
-        if not (yield from _wait_data(task, left, flags)):
-            return 0
+        more = yield from _wait_data(task, left, flags)
         yield from _wait_room(task, right, flags)
+        if not more:
+            return 0
         if left.buffers:
             break
     done = _fill(right, _peek(left, count))
@@ -217,7 +219,7 @@ def _splice_in(task: Task, left: File, pipe: Pipe, count: int, flags: int) -> Bl
         return 0
     if not pipe.readers or pipe.full:
         return (yield from _splice_in(task, left, pipe, count, flags))
-    done = _fill(pipe, [data])
+    done = _fill(pipe, [SharedBuffer(data)])
     left.take(done)
     return done
 
@@ -246,6 +248,8 @@ def sys_splice(
         flags |= _NONBLOCK
     if from_pipe is not None and to_pipe is not None:
         return (yield from _splice_pipes(task, from_pipe, to_pipe, count, flags))
+    if isinstance(left, AnonFile) or isinstance(right, AnonFile):
+        raise Errno(errno.EINVAL)
     if from_pipe is not None:
         if right.flags & O_APPEND:
             raise Errno(errno.EINVAL)
@@ -277,11 +281,13 @@ def sys_tee(task: Task, source: int, target: int, count: int, flags: int) -> Blo
     if (left.flags | right.flags) & O_NONBLOCK:
         flags |= _NONBLOCK
     while True:
-        if not (yield from _wait_data(task, from_pipe, flags)):
-            return 0
+        more = yield from _wait_data(task, from_pipe, flags)
         yield from _wait_room(task, to_pipe, flags)
+        if not more:
+            return 0
         if from_pipe.buffers:
-            return _fill(to_pipe, _peek(from_pipe, min(count, MAX_RW_COUNT)))
+            pieces = _peek(from_pipe, min(count, MAX_RW_COUNT))
+            return _fill(to_pipe, [SharedBuffer(piece) for piece in pieces])
 
 
 @syscall(316, "fd", "iov", "size", "hex", x64=278)

@@ -1,0 +1,197 @@
+"""Debian's programs, unmodified: the same output as natively, whatever memory and reverse map."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from vmemu.machine import Machine
+
+pytestmark = pytest.mark.rootfs
+
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C"}
+
+
+class Case(NamedTuple):
+    """A command, and what it prints as far as that is known beforehand."""
+
+    argv: tuple[str, ...]
+    known: bytes = b""
+    """Part of it."""
+    little: str = "4M"
+    """Memory in which it has to swap."""
+    native: bool = True
+    """It can run in the root natively."""
+    swaps: int = 1000
+    """Pages that go to swap then, at least."""
+
+
+def sh(script: str) -> tuple[str, ...]:
+    return ("/bin/sh", "-c", script)
+
+
+_PYTHON = """
+import hashlib, os, subprocess, threading
+table = {number: str(number) * 3 for number in range(30000)}
+print(hashlib.md5(repr(table).encode()).hexdigest())
+print(subprocess.run(["/bin/echo", "x"], capture_output=True).stdout)
+done = []
+threads = [threading.Thread(target=done.append, args=(number,)) for number in range(8)]
+[thread.start() for thread in threads], [thread.join() for thread in threads]
+print(sorted(done))
+if not os.fork():
+    table.update((number, 0) for number in range(0, 30000, 7))
+    os._exit(sum(map(bool, table.values())) % 256)
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+_PERL = """
+my %h; $h{$_} = $_ * 2 for 1..30000; my $s = 0; $s += $h{$_} for keys %h; print "$s\\n";
+print scalar(`/bin/echo hi`); $| = 1;
+if (fork == 0) {
+    $h{$_} = 0 for 1..15000; my $t = 0; $t += $h{$_} for keys %h; print "$t\\n"; exit 5
+}
+wait; print $? >> 8, "\\n";
+"""
+_BUSYBOX = """
+seq 60000 | sort -r | sed s/1/x/ | awk '{ n += length($1) } END { print n, NR }'
+cd /data; mkdir d; seq 100 > d/a; cp /bin/busybox d/b; tar cf d.tar d; gzip -k d.tar
+mkdir e; tar xzf d.tar.gz -C e; cmp d/b e/d/b && md5sum e/d/a; find d e | sort | wc -l
+rm -r d e d.tar d.tar.gz
+"""
+_BASH = """
+for ((i = 0; i < 15000; i++)); do a[i]=item$i; done; echo ${#a[@]} ${a[14999]}
+for i in 1 2 3; do echo $i | cat; done; (exit 3); echo $?; set -- $(seq 2000); echo $#
+a=($(for i in {1..500}; do echo $i; done)); echo ${a[499]}; trap 'echo bye' EXIT
+"""
+_GCC = r"""
+cd /data; printf '#include <stdio.h>\nint main(void)
+{ int i, s = 0; for (i = 0; i < 1000; i++) s += i * i; printf("%%d\\n", s); return 3; }\n' > a.c
+gcc -O1 a.c -o a && ./a; echo $?; rm a.c a
+"""
+_REDIS = """
+cd /tmp; redis-server --port 0 --unixsocket /tmp/r.sock --dir /tmp --save '' --logfile /tmp/log \
+    --enable-debug-command local &
+ask() { redis-cli -s /tmp/r.sock "$@"; }
+until [ -S r.sock ]; do sleep 0.1; done
+for i in 1 2 3; do ask set k$i v$i; done; ask debug populate 20000; ask bgsave; ask get k2
+while ! [ -f dump.rdb ]; do sleep 0.1; done; ask set k2 new; ask dbsize; ask get k2
+ask shutdown nosave; wait; rm -f dump.rdb log r.sock; echo done
+"""
+_LUA = """
+local t = {} for i = 1, 60000 do t[i] = tostring(i) end table.sort(t) print(t[1], t[60000], #t)
+"""
+_XZ = """
+cd /data; seq 600000 | head -c 4000000 > a; xz -0 -T2 -k a; xz -dc -T2 a.xz | cmp - a && echo same
+rm a a.xz
+"""
+_ZSTD = """
+cd /data; seq 600000 | head -c 4000000 > a; zstd -q -T2 a; zstd -dc -q a.zst | cmp - a && echo same
+rm a a.zst
+"""
+_SQLITE = """
+pragma mmap_size = 4000000; pragma journal_mode = wal; create table t(a, b);
+with recursive c(x) as (select 1 union all select x + 1 from c where x < 15000)
+insert into t select x, hex(x * 7919) from c; create index i on t(b);
+select count(*), sum(a) from t; delete from t where a % 3 = 0; vacuum; pragma integrity_check;
+select count(*) from t;
+"""
+
+CASES = {
+    "busybox": Case(("/bin/busybox", "sh", "-c", _BUSYBOX), b"288894 60000\n", "2M"),
+    "bash": Case(
+        ("/bin/bash", "-c", _BASH), b"15000 item14999\n1\n2\n3\n3\n2000\n500\nbye\n", "2M"
+    ),
+    "dash": Case(
+        sh("i=0; while [ $i -lt 20 ]; do x=$(echo $i | cat); i=$((i+1)); done; echo $x"),
+        b"19\n", "1M", swaps=100,
+    ),
+    "perl": Case(("/usr/bin/perl", "-e", _PERL), b"900030000\nhi\n675015000\n5\n", "4M"),
+    "python": Case(
+        ("/usr/bin/python3", "-c", _PYTHON), b"b'x\\n'\n[0, 1, 2, 3, 4, 5, 6, 7]\n", "6M"
+    ),
+    "lua": Case(("/usr/bin/lua5.4", "-e", _LUA), b"1\t9999\t60000\n", "3M"),
+    "sort": Case(sh("seq 60000 | sort -R | sort -n | md5sum"), b"", "4M"),
+    "gcc": Case(sh(_GCC), b"332833500\n3\n", "6M"),
+    "xz": Case(
+        sh(_XZ),
+        b"same\n", "6M",
+    ),
+    "zstd": Case(
+        sh(_ZSTD),
+        b"same\n", "6M",
+    ),
+    "sqlite": Case(
+        ("/usr/bin/sqlite3", "/data/x.db", _SQLITE), b"15000|112507500\nok\n10000\n", "3M"
+    ),
+    "redis": Case(sh(_REDIS), b"v2\nOK\n20003\nnew\ndone\n", "6M"),
+    "memtester": Case(("/usr/sbin/memtester", "256K", "1"), b"Done.\n", "1M", swaps=0),
+    "vi": Case(("/bin/busybox", "vi", "-c", ":q", "/etc/passwd"), b"root:*:0:0", "1M", swaps=0),
+    "stress-ng": Case(
+        sh("cd /tmp && stress-ng --quiet --vm 1 --vm-bytes 4M --vm-ops 6 --verify; echo $?"),
+        b"0\n", "4M", native=False,
+    ),
+}  # fmt: skip
+ALMOST = ("memtester", "redis")
+"""Whose output has times, or sizes that depend on the host."""
+
+
+def native(root: Path, case: Case) -> bytes | None:
+    """What it prints in the root, or None where it cannot run there."""
+    if os.getuid() or not case.native:
+        return None
+    for data in (root / "data").iterdir():
+        data.unlink()
+    return subprocess.run(
+        ["chroot", root, *case.argv],
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=False,
+        timeout=120,
+    ).stdout
+
+
+def here(
+    root: Path, directory: Path, case: Case, bits: int, rmap: str, ram: str
+) -> tuple[bytes, int]:
+    """What it prints, with a directory of the host as /data, and how many pages went to swap."""
+    out, err = io.BytesIO(), io.BytesIO()
+    data = [f"{directory}:/data:rw"]
+    with Machine(
+        bits=bits, rmap=rmap, ram=ram, swap="64M", root=str(root), binds=data, lock_checks=False
+    ) as machine:
+        machine.spawn(
+            case.argv[0], case.argv, ENVIRONMENT, stdin=None, stdout=out, stderr=err, inside=True
+        )
+        machine.run()
+        machine.check()
+        stats = machine.stats()
+    return out.getvalue(), int(stats["swap"]["out"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("name", CASES)
+def test_as_natively(roots: dict[int, Path], tmp_path: Path, name: str, bits: int) -> None:
+    """With much memory under one scheme, with little under another."""
+    case, root = CASES[name], roots[bits]
+    expected = native(root, case)
+    outputs = []
+    for rmap, ram in (("anon_vma", "64M"), ("anonmm", case.little)):
+        directory = tmp_path / rmap
+        directory.mkdir()
+        out, swapped = here(root, directory, case, bits, rmap, ram)
+        assert case.known in out, (rmap, ram)
+        if ram == case.little:
+            assert swapped >= case.swaps
+        outputs.append(out)
+    if name not in ALMOST:
+        assert outputs[0] == outputs[1]
+        if expected is not None:
+            assert outputs[0] == expected
