@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from vmemu.kernel.process.sched import BOOT_TIME
 from vmemu.kernel.process.task import TaskState
 from vmemu.kernel.process.wait import NSEC_PER_SEC, USER_HZ
-from vmemu.vfs.pagemap import KPageCount, KPageFlags
 
 if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
@@ -133,10 +132,14 @@ FILES: dict[str, Callable[[Kernel], str]] = {
 
 
 def _counts(kernel: Kernel) -> Content:
+    from vmemu.vfs.pagemap import KPageCount
+
     return KPageCount(kernel.core)
 
 
 def _flags(kernel: Kernel) -> Content:
+    from vmemu.vfs.pagemap import KPageFlags
+
     return KPageFlags(kernel.core)
 
 
