@@ -212,6 +212,7 @@ class Cpu(Closing):
     def __init__(self, core: Core) -> None:
         self.core = core
         self.m = core.m
+        self._sliced = False
         self.lib, self.ffi = core.lib, core.ffi
         functions = _load(self.ffi, self.lib)
         _reserve_code_buffer()
@@ -313,6 +314,8 @@ class Cpu(Closing):
 
         def watch() -> None:
             while os.read(reader, 1):
+                if self._sliced:
+                    continue  # the run ends soon, and at a place that the engine knows
                 self.request_stop()
                 # between its test and the engine's start a request would be lost
                 while self.lib.cpu_stop_pending(self.m) and not ended.wait(0.01):
@@ -356,6 +359,7 @@ class Cpu(Closing):
         Between zero and nonzero all translated code is thrown away: change it
         rarely.
         """
+        self._sliced = blocks > 0
         self.lib.cpu_set_preempt(self.m, blocks)
 
     # ---- segments and floating point

@@ -362,8 +362,13 @@ class Machine:
         if console is None:
             yield
             return
-        with console.host.lent(self.cpu.request_stop):
-            yield
+        sched = self.kernel.sched
+        with console.host.lent():
+            sched.watched = True
+            try:
+                yield
+            finally:
+                sched.watched = False
 
     @contextlib.contextmanager
     def _clocked(self) -> Iterator[None]:

@@ -205,7 +205,6 @@ struct cpu_state {
 	enum cpu_phase phase;
 	enum cpu_trap trap;     /* why the engine was stopped */
 	volatile uint32_t stop; /* cpu_request_stop() */
-	uint32_t asked, told;   /* calls of it that have begun, and ended */
 	uint32_t slice;         /* blocks; 0 = no preemption */
 	uint64_t blocks_left;
 	struct cpu_exits *exits;

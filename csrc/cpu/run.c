@@ -211,7 +211,6 @@ int cpu_run(struct vmemu *m)
 	kulong ip = m->regs.ip;
 	enum cpu_trap trap;
 	enum cpu_exit met;
-	uint32_t told;
 	int err;
 
 	if (BUG_ON(m, !cpu->current || !m->current_mm) || m->cpu.aborted)
@@ -239,12 +238,8 @@ int cpu_run(struct vmemu *m)
 		cpu->trap = TRAP_NONE;
 		cpu->phase = CPU_GUEST;
 		cpu_exits_on(m);
-		told = __atomic_load_n(&cpu->told, __ATOMIC_SEQ_CST);
 		err = cpu_start_engine(m, ip);
 		cpu->phase = CPU_IDLE;
-		/* Its flag may have been taken before it stopped the engine. */
-		if (__atomic_load_n(&cpu->asked, __ATOMIC_SEQ_CST) != told)
-			cpu->stop = 1;
 		if (unlikely(m->cpu.aborted)) {
 			m->regs.ip = ip;
 			m->fault.in_hook = 0;
@@ -297,12 +292,8 @@ int cpu_run(struct vmemu *m)
 
 void cpu_request_stop(struct vmemu *m)
 {
-	struct cpu_state *cpu = m->cpu.state;
-
-	__atomic_fetch_add(&cpu->asked, 1, __ATOMIC_SEQ_CST);
-	cpu->stop = 1;
-	cpu->uc.emu_stop(m->cpu.uc);
-	__atomic_fetch_add(&cpu->told, 1, __ATOMIC_SEQ_CST);
+	m->cpu.state->stop = 1;
+	m->cpu.state->uc.emu_stop(m->cpu.uc);
 }
 
 int cpu_stop_pending(struct vmemu *m)

@@ -162,12 +162,20 @@ static void limit(void)
 	exit(0);
 }
 
+static void counts(int number)
+{
+	(void)number;
+	handled++;
+}
+
 static void interval(int which, int number)
 {
 	struct itimerval fast = { { 0, 2000 }, { 0, 3000 } }, now, never = { 0 };
 
+	struct sigaction action = { .sa_handler = counts, .sa_flags = SA_RESTART };
+
 	handled = 0;
-	set(number, SA_RESTART);
+	sigaction(number, &action, NULL);
 	setitimer(which, &fast, &now);
 	printf("before %ld %ld\n", (long)now.it_value.tv_usec, (long)now.it_interval.tv_usec);
 	getitimer(which, &now);

@@ -58,6 +58,8 @@ class Scheduler:
         self.queue: deque[Task] = deque()
         """Runnable tasks; the first one has the CPU."""
         self.timers = TimerQueue()
+        self.watched = False
+        """Somebody at a terminal may type: the CPU is to look up every slice."""
         self.cpu_timers: dict[int, IntervalTimer] = {}
         """Those that count CPU time, by their Python id, in the order in which they were set."""
         self._sleep_timers: dict[int, Timer] = {}
@@ -244,5 +246,6 @@ class Scheduler:
             or self.measured
             or self.end is not None
             or bool(self.cpu_timers)
+            or self.watched
             or (self.timers.pending and self.timers.next_deadline() is not None)
         )

@@ -14,7 +14,7 @@ import signal
 import struct
 import termios
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -87,14 +87,14 @@ class HostTerminal:
                 termios.tcsetattr(self.fd, termios.TCSANOW, self._before)
 
     @contextlib.contextmanager
-    def lent(self, stop: Callable[[], None]) -> Iterator[None]:
-        """Give it to the guests for a while; ``stop`` makes the CPU look up when there is news."""
+    def lent(self) -> Iterator[None]:
+        """Give it to the guests for a while."""
         self._before = termios.tcgetattr(self.fd)
         reader, writer = self._wake = os.pipe()
         os.set_blocking(writer, False)
         ended = threading.Event()
         watcher = threading.Thread(
-            target=self._watch, args=(reader, ended, stop), name="vmemu-terminal", daemon=True
+            target=self._watch, args=(reader, ended), name="vmemu-terminal", daemon=True
         )
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, reader)
@@ -112,7 +112,7 @@ class HostTerminal:
             finally:
                 self.active = False
 
-    def _watch(self, wake: int, ended: threading.Event, stop: Callable[[], None]) -> None:
+    def _watch(self, wake: int, ended: threading.Event) -> None:
         """Tell the machine of what is typed (a thread of its own)."""
         poll = select.poll()
         poll.register(self.fd, select.POLLIN)
@@ -120,9 +120,8 @@ class HostTerminal:
         while not ended.is_set():
             poll.poll()
             self.news = True
-            while self.news and not ended.is_set():
-                stop()
-                ended.wait(0.005)
+            while self.news and not ended.wait(0.005):
+                pass
 
     # ---- signals of vmemu's own
 
