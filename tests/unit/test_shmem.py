@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from memory import ANON, BASE, FIXED, NORESERVE, PAGE, RW, SCHEMES, Memory, R, errno_of
+from memory import ANON, BASE, FIXED, NORESERVE, PAGE, PRIVATE, RW, SCHEMES, Memory, R, errno_of
 
 from tests.width import lib
 from vmemu.errors import Errno
