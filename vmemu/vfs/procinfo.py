@@ -9,7 +9,6 @@ from vmemu.core import PAGE_SIZE
 from vmemu.kernel.process.sched import BOOT_TIME
 from vmemu.kernel.process.task import TaskState
 from vmemu.kernel.process.wait import NSEC_PER_SEC, USER_HZ
-from vmemu.vfs.pagemap import KPageCount, KPageFlags
 
 if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
@@ -120,7 +119,9 @@ def segments(kernel: Kernel) -> str:
     """/proc/sysvipc/shm: a line for each segment, as ipcs reads it (sysvipc_shm_proc_show)."""
     kernel.shm.settle()
     size = 21 if kernel.core.bits == 64 else 10
-    head = f"       key      shmid perms {'size':>{size}}  cpid  lpid nattch   uid   gid  cuid  cgid"
+    head = (
+        f"       key      shmid perms {'size':>{size}}  cpid  lpid nattch   uid   gid  cuid  cgid"
+    )
     head += f"      atime      dtime      ctime {'rss':>{size}} {'swap':>{size}}\n"
     lines = [head]
     for each in kernel.shm:
@@ -155,10 +156,14 @@ FILES: dict[str, Callable[[Kernel], str]] = {
 
 
 def _counts(kernel: Kernel) -> Content:
+    from vmemu.vfs.pagemap import KPageCount
+
     return KPageCount(kernel.core)
 
 
 def _flags(kernel: Kernel) -> Content:
+    from vmemu.vfs.pagemap import KPageFlags
+
     return KPageFlags(kernel.core)
 
 
