@@ -14,6 +14,7 @@ MERGES = "tests/unit/test_vma_merge.py"
 SWAPOFF = "tests/unit/test_swap_area.py -k swapoff"
 TLB = "tests/unit/test_tlb_contract.py::test_a_downgrade_makes_the_tlb_stale"
 TIGHT = "tests/guests/test_guests_vmemu.py"
+SHMEM = "tests/unit/test_shmem.py"
 SCENARIOS = "tests/scenarios/test_scenarios.py::test_as_derived"
 
 
@@ -243,6 +244,34 @@ RMAP = [
         "\tif (old & _PAGE_DIRTY)\n\t\tset_page_dirty(m, page);",
         "\t(void)old;",
         f"{RANDOM}[anon_vma-roomy]",
+    ),
+    Mutant(
+        "msync leaves what the CPU has in its TLB",
+        "csrc/mm/msync.c",
+        "\tflush_tlb(m); /* or the CPU would not set the bits again */\n",
+        "",
+        "tests/conformance/test_stores.py::test_each_store_reaches_the_file[32-anon_vma-c]",
+    ),
+    Mutant(
+        "munmap of a shared area loses what was written",
+        "csrc/mm/zap.c",
+        "\telse\n\t\tset_page_dirty(m, page);",
+        "",
+        "tests/unit/test_shared_files.py::test_only_a_dirty_page_is_written[anon_vma]",
+    ),
+    Mutant(
+        "a page is written behind the end of its file",
+        "csrc/file/hostfile.c",
+        "size - at < PAGE_SIZE ? (size_t)(size - at) : PAGE_SIZE",
+        "PAGE_SIZE",
+        "tests/unit/test_shared_files.py::test_nothing_is_written_behind_the_end[anon_vma]",
+    ),
+    Mutant(
+        "a file that is cut keeps what its last page had",
+        "csrc/file/truncate.c",
+        "\tif (!at)\n",
+        "\tif (1)\n",
+        "tests/unit/test_file_io.py::test_what_is_cut_off_is_gone_everywhere",
     ),
     Mutant(
         "try_to_unmap does not count the swap entry",
@@ -1028,6 +1057,41 @@ FILES = [
         "\t.by_range = 1,\n",
         "",
         "tests/unit/test_i_mmap.py -k random",
+    ),
+    Mutant(
+        "shmem: a page goes to swap without being written",
+        "csrc/file/shmem.c",
+        "\tpage->flags |= PG_dirty;\n\tremove_from_page_cache(m, page);",
+        "\tremove_from_page_cache(m, page);",
+        f"{SHMEM} -k comes_back",
+    ),
+    Mutant(
+        "shmem: a file keeps its share of a slot that it has read",
+        "csrc/file/shmem.c",
+        "\tswap_free(m, entry);\n\tpage->flags |= PG_dirty;",
+        "\tpage->flags |= PG_dirty;",
+        f"{SHMEM} -k comes_back",
+    ),
+    Mutant(
+        "shmem: swapoff forgets what files have in swap",
+        "vmemu/swap/area.py",
+        "if self.core.lib.shmem_unuse(m, area.kind) or killed():",
+        "if killed():",
+        f"{SHMEM} -k swapoff",
+    ),
+    Mutant(
+        "shmem: a hole takes private copies away",
+        "csrc/file/shmem_io.c",
+        "\tshmem_unmap_range(m, mapping, from, to, to_end);",
+        "\tshmem_unmap_range(m, mapping, from, to, true);",
+        f"{SHMEM} -k private",
+    ),
+    Mutant(
+        "shmem: a page that reclaim drops is still charged for",
+        "csrc/file/shmem.c",
+        "\t.removed = shmem_recalc_inode,\n",
+        "",
+        f"{SHMEM} -k hole",
     ),
     Mutant(
         "prio_tree: the first of a vm_set does not rise",
