@@ -12,7 +12,7 @@ from vmemu import _build
 from vmemu.machine import Machine
 
 PROGRAMS = Path(__file__).with_name("programs")
-NAMES = ("queue", "jobs")
+NAMES = ("queue", "jobs", "restart")
 
 
 @pytest.fixture(scope="session")
