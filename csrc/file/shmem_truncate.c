@@ -4,6 +4,7 @@
  * After vmtruncate (mm/memory.c) and mm/truncate.c of 2.6.7.
  */
 #include "core/core.h"
+#include "file/i_mmap.h"
 #include "file/shmem.h"
 #include "mm/mm.h"
 #include "page/page.h"
@@ -26,20 +27,18 @@ static void zap_file_pages(struct vmemu *m, struct address_space *mapping,
 }
 
 /* What an area maps of the pages from first to last, included. */
-static void unmap_in(struct vmemu *m, struct address_space *mapping,
-		     struct mm_struct *mm, struct vm_area_struct *vma,
-		     kulong first, kulong last, bool even_cows)
+static void unmap_area(struct vmemu *m, struct address_space *mapping,
+		       struct vm_area_struct *vma, kulong first, kulong last,
+		       bool even_cows)
 {
-	kulong from = vma->vm_pgoff;
-	kulong to = from + (kulong)vma_pages(vma) - 1;
-	kulong start, end;
+	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
+	kulong start = vma->vm_start, end = vma->vm_end;
 
-	if (vma->vm_file != kaddr(m, mapping) || from > last || to < first)
-		return;
-	start = first > from ? vma->vm_start + ((first - from) << PAGE_SHIFT) :
-			       vma->vm_start;
-	end = last < to ? vma->vm_start + ((last - from + 1) << PAGE_SHIFT) :
-			  vma->vm_end;
+	if (first > vma->vm_pgoff)
+		start += (first - vma->vm_pgoff) << PAGE_SHIFT;
+	if (last < i_mmap_last(vma))
+		end = vma->vm_start +
+		      ((last - vma->vm_pgoff + 1) << PAGE_SHIFT);
 	if (even_cows)
 		zap_page_range(m, mm, vma, start, end);
 	else
@@ -49,18 +48,19 @@ static void unmap_in(struct vmemu *m, struct address_space *mapping,
 void shmem_unmap_range(struct vmemu *m, struct address_space *mapping,
 		       kulong first, kulong last, int even_cows)
 {
-	kptr head = kaddr(m, &m->k->mmlist), k, v;
+	struct vm_area_struct *vma;
+	struct i_mmap_iter iter;
+	kptr k;
 
-	touch(m, STEP_write, &mapping->truncate_count);
+	spin_lock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
+	owned(m, i_mmap, mapping);
+	shared(m, STEP_write, &mapping->truncate_count);
 	mapping->truncate_count++;
-	for (k = m->k->mmlist.next; k != head;
-	     k = HOST(m, list_head, k)->next) {
-		struct mm_struct *mm = ENTRY(m, k, mm_struct, mmlist);
-
-		for (v = mm->mmap; v; v = HOST(m, vm_area_struct, v)->vm_next)
-			unmap_in(m, mapping, mm, HOST(m, vm_area_struct, v),
-				 first, last, even_cows);
-	}
+	i_mmap_for_each(m, vma, &iter, mapping, first, last)
+		unmap_area(m, mapping, vma, first, last, even_cows);
+	i_mmap_for_each_nonlinear(m, vma, k, mapping)
+		zap_nonlinear(m, vma, vma->vm_start, vma->vm_end, first, last);
+	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 }
 
 void shmem_drop_range(struct vmemu *m, struct address_space *mapping,

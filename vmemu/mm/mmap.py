@@ -148,6 +148,8 @@ def do_mmap(
         raise Errno(errno.EAGAIN)
     if kind not in (MAP_PRIVATE, MAP_SHARED):
         raise Errno(errno.EINVAL)
+    if flags & MAP_GROWSDOWN and (file is not None or kind == MAP_SHARED):
+        raise Errno(errno.EINVAL)  # its offsets would come to be below the file
     if fixed:
         munmap_locked(mm, addr, length)
     noreserve = bool(flags & MAP_NORESERVE) and mm.vm.commit.mode != lib.OVERCOMMIT_NEVER

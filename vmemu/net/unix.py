@@ -296,10 +296,11 @@ class UnixSocket(Socket):
     def _send_record(
         self, data: bytes, flags: int, control: Control, dest: bytes | None, task: Task
     ) -> Blocking[int]:
+        if dest is None and self.shut & SHUT_WR:
+            raise Errno(errno.EPIPE)
         found = self._find(dest, task) if dest is not None else self.check_peer()
         if len(data) > self.sndbuf - 32:
             raise Errno(errno.EMSGSIZE)
-        seq = self.kind == SOCK_SEQPACKET
 
         def ready() -> bool:
             if self.error or self.shut & SHUT_WR or self._gone(found):
@@ -310,19 +311,26 @@ class UnixSocket(Socket):
             self.check_error()
             if self.shut & SHUT_WR:
                 raise Errno(errno.EPIPE)
-            if self._gone(found):
-                if self.peer is found:
-                    self._disconnect()
-                raise Errno(errno.EPIPE if seq else errno.ECONNREFUSED)
-            if not seq and found.peer is not None and found.peer is not self:
-                raise Errno(errno.EPERM)
-            if found.shut & SHUT_RD:
-                raise Errno(errno.EPIPE)
-            if ready():
+            refused = self._refused(found)
+            if not refused and ready():
                 break
+            self.wrote()  # the message was there and is freed
+            if refused:
+                raise Errno(refused)
             yield from self.sleep("room at", ready, flags, self.send_timeout, found)
         found.deliver(Message(self, data, control, self.sender_address()))
         return len(data)
+
+    def _refused(self, found: UnixSocket) -> int:
+        """Why a message cannot be sent to somebody, or 0."""
+        seq = self.kind == SOCK_SEQPACKET
+        if self._gone(found):
+            if self.peer is found:
+                self._disconnect()
+            return errno.EPIPE if seq else errno.ECONNREFUSED
+        if not seq and found.peer is not None and found.peer is not self:
+            return errno.EPERM
+        return errno.EPIPE if found.shut & SHUT_RD else 0
 
     def _crowded(self, found: Socket) -> bool:
         """No more datagrams may wait at the other side (unix_recvq_full)."""

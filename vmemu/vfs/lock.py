@@ -132,7 +132,9 @@ class Locks:
         """The locks of an open file's inode."""
         from vmemu.vfs.node import node_key
 
-        key = node_key(file.node) if file.node is not None else ("file", file.name)
+        name = file.name.partition(":")[0] if file.name.startswith("anon_") else file.name
+        # all files without a name of their own have one inode
+        key = node_key(file.node) if file.node is not None else ("file", name)
         found = self.files.get(key)
         if found is None:
             found = self.files[key] = FileLocks(self, key)

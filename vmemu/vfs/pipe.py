@@ -133,7 +133,7 @@ class Pipe:
         if slots < len(self.buffers):
             raise Errno(errno.EBUSY)
         self.slots = slots
-        self.queue.wake_up()
+        self.queue.wake_up(POLLOUT)
         return slots * BUFFER_SIZE
 
 
@@ -259,7 +259,8 @@ class PipeWriter(File):
         done = pipe.merge(data)
         while done < len(data):
             try:
-                yield from self._free_buffer(len(data) - done)
+                if pipe.full or not pipe.readers:
+                    yield from self._free_buffer(len(data) - done)
                 filled = pipe.fill(data[done:])
                 if not filled:
                     raise Errno(errno.ENOMEM)
@@ -268,7 +269,8 @@ class PipeWriter(File):
                     break
                 raise
             done += filled
-            pipe.queue.wake_up(POLLIN)
+            if done < len(data):
+                pipe.queue.wake_up(POLLIN)
         if done:
             pipe.queue.wake_up(POLLIN)
         return done

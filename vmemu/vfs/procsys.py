@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu.core import PAGE_SIZE
 from vmemu.errors import Errno
+from vmemu.kernel.ipc.shm import SHMMNI
 from vmemu.kernel.process.limits import NR_OPEN
 from vmemu.kernel.process.task import PID_MAX
 from vmemu.mm.consts import MAX_MAP_COUNT
@@ -146,9 +147,9 @@ def _files() -> dict[str, Sysctl]:
         "kernel/random/boot_id": Sysctl(_boot_id),
         "kernel/random/entropy_avail": _fixed(256),
         "kernel/random/poolsize": _fixed(256),
-        "kernel/shmmax": _fixed(0x2000000),
-        "kernel/shmall": _fixed(0x200000),
-        "kernel/shmmni": _fixed(4096),
+        "kernel/shmmax": Sysctl(lambda k: f"{k.shm.shmmax}\n"),
+        "kernel/shmall": Sysctl(lambda k: f"{k.shm.shmall}\n"),
+        "kernel/shmmni": _fixed(SHMMNI),
         "kernel/core_pattern": _fixed("core"),
         "kernel/core_uses_pid": _fixed(0),
         "kernel/panic": _fixed(0),

@@ -128,7 +128,8 @@ class TmpFile(TmpNode, Body):
         return self.content().find(offset, data=data)
 
     def mapping(self, name: str) -> Shmem:
-        """What its pages belong to, under its name."""
+        """What its pages belong to, under its name; mapping it is an access."""
+        self.accessed()
         return self.content(name)
 
     @property

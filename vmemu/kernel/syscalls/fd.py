@@ -190,6 +190,8 @@ def _gather(task: Task, pairs: list[tuple[int, int]], file: File) -> bytes | Non
     Of a file that takes messages it is one message or none: Errno EFAULT, EMSGSIZE.
     """
     total = sum(length for _, length in pairs)
+    if not total:
+        return b""
     if file.record and total > MAX_MESSAGE:
         raise Errno(errno.EMSGSIZE)
     if not file.record and total > _CHUNK:
@@ -212,6 +214,8 @@ def write_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
     """The same of an open file."""
     pairs = uaccess.read_iovec(task.mm, iov, count)
     data = _gather(task, pairs, file)
+    if data == b"":
+        return 0
     if data is not None:
         try:
             return (yield from file.write(data))

@@ -158,6 +158,7 @@ def _peek(pipe: Pipe, count: int) -> list[Buffer]:
 
 def _drop(pipe: Pipe, count: int) -> None:
     """The first bytes of a pipe are gone."""
+    before = len(pipe.buffers)
     while count:
         piece = min(count, len(pipe.buffers[0]))
         count -= piece
@@ -165,7 +166,8 @@ def _drop(pipe: Pipe, count: int) -> None:
             pipe.pop()
         else:
             pipe.buffers[0].drop(piece)
-    pipe.queue.wake_up(POLLOUT)
+    if len(pipe.buffers) < before:
+        pipe.queue.wake_up(POLLOUT)
 
 
 def _fill(pipe: Pipe, pieces: list[Buffer]) -> int:
