@@ -120,7 +120,9 @@ def segments(kernel: Kernel) -> str:
     """/proc/sysvipc/shm: a line for each segment, as ipcs reads it (sysvipc_shm_proc_show)."""
     kernel.shm.settle()
     size = 21 if kernel.core.bits == 64 else 10
-    head = f"       key      shmid perms {'size':>{size}}  cpid  lpid nattch   uid   gid  cuid  cgid"
+    head = (
+        f"       key      shmid perms {'size':>{size}}  cpid  lpid nattch   uid   gid  cuid  cgid"
+    )
     head += f"      atime      dtime      ctime {'rss':>{size}} {'swap':>{size}}\n"
     lines = [head]
     for each in kernel.shm:
