@@ -108,6 +108,8 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("touch-map", "map, touch, unmap, per page", 4096, 4096),
     Row("read-map", "map, read, unmap, per page", 4096, 4096),
+    Row("file-fault", "read a page of a file, mapped and cached", 3072, 3072),
+    Row("file-read", "pread of a cached page", 1000, 1000, rep=SHORT),
     Row("cow", "write to a page shared by fork", 4096, 4096),
     Row("mremap", "move a page, tables out of step", 4096, 2 * 4096, rep=SHORT),
     Row("mremap-aligned", "move a page, whole tables", 4096, 2 * 4096, rep=SHORT),

@@ -9,6 +9,7 @@
 #include "guest.h"
 #include "bench/compute.h"
 #include "bench/memory.h"
+#include "bench/file.h"
 #include "bench/process.h"
 #include "bench/threads.h"
 
@@ -26,6 +27,8 @@ static const struct row {
 	{ "touch", get_area, drop, touch_all, nothing },
 	{ "touch-map", nothing, nothing, do_touch_map, nothing },
 	{ "read-map", nothing, nothing, do_read_map, nothing },
+	{ "file-fault", get_windows, drop, read_all, nothing },
+	{ "file-read", open_file, nothing, do_file_read, nothing },
 	{ "cow", get_area, share, touch_all, unshare },
 	{ "mremap", get_room, nothing, do_mremap, nothing },
 	{ "mremap-aligned", get_aligned_room, nothing, do_mremap, nothing },

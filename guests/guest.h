@@ -38,7 +38,8 @@ enum { WNOHANG = 1, MADV_DONTNEED = 4, O_RDONLY = 0 };
 #ifdef __x86_64__
 enum {
 	NR_read = 0, NR_write = 1, NR_open = 2, NR_close = 3, NR_mmap = 9, NR_mprotect = 10,
-	NR_munmap = 11, NR_brk = 12, NR_rt_sigaction = 13, NR_rt_sigreturn = 15, NR_writev = 20,
+	NR_munmap = 11, NR_brk = 12, NR_rt_sigaction = 13, NR_rt_sigreturn = 15, NR_pread64 = 17,
+	NR_writev = 20,
 	NR_pipe = 22, NR_mremap = 25, NR_mincore = 27, NR_madvise = 28, NR_dup2 = 33,
 	NR_nanosleep = 35, NR_getpid = 39, NR_clone = 56, NR_fork = 57, NR_vfork = 58,
 	NR_execve = 59, NR_exit = 60, NR_wait4 = 61, NR_kill = 62, NR_uname = 63, NR_fcntl = 72,
@@ -54,7 +55,8 @@ enum {
 	NR_fcntl = 55, NR_setpgid = 57, NR_dup2 = 63, NR_getrusage = 77, NR_gettimeofday = 78,
 	NR_munmap = 91, NR_wait4 = 114, NR_clone = 120, NR_uname = 122, NR_mprotect = 125,
 	NR_writev = 146, NR_mlock = 150, NR_munlock = 151, NR_nanosleep = 162, NR_mremap = 163,
-	NR_prctl = 172, NR_rt_sigreturn = 173, NR_rt_sigaction = 174, NR_vfork = 190,
+	NR_prctl = 172, NR_rt_sigreturn = 173, NR_rt_sigaction = 174, NR_pread64 = 180,
+	NR_vfork = 190,
 	NR_mmap2 = 192, NR_mincore = 218, NR_madvise = 219, NR_futex = 240, NR_clock_gettime = 265,
 	NR_getrandom = 355,
 	NR_lab = 0x766d, /* "vm": private to vmemu */
@@ -129,23 +131,34 @@ static UNUSED long syscall6(long nr, long a, long b, long c, long d, long e, lon
 #define syscall4(nr, a, b, c, d) syscall5(nr, (long)(a), (long)(b), (long)(c), (long)(d), 0)
 
 #ifdef __x86_64__
-static inline long mmap(void *addr, ulong len, int prot, int flags)
+static inline long mmap_file(void *addr, ulong len, int prot, int flags, int fd)
 {
-	return syscall6(NR_mmap, (long)addr, len, prot, flags, -1, 0);
+	return syscall6(NR_mmap, (long)addr, len, prot, flags, fd, 0);
 }
 #else
 /* The offset is 0, so it need not come from memory. */
-static inline long mmap(void *addr, ulong len, int prot, int flags)
+static inline long mmap_file(void *addr, ulong len, int prot, int flags, int fd)
 {
 	long ret;
 
 	__asm__ volatile("pushl %%ebp\n\txorl %%ebp, %%ebp\n\tint $0x80\n\tpopl %%ebp"
 			 : "=a"(ret)
-			 : "0"(NR_mmap2), "b"(addr), "c"(len), "d"(prot), "S"(flags), "D"(-1)
+			 : "0"(NR_mmap2), "b"(addr), "c"(len), "d"(prot), "S"(flags), "D"(fd)
 			 : "memory");
 	return ret;
 }
 #endif
+
+static inline long mmap(void *addr, ulong len, int prot, int flags)
+{
+	return mmap_file(addr, len, prot, flags, -1);
+}
+
+/* The offset fits into a register. */
+static inline long pread(int fd, void *to, ulong len, ulong offset)
+{
+	return syscall5(NR_pread64, fd, (long)to, len, offset, 0);
+}
 
 static inline void __attribute__((noreturn)) exit(int status)
 {

@@ -40,6 +40,7 @@ struct saved_slot {
 	int fd;
 	int64_t at; /* bytes */
 	uint8_t *contents;
+	uint32_t n; /* bytes */
 };
 
 struct explorer {

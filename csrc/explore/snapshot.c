@@ -1,8 +1,8 @@
 /*
  * explore/snapshot.c - what every run starts from, and how two ends compare.
  *
- * The snapshot is guest RAM, struct vmemu, and the swap slots in use: the rest
- * of a swap file cannot be read before it is written.  A run changes few
+ * The snapshot is guest RAM, struct vmemu, the files and how they begin, and the
+ * swap slots in use: the rest of a swap file cannot be read before it is written.  A run changes few
  * frames, so finding them costs less than copying all.
  */
 #include "core/core.h"
@@ -12,30 +12,70 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* What is at a place of a file, a page at most; false: nothing, or no host memory. */
+static bool save_place(struct explorer *e, int fd, int64_t at)
+{
+	struct saved_slot *s = &e->slot[e->nr_slots];
+	ssize_t n;
+
+	s->fd = fd;
+	s->at = at;
+	s->contents = malloc(PAGE_SIZE);
+	n = s->contents ? pread(fd, s->contents, PAGE_SIZE, at) : -1;
+	if (n <= 0) {
+		free(s->contents);
+		return false;
+	}
+	s->n = (uint32_t)n;
+	e->nr_slots++;
+	return true;
+}
+
+/* Pages of files that can be written, as far as each begins. */
+#define SAVED_FILE_PAGES 64
+
+static uint32_t nr_written_files(const struct vmemu *m)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < NR_FILES; i++)
+		n += m->inodes[i].i_mapping && m->inodes[i].fd >= 0 &&
+		     m->inodes[i].writable;
+	return n;
+}
+
+static void save_files(struct vmemu *m, struct explorer *e)
+{
+	uint32_t i, page;
+
+	for (i = 0; i < NR_FILES; i++) {
+		const struct inode *inode = &m->inodes[i];
+
+		for (page = 0; inode->i_mapping && inode->fd >= 0 &&
+			       inode->writable && page < SAVED_FILE_PAGES;
+		     page++)
+			if (!save_place(e, inode->fd,
+					(int64_t)page << PAGE_SHIFT))
+				break;
+	}
+}
+
 static void save_slots(struct vmemu *m, struct explorer *e)
 {
-	uint32_t room = swap_used(m), offset;
+	uint32_t used = swap_used(m), offset;
+	uint32_t room = used + nr_written_files(m) * SAVED_FILE_PAGES;
 	int type;
 
 	e->slot = calloc(room ? room : 1, sizeof(*e->slot));
 	for (type = 0; type < MAX_SWAPFILES; type++) {
 		struct swap_info *si = &m->swap.info[type];
 
-		for (offset = 1; si->fd >= 0 && offset < si->max; offset++) {
-			struct saved_slot *s = &e->slot[e->nr_slots];
-
-			if (!*swap_map(m, si, offset) || e->nr_slots == room)
-				continue;
-			s->fd = si->fd;
-			s->at = (int64_t)offset << PAGE_SHIFT;
-			s->contents = malloc(PAGE_SIZE);
-			if (pread(s->fd, s->contents, PAGE_SIZE, s->at) ==
-			    PAGE_SIZE)
-				e->nr_slots++;
-			else
-				free(s->contents);
-		}
+		for (offset = 1; si->fd >= 0 && offset < si->max; offset++)
+			if (*swap_map(m, si, offset) && e->nr_slots < used)
+				save_place(e, si->fd,
+					   (int64_t)offset << PAGE_SHIFT);
 	}
+	save_files(m, e);
 }
 
 /* Takes the snapshot that every run starts from; false = no host memory. */
@@ -76,11 +116,13 @@ void explore_restore(struct vmemu *m)
 	uint64_t at;
 	uint32_t i;
 
-	if (m->counter[CNT_pswpout] != e->saved.counter[CNT_pswpout])
+	if (m->counter[CNT_pswpout] != e->saved.counter[CNT_pswpout] ||
+	    m->counter[CNT_pgpgout] != e->saved.counter[CNT_pgpgout])
 		for (i = 0; i < e->nr_slots; i++)
 			if (pwrite(e->slot[i].fd, e->slot[i].contents,
-				   PAGE_SIZE, e->slot[i].at) != PAGE_SIZE)
-				BUG(m, "a swap slot cannot be restored");
+				   e->slot[i].n,
+				   e->slot[i].at) != (ssize_t)e->slot[i].n)
+				BUG(m, "what was written cannot be restored");
 	for (at = 0; at < m->ram_size; at += PAGE_SIZE)
 		if (memcmp(m->ram + at, e->ram + at, PAGE_SIZE))
 			memcpy(m->ram + at, e->ram + at, PAGE_SIZE);

@@ -46,6 +46,8 @@ struct address_space *file_open(struct vmemu *m, enum file_kind kind, int fd,
 	m->inodes[i] = (struct inode){ .i_mapping = kaddr(m, mapping),
 				       .fd = fd,
 				       .writable = (uint32_t)writable };
+	if (kinds[kind]->refresh)
+		kinds[kind]->refresh(m, &m->inodes[i]);
 	return mapping;
 }
 
