@@ -14,6 +14,7 @@ MERGES = "tests/unit/test_vma_merge.py"
 SWAPOFF = "tests/unit/test_swap_area.py -k swapoff"
 TLB = "tests/unit/test_tlb_contract.py::test_a_downgrade_makes_the_tlb_stale"
 TIGHT = "tests/guests/test_guests_vmemu.py"
+SHMEM = "tests/unit/test_shmem.py"
 SCENARIOS = "tests/scenarios/test_scenarios.py::test_as_derived"
 
 
@@ -1056,6 +1057,41 @@ FILES = [
         "\t.by_range = 1,\n",
         "",
         "tests/unit/test_i_mmap.py -k random",
+    ),
+    Mutant(
+        "shmem: a page goes to swap without being written",
+        "csrc/file/shmem.c",
+        "\tpage->flags |= PG_dirty;\n\tremove_from_page_cache(m, page);",
+        "\tremove_from_page_cache(m, page);",
+        f"{SHMEM} -k comes_back",
+    ),
+    Mutant(
+        "shmem: a file keeps its share of a slot that it has read",
+        "csrc/file/shmem.c",
+        "\tswap_free(m, entry);\n\tpage->flags |= PG_dirty;",
+        "\tpage->flags |= PG_dirty;",
+        f"{SHMEM} -k comes_back",
+    ),
+    Mutant(
+        "shmem: swapoff forgets what files have in swap",
+        "vmemu/swap/area.py",
+        "if self.core.lib.shmem_unuse(m, area.kind) or killed():",
+        "if killed():",
+        f"{SHMEM} -k swapoff",
+    ),
+    Mutant(
+        "shmem: a hole takes private copies away",
+        "csrc/file/shmem_io.c",
+        "\tshmem_unmap_range(m, mapping, from, to, to_end);",
+        "\tshmem_unmap_range(m, mapping, from, to, true);",
+        f"{SHMEM} -k private",
+    ),
+    Mutant(
+        "shmem: a page that reclaim drops is still charged for",
+        "csrc/file/shmem.c",
+        "\t.removed = shmem_recalc_inode,\n",
+        "",
+        f"{SHMEM} -k hole",
     ),
     Mutant(
         "prio_tree: the first of a vm_set does not rise",

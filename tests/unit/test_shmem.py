@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from memory import ANON, BASE, FIXED, NORESERVE, PAGE, RW, SCHEMES, Memory, R, errno_of
+from memory import ANON, BASE, FIXED, NORESERVE, PAGE, PRIVATE, RW, SCHEMES, Memory, R, errno_of
 
 from tests.width import lib
 from vmemu.errors import Errno
@@ -162,6 +162,23 @@ def test_advice(memory: Memory) -> None:
     memory.map(one, 50, 2)
     assert errno_of(do_madvise, one, BASE + 50 * PAGE, PAGE, MADV_REMOVE) == errno.EINVAL
     one.put()
+
+
+def test_a_hole_leaves_private_copies(memory: Memory) -> None:
+    """What is cut off is gone for all, and so are copies of it."""
+    shmem, one = memory.vm.inodes.shmem("/file"), memory.process()
+    shmem.write(0, b"file" * (PAGE * 8 // 4))
+    do_mmap(one, BASE, 8 * PAGE, RW, PRIVATE | FIXED, file=shmem)
+    one.write(BASE + 2 * PAGE, b"mine")
+    assert one.read(BASE + 3 * PAGE, 4) == b"file"
+    shmem.punch(PAGE, 4 * PAGE)
+    assert one.read(BASE + 2 * PAGE, 8) == b"minefile"
+    assert one.read(BASE + 3 * PAGE, 4) == bytes(4)
+    shmem.truncate(2 * PAGE)
+    assert memory.vm.fault(one, BASE + 2 * PAGE, lib.ACCESS_READ) == lib.FAULT_SIGBUS
+    memory.check()
+    one.put()
+    shmem.put()
 
 
 class Plain:
