@@ -10,13 +10,22 @@ from cases import CASE_TABLES
 from published import PUBLISHED_TABLES
 
 from vmemu import stats
-from vmemu.core import PAGE_SIZE, ffi, lib
+from vmemu.core import I_MMAPS, PAGE_SIZE, ffi, lib
 from vmemu.lab.compare import Comparison, compare
 from vmemu.lab.experiment import Measurement
 from vmemu.lab.guests import guest_path
 from vmemu.lab.overhead import measure_overhead
 from vmemu.lab.scenario import Formula, Scenario
-from vmemu.lab.scenarios import SCENARIOS, fork, locking, mprotect, mremap, pressure, workload
+from vmemu.lab.scenarios import (
+    SCENARIOS,
+    files,
+    fork,
+    locking,
+    mprotect,
+    mremap,
+    pressure,
+    workload,
+)
 from vmemu.machine import Machine
 from vmemu.rmap import builtin
 
@@ -117,6 +126,28 @@ def _cell(result: Comparison, scheme: str, figure: str, formula: Formula) -> str
         return f"**{measured}**"
     wrong = "" if derived == measured else f", derived {derived}"
     return f"`{formula.text}` **{measured}**{wrong}"
+
+
+def files_by_structure() -> list[str]:
+    """Scenarios about files, as `vmemu compare --i-mmap all` runs them under anon_vma."""
+    found = compare(files.SCENARIOS, {}, ["anon_vma"], i_mmaps=I_MMAPS)
+    rows = []
+    for scenario in files.SCENARIOS:
+        runs = [each for each in found if each.scenario.name == scenario.name]
+        params = " ".join(f"{name}={value}" for name, value in runs[0].params.items())
+        title = f"{scenario.section} `{scenario.name}` {params}"
+        for figure in scenario.expected("anon_vma"):
+            measured = [run.measurements["anon_vma"].figures[figure] for run in runs]
+            if not any(measured):
+                continue
+            derived = [run.predictions("anon_vma")[figure] for run in runs]
+            cells = [
+                f"**{n}**" if n == predicted else f"**{n}**, derived {predicted}"
+                for n, predicted in zip(measured, derived, strict=True)
+            ]
+            rows.append([title, f"`{figure}`", *cells])
+            title = ""
+    return markdown(("scenario", "counted", *I_MMAPS), rows, "llrrr")
 
 
 def bytes_by_scheme(bits: int) -> list[str]:
@@ -286,6 +317,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
         )
         for module in (pressure, fork, mremap, mprotect, locking, workload)
     },
+    "files": files_by_structure,
     "bytes": lambda: bytes_by_scheme(32),
     "bytes64": lambda: bytes_by_scheme(64),
     "caches": caches,

@@ -81,7 +81,7 @@ static int install_page(struct vmemu *m, struct vm_area_struct *vma,
 		}
 		install(m, vma, slot, page,
 			page ? mk_pte(m, page, vma->vm_page_prot) :
-			       pgoff_to_pte(index));
+			       pte_left(vma, address, index));
 		ptl_unlock(m, mm);
 		return FAULT_MINOR;
 	} while (true);

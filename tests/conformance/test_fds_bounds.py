@@ -163,3 +163,24 @@ def test_nobody_is_reached_outside(tmp_path: Path) -> None:
     answers, _ = ran(filing, tmp_path)
     assert {answers[index].result for index in refused} == {-errno.ENETUNREACH}
     assert {answers[index].result for index in families} == {-errno.EAFNOSUPPORT}
+
+
+def test_a_file_without_a_name_gives_its_locks_back(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    filing = Filing(64)
+    record = struct.pack("<2h4x2qi4x", 1, 0, 0, 1, 0)
+    filing.call("open", "/a", O_CREAT | O_RDWR, 0o644)
+    filing.call("open", "/a", O_RDWR, 0)
+    filing.call("open", "/a", O_RDWR, 0)
+    calls = [
+        filing.call("fcntl", 3, 6, record),
+        filing.call("flock", 4, 2),
+        filing.call("unlink", "/a"),
+        filing.call("close", 5),
+        filing.call("close", 4),
+        filing.call("fcntl", 3, 37, struct.pack("<2h4x2qi4x", 1, 0, 5, 1, 0)),
+    ]
+    answers, machine = ran(filing, tmp_path, root=root, root_rw=True)
+    assert [answers[index].result for index in calls] == [0, 0, 0, 0, 0, 0]
+    assert machine.kernel.locks.files == {}

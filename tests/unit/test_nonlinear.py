@@ -150,6 +150,11 @@ def test_what_is_not_in_memory_comes_when_it_is_used(file: File) -> None:
     assert file.kind(1) == lib.PTE_PRESENT
 
 
+def test_a_linear_area_needs_no_file_entries(file: File) -> None:
+    file.remap(3, 3, nonblock=True)
+    assert file.kind(3) == lib.PTE_NONE
+
+
 def test_clusters_are_swept_in_turn(file: File) -> None:
     """32 ptes at a time, and whatever was not used lately goes."""
     for at in range(PAGES):

@@ -141,7 +141,7 @@ class AdviceOps(MappingOps):
         space = process.space
         pages = range(address // PAGE, address // PAGE + page_up(length))
         must = {page for page in pages if page in space.pinned}
-        may = {page for page in pages if page in space.touched}
+        may = {page for page in pages if page in space.touched or page in space.file}
         error, _ = self.call(do_mincore, process.mm, address, length, vector)
         if address % PAGE:
             self.verdict(error, EINVAL)

@@ -86,6 +86,8 @@ class File:
     """With EPIPE comes SIGPIPE."""
     items: list[Item] | None = None
     """Where epoll watches it."""
+    lock_key: object = None
+    """What its inode is known by, once it has been looked for."""
     locks: FileLocks | None = None
     """Those of its inode, if it has ever locked something itself (flock, OFD locks)."""
     owner = 0

@@ -134,7 +134,10 @@ class Locks:
 
         name = file.name.partition(":")[0] if file.name.startswith("anon_") else file.name
         # all files without a name of their own have one inode
-        key = node_key(file.node) if file.node is not None else ("file", name)
+        key = file.lock_key
+        if key is None:
+            key = node_key(file.node) if file.node is not None else ("file", name)
+            file.lock_key = key
         found = self.files.get(key)
         if found is None:
             found = self.files[key] = FileLocks(self, key)
@@ -142,7 +145,10 @@ class Locks:
 
     def closed(self, owner: object, file: File) -> None:
         """An owner has closed a descriptor of a file (filp_close)."""
-        locks = self.of(file)
+        try:
+            locks = self.of(file)
+        except Errno:
+            return  # it has no name any more by which it could be told
         locks.remove_owner(owner)
         self.settle(locks)
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vmemu.core import FRAME_KINDS, PAGE_SIZE, lib
-from vmemu.frames import mem_map
 
 if TYPE_CHECKING:
     from vmemu.mm import MemoryManager
@@ -39,6 +38,8 @@ def _slab_pages(vm: MemoryManager) -> int:
 
 def _census(vm: MemoryManager) -> dict[str, int]:
     """Frames by what they serve as, and pages by the LRU list they are on."""
+    from vmemu.frames import mem_map
+
     core = vm.core
     counts = core.ffi.new("uint32_t[]", lib.NR_FRAME_KINDS)
     core.lib.frame_kinds(core.m, counts, core.ffi.NULL)

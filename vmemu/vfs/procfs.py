@@ -9,22 +9,20 @@ from typing import TYPE_CHECKING
 
 from vmemu.core import PAGE_SIZE, lib
 from vmemu.errors import Errno
-from vmemu.frames import page_tables
 from vmemu.kernel.process.limits import MM_LIMITS, RLIM_INFINITY, Resource
 from vmemu.kernel.process.oom import OOM_SCORE_ADJ_MAX, OOM_SCORE_ADJ_MIN, badness
 from vmemu.kernel.process.task import TASK_COMM_LEN, Task
 from vmemu.kernel.process.wait import clock_t
 from vmemu.kernel.signal.state import SIG_DFL, SIG_IGN, mask_of
 from vmemu.mm import proc_maps
-from vmemu.vfs import smaps
 from vmemu.vfs.file import O_CLOEXEC
 from vmemu.vfs.node import path_of
-from vmemu.vfs.pagemap import Memory, PageMap
 from vmemu.vfs.procsys import number
 
 if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
     from vmemu.vfs.procfile import Content
+    from vmemu.vfs.smaps import Usage
 
 _STATE_NAMES = {
     "R": "running",
@@ -49,6 +47,13 @@ def threads(task: Task) -> list[Task]:
     return [thread for thread in task.group.threads.values() if thread.alive or thread is task]
 
 
+def _usage(task: Task) -> Usage:
+    """What of its memory is where; imported when somebody asks, with numpy."""
+    from vmemu.vfs import smaps
+
+    return smaps.total(task.mm)
+
+
 def _memory_lines(task: Task) -> list[str]:
     """The Vm lines of status (task_mem)."""
     if task.memory is None:
@@ -64,7 +69,9 @@ def _memory_lines(task: Task) -> list[str]:
             stack += pages
         else:
             data += pages
-    of = smaps.total(task.mm)
+    from vmemu.frames import page_tables
+
+    of = _usage(task)
     tables = sum(1 for table in page_tables(core, ptr) if table.level < core.levels - 1)
     values = {
         "VmPeak": max(int(ptr.hiwater_vm), int(ptr.total_vm)),
@@ -160,7 +167,7 @@ def statm(task: Task) -> str:
     """/proc/PID/statm, in pages (proc_pid_statm)."""
     if task.memory is None:
         return "0 0 0 0 0 0 0\n"
-    ptr, of = task.mm.ptr, smaps.total(task.mm)
+    ptr, of = task.mm.ptr, _usage(task)
     text = (int(ptr.end_code) - int(ptr.start_code) + PAGE_SIZE - 1) // PAGE_SIZE
     shared = (of["rss"] - of["anonymous"]) // PAGE_SIZE
     return f"{ptr.total_vm} {ptr.rss} {shared} {text} 0 {int(ptr.total_vm) - text} 0\n"
@@ -173,6 +180,8 @@ def maps(task: Task) -> str:
 
 def area_usage(task: Task) -> str:
     """/proc/PID/smaps."""
+    from vmemu.vfs import smaps
+
     return smaps.smaps(task.mm) if task.memory is not None else ""
 
 
@@ -180,6 +189,8 @@ def rollup(task: Task) -> str:
     """/proc/PID/smaps_rollup; Errno ESRCH when it has ended."""
     if task.memory is None:
         raise Errno(errno.ESRCH)
+    from vmemu.vfs import smaps
+
     return smaps.smaps_rollup(task.mm)
 
 
@@ -447,10 +458,22 @@ TASK_STORES: dict[str, Callable[[Task, bytes], None]] = {
 }
 """What takes what is written to some of them."""
 
-TASK_CONTENTS: dict[str, Callable[[Task], Content]] = {
-    "pagemap": lambda task: PageMap(lambda: task.memory),
-    "mem": lambda task: Memory(lambda: task.memory),
-}
+
+def pagemap(task: Task) -> Content:
+    """/proc/PID/pagemap."""
+    from vmemu.vfs.pagemap import PageMap
+
+    return PageMap(lambda: task.memory)
+
+
+def mem(task: Task) -> Content:
+    """/proc/PID/mem."""
+    from vmemu.vfs.pagemap import Memory
+
+    return Memory(lambda: task.memory)
+
+
+TASK_CONTENTS: dict[str, Callable[[Task], Content]] = {"pagemap": pagemap, "mem": mem}
 """Files of a task with an entry, or a byte, at each place."""
 
 TASK_MODES = {"clear_refs": 0o200, "environ": 0o400, "auxv": 0o400, "pagemap": 0o400, "mem": 0o600}

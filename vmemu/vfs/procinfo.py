@@ -9,7 +9,6 @@ from vmemu.core import PAGE_SIZE
 from vmemu.kernel.process.sched import BOOT_TIME
 from vmemu.kernel.process.task import TaskState
 from vmemu.kernel.process.wait import NSEC_PER_SEC, USER_HZ
-from vmemu.vfs.pagemap import KPageCount, KPageFlags
 
 if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
@@ -157,10 +156,14 @@ FILES: dict[str, Callable[[Kernel], str]] = {
 
 
 def _counts(kernel: Kernel) -> Content:
+    from vmemu.vfs.pagemap import KPageCount
+
     return KPageCount(kernel.core)
 
 
 def _flags(kernel: Kernel) -> Content:
+    from vmemu.vfs.pagemap import KPageFlags
+
     return KPageFlags(kernel.core)
 
 

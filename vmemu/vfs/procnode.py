@@ -58,7 +58,7 @@ class ContentNode(ProcNode):
 
     regular = True
 
-    def __init__(self, fs: FileSystem, ino: int, content: Content, mode: int) -> None:
+    def __init__(self, fs: FileSystem, ino: int, content: Callable[[], Content], mode: int) -> None:
         self.fs, self.ino, self._content = fs, ino, content
         self.mode = stat.S_IFREG | mode
 
@@ -66,7 +66,7 @@ class ContentNode(ProcNode):
         """Errno EACCES for writing what cannot be written."""
         if not self.mode & 0o200 and (flags & O_ACCMODE != O_RDONLY or flags & O_TRUNC):
             raise Errno(errno.EACCES)
-        return ContentFile(self, flags, name, self._content)
+        return ContentFile(self, flags, name, self._content())
 
 
 class Link(ProcNode):
@@ -146,9 +146,9 @@ class Entry(NamedTuple):
 
     def node(self, fs: FileSystem, kernel: Kernel, ino: int) -> Node:
         """Its node."""
-        show, store = self.show, self.store
-        if self.content is not None:
-            return ContentNode(fs, ino, self.content(kernel), 0o400)
+        show, store, content = self.show, self.store, self.content
+        if content is not None:
+            return ContentNode(fs, ino, lambda: content(kernel), 0o400)
         assert show is not None
         return TextNode(
             fs,

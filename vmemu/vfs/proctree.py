@@ -140,7 +140,7 @@ class _TaskDirectory(_OfTask):
         at, mode = self.ino + 16 + _FILES.index(text), procfs.TASK_MODES.get(text, 0)
         content = procfs.TASK_CONTENTS.get(text)
         if content is not None:
-            return ContentNode(self.fs, at, content(task), mode)
+            return ContentNode(self.fs, at, lambda: content(task), mode)
         generate, store = procfs.TASK_FILES[text], procfs.TASK_STORES.get(text)
         return TextNode(
             self.fs,

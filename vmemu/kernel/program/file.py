@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu.errors import Errno
+from vmemu.kernel.program.busy import is_written
 from vmemu.kernel.program.elf import ElfError, ElfImage, Source, open_program, read_elf
 from vmemu.kernel.program.script import BINPRM_BUF_SIZE, MAX_INTERPRETERS, script_words
 from vmemu.vfs.file import O_RDONLY
@@ -104,6 +105,8 @@ class Finder(NamedTuple):
         with _sentences(named):
             if not node.regular or not node.stat().mode & 0o111:
                 raise Errno(errno.EACCES)
+            if is_written(self.kernel, node):
+                raise Errno(errno.ETXTBSY)
             body = node.body(O_RDONLY)
 
         def mapped() -> Callable[[], Inode]:

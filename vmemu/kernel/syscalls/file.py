@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.wait import Blocking
+from vmemu.kernel.program.busy import is_running
 from vmemu.kernel.syscalls import path as paths
 from vmemu.kernel.syscalls.path import AT_FDCWD
 from vmemu.kernel.syscalls.table import syscall
@@ -87,6 +88,10 @@ def open_path(
     special = not (node.regular or node.directory or node.link)
     if special and stat.S_ISFIFO(node.stat().mode):
         return task.kernel.fifos.open(node, flags, name)
+    writes = flags & O_ACCMODE != O_RDONLY or flags & O_TRUNC
+    if writes and node.regular and not made and is_running(task.kernel, node):
+        paths.writable(node)
+        raise Errno(errno.ETXTBSY)
     return open_node(node, flags, name, made=made)
 
 

@@ -77,9 +77,12 @@ def _mmap_file(
                 raise Errno(errno.EPERM)
             may_write = False
         flags = flags & ~_MAP_TYPE | _MAP_SHARED
-    return memory.do_mmap(
+    address = memory.do_mmap(
         task.mm, addr, length, prot, flags, file=inode, pgoff=pgoff, may_write=may_write
     )
+    if isinstance(file.node, TmpFile):
+        file.node.accessed()  # generic_file_mmap()
+    return address
 
 
 @syscall(90, "ptr", name="old_mmap", result="ptr")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.wait import Blocking
+from vmemu.kernel.program.busy import is_running
 from vmemu.kernel.syscalls import path as paths
 from vmemu.kernel.syscalls.fd import read_user, read_vector, write_user, write_vector
 from vmemu.kernel.syscalls.limits import check_fsize
@@ -143,6 +144,8 @@ def _truncate(task: Task, path: int, length: int) -> int:
     if not node.regular:
         raise Errno(errno.EINVAL)
     paths.writable(node)
+    if is_running(task.kernel, node):
+        raise Errno(errno.ETXTBSY)
     body = node.body(1)
     try:
         check_fsize(task, body.size, length)
