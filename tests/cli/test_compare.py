@@ -68,6 +68,24 @@ def test_csv_has_the_same_records(vmemu: Vmemu) -> None:
     assert vmemu(f"{words} --csv --json").status == 2
 
 
+def test_areas_of_files_are_kept_in_each_of_a_list(vmemu: Vmemu) -> None:
+    command = "compare windows --set W=4 --rmap anon_vma --i-mmap list,prio_tree"
+    found = records(vmemu(f"{command} --json").out)
+    assert [(each["i_mmap"], each["file_unmap_cmp"]) for each in found] == [
+        ("list", 7 * 6),
+        ("prio_tree", 0),
+    ]
+    assert {each["verdict"] for each in found} == {"yes"}
+    printed = vmemu(command).out
+    assert "i_mmap=list" in printed
+    assert "windows prio_tree anon_vma: " in printed
+    every = records(vmemu("compare windows --set W=4 --rmap none --i-mmap all --json").out)
+    assert [each["i_mmap"] for each in every] == ["list", "prio_tree", "interval_tree"]
+    wrong = vmemu("compare windows --i-mmap list,tree")
+    assert wrong.status == 2
+    assert "there is no i_mmap 'tree': choose one of list, prio_tree, interval_tree" in wrong.err
+
+
 def test_parameters_may_be_lists_and_ranges(vmemu: Vmemu) -> None:
     words = "compare fork-server hole --set N=1..4*2 --set R=1,3 --rmap scan --json"
     found = records(vmemu(words).out)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vmemu.check import check_machine
-from vmemu.core import Core, lib
+from vmemu.core import I_MMAP, Core, lib
 from vmemu.errors import Errno
 from vmemu.mm import MemoryManager, Mm
 from vmemu.rmap import RmapScheme, scheme_class
@@ -79,6 +79,7 @@ class Config:
     lock_checks: bool = False
     bits: int = 32
     levels: int | None = None
+    i_mmap: str = I_MMAP
 
 
 def page_up(n: int) -> int:
@@ -105,7 +106,14 @@ class Frame:
         if isinstance(scheme, str):
             scheme = scheme_class(scheme)
         self.config = config
-        self.core = Core(config.ram, scheme, events=256, bits=config.bits, levels=config.levels)
+        self.core = Core(
+            config.ram,
+            scheme,
+            events=256,
+            bits=config.bits,
+            levels=config.levels,
+            i_mmap=config.i_mmap,
+        )
         self.task_pages = self.core.task_size // PAGE
         self.core.m.page_cluster = config.page_cluster
         self.core.m.fault.in_c = config.fault_in_c

@@ -12,7 +12,7 @@ SCHEMES = tuple(builtin())
 # With a budget running out of memory is an error; without one it is part of the game.
 MACHINES = {
     "roomy": Config("", ram=2 << 20, swap=(1024, 512), budget=480, lock_checks=True),
-    "small": Config("", ram=1 << 20, swap=(1200, 600), budget=500, locked=16),
+    "small": Config("", ram=1 << 20, swap=(1200, 600), budget=500, locked=16, i_mmap="list"),
     "no-readahead": Config(
         "",
         ram=1500 << 10,
@@ -23,9 +23,19 @@ MACHINES = {
         topdown=True,
         fault_in_c=False,
     ),
-    "tight": Config("", ram=1 << 20, swap=(300, 100), budget=None, overcommit=0, lock_checks=True),
+    "tight": Config(
+        "",
+        ram=1 << 20,
+        swap=(300, 100),
+        budget=None,
+        overcommit=0,
+        lock_checks=True,
+        i_mmap="interval_tree",
+    ),
     "no-swap": Config("", ram=2 << 20, swap=(), budget=None, overcommit=1, fault_in_c=False),
-    "wide": Config("", ram=1200 << 10, swap=(1200, 600), budget=500, bits=64, lock_checks=True),
+    "wide": Config(
+        "", ram=1200 << 10, swap=(1200, 600), budget=500, bits=64, lock_checks=True, i_mmap="list"
+    ),
     "wider": Config(
         "",
         ram=1200 << 10,
