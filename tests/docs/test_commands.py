@@ -153,10 +153,10 @@ def test_the_sizes_of_what_the_host_holds_are_those_counted() -> None:
     assert sizes == [
         hold.TASK_BYTES,
         hold.TIMER_BYTES,
+        hold.PTY_BYTES,
         hold.FILE_BYTES,
         hold.DESCRIPTOR_BYTES,
         hold.PIPE_BUFFER_BYTES,
-        hold.PTY_BYTES,
         hold.WAITER_BYTES,
         hold.EPITEM_BYTES,
         hold.SOCKET_BYTES,
