@@ -6,17 +6,17 @@
 
 #ifdef __x86_64__
 enum {
-	NR_mlock2 = 325,
-	NR_mlockall = 151,
-	NR_munlockall = 152,
-	NR_pread64 = 17
+	NR_mlock_two = 325,
+	NR_lock_all = 151,
+	NR_unlock_all = 152,
+	NR_pread_at = 17
 };
 #else
 enum {
-	NR_mlock2 = 376,
-	NR_mlockall = 152,
-	NR_munlockall = 153,
-	NR_pread64 = 180
+	NR_mlock_two = 376,
+	NR_lock_all = 152,
+	NR_unlock_all = 153,
+	NR_pread_at = 180
 };
 #endif
 enum { MAP_FIXED_NOREPLACE = 0x100000, MREMAP_DONTUNMAP = 4 };
@@ -115,7 +115,7 @@ static void pagemap(const char *what, u8 *at, ulong pages)
 
 	say("%s:", what);
 	for (i = 0; i < pages; i++) {
-		if (syscall5(NR_pread64, fd, (long)entry, 8,
+		if (syscall5(NR_pread_at, fd, (long)entry, 8,
 			     (long)(first + i * 8), 0) != 8)
 			say(" none");
 		else
@@ -275,8 +275,8 @@ static void ask_mlock2(void)
 {
 	fresh();
 	say("mlock2 %d %d\n",
-	    (int)syscall5(NR_mlock2, (long)ARENA, 4 * PAGE_SIZE, 1, 0, 0),
-	    (int)syscall5(NR_mlock2, (long)ARENA, PAGE_SIZE, 2, 0, 0));
+	    (int)syscall5(NR_mlock_two, (long)ARENA, 4 * PAGE_SIZE, 1, 0, 0),
+	    (int)syscall5(NR_mlock_two, (long)ARENA, PAGE_SIZE, 2, 0, 0));
 	resident("on fault", ARENA, PAGES);
 	smaps("on fault");
 	ARENA[PAGE_SIZE] = 1;
@@ -285,14 +285,14 @@ static void ask_mlock2(void)
 	say("mlock %d\n",
 	    (int)syscall5(NR_mlock, (long)ARENA, 2 * PAGE_SIZE, 0, 0, 0));
 	resident("locked", ARENA, PAGES);
-	say("mlockall %d %d\n", (int)syscall5(NR_mlockall, 4, 0, 0, 0, 0),
-	    (int)syscall5(NR_mlockall, 2 | 4, 0, 0, 0, 0));
+	say("mlockall %d %d\n", (int)syscall5(NR_lock_all, 4, 0, 0, 0, 0),
+	    (int)syscall5(NR_lock_all, 2 | 4, 0, 0, 0, 0));
 	map_at(ARENA + 10 * PAGE_SIZE, 2, PROT_RW, MAP_FIXED);
 	resident("future on fault", ARENA + 10 * PAGE_SIZE, 2);
-	say("mlockall %d\n", (int)syscall5(NR_mlockall, 2, 0, 0, 0, 0));
+	say("mlockall %d\n", (int)syscall5(NR_lock_all, 2, 0, 0, 0, 0));
 	map_at(ARENA + 12 * PAGE_SIZE, 2, PROT_RW, MAP_FIXED);
 	resident("future", ARENA + 12 * PAGE_SIZE, 2);
-	syscall5(NR_munlockall, 0, 0, 0, 0, 0);
+	syscall5(NR_unlock_all, 0, 0, 0, 0, 0);
 }
 
 static long remap(ulong old, ulong pages, ulong new_pages, int flags, ulong to)

@@ -12,7 +12,7 @@ from vmemu import _build
 from vmemu.machine import Machine
 
 PROGRAMS = Path(__file__).with_name("programs")
-NAMES = ("queue",)
+NAMES = ("queue", "jobs", "restart")
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +49,22 @@ def run_inside(path: Path, bits: int) -> str:
     return out.getvalue().decode()
 
 
+def run_natively(path: Path, bits: int) -> str:
+    try:
+        done = subprocess.run(
+            [path],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+            env={},
+        )
+    except OSError as error:
+        pytest.skip(f"the host does not execute programs of {bits} bits: {error}")
+    return done.stdout + done.stderr
+
+
 @pytest.mark.native
 @pytest.mark.parametrize("bits", [32, 64])
 @pytest.mark.parametrize("name", NAMES)
@@ -59,18 +75,10 @@ def test_as_on_the_host(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     path = build(built, tmp_path_factory, name, bits)
-    try:
-        native = subprocess.run(
-            [path],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            stdin=subprocess.DEVNULL,
-            env={},
-        )
-    except OSError as error:
-        pytest.skip(f"the host does not execute programs of {bits} bits: {error}")
-    assert not native.returncode
-    assert native.stdout.count("\n") > 10
-    assert run_inside(path, bits) == native.stdout + native.stderr
+    inside = run_inside(path, bits)
+    assert inside.count("\n") > 10
+    # on a busy host a signal may come before what it is to interrupt has begun
+    for _ in range(4):
+        if run_natively(path, bits) == inside:
+            return
+    assert run_natively(path, bits) == inside

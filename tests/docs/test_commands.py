@@ -152,10 +152,16 @@ def test_the_sizes_of_what_the_host_holds_are_those_counted() -> None:
     sizes = [int(n) for n in re.findall(r"\| (\d+) \|$", section, re.MULTILINE)]
     assert sizes == [
         hold.TASK_BYTES,
+        hold.TIMER_BYTES,
+        hold.PTY_BYTES,
         hold.FILE_BYTES,
         hold.DESCRIPTOR_BYTES,
         hold.PIPE_BUFFER_BYTES,
         hold.WAITER_BYTES,
+        hold.EPITEM_BYTES,
+        hold.SOCKET_BYTES,
+        hold.MESSAGE_BYTES,
+        hold.LOCK_BYTES,
         hold.NODE_BYTES,
         hold.ENTRY_BYTES,
         hold.NODE_BYTES,

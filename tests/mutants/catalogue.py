@@ -1069,7 +1069,7 @@ FILES = [
         "shmem: a file keeps its share of a slot that it has read",
         "csrc/file/shmem.c",
         "\tswap_free(m, entry);\n\tpage->flags |= PG_dirty;",
-        "\tpage->flags |= PG_dirty;",
+        "\t(void)entry;\n\tpage->flags |= PG_dirty;",
         f"{SHMEM} -k comes_back",
     ),
     Mutant(

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from script import ARENA, Script
 
 from tests import procfs
 from tests.width import BITS
 from vmemu.core import lib
 from vmemu.errors import Errno
 from vmemu.frames import mem_map
+from vmemu.kernel.process.task import Task
 from vmemu.lab.guests import guest_path
 from vmemu.machine import Machine
 
@@ -28,7 +30,8 @@ def at_measure(
 
         def mark(task: object, name: str, a: int, b: int) -> None:
             if name == "measure":
-                looked.append(look(machine))
+                looked.append(name)
+                look(machine)
                 machine.check()
 
         machine.kernel.on_mark = mark
@@ -49,14 +52,17 @@ def shares(machine: Machine) -> None:
         for name in ("Rss", "Shared_Clean", "Shared_Dirty", "Private_Clean", "Private_Dirty",
                      "Anonymous", "Swap"):  # fmt: skip
             assert sum(each[name] for _, each in found) == total[name]
-        assert total["Rss"] == status["VmRSS"] == status["RssAnon"] + status["RssFile"]
+        kinds = ("RssAnon", "RssFile", "RssShmem")
+        assert total["Rss"] == status["VmRSS"] == sum(status[kind] for kind in kinds)
+        parts = sum(total[f"Pss_{kind}"] for kind in ("Anon", "File", "Shmem"))
+        assert parts <= total["Pss"] <= parts + 2  # each rounded down
         assert status["VmSwap"] == total["Swap"]
         assert sum(each["Size"] for _, each in found) == status["VmSize"]
         statm = procfs.read(machine, f"{pid}/statm").split()
         assert [int(n) * 4 for n in statm[:2]] == [status["VmSize"], status["VmRSS"]]
         for _, each in found:
-            kinds = ("Shared_Clean", "Shared_Dirty", "Private_Clean", "Private_Dirty")
-            assert each["Rss"] == sum(each[kind] for kind in kinds)
+            parts_of = ("Shared_Clean", "Shared_Dirty", "Private_Clean", "Private_Dirty")
+            assert each["Rss"] == sum(each[kind] for kind in parts_of)
             assert each["Pss"] <= each["Rss"]
         rows += len(found)
         kb += sum(each["Pss"] for _, each in found)
@@ -119,6 +125,37 @@ def test_figures_add_up(rmap: str, look: Callable[[Machine], None], ram: str) ->
     """With pages that are shared by some and rewritten by others; with 1 MB, mostly in swap."""
     for guest in ("process-tree", "fork-readers"):
         at_measure(look, guest, "R=64", rmap=rmap, ram=ram, swap="8M")
+
+
+@pytest.mark.parametrize("ram", ["8M", "1M"])
+@pytest.mark.parametrize("look", [shares, frames, meminfo])
+def test_shared_memory_adds_up(tmp_path: Path, look: Callable[[Machine], None], ram: str) -> None:
+    """Half of what a parent has written is its child's, too; with 1 MB some is in swap."""
+    length = 128 * 4096
+    script = Script()
+    script.mmap(ARENA, length, flags=0x31)  # MAP_SHARED, fixed, anonymous
+    script.run_code("fill", cx=length, di=ARENA)
+    fork = script.call("fork")
+    script.call("wait4", -1, 0, 0, 0)
+    script.call("exit", 0)
+    script.if_zero(fork)
+    script.run_code("fill", cx=length // 2, di=ARENA)
+    script.call("vmemu_lab", 0, script.put(b"measure\0"))
+    script.call("exit", 0)
+    looked = []
+    with Machine(bits=BITS, ram=ram, swap="8M") as machine:
+
+        def mark(task: Task, name: str, a: int, b: int) -> None:
+            looked.append(name)
+            look(machine)
+            told = procfs.fields(procfs.read(machine, "meminfo"))
+            status = procfs.read(machine, f"{task.pid}/status").replace("\t", " ")
+            assert 0 < procfs.fields(status)["RssShmem"] <= told["Shmem"] <= length // 1024
+
+        machine.kernel.on_mark = mark
+        machine.spawn(script.program(tmp_path), stdout=None)
+        assert machine.run().exit_status == 0
+    assert looked == ["measure"]
 
 
 def test_swap_is_told_of(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ Kinds of arguments, named in the table of system calls:
     buf                      bytes to write, as many as the next argument says
     rbuf                     bytes that were read, as many as the result says
     iov                      iovecs, as many as the next argument says
-    prot mapfl mremapfl advice openfl sig sighow clonefl waitfl clock
+    prot mapfl mremapfl advice openfl sig sighow clonefl waitfl clock ioctl
     wstatus pipefd timespec  written by the call or read from memory
 
 Decoding reads guest memory, so tracing may fault pages in that the program
@@ -168,8 +168,16 @@ _NUMBERS: dict[str, Callable[[int], str]] = {
     "sig": signal_name,
     "sighow": one_of({0: "SIG_BLOCK", 1: "SIG_UNBLOCK", 2: "SIG_SETMASK"}),
     "clonefl": _clone_flags,
-    "waitfl": flags({1: "WNOHANG", 2: "WUNTRACED", 8: "WCONTINUED", 0x40000000: "__WALL",
+    "waitfl": flags({1: "WNOHANG", 2: "WUNTRACED", 4: "WEXITED", 8: "WCONTINUED",
+                     0x1000000: "WNOWAIT", 0x40000000: "__WALL",
                      0x80000000: "__WCLONE"}),
+    "ioctl": one_of(
+        {0x5401: "TCGETS", 0x5402: "TCSETS", 0x5403: "TCSETSW", 0x5404: "TCSETSF",
+         0x540B: "TCFLSH", 0x540E: "TIOCSCTTY", 0x540F: "TIOCGPGRP", 0x5410: "TIOCSPGRP",
+         0x5413: "TIOCGWINSZ", 0x5414: "TIOCSWINSZ", 0x541B: "FIONREAD", 0x5421: "FIONBIO",
+         0x5422: "TIOCNOTTY", 0x5429: "TIOCGSID", 0x802C542A: "TCGETS2", 0x402C542B: "TCSETS2",
+         0x80045430: "TIOCGPTN", 0x40045431: "TIOCSPTLCK"}
+    ),
     "clock": one_of({0: "CLOCK_REALTIME", 1: "CLOCK_MONOTONIC",
                      2: "CLOCK_PROCESS_CPUTIME_ID", 3: "CLOCK_THREAD_CPUTIME_ID",
                      7: "CLOCK_BOOTTIME"}),

@@ -36,8 +36,9 @@ class Usage:
     """Bytes of an area, or of many, by what they are; shares in bytes << 12."""
 
     NAMES = (
-        "rss", "pss", "pss_anon", "pss_file", "pss_dirty", "shared_clean", "shared_dirty",
-        "private_clean", "private_dirty", "referenced", "anonymous", "swap", "swap_pss", "locked",
+        "rss", "pss", "pss_anon", "pss_file", "pss_shmem", "shmem", "pss_dirty",
+        "shared_clean", "shared_dirty", "private_clean", "private_dirty", "referenced", "anonymous",
+        "swap", "swap_pss", "locked",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -70,14 +71,18 @@ def _swap_users(core: Core, entries: Any) -> Any:
     return np.maximum(users, 1)
 
 
-def _figures(core: Core, values: Any) -> dict[str, Any]:
-    """What each pte contributes to each figure of a Usage but locked."""
+def _figures(core: Core, values: Any, shmems: list[int]) -> dict[str, Any]:
+    """What each pte contributes to each figure of a Usage but locked.
+
+    shmems are the kptrs of what is shared memory, whose pages are a file's otherwise.
+    """
     none = values != values
     present = (values & PTE_PRESENT) != 0
     pages = mem_map(core)[np.where(present, values >> PAGE_SHIFT, 0)]
     flags, mapcount = pages["flags"], pages["mapcount"].astype(np.int64)
     mapped = present & ((flags & lib.PG_reserved) == 0) & (mapcount > 0)
     anon = mapped & ((flags & lib.PG_anon) != 0)
+    shmem = mapped & ~anon & np.isin(pages["mapping"], shmems)
     dirty = mapped & (((values & lib._PAGE_DIRTY) != 0) | ((flags & lib.PG_dirty) != 0))
     young = ((values & lib._PAGE_ACCESSED) != 0) | ((flags & lib.PG_referenced) != 0)
     shared = mapped & (mapcount > 1)
@@ -90,11 +95,12 @@ def _figures(core: Core, values: Any) -> dict[str, Any]:
     whole = {
         "rss": mapped, "shared_clean": shared & ~dirty, "shared_dirty": shared & dirty,
         "private_clean": mapped & ~shared & ~dirty, "private_dirty": mapped & ~shared & dirty,
-        "referenced": mapped & young, "anonymous": anon, "swap": swapped,
+        "referenced": mapped & young, "anonymous": anon, "swap": swapped, "shmem": shmem,
     }  # fmt: skip
     figures: dict[str, Any] = {name: each * PAGE_SIZE for name, each in whole.items()}
     figures |= {
-        "pss": share, "pss_anon": share * anon, "pss_file": share * (mapped & ~anon),
+        "pss": share, "pss_anon": share * anon, "pss_file": share * (mapped & ~anon & ~shmem),
+        "pss_shmem": share * shmem,
         "pss_dirty": share * dirty, "swap_pss": swap_share,
     }  # fmt: skip
     return figures
@@ -107,7 +113,8 @@ def usage(mm: Mm) -> list[tuple[vm_area_struct, Usage]]:
     starts = np.searchsorted(addresses, np.array([v.vm_start for v in vmas], dtype=np.int64))
     ends = np.searchsorted(addresses, np.array([v.vm_end for v in vmas], dtype=np.int64))
     found = [Usage() for _ in vmas]
-    for name, each in _figures(mm.core, values).items():
+    shmems = [shmem.kaddr for shmem in mm.vm.inodes.shmems()]
+    for name, each in _figures(mm.core, values, shmems).items():
         sums = np.concatenate([[0], np.cumsum(each, dtype=np.int64)])
         for one, total in zip(found, (sums[ends] - sums[starts]).tolist(), strict=True):
             one.of[name] = total
@@ -129,7 +136,11 @@ def _lines(of: Usage, *, rollup: bool) -> list[str]:
     kb = of.kb
     rows = {"Rss": kb("rss"), "Pss": kb("pss"), "Pss_Dirty": kb("pss_dirty")}
     if rollup:
-        rows |= {"Pss_Anon": kb("pss_anon"), "Pss_File": kb("pss_file"), "Pss_Shmem": 0}
+        rows |= {
+            "Pss_Anon": kb("pss_anon"),
+            "Pss_File": kb("pss_file"),
+            "Pss_Shmem": kb("pss_shmem"),
+        }
     rows |= {
         "Shared_Clean": kb("shared_clean"), "Shared_Dirty": kb("shared_dirty"),
         "Private_Clean": kb("private_clean"), "Private_Dirty": kb("private_dirty"),

@@ -13,6 +13,7 @@ from vmemu.errors import Errno
 from vmemu.kernel.signal.state import (
     SIG_DFL,
     SIG_IGN,
+    AltStack,
     SaFlags,
     SigInfo,
     Signal,
@@ -55,6 +56,8 @@ def handle_signal(task: Task, info: SigInfo) -> None:
         force_signal(task, SigInfo(Signal.SIGSEGV))
         return
     state.saved_mask = None
+    if state.stack.disarms:
+        state.stack = AltStack()
     if not action.flags & SaFlags.NODEFER:
         state.set_blocked(state.blocked | action.mask | 1 << (info.signo - 1))
     else:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from vmemu.kernel.signal.state import (
     SI_KERNEL,
     SI_TIMER,
-    SS_DISABLE,
     AltStack,
     SaFlags,
     SigInfo,
@@ -86,4 +85,4 @@ def restore_stack(task: Task, base: int, flags: int, size: int) -> None:
     2.6 does the equivalent of sigaltstack() and ignores its failure.
     """
     if not task.signals.stack.holds(int(task.kernel.cpu.regs.sp)):
-        task.signals.stack = AltStack() if flags & SS_DISABLE else AltStack(base, size)
+        task.signals.stack = AltStack.of(base, flags, size)

@@ -43,6 +43,7 @@ CLD_CONTINUED = 6
 
 SS_ONSTACK = 1
 SS_DISABLE = 2
+SS_AUTODISARM = 1 << 31
 MINSIGSTKSZ = 2048
 
 
@@ -156,16 +157,25 @@ class AltStack(NamedTuple):
 
     base: int = 0
     size: int = 0
+    disarms: bool = False
+    """A handler that begins on it has none, until it returns (SS_AUTODISARM)."""
+
+    @classmethod
+    def of(cls, base: int, flags: int, size: int) -> AltStack:
+        """What a stack_t says."""
+        if flags & ~SS_AUTODISARM == SS_DISABLE:
+            return cls()
+        return cls(base, size, bool(flags & SS_AUTODISARM))
 
     def holds(self, sp: int) -> bool:
         """True while the task runs on it (on_sig_stack)."""
-        return self.size != 0 and 0 <= sp - self.base <= self.size
+        return self.size != 0 and not self.disarms and 0 <= sp - self.base <= self.size
 
     def flags(self, sp: int) -> int:
         """What ss_flags says of it to a task with this stack pointer (sas_ss_flags)."""
         if not self.size:
             return SS_DISABLE
-        return SS_ONSTACK if self.holds(sp) else 0
+        return (SS_ONSTACK if self.holds(sp) else 0) | (SS_AUTODISARM if self.disarms else 0)
 
 
 class SigPending(list[SigInfo]):

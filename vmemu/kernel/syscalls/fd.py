@@ -443,7 +443,7 @@ def sys_llseek(task: Task, fd: int, high: int, low: int, result: int, whence: in
     return 0
 
 
-@syscall(54, "fd", "hex", "ptr", x64=16)
+@syscall(54, "fd", "ioctl", "ptr", x64=16)
 def sys_ioctl(task: Task, fd: int, request: int, argument: int) -> int:
     """Ask a file; what concerns every file is done here."""
     file = task.files.get(fd)

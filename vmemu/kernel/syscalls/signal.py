@@ -16,6 +16,7 @@ from vmemu.kernel.signal.state import (
     SI_TKILL,
     SI_USER,
     SIG_DFL,
+    SS_AUTODISARM,
     SS_DISABLE,
     SS_ONSTACK,
     UNBLOCKABLE,
@@ -206,14 +207,12 @@ def sys_sigaltstack(task: Task, new: int, old: int) -> int:
         if was == SS_ONSTACK:
             raise Errno(errno.EPERM)
         base, flags, size = fields
-        if flags not in (0, SS_ONSTACK, SS_DISABLE):
+        mode = flags & ~SS_AUTODISARM
+        if mode not in (0, SS_ONSTACK, SS_DISABLE):
             raise Errno(errno.EINVAL)
-        if flags == SS_DISABLE:
-            state.stack = AltStack()
-        elif size < MINSIGSTKSZ:
+        if mode != SS_DISABLE and size < MINSIGSTKSZ:
             raise Errno(errno.ENOMEM)
-        else:
-            state.stack = AltStack(base, size)
+        state.stack = AltStack.of(base, flags, size)
     if old:
         uaccess.write_struct(task.mm, old, layout, current.base, was, current.size)
     return 0

@@ -84,6 +84,8 @@ class LineDiscipline:
         """How many bytes have been read of all."""
         self.line = bytearray()
         """The line that is being typed."""
+        self._echoes = bytearray()
+        """What is to be shown of what is being typed."""
         self._literal = False
         """The next character is nothing special (VLNEXT)."""
         self._erasing = False
@@ -154,11 +156,15 @@ class LineDiscipline:
 
     def receive(self, data: bytes) -> int:
         """So many bytes were typed; how many there was room for (n_tty_receive_buf)."""
+        taken = len(data)
         for index, byte in enumerate(data):
             if self.room <= 0 and not (self.termios.canonical and not self._ends):
-                return index
+                taken = index
+                break
             self._receive(byte)
-        return len(data)
+        echoes, self._echoes = bytes(self._echoes), bytearray()
+        self._emit(echoes)
+        return taken
 
     def _is(self, byte: int, which: int) -> bool:
         return byte == self.termios.cc[which] != _DISABLED
@@ -196,7 +202,6 @@ class LineDiscipline:
         """Start and stop output."""
         if self._is(byte, VSTART):
             self.stopped = False
-            self._emit(b"")
         elif self._is(byte, VSTOP):
             self.stopped = True
         else:
@@ -207,6 +212,7 @@ class LineDiscipline:
         """A key that sends a signal, and ends what was typed (n_tty_receive_signal_char)."""
         if not self.termios.lflag & NOFLSH:
             self.flush_input()
+            self._echoes.clear()
         self._signal(number)
         if self.termios.iflag & IXON:
             self.stopped = False
@@ -360,12 +366,13 @@ class LineDiscipline:
         """Show a character that was typed (echo_char)."""
         control = byte < 32 or byte == 127
         if control and byte != 9 and self.termios.lflag & ECHOCTL:
-            self._put(bytes((ord("^"), byte ^ 0x40)))
+            self._put(bytes((ord("^"), byte ^ 0x40)), raw=True)
+            self.column += 2
         else:
             self._put(bytes((byte,)))
 
     def _put(self, data: bytes, *, raw: bool = False) -> None:
-        self._emit(data if raw else self.process(data))
+        self._echoes += data if raw else self.process(data)
 
     def process(self, data: bytes) -> bytes:
         """What is printed for what was written (process_output_block)."""
