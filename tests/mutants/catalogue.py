@@ -256,7 +256,7 @@ RMAP = [
         "munmap of a shared area loses what was written",
         "csrc/mm/zap.c",
         "\telse\n\t\tset_page_dirty(m, page);",
-        "",
+        "\t(void)m;",
         "tests/unit/test_shared_files.py::test_only_a_dirty_page_is_written[anon_vma]",
     ),
     Mutant(
@@ -1027,7 +1027,7 @@ FILES = [
         "nonlinear areas: mutation c is what 2.6 has",
         "csrc/rmap/rmap.c",
         "\treturn !(m->watch.mutations & MUTATE_b) &&\n\t       !(vma->vm_flags & VM_NONLINEAR);",
-        "\treturn !(m->watch.mutations & MUTATE_b);",
+        "\t(void)vma;\n\treturn !(m->watch.mutations & MUTATE_b);",
         "tests/explore/test_catalogue.py -k nonlinear",
     ),
     Mutant(
@@ -1056,7 +1056,7 @@ FILES = [
         "csrc/file/i_mmap_prio_tree.c",
         "\t.by_range = 1,\n",
         "",
-        "tests/unit/test_i_mmap.py -k random",
+        "tests/unit/test_i_mmap_structures.py -k random",
     ),
     Mutant(
         "shmem: a page goes to swap without being written",
@@ -1098,14 +1098,14 @@ FILES = [
         "csrc/file/i_mmap_prio_tree.c",
         "\t\tset_rise(m, root, k);\n",
         "\t\t(void)set_rise;\n\t\ttree_remove(m, root, k);\n",
-        "tests/unit/test_i_mmap.py -k fork",
+        "tests/unit/test_i_mmap_structures.py -k fork",
     ),
     Mutant(
         "prio_tree: a search does not look at what begins with the page",
         "csrc/file/i_mmap_prio_tree.c",
         "\tif (!k || begin > iter->last)\n",
         "\tif (!k || begin >= iter->last)\n",
-        "tests/unit/test_i_mmap.py -k random",
+        "tests/unit/test_i_mmap_structures.py -k random",
     ),
     Mutant(
         "lists: a walk does not go on to the shared areas",
