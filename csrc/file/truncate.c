@@ -43,9 +43,8 @@ void unmap_mapping_range(struct vmemu *m, struct address_space *mapping,
 	mapping->truncate_count++;
 	i_mmap_for_each(m, vma, &iter, mapping, (kulong)from, last)
 		unmap_area(m, vma, (kulong)from);
-	i_mmap_for_each_nonlinear(m, vma, k, mapping)
-		zap_nonlinear(m, vma, vma->vm_start, vma->vm_end, (kulong)from,
-			      last);
+	i_mmap_for_each_nonlinear(m, vma, k, mapping) zap_nonlinear(
+		m, vma, vma->vm_start, vma->vm_end, (kulong)from, last);
 	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 }
 

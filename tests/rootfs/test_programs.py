@@ -103,11 +103,11 @@ select count(*) from t;
 
 CASES = {
     "busybox": Case(
-        ("/bin/busybox", "sh", "-c", _BUSYBOX), b"488895 100000\n", "2M", swaps=200
+        ("/bin/busybox", "sh", "-c", _BUSYBOX), b"488895 100000\n", "2M", swaps=100
     ),
     "bash": Case(
         ("/bin/bash", "-c", _BASH), b"40000 item39999\n1\n2\n3\n3\n2000\n500\nbye\n", "2M",
-        swaps=500,
+        swaps=200,
     ),
     "dash": Case(
         sh("i=0; while [ $i -lt 20 ]; do x=$(echo $i | cat); i=$((i+1)); done; echo $x"),
@@ -117,22 +117,22 @@ CASES = {
     "python": Case(
         ("/usr/bin/python3", "-c", _PYTHON), b"b'x\\n'\n[0, 1, 2, 3, 4, 5, 6, 7]\n", "6M"
     ),
-    "lua": Case(("/usr/bin/lua5.4", "-e", _LUA), b"1\t9999\t60000\n", "3M"),
-    "sort": Case(sh("seq 100000 | sort -R | sort -n | md5sum"), b"", "4M", swaps=200),
-    "gcc": Case(sh(_GCC), b"332833500\n3\n", "5M", swaps=800),
+    "lua": Case(("/usr/bin/lua5.4", "-e", _LUA), b"1\t9999\t60000\n", "3M", swaps=800),
+    "sort": Case(sh("seq 100000 | sort -R | sort -n | md5sum"), b"", "4M", swaps=100),
+    "gcc": Case(sh(_GCC), b"332833500\n3\n", "5M", swaps=500),
     "xz": Case(
         sh(_XZ),
         b"same\n", "6M",
     ),
     "zstd": Case(
         sh(_ZSTD),
-        b"same\n", "6M",
+        b"same\n", "6M", swaps=500,
     ),
     "sqlite": Case(
         ("/usr/bin/sqlite3", "/data/x.db", _SQLITE), b"15000|112507500\nok\n10000\n", "3M",
-        swaps=200,
+        swaps=100,
     ),
-    "redis": Case(sh(_REDIS), b"v2\nOK\n20003\nnew\ndone\n", "5M", swaps=900),
+    "redis": Case(sh(_REDIS), b"v2\nOK\n20003\nnew\ndone\n", "5M", swaps=500),
     "memtester": Case(("/usr/sbin/memtester", "256K", "1"), b"Done.\n", "1M", swaps=0),
     "vi": Case(  # which says that it may not write
         ("/bin/busybox", "vi", "-c", ":q", "/etc/passwd"), b"root:*:0:0", "1M", False, swaps=0

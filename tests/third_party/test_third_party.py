@@ -45,7 +45,18 @@ def suite() -> Path:
 
 
 @pytest.mark.native
-@pytest.mark.parametrize("interface", ["munmap", "mlock", "munlock", "mlockall", "munlockall"])
+@pytest.mark.parametrize(
+    "interface",
+    [
+        "munmap",
+        "mlock",
+        "munlock",
+        "mlockall",
+        "munlockall",
+        "pthread_once",
+        "sem_wait",
+    ],
+)
 def test_open_posix_test_suite(suite: Path, bits: int, interface: str) -> None:
     """The short ones; ``python -m tests.third_party.posix`` runs all."""
     cases = [

@@ -249,7 +249,7 @@ class Inodes:
         inode = self._named.pop(key, None)
         if inode is not None:
             self._named[key] = inode
-        elif len(self) >= _UNUSED:
+        elif len(self._named) >= _UNUSED:
             self._prune()
         return inode
 
