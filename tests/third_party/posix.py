@@ -34,6 +34,7 @@ KNOWN = {
     "pthread_barrier_wait/6-1": "waits on a barrier never initialized: by what lies there",
     "pthread_cond_init/1-2": _CLOCK,
     "pthread_cond_init/2-2": _CLOCK,
+    "pthread_cond_timedwait/4-3": _SPINS,
     "pthread_cond_wait/4-1": _SPINS,
     "pthread_create/14-1": _SPINS,
     "pthread_detach/4-3": _SPINS,
