@@ -61,8 +61,8 @@ REQUIRED = [
     Mutant(
         "try_to_unmap leaves the TLB flush out",
         "csrc/rmap/rmap.c",
-        "\t*pte = 0;\n\tflush_tlb(m);",
-        "\t*pte = 0;",
+        "\t*pte = left;\n\tflush_tlb(m);",
+        "\t*pte = left;",
         f"{TLB}[anon_vma-try_to_unmap]",
     ),
     Mutant(
@@ -447,15 +447,15 @@ PAGES = [
     Mutant(
         "mprotect loses the dirty bit",
         "csrc/mm/mprotect.c",
-        "PAGE_MASK | _PAGE_ACCESSED | _PAGE_DIRTY;",
-        "PAGE_MASK | _PAGE_ACCESSED;",
+        "PAGE_MASK | _PAGE_ACCESSED | _PAGE_WRITTEN;",
+        "PAGE_MASK | _PAGE_ACCESSED | _PAGE_SOFT_DIRTY;",
         f"{RANDOM}[anon_vma-small]",
     ),
     Mutant(
         "mprotect leaves pages writable",
         "csrc/mm/mprotect.c",
-        "PAGE_MASK | _PAGE_ACCESSED | _PAGE_DIRTY;",
-        "PAGE_MASK | _PAGE_ACCESSED | _PAGE_DIRTY | _PAGE_RW;",
+        "PAGE_MASK | _PAGE_ACCESSED | _PAGE_WRITTEN;",
+        "PAGE_MASK | _PAGE_ACCESSED | _PAGE_WRITTEN | _PAGE_RW;",
         f"{RANDOM}[anon_vma-roomy]",
     ),
     Mutant(
@@ -503,8 +503,8 @@ PAGES = [
     Mutant(
         "a store through the TLB does not set the dirty bit",
         "csrc/cpu/tlb.c",
-        "\t\t*pte |= _PAGE_ACCESSED | _PAGE_DIRTY;",
-        "\t\t*pte |= _PAGE_ACCESSED;",
+        "\t\t*pte |= _PAGE_ACCESSED | _PAGE_WRITTEN;",
+        "\t\t*pte |= _PAGE_ACCESSED | _PAGE_SOFT_DIRTY;",
         "tests/conformance/test_unicorn_tlb.py",
     ),
     Mutant(
@@ -555,8 +555,8 @@ SWAP = [
     Mutant(
         "swapoff keeps the count of the entry it replaces",
         "csrc/swap/area.c",
-        "~(pte_t)_PAGE_ACCESSED);\n\tswap_free(m, entry);",
-        "~(pte_t)_PAGE_ACCESSED);\n\t(void)entry;",
+        "_PAGE_SOFT_DIRTY);\n\tswap_free(m, entry);",
+        "_PAGE_SOFT_DIRTY);\n\t(void)entry;",
         f"{RANDOM}[anon_vma-roomy]",
     ),
     Mutant(
@@ -657,8 +657,8 @@ AREAS = [
     Mutant(
         "MADV_DONTNEED throws locked pages away",
         "vmemu/mm/madvise.py",
-        "if vma.vm_flags & (lib.VM_LOCKED | lib.VM_RESERVED):",
-        "if vma.vm_flags & lib.VM_RESERVED:",
+        " and vma.vm_flags & (lib.VM_LOCKED | lib.VM_RESERVED):",
+        " and vma.vm_flags & lib.VM_RESERVED:",
         "tests/unit/test_madvise.py",
     ),
     Mutant(
@@ -671,7 +671,7 @@ AREAS = [
     Mutant(
         "fork inherits locks",
         "csrc/mm/fork.c",
-        "\tnew->vm_flags &= ~(kulong)VM_LOCKED;\n",
+        "\tnew->vm_flags &= ~(kulong)(VM_LOCKED | VM_LOCKONFAULT);\n",
         "",
         f"{RANDOM}[anon_vma-roomy]",
     ),
@@ -737,7 +737,7 @@ LIMITS = [
     Mutant(
         "MCL_FUTURE does not last",
         "vmemu/mm/mlock.py",
-        "mm.ptr.def_flags = lib.VM_LOCKED if flags & MCL_FUTURE else 0",
+        "mm.ptr.def_flags = locked if flags & MCL_FUTURE else 0",
         "mm.ptr.def_flags = 0",
         f"{RANDOM}[anon_vma-roomy] tests/unit/test_mlock.py",
     ),
@@ -1007,7 +1007,7 @@ FILES = [
         "\tif (false)\n\t\tspin_",
         f"{EXPLORED} truncate-vs-mremap",
         times=2,
-        bug="of mremap and truncate, found by Rajesh Venkatasubramanian in 2004",
+        bug="mended on the way to e1fd9cc9",
     ),
     Mutant(
         "a fault does not look whether the file was cut meanwhile",
@@ -1040,8 +1040,8 @@ FILES = [
     Mutant(
         "nonlinear areas: truncate does not look at them",
         "csrc/file/truncate.c",
-        "\ti_mmap_for_each_nonlinear(m, vma, k, mapping)\n",
-        "\tif (false)\n\ti_mmap_for_each_nonlinear(m, vma, k, mapping)\n",
+        "\ti_mmap_for_each_nonlinear(m, vma, k, mapping) zap_nonlinear(",
+        "\tif (false)\n\ti_mmap_for_each_nonlinear(m, vma, k, mapping) zap_nonlinear(",
         f"{NONLINEAR} -k cut",
     ),
     Mutant(
