@@ -172,7 +172,8 @@ def _loader(finder: Finder, program: str, path: bytes) -> Loader:
             shown = name if name.isprintable() else ascii(name)
             raise ElfError(
                 f"{program} is dynamically linked, and the machine has no {shown}: run it in a "
-                f"root that has (vmemu rootfs DIR, then --root DIR), or gcc{width} -static SOURCE.c",
+                f"root that has (vmemu rootfs DIR, then --root DIR), or gcc{width} "
+                "-static SOURCE.c",
                 error.errno,
             ) from None
 
