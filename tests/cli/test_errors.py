@@ -80,7 +80,7 @@ CASES = [
     ("run {}/sparc", "{}/sparc is not an i386 program (machine .*)"),
     ("run {}/noexec", "{0}/noexec is not executable: chmod +x {0}/noexec"),
     ("run {}/notes", "{}/notes is not executable and not an ELF file"),
-    ("run {}/dynamic", "{}/dynamic has an interpreter's path .*"),
+    ("run {}/dynamic", r"{}/dynamic is dynamically linked, and the machine has no '\x7fELF.*"),
     ("run --bits 64 {}/noexec", "{}/noexec is not executable: .*"),
     ("run --bits 64 {}/other", "{}/other is a 32-bit ELF file; .* programs: --bits 32, or .*"),
     ("run {}/directory", "{}/directory is a directory"),

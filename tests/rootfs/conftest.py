@@ -17,7 +17,7 @@ def roots() -> dict[int, Path]:
     found = {bits: ROOTS / name for bits, name in ARCHITECTURE.items()}
     for root in found.values():
         if not (root / "var/lib/vmemu/rootfs.json").exists():
-            pytest.skip(f"there is no {root}: tests/rootfs/build needs apt and a network")
+            pytest.skip(f"there is no {root}: tests/rootfs/lay-out needs apt and a network")
         (root / "data").mkdir(exist_ok=True)
         if os.getuid() == 0:
             null = root / "dev/null"  # for programs that run in it natively

@@ -118,6 +118,11 @@ class Node:
         """Open it; Errno ENXIO for what has nobody behind it."""
         raise Errno(errno.ENXIO)
 
+    def is_fifo(self) -> bool:
+        """Whether to open it is to take an end of a FIFO."""
+        special = not (self.regular or self.directory or self.link)
+        return special and stat.S_ISFIFO(self.stat().mode)
+
     def body(self, flags: int) -> Body:
         """Open its content, of a regular file; Errno EINVAL."""
         raise Errno(errno.EINVAL)

@@ -103,6 +103,10 @@ class Opened(Node):
         """The file's."""
         return self._file.stat()
 
+    def is_fifo(self) -> bool:
+        """Not even if the file is a pipe: nobody is waited for."""
+        return False
+
     def open(self, flags: int, name: str) -> File:
         """The same open file again; Errno EACCES if it is not open for that."""
         wanted, file = flags & O_ACCMODE, self._file

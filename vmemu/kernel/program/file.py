@@ -169,9 +169,11 @@ def _loader(finder: Finder, program: str, path: bytes) -> Loader:
             if error.errno != errno.ENOENT:
                 raise
             width = " -m32" if kernel.abi.bits == 32 else ""
+            shown = name if name.isprintable() else ascii(name)
             raise ElfError(
-                f"{program} is dynamically linked, and the machine has no {name}: run it in a root "
-                f"that has (vmemu rootfs DIR, then --root DIR), or gcc{width} -static SOURCE.c",
+                f"{program} is dynamically linked, and the machine has no {shown}: run it in a "
+                f"root that has (vmemu rootfs DIR, then --root DIR), or gcc{width} "
+                "-static SOURCE.c",
                 error.errno,
             ) from None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import stat
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
@@ -85,8 +84,7 @@ def open_path(
     name = walk.path(node)
     if flags & O_PATH:
         return PathFile(node, 0, name)
-    special = not (node.regular or node.directory or node.link)
-    if special and stat.S_ISFIFO(node.stat().mode):
+    if node.is_fifo():
         return task.kernel.fifos.open(node, flags, name)
     writes = flags & O_ACCMODE != O_RDONLY or flags & O_TRUNC
     if writes and node.regular and not made and is_running(task.kernel, node):
