@@ -46,6 +46,8 @@ void file_zeroed(struct vmemu *m, struct address_space *mapping, uint64_t start,
 	kulong index = (kulong)(start >> PAGE_SHIFT);
 	struct page *page;
 
+	if (end <= start || index != start >> PAGE_SHIFT)
+		return;
 	while ((page = radix_tree_next(m, &mapping->page_tree, &index,
 				       RADIX_TREE_ANY))) {
 		uint64_t at = (uint64_t)index << PAGE_SHIFT;
