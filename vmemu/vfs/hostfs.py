@@ -105,10 +105,6 @@ class HostLink(HostNode):
 class HostSpecial(HostNode):
     """A device, a FIFO or a socket."""
 
-    def is_fifo(self) -> bool:
-        """Not for guests: who is at its other end is the host's affair."""
-        return False
-
     def open(self, flags: int, name: str) -> File:
         """The guest's own device of that number; Errno ENXIO for all else."""
         from vmemu.vfs.device import open_device
