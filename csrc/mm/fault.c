@@ -355,7 +355,7 @@ static int pte_fault(struct vmemu *m, struct mm_struct *mm,
 	slot = pte_alloc(m, mm, address);
 	if (!slot) {
 		ptl_unlock(m, mm);
-		return m->fault.in_hook ? FAULT_OUTSIDE : FAULT_OOM;
+		return no_memory(m);
 	}
 	step(m, STEP_read, slot);
 	/* Each of these gives page_table_lock back. */
