@@ -47,6 +47,12 @@ struct address_space_operations {
 extern const struct address_space_operations host_aops;  /* file/hostfile.c */
 extern const struct address_space_operations shmem_aops; /* file/shmem.c */
 
+/* No page has such an index: a kulong ends before it. */
+static inline bool beyond(uint64_t offset)
+{
+	return offset >> PAGE_SHIFT != (kulong)(offset >> PAGE_SHIFT);
+}
+
 /* file/inode.c */
 void close_files(struct vmemu *);
 const struct address_space_operations *a_ops(const struct address_space *);

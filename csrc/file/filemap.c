@@ -23,12 +23,12 @@ void file_written(struct vmemu *m, struct address_space *mapping,
 	while (n) {
 		size_t at = offset & (PAGE_SIZE - 1);
 		size_t piece = PAGE_SIZE - at < n ? PAGE_SIZE - at : n;
-		uint64_t index = offset >> PAGE_SHIFT;
 		struct page *page = NULL;
 
-		if (index == (kulong)index)
+		if (!beyond(offset))
 			page = radix_tree_lookup(m, &mapping->page_tree,
-						 (kulong)index);
+						 (kulong)(offset >>
+							  PAGE_SHIFT));
 		if (page) {
 			memcpy((char *)page_address(m, page) + at, from, piece);
 			code_written(m, page);
@@ -46,7 +46,7 @@ void file_zeroed(struct vmemu *m, struct address_space *mapping, uint64_t start,
 	kulong index = (kulong)(start >> PAGE_SHIFT);
 	struct page *page;
 
-	if (end <= start || index != start >> PAGE_SHIFT)
+	if (end <= start || beyond(start))
 		return;
 	while ((page = radix_tree_next(m, &mapping->page_tree, &index,
 				       RADIX_TREE_ANY))) {

@@ -43,6 +43,8 @@ int64_t generic_file_read(struct vmemu *m, struct address_space *mapping,
 		int ret = FAULT_MINOR;
 		struct page *page;
 
+		if (beyond(at))
+			break;
 		if (ra->ra_pages &&
 		    !radix_tree_lookup(m, &mapping->page_tree, index))
 			page_cache_readahead(m, mapping, ra, index);
@@ -143,8 +145,7 @@ int64_t generic_file_write(struct vmemu *m, struct address_space *mapping,
 
 	if (!n)
 		return 0;
-	if ((pos + n - 1) >> PAGE_SHIFT !=
-	    (kulong)((pos + n - 1) >> PAGE_SHIFT))
+	if (beyond(pos + n - 1))
 		return -EFBIG;
 	if (pos + n > size) {
 		int error = a_ops(mapping)->resize(m, inode, pos + n);

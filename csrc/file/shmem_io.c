@@ -66,11 +66,6 @@ static size_t piece_of(uint64_t offset, size_t n)
 	return n < room ? n : room;
 }
 
-static bool beyond(uint64_t offset)
-{
-	return offset >> PAGE_SHIFT != (kulong)(offset >> PAGE_SHIFT);
-}
-
 int64_t shmem_read(struct vmemu *m, struct address_space *mapping,
 		   uint64_t offset, void *buffer, size_t n)
 {

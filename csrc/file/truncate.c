@@ -53,7 +53,7 @@ void zero_tail(struct vmemu *m, struct address_space *mapping, uint64_t old)
 	uint32_t at = old & (PAGE_SIZE - 1);
 	struct page *page;
 
-	if (!at)
+	if (!at || beyond(old))
 		return;
 	page = find_get_page(m, mapping, (kulong)(old >> PAGE_SHIFT));
 	if (!page)

@@ -11,12 +11,12 @@ import pytest
 from memory import BASE, FIXED, PAGE, PRIVATE, RW, Memory, R, errno_of
 from test_shared_files import SHARED, Shared, open_rw
 
-from tests.width import lib
+from tests.width import BITS, LIMIT, lib
 from vmemu.file.inode import Inode
-from vmemu.mm import do_madvise, do_mincore, do_mmap, do_munmap
+from vmemu.mm import do_madvise, do_mincore, do_mmap, do_mremap, do_munmap
 
 RANDOM, SEQUENTIAL, WILLNEED, DONTNEED = 1, 2, 3, 4
-EFAULT = 14
+EFAULT, EINVAL, EOVERFLOW = 14, 22, 75
 PAGES = 100
 
 
@@ -293,6 +293,55 @@ def test_what_stood_behind_the_end_does_not_come_back(tmp_path: Path) -> None:
     cut(shared, 7 * PAGE)
     assert one.read(BASE + 6 * PAGE, 14) == b"end" + bytes(11)
     do_munmap(one, BASE, PAGE)
+    shared.memory.close()
+
+
+FAR = 1 << 32 + 12
+"""Whose index is 0 in 32 bits."""
+
+
+def far_file() -> tuple[Memory, Inode]:
+    """A file that reaches farther than indices of 32 bits, and begins with a page of ones."""
+    memory = Memory()
+    inode = memory.vm.inodes.share(
+        (1, 1, -1, -1), "far", lambda: os.memfd_create("far"), writable=True
+    )
+    inode.write(0, b"\1" * PAGE)
+    os.truncate(inode.fd, FAR + 5)
+    return memory, inode
+
+
+def test_what_lies_too_far_is_not_the_beginning() -> None:
+    """Read, cut, advised about: the pages at its beginning are none of that's business."""
+    memory, inode = far_file()
+    assert inode.pread(FAR, 5, inode.readahead()) == (b"" if BITS == 32 else bytes(5))
+    os.truncate(inode.fd, FAR + 9)
+    inode.truncated(FAR + 5, FAR + 9)
+    os.truncate(inode.fd, FAR + 7)
+    inode.truncated(FAR + 9, FAR + 7)
+    assert inode.pread(0, PAGE, inode.readahead()) == b"\1" * PAGE
+    memory.check()
+    memory.close()
+
+
+def test_advice_about_more_than_there_can_be() -> None:
+    memory, inode = far_file()
+    inode.advise(0, 2 * FAR, DONTNEED, inode.readahead())
+    assert memory.m.pages.nr_pagecache == 0
+    inode.advise(FAR, FAR, WILLNEED, inode.readahead())
+    memory.check()
+    memory.close()
+
+
+def test_no_area_reaches_farther_than_an_index(tmp_path: Path) -> None:
+    """Its offsets would begin again at 0."""
+    shared = Shared(tmp_path / "file")
+    one, most = shared.memory.process(), LIMIT - 1
+    place = (BASE, 2 * PAGE, R, SHARED | FIXED)
+    assert errno_of(do_mmap, one, *place, shared.inode, most - 1) == EOVERFLOW
+    do_mmap(one, *place, shared.inode, most - 2)
+    assert errno_of(do_mremap, one, BASE, 2 * PAGE, 3 * PAGE, 1) == EINVAL
+    shared.memory.check()
     shared.memory.close()
 
 

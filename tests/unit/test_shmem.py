@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from memory import ANON, BASE, FIXED, NORESERVE, PAGE, PRIVATE, RW, SCHEMES, Memory, R, errno_of
 
-from tests.width import lib
+from tests.width import LIMIT, lib
 from vmemu.errors import Errno
 from vmemu.file.shmem import Shmem
 from vmemu.mm import Mm, do_madvise, do_mmap, do_mremap, do_munmap, dup_mmap
@@ -289,6 +289,16 @@ def test_data_and_holes(memory: Memory) -> None:
         shmem.find(7 * PAGE, data=True)
     shmem.fill(10 * PAGE, 3 * PAGE)
     assert shmem.allocated == 5
+    shmem.put()
+
+
+def test_a_page_too_far_to_have(memory: Memory) -> None:
+    """fallocate where no index of a page reaches."""
+    shmem = memory.vm.inodes.shmem("too far")
+    far = LIMIT * PAGE
+    assert errno_of(shmem.fill, far - PAGE, 2 * PAGE) == errno.EFBIG
+    shmem.truncate(min(far, 1 << 63) - 1)
+    assert shmem.allocated == 0
     shmem.put()
 
 

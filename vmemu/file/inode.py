@@ -106,7 +106,7 @@ class Inode:
             self.flush()
             whole = -(-offset // PAGE_SIZE)
             if length:
-                last = ((offset + length) >> PAGE_SHIFT) - 1
+                last = min(last, ((offset + length) >> PAGE_SHIFT) - 1)
             if whole <= last:
                 core.lib.invalidate_mapping_pages(core.m, self.mapping, whole, last)
         core.check_bug()

@@ -117,7 +117,9 @@ class Shmem(Inode):
         self._core.check_bug()
 
     def fill(self, offset: int, length: int) -> None:
-        """Have pages for a range (shmem_fallocate); Errno ENOSPC, ENOMEM: then none is added."""
+        """Have pages for a range (shmem_fallocate); Errno EFBIG, ENOSPC, ENOMEM: none is added."""
+        if (offset + length - 1) >> PAGE_SHIFT > self._core.mask:
+            raise Errno(errno.EFBIG)
         added: list[int] = []
         for index in range(offset >> PAGE_SHIFT, -(-(offset + length) // PAGE_SIZE)):
             result = self._lib.shmem_fill(self._m, self.mapping, index)

@@ -110,7 +110,8 @@ def do_mmap(
 
     may_write: the file may be written to, so that a shared area may become writable.
 
-    Errno EINVAL, ENOMEM, EEXIST (MAP_FIXED_NOREPLACE), EAGAIN (RLIMIT_MEMLOCK).
+    Errno EINVAL, ENOMEM, EEXIST (MAP_FIXED_NOREPLACE), EAGAIN (RLIMIT_MEMLOCK), EOVERFLOW
+    (``pgoff``, in pages, comes to its end).
     """
     kind = flags & MAP_TYPE
     if file is None and not flags & MAP_ANONYMOUS:
@@ -120,6 +121,8 @@ def do_mmap(
     length = page_align(length)
     if length > mm.core.task_size or length == 0:
         raise Errno(errno.ENOMEM)
+    if pgoff + (length >> PAGE_SHIFT) > mm.core.mask:
+        raise Errno(errno.EOVERFLOW)
     if mm.ptr.map_count > MAX_MAP_COUNT:
         raise Errno(errno.ENOMEM)
     fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)

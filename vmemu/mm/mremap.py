@@ -88,6 +88,9 @@ def _check_area(
         raise Errno(errno.EINVAL)
     if vma.vm_flags & lib.VM_DONTEXPAND and new_length > old_length:
         raise Errno(errno.EFAULT)
+    last = vma.vm_pgoff + (old - vma.vm_start + new_length >> PAGE_SHIFT)
+    if vma.vm_file and last > mm.core.mask:
+        raise Errno(errno.EINVAL)
     grown = new_length - (0 if stays else old_length) >> PAGE_SHIFT
     locked = mm.ptr.locked_vm + grown if vma.vm_flags & lib.VM_LOCKED else 0
     if locked << PAGE_SHIFT > mm.rlimits.memlock:
