@@ -87,7 +87,8 @@ bool explore_begin(struct vmemu *m, uint32_t nr_paths,
 	if (!e || nr_paths > EXPLORE_PATHS)
 		goto fail;
 	e->ram = malloc(m->ram_size);
-	if (!e->ram)
+	e->inodes = malloc(NR_FILES * sizeof(*e->inodes));
+	if (!e->ram || !e->inodes)
 		goto fail;
 	e->nr_paths = nr_paths;
 	e->options = *options;
@@ -95,17 +96,16 @@ bool explore_begin(struct vmemu *m, uint32_t nr_paths,
 	swap_write_flush(m);
 	memcpy(e->ram, m->ram, m->ram_size);
 	save_slots(m, e);
-	e->inodes = malloc(NR_FILES * sizeof(*e->inodes));
-	if (!e->inodes)
-		goto fail;
 	memcpy(e->inodes, m->inodes, NR_FILES * sizeof(*e->inodes));
 	m->watch.explorer = e;
 	m->watch.rewinds = 1;
 	e->saved = *m;
 	return true;
 fail:
-	if (e)
+	if (e) {
 		free(e->ram);
+		free(e->inodes);
+	}
 	free(e);
 	return false;
 }
