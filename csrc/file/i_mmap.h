@@ -35,7 +35,7 @@ static inline kulong i_mmap_last(const struct vm_area_struct *vma)
 	return vma->vm_pgoff + (kulong)vma_pages(vma) - 1;
 }
 
-/* The link of one that is VM_NONLINEAR. */
+/* The link of one that is VM_NONLINEAR, or on an i_mmap that is a list. */
 static inline struct list_head *i_mmap_link(struct vmemu *m,
 					    struct vm_area_struct *vma)
 {

@@ -12,11 +12,6 @@ static struct list_head *list_of(struct address_space *mapping, bool shared)
 			&mapping->i_mmap.list;
 }
 
-static struct list_head *link_of(struct vmemu *m, struct vm_area_struct *vma)
-{
-	return (struct list_head *)((uint8_t *)vma + m->i_mmap_node);
-}
-
 static void lists_init(struct vmemu *m, struct address_space *mapping)
 {
 	list_init(m, list_of(mapping, false));
@@ -32,7 +27,7 @@ static bool lists_empty(struct vmemu *m, struct address_space *mapping)
 static void lists_insert(struct vmemu *m, struct address_space *mapping,
 			 struct vm_area_struct *vma)
 {
-	list_add_tail(m, link_of(m, vma),
+	list_add_tail(m, i_mmap_link(m, vma),
 		      list_of(mapping, vma->vm_flags & VM_SHARED));
 }
 
@@ -40,7 +35,7 @@ static void lists_remove(struct vmemu *m, struct address_space *mapping,
 			 struct vm_area_struct *vma)
 {
 	(void)mapping;
-	list_del(m, link_of(m, vma));
+	list_del(m, i_mmap_link(m, vma));
 }
 
 static struct vm_area_struct *lists_next(struct vmemu *m,
