@@ -309,10 +309,7 @@ def _check_slabs(survey: Survey) -> None:
     survey.expect("vm_area_structs", caches[lib.CACHE_vm_area_struct].nr_active, len(survey.vmas))
     survey.expect("mm_structs", caches[lib.CACHE_mm_struct].nr_active, len(survey.vm.mms))
     trees = [core.m.k.swapper_space.page_tree]
-    trees += [
-        core.ffi.cast("struct address_space *", core.base + inode.kaddr).page_tree
-        for inode in survey.vm.inodes
-    ]
+    trees += [inode.mapping.page_tree for inode in survey.vm.inodes]
     trees += [
         core.lib.inode_of(core.m, inode.mapping).shmem.swap_tree for inode in survey.vm.inodes
     ]
