@@ -3,43 +3,31 @@
  *
  * After what kernels since 5.4 do: pages that somebody else maps, too, are left alone.
  */
-#include "mm/mm.h"
+#include "mm/present.h"
 #include "reclaim/reclaim.h"
-#include "watch/lock.h"
 #include "watch/step.h"
 
-/* The page of a pte, if it is this mm's alone; else NULL. */
-static struct page *own_page(struct vmemu *m, pte_t pte)
+/* It is this mm's alone. */
+static bool is_own(const struct page *page)
 {
-	struct page *page;
+	return !(page->flags & PG_reserved) && page->mapcount == 1;
+}
 
-	if (!pte_present(pte))
-		return NULL;
-	page = m->mem_map + pte_pfn(pte);
-	return page->flags & PG_reserved || page->mapcount != 1 ? NULL : page;
+static void cool(struct vmemu *m, pte_t *pte, struct page *page, int how)
+{
+	(void)how;
+	if (!is_own(page))
+		return;
+	step(m, STEP_write, pte);
+	*pte &= ~(pte_t)_PAGE_ACCESSED;
+	deactivate_page(m, page);
 }
 
 /* They are the next that reclaim looks at, unless they are used again. */
 void madvise_cold(struct vmemu *m, struct mm_struct *mm, kulong start,
 		  kulong end)
 {
-	uint32_t nr, i;
-	pte_t *pte;
-
-	ptl_lock(m, mm);
-	owned(m, page_table, mm);
-	for_each_table(m, mm, start, end, pte, nr)
-		for (i = 0; i < nr; i++, pte++) {
-			struct page *page = own_page(m, *pte);
-
-			if (!page)
-				continue;
-			step(m, STEP_write, pte);
-			*pte &= ~(pte_t)_PAGE_ACCESSED;
-			deactivate_page(m, page);
-		}
-	flush_tlb(m);
-	ptl_unlock(m, mm);
+	each_present(m, mm, start, end, cool, 0);
 }
 
 /* They go now, as far as there is a place for them. */
@@ -51,7 +39,7 @@ int madvise_pageout(struct vmemu *m, struct mm_struct *mm, kulong start,
 
 	for (; (pte = next_table(m, mm, &start, end)); start += PAGE_SIZE) {
 		shared(m, STEP_read, pte);
-		if (own_page(m, *pte))
+		if (pte_present(*pte) && is_own(m->mem_map + pte_pfn(*pte)))
 			gone += pageout_range(m, mm, start, start + PAGE_SIZE);
 	}
 	return gone;

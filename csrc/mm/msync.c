@@ -5,34 +5,23 @@
  * until msync, munmap, exit or reclaim moves it to the page.
  */
 #include "file/file.h"
-#include "mm/mm.h"
-#include "watch/lock.h"
+#include "mm/present.h"
 #include "watch/step.h"
+
+static void sync_page(struct vmemu *m, pte_t *pte, struct page *page, int how)
+{
+	(void)how;
+	step(m, STEP_write, pte);
+	if (!(*pte & _PAGE_DIRTY) || page->flags & (PG_reserved | PG_anon))
+		return;
+	*pte &= ~(pte_t)_PAGE_DIRTY;
+	set_page_dirty(m, page);
+}
 
 void filemap_sync(struct vmemu *m, struct mm_struct *mm, kulong start,
 		  kulong end)
 {
-	uint32_t nr, i;
-	pte_t *pte;
-
-	ptl_lock(m, mm);
-	owned(m, page_table, mm);
-	for_each_table(m, mm, start, end, pte, nr)
-		for (i = 0; i < nr; i++, pte++) {
-			struct page *page;
-
-			if (!pte_present(*pte))
-				continue;
-			step(m, STEP_write, pte);
-			page = m->mem_map + pte_pfn(*pte);
-			if (!(*pte & _PAGE_DIRTY) ||
-			    page->flags & (PG_reserved | PG_anon))
-				continue;
-			*pte &= ~(pte_t)_PAGE_DIRTY;
-			set_page_dirty(m, page);
-		}
-	flush_tlb(m); /* or the CPU would not set the bits again */
-	ptl_unlock(m, mm);
+	each_present(m, mm, start, end, sync_page, 0);
 }
 
 /* The same for every shared area of a file, in every mm. */

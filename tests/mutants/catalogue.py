@@ -247,7 +247,7 @@ RMAP = [
     ),
     Mutant(
         "msync leaves what the CPU has in its TLB",
-        "csrc/mm/msync.c",
+        "csrc/mm/present.h",
         "\tflush_tlb(m); /* or the CPU would not set the bits again */\n",
         "",
         "tests/conformance/test_stores.py::test_each_store_reaches_the_file[32-anon_vma-c]",
@@ -269,7 +269,7 @@ RMAP = [
     Mutant(
         "a file that is cut keeps what its last page had",
         "csrc/file/truncate.c",
-        "\tif (!at)\n",
+        "\tif (!at || beyond(old))\n",
         "\tif (1)\n",
         "tests/unit/test_file_io.py::test_what_is_cut_off_is_gone_everywhere",
     ),
