@@ -23,9 +23,6 @@ struct page *find_get_page(struct vmemu *, struct address_space *,
 void remove_from_page_cache(struct vmemu *, struct page *);
 
 /* file/truncate.c */
-/* Ptes of whole pages from start on go, private copies too. */
-void unmap_mapping_range(struct vmemu *, struct address_space *,
-			 uint64_t start);
 /* The file, so far old bytes long, has another size: what does not belong to it goes. */
 void vmtruncate(struct vmemu *, struct address_space *, uint64_t old,
 		uint64_t size);

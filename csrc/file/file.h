@@ -38,10 +38,6 @@ struct address_space_operations {
 	void (*written)(struct vmemu *, struct inode *);
 	/* A page has left the page cache; NULL: nobody counts. */
 	void (*removed)(struct vmemu *, struct address_space *);
-	/* What is not in the page cache goes from index on to last; NULL:
-	 * nothing to do. */
-	void (*truncate)(struct vmemu *, struct address_space *, kulong index,
-			 kulong last);
 };
 
 extern const struct address_space_operations host_aops;  /* file/hostfile.c */
@@ -57,7 +53,11 @@ static inline bool beyond(uint64_t offset)
 void close_files(struct vmemu *);
 const struct address_space_operations *a_ops(const struct address_space *);
 
-/* file/truncate.c: the page that old bytes end in has zeros behind them */
+/* file/truncate.c */
+/* Ptes of pages first to last go, with even_cows private copies too. */
+void unmap_mapping_range(struct vmemu *, struct address_space *, kulong first,
+			 kulong last, int even_cows);
+/* The page that old bytes end in has zeros behind them. */
 void zero_tail(struct vmemu *, struct address_space *, uint64_t old);
 
 /* file/readahead.c */

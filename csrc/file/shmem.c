@@ -247,9 +247,8 @@ struct page *shmem_page(struct vmemu *m, struct address_space *mapping,
 	return page;
 }
 
-/* The entries from index on to last go, and what is in swap for them. */
-static void shmem_truncate(struct vmemu *m, struct address_space *mapping,
-			   kulong index, kulong last)
+void shmem_truncate(struct vmemu *m, struct address_space *mapping,
+		    kulong index, kulong last)
 {
 	struct shmem_inode_info *info = SHMEM_I(m, mapping);
 	const void *item;
@@ -269,7 +268,6 @@ const struct address_space_operations shmem_aops = {
 	.getpage = shmem_getpage,
 	.writepage = shmem_writepage,
 	.removed = shmem_recalc_inode,
-	.truncate = shmem_truncate,
 };
 
 /* ---- swapoff -------------------------------------------------------------------- */

@@ -16,10 +16,11 @@ struct page *shmem_page(struct vmemu *, struct address_space *, kulong index,
 /* The swap entry that stands for the page of an index; 0: it is not in swap. */
 uint32_t shmem_swp_entry(struct vmemu *, struct shmem_inode_info *,
 			 kulong index);
+/* The entries from index on to last go, and what is in swap for them. */
+void shmem_truncate(struct vmemu *, struct address_space *, kulong index,
+		    kulong last);
 
 /* file/shmem_truncate.c: pages from first to last, included */
-void shmem_unmap_range(struct vmemu *, struct address_space *, kulong first,
-		       kulong last, int even_cows);
 void shmem_drop_range(struct vmemu *, struct address_space *, kulong first,
 		      kulong last);
 

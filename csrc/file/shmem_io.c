@@ -219,6 +219,6 @@ void shmem_truncate_range(struct vmemu *m, struct address_space *mapping,
 		return;
 	if (!to_end && !beyond(last))
 		to = (kulong)(last >> PAGE_SHIFT) - 1;
-	shmem_unmap_range(m, mapping, from, to, to_end);
+	unmap_mapping_range(m, mapping, from, to, to_end);
 	shmem_drop_range(m, mapping, from, to);
 }

@@ -14,37 +14,55 @@
 #include "watch/lock.h"
 #include "watch/step.h"
 
-/* The ptes of one area for the file's pages from first on. */
-static void unmap_area(struct vmemu *m, struct vm_area_struct *vma,
-		       kulong first)
+/* The ptes of a range that map pages of the file itself. */
+static void zap_file_pages(struct vmemu *m, struct address_space *mapping,
+			   struct mm_struct *mm, struct vm_area_struct *vma,
+			   kulong start, kulong end)
 {
-	kulong start = vma->vm_start;
+	pte_t *pte;
+
+	for (; (pte = next_table(m, mm, &start, end)); start += PAGE_SIZE) {
+		struct page *page = m->mem_map + pte_pfn(*pte);
+
+		if (pte_present(*pte) && page_mapping(m, page) == mapping)
+			zap_page_range(m, mm, vma, start, start + PAGE_SIZE);
+	}
+}
+
+/* What an area maps of the pages from first to last, included. */
+static void unmap_area(struct vmemu *m, struct address_space *mapping,
+		       struct vm_area_struct *vma, kulong first, kulong last,
+		       bool even_cows)
+{
+	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
+	kulong start = vma->vm_start, end = vma->vm_end;
 
 	if (first > vma->vm_pgoff)
 		start += (first - vma->vm_pgoff) << PAGE_SHIFT;
-	zap_page_range(m, HOST(m, mm_struct, vma->vm_mm), vma, start,
-		       vma->vm_end);
+	if (last < i_mmap_last(vma))
+		end = vma->vm_start +
+		      ((last - vma->vm_pgoff + 1) << PAGE_SHIFT);
+	if (even_cows)
+		zap_page_range(m, mm, vma, start, end);
+	else
+		zap_file_pages(m, mapping, mm, vma, start, end);
 }
 
 void unmap_mapping_range(struct vmemu *m, struct address_space *mapping,
-			 uint64_t start)
+			 kulong first, kulong last, int even_cows)
 {
-	const kulong last = ~(kulong)0;
-	uint64_t from = (start + PAGE_SIZE - 1) >> PAGE_SHIFT;
-	struct i_mmap_iter iter;
 	struct vm_area_struct *vma;
+	struct i_mmap_iter iter;
 	kptr k;
 
-	if (from > last)
-		return;
 	spin_lock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 	owned(m, i_mmap, mapping);
 	shared(m, STEP_write, &mapping->truncate_count);
 	mapping->truncate_count++;
-	i_mmap_for_each(m, vma, &iter, mapping, (kulong)from, last)
-		unmap_area(m, vma, (kulong)from);
-	i_mmap_for_each_nonlinear(m, vma, k, mapping) zap_nonlinear(
-		m, vma, vma->vm_start, vma->vm_end, (kulong)from, last);
+	i_mmap_for_each(m, vma, &iter, mapping, first, last)
+		unmap_area(m, mapping, vma, first, last, even_cows);
+	i_mmap_for_each_nonlinear(m, vma, k, mapping)
+		zap_nonlinear(m, vma, vma->vm_start, vma->vm_end, first, last);
 	spin_unlock(m, LOCK_i_mmap, &mapping->i_mmap_lock);
 }
 
@@ -80,14 +98,10 @@ static void truncate_page(struct vmemu *m, struct address_space *mapping,
 }
 
 static void truncate_inode_pages(struct vmemu *m, struct address_space *mapping,
-				 uint64_t size)
+				 kulong index)
 {
-	uint64_t first = (size + PAGE_SIZE - 1) >> PAGE_SHIFT;
-	kulong index = (kulong)first;
 	struct page *page;
 
-	if (first != index)
-		return;
 	while ((page = radix_tree_next(m, &mapping->page_tree, &index,
 				       RADIX_TREE_ANY))) {
 		get_page(m, page);
@@ -96,21 +110,24 @@ static void truncate_inode_pages(struct vmemu *m, struct address_space *mapping,
 		if (!++index)
 			break;
 	}
-	if (a_ops(mapping)->truncate)
-		a_ops(mapping)->truncate(m, mapping, (kulong)first, ~(kulong)0);
 }
 
 void vmtruncate(struct vmemu *m, struct address_space *mapping, uint64_t old,
 		uint64_t size)
 {
+	uint64_t first = size + PAGE_SIZE - 1;
+
 	shared(m, STEP_write, &mapping->host);
 	inode_of(m, mapping)->i_size = size;
 	if (size >= old) {
 		zero_tail(m, mapping, old);
 		return;
 	}
-	unmap_mapping_range(m, mapping, size);
-	truncate_inode_pages(m, mapping, size);
+	if (!beyond(first)) {
+		unmap_mapping_range(m, mapping, (kulong)(first >> PAGE_SHIFT),
+				    ~(kulong)0, true);
+		truncate_inode_pages(m, mapping, (kulong)(first >> PAGE_SHIFT));
+	}
 	zero_tail(m, mapping, size);
 }
 

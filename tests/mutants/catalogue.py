@@ -1040,8 +1040,8 @@ FILES = [
     Mutant(
         "nonlinear areas: truncate does not look at them",
         "csrc/file/truncate.c",
-        "\ti_mmap_for_each_nonlinear(m, vma, k, mapping) zap_nonlinear(",
-        "\tif (false)\n\ti_mmap_for_each_nonlinear(m, vma, k, mapping) zap_nonlinear(",
+        "\t\tzap_nonlinear(m, vma, vma->vm_start, vma->vm_end, first, last);",
+        "\t\tif (false)\n\t\t\tzap_nonlinear(m, vma, vma->vm_start, vma->vm_end, first, last);",
         f"{NONLINEAR} -k cut",
     ),
     Mutant(
@@ -1082,8 +1082,8 @@ FILES = [
     Mutant(
         "shmem: a hole takes private copies away",
         "csrc/file/shmem_io.c",
-        "\tshmem_unmap_range(m, mapping, from, to, to_end);",
-        "\tshmem_unmap_range(m, mapping, from, to, true);",
+        "\tunmap_mapping_range(m, mapping, from, to, to_end);",
+        "\tunmap_mapping_range(m, mapping, from, to, true);",
         f"{SHMEM} -k private",
     ),
     Mutant(
