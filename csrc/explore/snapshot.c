@@ -2,8 +2,8 @@
  * explore/snapshot.c - what every run starts from, and how two ends compare.
  *
  * The snapshot is guest RAM, struct vmemu, the files and how they begin, and the
- * swap slots in use: the rest of a swap file cannot be read before it is written.  A run changes few
- * frames, so finding them costs less than copying all.
+ * swap slots in use: the rest of a swap file cannot be read before it is written.  A
+ * run changes few frames, so finding them costs less than copying all.
  */
 #include "core/core.h"
 #include "explore/explore.h"

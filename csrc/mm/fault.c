@@ -123,8 +123,9 @@ static void map_file(struct vmemu *m, struct mm_struct *mm,
 }
 
 /*
- * First touch of a page of a file, or a pte that says which page of it.  Whoever cuts the file counts that before it
- * looks for ptes: a page that was found before then may not be mapped.
+ * First touch of a page of a file, or a pte that says which page of it.  Whoever cuts
+ * the file counts that before it looks for ptes: a page that was found before then may
+ * not be mapped.
  */
 static int do_no_page(struct vmemu *m, struct mm_struct *mm,
 		      struct vm_area_struct *vma, kulong address, int write)
