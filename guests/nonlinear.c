@@ -1,6 +1,6 @@
 /*
  * nonlinear: a file of R pages is mapped once, then remap_file_pages puts each page at a
- * place of its own, in random order, and a child inherits that (S27).
+ * place of its own, in random order in which none stays, and a child inherits that (S27).
  */
 #include "guest.h"
 
@@ -39,11 +39,11 @@ static void write_file(int fd, u32 pages)
 	}
 }
 
-/* Each number below n once, as the seed has it. */
+/* Each number below n once, as the seed has it, in one cycle: none of two or more stays. */
 static void shuffle(u32 *order, u32 n, u32 tag)
 {
-	for (u32 i = 0; i < n; i++) {
-		u32 j = seed(tag, i) % (i + 1);
+	for (u32 i = 1; i < n; i++) {
+		u32 j = seed(tag, i) % i;
 
 		order[i] = order[j];
 		order[j] = i;
