@@ -43,7 +43,7 @@ def pages() -> list[Path]:
     """The pages whose examples and tables are held against runs: counts, not times."""
     names = ("tour", "model", "seeing", "schemes", "cases", "published", "locking", "fidelity")
     names += ("exploring", "own-programs", "python", "write-a-scheme", "write-a-scenario")
-    names += ("sweeps", "results", "command-line")
+    names += ("sweeps", "results", "command-line", "programs")
     return [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in names)]
 
 

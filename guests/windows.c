@@ -3,13 +3,7 @@
  * or mapped once, in reverse if it is told so, and then forked FORKS times (test-mmap2, S26).
  */
 #include "guest.h"
-
-enum { MAP_SHARED = 1, O_RDWR = 2, O_CREAT = 0x40, O_EXCL = 0x80 };
-#ifdef __x86_64__
-enum { NR_pwrite64 = 18, NR_unlink = 87 };
-#else
-enum { NR_unlink = 10, NR_pwrite64 = 181 };
-#endif
+#include "file.h"
 
 struct windows {
 	int fd;
@@ -58,34 +52,6 @@ static u32 verify(const struct windows *all)
 	return sum;
 }
 
-static void write_file(const struct windows *all)
-{
-	for (u32 n = 0; n < all->w * all->s; n++) {
-		u32 word = seed(0, n);
-		ulong at = (ulong)n * PAGE_SIZE;
-#ifdef __x86_64__
-		long ret = syscall4(NR_pwrite64, all->fd, &word, sizeof(word), at);
-#else
-		long ret = syscall5(NR_pwrite64, all->fd, (long)&word, sizeof(word), (long)at, 0);
-#endif
-		must(ret, "pwrite64");
-	}
-}
-
-/* A new file that has no name any more. */
-static int unnamed_file(void)
-{
-	char name[] = "/tmp/vmemu-windows-000000000";
-	u32 pid = (u32)getpid();
-	int fd;
-
-	for (u32 i = sizeof(name) - 2; pid; pid /= 10)
-		name[i--] = (char)('0' + pid % 10);
-	fd = (int)must(syscall3(NR_open, name, O_RDWR | O_CREAT | O_EXCL, 0600), "open");
-	must(syscall1(NR_unlink, name), "unlink");
-	return fd;
-}
-
 /* A child that maps nothing has its own windows, else it has the parent's. */
 static void start_child(struct family *f, const struct windows *all, int maps)
 {
@@ -108,8 +74,7 @@ int main(int argc, char **argv)
 	struct family f;
 
 	family_init(&f);
-	all.fd = unnamed_file();
-	write_file(&all);
+	all.fd = unnamed_file(all.w * all.s);
 	all.room = find_room(pages);
 	for (u32 i = 1; i < tasks; i++)
 		start_child(&f, &all, 1);

@@ -12,7 +12,7 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,14 @@ class Session:
             os.waitpid(self.pid, 0)
         os.close(self.master)
         os.close(self.slave)
+
+
+def until(done: Callable[[], bool]) -> None:
+    """Wait for something that nobody sees on the terminal."""
+    end = time.monotonic() + PATIENCE
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -194,9 +202,7 @@ def test_a_program_that_computes_is_interrupted(opened: list[Session], tmp_path:
     """Also one that makes no system call."""
     session = Session(str(BUSYBOX), "sh", "-c", "while :; do :; done")
     opened.append(session)
-    end = time.monotonic() + PATIENCE
-    while session.attributes() == session.before and time.monotonic() < end:
-        time.sleep(0.01)
+    until(lambda: session.attributes() != session.before)
     session.type(b"\x03")
     assert session.end() == 130
     assert session.attributes() == session.before
@@ -206,11 +212,5 @@ def test_a_program_that_computes_is_interrupted(opened: list[Session], tmp_path:
 def test_a_terminal_that_hangs_up_ends_the_shell(shell: Session) -> None:
     os.close(shell.master)
     shell.master = os.open(os.devnull, os.O_RDONLY)
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        pid, _ = os.waitpid(shell.pid, os.WNOHANG)
-        if pid:
-            break
-        time.sleep(0.01)
-    assert pid
+    until(lambda: os.waitpid(shell.pid, os.WNOHANG)[0] != 0)
     shell.pid = 0

@@ -68,6 +68,7 @@ SETTINGS = [
     "vm-flags-locking N=1 V=1 H=1",
     "vm-flags-locking N=3 V=5 R=2",
     "windows W=1 S=1",
+    "nonlinear R=2",
     "nonlinear R=3",
     "nonlinear R=33",
     "nonlinear R=64",

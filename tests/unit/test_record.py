@@ -90,6 +90,18 @@ def test_units_and_kinds(name: str, unit: str, kind: str) -> None:
     assert found.doc
 
 
+def test_where_programs_lie_and_what_release_they_are_told_are_settings(found: Comparison) -> None:
+    scenario = find_scenario("fork-server")
+    options = {"bits": BITS, "aslr": True, "uname": "6.1.0"}
+    (other,) = compare([scenario], {"R": "4", "N": "3"}, ["anonmm"], options)
+    for record, told in (
+        (found.to_records()[0], {"aslr": False, "uname": "2.6.7-vmemu"}),
+        (other.to_records()[0], {"aslr": True, "uname": "6.1.0"}),
+    ):
+        assert {name: record[name] for name in told} == told
+        assert {column(name).kind for name in told} == {"setting"}
+
+
 def test_columns_are_in_the_order_of_their_kinds(found: Comparison) -> None:
     columns = columns_of(found.to_records(), {"R": "pages", "N": "children"})
     kinds = [KINDS.index(each.kind) for each in columns]

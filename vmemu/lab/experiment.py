@@ -184,8 +184,6 @@ def _defaults() -> dict[str, Any]:
         "events",
         "max_host_time",
         "lock_checks",
-        "aslr",
-        "uname",
         "root",
         "root_rw",
         "binds",

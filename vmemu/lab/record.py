@@ -89,6 +89,8 @@ _FIXED = {
         "overcommit": ("", "0 guess, 1 always, 2 never"),
         "overcommit_ratio": ("percent", "of RAM that may be promised under 2"),
         "topdown": ("", "whether mappings are placed below the stack"),
+        "aslr": ("", "whether programs lie where the seed says"),
+        "uname": ("", "the kernel's release that programs are told"),
         "min_free_pages": ("pages", "pages_min, where it was chosen"),
         "cache_line": ("bytes", "of the machine"),
         "fault_path": ("", "who resolves ordinary faults"),

@@ -96,7 +96,7 @@ SCENARIOS = (
         name="nonlinear",
         section="S27",
         summary="a file of R pages, each put elsewhere by remap_file_pages; the first is asked for",
-        parameters=(Parameter("R", 128, least=3, most=1 << 14),),
+        parameters=(Parameter("R", 128, least=2, most=1 << 14),),
         frames=Formula("R + R // 256 + 16"),
         act=reclaim_twice,
         figures=(*FILE_WALKS, *_CLUSTERS),
