@@ -164,7 +164,7 @@ class UnixSocket(Socket):
     def pair(self, other: UnixSocket, task: Task) -> None:
         """Connect two at once (unix_socketpair)."""
         self.peer, other.peer = other, self
-        self.creds = self.peer_creds = self.net.creds(task)
+        self.creds = self.peer_creds = self.net.peer_creds(task)
         other.creds = other.peer_creds = self.creds
         self.state = other.state = State.ESTABLISHED
 
@@ -191,7 +191,7 @@ class UnixSocket(Socket):
         made.name_ = listener.name_
         made.peer, self.peer = self, made
         made.state = self.state = State.ESTABLISHED
-        self.creds = self.net.creds(task)
+        self.creds = self.net.peer_creds(task)
         made.peer_creds, self.peer_creds = self.creds, listener.creds
         listener.pending.append(made)
         listener.queue.wake_up(POLLIN)
@@ -240,7 +240,7 @@ class UnixSocket(Socket):
         if self.name_ is None or self.state not in (State.CLOSE, State.LISTEN):
             raise Errno(errno.EINVAL)
         self.backlog = backlog if 0 <= backlog <= SOMAXCONN else SOMAXCONN
-        self.state, self.creds = State.LISTEN, self.net.creds(task)
+        self.state, self.creds = State.LISTEN, self.net.peer_creds(task)
         self.queue.wake_up()
 
     def shutdown(self, how: int) -> None:

@@ -299,7 +299,7 @@ def _controls(
     if control is None:
         return b"", 0
     if socket.options.get((SOL_SOCKET, SO_PASSCRED)):
-        entry = scm.pack(bits, SCM_CREDENTIALS, struct.pack("<3i", *control.creds))
+        entry = scm.pack(bits, SCM_CREDENTIALS, control.creds.pack())
         if room < len(entry):
             flags |= MSG_CTRUNC
             if room >= head:
