@@ -150,7 +150,11 @@ def _sendmsg(task: Task, socket: Socket, pointer: int, flags: int) -> Blocking[i
             raise Errno(errno.ENOBUFS)
         data = uaccess.read(task.mm, header.control, header.control_length)
         control = scm.parse(task, socket, data)
-    return (yield from _send(task, socket, header.pairs, flags, control, dest))
+    socket.net.flies(control.files)  # who closes them meanwhile does not release them
+    try:
+        return (yield from _send(task, socket, header.pairs, flags, control, dest))
+    finally:
+        socket.net.landed(control.files)
 
 
 @syscall(370, "fd", "ptr", "hex", x64=46)
