@@ -46,6 +46,16 @@ _OF_FILE = (8, 9, 10, 11, 15, 16, _F_SETPIPE_SZ, _F_GETPIPE_SZ)
 _F_ADD_SEALS, _F_GET_SEALS = 1033, 1034
 
 
+def install_new(task: Task, file: File, flags: int) -> int:
+    """Give a new file a descriptor; Errno EMFILE, ENFILE."""
+    try:
+        fd = task.files.alloc(0, task.limits.nofile)
+    except Errno:
+        file.release()
+        raise
+    return task.files.install(fd, file, bool(flags & O_CLOEXEC))
+
+
 def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
     """Write user memory to a file, piece by piece; a fault after some bytes ends it."""
     _check_range(task, buf, count)
