@@ -87,6 +87,16 @@ def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
             return done
 
 
+def write_bytes(task: Task, file: File, data: bytes) -> Blocking[int]:
+    """Write what has been read already; SIGPIPE comes with EPIPE."""
+    try:
+        return (yield from file.write(data))
+    except Errno as error:
+        if error.errno == errno.EPIPE and file.sigpipe:
+            send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.tgid))
+        raise
+
+
 def _check_range(task: Task, buf: int, count: int) -> None:
     """Refuse a buffer that leaves the user's address space, then a negative length."""
     uaccess.access_ok(task.mm, buf, count)
@@ -227,12 +237,7 @@ def write_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
     if data == b"":
         return 0
     if data is not None:
-        try:
-            return (yield from file.write(data))
-        except Errno as error:
-            if error.errno == errno.EPIPE and file.sigpipe:
-                send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.tgid))
-            raise
+        return (yield from write_bytes(task, file, data))
     done = 0
     for base, length in pairs:
         if not length:

@@ -35,7 +35,6 @@ OUTPUT_SIZE = 16384
 """What was printed and has not been read by the other end."""
 _TIOCGPTN, _TIOCSPTLCK, _TIOCGPTLCK = 0x80045430, 0x40045431, 0x80045439
 _TIOCGPTPEER, _TIOCINQ, _TIOCOUTQ = 0x5441, 0x541B, 0x5411
-_TIOCSCTTY, _TCFLSH = 0x540E, 0x540B
 
 
 class Pty(Tty):
