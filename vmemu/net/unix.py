@@ -128,17 +128,10 @@ class UnixSocket(Socket):
         """Make what the path stands for from now on (unix_mknod)."""
         walk = Walk(task.fs.root)
         last = walk.parent(task.fs.cwd, path)
-        if last.special or last.slash:
-            raise Errno(errno.EADDRINUSE if last.special else errno.ENOENT)
         try:
-            walk.step(last.parent, last.name, follow=False)
+            walk.check_free(last)
         except Errno as error:
-            if error.errno != errno.ENOENT:
-                raise
-        else:
-            raise Errno(errno.EADDRINUSE)
-        if last.parent.fs.readonly:
-            raise Errno(errno.EROFS)
+            raise Errno(errno.EADDRINUSE if error.errno == errno.EEXIST else error.errno) from None
         mode = stat.S_IFSOCK | 0o777 & ~task.fs.umask
         last.parent.mknod(last.name, mode, 0)
         return last.parent.find(last.name)

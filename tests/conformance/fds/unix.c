@@ -184,6 +184,10 @@ static void names(void)
 	who(l);
 	c = socket(AF_UNIX, SOCK_STREAM, 0);
 	show(bind(c, (void *)&a, n));
+	show(bind(c, (void *)&a, name(&a, "sock/", 0)));
+	show(bind(c, (void *)&a, name(&a, "new/", 0)));
+	show(bind(c, (void *)&a, name(&a, ".", 0)));
+	name(&a, "sock", 0);
 	show(connect(c, (void *)&a, n));
 	show(listen(l, 1));
 	printf("%#x\n", ready(l));
