@@ -12,6 +12,8 @@ import termios
 
 import pytest
 
+from vmemu.vfs.tty.host import HostTerminal
+
 
 def printed_on(columns: int, *arguments: str) -> list[str]:
     """The lines that vmemu writes to a terminal so wide."""
@@ -47,3 +49,18 @@ def test_a_comparison_fits_the_terminal(columns: int) -> None:
 
 def test_a_wide_terminal_has_it_in_one() -> None:
     assert len(printed_on(300, "compare", "mprotect-checkerboard", "--set", "K=2")) == 3
+
+
+def test_a_terminal_that_is_given_back_leaves_other_descriptors_alone() -> None:
+    """Those it was woken by are closed; whatever has their numbers then is not read."""
+    ours, theirs = pty.openpty()
+    terminal = HostTerminal(theirs, theirs)
+    with terminal.lent():
+        pass
+    reader, writer = os.pipe()
+    os.write(writer, b"kept")
+    assert terminal.read() == b""
+    os.set_blocking(reader, False)
+    assert os.read(reader, 10) == b"kept"
+    for fd in (ours, theirs, reader, writer):
+        os.close(fd)

@@ -1,4 +1,5 @@
 /* ids: who a process may become, by calls drawn from a seed; and what limits do. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -147,6 +149,53 @@ static void processes(int uid)
 	printf("raise %d\n", setrlimit(RLIMIT_NPROC, &limit));
 }
 
+/* One end says who it is; an error, or what the other end is told. */
+static void says(int *ends, const char *name, struct ucred *who)
+{
+	char control[64] = { 0 }, byte = 'x';
+	struct iovec v = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control,
+			    .msg_controllen = who ? CMSG_SPACE(sizeof(*who)) : 0 };
+	struct cmsghdr *c = (void *)control;
+	struct ucred got = { 0 };
+
+	if (who) {
+		c->cmsg_level = SOL_SOCKET, c->cmsg_type = SCM_CREDENTIALS;
+		c->cmsg_len = CMSG_LEN(sizeof(*who));
+		memcpy(CMSG_DATA(c), who, sizeof(*who));
+	}
+	if (sendmsg(ends[0], &m, 0) < 0) {
+		printf("%s: %s\n", name, strerror(errno));
+		return;
+	}
+	m.msg_controllen = sizeof(control);
+	recvmsg(ends[1], &m, 0);
+	memcpy(&got, CMSG_DATA(c), sizeof(got));
+	printf("%s: own pid %d, %u %u\n", name, got.pid == getpid(), got.uid, got.gid);
+}
+
+/* What sockets tell of somebody whose ids differ, and what he may say that he is. */
+static void sender(int root)
+{
+	struct ucred cred = { 0 };
+	socklen_t n = sizeof(cred);
+	int ends[2], on = 1;
+
+	syscall(SYS_setresgid, 11, 12, 13);
+	syscall(SYS_setresuid, 3000000000u, root ? 0 : 22, 23);
+	socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+	setsockopt(ends[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	getsockopt(ends[1], SOL_SOCKET, SO_PEERCRED, &cred, &n);
+	printf("peer: own pid %d, %u %u\n", cred.pid == getpid(), cred.uid, cred.gid);
+	says(ends, "nothing", NULL);
+	says(ends, "saved", &(struct ucred){ getpid(), 23, 13 });
+	says(ends, "user", &(struct ucred){ getpid(), 24, 13 });
+	says(ends, "group", &(struct ucred){ getpid(), 23, 14 });
+	says(ends, "parent", &(struct ucred){ getppid(), 23, 13 });
+	says(ends, "no user", &(struct ucred){ getpid(), -1, 13 });
+	says(ends, "nobody", &(struct ucred){ 99999999, 23, 13 });
+}
+
 int main(int argc, char **argv)
 {
 	int i;
@@ -158,5 +207,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < 3; i++)
 		child(size, i);
 	child(processes, 54321);
+	child(sender, 0);
+	child(sender, 1);
 	return 0;
 }

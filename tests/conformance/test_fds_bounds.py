@@ -184,3 +184,16 @@ def test_a_file_without_a_name_gives_its_locks_back(tmp_path: Path) -> None:
     answers, machine = ran(filing, tmp_path, root=root, root_rw=True)
     assert [answers[index].result for index in calls] == [0, 0, 0, 0, 0, 0]
     assert machine.kernel.locks.files == {}
+
+
+def test_a_terminal_that_gets_no_descriptor_is_not_open(tmp_path: Path) -> None:
+    """TIOCGPTPEER without a descriptor left: the other end is told when the last one closes."""
+    filing = Filing(64)
+    filing.call("open", "/dev/ptmx", O_RDWR, 0)
+    got = [filing.call("ioctl", 3, 0x5441, O_RDWR)]
+    filing.call("setrlimit", 7, struct.pack("<2Q", 5, 4096))
+    got.append(filing.call("ioctl", 3, 0x5441, O_RDWR))
+    filing.call("close", 4)
+    got.append(filing.call("read", 3, OUT, 1))
+    answers, _ = ran(filing, tmp_path)
+    assert [answers[index].result for index in got] == [4, -errno.EMFILE, -errno.EIO]

@@ -76,6 +76,13 @@ def test_a_process_dies_though_a_thread_waits_for_vfork(program: Path) -> None:
     assert run(program, 3).output == "00000009\n"
 
 
+def test_a_process_that_selects_is_killed_for_want_of_memory(program: Path) -> None:
+    """Nothing is stored for it then: the page of its timeout is in swap, and memory is out."""
+    ran = run(program, 4, swap="2M")
+    assert ran.output == "00000009\n"
+    assert ran.log[0] == "Out of Memory: Killed process 101 (threads)."
+
+
 def test_waking_and_moving() -> None:
     """As many as are wanted, those first that came first, and only with a bit in common."""
     futexes, here, there = Futexes(), (1, 4, 0), (1, 8, 0)

@@ -4,9 +4,9 @@
 
 enum { SIGKILL = 9, RUSAGE_THREAD = 1, WNOTHREAD = 0x20000000 };
 #ifdef __x86_64__
-enum { NR_gettid = 186, NR_tgkill = 234, NR_exit_group = 231 };
+enum { NR_gettid = 186, NR_tgkill = 234, NR_exit_group = 231, NR_select = 23 };
 #else
-enum { NR_gettid = 224, NR_tgkill = 270, NR_exit_group = 252 };
+enum { NR_gettid = 224, NR_tgkill = 270, NR_exit_group = 252, NR_select = 142 };
 #endif
 
 static volatile u32 tid[8], gate;
@@ -124,10 +124,45 @@ static void killed_in_vfork(void)
 	end(0);
 }
 
+/* Sleep in select(), whose timeout lies in a page of its own. */
+static void select_late(void)
+{
+	long *timeout = (long *)map_pages(1);
+
+	timeout[0] = 1000;
+	syscall5(NR_select, 0, 0, 0, 0, (long)timeout);
+}
+
+/* The page has gone to swap when its process, the largest, is killed for another that eats. */
+static void killed_in_select(void)
+{
+	int status;
+	long pid = must(fork(), "fork");
+
+	if (!pid) {
+		thread(select_late, 0);
+		sleep_ms(1);
+		for (u32 i = 0; i < 14; i++) {
+			u8 *p = map_pages(64);
+
+			for (u32 j = 0; j < 64; j++)
+				p[j * PAGE_SIZE] = 1;
+		}
+		sleep_for_ever();
+	}
+	if (must(fork(), "fork") == 0) {
+		sleep_ms(50);
+		eat();
+	}
+	must(waitpid(pid, &status, 0), "wait4");
+	say("%x\n", (u32)status);
+	end(0);
+}
+
 int main(int argc, char **argv)
 {
 	static void (*const what[])(void) = { out_of_memory, as_many_as_may_be, children_of_threads,
-					      killed_in_vfork };
+					      killed_in_vfork, killed_in_select };
 
 	what[param(argc, argv, "WHAT", 0)]();
 	return 0;

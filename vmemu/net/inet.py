@@ -73,8 +73,10 @@ class InetSocket(Socket):
         self.has_port = self._unasked = False
         self._connecting = False
         """connect() has not told yet that it is connected."""
-        self.knocking: list[InetSocket] = []
-        """Who waits for room in the queue of connections."""
+        self.knocking: dict[InetSocket, None] = {}
+        """Who waits for room in the queue of connections, in the order of their coming."""
+        self._door: InetSocket | None = None
+        """Whose queue it has waited for."""
 
     # ---- addresses --------------------------------------------------------
 
@@ -268,7 +270,7 @@ class InetSocket(Socket):
         if listener is None:
             self.refuse()
         elif len(listener.pending) > listener.backlog:
-            listener.knocking.append(self)
+            listener.knocking[self], self._door = None, listener
         else:
             listener.welcome(self)
 
@@ -304,9 +306,9 @@ class InetSocket(Socket):
     def let_in(self) -> None:
         """The next one who waits is connected."""
         while self.knocking and len(self.pending) <= self.backlog:
-            client = self.knocking.pop(0)
-            if client.state is State.CONNECTING:
-                self.welcome(client)
+            client = next(iter(self.knocking))
+            client._stop_knocking()
+            self.welcome(client)
 
     def listen(self, backlog: int, task: Task) -> None:
         """Errno EOPNOTSUPP, EINVAL, EADDRINUSE."""
@@ -347,8 +349,14 @@ class InetSocket(Socket):
             self.peer.shut |= SHUT_RD
             self.peer.queue.wake_up()
 
+    def _stop_knocking(self) -> None:
+        door, self._door = self._door, None
+        if door is not None:
+            door.knocking.pop(self, None)
+
     def _disconnect(self) -> None:
         """connect() to AF_UNSPEC."""
+        self._stop_knocking()
         self._leave(reset=True)
         self._give_back()
         self.state, self.shut, self.remote = State.CLOSE, 0, self.any
@@ -358,9 +366,9 @@ class InetSocket(Socket):
         while self.pending:
             self.pending.popleft().release()
         while self.knocking:
-            client = self.knocking.pop()
-            if client.state is State.CONNECTING:
-                client.refuse()
+            client = next(reversed(self.knocking))
+            client._stop_knocking()
+            client.refuse()
 
     def _leave(self, *, reset: bool) -> None:
         """The other side finds the end, or a reset."""
@@ -465,6 +473,7 @@ class InetSocket(Socket):
         if self.has_port:
             self.net.leave_port(self, self.kind, self.place.port)
             self.has_port = False
+        self._stop_knocking()
         unread = bool(self.messages)
         listening = self.state is State.LISTEN
         self.state = State.CLOSE

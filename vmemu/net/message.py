@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from vmemu.errors import Errno
 from vmemu.kernel.hold import MESSAGE_BYTES
 from vmemu.net.const import MESSAGE_OVERHEAD
 
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Control", "Credentials", "Message", "Received"]
 
+_UCRED = struct.Struct("<i2I")
+
 
 class Credentials(NamedTuple):
     """struct ucred."""
@@ -20,6 +25,17 @@ class Credentials(NamedTuple):
     pid: int
     uid: int
     gid: int
+
+    def pack(self) -> bytes:
+        """Lay it out."""
+        return _UCRED.pack(*self)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Credentials:
+        """Read it; Errno EINVAL."""
+        if len(data) != _UCRED.size:
+            raise Errno(errno.EINVAL)
+        return cls(*_UCRED.unpack(data))
 
 
 class Control(NamedTuple):

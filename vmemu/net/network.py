@@ -48,9 +48,12 @@ class Network:
         return self.kernel.next_ino
 
     def creds(self, task: Task) -> Credentials:
-        """Who a task is."""
-        own = self.kernel.options.credentials
-        return Credentials(task.tgid, own.uid, own.gid)
+        """Who a task is that sends: its real ids (scm_set_cred)."""
+        return Credentials(task.tgid, task.cred.user.real, task.cred.group.real)
+
+    def peer_creds(self, task: Task) -> Credentials:
+        """Who a task is that connects or listens: its effective ids (init_peercred)."""
+        return Credentials(task.tgid, task.cred.user.effective, task.cred.group.effective)
 
     # ---- their lives ------------------------------------------------------
 

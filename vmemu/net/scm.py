@@ -7,6 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
+from vmemu.kernel.process.cred import Cap
 from vmemu.net.const import AF_UNIX, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS, SOL_SOCKET
 from vmemu.net.message import Control, Credentials
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from vmemu.vfs.file import File
 
 __all__ = ["header_size", "pack", "parse"]
+
+_NO_ID = 0xFFFFFFFF
 
 
 def header_size(bits: int) -> int:
@@ -35,8 +38,21 @@ def pack(bits: int, kind: int, data: bytes) -> bytes:
     return struct.pack("<Qii" if bits == 64 else "<Iii", size, SOL_SOCKET, kind) + data
 
 
+def _check(task: Task, creds: Credentials) -> None:
+    """Nobody says to be another without the right to become it (scm_check_creds); Errno EPERM."""
+    cred = task.cred
+    if _NO_ID in (creds.uid, creds.gid):
+        raise Errno(errno.EINVAL)
+    if not (
+        (creds.pid == task.tgid or cred.capable(Cap.SYS_ADMIN))
+        and (creds.uid in cred.user[:3] or cred.capable(Cap.SETUID))
+        and (creds.gid in cred.group[:3] or cred.capable(Cap.SETGID))
+    ):
+        raise Errno(errno.EPERM)
+
+
 def parse(task: Task, socket: Socket, data: bytes) -> Control:
-    """Read what a sender gives (scm_send); Errno EINVAL, EBADF, ESRCH, ETOOMANYREFS."""
+    """Read what a sender gives (scm_send); Errno EINVAL, EBADF, EPERM, ESRCH, ETOOMANYREFS."""
     bits, net = task.kernel.core.bits, task.kernel.net
     head, creds = header_size(bits), net.creds(task)
     files: list[File] = []
@@ -55,9 +71,8 @@ def parse(task: Task, socket: Socket, data: bytes) -> Control:
                 raise Errno(errno.EINVAL)
             files += [task.files.get(fd) for fd in struct.unpack_from(f"<{count}i", body)]
         elif kind == SCM_CREDENTIALS:
-            if len(body) != 12:
-                raise Errno(errno.EINVAL)
-            creds = Credentials(*struct.unpack("<3i", body))
+            creds = Credentials.unpack(body)
+            _check(task, creds)
             if creds.pid != task.tgid and task.kernel.tasks.get(creds.pid) is None:
                 raise Errno(errno.ESRCH)
         else:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Socket", "State"]
 
 _FIONREAD, _SIOCOUTQ = 0x541B, 0x5411
-NOBODY = Credentials(0, -1, -1)
+NOBODY = Credentials(0, 0xFFFFFFFF, 0xFFFFFFFF)
 
 
 class State(enum.Enum):

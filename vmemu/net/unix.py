@@ -128,17 +128,10 @@ class UnixSocket(Socket):
         """Make what the path stands for from now on (unix_mknod)."""
         walk = Walk(task.fs.root)
         last = walk.parent(task.fs.cwd, path)
-        if last.special or last.slash:
-            raise Errno(errno.EADDRINUSE if last.special else errno.ENOENT)
         try:
-            walk.step(last.parent, last.name, follow=False)
+            walk.check_free(last)
         except Errno as error:
-            if error.errno != errno.ENOENT:
-                raise
-        else:
-            raise Errno(errno.EADDRINUSE)
-        if last.parent.fs.readonly:
-            raise Errno(errno.EROFS)
+            raise Errno(errno.EADDRINUSE if error.errno == errno.EEXIST else error.errno) from None
         mode = stat.S_IFSOCK | 0o777 & ~task.fs.umask
         last.parent.mknod(last.name, mode, 0)
         return last.parent.find(last.name)
@@ -164,7 +157,7 @@ class UnixSocket(Socket):
     def pair(self, other: UnixSocket, task: Task) -> None:
         """Connect two at once (unix_socketpair)."""
         self.peer, other.peer = other, self
-        self.creds = self.peer_creds = self.net.creds(task)
+        self.creds = self.peer_creds = self.net.peer_creds(task)
         other.creds = other.peer_creds = self.creds
         self.state = other.state = State.ESTABLISHED
 
@@ -191,7 +184,7 @@ class UnixSocket(Socket):
         made.name_ = listener.name_
         made.peer, self.peer = self, made
         made.state = self.state = State.ESTABLISHED
-        self.creds = self.net.creds(task)
+        self.creds = self.net.peer_creds(task)
         made.peer_creds, self.peer_creds = self.creds, listener.creds
         listener.pending.append(made)
         listener.queue.wake_up(POLLIN)
@@ -240,7 +233,7 @@ class UnixSocket(Socket):
         if self.name_ is None or self.state not in (State.CLOSE, State.LISTEN):
             raise Errno(errno.EINVAL)
         self.backlog = backlog if 0 <= backlog <= SOMAXCONN else SOMAXCONN
-        self.state, self.creds = State.LISTEN, self.net.creds(task)
+        self.state, self.creds = State.LISTEN, self.net.peer_creds(task)
         self.queue.wake_up()
 
     def shutdown(self, how: int) -> None:

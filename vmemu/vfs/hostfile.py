@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
@@ -123,6 +124,16 @@ class HostRegular(HostNode):
             inode.flush()
 
 
+@functools.cache
+def _fallocate() -> tuple[Callable[..., int], Callable[[], int]]:
+    """The C library's fallocate(), and errno; made once."""
+    import ctypes
+
+    call = ctypes.CDLL(None, use_errno=True).fallocate64
+    call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    return call, ctypes.get_errno
+
+
 _ALWAYS = os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
 
@@ -221,15 +232,11 @@ class HostOpened(HostRegular, Body):
 
     def allocate(self, mode: int, offset: int, length: int) -> None:
         """Ask the host, which has all by then."""
-        import ctypes
-
         self.flush()
-
-        libc = ctypes.CDLL(None, use_errno=True)
-        long = ctypes.c_int64
+        fallocate, get_errno = _fallocate()
         old = self.size
-        if libc.fallocate64(self.fd, mode, long(offset), long(length)):
-            raise Errno(ctypes.get_errno())
+        if fallocate(self.fd, mode, offset, length):
+            raise Errno(get_errno())
         if self.pages is not None and self.size > old:
             self.pages.truncated(old, self.size)
         if self.pages is not None and mode & _PUNCH_HOLE:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu.errors import Errno
 from vmemu.kernel.hold import LOCK_BYTES, HostMemory
-from vmemu.kernel.process.wait import Blocking, Interrupted, Wait, WaitQueue
+from vmemu.kernel.process.wait import Blocking, Wait, WaitQueue
 
 if TYPE_CHECKING:
     from vmemu.vfs.file import File
@@ -51,6 +51,8 @@ class FileLocks:
         """By owner in the order of their coming, each owner's by place."""
         self.whole: list[Lock] = []
         """Those of flock()."""
+        self.waiters = 0
+        """Calls that wait, or have been woken and have not gone on yet."""
         self.queue = WaitQueue()
 
     def conflict(self, lock: Lock) -> Lock | None:
@@ -156,7 +158,7 @@ class Locks:
         """Forget a file without locks that nobody waits for."""
         if locks.records or locks.whole:
             self.files[locks.key] = locks
-        elif not locks.queue.tasks:
+        elif not locks.waiters:
             self.files.pop(locks.key, None)
 
     @property
@@ -172,13 +174,13 @@ class Locks:
             if lock.pid >= 0 and self._deadlock(locks, lock):
                 raise Errno(errno.EDEADLK)
             self._waiting[waiter] = lock.owner, locks, lock
-            self.files[locks.key] = locks
+            locks.waiters += 1
             try:
                 yield Wait("a lock on a file", (locks.queue,), lambda: locks.conflict(lock) is None)
             finally:
                 del self._waiting[waiter]
+                locks.waiters -= 1
                 self.settle(locks)
-        locks = self.files.get(locks.key, locks)
         locks.replace(lock)
 
     def _deadlock(self, locks: FileLocks, lock: Lock) -> bool:
@@ -210,16 +212,15 @@ class Locks:
         while locks.flock_conflict(kind, file):
             if not wait:
                 raise Errno(errno.EAGAIN)
-            self.files[locks.key] = locks
+            locks.waiters += 1
             try:
                 yield Wait(
                     "a lock on a file",
                     (locks.queue,),
                     lambda: not locks.flock_conflict(kind, file),
                 )
-            except Interrupted:
+            finally:
+                locks.waiters -= 1
                 self.settle(locks)
-                raise
-        locks = self.files.get(locks.key, locks)
         locks.flock(kind, file)
         file.locks = locks

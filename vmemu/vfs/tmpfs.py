@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import errno
 import stat
-from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel.hold import NODE_BYTES
 from vmemu.vfs.file import File, FileStat
 from vmemu.vfs.node import FileSystem, FsStat, Node, Services
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["TmpFs", "TmpLink", "TmpNode", "TmpSpecial"]
 

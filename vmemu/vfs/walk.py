@@ -160,6 +160,22 @@ class Walk:
         """What a path stands for, a link itself unless it is to be followed."""
         return self.last(self.parent(at, path), follow=follow)
 
+    def check_free(self, last: Last, *, directory: bool = False) -> None:
+        """A name can be made that is not there yet; Errno EEXIST, ENOENT, EROFS."""
+        if last.special:
+            raise Errno(errno.EEXIST)
+        try:
+            self.step(last.parent, last.name, follow=False)
+        except Errno as error:
+            if error.errno != errno.ENOENT:
+                raise
+        else:
+            raise Errno(errno.EEXIST)
+        if last.slash and not directory:
+            raise Errno(errno.ENOENT)
+        if last.parent.fs.readonly:
+            raise Errno(errno.EROFS)
+
     def path(self, node: Node) -> str:
         """The absolute path of what was found last, as /proc tells it."""
         if self._jumped is not None:

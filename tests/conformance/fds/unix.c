@@ -1,5 +1,6 @@
 /* AF_UNIX: pairs, names, datagrams, descriptors and credentials that go along. */
 #include "show.h"
+#include <pthread.h>
 
 static int ready(int fd)
 {
@@ -183,6 +184,10 @@ static void names(void)
 	who(l);
 	c = socket(AF_UNIX, SOCK_STREAM, 0);
 	show(bind(c, (void *)&a, n));
+	show(bind(c, (void *)&a, name(&a, "sock/", 0)));
+	show(bind(c, (void *)&a, name(&a, "new/", 0)));
+	show(bind(c, (void *)&a, name(&a, ".", 0)));
+	name(&a, "sock", 0);
 	show(connect(c, (void *)&a, n));
 	show(listen(l, 1));
 	printf("%#x\n", ready(l));
@@ -361,6 +366,41 @@ static void going_along(void)
 	close(s[1]);
 }
 
+static int full[2];
+
+static void *send_late(void *end)
+{
+	show(give(full[0], end, 1, 0, "late"));
+	return NULL;
+}
+
+/* What waits to be sent along is open, though its descriptor has been closed. */
+static void closed_meanwhile(void)
+{
+	char buf[4096] = { 0 };
+	pthread_t thread;
+	int p[2];
+
+	pipe(p);
+	socketpair(AF_UNIX, SOCK_STREAM, 0, full);
+	while (send(full[0], buf, sizeof buf, MSG_DONTWAIT) > 0)
+		;
+	pthread_create(&thread, NULL, send_late, &p[1]);
+	usleep(50000);
+	close(p[1]);
+	fcntl(p[0], F_SETFL, O_NONBLOCK);
+	show(read(p[0], buf, 1));
+	for (int n = 0; n != 4;)
+		n = recv(full[1], buf, sizeof buf, MSG_PEEK) == 4 ? 4 : !read(full[1], buf, 4096);
+	pthread_join(thread, NULL);
+	take(full[1], 512, 0);
+	show(write(taken[0], "!", 1));
+	show(read(p[0], buf, 1));
+	close(taken[0]);
+	show(read(p[0], buf, 1));
+	close(p[0]), close(full[0]), close(full[1]);
+}
+
 static void many(void)
 {
 	int s[2];
@@ -390,6 +430,7 @@ int main(void)
 	names();
 	datagrams();
 	going_along();
+	closed_meanwhile();
 	many();
 	return 0;
 }

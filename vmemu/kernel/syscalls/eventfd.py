@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.wait import NSEC_PER_SEC
+from vmemu.kernel.syscalls.fd import install_new
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.kernel.syscalls.time import clock_now
 from vmemu.vfs.eventfd import EventFile, TimerFile
-from vmemu.vfs.file import O_CLOEXEC, O_NONBLOCK, File
+from vmemu.vfs.file import O_CLOEXEC, O_NONBLOCK
 from vmemu.vfs.signalfd import SignalFile
 
 if TYPE_CHECKING:
@@ -22,16 +23,6 @@ _TFD_ABSTIME, _TFD_CANCEL_ON_SET = 1, 2
 _CLOCKS = (0, 1, 7, 8, 9)
 """REALTIME, MONOTONIC, BOOTTIME, and the two that wake a sleeping host."""
 _SIGSET_SIZE = 8
-
-
-def install_new(task: Task, file: File, flags: int) -> int:
-    """Give a new file a descriptor; Errno EMFILE, ENFILE."""
-    try:
-        fd = task.files.alloc(0, task.limits.nofile)
-    except Errno:
-        file.release()
-        raise
-    return task.files.install(fd, file, bool(flags & O_CLOEXEC))
 
 
 def _eventfd(task: Task, count: int, flags: int) -> int:

@@ -46,6 +46,16 @@ _OF_FILE = (8, 9, 10, 11, 15, 16, _F_SETPIPE_SZ, _F_GETPIPE_SZ)
 _F_ADD_SEALS, _F_GET_SEALS = 1033, 1034
 
 
+def install_new(task: Task, file: File, flags: int) -> int:
+    """Give a new file a descriptor; Errno EMFILE, ENFILE."""
+    try:
+        fd = task.files.alloc(0, task.limits.nofile)
+    except Errno:
+        file.release()
+        raise
+    return task.files.install(fd, file, bool(flags & O_CLOEXEC))
+
+
 def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
     """Write user memory to a file, piece by piece; a fault after some bytes ends it."""
     _check_range(task, buf, count)
@@ -75,6 +85,16 @@ def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
         done += written
         if written < wanted or done == count:
             return done
+
+
+def write_bytes(task: Task, file: File, data: bytes) -> Blocking[int]:
+    """Write what has been read already; SIGPIPE comes with EPIPE."""
+    try:
+        return (yield from file.write(data))
+    except Errno as error:
+        if error.errno == errno.EPIPE and file.sigpipe:
+            send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.tgid))
+        raise
 
 
 def _check_range(task: Task, buf: int, count: int) -> None:
@@ -217,12 +237,7 @@ def write_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
     if data == b"":
         return 0
     if data is not None:
-        try:
-            return (yield from file.write(data))
-        except Errno as error:
-            if error.errno == errno.EPIPE and file.sigpipe:
-                send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.tgid))
-            raise
+        return (yield from write_bytes(task, file, data))
     done = 0
     for base, length in pairs:
         if not length:

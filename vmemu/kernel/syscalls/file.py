@@ -10,6 +10,7 @@ from vmemu.kernel import uaccess
 from vmemu.kernel.process.wait import Blocking
 from vmemu.kernel.program.busy import is_running
 from vmemu.kernel.syscalls import path as paths
+from vmemu.kernel.syscalls.fd import install_new
 from vmemu.kernel.syscalls.path import AT_FDCWD
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.vfs.file import (
@@ -144,13 +145,7 @@ def _open(task: Task, dirfd: int, pointer: int, flags: int, mode: int) -> int | 
 
 def _open_later(task: Task, opening: Blocking[File], flags: int) -> Blocking[int]:
     """Give a FIFO its descriptor when the other end has been opened."""
-    file = yield from opening
-    try:
-        fd = task.files.alloc(0, task.limits.nofile)
-    except Errno:
-        file.release()
-        raise
-    return task.files.install(fd, file, bool(flags & O_CLOEXEC))
+    return install_new(task, (yield from opening), flags)
 
 
 @syscall(5, "str", "openfl", "oct", x64=2)

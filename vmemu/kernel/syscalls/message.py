@@ -150,7 +150,11 @@ def _sendmsg(task: Task, socket: Socket, pointer: int, flags: int) -> Blocking[i
             raise Errno(errno.ENOBUFS)
         data = uaccess.read(task.mm, header.control, header.control_length)
         control = scm.parse(task, socket, data)
-    return (yield from _send(task, socket, header.pairs, flags, control, dest))
+    socket.net.flies(control.files)  # who closes them meanwhile does not release them
+    try:
+        return (yield from _send(task, socket, header.pairs, flags, control, dest))
+    finally:
+        socket.net.landed(control.files)
 
 
 @syscall(370, "fd", "ptr", "hex", x64=46)
@@ -299,7 +303,7 @@ def _controls(
     if control is None:
         return b"", 0
     if socket.options.get((SOL_SOCKET, SO_PASSCRED)):
-        entry = scm.pack(bits, SCM_CREDENTIALS, struct.pack("<3i", *control.creds))
+        entry = scm.pack(bits, SCM_CREDENTIALS, control.creds.pack())
         if room < len(entry):
             flags |= MSG_CTRUNC
             if room >= head:

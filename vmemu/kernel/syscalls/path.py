@@ -67,18 +67,7 @@ def parent(task: Task, dirfd: int, pointer: int) -> tuple[Walk, Last]:
 def new_name(task: Task, dirfd: int, pointer: int, *, directory: bool = False) -> Last:
     """The place for a name that is not there yet; Errno EEXIST, ENOENT, EROFS."""
     walk, last = parent(task, dirfd, pointer)
-    if last.special:
-        raise Errno(errno.EEXIST)
-    try:
-        walk.step(last.parent, last.name, follow=False)
-    except Errno as error:
-        if error.errno != errno.ENOENT:
-            raise
-    else:
-        raise Errno(errno.EEXIST)
-    if last.slash and not directory:
-        raise Errno(errno.ENOENT)
-    writable(last.parent)
+    walk.check_free(last, directory=directory)
     return last
 
 

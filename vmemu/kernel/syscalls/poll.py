@@ -174,7 +174,7 @@ class Timeout(NamedTuple):
 
     def tell(self, task: Task) -> None:
         """Store what is left; where it cannot be stored nobody cares."""
-        if self.deadline is None or task.memory is None:
+        if self.deadline is None:
             return
         seconds, rest = divmod(max(self.deadline - task.kernel.sched.now, 0), NSEC_PER_SEC)
         with contextlib.suppress(Errno):
@@ -182,13 +182,19 @@ class Timeout(NamedTuple):
 
 
 def _timed(task: Task, timeout: Timeout, call: Blocking[int]) -> Blocking[int]:
-    """A call that tells what is left of its time, and is made again unless a handler ran."""
+    """A call that tells what is left of its time, and is made again unless a handler ran.
+
+    It tells nothing when the task ends in it: for want of memory, there may be none for that.
+    """
     try:
-        return (yield from call)
-    except Interrupted:
-        raise Interrupted(ERESTARTNOHAND) from None
-    finally:
+        result = yield from call
+    except Errno as error:
         timeout.tell(task)
+        if isinstance(error, Interrupted):
+            raise Interrupted(ERESTARTNOHAND) from None
+        raise
+    timeout.tell(task)
+    return result
 
 
 def _ppoll(

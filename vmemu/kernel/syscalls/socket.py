@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.wait import Blocking
+from vmemu.kernel.syscalls.fd import install_new
 from vmemu.kernel.syscalls.table import SYSCALLS, syscall
 from vmemu.net.const import (
     AF_INET,
@@ -89,19 +90,10 @@ def _make(task: Task, family: int, kind: int, protocol: int) -> Socket:
     return InetSocket(net, family, kind, own, status)
 
 
-def _install(task: Task, socket: Socket, flags: int) -> int:
-    try:
-        fd = task.files.alloc(0, task.limits.nofile)
-    except Errno:
-        socket.release()
-        raise
-    return task.files.install(fd, socket, bool(flags & O_CLOEXEC))
-
-
 @syscall(359, "int", "hex", "int", x64=41)
 def sys_socket(task: Task, family: int, kind: int, protocol: int) -> int:
     """Make a socket."""
-    return _install(task, _make(task, family, kind, protocol), kind)
+    return install_new(task, _make(task, family, kind, protocol), kind)
 
 
 @syscall(360, "int", "hex", "int", "pipefd", x64=53)

@@ -169,7 +169,7 @@ def _get_common(task: Task, socket: Socket, name: int) -> bytes:
         form = uaccess.layout_of(task.mm.core.bits, layout)
         return form.pack(seconds, rest // 1000)
     if name == SO_PEERCRED:
-        return struct.pack("<3i", *socket.peer_creds)
+        return socket.peer_creds.pack()
     if name == SO_LINGER:
         seconds = socket.options.get((SOL_SOCKET, SO_LINGER), -1)
         return struct.pack("<2i", seconds >= 0, max(seconds, 0))

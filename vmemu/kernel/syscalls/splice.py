@@ -12,7 +12,7 @@ from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.wait import Blocking, Wait
 from vmemu.kernel.signal.state import SI_USER, SigInfo, Signal, send_signal
-from vmemu.kernel.syscalls.fd import MAX_RW_COUNT, read_vector, write_vector
+from vmemu.kernel.syscalls.fd import MAX_RW_COUNT, read_vector, write_bytes, write_vector
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.vfs.eventfd import AnonFile
 from vmemu.vfs.file import O_APPEND, O_NONBLOCK, POLLIN, POLLOUT, File
@@ -50,15 +50,6 @@ def _offset(task: Task, pointer: int, layout: str = "q") -> int | None:
     return offset
 
 
-def _write(task: Task, file: File, data: bytes) -> Blocking[int]:
-    try:
-        return (yield from file.write(data))
-    except Errno as error:
-        if error.errno == errno.EPIPE and file.sigpipe:
-            send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.tgid))
-        raise
-
-
 # ---- sendfile -------------------------------------------------------------
 
 
@@ -80,7 +71,7 @@ def _sendfile(task: Task, out: int, source: int, offset: int | None, count: int)
             data = yield from left.read(min(count - done, _CHUNK))
             if not data:
                 break
-            put = yield from _write(task, right, data)
+            put = yield from write_bytes(task, right, data)
         except Errno:
             if done:
                 break
@@ -207,7 +198,7 @@ def _splice_out(task: Task, pipe: Pipe, right: File, count: int, flags: int) -> 
     if not (yield from _wait_data(task, pipe, flags)):
         return 0
     data = b"".join(_peek(pipe, min(count, _CHUNK)))
-    put = yield from _write(task, right, data)
+    put = yield from write_bytes(task, right, data)
     _drop(pipe, min(put, sum(map(len, pipe.buffers))))
     return put
 

@@ -99,6 +99,7 @@ class HostTerminal:
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, reader)
             stack.callback(os.close, writer)
+            stack.callback(setattr, self, "_wake", None)  # their numbers may be others' then
             stack.enter_context(self._signals())
             stack.callback(self._restore)
             self._raw()

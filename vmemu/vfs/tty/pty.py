@@ -10,6 +10,8 @@ from vmemu.kernel import uaccess
 from vmemu.kernel.hold import FILE_BYTES, PTY_BYTES
 from vmemu.kernel.process.wait import Blocking, Wait, WaitQueue
 from vmemu.vfs.file import (
+    O_ACCMODE,
+    O_CLOEXEC,
     O_NONBLOCK,
     O_RDWR,
     POLLHUP,
@@ -33,7 +35,6 @@ OUTPUT_SIZE = 16384
 """What was printed and has not been read by the other end."""
 _TIOCGPTN, _TIOCSPTLCK, _TIOCGPTLCK = 0x80045430, 0x40045431, 0x80045439
 _TIOCGPTPEER, _TIOCINQ, _TIOCOUTQ = 0x5441, 0x541B, 0x5411
-_TIOCSCTTY, _TCFLSH = 0x540E, 0x540B
 
 
 class Pty(Tty):
@@ -85,7 +86,7 @@ class Master(File):
     host_bytes = FILE_BYTES + PTY_BYTES
 
     def __init__(self, pty: Pty, flags: int) -> None:
-        super().__init__(flags & ~3 | O_RDWR, "/dev/ptmx")
+        super().__init__(flags & ~O_ACCMODE | O_RDWR, "/dev/ptmx")
         self.pty = pty
         self.queue = pty.queue
 
@@ -168,11 +169,11 @@ class Master(File):
         return 0
 
     def _open_peer(self, task: Task, flags: int) -> int:
+        fd = task.files.alloc(0, task.limits.nofile)
         locked, self.pty.locked = self.pty.locked, False
         try:
-            file = self.pty.open(flags & (3 | O_NONBLOCK))
+            file = self.pty.open(flags & (O_ACCMODE | O_NONBLOCK))
         finally:
             self.pty.locked = locked
         file.node = self.pty.jobs.terminals.nodes[self.pty.index]
-        fd = task.files.alloc(0, task.limits.nofile)
-        return task.files.install(fd, file, bool(flags & 0o2000000))
+        return task.files.install(fd, file, bool(flags & O_CLOEXEC))
