@@ -171,6 +171,7 @@ struct vmemu {
 	struct fault_state fault;
 	struct swap_state swap;
 	struct inode *inodes; /* NR_FILES of them */
+	uint32_t most_inodes; /* behind them none was ever used */
 	struct shmem_sb shmem_sb[NR_SHMEM_SB];
 	struct candidate candidate; /* the one that Python answers */
 	struct lock_state locks;

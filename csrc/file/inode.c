@@ -36,6 +36,8 @@ struct address_space *file_open(struct vmemu *m, enum file_kind kind, int fd,
 		;
 	if (i == NR_FILES)
 		return NULL;
+	if (m->most_inodes <= i)
+		m->most_inodes = i + 1;
 	mapping = kmem_cache_alloc(m, CACHE_address_space, GFP_KERNEL);
 	if (!mapping)
 		return NULL;
@@ -77,7 +79,7 @@ void close_files(struct vmemu *m)
 {
 	uint32_t i;
 
-	for (i = 0; m->inodes && i < NR_FILES; i++)
+	for (i = 0; m->inodes && i < m->most_inodes; i++)
 		if (m->inodes[i].i_mapping && m->inodes[i].fd >= 0)
 			close(m->inodes[i].fd);
 }

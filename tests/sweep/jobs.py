@@ -51,6 +51,21 @@ def surroundings(payload: bytes) -> bytes:
     return repr(told).encode()
 
 
+def forked(payload: bytes) -> bytes:
+    """What two processes that the job forks draw, and LD_BIND_NOW where they are."""
+    import random
+
+    drawn = []
+    for _ in range(2):
+        out, end = os.pipe()
+        if not (pid := os.fork()):
+            os.write(end, repr(random.random()).encode())
+            os._exit(0)
+        os.waitpid(pid, 0)
+        drawn.append(os.read(out, 100).decode())
+    return repr((drawn, os.environ.get("LD_BIND_NOW"))).encode()
+
+
 def cell(payload: bytes) -> bytes:
     scenario = find_scenario("private-pages")
     found = run_scenario(scenario, scenario.settle({"PAGES": "64"}), payload.decode() or "anon_vma")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import errno
 import multiprocessing
@@ -99,6 +100,13 @@ def test_a_cell_gives_what_it_gives_here() -> None:
 
     assert job("cell").value == jobs.cell(b"")
     assert job("cell", b"anonmm", time=60, memory=256 * MB).value == jobs.cell(b"anonmm")
+
+
+def test_a_job_that_forks_finds_its_modules_ready_for_it() -> None:
+    """random's children are seeded each for itself, as in any process."""
+    drawn, bound = ast.literal_eval(job("forked").value.decode())
+    assert drawn[0] != drawn[1]
+    assert bound is None
 
 
 def test_the_job_is_where_its_caller_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vmemu.errors import ConfigError
-from vmemu.sweep import family, wire
+from vmemu.sweep import family, forks, wire
 from vmemu.sweep.failure import is_users, of_exception
 
 __all__ = ["find", "run"]
@@ -31,6 +31,7 @@ def run(asked: dict[str, Any], payload: bytes, zygote: int, result: int, output:
     ``asked["mark"]`` begins the answer: whatever else is written there is nonsense.
     """
     os.setsid()
+    forks.catch_up()
     family.die_with_parent(zygote)
     os.dup2(output, 1)
     os.dup2(output, 2)

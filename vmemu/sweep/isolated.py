@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vmemu.errors import VmemuError
-from vmemu.sweep import wire
+from vmemu.sweep import forks, wire
 
 __all__ = ["Limits", "Result", "Stopped", "end_zygotes", "run_isolated", "start_zygotes"]
 
@@ -110,7 +110,11 @@ class _Zygote:
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     pass_fds=[there.fileno()],
-                    env={**os.environ, "PYTHONHASHSEED": "0"},  # dask's workers have another
+                    env={
+                        "LD_BIND_NOW": forks.BIND_NOW,
+                        **os.environ,
+                        "PYTHONHASHSEED": "0",  # dask's workers have another
+                    },
                     start_new_session=True,
                 )
             except OSError as error:

@@ -12,7 +12,6 @@ import faulthandler
 import gc
 import importlib
 import os
-import random
 import resource
 import select
 import signal
@@ -20,6 +19,8 @@ import socket
 import sys
 import time
 from typing import Any
+
+from vmemu.sweep import compact
 
 __all__ = ["main"]
 
@@ -39,7 +40,11 @@ def main(fd: int) -> None:
     sock = socket.socket(fileno=fd)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the process that asks
-    from vmemu.sweep import wire
+    from vmemu.sweep import forks, wire
+
+    if os.environ.get("LD_BIND_NOW") == forks.BIND_NOW:
+        del os.environ["LD_BIND_NOW"]
+    forks.put_off()  # before any module is loaded that wants something done
 
     try:
         _warm()
@@ -76,13 +81,18 @@ def _warm() -> None:
     for name in RMAPS:
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(f"vmemu.rmap.{name}")
-    for bits in (32, 64) * 3:  # until the interpreter has adapted its code
-        run_cell(Cell("private-pages", (("PAGES", 4),), DEFAULT, (("bits", bits),)))
+
+    def run(times: int) -> None:
+        for bits in (32, 64) * times:
+            run_cell(Cell("private-pages", (("PAGES", 4),), DEFAULT, (("bits", bits),)))
+
+    run(1)
+    compact.gather_code(lambda: run(1))
+    run(5)  # until the interpreter has adapted its code
     for bits in (32, 64):
         make_spare(bits)
     lib.ram_by_need()
     importlib.import_module("vmemu.sweep.child")  # now it sees what is not the user's
-    random.seed(0)
     gc.set_threshold(20_000)
     _settle()
     libc.mallopt(_M_MMAP_THRESHOLD, 1 << 25)
@@ -94,6 +104,7 @@ def _settle() -> None:
     gc.collect()
     gc.freeze()
     ctypes.CDLL(None).malloc_trim(0)
+    compact.fill_holes()
 
 
 class Gone(Exception):
