@@ -16,9 +16,10 @@ __all__ = [
     "memory_of",
     "private_memory",
     "resident",
+    "small_pages",
 ]
 
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER, _PR_SET_THP_DISABLE = 1, 36, 41
 _prctl = ctypes.CDLL(None).prctl
 
 
@@ -32,6 +33,16 @@ def die_with_parent(parent: int) -> None:
     _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+
+
+@contextlib.contextmanager
+def small_pages() -> Iterator[None]:
+    """What this process touches meanwhile is no huge page, even where that was advised."""
+    _prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        _prctl(_PR_SET_THP_DISABLE, 0, 0, 0, 0)
 
 
 def end_all() -> None:

@@ -20,7 +20,7 @@ import sys
 import time
 from typing import Any
 
-from vmemu.sweep import compact
+from vmemu.sweep import compact, family
 
 __all__ = ["main"]
 
@@ -89,8 +89,9 @@ def _warm() -> None:
     run(1)
     compact.gather_code(lambda: run(1))
     run(5)  # until the interpreter has adapted its code
-    for bits in (32, 64):
-        make_spare(bits)
+    with family.small_pages():  # a run has little code, and would take a huge page apart
+        for bits in (32, 64):
+            make_spare(bits)
     lib.ram_by_need()
     importlib.import_module("vmemu.sweep.child")  # now it sees what is not the user's
     gc.set_threshold(20_000)
@@ -115,10 +116,10 @@ class Zygote:
     """The warm process: what is forked from it inherits all that is loaded here."""
 
     def __init__(self, sock: socket.socket) -> None:
-        from vmemu.sweep import child, failure, family, wire
+        from vmemu.sweep import child, failure, wire
 
         self.sock = sock
-        self._child, self._failure, self._family, self._wire = child, failure, family, wire
+        self._child, self._failure, self._wire = child, failure, wire
         self._pid = os.getpid()
         self._base, self._resident = family.private_memory("self"), family.resident()
         self._tried: set[str] = set()
@@ -155,7 +156,7 @@ class Zygote:
         asked["data"] = None
         if allowed is not None:
             allowed += asked["besides"]
-            asked["data"] = self._family.data_size() + allowed + _ENGINES
+            asked["data"] = family.data_size() + allowed + _ENGINES
         began = time.monotonic()
         with contextlib.ExitStack() as stack:
             result, result_end = _pipe(stack)
@@ -180,7 +181,7 @@ class Zygote:
                 while not watched.wait(_timeout(limit, allowed)):
                     if limit is not None and time.monotonic() >= limit:
                         why = "time"
-                    elif allowed is not None and self._family.memory_of(allowed, self._base):
+                    elif allowed is not None and family.memory_of(allowed, self._base):
                         why = "memory"
                     elif len(watched.result) > _LARGEST:
                         why = "size"
@@ -191,7 +192,7 @@ class Zygote:
             finally:
                 _kill(pid)  # what it has left behind, too
                 _, status, used = os.wait4(pid, 0)
-                self._family.end_all()
+                family.end_all()
             watched.drain()
         printed = watched.printed.decode(errors="replace")
         found = self._wire.unpack(bytes(watched.result.partition(mark.encode())[2]))
