@@ -17,6 +17,7 @@ from vmemu.core import EVENTS, I_MMAP, I_MMAPS, PAGE_SHIFT, Core, Event, event_o
 from vmemu.cpu import Cpu
 from vmemu.errors import ConfigError, KernelBug, MachineClosed, VmemuError
 from vmemu.kernel.kernel import RELEASE, Kernel, KernelOptions
+from vmemu.kernel.spawn import spawn
 from vmemu.mm import MemoryManager
 from vmemu.mm.maps import permissions
 from vmemu.mm.mm import Mm
@@ -421,7 +422,8 @@ class Machine:
         arguments.stream("stdin", stdin, reads=True)
         arguments.stream("stdout", stdout, reads=False)
         arguments.stream("stderr", stderr, reads=False)
-        return self.kernel.spawn(
+        return spawn(
+            self.kernel,
             path,
             argv,
             env,

@@ -1,38 +1,37 @@
-"""The kernel: tasks are spawned, run, trapped, signalled and buried here.
+"""The kernel: tasks run here, are trapped, signalled and buried.
 
     run -> step -> pick a task -> go on with a blocked call
                                or deliver signals, run user code, handle the trap
 
-`Kernel` owns the tasks and the loop; what a system call does is in syscalls/,
-what a signal does in signal.py and sigframe.py.
+`Kernel` owns the tasks and the loop; how a program is started is in spawn.py, what a trap
+means in trap.py, what a system call does in syscalls/, what a signal does in signal/.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
 import random
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmemu.closing import Closing
 from vmemu.core import lib
-from vmemu.errors import Errno, ExecError, KernelBug, VmemuError
+from vmemu.errors import Errno, VmemuError
 from vmemu.kernel import strace
 from vmemu.kernel.abi import abi_of
-from vmemu.kernel.hold import TASK_BYTES, HostMemory
+from vmemu.kernel.hold import HostMemory
 from vmemu.kernel.ipc.shm import Segments
+from vmemu.kernel.kswapd import Kswapd
 from vmemu.kernel.process import oom
 from vmemu.kernel.process.cputime import limit_cpu
-from vmemu.kernel.process.cred import Cred, narrow
+from vmemu.kernel.process.cred import narrow
 from vmemu.kernel.process.exit import exit_group
 from vmemu.kernel.process.futex import Futexes
 from vmemu.kernel.process.job import Jobs
-from vmemu.kernel.process.sched import FAULT_NS, SYSCALL_NS, Scheduler
+from vmemu.kernel.process.sched import SYSCALL_NS, Scheduler
 from vmemu.kernel.process.task import Call, ProcessTable, Task, TaskState, WakeReason
 from vmemu.kernel.process.wait import (
     ERESTART_RESTARTBLOCK,
@@ -41,31 +40,14 @@ from vmemu.kernel.process.wait import (
     WaitQueue,
     WaitStatus,
 )
-from vmemu.kernel.program.exec import (
-    Arguments,
-    Credentials,
-    LoadedProgram,
-    Places,
-    load_program,
-)
-from vmemu.kernel.program.file import Finder, ProgramFile, find_program
+from vmemu.kernel.program.exec import Credentials
 from vmemu.kernel.signal.delivery import deliver_signals
-from vmemu.kernel.signal.state import (
-    BUS_ADRERR,
-    SEGV_ACCERR,
-    SEGV_MAPERR,
-    SigInfo,
-    Signal,
-    SignalState,
-    force_signal,
-)
-from vmemu.kernel.signal.traps import exception_signal
+from vmemu.kernel.signal.state import Signal
 from vmemu.kernel.syscalls import TABLES
+from vmemu.kernel.trap import handle_trap
 from vmemu.vfs.fifo import Fifos
-from vmemu.vfs.file import O_RDWR, FdTable, File
 from vmemu.vfs.lock import Locks
-from vmemu.vfs.stdio import Stream, host_time_is_over, open_stream
-from vmemu.vfs.walk import FsStruct
+from vmemu.vfs.stdio import host_time_is_over
 
 if TYPE_CHECKING:
     from vmemu.cpu import Cpu
@@ -74,17 +56,14 @@ if TYPE_CHECKING:
     from vmemu.vfs.bind import Bind
     from vmemu.vfs.node import Directory
     from vmemu.vfs.tty.console import Console
-    from vmemu.vfs.tty.host import HostTerminal
     from vmemu.vfs.world import World
 
 _RESTARTS = range(ERESTARTSYS, ERESTART_RESTARTBLOCK + 1)
 _TRAP_SYSCALL: int = lib.TRAP_SYSCALL
 _CNT_SYSCALLS: int = lib.CNT_syscalls
 RELEASE = "2.6.7-vmemu"
-ADDR_NO_RANDOMIZE = 0x40000
 UNKNOWN_MAX = 1024
 """Numbers of unimplemented system calls that are told apart."""
-CONGESTION_WAIT_NS = 100_000_000
 
 
 class KernelOptions(NamedTuple):
@@ -160,6 +139,7 @@ class Kernel(Closing):
         self.locks = Locks(self.hold)
         self.fifos = Fifos(self)
         self.shm = Segments(self)
+        self.kswapd = Kswapd(self)
         self.signalled = WaitQueue()
         """Woken whenever a signal becomes pending for anybody (signalfd_wqh)."""
         self.swapping_off: Task | None = None
@@ -185,8 +165,6 @@ class Kernel(Closing):
         self._faults_seen = (0, 0)
         self._calls_seen = 0
         self._stime_seen = 0
-        self._kswapd_waits = 0
-        self._kswapd_ran_at: tuple[Task | None, bytes, int] | None = None
         vm.oom = lambda _vm: oom.out_of_memory(self)
         if self.options.root is not None or self.options.binds:
             self.root_directory()  # what is wrong with them is to be told now
@@ -230,103 +208,9 @@ class Kernel(Closing):
     def _randbytes(self, count: int) -> bytes:
         return self.random.randbytes(count)
 
-    # ---- programs ---------------------------------------------------------
-
-    def spawn(
-        self,
-        path: str | os.PathLike[str],
-        argv: Sequence[str] | None = None,
-        env: Mapping[str, str] | None = None,
-        *,
-        stdin: Stream = 0,
-        stdout: Stream = 1,
-        stderr: Stream = 2,
-        filename: str | None = None,
-        inside: bool = False,
-        terminal: HostTerminal | None = None,
-    ) -> Task:
-        """Start a program as a child of init: the host's, or if inside one that guests see.
-
-        argv defaults to the path alone, env to nothing, the filename that execve() leaves on the
-        program's stack to the path.  The streams are host
-        descriptors, binary files, bytes, or None.  Those that are the terminal become one that
-        guests have, and that controls the program.  Raises ExecError.
-        """
-        path = os.fspath(path)
-        files, fs = FdTable(self.hold), FsStruct(self.root_directory)
-        program_file = find_program(
-            Finder(self, fs, guest=inside, host=not inside), os.fsencode(path)
-        )
-        entries = [f"{name}={value}" for name, value in (env or {}).items()]
-        name = path if filename is None else filename
-        arguments = Arguments.of(
-            name, argv if argv is not None else [path], entries, self.core.word
-        ).interpreted(program_file.prefix)
-        try:
-            pid = self.tasks.alloc_pid()
-            with contextlib.ExitStack() as undo:
-                self.hold.charge(TASK_BYTES)
-                undo.callback(self.hold.uncharge, TASK_BYTES)
-                undo.callback(files.exit)
-                for fd, stream in enumerate((stdin, stdout, stderr)):
-                    files.install(fd, self._open_stream(stream, fd, terminal))
-                program = self.load(program_file, arguments)
-                undo.pop_all()
-        except Errno as error:
-            reason = os.strerror(error.errno).lower()
-            raise ExecError(f"cannot start {path}: {reason}") from None
-        task = Task(
-            self, pid, None, self.cpu.new_context(), files, fs, SignalState(), memory=program.mm
-        )
-        task.group.pgrp = task.group.session = pid
-        task.cred = Cred.of(self.options.credentials)
-        task.set_exe(program_file.path, program_file.node)
-        task.set_comm(path)
-        task.start_regs = {"ip": program.ip, "sp": program.sp}
-        task.start_time = self.sched.now
-        self.tasks.add(task)
-        if self.console is not None and terminal is not None:
-            task.group.tty = self.console
-            self.console.session = self.console.pgrp = pid
-        self.sched.enqueue(task)
-        if self.first is None or not self.first.group.alive:
-            self.first = task
-        self.core.event(lib.EV_exec, pid, 0, 0)
-        return task
-
-    def _open_stream(self, stream: Stream, fd: int, terminal: HostTerminal | None) -> File:
-        """What a program that is started from outside has as 0, 1 or 2."""
-        if terminal is None or not isinstance(stream, int) or not terminal.is_at(stream):
-            return open_stream(stream, fd, lambda: self.host_deadline)
-        if self.console is None:
-            self.console = self.world.terminals.add_console(terminal)
-        return self.world.terminals.open_tty(self.console, O_RDWR, control=False)
-
     def end_host_time(self) -> None:
         """The host's time is over: the next step raises LimitReached."""
         self.host_time_is_over = True
-
-    def load(
-        self, program: ProgramFile, arguments: Arguments, old: Task | None = None
-    ) -> LoadedProgram:
-        """Build an address space for a program; Errno when there is no memory for it."""
-        return load_program(
-            self.vm,
-            program,
-            arguments,
-            old.cred.executes() if old is not None else Cred.of(self.options.credentials),
-            self.random.randbytes(16),
-            self.abi,
-            old.mm.rlimits if old is not None else None,
-            self._places(old),
-        )
-
-    def _places(self, old: Task | None) -> Places | None:
-        """Where things of a new program are, unless they are where they always are."""
-        fixed = old is not None and old.personality & ADDR_NO_RANDOMIZE
-        if not self.options.aslr or fixed:
-            return None
-        return Places.drawn(self.random, self.core.bits)
 
     # ---- the loop ---------------------------------------------------------
 
@@ -431,14 +315,14 @@ class Kernel(Closing):
         self.sched.limit_clock()
         trap = self.cpu.run()
         self.core.check_bug()
-        what = self._trap(task, trap)
+        what = self._syscall(task) if trap == _TRAP_SYSCALL else handle_trap(task, trap)
         if self.sched.cpu_timers:
             self.account()
             self.sched.run_cpu_timers()
         if self.sched.measured:
             limit_cpu(task.group)
         if self._m.pages.want_kswapd:
-            self._run_kswapd()
+            self.kswapd.wanted()
         return what
 
     def _idle_at(self, console: Console) -> None:
@@ -453,31 +337,6 @@ class Kernel(Closing):
             seconds = left if seconds is None else min(seconds, left)
         console.host.wait(seconds)
         self.sched.idle_for(time.monotonic_ns() - begun)
-
-    def _run_kswapd(self) -> None:
-        """Let kswapd run, unless its last run did not help.
-
-        Then it would only take away what the tasks have just faulted in, again
-        and again: it waits, as blk_congestion_wait(WRITE, HZ/10) makes it, and
-        allocations reclaim for themselves.  Nor does it run twice before the same
-        instruction, whose pages it might take each time.
-        """
-        if self.sched.now < self._kswapd_waits:
-            self._m.pages.want_kswapd = 0
-            return
-        ffi = self.core.ffi
-        registers = bytes(ffi.buffer(self._words, ffi.sizeof("struct cpu_regs")))
-        at = (self.current, registers, int(self._counter[_CNT_SYSCALLS]))
-        if at == self._kswapd_ran_at:
-            self._m.pages.want_kswapd = 0
-            return
-        self._kswapd_ran_at = at
-        self.account()
-        self.vm.kswapd_if_wanted()
-        self._stime_seen = int(self._m.clock.stime)  # nobody's: in 2.6 kswapd is a task of its own
-        zone = self._m.k.zone
-        if zone.free_pages <= zone.pages_high:
-            self._kswapd_waits = self.sched.now + CONGESTION_WAIT_NS
 
     def _switch(self, task: Task) -> None:
         self.account()
@@ -519,56 +378,9 @@ class Kernel(Closing):
             self.current.used.minflt += seen[0] - self._faults_seen[0] - major
         self._faults_seen = seen
 
-    def _trap(self, task: Task, trap: int) -> str:
-        if trap == _TRAP_SYSCALL:
-            return self._syscall(task)
-        if trap == lib.TRAP_FAULT:
-            return self._fault(task)
-        if trap == lib.TRAP_PREEMPT:
-            task.used.utime += self.sched.slice_blocks  # the CPU moved the clock: 1 ns a block
-            self.sched.user_time += self.sched.slice_blocks
-            self.sched.slice_used()
-            return "preempt"
-        if trap == lib.TRAP_EXCEPTION:
-            self.sched.advance(task, FAULT_NS)
-            force_signal(task, exception_signal(int(self._m.cpu.trap_vector), int(self._regs.ip)))
-            return "exception"
-        if trap == lib.TRAP_STOP:
-            return "preempt" if self._m.clock.now >= self._m.clock.next_timer else "stop"
-        raise KernelBug(f"the CPU stopped with trap {trap} at {self._regs.ip:#x}")
-
-    def _fault(self, task: Task) -> str:
-        m = self._m
-        address, access, result = int(m.fault.address), int(m.fault.access), int(m.fault.result)
-        self.sched.advance(task, FAULT_NS)
-        error_code = self._error_code(task, address, access)
-        if result == lib.FAULT_MAPERR:
-            info = SigInfo(Signal.SIGSEGV, SEGV_MAPERR, address=address)
-        elif result == lib.FAULT_ACCERR:
-            info = SigInfo(Signal.SIGSEGV, SEGV_ACCERR, address=address)
-        elif result == lib.FAULT_SIGBUS:
-            info = SigInfo(Signal.SIGBUS, BUS_ADRERR, address=address)
-        elif result == lib.FAULT_OOM:
-            if not task.signals.has_kill():
-                self.call_hook("log", f"VM: killing process {task.comm}")
-            info = SigInfo(Signal.SIGKILL)
-        else:
-            raise KernelBug(f"fault at {address:#x} ended with {result}")
-        force_signal(
-            task,
-            SigInfo(info.signo, info.code, address=address, trapno=14, error_code=error_code),
-        )
-        return "fault"
-
-    def _error_code(self, task: Task, address: int, access: int) -> int:
-        """What the CPU pushed: user mode, write, and whether a present pte refused it.
-
-        A kernel address always counts as refused (do_page_fault).
-        """
-        present = address >= self.core.task_size or bool(
-            self.core.lib.pte_value(self._m, task.mm.ptr, address) & lib._PAGE_PRESENT
-        )
-        return 4 | (2 if access == lib.ACCESS_WRITE else 0) | int(present)
+    def time_is_nobodys(self) -> None:
+        """What the core has worked since account() is charged to no task."""
+        self._stime_seen = int(self._m.clock.stime)
 
     def _deadlock(self) -> str:
         waits = []

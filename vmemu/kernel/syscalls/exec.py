@@ -13,6 +13,7 @@ from vmemu.kernel.process.exit import de_thread, release_mm
 from vmemu.kernel.program.elf import ElfError
 from vmemu.kernel.program.exec import Arguments, room_for_strings
 from vmemu.kernel.program.file import Finder, ProgramFile, find_program
+from vmemu.kernel.spawn import load
 from vmemu.kernel.syscalls.table import syscall
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
         raise Errno(errno.E2BIG)
     if file is None:
         raise Errno(refused or errno.ENOEXEC)
-    program = kernel.load(file, arguments, task)
+    program = load(kernel, file, arguments, task)
     try:
         files = task.files if task.files.users == 1 else task.files.copy()
     except Errno:
