@@ -59,7 +59,7 @@ class State(enum.Enum):
 class Socket(File):
     """A socket; subclasses know addresses, and who is at them."""
 
-    pollable = True
+    pollable = notifies = True
     family = 0
     merges = False
     """What is sent to it is a stream of bytes, not of messages."""
