@@ -76,6 +76,12 @@ class Pipe:
         self.on_release: Callable[[], None] | None = None
         """Called when nobody has an end any more."""
         self.queue = WaitQueue()
+        self.owner = (0, 0)
+        """Whose user and group made it."""
+
+    def stat(self) -> FileStat:
+        """A FIFO without a name."""
+        return FileStat(stat.S_IFIFO | 0o600, self.ino, uid=self.owner[0], gid=self.owner[1])
 
     @property
     def full(self) -> bool:
@@ -206,7 +212,7 @@ class PipeReader(File):
         """A FIFO."""
         if self.node is not None:
             return self.node.stat()
-        return FileStat(stat.S_IFIFO | 0o600, self.pipe.ino)
+        return self.pipe.stat()
 
     def poll(self) -> int:
         """POLLIN with data, POLLHUP without writers."""
@@ -283,7 +289,7 @@ class PipeWriter(File):
         """A FIFO."""
         if self.node is not None:
             return self.node.stat()
-        return FileStat(stat.S_IFIFO | 0o600, self.pipe.ino)
+        return self.pipe.stat()
 
     def ioctl(self, task: Task, request: int, argument: int) -> int:
         """As of the end that is read."""

@@ -314,6 +314,7 @@ def _pipe(task: Task, pointer: int, flags: int) -> int:
     kernel = task.kernel
     kernel.next_ino += 1
     pipe = Pipe(kernel.next_ino, kernel.hold)
+    pipe.owner = task.cred.user.fs, task.cred.group.fs
     status = flags & O_NONBLOCK
     cloexec = bool(flags & O_CLOEXEC)
     limit = task.limits.nofile
