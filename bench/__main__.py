@@ -21,7 +21,9 @@ from pathlib import Path
 
 from bench import host, report, schemes, targets
 from bench.errors import BenchError
-from bench.platforms import WIDE, Host, NotMeasured, Platform, Vmemu, peers
+from bench.platforms import WIDE, Host, Platform, Vmemu, peers
+from bench.process import NotMeasured
+from bench.programs import ROOTS
 from bench.revision import built
 from bench.rows import EMPTY, ROWS, Kind, Row, select
 
@@ -47,6 +49,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="FILE_OR_DIRECTORY",
         type=Path,
         help="swap natively as well, in a memory group, to a new file on a disk (root)",
+    )
+    parser.add_argument(
+        "--roots",
+        metavar="DIRECTORY",
+        type=Path,
+        default=ROOTS,
+        help="where roots of Debian's programs are, i386 and amd64 (default: VMEMU_ROOTS, or "
+        "build/roots)",
     )
     parser.add_argument("--cpu", type=int, help="the host CPU to run on (default: the last)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -76,7 +86,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
             args.rmap = schemes.every_scheme()
     args.rmap = args.rmap or "anon_vma,anonmm"
     if args.targets and args.rows == "*":
-        args.rows = ",".join(target.row for target in targets.TARGETS)
+        args.rows = ",".join(targets.needed())
     try:
         args.selected = select(args.rows.split(","))
     except ValueError as error:
@@ -167,6 +177,7 @@ def run_bench(args: argparse.Namespace) -> tuple[list[Platform], list[report.Lin
                 platforms += peers(args.qiling, bits)
         for platform in platforms:
             stack.callback(platform.close)
+            platform.roots = args.roots
         lines = run_all(args.selected, platforms, args.rounds, args.verbose)
         if args.verbose:
             first = next(p for p in platforms if isinstance(p, Vmemu))
@@ -200,9 +211,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     order = [platform.name for platform in platforms]
-    derived = report.per_forked_page(lines, order)
-    if derived is not None:
-        lines.append(derived)
+    for derive in (report.per_forked_page, report.dynamic_above_static):
+        derived = derive(lines, order)
+        if derived is not None:
+            lines.append(derived)
     machine = host.machine()
     swap = getattr(platforms[0], "swap", None)
     if args.json:
@@ -213,15 +225,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(", ".join(f"{name} {value}" for name, value in machine.items() if value))
     if swap is not None:
         print(swap)
+    promised = [name for name in order if name.removesuffix(WIDE) in args.rmap.split(",")]
     if args.targets:
-        names = args.rmap.split(",")
-        print(targets.markdown(lines, [n for n in order if n.removesuffix(WIDE) in names]))
+        print(targets.markdown(lines, promised))
         return 0
     if args.by_scheme:
         commits = {name.partition("@")[2] for name in order} - {""}
         print(schemes.markdown(lines, args.rmap.split(","), next(iter(commits), None)))
         return 0
     print(report.table(lines, order))
+    for sentence in targets.sentences(lines, promised):
+        print(sentence)
     for sentence in report.skipped(lines, order):
         print(f"not measured: {sentence}")
     return 0

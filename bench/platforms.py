@@ -11,9 +11,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from time import perf_counter_ns
 from typing import Any, Protocol
 
+from bench import programs
+from bench.process import NOT_THERE, TIMEOUT, NotMeasured, last_line, run, time_process
 from bench.rows import Kind, Row
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,20 +25,15 @@ GUESTS = {
 QUESTIONS = Path(__file__).with_name("questions.py")
 WIDE = "-64"
 """What the names of platforms that run x86-64 programs end with."""
-NOT_THERE = "it has no such thing"
 NOT_ASKED = "only with --native-swap"
-TIMEOUT = 300
-"""Seconds that one row may take in one round."""
-
-
-class NotMeasured(Exception):
-    """This platform does not have the row, or it failed; the message says why."""
 
 
 class Platform(Protocol):
     """Something that executes Linux programs, of i386 or of x86-64."""
 
     name: str
+    roots: Path
+    """Where the roots of Debian's programs are."""
 
     def measure(self, row: Row) -> list[float]:
         """Nanoseconds of each repetition; NotMeasured."""
@@ -46,41 +42,14 @@ class Platform(Protocol):
         """Stop what was started."""
 
 
-def time_process(
-    command: list[str], rep: int, env: dict[str, str] | None = None, says: str = "ring 3"
-) -> list[float]:
-    """Nanoseconds from start to end of a process that has to succeed and say so; NotMeasured."""
-    spent = []
-    for _ in range(rep + 1):
-        start = perf_counter_ns()
-        done = run(command, env)
-        spent.append(perf_counter_ns() - start)
-        if done.returncode or says not in done.stdout:
-            raise NotMeasured(last_line(done.stderr) or f"exit status {done.returncode}")
-    return [float(ns) for ns in spent[1:]]  # the first filled caches
+def guest_command(row: Row, bits: int = 32, emulator: str = "") -> list[str]:
+    """The guest and its arguments, such that it times itself.
 
-
-def run(command: list[str], env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; NotMeasured when it cannot be started or takes too long."""
-    try:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-            env=env,
-        )
-    except OSError as error:
-        raise NotMeasured(f"{command[0]}: {error.strerror}") from error
-    except subprocess.TimeoutExpired as error:
-        raise NotMeasured(f"took more than {TIMEOUT} s") from error
-
-
-def guest_command(row: Row, bits: int = 32) -> list[str]:
-    """The guest and its arguments, such that it times itself."""
+    `emulator`: what its execve() has to be given, if that does not come back by itself.
+    """
     size = [f"N={row.n}", f"REP={row.rep}", f"time={2 if row.cpu else 1}"]
+    if emulator:
+        size.append(f"through={emulator}")
     return [str(GUESTS[bits] / "bench"), row.guest or row.name, *size]
 
 
@@ -90,12 +59,6 @@ def guest_times(output: str) -> list[float]:
         int(seconds) * 1e9 + int(ns)
         for seconds, ns in re.findall(r"^s=(\d+) ns=(\d+)$", output, re.MULTILINE)
     ]
-
-
-def last_line(text: str) -> str:
-    """What a failed program said last."""
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else ""
 
 
 class Host:
@@ -109,6 +72,7 @@ class Host:
         self.bits = bits
         self.prefix = prefix
         self.bare = bare
+        self.roots = programs.ROOTS
 
     def measure(self, row: Row) -> list[float]:
         """The guest times itself by clock_gettime()."""
@@ -120,7 +84,11 @@ class Host:
             raise NotMeasured(NOT_THERE)
         if row.kind is Kind.STARTUP:
             return time_process([*self.prefix, str(GUESTS[self.bits] / "hello")], row.rep)
-        done = run([*self.prefix, *guest_command(row, self.bits)])
+        if row.kind is Kind.PROGRAM:
+            command = programs.on_host(row.program, self.roots, self.bits, *self.prefix)
+            return time_process(command, row.rep, says=row.says, cpu=row.cpu)
+        emulator = self.prefix[0] if self.prefix and not self.bare else ""
+        done = run([*self.prefix, *guest_command(row, self.bits, emulator)])
         if done.returncode:
             raise NotMeasured(last_line(done.stderr) or f"exit status {done.returncode}")
         return guest_times(done.stdout)
@@ -156,6 +124,7 @@ class Vmemu:
         if directory is not None:
             self.env["TMPDIR"] = str(directory)
         self._process: subprocess.Popen[bytes] | None = None
+        self.roots = programs.ROOTS
 
     def measure(self, row: Row) -> list[float]:
         """Ask the worker, or time the command."""
@@ -163,6 +132,10 @@ class Vmemu:
             return time_process(self.start_up(), row.rep, self.env)
         if row.kind is Kind.RESULTS:
             return self._ask_results(row.rep)
+        if row.kind is Kind.PROGRAM:
+            program = programs.in_vmemu(row.program, self.roots, self.bits)
+            command = [*self._vmemu(), "run", "--rmap", self.rmap, *program]
+            return time_process(command, row.rep, self.env, row.says, row.cpu)
         request = {
             "kind": row.kind.value,
             "row": row.guest or row.name,
@@ -178,18 +151,16 @@ class Vmemu:
         return [float(ns) for ns in answer["ns"]]
 
     def start_up(self, *options: str) -> list[str]:
-        """The command that is timed: the console script, or the module without one."""
+        """The command that is timed."""
+        hello = str(GUESTS[self.bits] / "hello")
+        return [*self._vmemu(*options), "run", "--rmap", self.rmap, hello]
+
+    def _vmemu(self, *options: str) -> list[str]:
+        """The console script, or the module without one; options of the interpreter."""
         script = Path(sys.executable).with_name("vmemu")
         program = [str(script)] if script.exists() and not options else ["-m", "vmemu"]
         interpreter = [sys.executable, *options] if program[0] == "-m" else []
-        return [
-            *interpreter,
-            *program,
-            "run",
-            "--rmap",
-            self.rmap,
-            str(GUESTS[self.bits] / "hello"),
-        ]
+        return [*interpreter, *program]
 
     def _ask_results(self, rep: int) -> list[float]:
         """A question to a data set, which the first one makes."""
@@ -201,7 +172,7 @@ class Vmemu:
             done = run([sys.executable, str(QUESTIONS), str(runs)], self.env)
             if done.returncode:
                 raise NotMeasured(last_line(done.stderr))
-        command = [*self.start_up()[:-4], "results", str(runs), SQL]
+        command = [*self._vmemu(), "results", str(runs), SQL]
         return time_process(command, rep, self.env, SCHEMES[0])
 
     def import_times(self) -> str:
@@ -271,6 +242,18 @@ class Qiling(Host):
         return super().measure(row)
 
 
+class Missing(Host):
+    """An emulator that is not installed."""
+
+    def __init__(self, name: str, reason: str, bits: int = 32) -> None:
+        super().__init__(name, bits=bits)
+        self.reason = reason
+
+    def measure(self, row: Row) -> list[float]:
+        """It cannot."""
+        raise NotMeasured(self.reason)
+
+
 _QEMU = {32: "qemu-i386", 64: "qemu-x86_64"}
 
 
@@ -283,6 +266,8 @@ def peers(qiling: str | None = None, bits: int = 32) -> list[Host]:
         if path is not None:
             found.append(Host("qemu-user", path, bits=bits))
             break
+    else:
+        found.append(Missing("qemu-user", "it is not installed (Debian: qemu-user)", bits))
     if qiling is not None and bits == 32:
         found.append(Qiling(qiling))
     return found

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.platforms import NOT_THERE, WIDE
+from bench.platforms import WIDE
+from bench.process import NOT_THERE
 from bench.rows import Row
 
 
@@ -81,6 +82,22 @@ def per_forked_page(lines: Iterable[Line], order: Sequence[str]) -> Line | None:
             continue
         cells[name] = Cell([(sample - low.median) / pages for sample in high.samples])
     return Line(Row("fork-page", f"each of {pages} more pages of a fork"), cells)
+
+
+def dynamic_above_static(lines: Iterable[Line], order: Sequence[str]) -> Line | None:
+    """A line made of two: what a dynamic program's start takes longer than a static one's."""
+    by_name = {line.row.name: line for line in lines}
+    static, dynamic = by_name.get("true-static"), by_name.get("true-dynamic")
+    if static is None or dynamic is None:
+        return None
+    cells = {}
+    for name in order:
+        less, more = static.cells[name], dynamic.cells[name]
+        if not less.samples or not more.samples:
+            cells[name] = Cell(reason=less.reason or more.reason)
+            continue
+        cells[name] = Cell([sample - less.median for sample in more.samples])
+    return Line(Row("true-more", "/bin/true: dynamic above static", unit="ms"), cells)
 
 
 def as_json(
@@ -176,10 +193,19 @@ def older(order: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def skipped(lines: Iterable[Line], order: Sequence[str]) -> list[str]:
-    """A sentence for every empty cell, but for those that could not have anything."""
+    """A sentence for the empty cells of a platform that have the same reason, but for those that
+    could not have anything.
+    """
+    lines = list(lines)
+    empty: dict[tuple[str, str], list[str]] = {}
+    for line in lines:
+        for name in order:
+            cell = line.cells[name]
+            if not cell.samples and cell.reason != NOT_THERE:
+                empty.setdefault((name, cell.reason), []).append(line.row.name)
     return [
-        f"{line.row.name} on {name}: {line.cells[name].reason}"
-        for line in lines
-        for name in order
-        if not line.cells[name].samples and line.cells[name].reason != NOT_THERE
+        f"{name}: {reason}"
+        if len(rows) == len(lines) > 1
+        else f"{', '.join(rows)} on {name}: {reason}"
+        for (name, reason), rows in empty.items()
     ]

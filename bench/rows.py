@@ -1,10 +1,10 @@
 """What is measured: one row of the table each.
 
 A guest row runs ``bench ROW N= REP= time=1`` (guests/bench.c); a repetition is `per`
-operations, and the table shows the time of one.  A start-up row times a whole process, and so does
-one of results, which answers a question to a data set (bench/questions.py).  A micro row is a
-workload of the C core inside the worker (bench/micro.py), already divided by what it did; only
-vmemu has it.
+operations, and the table shows the time of one.  A start-up row times a whole process, and so do
+one of results, which answers a question to a data set (bench/questions.py), and one of a program
+of a Debian root (bench/programs.py).  A micro row is a workload of the C core inside the worker
+(bench/micro.py), already divided by what it did; only vmemu has it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Kind(enum.Enum):
     STARTUP = "startup"
     MICRO = "micro"
     RESULTS = "results"
+    PROGRAM = "program"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class Row:
     """It needs swap, which no peer has and the host only by bench/swap.py."""
     cpu: bool = False
     """CPU time is taken, not elapsed time."""
+    program: tuple[str, ...] = ()
+    """A program of the root and its arguments (bench/programs.py)."""
+    says: str = ""
+    """What it has to print."""
     bare: bool = False
     """It needs hardly any system call: an emulator of the CPU alone can do it."""
     machine: dict[str, Any] = field(default_factory=dict)
@@ -77,11 +82,28 @@ def _micro(name: str, what: str, n: int, **options: Any) -> Row:
     )
 
 
+def _twice(row: Row) -> list[Row]:
+    """A row and its twin in CPU time."""
+    guest = row.guest or row.name
+    return [
+        row,
+        replace(row, name=f"{row.name}-cpu", what=f"{row.what}, CPU time", guest=guest, cpu=True),
+    ]
+
+
 def _swapping(name: str, what: str, n: int, rep: int, machine: dict[str, Any]) -> list[Row]:
-    """A row and its twin in CPU time: with a disk behind swap the two tell different things."""
-    elapsed = Row(name, what, n, n, "us", rep=rep, swaps=True, machine=machine)
-    what = f"{what}, CPU time"
-    return [elapsed, replace(elapsed, name=f"{name}-cpu", what=what, guest=name, cpu=True)]
+    """With a disk behind swap, elapsed and CPU time tell different things."""
+    return _twice(Row(name, what, n, n, "us", rep=rep, swaps=True, machine=machine))
+
+
+def _program(name: str, what: str, *program: str, per: int = 1, says: str = "") -> list[Row]:
+    """A program of the root, elapsed and in CPU time."""
+    row = Row(name, what, per=per, unit="ms", rep=3, kind=Kind.PROGRAM)
+    return _twice(replace(row, program=program, says=says))
+
+
+STAGES = 100
+"""Programs that the shell starts, at the same time or one by one."""
 
 
 ROWS: tuple[Row, ...] = (
@@ -135,6 +157,7 @@ ROWS: tuple[Row, ...] = (
         machine={"lock_checks": True},
     ),
     Row("fork-wait", "fork, exit and wait with 4096 pages", 4096, unit="us"),
+    *_twice(Row("exec", "fork, exec of a static program, wait", 100, 100, "us")),
     Row("getpid", "a system call", 1000, 1000, rep=SHORT),
     Row("pipe", "two processes, one byte there and back", 200, 200, unit="us"),
     Row("switch", "a switch among 8 processes", 50, 50 * 8, unit="us"),
@@ -149,6 +172,26 @@ ROWS: tuple[Row, ...] = (
         {"ram": RAM_PAGES * 4096, "swap": 3 * RAM_PAGES * 4096},
     ),
     Row("start-up", "hello, the whole process", unit="ms", kind=Kind.STARTUP, rep=3),
+    *_program("true-static", "busybox true, a static program", "/bin/busybox", "true"),
+    *_program("true-dynamic", "/bin/true, a dynamic program", "/bin/true"),
+    *_program(
+        "loop",
+        f"dash: {STAGES} times /bin/true, each",
+        "/bin/dash",
+        "-c",
+        f"i=0; while [ $i -lt {STAGES} ]; do {{run}}/bin/true; i=$((i + 1)); done; echo ring 3",
+        per=STAGES,
+        says="ring 3",
+    ),
+    *_program(
+        "pipeline",
+        f"dash: a pipeline of {STAGES} times /bin/cat, each",
+        "/bin/dash",
+        "-c",
+        "echo ring 3" + " | {run}/bin/cat" * STAGES,
+        per=STAGES,
+        says="ring 3",
+    ),
     Row(
         "warm",
         "a later machine of a process, 32 MB: made, hello run, closed",

@@ -25,7 +25,8 @@ from typing import Any
 from bench import disk
 from bench.errors import BenchError
 from bench.memgroup import Controller, MemoryGroup, controller
-from bench.platforms import TIMEOUT, Host, NotMeasured, guest_command, guest_times, last_line
+from bench.platforms import Host, guest_command, guest_times
+from bench.process import TIMEOUT, NotMeasured, last_line
 from bench.rows import RAM_PAGES, Row
 from vmemu.errors import ConfigError
 from vmemu.swap.area import make_swap

@@ -28,6 +28,8 @@ class Target:
     """In place of `ratio` where the program is of x86-64."""
     widths: float | None = 1.15
     """x86-64: at most so many times the same scheme's i386; None: the two do not do the same."""
+    of: tuple[str, ...] = ()
+    """The rows that its row is made of, if it is made of others."""
 
     def words(self, unit: str) -> str:
         """The promise, for a table."""
@@ -90,12 +92,21 @@ TARGETS = (
     Target("memcpy", 1.15, to=UNICORN),
     Target("start-up", 1.0, to=QILING, value=70),
     Target("warm", value=6),
+    Target("true-more", value=20, widths=None, of=("true-static", "true-dynamic")),
+    Target("loop", value=15, widths=None),
+    Target("pipeline", value=15, widths=None),
     Target("results", value=1000, widths=None),
     Target("core-zap", value=6),
     Target("core-copy", value=6),
     Target("core-protect", value=6),
     Target("core-probe", value=25),
 )
+
+
+def needed() -> list[str]:
+    """The rows that promises are about."""
+    return [row for target in TARGETS for row in target.of or (target.row,)]
+
 
 MARKS = {True: "yes", False: "**no**", None: "?"}
 
@@ -122,3 +133,24 @@ def markdown(lines: Sequence[Line], schemes: Sequence[str]) -> str:
         promise = target.words(line.row.unit)
         out.append(f"| {target.row} | {line.row.what} | {promise} | " + " | ".join(cells) + " |")
     return "\n".join(out)
+
+
+SAID = ("true-more", "loop", "pipeline")
+"""Promises whose rows few runs measure: they are told below the table."""
+
+
+def sentences(lines: Sequence[Line], schemes: Sequence[str]) -> list[str]:
+    """What was measured beside what is promised, for each scheme."""
+    by_name = {line.row.name: line for line in lines}
+    kept = {True: "kept", False: "not kept", None: "not known"}
+    found = []
+    for target in TARGETS:
+        line = by_name.get(target.row)
+        if line is None or target.row not in SAID:
+            continue
+        for name in schemes:
+            if line.cells[name].samples:
+                text, verdict = target.measured(line, name)
+                promise = target.words(line.row.unit)
+                found.append(f"{line.row.what}, {name}: {text}; at most {promise}: {kept[verdict]}")
+    return found

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench import platforms, schemes
-from bench.report import Cell, Line
+from bench.process import NOT_THERE, NotMeasured
+from bench.report import Cell, Line, skipped
 from bench.rows import Row
 from vmemu.rmap import builtin
 
@@ -72,13 +73,32 @@ def test_a_peer_is_there_when_it_is_installed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert [peer.name for peer in platforms.peers()] == ["unicorn"]
+    (_, missing) = platforms.peers()
+    with pytest.raises(NotMeasured, match="not installed"):
+        missing.measure(Row("touch", "write to a fresh page"))
     for name in ("qemu-i386-static", "qemu-i386"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
         (_, qemu) = platforms.peers()
         assert (qemu.name, qemu.prefix) == ("qemu-user", (str(tmp_path / name),))
     assert [peer.name for peer in platforms.peers("python")] == ["unicorn", "qemu-user", "qiling"]
+
+
+def test_empty_cells_are_told_together() -> None:
+    names = ["native", "unicorn", "qemu-user"]
+    lines = [
+        Line(Row(name, ""), dict(zip(names, cells, strict=True)))
+        for name, cells in {
+            "touch": [Cell([1.0]), Cell(reason=NOT_THERE), Cell(reason="it is not installed")],
+            "loop": [Cell(reason="no root"), Cell([2.0]), Cell(reason="it is not installed")],
+            "exec": [Cell(reason="no root"), Cell([2.0]), Cell(reason="it is not installed")],
+        }.items()
+    ]
+    assert skipped(lines, names) == [
+        "qemu-user: it is not installed",
+        "loop, exec on native: no root",
+    ]
+    assert skipped(lines[:1], names) == ["touch on qemu-user: it is not installed"]
 
 
 @pytest.mark.parametrize(

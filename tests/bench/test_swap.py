@@ -18,7 +18,7 @@ import pytest
 from bench import disk, swap
 from bench.errors import BenchError
 from bench.memgroup import Controller, MemoryGroup, controller
-from bench.platforms import NotMeasured
+from bench.process import NotMeasured
 from bench.rows import select
 
 ROOT = Path(__file__).parents[2]

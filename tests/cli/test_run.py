@@ -60,6 +60,22 @@ def test_a_program_inside_the_root(vmemu: Vmemu, tmp_path: Path, bits: int, writ
     assert vmemu(f"run --root {tmp_path} {write} /greet") == (0, "Hello from ring 3\n", "")
 
 
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("command", ["run", "show --at exit", "who --at exit --pfn 1"])
+def test_a_program_that_is_bound(vmemu: Vmemu, tmp_path: Path, bits: int, command: str) -> None:
+    """A script in a directory that is bound, whose interpreter is a file that is bound."""
+    for name in ("root", "work"):
+        (tmp_path / name).mkdir()
+    script = tmp_path / "work/script"
+    script.write_text("#!/bin/greet\n")
+    script.chmod(0o755)
+    binds = [f"{tmp_path}/work:/bin", f"{guest_path('hello', bits)}:/bin/greet", f"{script}:/s"]
+    options = f"--root {tmp_path}/root " + " ".join(f"--bind {bind}" for bind in binds)
+    for path in ("/bin/script", "/s"):
+        done = vmemu(f"{command} {options} {path}")
+        assert "Hello from ring 3" in (done.out if command == "run" else done.err), done.err
+
+
 def test_exit_status_and_arguments(vmemu: Vmemu) -> None:
     assert vmemu("run hello STATUS=42").status == 42
     assert vmemu("run --set STATUS=7 hello").status == 7

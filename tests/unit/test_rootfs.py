@@ -141,6 +141,15 @@ def test_a_root(repository: Repository, tmp_path: Path, vmemu: Vmemu, architectu
     assert state_of_host() == host
 
 
+def test_a_name_that_ends_in_plus(repository: Repository, tmp_path: Path, vmemu: Vmemu) -> None:
+    """As g++ does; of a word with one more + apt would take away the last."""
+    repository.add("c++", {"usr/bin/c++": "c++"})
+    repository.publish()
+    assert vmemu("rootfs", str(tmp_path / "root"), "c++").status == 0
+    manifest = json.loads((tmp_path / "root/var/lib/vmemu/rootfs.json").read_text())
+    assert sorted(manifest["packages"]) == ["base", "c++"]
+
+
 def test_again_is_nothing_new(repository: Repository, tmp_path: Path, vmemu: Vmemu) -> None:
     root = tmp_path / "root"
     assert vmemu("rootfs", str(root)).err == f"{root}: 1 packages of amd64, 1 new\n"

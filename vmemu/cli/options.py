@@ -23,6 +23,7 @@ __all__ = [
     "every_i_mmap",
     "every_scheme",
     "examples",
+    "file_options",
     "given",
     "json_option",
     "machine_options",
@@ -153,6 +154,13 @@ def examples(*commands: str) -> str:
 def machine_options(command: F) -> F:
     """Add the Machine's settings; those not given are passed as None."""
     for declared in reversed(MACHINE):
+        command = declared(command)
+    return command
+
+
+def file_options(command: F) -> F:
+    """Add what programs see of the host's files, in the same way."""
+    for declared in reversed(FILES):
         command = declared(command)
     return command
 

@@ -61,7 +61,7 @@ def _names(packages: tuple[str, ...]) -> tuple[str, ...]:
     from vmemu.errors import ConfigError
 
     for name in packages:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name) or name[-1] in "+-":
+        if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name) or name[-1] == "-":
             raise ConfigError(f"{name!r} is not the name of a package")
     return packages
 

@@ -177,7 +177,7 @@ def run(
     environment = parse_variables(env)
     values = [f"{name}={value}" for name, value in parse_settings(settings).items()]
     status, limit = WaitStatus(EX_LIMIT), ""
-    found = find(program, options["bits"], options["root"])
+    found = find(program, options["bits"], options["root"], options["binds"])
     program, options["bits"] = found.name, found.bits
     argv = [program, *arguments, *values]
     if events is not None:

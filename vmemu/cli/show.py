@@ -12,6 +12,7 @@ from vmemu.cli.moments import at_option, never_came
 from vmemu.cli.options import (
     env_option,
     examples,
+    file_options,
     given,
     json_option,
     machine_options,
@@ -61,6 +62,7 @@ __all__ = ["command"]
 )
 @rmap_option
 @machine_options
+@file_options
 @set_option
 @env_option
 @click.option("--check", is_flag=True, help="Check the machine at that moment.")
@@ -98,12 +100,12 @@ def command(
                 raise ConfigError(f"{name} is of one moment: give --at MOMENT as well")
     if svg is not None:
         Output(svg).probe()
-    found = find(program, options["bits"])
+    found = find(program, options["bits"], options["root"], options["binds"])
     options["bits"] = found.bits
     argv = [found.name, *arguments]
     argv += [f"{name}={value}" for name, value in parse_settings(settings).items()]
     with Machine(**given(options)) as machine:
-        machine.spawn(found.path, argv, parse_variables(env), stdout=2)
+        machine.spawn(found.path, argv, parse_variables(env), stdout=2, inside=found.inside)
         if interval is not None:
             watching = _watch(machine, interval, as_json)
             if moment is None:

@@ -14,6 +14,7 @@ from vmemu.cli.options import (
     env_option,
     every_scheme,
     examples,
+    file_options,
     given,
     json_option,
     machine_options,
@@ -84,6 +85,7 @@ _WALKS = ("unmap", "referenced")
     f"[default: {DEFAULT}]",
 )
 @machine_options
+@file_options
 @set_option
 @env_option
 @click.option("--check", is_flag=True, help="Check the machine at that moment.")
@@ -121,7 +123,7 @@ def command(
     address = _address(addr, pfn, pid)
     if svg is not None:
         Output(svg).probe()
-    found = find(program, options["bits"])
+    found = find(program, options["bits"], options["root"], options["binds"])
     options["bits"] = found.bits
     argv = [found.name, *arguments]
     argv += [f"{name}={value}" for name, value in parse_settings(settings).items()]
@@ -161,7 +163,7 @@ class _Asking:
         from vmemu.machine import Machine
 
         with Machine(**options) as machine:
-            machine.spawn(program.path, argv, env, stdout=2)
+            machine.spawn(program.path, argv, env, stdout=2, inside=program.inside)
             marks: list[str] = []
             machine.kernel.on_mark = lambda task, name, a, b: marks.append(name)
             found = machine.run_to(self.moment, lambda when: self.ask(machine, when))

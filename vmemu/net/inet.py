@@ -71,6 +71,8 @@ class InetSocket(Socket):
         self.any = Place(_ANY4 if family == AF_INET else _ANY6, 0)
         self.place = self.remote = self.any
         self.has_port = self._unasked = False
+        self._asked = self.any
+        """What bind() asked for: what connect() found goes with its connection."""
         self._connecting = False
         """connect() has not told yet that it is connected."""
         self.knocking: dict[InetSocket, None] = {}
@@ -135,6 +137,7 @@ class InetSocket(Socket):
         if self.has_port or self.state is not State.CLOSE:
             raise Errno(errno.EINVAL)
         self._take(place)
+        self._asked = place
 
     def _take(self, place: Place) -> None:
         if not place.port:
@@ -192,7 +195,7 @@ class InetSocket(Socket):
     def _bind_for(self, dest: Place) -> None:
         """Have a port to send from, and a host."""
         if not self.has_port:
-            self._take(self.any)
+            self._take(self._asked._replace(port=0))
             self._unasked = True
         if self.place.anywhere and self.kind == SOCK_STREAM:
             self.place = Place(_LOCAL4 if dest.v4 else _LOCAL6, self.place.port)
@@ -215,6 +218,9 @@ class InetSocket(Socket):
     def _connect_dgram(self, address: bytes, unspecified: bool) -> None:
         if unspecified:
             self.state, self.remote = State.CLOSE, self.any
+            self._unasked = self.has_port and not self._asked.port
+            self._give_back()
+            self.place = self.place._replace(host=self._asked.host)
             return
         dest = self._dest(address)
         self._bind_for(dest)
@@ -285,7 +291,7 @@ class InetSocket(Socket):
         """A port that nobody asked for is not kept without a connection."""
         if self._unasked:
             self.net.leave_port(self, self.kind, self.place.port)
-            self.place, self.has_port, self._unasked = self.any, False, False
+            self.place, self.has_port, self._unasked = self._asked._replace(port=0), False, False
 
     def welcome(self, client: InetSocket) -> None:
         """Make the other side of a connection."""
@@ -359,6 +365,7 @@ class InetSocket(Socket):
         self._stop_knocking()
         self._leave(reset=True)
         self._give_back()
+        self.place = self.place._replace(host=self._asked.host)
         self.state, self.shut, self.remote = State.CLOSE, 0, self.any
         self._connecting = False
 

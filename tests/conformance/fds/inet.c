@@ -308,8 +308,69 @@ static void datagrams(void)
 	show(socketpair(AF_INET, SOCK_DGRAM, 0, (int[2]){ 0 }));
 }
 
+/* What connect() gave an end goes with its connection; what bind() gave stays. */
+static void apart(void)
+{
+	int there = bound(SOCK_DGRAM), at_port = port;
+	struct sockaddr_in6 six = at6("::1", port), mapped = at6("::ffff:127.0.0.1", port), all = at6("::", 0);
+	struct sockaddr_in a = at("127.0.0.1", port), any = at("0.0.0.0", 0), b;
+	struct sockaddr none = { AF_UNSPEC };
+	socklen_t n = sizeof b;
+	int x = socket(AF_INET6, SOCK_DGRAM, 0);
+
+	show(connect(x, (void *)&six, sizeof six));
+	who(x, port);
+	show(connect(x, &none, sizeof none));
+	who(x, port);
+	show(connect(x, (void *)&mapped, sizeof mapped));
+	who(x, port);
+	show(connect(x, (void *)&mapped, sizeof mapped));
+	who(x, port);
+	show(connect(x, &none, sizeof none));
+	show(connect(x, (void *)&a, sizeof a));
+	who(x, port);
+	close(x);
+	for (int k = 0; k < 4; k++) {
+		x = socket(AF_INET, SOCK_DGRAM, 0);
+		b = k & 1 ? a : any, b.sin_port = 0;
+		show(bind(x, (void *)&b, sizeof b));
+		if (k & 2) {
+			getsockname(x, (void *)&b, &n);
+			close(x);
+			x = socket(AF_INET, SOCK_DGRAM, 0);
+			show(bind(x, (void *)&b, sizeof b));
+		}
+		at_port = ntohs(b.sin_port);
+		show(connect(x, (void *)&a, sizeof a));
+		who(x, at_port);
+		show(connect(x, &none, sizeof none));
+		who(x, at_port);
+		show(sendto(x, "x", 1, 0, (void *)&a, sizeof a));
+		who(x, at_port);
+		close(x);
+	}
+	close(there);
+	there = bound(SOCK_STREAM);
+	listen(there, 5);
+	a.sin_port = htons(port);
+	for (int k = 0; k < 3; k++) {
+		x = socket(AF_INET, SOCK_STREAM, 0);
+		b = k & 1 ? a : any, b.sin_port = 0;
+		if (k)
+			show(bind(x, (void *)&b, sizeof b));
+		show(connect(x, (void *)&a, sizeof a));
+		who(x, port);
+		show(connect(x, &none, sizeof none));
+		getsockname(x, (void *)&b, &n);
+		puts(inet_ntoa(b.sin_addr)); /* the port is one that Linux shows and has given back */
+		close(x);
+	}
+	close(there);
+}
+
 int main(void)
 {
+	apart();
 	streams();
 	without_waiting();
 	addresses();

@@ -59,6 +59,7 @@ __all__ = ["INPUT_SIZE", "LineDiscipline"]
 INPUT_SIZE = 4096
 """What has been typed and not been read (N_TTY_BUF_SIZE)."""
 _SIGNALS = {VINTR: 2, VQUIT: 3, VSUSP: 20}
+TIOCPKT_FLUSHREAD, TIOCPKT_FLUSHWRITE, TIOCPKT_STOP, TIOCPKT_START = 1, 2, 4, 8
 _BELL, _TAB = b"\a", 8
 _DISABLED = 0
 _ODD = OLCUC | OCRNL | ONOCR | ONLRET | XTABS
@@ -94,6 +95,8 @@ class LineDiscipline:
         """Where the line that is being typed begins."""
         self.stopped = False
         """Output waits for VSTART."""
+        self.tell: Callable[[int], None] = lambda happened: None
+        """Takes what the other end is told in packet mode: a TIOCPKT_ bit."""
 
     # ---- being read
 
@@ -139,6 +142,19 @@ class LineDiscipline:
         self.line.clear()
         self._ends.clear()
         self._literal = self._erasing = False
+        self.tell(TIOCPKT_FLUSHREAD)
+
+    def stop(self) -> None:
+        """Output waits (stop_tty)."""
+        if not self.stopped:
+            self.stopped = True
+            self.tell(TIOCPKT_STOP)
+
+    def start(self) -> None:
+        """Output goes on (start_tty)."""
+        if self.stopped:
+            self.stopped = False
+            self.tell(TIOCPKT_START)
 
     def changed(self, canonical: bool) -> None:
         """The attributes are others; whether input came by lines before (n_tty_set_termios)."""
@@ -187,8 +203,8 @@ class LineDiscipline:
                 if self._is(byte, which):
                     self._interrupt(byte, number)
                     return
-        if self.stopped and iflag & IXON and iflag & IXANY:
-            self.stopped = False
+        if iflag & IXON and iflag & IXANY:
+            self.start()
         if byte == 13:
             if iflag & IGNCR:
                 return
@@ -201,9 +217,9 @@ class LineDiscipline:
     def _flow(self, byte: int) -> bool:
         """Start and stop output."""
         if self._is(byte, VSTART):
-            self.stopped = False
+            self.start()
         elif self._is(byte, VSTOP):
-            self.stopped = True
+            self.stop()
         else:
             return False
         return True
@@ -213,9 +229,10 @@ class LineDiscipline:
         if not self.termios.lflag & NOFLSH:
             self.flush_input()
             self._echoes.clear()
+            self.tell(TIOCPKT_FLUSHWRITE)
         self._signal(number)
         if self.termios.iflag & IXON:
-            self.stopped = False
+            self.start()
         if self.termios.lflag & ECHO:
             self._echo(byte)
 

@@ -9,6 +9,7 @@ from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.hold import FILE_BYTES, PTY_BYTES
 from vmemu.kernel.process.wait import Blocking, Wait, WaitQueue
+from vmemu.kernel.signal.state import Signal
 from vmemu.vfs.file import (
     O_ACCMODE,
     O_CLOEXEC,
@@ -17,9 +18,12 @@ from vmemu.vfs.file import (
     POLLHUP,
     POLLIN,
     POLLOUT,
+    POLLPRI,
     File,
     FileStat,
 )
+from vmemu.vfs.tty.ldisc import TIOCPKT_FLUSHWRITE, TIOCPKT_START, TIOCPKT_STOP
+from vmemu.vfs.tty.termios import IXON, VSTART, VSTOP, Termios
 from vmemu.vfs.tty.tty import Tty
 from vmemu.vfs.tty.ttyfile import TtyFile, tty_ioctl
 
@@ -35,6 +39,13 @@ OUTPUT_SIZE = 16384
 """What was printed and has not been read by the other end."""
 _TIOCGPTN, _TIOCSPTLCK, _TIOCGPTLCK = 0x80045430, 0x40045431, 0x80045439
 _TIOCGPTPEER, _TIOCINQ, _TIOCOUTQ = 0x5441, 0x541B, 0x5411
+_TIOCPKT, _TIOCGPKT, _TIOCSIG = 0x5420, 0x80045438, 0x40045436
+_TCFLSH, _TCIFLUSH, _TCOFLUSH, _TCIOFLUSH = 0x540B, 0, 1, 2
+_PACKET_NOSTOP, _PACKET_DOSTOP = 16, 32
+_FLOW_KEYS = (0x13, 0x11)
+"""^S and ^Q: whoever is told of them may handle them where they are typed."""
+_CONTRARY = (TIOCPKT_STOP | TIOCPKT_START, _PACKET_DOSTOP | _PACKET_NOSTOP)
+_KEY_SIGNALS = (Signal.SIGINT, Signal.SIGQUIT, Signal.SIGTSTP)
 
 
 class Pty(Tty):
@@ -49,6 +60,11 @@ class Pty(Tty):
         """Nobody may open it yet (unlockpt)."""
         self.opened = False
         """Somebody has opened it; when nobody has it open any more, its other end is told."""
+        self.packet = False
+        """Its other end reads what happens to it among what is printed (TIOCPKT)."""
+        self.happened = 0
+        """That, as TIOCPKT_ bits."""
+        self.ldisc.tell = self.tell
 
     def _print(self, data: bytes) -> None:
         self.output += data
@@ -56,9 +72,30 @@ class Pty(Tty):
             self.queue.wake_up()
 
     def flush_output(self) -> None:
-        """Forget what was printed."""
-        self.output.clear()
-        self.queue.wake_up()
+        """Forget what was printed: what is at the other end already stays."""
+        self.tell(TIOCPKT_FLUSHWRITE)
+
+    def tell(self, happened: int) -> None:
+        """Tell the other end of one of TIOCPKT_'s bits; of two that contradict the last counts."""
+        if self.packet:
+            for pair in _CONTRARY:
+                if happened & pair:
+                    self.happened &= ~pair
+            self.happened |= happened
+            self.queue.wake_up()
+
+    def _keys(self) -> bool:
+        """^S and ^Q stop and start output."""
+        termios = self.termios
+        keys = termios.cc[VSTOP], termios.cc[VSTART]
+        return bool(termios.iflag & IXON) and keys == _FLOW_KEYS
+
+    def set_termios(self, new: Callable[[Termios], None], *, flush: bool = False) -> None:
+        """Change the attributes, and tell of the keys of flow control (pty_set_termios)."""
+        before = self._keys()
+        super().set_termios(new, flush=flush)
+        if self._keys() != before:
+            self.tell(_PACKET_NOSTOP if before else _PACKET_DOSTOP)
 
     def open(self, flags: int) -> TtyFile:
         """Open it; Errno EIO while it is locked or when its other end is gone, EBUSY."""
@@ -95,23 +132,38 @@ class Master(File):
         """Nobody has the terminal open any more (TTY_OTHER_CLOSED)."""
         return self.pty.opened and not self.pty.users
 
+    def _readable(self) -> bool:
+        return bool(self.pty.output or self.pty.happened)
+
     def _ready(self) -> bool:
-        return bool(self.pty.output) or self._closed
+        return self._readable() or self._closed
 
     def read(self, count: int) -> Blocking[bytes]:
-        """Wait for what is printed; Errno EIO when there is nobody who could."""
-        while not self.pty.output:
+        """Wait for what is printed; Errno EIO when there is nobody who could.
+
+        In packet mode a byte that is not 0 says what happened, and 0 comes before what was printed.
+        """
+        while not self._readable():
             if self._closed:
                 raise Errno(errno.EIO)
             if self.flags & O_NONBLOCK:
                 raise Errno(errno.EAGAIN)
             yield Wait(f"output of {self.pty.name}", (self.pty.queue,), self._ready)
-        return bytes(self.pty.output[:count])
+        pty = self.pty
+        if not pty.packet:
+            return bytes(pty.output[:count])
+        if pty.happened:
+            return bytes((pty.happened,))
+        return b"\0" + pty.output[: count - 1]
 
     def take(self, count: int) -> int:
         """It has been read: there is room for more."""
-        del self.pty.output[:count]
-        self.pty.queue.wake_up()
+        pty = self.pty
+        if pty.happened:
+            pty.happened = 0 if count else pty.happened
+        else:
+            del pty.output[: max(count - pty.packet, 0)]
+        pty.queue.wake_up()
         return count
 
     def write(self, data: bytes) -> Blocking[int]:
@@ -138,7 +190,8 @@ class Master(File):
 
     def poll(self) -> int:
         """POLLIN with output, POLLOUT with room, POLLHUP without anybody at the terminal."""
-        found = (POLLIN if self.pty.output else 0) | (POLLOUT if self._has_room() else 0)
+        found = (POLLIN if self._readable() else 0) | (POLLOUT if self._has_room() else 0)
+        found |= POLLPRI if self.pty.happened else 0
         return found | (POLLHUP if self._closed else 0)
 
     def stat(self) -> FileStat:
@@ -160,6 +213,16 @@ class Master(File):
             uaccess.write_struct(task.mm, argument, "i", pty.locked)
         elif request == _TIOCGPTPEER:
             return self._open_peer(task, argument)
+        elif request == _TIOCPKT:
+            self._set_packet(bool(uaccess.read_struct(task.mm, argument, "i")[0]))
+        elif request == _TIOCGPKT:
+            uaccess.write_struct(task.mm, argument, "i", pty.packet)
+        elif request == _TIOCSIG:
+            if argument not in _KEY_SIGNALS:
+                raise Errno(errno.EINVAL)
+            pty.signal(argument)
+        elif request == _TCFLSH:
+            self._flush(argument)
         elif request == _TIOCINQ:
             uaccess.write_struct(task.mm, argument, "i", len(pty.output))
         elif request == _TIOCOUTQ:
@@ -167,6 +230,18 @@ class Master(File):
         else:
             return tty_ioctl(pty, task, request, argument, own=False)
         return 0
+
+    def _flush(self, which: int) -> None:
+        """What it was to read is what was printed; what it typed is at the terminal already."""
+        if which not in (_TCIFLUSH, _TCOFLUSH, _TCIOFLUSH):
+            raise Errno(errno.EINVAL)
+        if which != _TCOFLUSH:
+            self.pty.output.clear()
+            self.pty.queue.wake_up()
+
+    def _set_packet(self, packet: bool) -> None:
+        if packet != self.pty.packet:
+            self.pty.packet, self.pty.happened = packet, 0
 
     def _open_peer(self, task: Task, flags: int) -> int:
         fd = task.files.alloc(0, task.limits.nofile)

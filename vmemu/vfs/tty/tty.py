@@ -193,5 +193,5 @@ class Tty:
         if flush:
             self.ldisc.flush_input()
         if not self.termios.iflag & IXON:
-            self.ldisc.stopped = False
+            self.ldisc.start()
         self.queue.wake_up()

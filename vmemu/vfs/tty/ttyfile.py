@@ -125,7 +125,7 @@ def _flow(tty: Tty, task: Task, request: int, argument: int) -> int:
     if argument not in (_TCOOFF, _TCOON, _TCIOFF, _TCION):
         raise Errno(errno.EINVAL)
     if argument in (_TCOOFF, _TCOON):
-        tty.ldisc.stopped = argument == _TCOOFF
+        (tty.ldisc.stop if argument == _TCOOFF else tty.ldisc.start)()
         tty.queue.wake_up()
     return 0
 
