@@ -52,10 +52,6 @@ class Usage:
     def __getitem__(self, name: str) -> int:
         return self.of[name]
 
-    def kb(self, name: str) -> int:
-        """Whole kB of it."""
-        return self.of[name] >> _shift(name) + 10
-
     def add(self, other: Usage) -> None:
         """With another's."""
         for name, value in other.of.items():
