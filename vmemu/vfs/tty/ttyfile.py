@@ -39,7 +39,7 @@ _FLUSHING = (_TCSETSF, _TCSETAF, _TCSETSF2)
 class TtyFile(File):
     """A terminal that is open."""
 
-    pollable = True
+    pollable = notifies = True
 
     def __init__(self, tty: Tty, flags: int) -> None:
         super().__init__(flags, tty.name)
