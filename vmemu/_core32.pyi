@@ -710,6 +710,7 @@ class vmemu(Struct):
     fault: fault_state
     swap: swap_state
     inodes: inode
+    most_inodes: int
     shmem_sb: Array[shmem_sb]
     candidate: candidate
     locks: lock_state

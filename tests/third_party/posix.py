@@ -29,6 +29,7 @@ FLAGS = ("-O1", "-w", "-static", "-std=gnu99", "-D_GNU_SOURCE", "-fno-strict-ali
 LIBRARIES = ("-lpthread", "-lrt", "-lm")
 TIMEOUT = 60.0
 _SPINS = "threads spin for seconds of virtual time, 1 ns a block, which takes minutes"
+_USER = "needs a second user in /etc/passwd (--vmemu '--bind /etc/passwd')"
 _CLOCK = "sets the clock, which nobody can"
 KNOWN = {
     "pthread_barrier_wait/6-1": "waits on a barrier never initialized: by what lies there",
@@ -55,11 +56,11 @@ KNOWN = {
     "fork/19-1": "there are no message queues",
     "mmap/14-1": "a write to mapped memory changes no time of a file in tmpfs, as on Linux",
     "shm_open/23-1": "1000 processes open 1000 objects each: too slow",
-    "shm_open/26-2": "needs a second user in /etc/passwd (--vmemu '--bind /etc/passwd')",
-    "shm_open/32-1": "permissions of files are kept and refuse nothing, whoever asks",
-    "shm_open/34-1": "permissions of files are kept and refuse nothing, whoever asks",
-    "shm_unlink/8-1": "permissions of files are kept and refuse nothing, whoever asks",
-    "shm_unlink/9-1": "permissions of files are kept and refuse nothing, whoever asks",
+    "shm_open/26-2": _USER,
+    "shm_open/32-1": _USER,
+    "shm_open/34-1": _USER,
+    "shm_unlink/8-1": _USER,
+    "shm_unlink/9-1": _USER,
 }
 """Programs that pass on the host and need not under vmemu, with the reason."""
 

@@ -27,7 +27,7 @@ from vmemu.kernel.ipc.shm import Segments
 from vmemu.kernel.kswapd import Kswapd
 from vmemu.kernel.process import oom
 from vmemu.kernel.process.cputime import limit_cpu
-from vmemu.kernel.process.cred import narrow
+from vmemu.kernel.process.cred import ROOT, narrow
 from vmemu.kernel.process.exit import exit_group
 from vmemu.kernel.process.futex import Futexes
 from vmemu.kernel.process.job import Jobs
@@ -183,6 +183,7 @@ class Kernel(Closing):
                 self._randbytes,
                 self.vm.inodes,
                 self.jobs,
+                lambda: self.current.cred if self.current is not None else ROOT,
             )
             self._world = World(self, services, options.root, options.root_rw, options.binds)
         return self._world

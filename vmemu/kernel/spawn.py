@@ -54,6 +54,7 @@ def spawn(
     program_file = find_program(
         Finder(kernel, fs, guest=inside, host=not inside), os.fsencode(path)
     )
+    cred = Cred.of(kernel.options.credentials)
     entries = [f"{name}={value}" for name, value in (env or {}).items()]
     name = path if filename is None else filename
     arguments = Arguments.of(
@@ -67,7 +68,7 @@ def spawn(
             undo.callback(files.exit)
             for fd, stream in enumerate((stdin, stdout, stderr)):
                 files.install(fd, _open_stream(kernel, stream, fd, terminal))
-            program = load(kernel, program_file, arguments)
+            program = load(kernel, program_file, arguments, cred)
             undo.pop_all()
     except Errno as error:
         reason = os.strerror(error.errno).lower()
@@ -76,7 +77,7 @@ def spawn(
         kernel, pid, None, kernel.cpu.new_context(), files, fs, SignalState(), memory=program.mm
     )
     task.group.pgrp = task.group.session = pid
-    task.cred = Cred.of(kernel.options.credentials)
+    task.cred = cred
     task.set_exe(program_file.path, program_file.node)
     task.set_comm(path)
     task.start_regs = {"ip": program.ip, "sp": program.sp}
@@ -93,14 +94,18 @@ def spawn(
 
 
 def load(
-    kernel: Kernel, program: ProgramFile, arguments: Arguments, old: Task | None = None
+    kernel: Kernel,
+    program: ProgramFile,
+    arguments: Arguments,
+    cred: Cred,
+    old: Task | None = None,
 ) -> LoadedProgram:
     """Build an address space for a program; Errno when there is no memory for it."""
     return load_program(
         kernel.vm,
         program,
         arguments,
-        old.cred.executes() if old is not None else Cred.of(kernel.options.credentials),
+        cred,
         kernel.random.randbytes(16),
         kernel.abi,
         old.mm.rlimits if old is not None else None,

@@ -47,6 +47,11 @@ class Network:
         self.kernel.next_ino += 1
         return self.kernel.next_ino
 
+    def current_owner(self) -> tuple[int, int]:
+        """Whose user and group a new socket has."""
+        task = self.kernel.current
+        return (0, 0) if task is None else (task.cred.user.fs, task.cred.group.fs)
+
     def creds(self, task: Task) -> Credentials:
         """Who a task is that sends: its real ids (scm_set_cred)."""
         return Credentials(task.tgid, task.cred.user.real, task.cred.group.real)

@@ -59,7 +59,7 @@ class State(enum.Enum):
 class Socket(File):
     """A socket; subclasses know addresses, and who is at them."""
 
-    pollable = True
+    pollable = notifies = True
     family = 0
     merges = False
     """What is sent to it is a stream of bytes, not of messages."""
@@ -68,6 +68,7 @@ class Socket(File):
     def __init__(self, net: Network, kind: int, protocol: int, flags: int) -> None:
         self.net, self.kind, self.protocol = net, kind, protocol
         self.ino = net.new_ino()
+        self.made_by = net.current_owner()
         super().__init__(O_RDWR | flags, f"socket:[{self.ino}]")
         self.record = kind != SOCK_STREAM
         self.sigpipe = kind == SOCK_STREAM
@@ -399,7 +400,7 @@ class Socket(File):
 
     def stat(self) -> FileStat:
         """A socket."""
-        return FileStat(stat.S_IFSOCK | 0o777, self.ino)
+        return FileStat(stat.S_IFSOCK | 0o777, self.ino, uid=self.made_by[0], gid=self.made_by[1])
 
     def poll_shut(self) -> int:
         """What poll() tells of what is shut down, and of errors."""

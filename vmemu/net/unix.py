@@ -26,6 +26,7 @@ from vmemu.net.message import Control, Message
 from vmemu.net.socket import Socket, State
 from vmemu.vfs.file import POLLIN, POLLOUT, POLLWRBAND
 from vmemu.vfs.node import node_key
+from vmemu.vfs.permission import MAY_WRITE, may_create, permission
 from vmemu.vfs.walk import Walk
 
 if TYPE_CHECKING:
@@ -126,22 +127,24 @@ class UnixSocket(Socket):
     @staticmethod
     def _make_node(path: bytes, task: Task) -> Node:
         """Make what the path stands for from now on (unix_mknod)."""
-        walk = Walk(task.fs.root)
+        walk = Walk(task.fs.root, task.cred)
         last = walk.parent(task.fs.cwd, path)
         try:
             walk.check_free(last)
         except Errno as error:
             raise Errno(errno.EADDRINUSE if error.errno == errno.EEXIST else error.errno) from None
+        may_create(last.parent, task.cred)
         mode = stat.S_IFSOCK | 0o777 & ~task.fs.umask
         last.parent.mknod(last.name, mode, 0)
         return last.parent.find(last.name)
 
     def _find(self, address: bytes, task: Task) -> UnixSocket:
-        """Who has an address; Errno ECONNREFUSED, EPROTOTYPE, ENOENT."""
+        """Who has an address; Errno ECONNREFUSED, EPROTOTYPE, ENOENT, EACCES."""
         path = self._parse(address)
         key: object = (self.kind, path)
         if path[0] != 0:
-            node = Walk(task.fs.root).find(task.fs.cwd, path)
+            node = Walk(task.fs.root, task.cred).find(task.fs.cwd, path)
+            permission(node, MAY_WRITE, task.cred)
             if not stat.S_ISSOCK(node.stat().mode):
                 raise Errno(errno.ECONNREFUSED)
             key = node_key(node)

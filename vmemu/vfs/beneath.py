@@ -18,9 +18,10 @@ from collections.abc import Callable, Iterator, Sequence
 from vmemu.errors import Errno
 from vmemu.streams import above_streams
 
-__all__ = ["host_errors", "open_beneath"]
+__all__ = ["exchange", "host_errors", "open_beneath"]
 
-_NR_OPENAT2 = 437
+_NR_OPENAT2, _NR_RENAMEAT2 = 437, 316
+_RENAME_EXCHANGE = 2
 _BENEATH, _NO_SYMLINKS, _NO_MAGICLINKS = 8, 4, 2
 _RESOLVE = _BENEATH | _NO_SYMLINKS | _NO_MAGICLINKS
 _WITHOUT = frozenset({errno.ENOSYS, errno.EPERM, errno.E2BIG, errno.EAGAIN, errno.ENAMETOOLONG})
@@ -56,6 +57,18 @@ def open_beneath(root: int, names: Sequence[bytes], flags: int) -> int:
             if error.errno not in _WITHOUT:
                 raise
     return above_streams(by_steps(root, names, flags))
+
+
+def exchange(old_fd: int, old: bytes, new_fd: int, new: bytes) -> None:
+    """Let two names in directories stand for each other's files (RENAME_EXCHANGE); OSError."""
+    import ctypes
+
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    at, name = ctypes.c_int, ctypes.c_char_p
+    words = (at(old_fd), name(old), at(new_fd), name(new), ctypes.c_uint(_RENAME_EXCHANGE))
+    if call(ctypes.c_long(_NR_RENAMEAT2), *words):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 @functools.cache

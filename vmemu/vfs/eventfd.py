@@ -35,7 +35,7 @@ class AnonFile(File):
 
     def stat(self) -> FileStat:
         """A mode, and no type."""
-        return FileStat(0o600)
+        return FileStat(0o600, uid=0, gid=0)
 
 
 class EventFile(AnonFile):

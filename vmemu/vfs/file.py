@@ -29,6 +29,7 @@ O_NONBLOCK = 0o4000
 O_ASYNC = 0o20000
 O_DIRECTORY = 0o200000
 O_NOFOLLOW = 0o400000
+O_NOATIME = 0o1000000
 O_CLOEXEC = 0o2000000
 O_PATH = 0o10000000
 O_TMPFILE = 0o20000000
@@ -74,6 +75,8 @@ class File:
     """It cannot be read, not even no bytes of it."""
     pollable = False
     """It has a poll() of its own; others are always ready, and epoll refuses them."""
+    notifies = False
+    """Its kind can send SIGIO, so that it has O_ASYNC (fasync)."""
     plain = True
     """It tells of POLLRDNORM and POLLWRNORM as well."""
     wakes = -1

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
+from vmemu.kernel.process.cred import Cap
 from vmemu.streams import above_streams
 from vmemu.vfs.beneath import host_errors, open_beneath
 from vmemu.vfs.file import O_ACCMODE, File, FileStat
 from vmemu.vfs.node import Body, Node
+from vmemu.vfs.permission import kept_mode, plain_mode
 from vmemu.vfs.regular import RegularFile
 
 if TYPE_CHECKING:
@@ -66,12 +68,20 @@ class HostNode(Node):
             os.chmod(path, mode & 0o7777)  # noqa: PTH101 - pathlib takes its time
 
     def chown(self, uid: int | None, gid: int | None) -> None:
-        """Set its owner on the host, as far as whoever runs vmemu may."""
-        with host_errors(), self.itself() as path:
-            try:
+        """Set its owner, on the host as far as whoever runs vmemu may."""
+        told = self.stat()
+        with host_errors():
+            with self.itself() as path, contextlib.suppress(PermissionError):
                 os.chown(path, -1 if uid is None else uid, -1 if gid is None else gid)
-            except PermissionError:
-                return
+            self.fs.owners.own(
+                self.host_stat(),
+                (told.uid or 0) if uid is None else uid,
+                (told.gid or 0) if gid is None else gid,
+            )
+        if not (self.directory or self.link):
+            mode = plain_mode(told.mode, told.gid, self.fs.services.cred())
+            if mode != self.stat().mode:
+                self.chmod(mode)
 
     def utimes(self, atime: int | None, mtime: int | None) -> None:
         """Set its times on the host, which has what was written by then."""
@@ -196,11 +206,22 @@ class HostOpened(HostRegular, Body):
             return os.pread(self.fd, count, offset)
 
     def write(self, offset: int, data: bytes) -> int:
-        """Store bytes."""
+        """Store bytes; root's program alone stays setuid."""
+        self._changes()
         if self.pages is not None:
             return self.pages.write(offset, data)
         with host_errors():
             return os.pwrite(self.fd, data, offset)
+
+    def _changes(self) -> None:
+        """Take from a program what it may not keep (file_remove_privs)."""
+        cred = self.fs.services.cred()
+        if cred.capable(Cap.FSETID):
+            return
+        told = self.stat()
+        kept = kept_mode(told.mode, told.gid, cred)
+        if kept != told.mode:
+            self.chmod(kept)
 
     def _inode(self, writes: bool) -> Inode:
         """Its pages; Errno EACCES where the host does not let it be read."""
@@ -224,6 +245,7 @@ class HostOpened(HostRegular, Body):
 
     def truncate(self, size: int) -> None:
         """Cut it, or let it end in a hole."""
+        self._changes()
         with host_errors():
             old = self.size
             os.truncate(self.fd, size)

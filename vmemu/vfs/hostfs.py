@@ -17,11 +17,15 @@ from weakref import WeakValueDictionary
 
 from vmemu.errors import ConfigError, Errno
 from vmemu.kernel.hold import HostMemory
+from vmemu.kernel.process.cred import Cred
 from vmemu.streams import above_streams
+from vmemu.vfs import beneath
 from vmemu.vfs.beneath import host_errors, open_beneath
 from vmemu.vfs.file import File, FileStat
 from vmemu.vfs.hostfile import HostNode, HostRegular, keys
 from vmemu.vfs.node import Directory, FileSystem, FsStat, Node, Services
+from vmemu.vfs.owner import Owners
+from vmemu.vfs.permission import init_owner
 from vmemu.vfs.walk import Walk
 
 __all__ = ["HostDirectory", "HostFs", "peek"]
@@ -43,6 +47,7 @@ class HostFs(FileSystem):
         except (OSError, ValueError) as error:
             reason = (getattr(error, "strerror", None) or str(error)).lower()
             raise ConfigError(f"cannot open {path}: {reason}") from None
+        self.owners = Owners(services.hold)
         self.caches = True
         """Files are read by way of pages in guest RAM."""
         self.top = HostDirectory(self, None, b"")
@@ -75,6 +80,7 @@ class HostFs(FileSystem):
 
     def told(self, host: os.stat_result) -> FileStat:
         """What a guest sees: what belongs to whoever runs vmemu belongs to root."""
+        uid, gid = self.owners.told(host)
         return FileStat(
             host.st_mode,
             host.st_ino,
@@ -82,8 +88,8 @@ class HostFs(FileSystem):
             os.major(host.st_rdev) << 8 | os.minor(host.st_rdev) & 0xFF,
             host.st_nlink,
             self.dev if host.st_dev == self.host_dev else 0x10000 | host.st_dev & 0xFFFF,
-            0 if host.st_uid == os.getuid() else host.st_uid,
-            0 if host.st_gid == os.getgid() else host.st_gid,
+            uid,
+            gid,
             host.st_blocks,
             host.st_atime_ns,
             host.st_mtime_ns,
@@ -179,16 +185,23 @@ class HostDirectory(HostNode, Directory):
             ]
         return sorted(found)
 
+    def _init(self, made: HostNode, mode: int) -> None:
+        """Give what was made its owner and mode (inode_init_owner)."""
+        uid, gid, mode = init_owner(self, mode, self.fs.services.cred())
+        told = made.stat()
+        if (told.uid, told.gid) != (uid, gid):
+            made.chown(uid, gid)
+        if not made.link:
+            made.chmod(stat.S_IMODE(mode))
+
     def create(self, name: bytes, mode: int) -> Node:
         """Make a regular file, with this mode whatever the host's umask."""
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
         with host_errors(), self.opened() as directory:
-            fd = os.open(name, flags, 0o600, dir_fd=directory)
-            try:
-                os.fchmod(fd, mode)
-            finally:
-                os.close(fd)
-        return HostRegular(self.fs, self, name)
+            os.close(os.open(name, flags, 0o600, dir_fd=directory))
+        made = HostRegular(self.fs, self, name)
+        self._init(made, stat.S_IFREG | mode)
+        return made
 
     def mknod(self, name: bytes, mode: int, rdev: int) -> None:
         """Make a FIFO or a socket, which the host has by name alone; Errno EPERM for devices."""
@@ -196,19 +209,24 @@ class HostDirectory(HostNode, Directory):
             raise Errno(errno.EPERM)
         with host_errors(), self.opened() as fd:
             os.mknod(name, stat.S_IFMT(mode) | 0o600, dir_fd=fd)
-        self.lookup(name).chmod(stat.S_IMODE(mode))
+        self._init(self._found(name), mode)
+
+    def _found(self, name: bytes) -> HostNode:
+        made = self.lookup(name)
+        assert isinstance(made, HostNode)
+        return made
 
     def mkdir(self, name: bytes, mode: int) -> None:
         """Make a directory."""
         with host_errors(), self.opened() as fd:
             os.mkdir(name, 0o700, dir_fd=fd)
-        made = self.lookup(name)
-        made.chmod(mode)
+        self._init(self._found(name), stat.S_IFDIR | mode)
 
     def symlink(self, name: bytes, target: bytes) -> None:
         """Make a link: its text means what it means in the guest."""
         with host_errors(), self.opened() as fd:
             os.symlink(target, name, dir_fd=fd)
+        self._init(self._found(name), stat.S_IFLNK | 0o777)
 
     def hardlink(self, name: bytes, node: Node) -> None:
         """Give a file another name; a link itself, not what it leads to."""
@@ -225,6 +243,8 @@ class HostDirectory(HostNode, Directory):
 
     def _lose(self, host: os.stat_result) -> None:
         """A name of a file has gone: so do its pages, if it was the last and nobody has it open."""
+        if host.st_nlink == 1 or stat.S_ISDIR(host.st_mode):
+            self.fs.owners.disown(host)
         if stat.S_ISREG(host.st_mode) and host.st_nlink == 1:
             inode = self.fs.services.inodes.named(*keys(host))
             if inode is not None:
@@ -236,14 +256,21 @@ class HostDirectory(HostNode, Directory):
         if child is not None and child.attached:
             raise Errno(errno.EBUSY)
         with host_errors(), self.opened() as fd:
+            gone = os.stat(name, dir_fd=fd, follow_symlinks=False)
             os.rmdir(name, dir_fd=fd)
+        self._lose(gone)
         self._forget(name)
 
     def rename(self, name: bytes, other: Directory, new: bytes, *, exchange: bool) -> None:
-        """Move a name; Errno EINVAL for an exchange, which the host is not asked for."""
+        """Move a name, over another one or in exchange for it."""
         assert isinstance(other, HostDirectory)
         if exchange:
-            raise Errno(errno.EINVAL)
+            with host_errors(), self.opened() as old_fd, other.opened() as new_fd:
+                beneath.exchange(old_fd, name, new_fd, new)
+            first, second = self._children.pop(name, None), other._children.pop(new, None)
+            other._moved(first, new)
+            self._moved(second, name)
+            return
         gone = None
         with host_errors(), self.opened() as old_fd, other.opened() as new_fd:
             with contextlib.suppress(FileNotFoundError):
@@ -254,10 +281,14 @@ class HostDirectory(HostNode, Directory):
             self._lose(gone)
         moved = self._children.pop(name, None)
         other._forget(new)
-        if moved is not None:
-            moved.above = moved.parent = other
-            moved.name = new
-            other._children[new] = moved
+        other._moved(moved, new)
+
+    def _moved(self, child: HostDirectory | None, name: bytes) -> None:
+        """A directory is here now."""
+        if child is not None:
+            child.above = child.parent = self
+            child.name = name
+            self._children[name] = child
 
     def _forget(self, name: bytes) -> None:
         child = self._children.pop(name, None)
@@ -267,7 +298,7 @@ class HostDirectory(HostNode, Directory):
 
 def peek(root: str, path: bytes, count: int) -> bytes:
     """The first bytes of a file that a guest with that root would find; Errno, ConfigError."""
-    services = Services(HostMemory(0), lambda: 0, bytes, None, None)  # type: ignore[arg-type]
+    services = Services(HostMemory(0), lambda: 0, bytes, None, None, Cred)  # type: ignore[arg-type]
     fs = HostFs(services, 0, root)
     fs.caches = False
     try:

@@ -18,6 +18,7 @@ from vmemu.vfs.file import File, FileStat
 if TYPE_CHECKING:
     from vmemu.file.inode import Inode, Inodes
     from vmemu.kernel.hold import HostMemory
+    from vmemu.kernel.process.cred import Cred
     from vmemu.kernel.process.job import Jobs
 
 NAME_MAX = 255
@@ -33,6 +34,8 @@ class Services(NamedTuple):
     inodes: Inodes
     """The files that are mapped."""
     jobs: Jobs
+    cred: Callable[[], Cred]
+    """Who is asking (current_cred)."""
 
 
 class FsStat(NamedTuple):
@@ -133,6 +136,10 @@ class Node:
 
     def jump(self) -> Node | None:
         """What a link of /proc is behind its text; None: the text leads there."""
+        return None
+
+    def admits(self, cred: Cred) -> bool | None:
+        """Whether somebody may use it, whatever its mode says; None: its mode says it."""
         return None
 
     def chmod(self, mode: int) -> None:

@@ -476,5 +476,8 @@ def mem(task: Task) -> Content:
 TASK_CONTENTS: dict[str, Callable[[Task], Content]] = {"pagemap": pagemap, "mem": mem}
 """Files of a task with an entry, or a byte, at each place."""
 
+TASK_PRIVATE = frozenset({"maps", "smaps", "smaps_rollup", "environ", "auxv", "clear_refs"})
+"""Files that not everybody may read whom their mode would let."""
+
 TASK_MODES = {"clear_refs": 0o200, "environ": 0o400, "auxv": 0o400, "pagemap": 0o400, "mem": 0o600}
 """Permissions that are not 0444, or 0644 where it can be written."""

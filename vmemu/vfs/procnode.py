@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
     from vmemu.vfs.procfile import Content, Show, Store
 
-__all__ = ["ContentNode", "Entry", "Link", "Opened", "ProcDirectory", "Static", "TextNode", "Tree"]
+__all__ = [
+    "ContentNode", "Entry", "Link", "Opened", "ProcDirectory", "ProcNode", "Static", "TextNode",
+    "Tree",
+]  # fmt: skip
 
 
 class ProcNode(Node):
@@ -25,13 +28,14 @@ class ProcNode(Node):
 
     mode = 0
     ino = 0
+    uid = gid = 0
 
     def stat(self) -> FileStat:
         """Describe it: length 0, as everything in /proc."""
         now = self.fs.services.now()
         return FileStat(
-            self.mode, self.ino, nlink=2 if self.directory else 1, dev=self.fs.dev, blocks=0,
-            atime=now, mtime=now, ctime=now,
+            self.mode, self.ino, nlink=2 if self.directory else 1, dev=self.fs.dev,
+            uid=self.uid, gid=self.gid, blocks=0, atime=now, mtime=now, ctime=now,
         )  # fmt: skip
 
 
@@ -41,15 +45,25 @@ class TextNode(ProcNode):
     regular = True
 
     def __init__(
-        self, fs: FileSystem, ino: int, show: Show, store: Store | None = None, mode: int = 0
+        self,
+        fs: FileSystem,
+        ino: int,
+        show: Show,
+        store: Store | None = None,
+        mode: int = 0,
+        looks: Callable[[], None] | None = None,
     ) -> None:
         self.fs, self.ino, self._show, self._store = fs, ino, show, store
+        self._looks = looks
+        """Refuses whom the text is not for."""
         self.mode = stat.S_IFREG | (mode or (0o444 if store is None else 0o644))
 
     def open(self, flags: int, name: str) -> File:
         """Errno EACCES for writing what only tells."""
         if self._store is None and (flags & O_ACCMODE != O_RDONLY or flags & O_TRUNC):
             raise Errno(errno.EACCES)
+        if self._looks is not None:
+            self._looks()
         return TextFile(self, flags, name, self._show, self._store, self.fs.services.hold)
 
 

@@ -161,7 +161,7 @@ def _files() -> dict[str, Sysctl]:
         "fs/file-max": Sysctl(lambda k: f"{k.options.max_host_memory >> 10}\n"),
         "fs/nr_open": _fixed(NR_OPEN),
         "fs/pipe-max-size": _fixed(16 * PAGE_SIZE),
-        "fs/protected_hardlinks": _fixed(0),
+        "fs/protected_hardlinks": _Kept("protected_hardlinks", 0, 0, 1).sysctl(),
         "fs/protected_symlinks": _fixed(0),
         "fs/suid_dumpable": _fixed(0),
     }

@@ -6,9 +6,10 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vmemu.errors import Errno
+from vmemu.kernel.process.cred import Cap
 from vmemu.kernel.process.task import TaskState
 from vmemu.vfs import proc, procfs, procinfo, procsys
 from vmemu.vfs.node import Directory, FileSystem, Node, Services
@@ -18,6 +19,7 @@ from vmemu.vfs.procnode import (
     Link,
     Opened,
     ProcDirectory,
+    ProcNode,
     Static,
     TextNode,
     Tree,
@@ -25,10 +27,30 @@ from vmemu.vfs.procnode import (
 
 if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
+    from vmemu.kernel.process.cred import Cred
     from vmemu.kernel.process.task import Task
     from vmemu.mm import MemoryManager
 
 __all__ = ["ProcFs"]
+
+N = TypeVar("N", bound=ProcNode)
+R = TypeVar("R")
+
+
+def may_look(task: Task) -> None:
+    """Errno EACCES unless one may look into a task (ptrace_may_access, PTRACE_MODE_READ)."""
+    current = task.kernel.current
+    if current is None or current.tgid == task.tgid:
+        return
+    cred, its = current.cred, task.cred
+    if cred.capable(Cap.SYS_PTRACE):
+        return
+    users = {its.user.real, its.user.effective, its.user.saved}
+    groups = {its.group.real, its.group.effective, its.group.saved}
+    if (users, groups) != ({cred.user.fs}, {cred.group.fs}) or not task.dumpable:
+        raise Errno(errno.EACCES)
+    if its.permitted & ~cred.permitted:
+        raise Errno(errno.EACCES)
 
 
 class ProcFs(FileSystem):
@@ -90,6 +112,14 @@ class _OfTask(ProcDirectory):
     def __init__(self, fs: ProcFs, parent: Directory, task: Task, name: bytes, place: int) -> None:
         super().__init__(fs, parent, name, (task.pid << 24) + place)
         self._task = task
+        self._own(self)
+
+    def _own(self, node: N) -> N:
+        """The task's user and group are a node's (task_dump_owner)."""
+        cred = self._task.cred
+        if node.mode == stat.S_IFDIR | 0o555 or self._task.dumpable:
+            node.uid, node.gid = cred.user.effective, cred.group.effective
+        return node
 
     def names(self) -> list[bytes]:
         """Nothing of a task that is no more."""
@@ -134,21 +164,34 @@ class _TaskDirectory(_OfTask):
         if name in _LINKS:
             show, jump = _LINKS[name]
             at = self.ino + 1 + list(_LINKS).index(name)
-            return Link(self.fs, at, lambda: show(task), lambda: jump(task))
+            return self._own(Link(self.fs, at, self._looked(show), self._looked(jump)))
         if text not in _FILES:
             raise Errno(errno.ENOENT)
         at, mode = self.ino + 16 + _FILES.index(text), procfs.TASK_MODES.get(text, 0)
         content = procfs.TASK_CONTENTS.get(text)
         if content is not None:
-            return ContentNode(self.fs, at, lambda: content(task), mode)
+            return self._own(ContentNode(self.fs, at, self._looked(content), mode))
         generate, store = procfs.TASK_FILES[text], procfs.TASK_STORES.get(text)
-        return TextNode(
-            self.fs,
-            at,
-            lambda: generate(self._alive()),
-            None if store is None else lambda data: store(self._alive(), data),
-            mode,
+        looked = procfs.TASK_PRIVATE
+        return self._own(
+            TextNode(
+                self.fs,
+                at,
+                lambda: generate(self._alive()),
+                None if store is None else lambda data: store(self._alive(), data),
+                mode,
+                (lambda: may_look(task)) if text in looked else None,
+            )
         )
+
+    def _looked(self, see: Callable[[Task], R]) -> Callable[[], R]:
+        """See it if one may."""
+
+        def seen() -> R:
+            may_look(self._task)
+            return see(self._task)
+
+        return seen
 
 
 _FILES = [*procfs.TASK_FILES, *procfs.TASK_CONTENTS]
@@ -211,23 +254,42 @@ class _Descriptors(_OfTask):
     def _lookup(self, name: bytes) -> Node:
         fd = self._number(name)
         file = self._task.files.entries[fd].file
-        return Link(
-            self.fs,
-            self.ino + 1024 + fd,
-            lambda: file.name,
-            lambda: file.node if file.node is not None else Opened(self.fs, file),
+        may_look(self._task)
+        return self._own(
+            Link(
+                self.fs,
+                self.ino + 1024 + fd,
+                lambda: file.name,
+                lambda: file.node if file.node is not None else Opened(self.fs, file),
+            )
         )
+
+    def admits(self, cred: Cred) -> bool | None:
+        """A task sees what it has open itself (proc_fd_permission)."""
+        current = self._task.kernel.current
+        return True if current is not None and current.tgid == self._task.tgid else None
 
 
 class _DescriptorInfo(_Descriptors):
     """/proc/PID/fdinfo."""
 
+    mode = stat.S_IFDIR | 0o555
     called, place = b"fdinfo", 14
+
+    def admits(self, cred: Cred) -> bool | None:
+        """Others do not (proc_fdinfo_permission)."""
+        try:
+            may_look(self._task)
+        except Errno:
+            return False
+        return None
 
     def _lookup(self, name: bytes) -> Node:
         fd = self._number(name)
         at = self.ino + 0x10000 + fd
-        return TextNode(self.fs, at, lambda: procfs.fdinfo(self._alive(), fd), mode=0o400)
+        return self._own(
+            TextNode(self.fs, at, lambda: procfs.fdinfo(self._alive(), fd), mode=0o444)
+        )
 
 
 _BELOW: dict[bytes, Callable[[ProcFs, Directory, Task], Directory]] = {

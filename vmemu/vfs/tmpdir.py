@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import errno
 import stat
+from typing import TypeVar
 
 from vmemu.errors import Errno
 from vmemu.kernel.hold import ENTRY_BYTES, NODE_BYTES
 from vmemu.vfs.file import FileStat
 from vmemu.vfs.node import Directory, Node
+from vmemu.vfs.permission import init_owner
 from vmemu.vfs.tmpfs import TmpFs, TmpLink, TmpNode, TmpSpecial
 
 __all__ = ["TmpDirectory"]
+
+N = TypeVar("N", bound=TmpNode)
 
 
 class TmpDirectory(TmpNode, Directory):
@@ -63,6 +67,11 @@ class TmpDirectory(TmpNode, Directory):
         if self.dead:
             raise Errno(errno.ENOENT)
 
+    def _init(self, node: N) -> N:
+        """Give what is made here its owner."""
+        node.uid, node.gid, node.mode = init_owner(self, node.mode, self.fs.services.cred())
+        return node
+
     def create(self, name: bytes, mode: int) -> Node:
         """Make a regular file."""
         node = self.unnamed(mode)
@@ -74,7 +83,7 @@ class TmpDirectory(TmpNode, Directory):
         from vmemu.vfs.tmpfile import TmpFile
 
         self._room()
-        return TmpFile(self.fs, mode)
+        return self._init(TmpFile(self.fs, mode))
 
     def device(self, name: bytes, mode: int, rdev: int) -> None:
         """Make a character device."""
@@ -83,12 +92,12 @@ class TmpDirectory(TmpNode, Directory):
     def mknod(self, name: bytes, mode: int, rdev: int) -> None:
         """Make a FIFO, a socket or a device."""
         self._room()
-        self.add(name, TmpSpecial(self.fs, mode, rdev))
+        self.add(name, self._init(TmpSpecial(self.fs, mode, rdev)))
 
     def mkdir(self, name: bytes, mode: int) -> None:
         """Make a directory."""
         self._room()
-        made = TmpDirectory(self.fs, mode)
+        made = self._init(TmpDirectory(self.fs, mode))
         made.nlink = 0
         made.parent, made.name = self, name
         self.add(name, made)
@@ -98,7 +107,7 @@ class TmpDirectory(TmpNode, Directory):
     def symlink(self, name: bytes, target: bytes) -> None:
         """Make a symbolic link."""
         self._room()
-        self.add(name, TmpLink(self.fs, target))
+        self.add(name, self._init(TmpLink(self.fs, target)))
 
     def hardlink(self, name: bytes, node: Node) -> None:
         """Give a node another name."""

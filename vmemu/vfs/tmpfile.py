@@ -10,6 +10,7 @@ from vmemu.core import PAGE_SIZE
 from vmemu.errors import Errno
 from vmemu.vfs.file import File, FileStat
 from vmemu.vfs.node import Body
+from vmemu.vfs.permission import kept_mode
 from vmemu.vfs.regular import RegularFile
 from vmemu.vfs.tmpfs import TmpFs, TmpNode
 
@@ -83,14 +84,14 @@ class TmpFile(TmpNode, Body):
         return b"" if self._shmem is None else self._shmem.read(offset, count)
 
     def write(self, offset: int, data: bytes) -> int:
-        """Store bytes; a program loses setuid and setgid.  Errno EPERM for what is sealed."""
+        """Store bytes; root's program alone stays setuid.  Errno EPERM for what is sealed."""
         self._refuse(_NO_WRITE)
         if self.seals & F_SEAL_GROW and offset + len(data) > self.size:
             data = data[: max(0, self.size - offset) // PAGE_SIZE * PAGE_SIZE]
             if not data:
                 raise Errno(errno.EPERM)
         done = self.content().write(offset, data)
-        self.mode &= ~(stat.S_ISUID | (stat.S_ISGID if self.mode & stat.S_IXGRP else 0))
+        self.mode = kept_mode(self.mode, self.gid, self.fs.services.cred())
         self.changed(content=True)
         return done
 
@@ -99,6 +100,7 @@ class TmpFile(TmpNode, Body):
         if size != self.size:
             self._refuse(F_SEAL_SHRINK if size < self.size else F_SEAL_GROW)
             self.content().truncate(size)
+        self.mode = kept_mode(self.mode, self.gid, self.fs.services.cred())
         self.changed(content=True)
 
     def allocate(self, mode: int, offset: int, length: int) -> None:

@@ -9,6 +9,7 @@ from vmemu.errors import Errno
 from vmemu.kernel.hold import NODE_BYTES
 from vmemu.vfs.file import File, FileStat
 from vmemu.vfs.node import FileSystem, FsStat, Node, Services
+from vmemu.vfs.permission import plain_mode
 
 __all__ = ["TmpFs", "TmpLink", "TmpNode", "TmpSpecial"]
 
@@ -116,10 +117,10 @@ class TmpNode(Node):
 
     def chown(self, uid: int | None, gid: int | None) -> None:
         """Set its owner and group; a program loses setuid and setgid."""
+        if not self.directory:
+            self.mode = plain_mode(self.mode, self.gid, self.fs.services.cred())
         self.uid = self.uid if uid is None else uid
         self.gid = self.gid if gid is None else gid
-        if not self.directory:
-            self.mode &= ~(stat.S_ISUID | (stat.S_ISGID if self.mode & stat.S_IXGRP else 0))
         self.changed(content=False)
 
     def utimes(self, atime: int | None, mtime: int | None) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from vmemu.errors import Errno
+from vmemu.kernel.process.cred import ROOT, Cred
 from vmemu.vfs.node import NAME_MAX, Directory, Node, path_of
+from vmemu.vfs.permission import MAY_EXEC, permission, searches_all
 
 __all__ = ["FsStruct", "Last", "Walk"]
 
@@ -93,24 +95,34 @@ class Last(NamedTuple):
 
 
 class Walk:
-    """One walk through the names of a path; it follows 40 links in all."""
+    """One walk through the names of a path, as far as somebody may; it follows 40 links in all."""
 
-    def __init__(self, root: Directory) -> None:
+    def __init__(self, root: Directory, cred: Cred = ROOT) -> None:
         self.root = root
+        self._refused = None if searches_all(cred) else cred
+        """Whom the modes of directories may keep out."""
         self.links = 0
         self._end: Last | None = None
         self._jumped: bytes | None = None
 
     def parent(self, at: Node, path: bytes) -> Last:
-        """Go to the directory that the last name is looked up in; Errno ENOENT, ENOTDIR, ELOOP."""
+        """Go to the directory that the last name is looked up in; Errno ENOENT, EACCES, ..."""
         if path.startswith(b"/"):
             at = self.root
         names = [name for name in path.split(b"/") if name]
         for name in names[:-1]:
+            self._search(at)
             at = self.step(at, name, follow=True)
         if not isinstance(at, Directory):
             raise Errno(errno.ENOTDIR)
+        if names:
+            self._search(at)
         return Last(at, names[-1] if names else b"", path.endswith(b"/"))
+
+    def _search(self, at: Node) -> None:
+        """Errno EACCES for a directory whose names are not to be looked up (may_lookup)."""
+        if self._refused is not None and at.directory:
+            permission(at, MAY_EXEC, self._refused)
 
     def step(self, at: Node, name: bytes, *, follow: bool) -> Node:
         """Go from a directory to what a name in it stands for."""

@@ -16,7 +16,7 @@ from vmemu.vfs.node import Directory, FileSystem, Node, Services
 from vmemu.vfs.proctree import ProcFs
 from vmemu.vfs.sysfs import SysFs
 from vmemu.vfs.tmpdir import TmpDirectory
-from vmemu.vfs.tmpfs import TmpFs
+from vmemu.vfs.tmpfs import TmpFs, TmpLink
 from vmemu.vfs.tty.devpts import DevPts
 from vmemu.vfs.walk import Walk
 
@@ -49,6 +49,7 @@ class World:
         self._programs: dict[str, HostFs] = {}
         self.of_host = root is not None
         """The root is a directory of the host's."""
+        self._binds = bool(binds)
         self._devs = 0
         self._unnamed: TmpFs | None = None
         held, hold = services.hold.held, services.hold
@@ -82,7 +83,7 @@ class World:
         for name, rdev in DEVICES.items():
             dev.device(name, 0o666, rdev)
         for name, target in ((b"fd", b"/proc/self/fd"), *_STREAMS):
-            dev.symlink(name, target)
+            dev.add(name, TmpLink(dev.fs, target))
         pts = DevPts(self.services, self._dev(), self.services.jobs)
         self.terminals = self._add("/dev/pts", pts)
         dev.attach(b"pts", self.terminals.root)
@@ -163,7 +164,12 @@ class World:
     def held(self) -> int:
         """Bytes that guests make the host hold by files without a descriptor, recomputed."""
         inodes = sum(inode.held for inode in self.services.inodes)
-        return self._held() - self.baseline + inodes
+        owners = 0
+        if self.of_host or self._binds:
+            from vmemu.vfs.hostfs import HostFs
+
+            owners = sum(fs.owners.held for _, fs in self.mounts if isinstance(fs, HostFs))
+        return self._held() - self.baseline + inodes + owners
 
     def close(self) -> None:
         """Give up what the host holds for it."""

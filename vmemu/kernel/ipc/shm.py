@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from vmemu.core import PAGE_SIZE
 from vmemu.errors import Errno
 from vmemu.kernel.hold import NODE_BYTES
+from vmemu.kernel.process.cred import Cap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vmemu.file.shmem import Shmem
     from vmemu.kernel.kernel import Kernel
+    from vmemu.kernel.process.cred import Cred
 
 __all__ = ["IPC_CREAT", "IPC_EXCL", "SHMMNI", "Segment", "Segments"]
 
@@ -47,6 +49,23 @@ class Segment:
         """How often it is attached, as far as anybody has looked."""
         self.atime = self.dtime = self.ctime = 0
         self.cpid = self.lpid = 0
+
+    def permit(self, mode: int, cred: Cred) -> None:
+        """Errno EACCES unless it may be used so (ipcperms)."""
+        wanted = mode >> 6 | mode >> 3 | mode
+        groups = (cred.group.effective, *cred.groups)
+        granted = self.mode
+        if cred.user.effective in (self.cuid, self.uid):
+            granted >>= 6
+        elif self.cgid in groups or self.gid in groups:
+            granted >>= 3
+        if wanted & ~granted & 7 and not cred.capable(Cap.IPC_OWNER):
+            raise Errno(errno.EACCES)
+
+    def check_owner(self, cred: Cred, cap: int = Cap.SYS_ADMIN) -> None:
+        """Errno EPERM unless it is one's own, or one may do as if."""
+        if cred.user.effective not in (self.cuid, self.uid) and not cred.capable(cap):
+            raise Errno(errno.EPERM)
 
     @property
     def pages(self) -> int:
@@ -109,21 +128,25 @@ class Segments:
         """The segment of an inode."""
         return next((each for each in self._segments.values() if each.shmem is shmem), None)
 
-    def open(self, key: int, size: int, flags: int) -> Segment:
+    def open(self, key: int, size: int, flags: int, cred: Cred) -> Segment:
         """Find the segment of a key, or make one (shmget).
 
         Errno EEXIST, ENOENT; EINVAL for a size that cannot be, or that the one there is has not;
-        ENOSPC, ENOMEM.
+        ENOSPC, ENOMEM; EACCES for one whose mode does not have what flags have.
         """
         found = next((each for each in self._segments.values() if key and each.key == key), None)
         if found is None:
             if key and not flags & IPC_CREAT:
                 raise Errno(errno.ENOENT)
-            return self._make(key, size, flags)
+            made = self._make(key, size, flags)
+            made.uid = made.cuid = cred.user.effective
+            made.gid = made.cgid = cred.group.effective
+            return made
         if flags & IPC_CREAT and flags & IPC_EXCL:
             raise Errno(errno.EEXIST)
         if found.size < size:
             raise Errno(errno.EINVAL)
+        found.permit(flags, cred)
         return found
 
     def _make(self, key: int, size: int, flags: int) -> Segment:

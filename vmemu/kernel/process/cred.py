@@ -13,7 +13,7 @@ from vmemu.errors import Errno
 if TYPE_CHECKING:
     from vmemu.kernel.program.exec import Credentials
 
-__all__ = ["ALL_CAPS", "CAP_LAST_CAP", "Cap", "Cred", "Ids", "narrow"]
+__all__ = ["ALL_CAPS", "CAP_LAST_CAP", "ROOT", "Cap", "Cred", "Ids", "narrow"]
 
 CAP_LAST_CAP = 40
 ALL_CAPS = (1 << CAP_LAST_CAP + 1) - 1
@@ -32,14 +32,23 @@ def narrow(number: int) -> int:
 class Cap:
     """Numbers of the capabilities that anything asks for."""
 
+    CHOWN = 0
+    DAC_OVERRIDE = 1
+    DAC_READ_SEARCH = 2
+    FOWNER = 3
+    FSETID = 4
     KILL = 5
     SETGID = 6
     SETUID = 7
     SETPCAP = 8
+    IPC_LOCK = 14
+    IPC_OWNER = 15
     SYS_CHROOT = 18
+    SYS_PTRACE = 19
     SYS_ADMIN = 21
     SYS_NICE = 23
     SYS_RESOURCE = 24
+    MKNOD = 27
 
 
 _FS_CAPS = sum(1 << cap for cap in (0, 1, 2, 3, 4, 9, 27, 32))
@@ -119,6 +128,14 @@ class Cred(NamedTuple):
         """It may do what the capability is about."""
         return bool(self.effective >> cap & 1)
 
+    def for_access(self) -> Cred:
+        """Who access() asks for: the real ids, with what root or another may do."""
+        return self._replace(
+            user=self.user._replace(fs=self.user.real),
+            group=self.group._replace(fs=self.group.real),
+            effective=0 if self.user.real else self.permitted,
+        )
+
     def with_user(self, new: Ids) -> Cred:
         """Other users, and what that does to capabilities (cap_emulate_setxuid)."""
         old, permitted, effective = self.user, self.permitted, self.effective
@@ -139,17 +156,31 @@ class Cred(NamedTuple):
             effective |= _FS_CAPS & self.permitted
         return self._replace(user=new, effective=effective)
 
-    def executes(self) -> Cred:
-        """What is left of it in a new program, whose file gives nothing (cap_bprm_creds)."""
-        user = self.user
+    @property
+    def secure(self) -> bool:
+        """It is not whoever started it: a program is not to trust its environment (AT_SECURE)."""
+        return (self.user.effective, self.group.effective) != (self.user.real, self.group.real)
+
+    def executes(self, uid: int | None = None, gid: int | None = None) -> Cred:
+        """What is left of it in a new program, or what that gives (cap_bprm_creds).
+
+        uid, gid: whose the program is, if it is setuid, or setgid.
+        """
+        user, group = self.user, self.group
+        user = user if uid is None else user._replace(effective=uid)
+        group = group if gid is None else group._replace(effective=gid)
         permitted = effective = 0
         if 0 in (user.real, user.effective):
             permitted = self.bounding | self.inheritable
             effective = permitted if user.effective == 0 else 0
         return self._replace(
             user=Ids(user.real, user.effective, user.effective, user.effective),
-            group=Ids(self.group.real, *(self.group.effective,) * 3),
+            group=Ids(group.real, *(group.effective,) * 3),
             permitted=permitted,
             effective=effective,
             keep=False,
         )
+
+
+ROOT = Cred()
+"""Who may do everything."""

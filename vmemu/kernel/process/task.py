@@ -33,6 +33,7 @@ INIT_PID = 1
 FIRST_PID = 100
 PID_MAX = 0x8000
 TASK_COMM_LEN = 16
+PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS = 2, 3, 39
 
 
 class TaskState(enum.Enum):
@@ -210,6 +211,15 @@ class Task:
     def stopped(self) -> bool:
         """A signal has stopped it."""
         return self.state is TaskState.STOPPED
+
+    @property
+    def dumpable(self) -> bool:
+        """Its files of /proc are its user's; not once it has changed who it is (get_dumpable)."""
+        return bool(self.prctl.get(PR_GET_DUMPABLE, 1))
+
+    @dumpable.setter
+    def dumpable(self, value: bool) -> None:
+        self.prctl[PR_GET_DUMPABLE] = int(value)
 
     def set_exe(self, path: str, node: Node | None) -> None:
         """It runs another program: its path and its file (set_mm_exe_file)."""

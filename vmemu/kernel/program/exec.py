@@ -318,7 +318,7 @@ def _create_elf_tables(
         (Aux.EUID, cred.user.effective),
         (Aux.GID, cred.group.real),
         (Aux.EGID, cred.group.effective),
-        (Aux.SECURE, 0),
+        (Aux.SECURE, int(cred.secure)),
         (Aux.RANDOM, at_random),
         (Aux.EXECFN, filename),
         (Aux.PLATFORM, platform),

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu.errors import Errno
+from vmemu.kernel.process.cred import ROOT, Cred
 from vmemu.kernel.program.busy import is_written
 from vmemu.kernel.program.elf import ElfError, ElfImage, Source, open_program, read_elf
 from vmemu.kernel.program.script import BINPRM_BUF_SIZE, MAX_INTERPRETERS, script_words
 from vmemu.vfs.file import O_RDONLY
 from vmemu.vfs.node import Node
+from vmemu.vfs.permission import MAY_EXEC, permission
 from vmemu.vfs.walk import FsStruct, Walk
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ class Finder(NamedTuple):
     """Among what guests see."""
     host: bool = False
     """On the host: first, or where a guest sees nothing of that name."""
+    cred: Cred = ROOT
+    """Who looks."""
 
     @contextlib.contextmanager
     def open(self, path: bytes) -> Iterator[_Opened]:
@@ -73,7 +77,7 @@ class Finder(NamedTuple):
             except ElfError as error:
                 if not self.host or error.errno not in (errno.ENOENT, errno.ENOTDIR):
                     raise
-                if path.startswith(b"/proc/"):
+                if path.startswith(b"/proc/") or not os.path.lexists(path):
                     raise
             else:
                 with self._inside(path, *found) as opened:
@@ -95,7 +99,7 @@ class Finder(NamedTuple):
             )
 
     def _walk(self, path: bytes) -> tuple[Node, str]:
-        walk = Walk(self.fs.root)
+        walk = Walk(self.fs.root, self.cred)
         with _sentences(path):
             node = walk.find(self.fs.cwd, path)
             return node, walk.path(node)
@@ -103,8 +107,9 @@ class Finder(NamedTuple):
     @contextlib.contextmanager
     def _inside(self, named: bytes, node: Node, path: str) -> Iterator[_Opened]:
         with _sentences(named):
-            if not node.regular or not node.stat().mode & 0o111:
+            if not node.regular:
                 raise Errno(errno.EACCES)
+            permission(node, MAY_EXEC, self.cred)
             if is_written(self.kernel, node):
                 raise Errno(errno.ETXTBSY)
             body = node.body(O_RDONLY)

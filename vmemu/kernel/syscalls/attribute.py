@@ -12,6 +12,7 @@ from vmemu.kernel.syscalls import path as paths
 from vmemu.kernel.syscalls.path import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.vfs.node import Node
+from vmemu.vfs.permission import may_chmod, may_chown, may_set_times
 from vmemu.vfs.regular import PathFile
 
 if TYPE_CHECKING:
@@ -37,35 +38,37 @@ def _at(task: Task, dirfd: int, path: int, flags: int) -> Node:
     return paths.node_or_open(task, dirfd, path, follow=follow, empty=empty)
 
 
-def _chmod(node: Node, mode: int) -> int:
+def _chmod(task: Task, node: Node, mode: int) -> int:
     paths.writable(node)
     if node.link:
         raise Errno(errno.EOPNOTSUPP)
-    node.chmod(mode & 0o7777)
+    node.chmod(may_chmod(node, mode & 0o7777, task.cred))
     return 0
 
 
 @syscall(15, "str", "oct", x64=90)
 def sys_chmod(task: Task, path: int, mode: int) -> int:
     """Set permissions."""
-    return _chmod(paths.find(task, AT_FDCWD, path), mode)
+    return _chmod(task, paths.find(task, AT_FDCWD, path), mode)
 
 
 @syscall(94, "fd", "oct", x64=91)
 def sys_fchmod(task: Task, fd: int, mode: int) -> int:
     """Set permissions of an open file."""
-    return _chmod(_open_node(task, fd), mode)
+    return _chmod(task, _open_node(task, fd), mode)
 
 
 @syscall(306, "dirfd", "str", "oct", x64=268)
 def sys_fchmodat(task: Task, dirfd: int, path: int, mode: int) -> int:
     """Like chmod()."""
-    return _chmod(paths.find(task, dirfd, path), mode)
+    return _chmod(task, paths.find(task, dirfd, path), mode)
 
 
-def _chown(node: Node, uid: int, gid: int) -> int:
+def _chown(task: Task, node: Node, uid: int, gid: int) -> int:
     paths.writable(node)
-    node.chown(None if uid == _KEEP else uid, None if gid == _KEEP else gid)
+    owner, group = None if uid == _KEEP else uid, None if gid == _KEEP else gid
+    may_chown(node, owner, group, task.cred)
+    node.chown(owner, group)
     return 0
 
 
@@ -78,19 +81,19 @@ def _short(value: int) -> int:
 @syscall(212, "str", "uint", "uint", x64=92, name64="chown", name="chown32")
 def sys_chown(task: Task, path: int, uid: int, gid: int) -> int:
     """Set owner and group."""
-    return _chown(paths.find(task, AT_FDCWD, path), uid, gid)
+    return _chown(task, paths.find(task, AT_FDCWD, path), uid, gid)
 
 
 @syscall(198, "str", "uint", "uint", x64=94, name64="lchown", name="lchown32")
 def sys_lchown(task: Task, path: int, uid: int, gid: int) -> int:
     """Set owner and group, of a link itself."""
-    return _chown(paths.find(task, AT_FDCWD, path, follow=False), uid, gid)
+    return _chown(task, paths.find(task, AT_FDCWD, path, follow=False), uid, gid)
 
 
 @syscall(207, "fd", "uint", "uint", x64=93, name64="fchown", name="fchown32")
 def sys_fchown(task: Task, fd: int, uid: int, gid: int) -> int:
     """Set owner and group of an open file."""
-    return _chown(_open_node(task, fd), uid, gid)
+    return _chown(task, _open_node(task, fd), uid, gid)
 
 
 @syscall(182, "str", "uint", "uint", name="chown")
@@ -114,7 +117,7 @@ def sys_fchown16(task: Task, fd: int, uid: int, gid: int) -> int:
 @syscall(298, "dirfd", "str", "uint", "uint", "hex", x64=260)
 def sys_fchownat(task: Task, dirfd: int, path: int, uid: int, gid: int, flags: int) -> int:
     """Like chown()."""
-    return _chown(_at(task, dirfd, path, flags), uid, gid)
+    return _chown(task, _at(task, dirfd, path, flags), uid, gid)
 
 
 def _read_times(task: Task, pointer: int, layout: str, unit: int) -> list[tuple[int, int]] | None:
@@ -138,6 +141,8 @@ def _set_times(task: Task, node: Node, times: list[tuple[int, int]] | None) -> i
         value = now if part == _UTIME_NOW else seconds * NSEC_PER_SEC + part
         values.append(None if part == _UTIME_OMIT else value)
     paths.writable(node)
+    present = times is None or all(part == _UTIME_NOW for _, part in times)
+    may_set_times(node, task.cred, now=present)
     node.utimes(*values)
     return 0
 

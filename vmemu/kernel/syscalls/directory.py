@@ -14,6 +14,7 @@ from vmemu.kernel.syscalls import path as paths
 from vmemu.kernel.syscalls.path import AT_FDCWD
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.vfs.node import Directory, Node, path_of
+from vmemu.vfs.permission import MAY_EXEC, permission
 from vmemu.vfs.regular import DirectoryFile, PathFile
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def sys_getcwd(task: Task, pointer: int, size: int) -> int:
 def _chdir(task: Task, node: Node | None) -> int:
     if not isinstance(node, Directory):
         raise Errno(errno.ENOTDIR)
+    permission(node, MAY_EXEC, task.cred)
     task.fs.chdir(node)
     return 0
 
@@ -99,10 +101,11 @@ def sys_chdir(task: Task, path: int) -> int:
 
 @syscall(61, "str", x64=161)
 def sys_chroot(task: Task, path: int) -> int:
-    """Have paths begin elsewhere; Errno ENOTDIR, EPERM."""
+    """Have paths begin elsewhere; Errno ENOTDIR, EACCES, EPERM."""
     node = paths.find(task, AT_FDCWD, path)
     if not isinstance(node, Directory):
         raise Errno(errno.ENOTDIR)
+    permission(node, MAY_EXEC, task.cred)
     if not task.cred.capable(Cap.SYS_CHROOT):
         raise Errno(errno.EPERM)
     task.fs.chroot(node)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from vmemu.core import lib
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.exit import de_thread, release_mm
+from vmemu.kernel.process.task import PR_GET_NO_NEW_PRIVS, PR_GET_PDEATHSIG
 from vmemu.kernel.program.elf import ElfError
 from vmemu.kernel.program.exec import Arguments, room_for_strings
 from vmemu.kernel.program.file import Finder, ProgramFile, find_program
@@ -17,7 +19,9 @@ from vmemu.kernel.spawn import load
 from vmemu.kernel.syscalls.table import syscall
 
 if TYPE_CHECKING:
+    from vmemu.kernel.process.cred import Cred
     from vmemu.kernel.process.task import Task
+    from vmemu.vfs.node import Node
 
 
 _CANNOT_OPEN = frozenset(
@@ -35,7 +39,19 @@ def _program(task: Task, path: bytes) -> ProgramFile:
     The host's are out of reach when the root is a directory of the host.
     """
     kernel = task.kernel
-    return find_program(Finder(kernel, task.fs, host=not kernel.world.of_host), path)
+    finder = Finder(kernel, task.fs, host=not kernel.world.of_host, cred=task.cred)
+    return find_program(finder, path)
+
+
+def _becomes(task: Task, node: Node | None) -> Cred:
+    """Who a task will be in a program: setuid and setgid count unless it has renounced that."""
+    if node is None or task.prctl.get(PR_GET_NO_NEW_PRIVS):
+        return task.cred.executes()
+    told = node.stat()
+    sets_group = told.mode & (stat.S_ISGID | stat.S_IXGRP) == stat.S_ISGID | stat.S_IXGRP
+    return task.cred.executes(
+        told.uid if told.mode & stat.S_ISUID else None, told.gid if sets_group else None
+    )
 
 
 @syscall(11, "str", "strv", "strv", x64=59)
@@ -67,7 +83,8 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
         raise Errno(errno.E2BIG)
     if file is None:
         raise Errno(refused or errno.ENOEXEC)
-    program = load(kernel, file, arguments, task)
+    cred = _becomes(task, file.node)
+    program = load(kernel, file, arguments, cred, task)
     try:
         files = task.files if task.files.users == 1 else task.files.copy()
     except Errno:
@@ -89,7 +106,9 @@ def sys_execve(task: Task, path: int, argv: int, envp: int) -> int:
         task.group.timers.exec()
     task.group.executed = True
     task.exit_signal = 17
-    task.cred = task.cred.executes()
+    task.cred, task.dumpable = cred, not cred.secure
+    if cred.secure:
+        task.prctl.pop(PR_GET_PDEATHSIG, None)
     kernel.refresh_ids()
     task.set_exe(file.path, file.node)
     task.set_comm(os.fsdecode(filename))

@@ -19,6 +19,7 @@ from vmemu.vfs.file import (
     O_CREAT,
     O_DIRECTORY,
     O_EXCL,
+    O_NOATIME,
     O_NOCTTY,
     O_NOFOLLOW,
     O_PATH,
@@ -29,6 +30,7 @@ from vmemu.vfs.file import (
     File,
 )
 from vmemu.vfs.node import Directory, Node
+from vmemu.vfs.permission import MAY_READ, MAY_WRITE, may_create, owns, permission
 from vmemu.vfs.regular import DirectoryFile, PathFile
 from vmemu.vfs.walk import Last, Walk
 
@@ -51,6 +53,7 @@ def _create(task: Task, walk: Walk, last: Last, flags: int, mode: int) -> tuple[
             if error.errno != errno.ENOENT:
                 raise
             paths.writable(last.parent)
+            may_create(last.parent, task.cred)
             return last.parent.create(last.name, mode & ~task.fs.umask & 0o7777), True
         if flags & O_EXCL:
             raise Errno(errno.EEXIST)
@@ -70,7 +73,7 @@ def open_path(
     """Open what a path names (do_filp_open); the Errno that Linux finds first."""
     if flags & O_PATH:
         flags &= _WITH_PATH
-    walk = Walk(task.fs.root)
+    walk = Walk(task.fs.root, task.cred)
     last = walk.parent(paths.begin(task, dirfd, path), path)
     made = False
     if flags & O_CREAT:
@@ -85,6 +88,8 @@ def open_path(
     name = walk.path(node)
     if flags & O_PATH:
         return PathFile(node, 0, name)
+    if not made:
+        _may_open(task, node, flags)
     if node.is_fifo():
         return task.kernel.fifos.open(node, flags, name)
     writes = flags & O_ACCMODE != O_RDONLY or flags & O_TRUNC
@@ -92,6 +97,27 @@ def open_path(
         paths.writable(node)
         raise Errno(errno.ETXTBSY)
     return open_node(node, flags, name, made=made)
+
+
+_ACCESS = (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE)
+"""By O_ACCMODE."""
+
+
+def _may_open(task: Task, node: Node, flags: int) -> None:
+    """What kinds of nodes cannot be opened so, then what their owners allow (may_open).
+
+    Errno ELOOP, EISDIR, EROFS, EACCES, EPERM.
+    """
+    writes = flags & O_ACCMODE != O_RDONLY or flags & O_TRUNC
+    if node.link:
+        raise Errno(errno.ELOOP)
+    if node.directory and (writes or flags & O_CREAT):
+        raise Errno(errno.EISDIR)
+    if writes and node.regular:
+        paths.writable(node)
+    permission(node, _ACCESS[flags & O_ACCMODE] | (MAY_WRITE if flags & O_TRUNC else 0), task.cred)
+    if flags & O_NOATIME and not owns(node, task.cred):
+        raise Errno(errno.EPERM)
 
 
 def open_node(node: Node, flags: int, name: str, *, made: bool = False) -> File:
@@ -123,10 +149,11 @@ def _truncate(node: Node, file: File) -> None:
 
 
 def _unnamed(task: Task, node: Node, flags: int, mode: int) -> Node:
-    """Make the file of O_TMPFILE; Errno ENOTDIR, EROFS."""
+    """Make the file of O_TMPFILE; Errno ENOTDIR, EROFS, EACCES."""
     if not isinstance(node, Directory):
         raise Errno(errno.ENOTDIR)
     paths.writable(node)
+    may_create(node, task.cred)
     return node.unnamed(mode & ~task.fs.umask & 0o7777)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vmemu import mm as memory
 from vmemu.errors import Errno, VmemuError
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.cred import Cap
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.mm.consts import MLOCK_ONFAULT, PROT_WRITE
 from vmemu.vfs.device import ZeroFile
@@ -224,6 +225,8 @@ def sys_swapon(task: Task, path: int, flags: int) -> int:
 
     Errno EPERM when the root is a directory of the host: nothing else of it may be reached.
     """
+    if not task.cred.capable(Cap.SYS_ADMIN):
+        raise Errno(errno.EPERM)
     name = os.fsdecode(uaccess.read_path(task.mm, path))
     swap = task.kernel.vm.swap
     if task.kernel.world.of_host:

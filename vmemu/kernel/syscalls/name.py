@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.cred import Cap
 from vmemu.kernel.syscalls import path as paths
 from vmemu.kernel.syscalls.path import AT_EMPTY_PATH, AT_FDCWD
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.vfs.node import Directory, Node
+from vmemu.vfs.permission import MAY_WRITE, may_create, may_delete, may_link, permission
 from vmemu.vfs.walk import Last, Walk
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ def _mknod(task: Task, dirfd: int, path: int, mode: int, rdev: int) -> int:
         last.parent.create(last.name, mode)
     else:
         device = kind in (stat.S_IFCHR, stat.S_IFBLK)
+        if device and not task.cred.capable(Cap.MKNOD):
+            raise Errno(errno.EPERM)
         last.parent.mknod(last.name, kind | mode, rdev & 0xFFFFFFFF if device else 0)
     return 0
 
@@ -80,6 +84,7 @@ def _rmdir(task: Task, dirfd: int, path: int) -> int:
         raise Errno({b".": errno.EINVAL, b"..": errno.ENOTEMPTY}.get(last.name, errno.EBUSY))
     paths.writable(last.parent)
     node = walk.step(last.parent, last.name, follow=False)
+    may_delete(last.parent, node, task.cred)
     if not node.directory:
         raise Errno(errno.ENOTDIR)
     _attached(last)
@@ -101,6 +106,7 @@ def _unlink(task: Task, dirfd: int, path: int) -> int:
     node = walk.step(last.parent, last.name, follow=False)
     if last.slash:
         raise Errno(errno.EISDIR if node.directory else errno.ENOTDIR)
+    may_delete(last.parent, node, task.cred)
     if node.directory:
         raise Errno(errno.EISDIR)
     _attached(last)
@@ -132,9 +138,13 @@ def _link(task: Task, old_fd: int, old: int, new_fd: int, new: int, flags: int) 
         follow=bool(flags & _AT_SYMLINK_FOLLOW),
         empty=bool(flags & AT_EMPTY_PATH),
     )
-    last = paths.new_name(task, new_fd, new)
+    walk, last = paths.parent(task, new_fd, new)
+    walk.check_free(last)
     if getattr(node, "fs", None) is not last.parent.fs:
         raise Errno(errno.EXDEV)
+    if task.kernel.sysctls.get("protected_hardlinks"):
+        may_link(node, task.cred)
+    may_create(last.parent, task.cred)
     if node.directory:
         raise Errno(errno.EPERM)
     last.parent.hardlink(last.name, node)
@@ -193,11 +203,20 @@ def _rename(task: Task, old_fd: int, old: int, new_fd: int, new: int, flags: int
     _ancestors(source, node, target, there, exchange=bool(flags & _EXCHANGE))
     if same(node, there):
         return 0
+    may_delete(source.parent, node, task.cred)
+    if there is None:
+        may_create(target.parent, task.cred)
+    else:
+        may_delete(target.parent, there, task.cred)
     if there is not None and not flags & _EXCHANGE:
         if node.directory and not there.directory:
             raise Errno(errno.ENOTDIR)
         if there.directory and not node.directory:
             raise Errno(errno.EISDIR)
+    if source.parent is not target.parent:
+        for moved in (node, there) if flags & _EXCHANGE else (node,):
+            if moved is not None and moved.directory:
+                permission(moved, MAY_WRITE, task.cred)  # its .. changes
     _attached(source)
     _attached(target)
     source.parent.rename(source.name, target.parent, target.name, exchange=bool(flags & _EXCHANGE))

@@ -15,6 +15,7 @@ from vmemu.kernel.syscalls.limits import check_fsize
 from vmemu.kernel.syscalls.path import AT_FDCWD
 from vmemu.kernel.syscalls.table import s64, syscall
 from vmemu.vfs.file import MAX_LFS_FILESIZE, File
+from vmemu.vfs.permission import MAY_WRITE, permission
 from vmemu.vfs.pipe import PipeReader, PipeWriter
 from vmemu.vfs.procfile import TextFile
 from vmemu.vfs.regular import DirectoryFile, RegularFile
@@ -144,6 +145,7 @@ def _truncate(task: Task, path: int, length: int) -> int:
     if not node.regular:
         raise Errno(errno.EINVAL)
     paths.writable(node)
+    permission(node, MAY_WRITE, task.cred)
     if is_running(task.kernel, node):
         raise Errno(errno.ETXTBSY)
     body = node.body(1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.vfs.node import Directory, Node
+from vmemu.vfs.permission import may_create
 from vmemu.vfs.walk import Last, Walk
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def begin(task: Task, dirfd: int, path: bytes) -> Directory:
 def find(task: Task, dirfd: int, pointer: int, *, follow: bool = True) -> Node:
     """Read a path and find what it stands for; Errno EFAULT, ENOENT, ENAMETOOLONG, ELOOP."""
     path = uaccess.read_path(task.mm, pointer)
-    return Walk(task.fs.root).find(begin(task, dirfd, path), path, follow=follow)
+    return Walk(task.fs.root, task.cred).find(begin(task, dirfd, path), path, follow=follow)
 
 
 def find_or_open(task: Task, dirfd: int, pointer: int, *, follow: bool, empty: bool) -> Node | File:
@@ -60,14 +61,15 @@ def open_node(file: File) -> Node:
 def parent(task: Task, dirfd: int, pointer: int) -> tuple[Walk, Last]:
     """Read a path and go to the directory that its last name is in."""
     path = uaccess.read_path(task.mm, pointer)
-    walk = Walk(task.fs.root)
+    walk = Walk(task.fs.root, task.cred)
     return walk, walk.parent(begin(task, dirfd, path), path)
 
 
 def new_name(task: Task, dirfd: int, pointer: int, *, directory: bool = False) -> Last:
-    """The place for a name that is not there yet; Errno EEXIST, ENOENT, EROFS."""
+    """The place for a name that is not there yet; Errno EEXIST, ENOENT, EROFS, EACCES."""
     walk, last = parent(task, dirfd, pointer)
     walk.check_free(last, directory=directory)
+    may_create(last.parent, task.cred)
     return last
 
 

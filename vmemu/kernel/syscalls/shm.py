@@ -10,6 +10,7 @@ from vmemu import mm as memory
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.ipc.shm import SHMMNI, Segment
+from vmemu.kernel.process.cred import Cap
 from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.mm.consts import MAP_FIXED, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE
 from vmemu.mm.vma import find_vma_prev
@@ -39,7 +40,7 @@ _SHMID = "i6Hi3i4H2I"
 @syscall(395, "int", "size", "oct", x64=29)
 def sys_shmget(task: Task, key: int, size: int, flags: int) -> int:
     """Find or make a segment; its id."""
-    return task.kernel.shm.open(key, size, flags).id
+    return task.kernel.shm.open(key, size, flags, task.cred).id
 
 
 def _attach(task: Task, number: int, addr: int, flags: int) -> int:
@@ -57,6 +58,7 @@ def _attach(task: Task, number: int, addr: int, flags: int) -> int:
     else:
         fixed = MAP_FIXED if addr else 0
     segment = kernel.shm.get(number)
+    segment.permit(0o444 if flags & _RDONLY else 0o666, task.cred)
     if fixed and not flags & _REMAP:
         _check_free(task, addr, segment.size)
     prot = PROT_READ if flags & _RDONLY else PROT_READ | PROT_WRITE
@@ -133,19 +135,29 @@ def _control(task: Task, number: int, command: int, pointer: int, *, old: bool) 
         return shm.max_index
     if command in (_SHM_STAT, _STAT_ANY, _STAT):
         segment = shm.get(number) if command == _STAT else shm.at(number)
+        if command != _STAT_ANY:
+            segment.permit(0o444, task.cred)
         shm.settle()
         _put_segment(task, pointer, segment, old)
         return 0 if command == _STAT else segment.id
     if command == _SET:
         uid, gid, mode = _read_perm(task, pointer, old)
         segment = shm.get(number)
+        segment.check_owner(task.cred)
         segment.uid, segment.gid = uid, gid
         segment.mode = segment.mode & ~0o777 | mode & 0o777
         segment.ctime = shm.now
     elif command == _RMID:
-        shm.remove(shm.get(number))
+        segment = shm.get(number)
+        segment.check_owner(task.cred)
+        shm.remove(segment)
     elif command in (_LOCK, _UNLOCK):
-        shm.get(number).shmem.locked = command == _LOCK
+        segment = shm.get(number)
+        if not task.cred.capable(Cap.IPC_LOCK):
+            segment.check_owner(task.cred, Cap.IPC_LOCK)
+            if command == _LOCK and not task.mm.rlimits.memlock:
+                raise Errno(errno.EPERM)
+        segment.shmem.locked = command == _LOCK
     else:
         raise Errno(errno.EINVAL)
     return 0
@@ -248,6 +260,7 @@ def sys_memfd_create(task: Task, name: int, flags: int) -> int:
         raise Errno(errno.EINVAL if error.errno == errno.ENAMETOOLONG else error.errno) from None
     fd = task.files.alloc(0, task.limits.nofile)
     node = TmpFile(task.kernel.world.shm_mnt, 0o777)
+    node.uid, node.gid = task.cred.user.fs, task.cred.group.fs
     if flags & _MFD_ALLOW_SEALING:
         node.seals &= ~F_SEAL_SEAL
     path = f"/memfd:{os.fsdecode(said)} (deleted)"

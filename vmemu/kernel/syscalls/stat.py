@@ -13,6 +13,7 @@ from vmemu.kernel.syscalls.path import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOL
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.vfs.file import FileStat
 from vmemu.vfs.node import Node
+from vmemu.vfs.permission import MAY_WRITE, permission
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -171,15 +172,18 @@ def _access(task: Task, dirfd: int, path: int, mode: int, flags: int) -> int:
     if mode & ~7 or flags & ~(_AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
         raise Errno(errno.EINVAL)
     follow, empty = not flags & AT_SYMLINK_NOFOLLOW, bool(flags & AT_EMPTY_PATH)
-    found = paths.find_or_open(task, dirfd, path, follow=follow, empty=empty)
-    told = found.stat()
-    if isinstance(found, Node):
-        if mode & 1 and not found.directory and not told.mode & 0o111:
-            raise Errno(errno.EACCES)
-        if mode & 2 and found.fs.name == "proc" and not told.mode & 0o222:
-            raise Errno(errno.EACCES)
-        if mode & 2 and (found.regular or found.directory):
-            paths.writable(found)
+    own = task.cred
+    if not flags & _AT_EACCESS:
+        task.cred = own.for_access()
+    try:
+        found = paths.find_or_open(task, dirfd, path, follow=follow, empty=empty)
+        node = found if isinstance(found, Node) else found.node
+        if node is not None:
+            permission(node, mode, task.cred)
+    finally:
+        task.cred = own
+    if node is not None and mode & MAY_WRITE and (node.regular or node.directory):
+        paths.writable(node)
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.cred import KEEP, Cap, Cred, Ids, narrow
+from vmemu.kernel.process.task import PR_GET_PDEATHSIG
 from vmemu.kernel.syscalls.table import syscall
 
 if TYPE_CHECKING:
@@ -35,7 +36,13 @@ def _kept(number: int) -> int:
 
 
 def _become(task: Task, cred: Cred) -> int:
-    task.cred = cred
+    """Somebody else from now on (commit_creds)."""
+    old, task.cred = task.cred, cred
+    same = old.user[1::2] == cred.user[1::2] and old.group[1::2] == cred.group[1::2]
+    if not same or cred.permitted & ~old.permitted:
+        task.dumpable = False
+    if old.user[1::2] != cred.user[1::2] or old.group[1::2] != cred.group[1::2]:
+        task.prctl.pop(PR_GET_PDEATHSIG, None)
     task.kernel.refresh_ids()
     return 0
 
