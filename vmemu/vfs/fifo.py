@@ -96,7 +96,7 @@ class Fifos:
 class FifoBoth(File):
     """Both ends at once."""
 
-    pollable = True
+    pollable = notifies = True
 
     def __init__(self, pipe: Pipe, flags: int) -> None:
         super().__init__(O_RDWR | flags & O_NONBLOCK, f"pipe:[{pipe.ino}]")

@@ -77,6 +77,8 @@ class File:
     """It cannot be read, not even no bytes of it."""
     pollable = False
     """It has a poll() of its own; others are always ready, and epoll refuses them."""
+    notifies = False
+    """Its kind can send SIGIO, so that it has O_ASYNC (fasync)."""
     plain = True
     """It tells of POLLRDNORM and POLLWRNORM as well."""
     wakes = -1

@@ -142,11 +142,18 @@ class Pipe:
         self.queue.wake_up(POLLOUT)
         return slots * BUFFER_SIZE
 
+    def ioctl(self, task: Task, request: int, argument: int) -> int:
+        """FIONREAD, of either end; Errno ENOTTY for all else (pipe_ioctl)."""
+        if request != FIONREAD:
+            raise Errno(errno.ENOTTY)
+        uaccess.write_struct(task.mm, argument, "i", sum(map(len, self.buffers)))
+        return 0
+
 
 class PipeReader(File):
     """The end that is read."""
 
-    pollable = True
+    pollable = notifies = True
     wakes = POLLIN | POLLHUP
 
     def __init__(self, pipe: Pipe, flags: int = 0) -> None:
@@ -183,10 +190,7 @@ class PipeReader(File):
 
     def ioctl(self, task: Task, request: int, argument: int) -> int:
         """FIONREAD alone; Errno ENOTTY."""
-        if request != FIONREAD:
-            raise Errno(errno.ENOTTY)
-        uaccess.write_struct(task.mm, argument, "i", sum(map(len, self.pipe.buffers)))
-        return 0
+        return self.pipe.ioctl(task, request, argument)
 
     def take(self, count: int) -> int:
         """Of each buffer goes all that was asked for, or nothing if not all could be stored."""
@@ -227,7 +231,7 @@ class PipeReader(File):
 class PipeWriter(File):
     """The end that is written."""
 
-    pollable = True
+    pollable = notifies = True
     wakes = POLLOUT | POLLERR
 
     def __init__(self, pipe: Pipe, flags: int = 0) -> None:
@@ -286,6 +290,10 @@ class PipeWriter(File):
         if self.node is not None:
             return self.node.stat()
         return self.pipe.stat()
+
+    def ioctl(self, task: Task, request: int, argument: int) -> int:
+        """As of the end that is read."""
+        return self.pipe.ioctl(task, request, argument)
 
     def poll(self) -> int:
         """POLLOUT with room for an atomic write, POLLERR without readers."""

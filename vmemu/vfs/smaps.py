@@ -32,6 +32,11 @@ _FLAGS = {
 }  # fmt: skip
 
 
+def _shift(name: str) -> int:
+    """Shares are kept to fractions of a byte."""
+    return _PSS_SHIFT if name.startswith("pss") or name in ("swap_pss", "locked") else 0
+
+
 class Usage:
     """Bytes of an area, or of many, by what they are; shares in bytes << 12."""
 
@@ -46,11 +51,6 @@ class Usage:
 
     def __getitem__(self, name: str) -> int:
         return self.of[name]
-
-    def kb(self, name: str) -> int:
-        """Whole kB of it."""
-        shift = _PSS_SHIFT if name.startswith("pss") or name in ("swap_pss", "locked") else 0
-        return self.of[name] >> shift + 10
 
     def add(self, other: Usage) -> None:
         """With another's."""
@@ -132,37 +132,51 @@ def total(mm: Mm) -> Usage:
     return whole
 
 
-def _lines(of: Usage, *, rollup: bool) -> list[str]:
-    kb = of.kb
-    rows = {"Rss": kb("rss"), "Pss": kb("pss"), "Pss_Dirty": kb("pss_dirty")}
-    if rollup:
-        rows |= {
-            "Pss_Anon": kb("pss_anon"),
-            "Pss_File": kb("pss_file"),
-            "Pss_Shmem": kb("pss_shmem"),
-        }
-    rows |= {
-        "Shared_Clean": kb("shared_clean"), "Shared_Dirty": kb("shared_dirty"),
-        "Private_Clean": kb("private_clean"), "Private_Dirty": kb("private_dirty"),
-        "Referenced": kb("referenced"), "Anonymous": kb("anonymous"), "LazyFree": 0,
-        "AnonHugePages": 0, "ShmemPmdMapped": 0, "FilePmdMapped": 0, "Shared_Hugetlb": 0,
-        "Private_Hugetlb": 0, "Swap": kb("swap"), "SwapPss": kb("swap_pss"), "Locked": kb("locked"),
-    }  # fmt: skip
-    return [f"{name + ':':<16}{value:8} kB\n" for name, value in rows.items()]
+def _row(name: str, unit: str = " kB") -> str:
+    return f"{name + ':':<16}%8d{unit}\n"
+
+
+def _format(rows: tuple[tuple[str, str], ...]) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """What `%` fills in, and what with: names of a Usage, and by how much they are shifted.
+
+    A program may read smaps after each of many calls, with an area for every page.
+    """
+    columns = tuple((name, 10 + _shift(name)) for _, name in rows if name)
+    return "".join(_row(row) if name else _row(row) % 0 for row, name in rows), columns
+
+
+_PSS_BY_KIND = (("Pss_Anon", "pss_anon"), ("Pss_File", "pss_file"), ("Pss_Shmem", "pss_shmem"))
+_FIRST = (("Rss", "rss"), ("Pss", "pss"), ("Pss_Dirty", "pss_dirty"))
+_OTHERS = (
+    ("Shared_Clean", "shared_clean"), ("Shared_Dirty", "shared_dirty"),
+    ("Private_Clean", "private_clean"), ("Private_Dirty", "private_dirty"),
+    ("Referenced", "referenced"), ("Anonymous", "anonymous"), ("LazyFree", ""),
+    ("AnonHugePages", ""), ("ShmemPmdMapped", ""), ("FilePmdMapped", ""), ("Shared_Hugetlb", ""),
+    ("Private_Hugetlb", ""), ("Swap", "swap"), ("SwapPss", "swap_pss"), ("Locked", "locked"),
+)  # fmt: skip
+_AREA = _format((*_FIRST, *_OTHERS))
+_ROLLUP = _format((*_FIRST, *_PSS_BY_KIND, *_OTHERS))
+_HEAD = _row("Size") + _row("KernelPageSize") % 4 + _row("MMUPageSize") % 4
+_TAIL = _row("THPeligible", "") % 0
+
+
+def _lines(of: Usage, form: tuple[str, tuple[tuple[str, int], ...]]) -> str:
+    text, columns = form
+    values = of.of
+    return text % tuple([values[name] >> shift for name, shift in columns])
 
 
 def smaps(mm: Mm) -> str:
     """/proc/PID/smaps: for each area its line of maps, and what of it is where (show_smap)."""
     lines: list[str] = []
     for vma, of in usage(mm):
-        size = vma.vm_end - vma.vm_start >> 10
-        sizes = (("Size", size), ("KernelPageSize", 4), ("MMUPageSize", 4))
-        names = [name for bit, name in _FLAGS.items() if vma.vm_flags & bit]
+        vm_flags = vma.vm_flags
+        names = [name for bit, name in _FLAGS.items() if vm_flags & bit]
         lines += [
             area_line(mm, vma),
-            *(f"{name + ':':<16}{value:8} kB\n" for name, value in sizes),
-            *_lines(of, rollup=False),
-            f"{'THPeligible:':<16}{0:8}\n",
+            _HEAD % (vma.vm_end - vma.vm_start >> 10),
+            _lines(of, _AREA),
+            _TAIL,
             f"VmFlags: {' '.join(names)} \n",
         ]
     return "".join(lines)
@@ -174,4 +188,4 @@ def smaps_rollup(mm: Mm) -> str:
     start, end = (vmas[0].vm_start, vmas[-1].vm_end) if vmas else (0, 0)
     column = 6 * mm.core.word + 25
     head = f"{f'{start:08x}-{end:08x} ---p 00000000 00:00 0':<{column}}[rollup]\n"
-    return head + "".join(_lines(total(mm), rollup=True))
+    return head + _lines(total(mm), _ROLLUP)

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from vmemu.errors import Errno, LimitReached
 from vmemu.kernel.process.wait import Blocking, immediately
-from vmemu.vfs.file import O_RDONLY, O_RDWR, O_WRONLY, SEEK_CUR, File, FileStat
+from vmemu.vfs.file import O_RDONLY, O_RDWR, O_WRONLY, POLLIN, POLLOUT, SEEK_CUR, File, FileStat
 
 Stream = int | bytes | BinaryIO | None
 """A host descriptor, input given as bytes, a binary file or BytesIO, or None for /dev/null."""
@@ -46,6 +46,15 @@ class HostFile(File):
     def pollable(self) -> bool:  # type: ignore[override]
         """Whether the host's file is."""
         return stat.S_IFMT(self.stat().mode) not in (stat.S_IFREG, stat.S_IFDIR)
+
+    @property
+    def notifies(self) -> bool:  # type: ignore[override]
+        """So do pipes, sockets and terminals."""
+        return self.pollable and (not stat.S_ISCHR(self.stat().mode) or os.isatty(self.fd))
+
+    def poll(self) -> int:
+        """A pipe is ready for what its end is for, all else for everything."""
+        return _end(self) if stat.S_ISFIFO(self.stat().mode) else super().poll()
 
     def read(self, count: int) -> Blocking[bytes]:
         """Read from the host; what the host refuses the guest sees as the same errno."""
@@ -120,7 +129,7 @@ class HostFile(File):
 class StreamFile(File):
     """A Python binary stream: captured output, or input from bytes."""
 
-    pollable = True
+    pollable = notifies = True
 
     def __init__(self, stream: BinaryIO, flags: int, name: str) -> None:
         super().__init__(flags, name)
@@ -147,9 +156,18 @@ class StreamFile(File):
             raise Errno(errno.EPIPE) from None
         return immediately(len(data))
 
+    def poll(self) -> int:
+        """As a pipe."""
+        return _end(self)
+
     def stat(self) -> FileStat:
         """Look like a pipe."""
         return FileStat(stat.S_IFIFO | 0o600)
+
+
+def _end(file: File) -> int:
+    """What an end of a pipe is ready for, as data and room count as being there always."""
+    return (POLLIN if file.readable else 0) | (POLLOUT if file.writable else 0)
 
 
 def open_stream(stream: Stream, fd: int, deadline: Deadline = lambda: None) -> File:

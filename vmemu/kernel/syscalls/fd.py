@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import stat
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
@@ -19,6 +20,7 @@ from vmemu.vfs.file import (
     O_CLOEXEC,
     O_NONBLOCK,
     POLLHUP,
+    SEEK_CUR,
     SEEK_HOLE,
     SETTABLE,
     File,
@@ -36,7 +38,7 @@ MAX_RW_COUNT = 0x7FFFF000
 MAX_MESSAGE = 425984
 """No message is longer."""
 _F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL = range(5)
-_FIONBIO, _FIONCLEX, _FIOCLEX = 0x5421, 0x5450, 0x5451
+_FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX, _FIOASYNC = 0x541B, 0x5421, 0x5450, 0x5451, 0x5452
 _F_DUPFD_CLOEXEC = 1030
 _F_SETOWN, _F_GETOWN, _F_SETSIG, _F_GETSIG, _F_SETOWN_EX, _F_GETOWN_EX = 8, 9, 10, 11, 15, 16
 _F_SETPIPE_SZ, _F_GETPIPE_SZ = 1031, 1032
@@ -379,7 +381,7 @@ def _fcntl(task: Task, fd: int, command: int, argument: int, *, wide: bool) -> i
     if command == _F_GETFL:
         return entry.file.flags & (O_ACCMODE | SETTABLE | O_ASYNC)
     if command == _F_SETFL:
-        settable = SETTABLE | (O_ASYNC if entry.file.pollable else 0)
+        settable = SETTABLE | (O_ASYNC if entry.file.notifies else 0)
         entry.file.flags = entry.file.flags & ~settable | argument & settable
         return 0
     if command in (_F_ADD_SEALS, _F_GET_SEALS):
@@ -470,4 +472,19 @@ def sys_ioctl(task: Task, fd: int, request: int, argument: int) -> int:
         on = uaccess.read_struct(task.mm, argument, "i")[0]
         file.flags = file.flags & ~O_NONBLOCK | (O_NONBLOCK if on else 0)
         return 0
+    if request == _FIOASYNC:
+        return _set_async(task, file, argument)
+    if request == _FIONREAD and stat.S_ISREG(file.stat().mode):
+        left = file.stat().size - file.seek(0, SEEK_CUR)
+        uaccess.write_struct(task.mm, argument, "I", left & 0xFFFFFFFF)
+        return 0
     return file.ioctl(task, request, argument)
+
+
+def _set_async(task: Task, file: File, argument: int) -> int:
+    """FIOASYNC, as F_SETFL with O_ASYNC; Errno ENOTTY where that would have no effect."""
+    new = O_ASYNC if uaccess.read_struct(task.mm, argument, "i")[0] else 0
+    if new != file.flags & O_ASYNC and not file.notifies:
+        raise Errno(errno.ENOTTY)
+    file.flags = file.flags & ~O_ASYNC | new
+    return 0

@@ -119,7 +119,7 @@ class Pty(Tty):
 class Master(File):
     """The other end."""
 
-    pollable = True
+    pollable = notifies = True
     host_bytes = FILE_BYTES + PTY_BYTES
 
     def __init__(self, pty: Pty, flags: int) -> None:

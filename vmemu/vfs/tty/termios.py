@@ -85,3 +85,22 @@ class Termios:
         flags = (self.iflag, self.oflag, self.cflag, self.lflag)
         new = [old & ~0xFFFF | word for old, word in zip(flags, words, strict=False)]
         self.decode(_TERMIOS.pack(*new, self.line, words[5] + self.cc[8:]))
+
+    def copy(self) -> Termios:
+        """Another that says the same."""
+        other = Termios()
+        for name in self.__slots__:
+            setattr(other, name, getattr(self, name))
+        return other
+
+    def keep(self, old: Termios, locked: Termios) -> None:
+        """Be as before in what is locked (unset_locked_termios)."""
+        for name in ("iflag", "oflag", "cflag", "lflag"):
+            lock = getattr(locked, name)
+            setattr(self, name, getattr(self, name) & ~lock | getattr(old, name) & lock)
+        cc = zip(self.cc, old.cc, locked.cc, strict=True)
+        self.cc = bytes(before if lock else now for now, before, lock in cc)
+
+    def decode_locked(self, data: bytes) -> None:
+        """Become a mask of what is locked, as struct termios says (TIOCSLCKTRMIOS)."""
+        self.iflag, self.oflag, self.cflag, self.lflag, self.line, self.cc = _TERMIOS.unpack(data)

@@ -40,6 +40,8 @@ class Tty:
         self.queue = wait_queue
         """Woken whenever something can be read or written that could not."""
         self.termios = Termios()
+        self.locked_termios: Termios | None = None
+        """What nobody may change, where bits are set (TIOCSLCKTRMIOS)."""
         self.winsize = (0, 0, 0, 0)
         """Rows, columns, and pixels of both."""
         self.ldisc: LineDiscipline = LineDiscipline(self.termios, self.echo, self.signal)
@@ -188,7 +190,10 @@ class Tty:
     def set_termios(self, new: Callable[[Termios], None], *, flush: bool = False) -> None:
         """Change the attributes (tty_set_termios), with flush forget what was typed."""
         canonical = self.termios.canonical
+        old = self.termios.copy() if self.locked_termios is not None else None
         new(self.termios)
+        if old is not None and self.locked_termios is not None:
+            self.termios.keep(old, self.locked_termios)
         self.ldisc.changed(canonical)
         if flush:
             self.ldisc.flush_input()

@@ -11,7 +11,7 @@ from vmemu.kernel.process.cred import Cap
 from vmemu.kernel.process.wait import Blocking
 from vmemu.kernel.signal.state import Signal
 from vmemu.vfs.file import O_NONBLOCK, POLLERR, POLLHUP, POLLIN, POLLOUT, File, FileStat
-from vmemu.vfs.tty.termios import TERMIO_SIZE, TERMIOS2_SIZE, TERMIOS_SIZE
+from vmemu.vfs.tty.termios import TERMIO_SIZE, TERMIOS2_SIZE, TERMIOS_SIZE, Termios
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ _TIOCINQ, _TIOCNOTTY, _TIOCSETD, _TIOCGETD = 0x541B, 0x5422, 0x5423, 0x5424
 _TCSBRKP, _TIOCGSID = 0x5425, 0x5429
 _TCGETS2, _TCSETS2, _TCSETSW2, _TCSETSF2 = 0x802C542A, 0x402C542B, 0x402C542C, 0x402C542D
 _TIOCGEXCL, _TIOCGDEV = 0x80045440, 0x80045432
+_TIOCGLCKTRMIOS, _TIOCSLCKTRMIOS = 0x5456, 0x5457
 _TCIFLUSH, _TCOFLUSH, _TCIOFLUSH = range(3)
 _TCOOFF, _TCOON, _TCIOFF, _TCION = range(4)
 _FLUSHING = (_TCSETSF, _TCSETAF, _TCSETSF2)
@@ -38,7 +39,7 @@ _FLUSHING = (_TCSETSF, _TCSETAF, _TCSETSF2)
 class TtyFile(File):
     """A terminal that is open."""
 
-    pollable = True
+    pollable = notifies = True
 
     def __init__(self, tty: Tty, flags: int) -> None:
         super().__init__(flags, tty.name)
@@ -105,6 +106,22 @@ def _set_termios(tty: Tty, task: Task, request: int, argument: int) -> int:
         lambda termios: termios.decode_old(data) if old else termios.decode(data),
         flush=request in _FLUSHING,
     )
+    return 0
+
+
+def _get_locked(tty: Tty, task: Task, request: int, argument: int) -> int:
+    locked = tty.locked_termios
+    uaccess.write(task.mm, argument, locked.encode() if locked else bytes(TERMIOS_SIZE))
+    return 0
+
+
+def _set_locked(tty: Tty, task: Task, request: int, argument: int) -> int:
+    """What is set in it stays as it is; Errno EPERM."""
+    if not task.cred.capable(Cap.SYS_ADMIN):
+        raise Errno(errno.EPERM)
+    locked = Termios()
+    locked.decode_locked(uaccess.read(task.mm, argument, TERMIOS_SIZE))
+    tty.locked_termios = locked
     return 0
 
 
@@ -216,6 +233,8 @@ _IOCTLS: dict[int, Callable[[Tty, Task, int, int], int]] = {
     ),
     **dict.fromkeys((_TCSBRK, _TCSBRKP), _break),
     **dict.fromkeys((_TIOCEXCL, _TIOCNXCL, _TIOCGEXCL), _exclusive),
+    _TIOCGLCKTRMIOS: _get_locked,
+    _TIOCSLCKTRMIOS: _set_locked,
     _TCXONC: _flow,
     _TCFLSH: _flush,
     _TIOCSCTTY: _control,
