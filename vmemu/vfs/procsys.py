@@ -96,7 +96,11 @@ class _Kept:
 
 
 def _hostname(kernel: Kernel) -> str:
-    return kernel.options.hostname + "\n"
+    return kernel.uts["hostname"] + "\n"
+
+
+def _set_hostname(kernel: Kernel, data: bytes) -> None:
+    kernel.uts["hostname"] = data.split(b"\n")[0][:64].decode(errors="replace")
 
 
 def _random_uuid(kernel: Kernel) -> str:
@@ -136,8 +140,8 @@ def _files() -> dict[str, Sysctl]:
         "kernel/ostype": _fixed("Linux"),
         "kernel/osrelease": Sysctl(lambda k: k.options.release + "\n"),
         "kernel/version": _fixed("#1 SMP Wed Jun 16 05:18:37 UTC 2004"),
-        "kernel/hostname": Sysctl(_hostname),
-        "kernel/domainname": _fixed("(none)"),
+        "kernel/hostname": Sysctl(_hostname, _set_hostname),
+        "kernel/domainname": Sysctl(lambda k: k.uts["domainname"] + "\n"),
         "kernel/pid_max": _fixed(PID_MAX),
         "kernel/threads-max": Sysctl(lambda k: f"{k.tasks.limit}\n"),
         "kernel/ngroups_max": _fixed(65536),

@@ -47,7 +47,7 @@ class ThreadGroup:
     """A process (struct signal_struct); ``parent`` None: it is init, which is not modelled."""
 
     __slots__ = (
-        "child_wait", "children", "children_used", "dead_used", "executed",
+        "child_wait", "children", "children_used", "dead_used", "ended", "executed",
         "exit_status", "leader", "limits", "live", "old_pgrp", "oom_score_adj", "parent",
         "parent_thread", "pgrp", "session", "shared", "status", "stop_signal", "target", "threads",
         "timers", "tty", "zombies",
@@ -100,6 +100,8 @@ class ThreadGroup:
         self.zombies: list[tuple[int, Task]] = []
         """A heap of the children that ended, by birth; those reaped may still be in it."""
         self.child_wait = WaitQueue()
+        self.ended: WaitQueue | None = None
+        """Who waits for its end by a descriptor, if there is one (pidfd_open)."""
 
     @property
     def tgid(self) -> int:
