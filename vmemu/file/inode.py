@@ -111,6 +111,12 @@ class Inode:
                 core.lib.invalidate_mapping_pages(core.m, self.mapping, whole, last)
         core.check_bug()
 
+    def invalidate(self) -> None:
+        """Let go of pages that are clean and that nobody uses (invalidate_mapping_pages)."""
+        core = self._core
+        core.lib.invalidate_mapping_pages(core.m, self.mapping, 0, core.mask)
+        core.check_bug()
+
     def truncated(self, old: int, size: int) -> None:
         """It was ``old`` bytes long and has another size now (vmtruncate)."""
         self._core.lib.vmtruncate(self._core.m, self.mapping, old, size)
@@ -189,6 +195,11 @@ class Inodes:
 
     def __iter__(self) -> Iterator[Inode]:
         return iter(self._open.values())
+
+    def invalidate(self) -> None:
+        """Let go of what is cached only (drop_pagecache)."""
+        for inode in list(self):
+            inode.invalidate()
 
     def find(self, kptr: int) -> Inode | None:
         """The one whose ``struct address_space`` is there."""
