@@ -111,12 +111,6 @@ class Inode:
                 core.lib.invalidate_mapping_pages(core.m, self.mapping, whole, last)
         core.check_bug()
 
-    def invalidate(self) -> None:
-        """Let go of pages that are clean and that nobody uses (invalidate_mapping_pages)."""
-        core = self._core
-        core.lib.invalidate_mapping_pages(core.m, self.mapping, 0, core.mask)
-        core.check_bug()
-
     def truncated(self, old: int, size: int) -> None:
         """It was ``old`` bytes long and has another size now (vmtruncate)."""
         self._core.lib.vmtruncate(self._core.m, self.mapping, old, size)
@@ -195,11 +189,6 @@ class Inodes:
 
     def __iter__(self) -> Iterator[Inode]:
         return iter(self._open.values())
-
-    def invalidate(self) -> None:
-        """Let go of what is cached only (drop_pagecache)."""
-        for inode in list(self):
-            inode.invalidate()
 
     def find(self, kptr: int) -> Inode | None:
         """The one whose ``struct address_space`` is there."""
@@ -290,6 +279,17 @@ class Inodes:
             self._core.lib.sync_mms(self._core.m)
         for inode in self._open.values():
             inode.flush()
+
+    def drop_clean(self) -> int:
+        """Drop pages that the disk has and nobody maps (drop_pagecache_sb); how many."""
+        from vmemu.file.shmem import Shmem
+
+        core = self._core
+        files = [inode for inode in self if not isinstance(inode, Shmem)]
+        return sum(
+            int(core.lib.invalidate_mapping_pages(core.m, inode.mapping, 0, core.mask))
+            for inode in files
+        )
 
     def new_sb(self, max_blocks: int = _HALF) -> int:
         """A file system of tmpfs that has so many pages at most: its ``struct shmem_sb``.

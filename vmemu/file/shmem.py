@@ -150,9 +150,6 @@ class Shmem(Inode):
         if not self.users:
             self._unused(self)
 
-    def invalidate(self) -> None:
-        """Keep all: its pages are nowhere else."""
-
     def close(self) -> None:
         """Free its pages, in memory and in swap (shmem_delete_inode)."""
         self._lib.shmem_close(self._m, self.mapping)

@@ -66,13 +66,6 @@ def _set_map_count(kernel: Kernel, value: int) -> None:
     kernel.vm.max_map_count = value
 
 
-def _drop_caches(kernel: Kernel, value: int) -> None:
-    """1: pages of files that are clean and unused; 2: slabs, which are given back at once."""
-    kernel.sysctls["drop_caches"] = value
-    if value & 1:
-        kernel.vm.inodes.invalidate()
-
-
 def _set_swappiness(kernel: Kernel, value: int) -> None:
     kernel.vm.reclaim.swappiness = value
 
@@ -86,6 +79,12 @@ def _set_min_free(kernel: Kernel, value: int) -> None:
     zone = kernel.core.m.k.zone
     pages = max(1, min(value // KB_PER_PAGE, int(zone.present_pages) // 8))
     zone.pages_min, zone.pages_low, zone.pages_high = pages, pages * 2, pages * 3
+
+
+def _drop_caches(kernel: Kernel, data: bytes) -> None:
+    """1 or 3: clean pages of files go; 2: there are no other caches."""
+    if number(data, 1, 4) & 1:
+        kernel.vm.inodes.drop_clean()
 
 
 class _Kept:
@@ -136,13 +135,13 @@ def _files() -> dict[str, Sysctl]:
             lambda k: int(k.core.m.k.zone.pages_min) * KB_PER_PAGE, _set_min_free, 0, _INT_MAX
         ),
         "vm/max_map_count": _number(lambda k: k.vm.max_map_count, _set_map_count, 0, _INT_MAX),
-        "vm/drop_caches": _number(lambda k: k.sysctls.get("drop_caches", 0), _drop_caches, 1, 4),
         "vm/mmap_min_addr": _fixed(PAGE_SIZE),
         "vm/dirty_ratio": _Kept("dirty_ratio", 40, 0, 100).sysctl(),
         "vm/dirty_background_ratio": _Kept("dirty_background_ratio", 10, 0, 100).sysctl(),
         "vm/dirty_writeback_centisecs": _Kept("dirty_writeback", 500, 0, _INT_MAX).sysctl(),
         "vm/dirty_expire_centisecs": _Kept("dirty_expire", 3000, 0, _INT_MAX).sysctl(),
         "vm/vfs_cache_pressure": _Kept("vfs_cache_pressure", 100, 0, _INT_MAX).sysctl(),
+        "vm/drop_caches": Sysctl(lambda _: "0\n", _drop_caches),
         "vm/oom_kill_allocating_task": _fixed(0),
         "vm/panic_on_oom": _fixed(0),
         "vm/nr_hugepages": _fixed(0),
