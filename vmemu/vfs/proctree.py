@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from vmemu.errors import Errno
 from vmemu.kernel.process.cred import Cap
 from vmemu.kernel.process.task import TaskState
-from vmemu.vfs import proc, procfs, procinfo, procsys
+from vmemu.vfs import proc, procfs, procinfo, procnet, procsys
 from vmemu.vfs.node import Directory, FileSystem, Node, Services
 from vmemu.vfs.procnode import (
     ContentNode,
@@ -71,7 +71,7 @@ def _of_memory(generate: Callable[[MemoryManager], str]) -> Entry:
 
 _TREE = Tree(
     {path: _of_memory(generate) for path, generate in proc.FILES.items()}
-    | {path: Entry(show) for path, show in procinfo.FILES.items()}
+    | {path: Entry(show) for path, show in (procinfo.FILES | procnet.FILES).items()}
     | {path: Entry(content=content) for path, content in procinfo.TABLES.items()}
     | {f"sys/{path}": Entry(*setting) for path, setting in procsys.FILES.items()}
 )
