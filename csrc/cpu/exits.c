@@ -123,6 +123,12 @@ static void bound_runs(const uint8_t *code, uint32_t *bits)
 	}
 }
 
+/* Most bytes are neither a prefix nor the first of VEX. */
+static bool may_be_vex(uint8_t byte)
+{
+	return (byte & 0xfe) == 0xc4 || is_prefix(byte);
+}
+
 /* Where in these bytes, a page, the engine has to stop; false: nowhere. */
 static bool find_exits(const uint8_t *page, uint32_t *bits)
 {
@@ -140,7 +146,8 @@ static bool find_exits(const uint8_t *page, uint32_t *bits)
 	memset(bits, 0, PAGE_SIZE / 8);
 	/* They should be few: Unicorn goes through all each time it starts. */
 	for (at = 0; vex && at < PAGE_SIZE; at++)
-		if (is_vex(code + at) && begins_insn(code, (int)at, &lengths))
+		if (may_be_vex(code[at]) && is_vex(code + at) &&
+		    begins_insn(code, (int)at, &lengths))
 			set_exit(bits, at);
 	for (at = 0; at < PAGE_SIZE; at++)
 		if (is_prefix(code[at]) &&

@@ -112,7 +112,7 @@ def _execve(
         refused = error.errno  # the file is looked into after the arguments
     arguments = Arguments(
         filename,
-        tuple(uaccess.read_strings(task.mm, argv, limit)),
+        tuple(uaccess.read_strings(task.mm, argv, limit)) or (b"",),  # so since 5.18
         tuple(uaccess.read_strings(task.mm, envp, limit)),
     )
     if file is not None:

@@ -38,6 +38,8 @@ CLONE_SETTLS = 0x80000
 CLONE_PARENT_SETTID = 0x100000
 CLONE_CHILD_CLEARTID = 0x200000
 CLONE_CHILD_SETTID = 0x1000000
+_NAMESPACES = 0x7E020000
+"""CLONE_NEWNS to CLONE_NEWNET."""
 
 
 def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task:
@@ -173,7 +175,7 @@ def sys_clone(
         raise Errno(errno.EINVAL)
     if flags & CLONE_SIGHAND and not flags & CLONE_VM:
         raise Errno(errno.EINVAL)
-    if flags & CSIGNAL >= SIGRTMIN:
+    if flags & CSIGNAL >= SIGRTMIN or flags & _NAMESPACES:
         raise Errno(errno.EINVAL)
     if flags & CLONE_PIDFD and flags & (CLONE_THREAD | CLONE_PARENT_SETTID):
         raise Errno(errno.EINVAL)

@@ -75,7 +75,9 @@ def _attach(task: Task, number: int, addr: int, flags: int) -> int:
 
 
 def _check_free(task: Task, addr: int, size: int) -> None:
-    """Errno EINVAL where an area is, or would soon be: the stack's."""
+    """Errno EINVAL where an area is, or would soon be: the stack's; or where addresses end."""
+    if addr + size > task.kernel.core.mask:
+        raise Errno(errno.EINVAL)
     vma, _ = find_vma_prev(task.mm, addr)
     stack = int(task.mm.ptr.start_stack)
     if (vma is not None and vma.vm_start < addr + size) or (

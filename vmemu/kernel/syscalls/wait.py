@@ -138,6 +138,8 @@ def sys_wait4(task: Task, pid: int, status: int, options: int, rusage: int) -> B
     """Wait until a child ends or stops, and reap it."""
     if options & ~_WAIT4:
         raise Errno(errno.EINVAL)
+    if pid == -1 << 31:
+        raise Errno(errno.ESRCH)  # -pid is no int: so since 4.13
     pgrp = task.pgrp if pid == 0 else -pid if pid < -1 else None
     wanted = Wanted(pid if pid > 0 else None, pgrp, options | WEXITED)
     return (yield from _wait4(task, wanted, status, rusage))
