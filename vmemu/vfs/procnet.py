@@ -37,7 +37,7 @@ def unix(kernel: Kernel) -> str:
             continue
         listens, connected = socket.state is State.LISTEN, socket.state is State.ESTABLISHED
         state = (2 if connected else 4) if socket.embryo else 3 if connected else 1
-        users = 2 + (socket.peer is not None)
+        users = 2 + (socket.peer in kernel.net.sockets)
         name = socket.name_.told[2:] if socket.name_ is not None else b""
         shown = "@" + name[1:].decode("latin1") if name[:1] == b"\0" else _path(name)
         lines.append(
@@ -81,7 +81,12 @@ def _row(socket: InetSocket, state: int, number: str) -> str:
         words = struct.unpack(f"<{len(host) // 4}I", host)
         return "".join(f"{word:08X}" for word in words) + f":{place.port:04X}"
 
-    waiting = len(socket.pending) or sum(message.size for message in socket.messages)
+    waiting = len(socket.pending)
+    if not waiting:
+        waiting = sum(
+            len(message.data) if socket.merges else message.size for message in socket.messages
+        )
+        waiting += state == _CLOSE_WAIT  # its end takes a place among the bytes
     return (
         f"{number}: {at(socket.place)} {at(socket.remote)} {state:02X} {0:08X}:{waiting:08X} "
         f"00:{0:08X} {0:08X} {socket.made_by[0]:5} {0:8} {socket.ino}"
@@ -95,7 +100,7 @@ def _streams(family: int) -> Callable[[Kernel], str]:
         width = 149 if family == 2 else 0
         lines = [((_FOUR if family == 2 else _SIX) + " inode").ljust(width) + "\n"]
         for number, (socket, state) in enumerate(_internet(kernel, 1, family)):
-            rest = f" 1 {_POINTER} 100 0 0 10 0"
+            rest = f" {1 + len(socket.pending)} {_POINTER} 100 0 0 10 0"
             lines.append((_row(socket, state, f"{number:4}") + rest).ljust(width) + "\n")
         return "".join(lines)
 
@@ -124,7 +129,9 @@ def _raw(kernel: Kernel) -> str:
 
 def dev(kernel: Kernel) -> str:
     """/proc/net/dev: loopback, whose bytes nobody counts."""
-    counts = "".join(f" {0:{width}}" for width in (7, 7, 4, 4, 4, 5, 10, 9, 8, 7, 4, 4, 4, 5, 7, 10))
+    counts = "".join(
+        f" {0:{width}}" for width in (7, 7, 4, 4, 4, 5, 10, 9, 8, 7, 4, 4, 4, 5, 7, 10)
+    )
     return (
         "Inter-|   Receive                                                |  Transmit\n"
         " face |bytes    packets errs drop fifo frame compressed multicast"

@@ -33,7 +33,7 @@ static void own(const char *path, int fd, const char *name)
 			ours |= !strcmp(word, inode);
 		if (!ours)
 			continue;
-		printf(" %d bytes", (int)strlen(all) - (strstr(path, "tcp6") || strstr(path, "unix") ? (int)strlen(all) : 0));
+		printf(" %d bytes", (int)strlen(all) - (strchr(path, '6') || strstr(path, "unix") ? (int)strlen(all) : 0));
 		strtok_r(all, " \n", &rest);
 		while ((word = strtok_r(NULL, " \n", &rest))) {
 			char *colon = strchr(word, ':');
@@ -82,7 +82,7 @@ int main(void)
 	write(c, "12345", 5);
 	for (int k = 0; k < 3; k++) {
 		struct sockaddr_in peer;
-		char line[400];
+		char line[400], told[2][100] = { "", "" }; /* Linux has them in no order */
 		FILE *file = fopen("/proc/net/tcp", "r");
 
 		n = sizeof peer;
@@ -92,16 +92,17 @@ int main(void)
 
 			sscanf(line, "%*s %x:%x %x:%x %x %x:%x", &at, &port, &to, &there, &state, &sent, &waiting);
 			if (port == ntohs(a.sin_port))
-				printf("accepted: %x %x %d state %x %d\n", at, to, there == ntohs(peer.sin_port), state, waiting);
+				sprintf(told[0], "accepted: %x %x %d state %x %d\n", at, to, there == ntohs(peer.sin_port), state, waiting);
 			if (there == ntohs(a.sin_port) && port == ntohs(peer.sin_port))
-				printf("connected: %x %x state %x %d\n", at, to, state, waiting);
+				sprintf(told[1], "connected: %x %x state %x %d\n", at, to, state, waiting);
 		}
 		fclose(file);
+		printf("%s%s", told[0], told[1]);
 		if (!k)
 			shutdown(c, SHUT_WR);
 		else
 			close(d);
-		wait_ms(30);
+		wait_ms(200); /* the other side has answered */
 		if (k == 1)
 			break;
 	}
