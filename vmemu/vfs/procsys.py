@@ -78,6 +78,12 @@ def _set_min_free(kernel: Kernel, value: int) -> None:
     zone.pages_min, zone.pages_low, zone.pages_high = pages, pages * 2, pages * 3
 
 
+def _drop_caches(kernel: Kernel, data: bytes) -> None:
+    """1 or 3: clean pages of files go; 2: there are no other caches."""
+    if number(data, 1, 4) & 1:
+        kernel.vm.inodes.drop_clean()
+
+
 class _Kept:
     """A number that is kept and changes nothing."""
 
@@ -132,6 +138,7 @@ def _files() -> dict[str, Sysctl]:
         "vm/dirty_writeback_centisecs": _Kept("dirty_writeback", 500, 0, _INT_MAX).sysctl(),
         "vm/dirty_expire_centisecs": _Kept("dirty_expire", 3000, 0, _INT_MAX).sysctl(),
         "vm/vfs_cache_pressure": _Kept("vfs_cache_pressure", 100, 0, _INT_MAX).sysctl(),
+        "vm/drop_caches": Sysctl(lambda _: "0\n", _drop_caches),
         "vm/oom_kill_allocating_task": _fixed(0),
         "vm/panic_on_oom": _fixed(0),
         "vm/nr_hugepages": _fixed(0),

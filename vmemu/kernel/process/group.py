@@ -25,14 +25,18 @@ __all__ = ["Accounting", "ThreadGroup"]
 
 
 class Accounting:
-    """What a task has used: virtual nanoseconds and faults."""
+    """What a task has used: virtual nanoseconds, faults, and what it read and wrote by calls."""
 
-    __slots__ = ("majflt", "minflt", "stime", "switches", "utime")
+    __slots__ = (
+        "majflt", "minflt", "rchar", "stime", "switches", "syscr", "syscw", "utime", "wchar",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.utime = self.stime = 0
         self.minflt = self.majflt = 0
         self.switches = 0
+        self.rchar = self.wchar = 0
+        self.syscr = self.syscw = 0
 
     def add(self, other: Accounting) -> None:
         """Add another's use."""
@@ -41,6 +45,10 @@ class Accounting:
         self.minflt += other.minflt
         self.majflt += other.majflt
         self.switches += other.switches
+        self.rchar += other.rchar
+        self.wchar += other.wchar
+        self.syscr += other.syscr
+        self.syscw += other.syscw
 
 
 class ThreadGroup:

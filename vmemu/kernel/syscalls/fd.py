@@ -143,19 +143,31 @@ def _open_for(task: Task, fd: int, *, writing: bool) -> File:
 @syscall(3, "fd", "rbuf", "size", x64=0)
 def sys_read(task: Task, fd: int, buf: int, count: int) -> Blocking[int]:
     """Read; from a pipe or a stream at most 64 KiB at once."""
-    return (yield from read_user(task, _open_for(task, fd, writing=False), buf, count))
+    file, used = _open_for(task, fd, writing=False), task.used
+    used.syscr += 1
+    done = yield from read_user(task, file, buf, count)
+    used.rchar += done
+    return done
 
 
 @syscall(4, "fd", "buf", "size", x64=1)
 def sys_write(task: Task, fd: int, buf: int, count: int) -> Blocking[int]:
     """Write; SIGPIPE comes with EPIPE."""
-    return (yield from write_user(task, _open_for(task, fd, writing=True), buf, count))
+    file, used = _open_for(task, fd, writing=True), task.used
+    used.syscw += 1
+    done = yield from write_user(task, file, buf, count)
+    used.wchar += done
+    return done
 
 
 @syscall(145, "fd", "ptr", "size", x64=19)
 def sys_readv(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
     """Read into several buffers until one is not filled."""
-    return (yield from read_vector(task, _open_for(task, fd, writing=False), iov, count))
+    file, used = _open_for(task, fd, writing=False), task.used
+    used.syscr += 1
+    done = yield from read_vector(task, file, iov, count)
+    used.rchar += done
+    return done
 
 
 def read_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
@@ -229,7 +241,11 @@ def _gather(task: Task, pairs: list[tuple[int, int]], file: File) -> bytes | Non
 @syscall(146, "fd", "iov", "size", x64=20)
 def sys_writev(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
     """Write several buffers, small ones as one; those before a bad one count."""
-    return (yield from write_vector(task, _open_for(task, fd, writing=True), iov, count))
+    file, used = _open_for(task, fd, writing=True), task.used
+    used.syscw += 1
+    done = yield from write_vector(task, file, iov, count)
+    used.wchar += done
+    return done
 
 
 def write_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
