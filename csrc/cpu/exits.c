@@ -33,6 +33,7 @@ enum {
 	PAGES_MAX =
 		256, /* and exits, 4096: Unicorn goes through all at each stop */
 	EXITS_MAX = 4096,
+	FOUND_MAX = 256, /* frames */
 };
 
 struct exit_page {
@@ -41,7 +42,14 @@ struct exit_page {
 	uint32_t bits[PAGE_SIZE / 32];
 };
 
+/* What was found in a frame, which other processes map too, and at other addresses. */
+struct found_exits {
+	const struct page *frame;
+	uint32_t bits[PAGE_SIZE / 32];
+};
+
 struct cpu_exits {
+	struct found_exits found[FOUND_MAX]; /* by frame number */
 	struct exit_page *pages;
 	uint32_t nr_pages, room;
 	uint64_t *list; /* what the engine was told */
@@ -115,11 +123,18 @@ static void bound_runs(const uint8_t *code, uint32_t *bits)
 	}
 }
 
+/* Most bytes are neither a prefix nor the first of VEX. */
+static bool may_be_vex(uint8_t byte)
+{
+	return (byte & 0xfe) == 0xc4 || is_prefix(byte);
+}
+
 /* Where in these bytes, a page, the engine has to stop; false: nowhere. */
 static bool find_exits(const uint8_t *page, uint32_t *bits)
 {
 	uint8_t code[PAGE_SIZE + CPU_INSN_BYTES] = { 0 };
 	uint32_t vex, at;
+	struct lengths lengths = { 0 };
 	bool dense;
 
 	memcpy(code, page, PAGE_SIZE);
@@ -131,7 +146,8 @@ static bool find_exits(const uint8_t *page, uint32_t *bits)
 	memset(bits, 0, PAGE_SIZE / 8);
 	/* They should be few: Unicorn goes through all each time it starts. */
 	for (at = 0; vex && at < PAGE_SIZE; at++)
-		if (is_vex(code + at) && begins_insn(code, (int)at))
+		if (may_be_vex(code[at]) && is_vex(code + at) &&
+		    begins_insn(code, (int)at, &lengths))
 			set_exit(bits, at);
 	for (at = 0; at < PAGE_SIZE; at++)
 		if (is_prefix(code[at]) &&
@@ -256,24 +272,46 @@ static bool add_exits(struct vmemu *m, kulong page, const struct page *frame,
 	return true;
 }
 
+/* The frame has other code now: what was known of it is true nowhere. */
+static void forget_frame(struct cpu_exits *exits, struct found_exits *found,
+			 const struct page *frame)
+{
+	uint32_t i;
+
+	for (i = 0; i < exits->nr_pages; i++)
+		if (exits->pages[i].frame == frame)
+			exits->pages[i].frame = NULL;
+	if (found->frame == frame)
+		found->frame = NULL;
+}
+
 bool cpu_look_at_code(struct vmemu *m, kulong address, struct page *page)
 {
+	struct cpu_exits *exits = m->cpu.state->exits;
+	struct found_exits *found =
+		&exits->found[(page - m->mem_map) % FOUND_MAX];
 	uint32_t bits[PAGE_SIZE / 32];
 	const struct exit_page *known;
 
 	if (!page_executed(page)) {
 		page->flags &= ~(kulong)(PG_exits | PG_rewritten);
+		forget_frame(exits, found, page);
 		if (!find_exits(page_address(m, page), bits))
 			return true;
 		page->flags |= PG_exits;
+		found->frame = page;
+		memcpy(found->bits, bits, sizeof(bits));
 	} else if (!(page->flags & PG_exits)) {
 		return true;
 	} else {
-		known = exits_of(m->cpu.state->exits, address & PAGE_MASK);
+		known = exits_of(exits, address & PAGE_MASK);
 		if (known && known->frame == page &&
 		    !(page->flags & PG_rewritten))
 			return true;
-		find_exits(page_address(m, page), bits);
+		if (found->frame == page && !(page->flags & PG_rewritten))
+			memcpy(bits, found->bits, sizeof(bits));
+		else
+			find_exits(page_address(m, page), bits);
 	}
 	if (page->flags & PG_rewritten)
 		build_walls(bits);

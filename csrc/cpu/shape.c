@@ -327,7 +327,19 @@ bool is_locked_bit_test(const uint8_t *p, const uint8_t *end)
 	return p + 1 == end || p[1] >= (*p == 0xba ? 0xe0 : 0xc0);
 }
 
-bool begins_insn(const uint8_t *code, int at)
+/* Where decoding goes on. */
+static int step_from(const uint8_t *code, int at, struct lengths *lengths)
+{
+	int length;
+
+	if (!lengths->at[at]) {
+		length = insn_shape(code + at).length;
+		lengths->at[at] = (uint8_t)(length ? length : 1);
+	}
+	return at + lengths->at[at];
+}
+
+bool begins_insn(const uint8_t *code, int at, struct lengths *lengths)
 {
 	enum { BEFORE = 48, TRIES = 16 };
 	int i, where, met = 0;
@@ -335,11 +347,8 @@ bool begins_insn(const uint8_t *code, int at)
 	if (at < BEFORE)
 		return true;
 	for (i = 0; i < TRIES; i++) {
-		for (where = at - BEFORE + i; where < at;) {
-			int length = insn_shape(code + where).length;
-
-			where += length ? length : 1;
-		}
+		for (where = at - BEFORE + i; where < at;)
+			where = step_from(code, where, lengths);
 		met += where == at;
 	}
 	return met >= TRIES / 3;

@@ -45,11 +45,15 @@ bool is_vex(const uint8_t *p);
  * is not known, and may be the rest of one.
  */
 bool is_locked_bit_test(const uint8_t *p, const uint8_t *end);
+struct lengths { /* of instructions that may begin in a page; 0: not asked for yet */
+	uint8_t at[PAGE_SIZE];
+};
+
 /*
  * Does an instruction begin here, as far as those before it tell?  Decoded from
  * anywhere, code falls into step soon; what stands within an instruction is met
  * from few places.
  */
-bool begins_insn(const uint8_t *code, int at);
+bool begins_insn(const uint8_t *code, int at, struct lengths *lengths);
 
 #endif

@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 from errno import (
+    E2BIG,
     EACCES,
     EAFNOSUPPORT,
     EAGAIN,
@@ -42,6 +43,7 @@ from errno import (
     ESOCKTNOSUPPORT,
     ESPIPE,
     ESRCH,
+    ESTALE,
 )
 
 # What `asker.c` has ready.
@@ -105,6 +107,9 @@ _GOOD_LIMIT, _GOOD_LIMIT64 = _longs(1 << 30, -1), _ints(1 << 30, 0, -1, -1)
 _HUGE_LIMIT = _longs(1024, 1 << 24)
 _ACTION, _SET = _longs(0, 0, 0, 0, 0), _longs(0, 0)
 _STACK, _SMALL_STACK, _ODD_STACK = _longs(ARENA, 0, 8192), _longs(ARENA, 0, 1), _longs(ARENA, 8, 1)
+_HOW, _ODD_HOW = _ints(0, 0, 0, 0, 0, 0), _ints(0, 0, 0o640, 0, 0, 0)
+_ATTR, _SMALL_ATTR = _ints(48, *11 * (0,)), _ints(40, *11 * (0,))
+_ODD_ATTR = _ints(48, 9, *10 * (0,))
 _IOV, _BAD_IOV, _NEGATIVE_IOV = _longs(BUFFER, 4), _longs(BAD, 4), _longs(BUFFER, -1)
 _SEGMENT, _NO_SEGMENT = _ints(-1, 0, 0xFFFFF, 0x51), _ints(99, 0, 0xFFFFF, 0x51)
 _POLLFD = _ints(READ_END, 0)
@@ -815,6 +820,53 @@ CALLS: dict[str, Call] = {
     "get_mempolicy": Call("get_mempolicy", (BUFFER, 0, 0, 0, 0), (
         wrong(EINVAL, 4, 8), wrong(EINVAL, 3, ARENA), wrong(EFAULT, 0, BAD),
     ), note="kernels without NUMA have none", native=False),
+    "sched_getattr": Call("sched_getattr", (0, BUFFER, 48, 0), (
+        wrong(EINVAL, 1, 0), wrong(EINVAL, 2, 47), wrong(EINVAL, 3, 1), wrong(EINVAL, 0, -1),
+        wrong(ESRCH, 0, NO_PID), wrong(EFAULT, 1, BAD),
+    )),
+    "sched_setattr": Call("sched_setattr", (0, _ATTR, 0), (
+        wrong(EINVAL, 1, 0), wrong(EINVAL, 0, -1), wrong(EINVAL, 2, 1), wrong(EFAULT, 1, BAD),
+        wrong(E2BIG, 1, _SMALL_ATTR), wrong(ESRCH, 0, NO_PID), wrong(EINVAL, 1, _ODD_ATTR),
+    )),
+    "pidfd_open": Call("pidfd_open", (1, 0), (
+        wrong(EINVAL, 1, 1 << 20), wrong(EINVAL, 0, -1), wrong(ESRCH, 0, NO_PID),
+    )),
+    "pidfd_send_signal": Call("pidfd_send_signal", (BADFD, 0, 0, 0), (
+        wrong(EINVAL, 3, 1 << 20), wrong(EBADF, 0, BADFD), wrong(EBADF, 0, ZERO),
+    )),
+    "pidfd_getfd": Call("pidfd_getfd", (BADFD, 0, 0), (
+        wrong(EINVAL, 2, 1), wrong(EBADF, 0, BADFD), wrong(EBADF, 0, ZERO),
+    )),
+    "process_madvise": Call("process_madvise", (BADFD, _IOV, 1, 20, 0), (
+        wrong(EINVAL, 4, 1), *_VECTOR, wrong(EBADF, 0, BADFD), wrong(EBADF, 0, ZERO),
+    )),
+    **{name: Call(name, (NO_PID, _IOV, 1, _IOV, 1, 0), (
+        wrong(EINVAL, 5, 1), *_VECTOR, wrong(EINVAL, 4, 1025), wrong(EFAULT, 3, BAD),
+        Wrong(ESRCH, {}),
+    )) for name in ("process_vm_readv", "process_vm_writev")},
+    "kcmp": Call("kcmp", (NO_PID, NO_PID, 0, 0, 0), (Wrong(ESRCH, {}),)),
+    "execveat": Call("execveat", (-100, _DEVICE, 0, 0, 0), (
+        *path_errors(1)[:3], wrong(EINVAL, 4, 1), *path_errors(1)[3:], wrong(EACCES, 1, _DEVICE),
+    )),
+    "openat2": Call("openat2", (-100, _DEVICE, _HOW, 24), (
+        wrong(EINVAL, 3, 23), wrong(E2BIG, 3, 5000), wrong(EFAULT, 2, BAD),
+        wrong(EINVAL, 2, _ODD_HOW), *at_errors(0, 1),
+    )),
+    **_by_fd("syncfs"),
+    "sync_file_range": Call("sync_file_range", (PROC, 0, 0, 0, 0, 0), (
+        _PIPE_FD, wrong(ESPIPE, 0, READ_END),
+    )),
+    "name_to_handle_at": Call("name_to_handle_at", (-100, _DEVICE, BUFFER, BUFFER, 0), (
+        wrong(EINVAL, 4, 1), *at_errors(0, 1), Wrong(EOPNOTSUPP, {}),
+    ), note="file systems of the host have handles", native=False),
+    "open_by_handle_at": Call("open_by_handle_at", (0, BUFFER, 0), (
+        Wrong(ESTALE, {}),
+    ), note="file systems of the host have handles", native=False),
+    **{name: Call(name, (BUFFER, 4), (
+        wrong(EINVAL, 1, -1), wrong(EINVAL, 1, 65), wrong(EFAULT, 0, BAD),
+    ), note="it would be done", native=False) for name in ("sethostname", "setdomainname")},
+    "unshare": Call("unshare", (0,), (wrong(EINVAL, 0, 1),)),
+    "setns": Call("setns", (ZERO, 0), (_PIPE_FD, Wrong(EINVAL, {}))),
     "ioprio_set": Call("ioprio_set", (1, 0, 0), (wrong(EINVAL, 0, 9), wrong(EINVAL, 2, 0xE000))),
     "ioprio_get": Call("ioprio_get", (1, 0), (wrong(EINVAL, 0, 9),)),
     **_by_path("chroot", more=(wrong(ENOTDIR, 0, _DEVICE),)),

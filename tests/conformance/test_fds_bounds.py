@@ -159,10 +159,23 @@ def test_nobody_is_reached_outside(tmp_path: Path) -> None:
         filing.call("connect", 4, far, 16),
         filing.call("sendto", 4, b"x", 1, 0, filing.put(far), 16),
     ]
-    families = [filing.call("socket", family, 3, 0) for family in (16, 17, 40)]
+    families = [filing.call("socket", family, 3, 0) for family in (17, 40)]
+    filing.call("socket", 16, 3, 0)
+    other = filing.put(struct.pack("<HHII", 16, 0, 1, 0))
+    changes = struct.pack("<IHHIIBBBBI", 24, 20, 1, 0, 0, 2, 8, 0, 0, 1)  # RTM_NEWADDR
+    asked = [
+        filing.call("socket", 16, 3, 9),
+        filing.call("connect", 5, other, 12),
+        filing.call("sendto", 5, changes, 24, 0, other, 12),
+        filing.call("write", 5, changes, 24),
+        filing.call("read", 5, OUT, 100, dump=44),
+    ]
     answers, _ = ran(filing, tmp_path)
     assert {answers[index].result for index in refused} == {-errno.ENETUNREACH}
     assert {answers[index].result for index in families} == {-errno.EAFNOSUPPORT}
+    refusals = [-errno.EPROTONOSUPPORT, -errno.ECONNREFUSED, -errno.ECONNREFUSED]
+    assert [answers[index].result for index in asked] == [*refusals, 24, 44]
+    assert struct.unpack_from("<H10xi", answers[asked[-1]].out, 4) == (2, -errno.EPERM)
 
 
 def test_a_file_without_a_name_gives_its_locks_back(tmp_path: Path) -> None:

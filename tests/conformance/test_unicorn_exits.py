@@ -199,6 +199,35 @@ def test_an_instruction_coded_with_vex_is_undefined(name: str, before: int) -> N
     board.close()
 
 
+@pytest.mark.parametrize("bits", [32, 64])
+def test_a_frame_with_other_code_at_another_address(bits: int) -> None:
+    """What was found in a frame, or in one of like number, is not found in another."""
+    board, end = Board(bits=bits), END if bits == 32 else b"\x0f\x05"
+    vpaddd, again = b"\xc5\xe9\xfe\xd9", DATA + 0x1000
+    first = board.frame()
+    alike = [first, *(n for n in (board.frame() for _ in range(600)) if (n - first) % 256 == 0)]
+    assert len(alike) > 1
+
+    def runs_at(at: int, pfn: int, before: int) -> None:
+        board.map(at, pfn)
+        board.flush()
+        assert board.go(at, sp=STACK + 0x800) is Trap.EXCEPTION
+        assert (board.cpu.vector, board.regs.ip) == (6, at + before)
+        assert board.go(at + before + 4, sp=STACK + 0x800) is Trap.SYSCALL
+
+    for turn in range(1, 4):
+        alike.reverse()  # the last that ran at the other address is the first that runs there
+        places = {pfn: 100 * turn + 7 * n for n, pfn in enumerate(alike)}
+        for pfn, before in places.items():
+            board.map(CODE, pfn)
+            board.poke(CODE, b"\x90" * before + vpaddd + b"\x90" * (2100 - before) + end)
+            board.lib.code_written(board.m, board.page(CODE))
+            runs_at(CODE, pfn, before)
+        for pfn, before in places.items():
+            runs_at(again, pfn, before)
+    board.close()
+
+
 def test_les_and_lds_are_what_they_were() -> None:
     board = Board()
     board.poke(DATA, (0x12345678).to_bytes(4, "little") + (0x7B).to_bytes(2, "little"))

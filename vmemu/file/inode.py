@@ -280,6 +280,17 @@ class Inodes:
         for inode in self._open.values():
             inode.flush()
 
+    def drop_clean(self) -> int:
+        """Drop pages that the disk has and nobody maps (drop_pagecache_sb); how many."""
+        from vmemu.file.shmem import Shmem
+
+        core = self._core
+        files = [inode for inode in self if not isinstance(inode, Shmem)]
+        return sum(
+            int(core.lib.invalidate_mapping_pages(core.m, inode.mapping, 0, core.mask))
+            for inode in files
+        )
+
     def new_sb(self, max_blocks: int = _HALF) -> int:
         """A file system of tmpfs that has so many pages at most: its ``struct shmem_sb``.
 

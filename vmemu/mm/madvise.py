@@ -17,6 +17,7 @@ from vmemu.mm.consts import (
     MADV_DONTDUMP,
     MADV_DONTFORK,
     MADV_DONTNEED,
+    MADV_DONTNEED_LOCKED,
     MADV_FREE,
     MADV_KEEPONFORK,
     MADV_NORMAL,
@@ -53,7 +54,8 @@ _FLAGS = {
 _TAKES_PAGES = (MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT)
 """Advice that locked areas refuse."""
 _POPULATES = (MADV_POPULATE_READ, MADV_POPULATE_WRITE)
-_KNOWN = {*_FLAGS, *_TAKES_PAGES, *_POPULATES, MADV_WILLNEED, MADV_REMOVE}
+_ZAPS = (MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE)
+_KNOWN = {*_FLAGS, *_TAKES_PAGES, *_POPULATES, *_ZAPS, MADV_WILLNEED, MADV_REMOVE}
 
 
 @mmap_sem_write
@@ -96,7 +98,7 @@ def _advise(mm: Mm, vma: Any, start: int, end: int, advice: int) -> None:
     anonymous = not vma.vm_file and not vma.vm_flags & lib.VM_SHARED
     if advice in (MADV_FREE, MADV_WIPEONFORK) and not anonymous:
         raise Errno(errno.EINVAL)
-    if advice in (MADV_DONTNEED, MADV_FREE):
+    if advice in _ZAPS:
         core.zap_page_range(m, mm.ptr, vma, start, end)
     elif advice == MADV_REMOVE:
         _remove(mm, vma, start, end)
@@ -138,7 +140,7 @@ def _remove(mm: Mm, vma: Any, start: int, end: int) -> None:
     inode = mm.vm.inodes.find(vma.vm_file)
     if vma.vm_flags & lib.VM_LOCKED or inode is None:
         raise Errno(errno.EINVAL)
-    writes = lib.VM_SHARED | lib.VM_WRITE
+    writes = lib.VM_SHARED | lib.VM_MAYWRITE
     if vma.vm_flags & writes != writes:
         raise Errno(errno.EACCES)
     offset = (vma.vm_pgoff << PAGE_SHIFT) + start - vma.vm_start

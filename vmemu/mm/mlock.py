@@ -27,12 +27,13 @@ _FLAGS = lib.VM_LOCKED | lib.VM_LOCKONFAULT
 def do_mlock(mm: Mm, addr: int, length: int, *, onfault: bool = False) -> None:
     """Keep a range in memory (``sys_mlock``); ``onfault``: each page from its first use on.
 
-    Errno EINVAL; ENOMEM for a hole, a limit, or pages that find no memory; EFAULT for an
-    area that may not be accessed; EAGAIN when a split finds no memory.  What precedes stays
-    locked.
+    Errno EPERM where nothing may be locked; EINVAL; ENOMEM for a hole, a limit, an area that
+    may not be accessed, or pages that find no memory; EAGAIN when a split finds no memory.
+    What precedes stays locked.
     """
+    mm.can_do_mlock()
     start, end = _range(mm, addr, length)
-    if mm.ptr.locked_vm * PAGE_SIZE + (end - start) > mm.rlimits.memlock:
+    if mm.ptr.locked_vm * PAGE_SIZE + (end - start) > mm.lock_limit:
         raise Errno(errno.ENOMEM)
     _set_locked(mm, start, end, _locked(onfault=onfault))
 
@@ -54,11 +55,12 @@ def do_mlockall(mm: Mm, flags: int) -> None:
     """Lock what is mapped (MCL_CURRENT), what will be (MCL_FUTURE), or both (``do_mlockall``).
 
     Without MCL_CURRENT what was locked is locked no longer.  Areas that cannot be filled are
-    locked empty.  Errno EINVAL, ENOMEM (RLIMIT_MEMLOCK).
+    locked empty.  Errno EINVAL, EPERM, ENOMEM (RLIMIT_MEMLOCK).
     """
     if not flags & (MCL_CURRENT | MCL_FUTURE) or flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT):
         raise Errno(errno.EINVAL)
-    if flags & MCL_CURRENT and mm.ptr.total_vm * PAGE_SIZE > mm.rlimits.memlock:
+    mm.can_do_mlock()
+    if flags & MCL_CURRENT and mm.ptr.total_vm * PAGE_SIZE > mm.lock_limit:
         raise Errno(errno.ENOMEM)
     locked = _locked(onfault=bool(flags & MCL_ONFAULT))
     mm.ptr.def_flags = locked if flags & MCL_FUTURE else 0
@@ -73,7 +75,7 @@ def do_munlockall(mm: Mm) -> None:
 
 
 def _range(mm: Mm, addr: int, length: int) -> tuple[int, int]:
-    length = page_align(length + (addr & 0xFFF))
+    length = page_align(length + (addr & 0xFFF)) & mm.core.mask  # a length that wraps is none
     start = addr & ~0xFFF
     if start + length > mm.core.mask:
         raise Errno(errno.EINVAL)
@@ -131,7 +133,5 @@ def _fixup(mm: Mm, vma: Any, start: int, end: int, locked: int) -> None:
         result = mm.make_present(start, end, write=write)
         if holds_lock:
             mm.core.lib.unlock_page_table(m, mm.ptr)
-        if result == lib.FAULT_OOM:
-            raise Errno(errno.ENOMEM)
         if result > lib.FAULT_MAJOR:
-            raise Errno(errno.EFAULT)
+            raise Errno(errno.ENOMEM)  # __mlock_posix_error_return()

@@ -55,6 +55,7 @@ class Mm(Closing):
         self.ptr = ptr
         self.kaddr = vm.core.kaddr(ptr)
         self.rlimits = rlimits
+        self.ipc_lock = False  # whether the caller has CAP_IPC_LOCK, said before each call
         self.clean: list[tuple[int, int]] = []
         """Ranges that were mapped when clear_refs made all pages clean, and still are."""
         self.mmap_offset = 0
@@ -130,6 +131,16 @@ class Mm(Closing):
         """Errno ENOMEM when ``pages`` more would break RLIMIT_AS."""
         if (self.ptr.total_vm + pages) << PAGE_SHIFT > self.rlimits.as_:
             raise Errno(errno.ENOMEM)
+
+    @property
+    def lock_limit(self) -> int:
+        """How many bytes may be locked: as many as there are for who has CAP_IPC_LOCK."""
+        return RLIM_INFINITY if self.ipc_lock else self.rlimits.memlock
+
+    def can_do_mlock(self) -> None:
+        """Errno EPERM where nothing at all may be locked."""
+        if not self.lock_limit:
+            raise Errno(errno.EPERM)
 
     def forget_clean(self, start: int, end: int) -> None:
         """What is mapped in a range from now on counts as written (VM_SOFTDIRTY)."""

@@ -19,6 +19,7 @@ from vmemu.mm.consts import (
     MAP_FIXED_NOREPLACE,
     MAP_GROWSDOWN,
     MAP_LOCKED,
+    MAP_NONBLOCK,
     MAP_NORESERVE,
     MAP_POPULATE,
     MAP_PRIVATE,
@@ -110,8 +111,8 @@ def do_mmap(
 
     may_write: the file may be written to, so that a shared area may become writable.
 
-    Errno EINVAL, ENOMEM, EEXIST (MAP_FIXED_NOREPLACE), EAGAIN (RLIMIT_MEMLOCK), EOVERFLOW
-    (``pgoff``, in pages, comes to its end).
+    Errno EINVAL, ENOMEM, EEXIST (MAP_FIXED_NOREPLACE), EPERM and EAGAIN (RLIMIT_MEMLOCK),
+    EOVERFLOW (``pgoff``, in pages, comes to its end).
     """
     kind = flags & MAP_TYPE
     if file is None and not flags & MAP_ANONYMOUS:
@@ -145,9 +146,10 @@ def do_mmap(
     if flags & MAP_GROWSDOWN:
         vm_flags |= lib.VM_GROWSDOWN
     if flags & MAP_LOCKED:
+        mm.can_do_mlock()
         vm_flags |= lib.VM_LOCKED
     pages = length >> PAGE_SHIFT
-    if vm_flags & lib.VM_LOCKED and (mm.ptr.locked_vm + pages) << PAGE_SHIFT > mm.rlimits.memlock:
+    if vm_flags & lib.VM_LOCKED and (mm.ptr.locked_vm + pages) << PAGE_SHIFT > mm.lock_limit:
         raise Errno(errno.EAGAIN)
     if kind not in (MAP_PRIVATE, MAP_SHARED):
         raise Errno(errno.EINVAL)
@@ -160,7 +162,8 @@ def do_mmap(
         _map_shmem(mm, addr, length, vm_flags, noreserve)
     else:
         _map_area(mm, addr, length, vm_flags, noreserve, file, pgoff)
-    if vm_flags & (lib.VM_LOCKED | lib.VM_LOCKONFAULT) == lib.VM_LOCKED or flags & MAP_POPULATE:
+    populate = flags & (MAP_POPULATE | MAP_NONBLOCK) == MAP_POPULATE
+    if vm_flags & (lib.VM_LOCKED | lib.VM_LOCKONFAULT) == lib.VM_LOCKED or populate:
         mm.make_present(addr, addr + length, write=bool(prot & PROT_WRITE))
     return addr
 
@@ -301,7 +304,7 @@ def _brk(mm: Mm, addr: int, length: int) -> None:
         raise Errno(errno.EINVAL)
     vm_flags = _DATA_FLAGS | mm.ptr.def_flags
     locked = vm_flags & lib.VM_LOCKED
-    if locked and mm.ptr.locked_vm * PAGE_SIZE + length > mm.rlimits.memlock:
+    if locked and mm.ptr.locked_vm * PAGE_SIZE + length > mm.lock_limit:
         raise Errno(errno.EAGAIN)
     munmap_locked(mm, addr, length)
     if mm.ptr.map_count > MAX_MAP_COUNT:

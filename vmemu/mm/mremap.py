@@ -93,7 +93,7 @@ def _check_area(
         raise Errno(errno.EINVAL)
     grown = new_length - (0 if stays else old_length) >> PAGE_SHIFT
     locked = mm.ptr.locked_vm + grown if vma.vm_flags & lib.VM_LOCKED else 0
-    if locked << PAGE_SHIFT > mm.rlimits.memlock:
+    if locked << PAGE_SHIFT > mm.lock_limit:
         raise Errno(errno.EAGAIN)
     mm.may_expand(grown)
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu.errors import Errno
 from vmemu.kernel.process.wait import Blocking
+from vmemu.net.ancillary import IP_TOS, IP_TTL, IPV6_TCLASS, IPV6_UNICAST_HOPS, Packet
 from vmemu.net.const import (
     AF_INET,
     AF_INET6,
     AF_UNSPEC,
+    IPPROTO_IP,
     IPPROTO_IPV6,
     SHUT_RD,
     SHUT_WR,
@@ -37,6 +39,8 @@ _ANY4, _ANY6 = _MAPPED + bytes(4), bytes(16)
 _LOCAL4, _LOCAL6 = _MAPPED + bytes((127, 0, 0, 1)), bytes(15) + b"\1"
 _V6ONLY = 26
 _DGRAM_MOST = 65507
+_HOPS = 64
+"""What a packet begins with (ip_default_ttl)."""
 
 
 class Place(NamedTuple):
@@ -439,7 +443,11 @@ class InetSocket(Socket):
         host = self.place.host
         if self.place.anywhere:
             host = _LOCAL4 if where.v4 else _LOCAL6
-        source = Place(host, self.place.port)
+        wish = control.packet or Packet()
+        source = Place(wish.host or host, self.place.port)
+        if wish.host and not source.loopback:
+            raise Errno(errno.EINVAL)
+        control = control._replace(packet=self._header(where, wish))
         found = self._served(where)
         connected = [each for each in found if each.state is State.ESTABLISHED]
         for each in (*connected, *(each for each in found if each not in connected)):
@@ -455,6 +463,21 @@ class InetSocket(Socket):
         if self.state is State.ESTABLISHED and where == self.remote:
             self.error = errno.ECONNREFUSED
             self.queue.wake_up()
+
+    def _header(self, where: Place, wish: Packet) -> Packet:
+        """What a datagram's header says: what its sender wishes, or what the options are."""
+        level, names = (
+            (IPPROTO_IP, (IP_TTL, IP_TOS))
+            if where.v4
+            else (IPPROTO_IPV6, (IPV6_UNICAST_HOPS, IPV6_TCLASS))
+        )
+        hops, service = (self.options.get((level, name), -1) for name in names)
+        return Packet(
+            where.host,
+            (hops if hops > 0 else _HOPS) if wish.hops is None else wish.hops,
+            max(service, 0) if wish.service is None else wish.service,
+            self.net.kernel.sched.realtime,
+        )
 
     def poll(self) -> int:
         """As of any socket; one that connects is not ready, one that was refused is in error."""

@@ -11,6 +11,7 @@ from vmemu.kernel.hold import MESSAGE_BYTES
 from vmemu.net.const import MESSAGE_OVERHEAD
 
 if TYPE_CHECKING:
+    from vmemu.net.ancillary import Packet
     from vmemu.net.socket import Socket
     from vmemu.vfs.file import File
 
@@ -43,6 +44,8 @@ class Control(NamedTuple):
 
     creds: Credentials
     files: tuple[File, ...] = ()
+    packet: Packet | None = None
+    """Of a datagram of the internet."""
 
 
 class Message:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel.process.cred import Cap
-from vmemu.net.const import AF_UNIX, SCM_CREDENTIALS, SCM_MAX_FD, SCM_RIGHTS, SOL_SOCKET
+from vmemu.net.ancillary import Packet, wished
+from vmemu.net.const import (
+    AF_INET,
+    AF_INET6,
+    AF_UNIX,
+    SCM_CREDENTIALS,
+    SCM_MAX_FD,
+    SCM_RIGHTS,
+    SOL_SOCKET,
+)
 from vmemu.net.message import Control, Credentials
 
 if TYPE_CHECKING:
@@ -56,6 +65,7 @@ def parse(task: Task, socket: Socket, data: bytes) -> Control:
     bits, net = task.kernel.core.bits, task.kernel.net
     head, creds = header_size(bits), net.creds(task)
     files: list[File] = []
+    packet = Packet()
     at = 0
     while at + head <= len(data):
         size, level, kind = struct.unpack_from("<Qii" if bits == 64 else "<Iii", data, at)
@@ -64,6 +74,8 @@ def parse(task: Task, socket: Socket, data: bytes) -> Control:
         body = data[at + head : at + size]
         at += align(size, bits)
         if level != SOL_SOCKET:
+            if socket.family in (AF_INET, AF_INET6) and socket.record:
+                packet = wished(socket.family, level, kind, body, packet)
             continue
         if kind == SCM_RIGHTS and socket.family == AF_UNIX:
             count = len(body) // 4
@@ -79,4 +91,4 @@ def parse(task: Task, socket: Socket, data: bytes) -> Control:
             raise Errno(errno.EINVAL)
     if files and sum(net.flying.values()) + len(files) > task.limits.nofile:
         raise Errno(errno.ETOOMANYREFS)
-    return Control(creds, tuple(files))
+    return Control(creds, tuple(files), packet)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vmemu.errors import Errno
 from vmemu.kernel.process.wait import Blocking, Interrupted, Wait, WaitQueue
 from vmemu.kernel.uaccess import write_struct
+from vmemu.net import interface
 from vmemu.net.const import (
     BUFFER,
     MSG_DONTWAIT,
@@ -61,6 +62,7 @@ class Socket(File):
 
     pollable = notifies = True
     family = 0
+    tells_space = wants_space = False
     merges = False
     """What is sent to it is a stream of bytes, not of messages."""
     queue: WaitQueue
@@ -111,6 +113,7 @@ class Socket(File):
         if ready():
             return
         if flags & MSG_DONTWAIT or self.flags & O_NONBLOCK:
+            self.wants_space = not self.has_room()
             raise Errno(errno.EAGAIN)
         sched = self.net.kernel.sched
         deadline = None if timeout is None else sched.deadline(timeout)
@@ -387,14 +390,15 @@ class Socket(File):
         return (yield from self.send(data, 0, Control(self.net.creds(task)), None, task))
 
     def ioctl(self, task: Task, request: int, argument: int) -> int:
-        """FIONREAD, SIOCOUTQ; Errno ENOTTY for all else."""
+        """FIONREAD, SIOCOUTQ, what is asked of interfaces; Errno ENOTTY for all else."""
         if request == _FIONREAD:
             value = len(self.messages[0].data) if self.record and self.messages else 0
             value = value if self.record else self.available()
         elif request == _SIOCOUTQ:
             value = self.wmem
         else:
-            raise Errno(errno.ENOTTY)
+            interface.ioctl(task, self.family, request, argument)
+            return 0
         write_struct(task.mm, argument, "i", value)
         return 0
 

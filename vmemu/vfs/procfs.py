@@ -372,6 +372,21 @@ def execution_domain(task: Task) -> str:
     return f"{task.personality:08x}\n"
 
 
+def io(task: Task) -> str:
+    """/proc/PID/io: what calls read and wrote; of the disk, what faults read (proc_tgid_io)."""
+    used = task.group.used if task.is_leader else task.used
+    return (
+        f"rchar: {used.rchar}\nwchar: {used.wchar}\nsyscr: {used.syscr}\nsyscw: {used.syscw}\n"
+        f"read_bytes: {used.majflt * PAGE_SIZE}\nwrite_bytes: 0\ncancelled_write_bytes: 0\n"
+    )
+
+
+def stack(task: Task) -> str:
+    """/proc/PID/stack: the system call it sleeps in is all that there is of a kernel stack."""
+    name = wchan(task)
+    return "" if name == "0" else f"[<0>] {name}+0x0/0x0\n"
+
+
 def set_comm(task: Task, data: bytes) -> None:
     """Call it otherwise (comm_write)."""
     name = data.split(b"\n")[0].split(b"\0")[0]
@@ -440,6 +455,8 @@ TASK_FILES: dict[str, Callable[[Task], str | bytes]] = {
     "oom_score_adj": oom_score_adj,
     "oom_adj": oom_adj,
     "wchan": wchan,
+    "io": io,
+    "stack": stack,
     "sched": sched,
     "schedstat": schedstat,
     "clear_refs": unreadable,
@@ -476,8 +493,23 @@ def mem(task: Task) -> Content:
 TASK_CONTENTS: dict[str, Callable[[Task], Content]] = {"pagemap": pagemap, "mem": mem}
 """Files of a task with an entry, or a byte, at each place."""
 
-TASK_PRIVATE = frozenset({"maps", "smaps", "smaps_rollup", "environ", "auxv", "clear_refs"})
+TASK_PRIVATE = frozenset({"io", "maps", "smaps", "smaps_rollup", "environ", "auxv", "clear_refs"})
 """Files that not everybody may read whom their mode would let."""
 
-TASK_MODES = {"clear_refs": 0o200, "environ": 0o400, "auxv": 0o400, "pagemap": 0o400, "mem": 0o600}
+NAMESPACES = {
+    b"cgroup": 4026531835, b"ipc": 4026531839, b"mnt": 4026531841, b"net": 4026531840,
+    b"pid": 4026531836, b"pid_for_children": 4026531836, b"time": 4026531834,
+    b"time_for_children": 4026531834, b"user": 4026531837, b"uts": 4026531838,
+}  # fmt: skip
+"""Numbers of the namespaces that there are: the initial ones of Linux."""
+
+TASK_MODES = {
+    "io": 0o400,
+    "stack": 0o400,
+    "clear_refs": 0o200,
+    "environ": 0o400,
+    "auxv": 0o400,
+    "pagemap": 0o400,
+    "mem": 0o600,
+}
 """Permissions that are not 0444, or 0644 where it can be written."""

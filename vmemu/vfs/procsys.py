@@ -78,6 +78,12 @@ def _set_min_free(kernel: Kernel, value: int) -> None:
     zone.pages_min, zone.pages_low, zone.pages_high = pages, pages * 2, pages * 3
 
 
+def _drop_caches(kernel: Kernel, data: bytes) -> None:
+    """1 or 3: clean pages of files go; 2: there are no other caches."""
+    if number(data, 1, 4) & 1:
+        kernel.vm.inodes.drop_clean()
+
+
 class _Kept:
     """A number that is kept and changes nothing."""
 
@@ -96,7 +102,11 @@ class _Kept:
 
 
 def _hostname(kernel: Kernel) -> str:
-    return kernel.options.hostname + "\n"
+    return kernel.uts["hostname"] + "\n"
+
+
+def _set_hostname(kernel: Kernel, data: bytes) -> None:
+    kernel.uts["hostname"] = data.split(b"\n")[0][:64].decode(errors="replace")
 
 
 def _random_uuid(kernel: Kernel) -> str:
@@ -128,6 +138,7 @@ def _files() -> dict[str, Sysctl]:
         "vm/dirty_writeback_centisecs": _Kept("dirty_writeback", 500, 0, _INT_MAX).sysctl(),
         "vm/dirty_expire_centisecs": _Kept("dirty_expire", 3000, 0, _INT_MAX).sysctl(),
         "vm/vfs_cache_pressure": _Kept("vfs_cache_pressure", 100, 0, _INT_MAX).sysctl(),
+        "vm/drop_caches": Sysctl(lambda _: "0\n", _drop_caches),
         "vm/oom_kill_allocating_task": _fixed(0),
         "vm/panic_on_oom": _fixed(0),
         "vm/nr_hugepages": _fixed(0),
@@ -136,8 +147,8 @@ def _files() -> dict[str, Sysctl]:
         "kernel/ostype": _fixed("Linux"),
         "kernel/osrelease": Sysctl(lambda k: k.options.release + "\n"),
         "kernel/version": _fixed("#1 SMP Wed Jun 16 05:18:37 UTC 2004"),
-        "kernel/hostname": Sysctl(_hostname),
-        "kernel/domainname": _fixed("(none)"),
+        "kernel/hostname": Sysctl(_hostname, _set_hostname),
+        "kernel/domainname": Sysctl(lambda k: k.uts["domainname"] + "\n"),
         "kernel/pid_max": _fixed(PID_MAX),
         "kernel/threads-max": Sysctl(lambda k: f"{k.tasks.limit}\n"),
         "kernel/ngroups_max": _fixed(65536),

@@ -121,6 +121,15 @@ class _OfTask(ProcDirectory):
             node.uid, node.gid = cred.user.effective, cred.group.effective
         return node
 
+    def _looked(self, see: Callable[[Task], R]) -> Callable[[], R]:
+        """See it if one may."""
+
+        def seen() -> R:
+            may_look(self._task)
+            return see(self._task)
+
+        return seen
+
     def names(self) -> list[bytes]:
         """Nothing of a task that is no more."""
         return [] if self._task.state is TaskState.DEAD else self._names()
@@ -183,15 +192,6 @@ class _TaskDirectory(_OfTask):
                 (lambda: may_look(task)) if text in looked else None,
             )
         )
-
-    def _looked(self, see: Callable[[Task], R]) -> Callable[[], R]:
-        """See it if one may."""
-
-        def seen() -> R:
-            may_look(self._task)
-            return see(self._task)
-
-        return seen
 
 
 _FILES = [*procfs.TASK_FILES, *procfs.TASK_CONTENTS]
@@ -292,8 +292,38 @@ class _DescriptorInfo(_Descriptors):
         )
 
 
+class _Namespaces(_OfTask):
+    """/proc/PID/ns."""
+
+    mode = stat.S_IFDIR | 0o511
+
+    def __init__(self, fs: ProcFs, parent: Directory, task: Task) -> None:
+        super().__init__(fs, parent, task, b"ns", 15)
+
+    def _names(self) -> list[bytes]:
+        return list(procfs.NAMESPACES)
+
+    def _lookup(self, name: bytes) -> Node:
+        try:
+            number = procfs.NAMESPACES[name]
+        except KeyError:
+            raise Errno(errno.ENOENT) from None
+        kind, at = os.fsdecode(name).split("_")[0], list(procfs.NAMESPACES).index(name)
+
+        def show(task: Task) -> str:
+            return f"{kind}:[{number}]"
+
+        def jump(task: Task) -> Node:
+            return TextNode(self.fs, number, lambda: procfs.unreadable(task), mode=0o444)
+
+        return self._own(
+            Link(self.fs, self.ino + 0x20000 + at, self._looked(show), self._looked(jump))
+        )
+
+
 _BELOW: dict[bytes, Callable[[ProcFs, Directory, Task], Directory]] = {
     b"task": _Threads,
     b"fd": _Descriptors,
     b"fdinfo": _DescriptorInfo,
+    b"ns": _Namespaces,
 }

@@ -28,6 +28,8 @@ class RegularFile(File):
     """A regular file with a position."""
 
     whole = True
+    unnamed = False
+    """memfd_create() made it: nobody has opened it to be written (alloc_file)."""
 
     def __init__(self, node: Node, body: Body, flags: int, name: str) -> None:
         super().__init__(flags, name)

@@ -177,6 +177,8 @@ def _exit_notify(group: ThreadGroup) -> None:
     parent, leader = group.parent, group.leader
     group.status = status = group.exit_status or leader.exit_status
     assert status is not None
+    if group.ended is not None:
+        group.ended.wake_up()
     if parent is None:
         leader.kernel.tasks.release(leader)
         return

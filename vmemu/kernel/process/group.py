@@ -25,14 +25,18 @@ __all__ = ["Accounting", "ThreadGroup"]
 
 
 class Accounting:
-    """What a task has used: virtual nanoseconds and faults."""
+    """What a task has used: virtual nanoseconds, faults, and what it read and wrote by calls."""
 
-    __slots__ = ("majflt", "minflt", "stime", "switches", "utime")
+    __slots__ = (
+        "majflt", "minflt", "rchar", "stime", "switches", "syscr", "syscw", "utime", "wchar",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.utime = self.stime = 0
         self.minflt = self.majflt = 0
         self.switches = 0
+        self.rchar = self.wchar = 0
+        self.syscr = self.syscw = 0
 
     def add(self, other: Accounting) -> None:
         """Add another's use."""
@@ -41,13 +45,17 @@ class Accounting:
         self.minflt += other.minflt
         self.majflt += other.majflt
         self.switches += other.switches
+        self.rchar += other.rchar
+        self.wchar += other.wchar
+        self.syscr += other.syscr
+        self.syscw += other.syscw
 
 
 class ThreadGroup:
     """A process (struct signal_struct); ``parent`` None: it is init, which is not modelled."""
 
     __slots__ = (
-        "child_wait", "children", "children_used", "dead_used", "executed",
+        "child_wait", "children", "children_used", "dead_used", "ended", "executed",
         "exit_status", "leader", "limits", "live", "old_pgrp", "oom_score_adj", "parent",
         "parent_thread", "pgrp", "session", "shared", "status", "stop_signal", "target", "threads",
         "timers", "tty", "zombies",
@@ -100,6 +108,8 @@ class ThreadGroup:
         self.zombies: list[tuple[int, Task]] = []
         """A heap of the children that ended, by birth; those reaped may still be in it."""
         self.child_wait = WaitQueue()
+        self.ended: WaitQueue | None = None
+        """Who waits for its end by a descriptor, if there is one (pidfd_open)."""
 
     @property
     def tgid(self) -> int:

@@ -45,5 +45,5 @@ def _written(kernel: Kernel) -> Iterator[RegularFile]:
     for table in tables.values():
         for entry in table.entries.values():
             file = entry.file
-            if file.writable and isinstance(file, RegularFile):
+            if file.writable and isinstance(file, RegularFile) and not file.unnamed:
                 yield file

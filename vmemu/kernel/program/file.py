@@ -80,7 +80,7 @@ class Finder(NamedTuple):
                 if path.startswith(b"/proc/") or not os.path.lexists(path):
                     raise
             else:
-                with self._inside(path, *found) as opened:
+                with self.inside(path, *found) as opened:
                     yield opened
                 return
         name = os.fsdecode(path)
@@ -105,7 +105,8 @@ class Finder(NamedTuple):
             return node, walk.path(node)
 
     @contextlib.contextmanager
-    def _inside(self, named: bytes, node: Node, path: str) -> Iterator[_Opened]:
+    def inside(self, named: bytes, node: Node, path: str) -> Iterator[_Opened]:
+        """Open what was found; ElfError."""
         with _sentences(named):
             if not node.regular:
                 raise Errno(errno.EACCES)
@@ -134,11 +135,15 @@ def _sentences(path: bytes) -> Iterator[None]:
         raise ElfError(f"cannot open {os.fsdecode(path)}: {reason}", error.errno) from None
 
 
-def find_program(finder: Finder, path: bytes) -> ProgramFile:
-    """A program and what interprets it; ElfError, late for all but the file of that path."""
+def find_program(finder: Finder, path: bytes, found: tuple[Node, str] | None = None) -> ProgramFile:
+    """A program and what interprets it; ElfError, late for all but the file of that path.
+
+    found: what the path stands for, and its name, if somebody knows.
+    """
     prefix: tuple[bytes, ...] = ()
     for depth in range(MAX_INTERPRETERS + 1):
-        with _late(depth > 0), finder.open(path) as opened:
+        known = finder.inside(path, *found) if found and not depth else finder.open(path)
+        with _late(depth > 0), known as opened:
             words = script_words(opened.source.read(0, BINPRM_BUF_SIZE))
             if words is None:
                 return _program(finder, opened, os.fsdecode(path), prefix)

@@ -143,19 +143,31 @@ def _open_for(task: Task, fd: int, *, writing: bool) -> File:
 @syscall(3, "fd", "rbuf", "size", x64=0)
 def sys_read(task: Task, fd: int, buf: int, count: int) -> Blocking[int]:
     """Read; from a pipe or a stream at most 64 KiB at once."""
-    return (yield from read_user(task, _open_for(task, fd, writing=False), buf, count))
+    file, used = _open_for(task, fd, writing=False), task.used
+    used.syscr += 1
+    done = yield from read_user(task, file, buf, count)
+    used.rchar += done
+    return done
 
 
 @syscall(4, "fd", "buf", "size", x64=1)
 def sys_write(task: Task, fd: int, buf: int, count: int) -> Blocking[int]:
     """Write; SIGPIPE comes with EPIPE."""
-    return (yield from write_user(task, _open_for(task, fd, writing=True), buf, count))
+    file, used = _open_for(task, fd, writing=True), task.used
+    used.syscw += 1
+    done = yield from write_user(task, file, buf, count)
+    used.wchar += done
+    return done
 
 
 @syscall(145, "fd", "ptr", "size", x64=19)
 def sys_readv(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
     """Read into several buffers until one is not filled."""
-    return (yield from read_vector(task, _open_for(task, fd, writing=False), iov, count))
+    file, used = _open_for(task, fd, writing=False), task.used
+    used.syscr += 1
+    done = yield from read_vector(task, file, iov, count)
+    used.rchar += done
+    return done
 
 
 def read_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
@@ -229,7 +241,11 @@ def _gather(task: Task, pairs: list[tuple[int, int]], file: File) -> bytes | Non
 @syscall(146, "fd", "iov", "size", x64=20)
 def sys_writev(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
     """Write several buffers, small ones as one; those before a bad one count."""
-    return (yield from write_vector(task, _open_for(task, fd, writing=True), iov, count))
+    file, used = _open_for(task, fd, writing=True), task.used
+    used.syscw += 1
+    done = yield from write_vector(task, file, iov, count)
+    used.wchar += done
+    return done
 
 
 def write_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
@@ -381,7 +397,11 @@ def _fcntl(task: Task, fd: int, command: int, argument: int, *, wide: bool) -> i
     if command == _F_GETFL:
         return entry.file.flags & (O_ACCMODE | SETTABLE | O_ASYNC)
     if command == _F_SETFL:
-        settable = SETTABLE | (O_ASYNC if entry.file.notifies else 0)
+        settable = SETTABLE
+        if entry.file.notifies:
+            settable |= O_ASYNC
+            if (entry.file.flags ^ argument) & O_ASYNC:
+                _watch(task, entry.file, fd, on=bool(argument & O_ASYNC))
         entry.file.flags = entry.file.flags & ~settable | argument & settable
         return 0
     if command in (_F_ADD_SEALS, _F_GET_SEALS):
@@ -389,11 +409,31 @@ def _fcntl(task: Task, fd: int, command: int, argument: int, *, wide: bool) -> i
     raise Errno(errno.EINVAL)
 
 
+_PID, _PGRP = 1, 2
+
+
+def _set_owner(task: Task, file: File, owner: int, kind: int) -> int:
+    """Say who is told by signals; Errno ESRCH for nobody."""
+    tasks = task.kernel.tasks
+    known = tasks.group(abs(owner)) if kind == _PGRP else tasks.get(abs(owner))
+    if owner and not known:
+        raise Errno(errno.ESRCH)
+    file.owner, file.owner_kind = owner, kind
+    file.owner_users = task.cred.user.real, task.cred.user.effective
+    return 0
+
+
+def _watch(task: Task, file: File, fd: int, *, on: bool) -> None:
+    from vmemu.vfs.fasync import set_async
+
+    set_async(task.kernel, file, fd, on=on)
+
+
 def _fcntl_file(task: Task, file: File, command: int, argument: int) -> int:
     """What concerns the open file alone."""
     if command == _F_SETOWN:
-        file.owner = s32(argument)
-        return 0
+        owner = s32(argument)
+        return _set_owner(task, file, owner, _PGRP if owner < 0 else _PID)
     if command == _F_GETOWN:
         return file.owner
     if command == _F_SETSIG:
@@ -407,11 +447,9 @@ def _fcntl_file(task: Task, file: File, command: int, argument: int) -> int:
         kind, pid = uaccess.read_struct(task.mm, argument, "2i")
         if not 0 <= kind <= 2:
             raise Errno(errno.EINVAL)
-        file.owner = -pid if kind == 2 else pid
-        return 0
+        return _set_owner(task, file, -pid if kind == _PGRP else pid, kind)
     if command == _F_GETOWN_EX:
-        owner = file.owner
-        uaccess.write_struct(task.mm, argument, "2i", 2 if owner < 0 else 1, abs(owner))
+        uaccess.write_struct(task.mm, argument, "2i", file.owner_kind, abs(file.owner))
         return 0
     pipe = getattr(file, "pipe", None)
     if not isinstance(pipe, Pipe):
@@ -473,7 +511,7 @@ def sys_ioctl(task: Task, fd: int, request: int, argument: int) -> int:
         file.flags = file.flags & ~O_NONBLOCK | (O_NONBLOCK if on else 0)
         return 0
     if request == _FIOASYNC:
-        return _set_async(task, file, argument)
+        return _set_async(task, file, fd, argument)
     if request == _FIONREAD and stat.S_ISREG(file.stat().mode):
         left = file.stat().size - file.seek(0, SEEK_CUR)
         uaccess.write_struct(task.mm, argument, "I", left & 0xFFFFFFFF)
@@ -481,10 +519,12 @@ def sys_ioctl(task: Task, fd: int, request: int, argument: int) -> int:
     return file.ioctl(task, request, argument)
 
 
-def _set_async(task: Task, file: File, argument: int) -> int:
+def _set_async(task: Task, file: File, fd: int, argument: int) -> int:
     """FIOASYNC, as F_SETFL with O_ASYNC; Errno ENOTTY where that would have no effect."""
     new = O_ASYNC if uaccess.read_struct(task.mm, argument, "i")[0] else 0
     if new != file.flags & O_ASYNC and not file.notifies:
         raise Errno(errno.ENOTTY)
+    if new != file.flags & O_ASYNC:
+        _watch(task, file, fd, on=bool(new))
     file.flags = file.flags & ~O_ASYNC | new
     return 0

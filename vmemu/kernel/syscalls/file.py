@@ -15,15 +15,20 @@ from vmemu.kernel.syscalls.path import AT_FDCWD
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.vfs.file import (
     O_ACCMODE,
+    O_ASYNC,
     O_CLOEXEC,
     O_CREAT,
+    O_DIRECT,
     O_DIRECTORY,
+    O_DSYNC,
     O_EXCL,
+    O_LARGEFILE,
     O_NOATIME,
     O_NOCTTY,
     O_NOFOLLOW,
     O_PATH,
     O_RDONLY,
+    O_SYNC,
     O_TMPFILE,
     O_TRUNC,
     SETTABLE,
@@ -32,6 +37,13 @@ from vmemu.vfs.file import (
 from vmemu.vfs.node import Directory, Node
 from vmemu.vfs.permission import MAY_READ, MAY_WRITE, may_create, owns, permission
 from vmemu.vfs.regular import DirectoryFile, PathFile
+from vmemu.vfs.resolve import (
+    RESOLVE_ALL,
+    RESOLVE_BENEATH,
+    RESOLVE_CACHED,
+    RESOLVE_IN_ROOT,
+    ScopedWalk,
+)
 from vmemu.vfs.walk import Last, Walk
 
 if TYPE_CHECKING:
@@ -68,13 +80,18 @@ def _create(task: Task, walk: Walk, last: Last, flags: int, mode: int) -> tuple[
 
 
 def open_path(
-    task: Task, dirfd: int, path: bytes, flags: int, mode: int = 0
+    task: Task, dirfd: int, path: bytes, flags: int, mode: int = 0, resolve: int = 0
 ) -> File | Blocking[File]:
     """Open what a path names (do_filp_open); the Errno that Linux finds first."""
     if flags & O_PATH:
         flags &= _WITH_PATH
-    walk = Walk(task.fs.root, task.cred)
-    last = walk.parent(paths.begin(task, dirfd, path), path)
+    if resolve:
+        # an absolute path begins at the descriptor where that is the root
+        start = paths.begin(task, dirfd, b"." if resolve & RESOLVE_IN_ROOT else path)
+        walk: Walk = ScopedWalk(task.fs.root, start, resolve, task.cred)
+    else:
+        start, walk = paths.begin(task, dirfd, path), Walk(task.fs.root, task.cred)
+    last = walk.parent(start, path)
     made = False
     if flags & O_CREAT:
         node, made = _create(task, walk, last, flags, mode)
@@ -157,14 +174,16 @@ def _unnamed(task: Task, node: Node, flags: int, mode: int) -> Node:
     return node.unnamed(mode & ~task.fs.umask & 0o7777)
 
 
-def _open(task: Task, dirfd: int, pointer: int, flags: int, mode: int) -> int | Blocking[int]:
+def _open(
+    task: Task, dirfd: int, pointer: int, flags: int, mode: int, resolve: int = 0
+) -> int | Blocking[int]:
     if flags & O_TMPFILE and (not flags & O_DIRECTORY or flags & O_ACCMODE == O_RDONLY):
         raise Errno(errno.EINVAL)
     if flags & O_CREAT and flags & O_DIRECTORY:
         raise Errno(errno.EINVAL)
     path = uaccess.read_path(task.mm, pointer)
     fd = task.files.alloc(0, task.limits.nofile)
-    file = open_path(task, dirfd, path, flags, mode)
+    file = open_path(task, dirfd, path, flags, mode, resolve)
     if isinstance(file, File):
         return task.files.install(fd, file, bool(flags & O_CLOEXEC))
     return _open_later(task, file, flags)
@@ -191,6 +210,39 @@ def sys_creat(task: Task, path: int, mode: int) -> int | Blocking[int]:
 def sys_openat(task: Task, dirfd: int, path: int, flags: int, mode: int) -> int | Blocking[int]:
     """Like open(); a relative path begins at a directory's descriptor."""
     return _open(task, dirfd, path, flags, mode)
+
+
+_HOW_SIZE = 24
+"""struct open_how."""
+_ACCEPTED = (
+    O_ACCMODE | SETTABLE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_DIRECTORY | O_NOFOLLOW
+    | O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE | O_ASYNC | O_DSYNC | O_SYNC | O_DIRECT
+    | O_LARGEFILE
+)  # fmt: skip
+
+
+@syscall(437, "dirfd", "str", "ptr", "size", x64=437)
+def sys_openat2(task: Task, dirfd: int, path: int, how: int, size: int) -> int | Blocking[int]:
+    """Like openat(), with flags that must be known, and bounds for the walk; Errno E2BIG."""
+    if size < _HOW_SIZE:
+        raise Errno(errno.EINVAL)
+    if size > 4096:
+        raise Errno(errno.E2BIG)
+    flags, mode, resolve = uaccess.read_struct(task.mm, how, "3Q")
+    if any(uaccess.read(task.mm, how + _HOW_SIZE, size - _HOW_SIZE)):
+        raise Errno(errno.E2BIG)
+    if flags & ~_ACCEPTED or resolve & ~RESOLVE_ALL:
+        raise Errno(errno.EINVAL)
+    if resolve & RESOLVE_BENEATH and resolve & RESOLVE_IN_ROOT:
+        raise Errno(errno.EINVAL)
+    creates = flags & (O_CREAT | O_TMPFILE)
+    if mode & ~0o7777 or (mode and not creates):
+        raise Errno(errno.EINVAL)
+    if flags & O_PATH and flags & ~_WITH_PATH:
+        raise Errno(errno.EINVAL)
+    if resolve & RESOLVE_CACHED and flags & (O_TRUNC | O_CREAT | O_TMPFILE):
+        raise Errno(errno.EAGAIN)
+    return _open(task, dirfd, path, flags, mode, resolve & ~RESOLVE_CACHED)
 
 
 @syscall(85, "str", "ptr", "uint", x64=89)

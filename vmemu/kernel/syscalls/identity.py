@@ -147,14 +147,15 @@ _FIELD = 65
 
 def _utsname(task: Task) -> list[bytes]:
     options, machine = task.kernel.options, task.kernel.abi.machine
+    uts = task.kernel.uts
     version = "#1 SMP Wed Jun 16 05:18:37 UTC 2004"
     fields = (
         "Linux",
-        options.hostname,
+        uts["hostname"],
         options.release,
         version,
         machine,
-        "(none)",
+        uts["domainname"],
     )
     return [field.encode()[: _FIELD - 1].ljust(_FIELD, b"\0") for field in fields]
 

@@ -14,7 +14,7 @@ from vmemu.kernel.syscalls.fd import MAX_RW_COUNT, store_vector
 from vmemu.kernel.syscalls.socket import read_address, socket_of, tell_address
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.kernel.syscalls.time import read_timespec
-from vmemu.net import scm
+from vmemu.net import ancillary, scm
 from vmemu.net.const import (
     AF_UNIX,
     MSG_CMSG_CLOEXEC,
@@ -313,6 +313,9 @@ def _controls(
         else:
             data += entry.ljust(scm.align(len(entry), bits), b"\0")
             room -= len(entry)
+    if control.packet is not None:
+        entries, told = ancillary.controls(socket, control.packet, bits, room)
+        data, flags, room = data + entries, flags | told, room - len(entries)
     if control.files:
         fits = max(0, room - head) // 4
         numbers: list[int] = []

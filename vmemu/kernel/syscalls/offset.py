@@ -46,10 +46,28 @@ def _at(task: Task, fd: int, offset: int, *, writing: bool) -> File:
     return view
 
 
+def _reads(task: Task, doing: Blocking[int]) -> Blocking[int]:
+    """Count a call that reads, and what it reads (/proc/PID/io)."""
+    task.used.syscr += 1
+    done = yield from doing
+    task.used.rchar += done
+    return done
+
+
+def _writes(task: Task, doing: Blocking[int]) -> Blocking[int]:
+    """The same of one that writes."""
+    task.used.syscw += 1
+    done = yield from doing
+    task.used.wchar += done
+    return done
+
+
 @syscall(None, "fd", "rbuf", "size", "long", x64=17)
 def sys_pread64(task: Task, fd: int, buf: int, count: int, offset: int) -> Blocking[int]:
     """Read at an offset; the position stays."""
-    return (yield from read_user(task, _at(task, fd, offset, writing=False), buf, count))
+    return (
+        yield from _reads(task, read_user(task, _at(task, fd, offset, writing=False), buf, count))
+    )
 
 
 @syscall(180, "fd", "rbuf", "size", "uint", "uint", name="pread64")
@@ -61,7 +79,9 @@ def sys_pread64_32(task: Task, fd: int, buf: int, count: int, low: int, high: in
 @syscall(None, "fd", "buf", "size", "long", x64=18)
 def sys_pwrite64(task: Task, fd: int, buf: int, count: int, offset: int) -> Blocking[int]:
     """Write at an offset, or at the end with O_APPEND; the position stays."""
-    return (yield from write_user(task, _at(task, fd, offset, writing=True), buf, count))
+    return (
+        yield from _writes(task, write_user(task, _at(task, fd, offset, writing=True), buf, count))
+    )
 
 
 @syscall(181, "fd", "buf", "size", "uint", "uint", name="pwrite64")
@@ -80,14 +100,14 @@ def _vector_offset(task: Task, low: int, high: int) -> int:
 def sys_preadv(task: Task, fd: int, iov: int, count: int, low: int, high: int) -> Blocking[int]:
     """Read at an offset into several buffers."""
     file = _at(task, fd, _vector_offset(task, low, high), writing=False)
-    return (yield from read_vector(task, file, iov, count))
+    return (yield from _reads(task, read_vector(task, file, iov, count)))
 
 
 @syscall(334, "fd", "iov", "size", "size", "size", x64=296)
 def sys_pwritev(task: Task, fd: int, iov: int, count: int, low: int, high: int) -> Blocking[int]:
     """Write several buffers at an offset."""
     file = _at(task, fd, _vector_offset(task, low, high), writing=True)
-    return (yield from write_vector(task, file, iov, count))
+    return (yield from _writes(task, write_vector(task, file, iov, count)))
 
 
 _RWF = 0x1F
@@ -123,7 +143,7 @@ def sys_preadv2(
     """Like preadv(), or readv() with an offset of -1; flags make no difference."""
     offset = _vector_offset(task, low, high)
     file = _flagged(task, fd, offset, iov, count, flags, writing=False)
-    return (yield from read_vector(task, file, iov, count))
+    return (yield from _reads(task, read_vector(task, file, iov, count)))
 
 
 @syscall(379, "fd", "iov", "size", "size", "size", "hex", x64=328)
@@ -133,7 +153,7 @@ def sys_pwritev2(
     """Like pwritev(), or writev() with an offset of -1, or at the end with RWF_APPEND."""
     offset = _vector_offset(task, low, high)
     file = _flagged(task, fd, offset, iov, count, flags, writing=True)
-    return (yield from write_vector(task, file, iov, count))
+    return (yield from _writes(task, write_vector(task, file, iov, count)))
 
 
 def _truncate(task: Task, path: int, length: int) -> int:

@@ -30,6 +30,7 @@ CLONE_VM = 0x100
 CLONE_FS = 0x200
 CLONE_FILES = 0x400
 CLONE_SIGHAND = 0x800
+CLONE_PIDFD = 0x1000
 CLONE_VFORK = 0x4000
 CLONE_PARENT = 0x8000
 CLONE_THREAD = 0x10000
@@ -37,6 +38,8 @@ CLONE_SETTLS = 0x80000
 CLONE_PARENT_SETTID = 0x100000
 CLONE_CHILD_CLEARTID = 0x200000
 CLONE_CHILD_SETTID = 0x1000000
+_NAMESPACES = 0x7E020000
+"""CLONE_NEWNS to CLONE_NEWNET."""
 
 
 def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task:
@@ -156,6 +159,13 @@ def _clone_segment(task: Task, tls: int) -> tuple[int, UserDesc]:
     return entry, desc
 
 
+def _reserve(task: Task, pointer: int) -> int:
+    """The descriptor that a child will have, told before there is one; Errno EMFILE, EFAULT."""
+    fd = task.files.alloc(0, task.limits.nofile)
+    uaccess.write_struct(task.mm, pointer, "I", fd)
+    return fd
+
+
 @syscall(120, "clonefl", "ptr", "ptr", "ptr", "ptr")
 def sys_clone(
     task: Task, flags: int, stack: int, parent_tid: int, tls: int, child_tid: int
@@ -165,11 +175,19 @@ def sys_clone(
         raise Errno(errno.EINVAL)
     if flags & CLONE_SIGHAND and not flags & CLONE_VM:
         raise Errno(errno.EINVAL)
-    if flags & CSIGNAL >= SIGRTMIN:
+    if flags & CSIGNAL >= SIGRTMIN or flags & _NAMESPACES:
         raise Errno(errno.EINVAL)
+    if flags & CLONE_PIDFD and flags & (CLONE_THREAD | CLONE_PARENT_SETTID):
+        raise Errno(errno.EINVAL)
+    pidfd = _reserve(task, parent_tid) if flags & CLONE_PIDFD else -1
     set_tls = task.kernel.abi.bits == 32 and flags & CLONE_SETTLS
     segment = _clone_segment(task, tls) if set_tls else None
     child = do_fork(task, flags, stack, parent_tid)
+    if pidfd >= 0:
+        from vmemu.vfs.pidfd import PidFile
+
+        with contextlib.suppress(Errno):  # it cannot be had, and the child is there
+            task.files.install(pidfd, PidFile(child.group, 0), True)
     if segment is not None:
         task.kernel.cpu.set_tls(child.context, *segment)
     elif flags & CLONE_SETTLS:

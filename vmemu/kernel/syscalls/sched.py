@@ -95,6 +95,63 @@ def sys_sched_getparam(task: Task, pid: int, param: int) -> int:
     return 0
 
 
+_ATTR_SIZE = 48
+"""struct sched_attr of 3.14."""
+_KEEP_POLICY, _KEEP_PARAMS, _ALL_FLAGS = 8, 0x10, 0x7F
+
+
+@syscall(352, "pid", "ptr", "uint", "hex", x64=315)
+def sys_sched_getattr(task: Task, pid: int, pointer: int, size: int, flags: int) -> int:
+    """Policy, nice value and priority; Errno EINVAL, ESRCH, EFAULT."""
+    if not pointer or size > 4096 or size < _ATTR_SIZE or flags or pid < 0:
+        raise Errno(errno.EINVAL)
+    target = _target(task, pid)
+    policy, priority = target.policy
+    plain = policy & ~_RESET_ON_FORK
+    nice = target.nice if plain in _FAIR else 0
+    reset = int(bool(policy & _RESET_ON_FORK))
+    uaccess.write_struct(
+        task.mm, pointer, "2IQiI3Q", _ATTR_SIZE, plain, reset, nice, priority, 0, 0, 0
+    )
+    return 0
+
+
+@syscall(351, "pid", "ptr", "hex", x64=314)
+def sys_sched_setattr(task: Task, pid: int, pointer: int, flags: int) -> int:
+    """The same, to be set; Errno EINVAL, also for deadlines, E2BIG, ESRCH, EPERM."""
+    if not pointer or pid < 0 or flags:
+        raise Errno(errno.EINVAL)
+    size = uaccess.read_struct(task.mm, pointer, "I")[0] or _ATTR_SIZE
+    if not _ATTR_SIZE <= size <= 4096:
+        uaccess.write_struct(task.mm, pointer, "I", _ATTR_SIZE)
+        raise Errno(errno.E2BIG)
+    if any(uaccess.read(task.mm, pointer + _ATTR_SIZE, size - _ATTR_SIZE)):
+        uaccess.write_struct(task.mm, pointer, "I", _ATTR_SIZE)
+        raise Errno(errno.E2BIG)
+    _, policy, options, nice, priority = uaccess.read_struct(task.mm, pointer, "2IQiI")
+    if policy >> 31:
+        raise Errno(errno.EINVAL)
+    target = _target(task, pid)
+    if options & _KEEP_POLICY:
+        policy = target.policy[0] & ~_RESET_ON_FORK
+    if options & _KEEP_PARAMS:
+        nice, priority = target.nice, target.policy[1]
+    if policy not in (*_REAL_TIME, *_FAIR) or options & ~_ALL_FLAGS:
+        raise Errno(errno.EINVAL)
+    if not 0 <= priority <= 99 or (policy in _REAL_TIME) != bool(priority):
+        raise Errno(errno.EINVAL)
+    nice = max(-20, min(19, nice))
+    if policy in _REAL_TIME or (policy in _FAIR and nice < target.nice):
+        _needs_nice(task)
+    _owns(task, target)
+    if options & _KEEP_PARAMS:
+        return 0  # the policy stays as well
+    target.policy = policy | (_RESET_ON_FORK if options & 1 else 0), priority
+    if policy in (_OTHER, _BATCH):
+        target.nice = nice
+    return 0
+
+
 def _range(policy: int) -> tuple[int, int]:
     if policy in _REAL_TIME:
         return 1, 99

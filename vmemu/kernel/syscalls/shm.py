@@ -15,6 +15,7 @@ from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.mm.consts import MAP_FIXED, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE
 from vmemu.mm.vma import find_vma_prev
 from vmemu.vfs.file import O_RDWR
+from vmemu.vfs.regular import RegularFile
 from vmemu.vfs.tmpfile import F_SEAL_SEAL, TmpFile
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ def _attach(task: Task, number: int, addr: int, flags: int) -> int:
 
 
 def _check_free(task: Task, addr: int, size: int) -> None:
-    """Errno EINVAL where an area is, or would soon be: the stack's."""
+    """Errno EINVAL where an area is, or would soon be: the stack's; or where addresses end."""
+    if addr + size > task.kernel.core.mask:
+        raise Errno(errno.EINVAL)
     vma, _ = find_vma_prev(task.mm, addr)
     stack = int(task.mm.ptr.start_stack)
     if (vma is not None and vma.vm_start < addr + size) or (
@@ -264,4 +267,7 @@ def sys_memfd_create(task: Task, name: int, flags: int) -> int:
     if flags & _MFD_ALLOW_SEALING:
         node.seals &= ~F_SEAL_SEAL
     path = f"/memfd:{os.fsdecode(said)} (deleted)"
-    return task.files.install(fd, node.open(O_RDWR, path), bool(flags & _MFD_CLOEXEC))
+    file = node.open(O_RDWR, path)
+    assert isinstance(file, RegularFile)
+    file.unnamed = True
+    return task.files.install(fd, file, bool(flags & _MFD_CLOEXEC))

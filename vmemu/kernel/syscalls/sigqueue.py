@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 _SIGSET_SIZE = 8
 
 
-def _read_info(task: Task, number: int, pointer: int) -> SigInfo:
+def read_info(task: Task, number: int, pointer: int) -> SigInfo:
     """A siginfo_t to be sent, whatever it is (copy_siginfo_from_user)."""
     return decode_siginfo(
         uaccess.read(task.mm, pointer, SIGINFO_SIZE), number, task.kernel.abi.bits
     )
 
 
-def _check(task: Task, target: Task | None, info: SigInfo) -> Task:
+def check_target(task: Task, target: Task | None, info: SigInfo) -> Task:
+    """Whom a signal is for, if he may be sent it; Errno ESRCH, EINVAL, EPERM."""
     if target is None:
         raise Errno(errno.ESRCH)
     if not 0 <= info.signo <= NSIG:
@@ -44,7 +45,7 @@ def _check(task: Task, target: Task | None, info: SigInfo) -> Task:
     return target
 
 
-def _check_code(info: SigInfo, own: bool) -> None:
+def check_code(info: SigInfo, own: bool) -> None:
     """Nobody may look like the kernel or like kill() to another (rt_sigqueueinfo)."""
     if not own and (info.code >= 0 or info.code == SI_TKILL):
         raise Errno(errno.EPERM)
@@ -53,9 +54,9 @@ def _check_code(info: SigInfo, own: bool) -> None:
 @syscall(178, "pid", "sig", "ptr", x64=129)
 def sys_rt_sigqueueinfo(task: Task, pid: int, number: int, pointer: int) -> int:
     """Send a signal with a siginfo_t to a process."""
-    info = _read_info(task, s32(number), pointer)
-    _check_code(info, pid == task.tgid)
-    target = _check(task, task.kernel.tasks.get(pid) if pid > 0 else None, info)
+    info = read_info(task, s32(number), pointer)
+    check_code(info, pid == task.tgid)
+    target = check_target(task, task.kernel.tasks.get(pid) if pid > 0 else None, info)
     if info.signo and not send_group_signal(target.group, info):
         raise Errno(errno.EAGAIN)
     return 0
@@ -64,12 +65,12 @@ def sys_rt_sigqueueinfo(task: Task, pid: int, number: int, pointer: int) -> int:
 @syscall(335, "pid", "pid", "sig", "ptr", x64=297)
 def sys_rt_tgsigqueueinfo(task: Task, tgid: int, tid: int, number: int, pointer: int) -> int:
     """Send a signal with a siginfo_t to one thread of a process."""
-    info = _read_info(task, s32(number), pointer)
+    info = read_info(task, s32(number), pointer)
     if tgid <= 0 or tid <= 0:
         raise Errno(errno.EINVAL)
-    _check_code(info, tgid == task.tgid)
+    check_code(info, tgid == task.tgid)
     found = task.kernel.tasks.get(tid)
-    target = _check(task, found if found is not None and found.tgid == tgid else None, info)
+    target = check_target(task, found if found is not None and found.tgid == tgid else None, info)
     if info.signo and not send_signal(target, info):
         raise Errno(errno.EAGAIN)
     return 0

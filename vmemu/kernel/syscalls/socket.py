@@ -14,6 +14,7 @@ from vmemu.net.const import (
     AF_INET,
     AF_INET6,
     AF_MAX,
+    AF_NETLINK,
     AF_UNIX,
     IPPROTO_IP,
     IPPROTO_TCP,
@@ -25,6 +26,7 @@ from vmemu.net.const import (
     SOCK_STREAM,
 )
 from vmemu.net.inet import InetSocket
+from vmemu.net.netlink import NetlinkSocket
 from vmemu.net.socket import Socket
 from vmemu.net.unix import UnixSocket
 from vmemu.vfs.file import O_CLOEXEC, O_NONBLOCK
@@ -78,6 +80,12 @@ def _make(task: Task, family: int, kind: int, protocol: int) -> Socket:
         if kind not in (SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET):
             raise Errno(errno.ESOCKTNOSUPPORT)
         return UnixSocket(net, kind, 0, status)
+    if family == AF_NETLINK:
+        if kind not in (SOCK_RAW, SOCK_DGRAM):
+            raise Errno(errno.ESOCKTNOSUPPORT)
+        if protocol:  # all but NETLINK_ROUTE
+            raise Errno(errno.EPROTONOSUPPORT)
+        return NetlinkSocket(net, kind, 0, status)
     if family not in (AF_INET, AF_INET6):
         raise Errno(errno.EAFNOSUPPORT)
     own = {SOCK_STREAM: IPPROTO_TCP, SOCK_DGRAM: IPPROTO_UDP}.get(kind)

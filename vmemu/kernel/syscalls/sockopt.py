@@ -12,6 +12,7 @@ from vmemu.kernel.process.wait import NSEC_PER_SEC
 from vmemu.kernel.syscalls.socket import socket_of
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.net.const import (
+    AF_NETLINK,
     AF_UNIX,
     IPPROTO_IP,
     IPPROTO_IPV6,
@@ -55,6 +56,8 @@ _IP = {1: 0, 2: 64, 3: 0, 6: 0, 7: 0, 8: 0, 10: 1, 11: 0, 12: 0, 13: 0, 14: 6553
 """IP_TOS, IP_TTL, ..., IP_MULTICAST_TTL, IP_MULTICAST_LOOP."""
 _IPV6 = {16: 64, 18: 1, 19: 1, 23: 1, 24: 65536, 25: 0, 26: 0, 49: 0, 51: 0, 66: 0, 67: 0}
 """IPV6_UNICAST_HOPS, IPV6_V6ONLY, IPV6_RECVPKTINFO, ..."""
+_SOL_NETLINK, _NETLINK = 270, {1: 0, 2: 0, 3: 0, 4: 0, 5: 0, 10: 0, 11: 0, 12: 0}
+"""NETLINK_ADD_MEMBERSHIP, ..., NETLINK_EXT_ACK: nothing ever happens to an interface."""
 _TIMES = {SO_RCVTIMEO: False, SO_SNDTIMEO: False, SO_RCVTIMEO_NEW: True, SO_SNDTIMEO_NEW: True}
 """Which have seconds of 64 bits."""
 
@@ -65,6 +68,8 @@ def _known(socket: Socket, level: int) -> dict[int, int]:
         raise Errno(errno.EOPNOTSUPP)
     if level == IPPROTO_TCP and socket.kind == SOCK_STREAM:
         return _TCP
+    if socket.family == AF_NETLINK:
+        return _NETLINK if level == _SOL_NETLINK else {}
     if level == IPPROTO_IP:
         return _IP
     return _IPV6 if level == IPPROTO_IPV6 and socket.family == 10 else {}

@@ -14,6 +14,8 @@ from vmemu.kernel.signal.layout import SIGINFO_SIZE, encode_siginfo
 from vmemu.kernel.signal.state import Signal, child_info
 from vmemu.kernel.syscalls.limits import put_rusage
 from vmemu.kernel.syscalls.table import syscall
+from vmemu.vfs.file import O_NONBLOCK
+from vmemu.vfs.pidfd import PidFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +29,7 @@ _WNOTHREAD, _WALL, _WCLONE = 0x20000000, 0x40000000, 0x80000000
 _FOR_ALL = _WNOTHREAD | _WALL | _WCLONE
 _WAIT4 = WNOHANG | WSTOPPED | WCONTINUED | _FOR_ALL
 _WAITID = _WAIT4 | WEXITED | WNOWAIT
-_P_ALL, _P_PID, _P_PGID = range(3)
+_P_ALL, _P_PID, _P_PGID, _P_PIDFD = range(4)
 
 
 class Wanted(NamedTuple):
@@ -136,6 +138,8 @@ def sys_wait4(task: Task, pid: int, status: int, options: int, rusage: int) -> B
     """Wait until a child ends or stops, and reap it."""
     if options & ~_WAIT4:
         raise Errno(errno.EINVAL)
+    if pid == -1 << 31:
+        raise Errno(errno.ESRCH)  # -pid is no int: so since 4.13
     pgrp = task.pgrp if pid == 0 else -pid if pid < -1 else None
     wanted = Wanted(pid if pid > 0 else None, pgrp, options | WEXITED)
     return (yield from _wait4(task, wanted, status, rusage))
@@ -157,6 +161,12 @@ def _wanted(task: Task, which: int, who: int, options: int) -> Wanted:
         return Wanted(who, None, options)
     if which == _P_PGID and who >= 0:
         return Wanted(None, who or task.pgrp, options)
+    if which == _P_PIDFD and who >= 0:
+        file = task.files.get(who)
+        if not isinstance(file, PidFile):
+            raise Errno(errno.EBADF)
+        here = task.children.get(file.group.leader.pid) is file.group.leader
+        return Wanted(file.group.leader.pid if here else -1, None, options)
     raise Errno(errno.EINVAL)
 
 
@@ -166,7 +176,12 @@ def sys_waitid(
 ) -> Blocking[int]:
     """Wait for the changes of children that are asked for, and take them, or with WNOWAIT not."""
     wanted = _wanted(task, which, who, options)
+    impatient = which == _P_PIDFD and task.files.get(who).flags & O_NONBLOCK
+    if impatient:
+        wanted = wanted._replace(options=options | WNOHANG)
     child = yield from _wait(task, wanted)
+    if impatient and child is None and not options & WNOHANG:
+        raise Errno(errno.EAGAIN)
     data = bytes(SIGINFO_SIZE)
     if child is not None:
         assert child.status is not None
