@@ -74,6 +74,15 @@ static void processes(void)
 	info.si_code = 0;
 	SAY(syscall(SYS_pidfd_send_signal, fd, SIGUSR2, &info, 0));
 	SAY(syscall(SYS_pidfd_send_signal, fd, 77, NULL, 0));
+	sprintf(line, "/proc/%d", child);
+	other = open(line, O_DIRECTORY);
+	SAY(syscall(SYS_pidfd_send_signal, other, 0, NULL, 0));
+	SAY(syscall(SYS_pidfd_send_signal, other, SIGUSR1, NULL, 0));
+	usleep(100000);
+	SAY(syscall(SYS_pidfd_getfd, other, 0, 0));
+	sprintf(line, "/proc/%d/task/%d", child, child);
+	TELL(syscall(SYS_pidfd_send_signal, open(line, O_DIRECTORY), 0, NULL, 0));
+	SAY(syscall(SYS_pidfd_send_signal, open("/proc", O_DIRECTORY), 0, NULL, 0));
 	got = syscall(SYS_pidfd_getfd, fd, ready[1], 0);
 	printf("got %s, %d\n", error(got), fcntl(got, F_GETFD));
 	write(got, "x", 1);
@@ -97,6 +106,8 @@ static void processes(void)
 	printf("%d %d %d\n", told.si_pid == child, told.si_code, told.si_status);
 	SAY(waitid(3, fd, &told, WEXITED));
 	SAY(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0));
+	SAY(syscall(SYS_pidfd_send_signal, other, 0, NULL, 0));
+	close(other);
 	TELL(poll(&p, 1, 0));
 	close(fd);
 	SAY(syscall(SYS_pidfd_open, child, 0));

@@ -62,6 +62,7 @@ class Socket(File):
 
     pollable = notifies = True
     family = 0
+    tells_space = wants_space = False
     merges = False
     """What is sent to it is a stream of bytes, not of messages."""
     queue: WaitQueue
@@ -112,6 +113,7 @@ class Socket(File):
         if ready():
             return
         if flags & MSG_DONTWAIT or self.flags & O_NONBLOCK:
+            self.wants_space = not self.has_room()
             raise Errno(errno.EAGAIN)
         sched = self.net.kernel.sched
         deadline = None if timeout is None else sched.deadline(timeout)

@@ -13,6 +13,7 @@ from vmemu.kernel.process.wait import Blocking, WaitQueue, immediately
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
     from vmemu.vfs.eventpoll import Item
+    from vmemu.vfs.fasync import Async
     from vmemu.vfs.lock import FileLocks, Locks
     from vmemu.vfs.node import Node
 
@@ -96,7 +97,15 @@ class File:
     locks: FileLocks | None = None
     """Those of its inode, if it has ever locked something itself (flock, OFD locks)."""
     owner = 0
-    """Whom F_SETOWN named."""
+    """Whom F_SETOWN named, a process group by a negative number."""
+    owner_kind = 1
+    """Whether that is a thread, a process or a group (F_OWNER_TID, _PID, _PGRP)."""
+    owner_users = (0, 0)
+    """The real and the effective user of whoever named it."""
+    fasync: Async | None = None
+    """What sends signals while it has O_ASYNC."""
+    tells_space = wants_space = True
+    """Room for more is told with a signal: always, or once after a write that had none."""
     signal = 0
     """What F_SETSIG named."""
     host_bytes = FILE_BYTES
@@ -193,6 +202,8 @@ def put_file(hold: HostMemory, file: File) -> None:
                 item.remove()
         if file.locks is not None:
             file.locks.release(file)
+        if file.fasync is not None:
+            file.fasync.close()
         file.release()
         hold.uncharge(file.host_bytes)
 

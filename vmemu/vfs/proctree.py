@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from vmemu.errors import Errno
 from vmemu.kernel.process.cred import Cap
 from vmemu.kernel.process.task import TaskState
-from vmemu.vfs import proc, procfs, procinfo, procsys
+from vmemu.vfs import proc, procfs, procinfo, procnet, procsys
 from vmemu.vfs.node import Directory, FileSystem, Node, Services
 from vmemu.vfs.procnode import (
     ContentNode,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
     from vmemu.mm import MemoryManager
 
-__all__ = ["ProcFs"]
+__all__ = ["ProcFs", "TaskDirectory"]
 
 N = TypeVar("N", bound=ProcNode)
 R = TypeVar("R")
@@ -71,7 +71,7 @@ def _of_memory(generate: Callable[[MemoryManager], str]) -> Entry:
 
 _TREE = Tree(
     {path: _of_memory(generate) for path, generate in proc.FILES.items()}
-    | {path: Entry(show) for path, show in procinfo.FILES.items()}
+    | {path: Entry(show) for path, show in (procinfo.FILES | procnet.FILES).items()}
     | {path: Entry(content=content) for path, content in procinfo.TABLES.items()}
     | {f"sys/{path}": Entry(*setting) for path, setting in procsys.FILES.items()}
 )
@@ -101,7 +101,7 @@ class _Root(Static):
         if name == b"mounts":
             return Link(self.fs, 92, lambda: "self/mounts")
         task = procfs.find_task(kernel, name)
-        return super().lookup(name) if task is None else _TaskDirectory(self.fs, self, task)
+        return super().lookup(name) if task is None else TaskDirectory(self.fs, self, task)
 
 
 class _OfTask(ProcDirectory):
@@ -153,7 +153,7 @@ class _OfTask(ProcDirectory):
         return self._task
 
 
-class _TaskDirectory(_OfTask):
+class TaskDirectory(_OfTask):
     """/proc/PID, and /proc/PID/task/TID, which is the same without task."""
 
     def __init__(
@@ -161,6 +161,11 @@ class _TaskDirectory(_OfTask):
     ) -> None:
         super().__init__(fs, parent, task, b"%d" % task.pid, 0x800000 if of_thread else 0)
         self._of_thread = of_thread
+
+    @property
+    def process(self) -> Task | None:
+        """Whom a signal sent to this directory reaches, if it is /proc/PID; Errno ESRCH."""
+        return None if self._of_thread else self._alive()
 
     def _names(self) -> list[bytes]:
         below = [name for name in _BELOW if not (self._of_thread and name == b"task")]
@@ -228,7 +233,7 @@ class _Threads(_OfTask):
     def _lookup(self, name: bytes) -> Node:
         for thread in procfs.threads(self._task):
             if name == b"%d" % thread.pid:
-                return _TaskDirectory(self.fs, self, thread, of_thread=True)
+                return TaskDirectory(self.fs, self, thread, of_thread=True)
         raise Errno(errno.ENOENT)
 
 

@@ -28,6 +28,8 @@ def encode(info: SigInfo) -> bytes:
     struct.pack_into("<Iii2I", data, 0, info.signo, 0, info.code, info.pid, info.uid)
     numbers = (info.timer_id, 0, info.overrun, 0, info.status, info.value & 0xFFFFFFFF)
     struct.pack_into("<iIIIiI", data, 24, *numbers)
+    if info.band:
+        struct.pack_into("<iII", data, 20, info.fd, 0, info.band)
     struct.pack_into("<Q", data, 48, info.value)
     struct.pack_into("<Q", data, 72, info.address)
     return bytes(data)

@@ -51,6 +51,8 @@ def encode_siginfo(info: SigInfo, bits: int) -> bytes:
         body = layout_of(bits, "N").pack(info.address)
     elif info.code == SI_TIMER:
         body = layout_of(bits, "2iN").pack(info.timer_id, info.overrun, info.value)
+    elif info.band:
+        body = layout_of(bits, "Ni").pack(info.band, info.fd)
     elif info.signo == Signal.SIGCHLD and info.code > 0:
         body = layout_of(bits, f"3i{to_long}2N").pack(info.pid, info.uid, info.status, 0, 0)
     else:

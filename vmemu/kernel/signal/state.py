@@ -132,6 +132,9 @@ class SigInfo(NamedTuple):
     overrun: int = 0
     timer: IntervalTimer | None = None
     """What sent it, and is to be told when it is taken."""
+    band: int = 0
+    """si_band of a file that has become ready, by its descriptor ``fd``."""
+    fd: int = -1
     raw: bytes = b""
     """The siginfo_t that rt_sigqueueinfo() was given."""
 

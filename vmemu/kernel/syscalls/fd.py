@@ -397,7 +397,11 @@ def _fcntl(task: Task, fd: int, command: int, argument: int, *, wide: bool) -> i
     if command == _F_GETFL:
         return entry.file.flags & (O_ACCMODE | SETTABLE | O_ASYNC)
     if command == _F_SETFL:
-        settable = SETTABLE | (O_ASYNC if entry.file.notifies else 0)
+        settable = SETTABLE
+        if entry.file.notifies:
+            settable |= O_ASYNC
+            if (entry.file.flags ^ argument) & O_ASYNC:
+                _watch(task, entry.file, fd, on=bool(argument & O_ASYNC))
         entry.file.flags = entry.file.flags & ~settable | argument & settable
         return 0
     if command in (_F_ADD_SEALS, _F_GET_SEALS):
@@ -405,11 +409,31 @@ def _fcntl(task: Task, fd: int, command: int, argument: int, *, wide: bool) -> i
     raise Errno(errno.EINVAL)
 
 
+_PID, _PGRP = 1, 2
+
+
+def _set_owner(task: Task, file: File, owner: int, kind: int) -> int:
+    """Say who is told by signals; Errno ESRCH for nobody."""
+    tasks = task.kernel.tasks
+    known = tasks.group(abs(owner)) if kind == _PGRP else tasks.get(abs(owner))
+    if owner and not known:
+        raise Errno(errno.ESRCH)
+    file.owner, file.owner_kind = owner, kind
+    file.owner_users = task.cred.user.real, task.cred.user.effective
+    return 0
+
+
+def _watch(task: Task, file: File, fd: int, *, on: bool) -> None:
+    from vmemu.vfs.fasync import set_async
+
+    set_async(task.kernel, file, fd, on=on)
+
+
 def _fcntl_file(task: Task, file: File, command: int, argument: int) -> int:
     """What concerns the open file alone."""
     if command == _F_SETOWN:
-        file.owner = s32(argument)
-        return 0
+        owner = s32(argument)
+        return _set_owner(task, file, owner, _PGRP if owner < 0 else _PID)
     if command == _F_GETOWN:
         return file.owner
     if command == _F_SETSIG:
@@ -423,11 +447,9 @@ def _fcntl_file(task: Task, file: File, command: int, argument: int) -> int:
         kind, pid = uaccess.read_struct(task.mm, argument, "2i")
         if not 0 <= kind <= 2:
             raise Errno(errno.EINVAL)
-        file.owner = -pid if kind == 2 else pid
-        return 0
+        return _set_owner(task, file, -pid if kind == _PGRP else pid, kind)
     if command == _F_GETOWN_EX:
-        owner = file.owner
-        uaccess.write_struct(task.mm, argument, "2i", 2 if owner < 0 else 1, abs(owner))
+        uaccess.write_struct(task.mm, argument, "2i", file.owner_kind, abs(file.owner))
         return 0
     pipe = getattr(file, "pipe", None)
     if not isinstance(pipe, Pipe):
@@ -489,7 +511,7 @@ def sys_ioctl(task: Task, fd: int, request: int, argument: int) -> int:
         file.flags = file.flags & ~O_NONBLOCK | (O_NONBLOCK if on else 0)
         return 0
     if request == _FIOASYNC:
-        return _set_async(task, file, argument)
+        return _set_async(task, file, fd, argument)
     if request == _FIONREAD and stat.S_ISREG(file.stat().mode):
         left = file.stat().size - file.seek(0, SEEK_CUR)
         uaccess.write_struct(task.mm, argument, "I", left & 0xFFFFFFFF)
@@ -497,10 +519,12 @@ def sys_ioctl(task: Task, fd: int, request: int, argument: int) -> int:
     return file.ioctl(task, request, argument)
 
 
-def _set_async(task: Task, file: File, argument: int) -> int:
+def _set_async(task: Task, file: File, fd: int, argument: int) -> int:
     """FIOASYNC, as F_SETFL with O_ASYNC; Errno ENOTTY where that would have no effect."""
     new = O_ASYNC if uaccess.read_struct(task.mm, argument, "i")[0] else 0
     if new != file.flags & O_ASYNC and not file.notifies:
         raise Errno(errno.ENOTTY)
+    if new != file.flags & O_ASYNC:
+        _watch(task, file, fd, on=bool(new))
     file.flags = file.flags & ~O_ASYNC | new
     return 0

@@ -14,7 +14,7 @@ from vmemu.kernel.syscalls.sigqueue import check_code, check_target, read_info
 from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.vfs.file import O_CLOEXEC, O_NONBLOCK
 from vmemu.vfs.pidfd import PidFile
-from vmemu.vfs.proctree import may_look
+from vmemu.vfs.proctree import TaskDirectory, may_look
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
@@ -47,19 +47,37 @@ def sys_pidfd_open(task: Task, pid: int, flags: int) -> int:
     return install_new(task, PidFile(found.group, flags), O_CLOEXEC)
 
 
+def _receiver(task: Task, fd: int) -> Task | None:
+    """Of a descriptor or of an open /proc/PID, None when it is no more; Errno EBADF."""
+    file = task.files.get(fd)
+    try:
+        if isinstance(file.node, TaskDirectory):
+            process = file.node.process
+            if process is None:
+                raise Errno(errno.EBADF)
+            return process
+        return pidfd(task, fd).leader
+    except Errno as error:
+        if error.errno != errno.ESRCH:
+            raise
+        return None
+
+
 @syscall(424, "fd", "sig", "ptr", "hex", x64=424)
 def sys_pidfd_send_signal(task: Task, fd: int, number: int, pointer: int, flags: int) -> int:
     """Send a process a signal, with a siginfo_t or as kill() does."""
     if flags:
         raise Errno(errno.EINVAL)
-    file, number = pidfd(task, fd), s32(number)
+    leader, number = _receiver(task, fd), s32(number)
     info = SigInfo(number, SI_USER, pid=task.tgid, uid=task.cred.user.real)
     if pointer:
         info = read_info(task, number, pointer)
         if uaccess.read_struct(task.mm, pointer, "i")[0] != number:
             raise Errno(errno.EINVAL)
-        check_code(info, file.group is task.group)
-    target = check_target(task, file.leader, info)
+        check_code(info, leader is not None and leader.group is task.group)
+    if leader is None:
+        raise Errno(errno.ESRCH)
+    target = check_target(task, leader, info)
     if number and not send_group_signal(target.group, info):
         raise Errno(errno.EAGAIN)
     return 0
