@@ -24,9 +24,6 @@ from vmemu.mm import (
     do_munmap,
     dup_mmap,
 )
-from vmemu.mm import mmap as mmap_module
-from vmemu.mm import mremap as mremap_module
-from vmemu.mm import vma as vma_module
 
 LOWEST = UNMAPPED_BASE
 MAYMOVE, MOVE = 1, 3
@@ -150,10 +147,9 @@ def test_a_fresh_mm_begins_at_the_base(memory: Memory) -> None:
 
 
 @pytest.fixture
-def limit(monkeypatch: pytest.MonkeyPatch) -> int:
+def limit(memory: Memory) -> int:
     """A small max_map_count in place of 65536."""
-    for module in (mmap_module, mremap_module, vma_module):
-        monkeypatch.setattr(module, "MAX_MAP_COUNT", 8)
+    memory.vm.max_map_count = 8
     return 8
 
 

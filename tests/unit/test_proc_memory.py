@@ -10,6 +10,7 @@ from script import ARENA, Script
 
 from tests import procfs
 from tests.width import BITS
+from vmemu.core import PAGE_SIZE as PAGE
 from vmemu.core import lib
 from vmemu.errors import Errno
 from vmemu.frames import mem_map
@@ -227,6 +228,7 @@ def test_settings_are_taken() -> None:
         for name, value in (
             ("overcommit_memory", 2), ("overcommit_ratio", 80), ("swappiness", 10),
             ("page-cluster", 2), ("min_free_kbytes", 64), ("dirty_ratio", 30),
+            ("max_map_count", 200),
         ):  # fmt: skip
             procfs.write(machine, f"sys/vm/{name}", f"{value}\n")
             assert procfs.read(machine, f"sys/vm/{name}") == f"{value}\n"
@@ -238,7 +240,31 @@ def test_settings_are_taken() -> None:
         with pytest.raises(Errno, match="EINVAL"):
             procfs.write(machine, "sys/vm/overcommit_memory", "3")
         with pytest.raises(Errno, match="EACCES"):
-            procfs.open_file(machine, "/proc/sys/vm/max_map_count", 1)
+            procfs.open_file(machine, "/proc/sys/vm/mmap_min_addr", 1)
+        assert machine.vm.max_map_count == 200
+
+    at_measure(look, "touch")
+
+
+def test_caches_are_dropped() -> None:
+    """What is cached and not mapped goes; what is mapped, and shared memory, stay."""
+
+    def look(machine: Machine) -> None:
+        program = next(iter(machine.vm.inodes))
+        machine.core.lib.invalidate_mapping_pages(machine.core.m, program.mapping, 0, 1 << 20)
+        mapped = program.mapping.nrpages
+        program.pread(0, 1 << 20, program.readahead())
+        shared = machine.vm.inodes.shmem("shared", 4 * PAGE, account=False)
+        shared.fill(0, 4 * PAGE)
+        assert 0 < mapped < program.mapping.nrpages
+        assert shared.mapping.nrpages == 4
+        procfs.write(machine, "sys/vm/drop_caches", "2")
+        assert mapped < program.mapping.nrpages
+        procfs.write(machine, "sys/vm/drop_caches", "3")
+        assert program.mapping.nrpages == mapped
+        assert shared.mapping.nrpages == 4
+        machine.check()
+        shared.put()
 
     at_measure(look, "touch")
 

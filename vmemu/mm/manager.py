@@ -8,6 +8,7 @@ from typing import Any
 from vmemu.core import Core, lib
 from vmemu.file.inode import Inodes
 from vmemu.mm.commit import Commit
+from vmemu.mm.consts import MAX_MAP_COUNT
 from vmemu.mm.fault import Faults
 from vmemu.mm.mm import Mm
 from vmemu.reclaim.vmscan import Reclaim
@@ -44,6 +45,7 @@ class MemoryManager:
         self.inodes = Inodes(core)
         self.swap = SwapAreas(core, self.commit, self.mms)
         self.reclaim = Reclaim(core, swappiness)
+        self.max_map_count = MAX_MAP_COUNT  # sysctl vm.max_map_count: areas of an mm
         self.oom: Callable[[MemoryManager], bool] | None = None
         core.on_fault = Faults(core, rmap, self.commit, self.mms).do_page_fault
         core.on_reclaim = self._on_reclaim

@@ -25,7 +25,6 @@ from vmemu.mm.consts import (
     MAP_PRIVATE,
     MAP_SHARED,
     MAP_TYPE,
-    MAX_MAP_COUNT,
     PROT_EXEC,
     PROT_READ,
     PROT_WRITE,
@@ -124,7 +123,7 @@ def do_mmap(
         raise Errno(errno.ENOMEM)
     if pgoff + (length >> PAGE_SHIFT) > mm.core.mask:
         raise Errno(errno.EOVERFLOW)
-    if mm.ptr.map_count > MAX_MAP_COUNT:
+    if mm.ptr.map_count > mm.vm.max_map_count:
         raise Errno(errno.ENOMEM)
     fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)
     if fixed:
@@ -307,7 +306,7 @@ def _brk(mm: Mm, addr: int, length: int) -> None:
     if locked and mm.ptr.locked_vm * PAGE_SIZE + length > mm.lock_limit:
         raise Errno(errno.EAGAIN)
     munmap_locked(mm, addr, length)
-    if mm.ptr.map_count > MAX_MAP_COUNT:
+    if mm.ptr.map_count > mm.vm.max_map_count:
         raise Errno(errno.ENOMEM)
     _map_area(mm, addr, length, vm_flags, False, None, 0)
     if locked and not vm_flags & lib.VM_LOCKONFAULT:

@@ -12,7 +12,7 @@ from typing import Any
 
 from vmemu.core import PAGE_SHIFT, ffi, lib
 from vmemu.errors import Errno
-from vmemu.mm.consts import MAX_MAP_COUNT, MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE
+from vmemu.mm.consts import MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE
 from vmemu.mm.mm import Mm, mmap_sem_write
 from vmemu.mm.mmap import get_unmapped_area, munmap_locked, page_align
 from vmemu.mm.vma import cut_out, find_vma_prev, vma_merge
@@ -147,7 +147,7 @@ def _move_vma(
     ``stays``: it is empty then, but not unmapped, and not locked.
     """
     m, ptr = mm.core.m, mm.ptr
-    if ptr.map_count >= MAX_MAP_COUNT - 3:
+    if ptr.map_count >= mm.vm.max_map_count - 3:
         raise Errno(errno.ENOMEM)
     flags = vma.vm_flags
     pgoff = vma.vm_pgoff + ((old - vma.vm_start) >> PAGE_SHIFT)

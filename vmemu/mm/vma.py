@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 from vmemu.core import PAGE_SHIFT, ffi, lib
 from vmemu.errors import Errno
-from vmemu.mm.consts import MAX_MAP_COUNT
 
 if TYPE_CHECKING:
     from vmemu.mm.mm import Mm
@@ -59,7 +58,7 @@ def split_vma(mm: Mm, vma: Any, address: int, *, new_below: bool) -> Any:
     ``vma`` keeps the upper part if ``new_below``, else the lower one.
     """
     m = mm.core.m
-    if mm.ptr.map_count >= MAX_MAP_COUNT:
+    if mm.ptr.map_count >= mm.vm.max_map_count:
         raise Errno(errno.ENOMEM)
     new = mm.core.lib.vma_alloc(m)
     if not new:

@@ -12,7 +12,6 @@ from vmemu.errors import Errno
 from vmemu.kernel.ipc.shm import SHMMNI
 from vmemu.kernel.process.limits import NR_OPEN
 from vmemu.kernel.process.task import PID_MAX
-from vmemu.mm.consts import MAX_MAP_COUNT
 
 if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
@@ -61,6 +60,10 @@ def _set_overcommit(kernel: Kernel, value: int) -> None:
 
 def _set_ratio(kernel: Kernel, value: int) -> None:
     kernel.core.m.overcommit_ratio = value
+
+
+def _set_map_count(kernel: Kernel, value: int) -> None:
+    kernel.vm.max_map_count = value
 
 
 def _set_swappiness(kernel: Kernel, value: int) -> None:
@@ -131,7 +134,7 @@ def _files() -> dict[str, Sysctl]:
         "vm/min_free_kbytes": _number(
             lambda k: int(k.core.m.k.zone.pages_min) * KB_PER_PAGE, _set_min_free, 0, _INT_MAX
         ),
-        "vm/max_map_count": _fixed(MAX_MAP_COUNT),
+        "vm/max_map_count": _number(lambda k: k.vm.max_map_count, _set_map_count, 0, _INT_MAX),
         "vm/mmap_min_addr": _fixed(PAGE_SIZE),
         "vm/dirty_ratio": _Kept("dirty_ratio", 40, 0, 100).sysctl(),
         "vm/dirty_background_ratio": _Kept("dirty_background_ratio", 10, 0, 100).sysctl(),
