@@ -159,8 +159,10 @@ struct page *read_cache_page(struct vmemu *m, struct address_space *mapping,
 
 	do {
 		page = find_get_page(m, mapping, index);
-		if (page)
+		if (page) {
+			page->flags |= PG_uptodate;
 			return page;
+		}
 		page = a_ops(mapping)->getpage(m, mapping, index, ret);
 		/* Somebody may have been faster. */
 	} while (!page && *ret == FAULT_OOM &&
@@ -211,6 +213,7 @@ struct page *filemap_nopage(struct vmemu *m, struct vm_area_struct *vma,
 		*ret = FAULT_SIGBUS;
 		return NULL;
 	}
+	page->flags |= PG_uptodate; /* fallocate() may have made it */
 	mark_page_accessed(m, page);
 	return page;
 }

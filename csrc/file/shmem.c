@@ -236,8 +236,10 @@ struct page *shmem_page(struct vmemu *m, struct address_space *mapping,
 
 	do {
 		page = find_get_page(m, mapping, index);
-		if (page)
+		if (page) {
+			page->flags |= PG_uptodate;
 			break;
+		}
 		entry = shmem_swp_entry(m, SHMEM_I(m, mapping), index);
 		page = entry ? swap_in(m, mapping, index, entry, &got) :
 			       new_page(m, mapping, index, &got);

@@ -58,6 +58,19 @@ static bool is_hole(struct vmemu *m, struct address_space *mapping,
 	       !shmem_swp_entry(m, SHMEM_I(m, mapping), index);
 }
 
+/*
+ * Nothing was ever stored there, nor looked at through an area: a hole, or a page that fallocate() alone
+ * has made, which is not up to date.
+ */
+static bool is_empty(struct vmemu *m, struct address_space *mapping,
+		     kulong index)
+{
+	struct page *page = radix_tree_lookup(m, &mapping->page_tree, index);
+
+	return page ? !(page->flags & PG_uptodate) :
+		      !shmem_swp_entry(m, SHMEM_I(m, mapping), index);
+}
+
 /* How much of n bytes from offset on lies in one page. */
 static size_t piece_of(uint64_t offset, size_t n)
 {
@@ -82,7 +95,7 @@ int64_t shmem_read(struct vmemu *m, struct address_space *mapping,
 			piece_of(offset, n - (size_t)(to - (uint8_t *)buffer));
 		kulong index = (kulong)(offset >> PAGE_SHIFT);
 
-		if (beyond(offset) || is_hole(m, mapping, index)) {
+		if (beyond(offset) || is_empty(m, mapping, index)) {
 			memset(to, 0, piece);
 		} else {
 			struct page *page = shmem_page(m, mapping, index, &ret);
@@ -148,6 +161,7 @@ int shmem_fill(struct vmemu *m, struct address_space *mapping, kulong index)
 	page = shmem_page(m, mapping, index, &ret);
 	if (!page)
 		return ret == FAULT_OOM ? -ENOMEM : -ENOSPC;
+	page->flags &= ~(kulong)PG_uptodate;
 	set_page_dirty(m, page);
 	put_page(m, page);
 	return 1;
@@ -160,11 +174,14 @@ int64_t shmem_find(struct vmemu *m, struct address_space *mapping, kulong index,
 	bool paged, swapped;
 
 	if (!data) {
-		while (!is_hole(m, mapping, index))
+		while (!is_empty(m, mapping, index))
 			index++;
 		return (int64_t)index;
 	}
-	paged = radix_tree_next(m, &mapping->page_tree, &page, RADIX_TREE_ANY);
+	while ((paged = radix_tree_next(m, &mapping->page_tree, &page,
+					RADIX_TREE_ANY)) &&
+	       is_empty(m, mapping, page))
+		page++;
 	swapped = shmem_next_entry(m, mapping, &entry);
 	if (!paged && !swapped)
 		return -1;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,6 +197,21 @@ static void sender(int root)
 	says(ends, "nobody", &(struct ucred){ 99999999, 23, 13 });
 }
 
+/* Process 1 is there for everybody, and nobody but root may signal it. */
+static void first(int uid)
+{
+	syscall(SYS_setresuid, uid, uid, uid);
+	printf("first: %d", kill(1, 0));
+	printf(" %d", errno);
+	printf(" %d", kill(1, 99));
+	printf(" %d", errno);
+	printf(" %d %d", getpgid(1) >= 0, getsid(1) >= 0);
+	errno = 0;
+	getpriority(PRIO_PROCESS, 1);
+	printf(" %d", errno);
+	printf(" %d %d\n", sched_getscheduler(1) >= 0, sched_getparam(1, &(struct sched_param){ 0 }));
+}
+
 int main(int argc, char **argv)
 {
 	int i;
@@ -207,6 +223,8 @@ int main(int argc, char **argv)
 	for (i = 0; i < 3; i++)
 		child(size, i);
 	child(processes, 54321);
+	child(first, 0);
+	child(first, 22);
 	child(sender, 0);
 	child(sender, 1);
 	return 0;

@@ -209,14 +209,14 @@ def _file_of(mm: Mm, vma: Any) -> Any:
 
 
 def _cached(mm: Mm, vma: Any, start: int, pages: int) -> Iterator[bool]:
-    """Which pages of a file the page cache has, mapped here or not."""
+    """Which pages of a file the page cache has up to date, mapped here or not."""
     core, file = mm.core, _file_of(mm, vma)
     first = vma.vm_pgoff + ((start - vma.vm_start) >> PAGE_SHIFT)
     for index in range(first, first + pages):
         page = core.lib.find_get_page(core.m, file, index & core.mask)
         if page:
             core.lib.put_page(core.m, page)
-        yield bool(page)
+        yield bool(page) and bool(page.flags & lib.PG_uptodate)
 
 
 def _page_resident(mm: Mm, address: int) -> bool:

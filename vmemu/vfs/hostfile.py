@@ -103,7 +103,7 @@ class HostNode(Node):
 class HostRegular(HostNode):
     """A regular file that nobody has opened by this node."""
 
-    regular = True
+    regular = direct = True
 
     def open(self, flags: int, name: str) -> File:
         """Open it; Errno ENXIO if it is something else by now."""

@@ -111,6 +111,8 @@ class Node:
     """Something that has a name (struct inode)."""
 
     directory = link = regular = False
+    direct = False
+    """It can be opened with O_DIRECT."""
     fs: FileSystem
 
     def stat(self) -> FileStat:

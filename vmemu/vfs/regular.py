@@ -12,6 +12,8 @@ from vmemu.vfs.file import (
     MAX_LFS_FILESIZE,
     O_ACCMODE,
     O_APPEND,
+    O_DIRECT,
+    O_DSYNC,
     SEEK_CUR,
     SEEK_DATA,
     SEEK_END,
@@ -22,6 +24,9 @@ from vmemu.vfs.file import (
 
 if TYPE_CHECKING:
     from vmemu.vfs.node import Body, Directory, Node
+
+
+SECTOR_SIZE = 512
 
 
 class RegularFile(File):
@@ -52,7 +57,14 @@ class RegularFile(File):
             self.position = self.body.size
         done = write_body(self.body, self.position, data)
         self.position += done
+        if done and self.flags & (O_DSYNC | O_DIRECT):
+            self.body.sync()
         return immediately(done)
+
+    def check_direct(self, address: int, count: int) -> None:
+        """Errno EINVAL for what O_DIRECT does not allow: all goes by sectors."""
+        if (address | count | self.position) % SECTOR_SIZE:
+            raise Errno(errno.EINVAL)
 
     def seek(self, offset: int, whence: int) -> int:
         """Move from the start, from here, from the end; to data or a hole."""

@@ -18,7 +18,9 @@ from vmemu.vfs.file import (
     O_APPEND,
     O_ASYNC,
     O_CLOEXEC,
+    O_DIRECT,
     O_NONBLOCK,
+    O_SYNC,
     POLLHUP,
     SEEK_CUR,
     SEEK_HOLE,
@@ -65,6 +67,8 @@ def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
         return count
     if file.record and count > MAX_MESSAGE:
         raise Errno(errno.EMSGSIZE)
+    if file.flags & O_DIRECT and isinstance(file, RegularFile):
+        file.check_direct(buf, count)
     if Resource.FSIZE in task.limits.soft and isinstance(file, RegularFile):
         offset = file.body.size if file.flags & O_APPEND else file.position
         count = within_fsize(task, offset, count)
@@ -113,6 +117,8 @@ def read_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
         raise Errno(errno.EISDIR)
     if count < file.least:
         raise Errno(errno.EINVAL)
+    if file.flags & O_DIRECT and isinstance(file, RegularFile):
+        file.check_direct(buf, count)
     done, count = 0, min(count, MAX_RW_COUNT)
     while done < count:
         try:
@@ -395,7 +401,7 @@ def _fcntl(task: Task, fd: int, command: int, argument: int, *, wide: bool) -> i
         task.files.set_cloexec(fd, bool(argument & 1))
         return 0
     if command == _F_GETFL:
-        return entry.file.flags & (O_ACCMODE | SETTABLE | O_ASYNC)
+        return entry.file.flags & (O_ACCMODE | SETTABLE | O_ASYNC | O_SYNC | O_DIRECT)
     if command == _F_SETFL:
         settable = SETTABLE
         if entry.file.notifies:

@@ -49,7 +49,7 @@ from vmemu.vfs.walk import Last, Walk
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
 
-_KEPT = O_ACCMODE | SETTABLE | O_NOCTTY
+_KEPT = O_ACCMODE | SETTABLE | O_NOCTTY | O_SYNC | O_DIRECT
 _WITH_PATH = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
 
 
@@ -148,6 +148,8 @@ def open_node(node: Node, flags: int, name: str, *, made: bool = False) -> File:
         return DirectoryFile(node, flags & _KEPT, name)
     if writes and node.regular and not made:
         paths.writable(node)
+    if flags & O_DIRECT and not (node.regular and node.direct):
+        raise Errno(errno.EINVAL)
     file = node.open(flags & (_KEPT | (0 if made else O_TRUNC)), name)
     file.flags &= ~(O_TRUNC | O_NOCTTY)
     if flags & O_TRUNC and node.regular and not made:

@@ -9,6 +9,7 @@ from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.cred import narrow
 from vmemu.kernel.process.job import set_session
+from vmemu.kernel.process.task import INIT_PID
 from vmemu.kernel.syscalls.table import syscall
 
 if TYPE_CHECKING:
@@ -97,12 +98,16 @@ def _find(task: Task, pid: int) -> Task:
 @syscall(132, "pid", x64=121)
 def sys_getpgid(task: Task, pid: int) -> int:
     """The process group of a process; 0 = oneself."""
+    if pid == INIT_PID:
+        return INIT_PID
     return _find(task, pid).pgrp
 
 
 @syscall(147, "pid", x64=124)
 def sys_getsid(task: Task, pid: int) -> int:
     """The session of a process; 0 = oneself."""
+    if pid == INIT_PID:
+        return INIT_PID
     return _find(task, pid).session
 
 

@@ -112,7 +112,7 @@ def sys_pwritev(task: Task, fd: int, iov: int, count: int, low: int, high: int) 
 
 _RWF = 0x1F
 """RWF_HIPRI, RWF_DSYNC, RWF_SYNC, RWF_NOWAIT, RWF_APPEND."""
-_RWF_APPEND = 0x10
+_RWF_SYNC, _RWF_APPEND = 6, 0x10
 
 
 def _flagged(
@@ -153,7 +153,10 @@ def sys_pwritev2(
     """Like pwritev(), or writev() with an offset of -1, or at the end with RWF_APPEND."""
     offset = _vector_offset(task, low, high)
     file = _flagged(task, fd, offset, iov, count, flags, writing=True)
-    return (yield from _writes(task, write_vector(task, file, iov, count)))
+    done = yield from _writes(task, write_vector(task, file, iov, count))
+    if done and flags & _RWF_SYNC and isinstance(file, RegularFile):
+        file.body.sync()
+    return done
 
 
 def _truncate(task: Task, path: int, length: int) -> int:

@@ -14,7 +14,7 @@ from vmemu.kernel.hold import TASK_BYTES
 from vmemu.kernel.process.cred import Cap
 from vmemu.kernel.process.exit import exit_group, exit_task
 from vmemu.kernel.process.limits import RLIM_INFINITY, Resource
-from vmemu.kernel.process.task import Task
+from vmemu.kernel.process.task import INIT_PID, Task
 from vmemu.kernel.process.wait import Blocking, Wait, WaitStatus
 from vmemu.kernel.signal.state import SIGRTMIN, AltStack, Signal
 from vmemu.kernel.syscalls.misc import read_user_desc
@@ -269,6 +269,8 @@ def _nice_targets(task: Task, which: int, who: int) -> list[Task]:
 @syscall(96, "int", "pid", x64=140)
 def sys_getpriority(task: Task, which: int, who: int) -> int:
     """Give 20 - nice, the best of a process, a group or a user."""
+    if which == _PRIO_PROCESS and who == INIT_PID:
+        return 20
     return 20 - min(target.nice for target in _nice_targets(task, which, who))
 
 

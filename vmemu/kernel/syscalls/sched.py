@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.cred import Cap
+from vmemu.kernel.process.task import INIT_PID
 from vmemu.kernel.process.wait import NSEC_PER_SEC
 from vmemu.kernel.syscalls.table import syscall
 
@@ -31,6 +32,11 @@ def _target(task: Task, pid: int) -> Task:
     if found is None or not found.alive:
         raise Errno(errno.ESRCH)
     return found
+
+
+def _policy_of(task: Task, pid: int) -> tuple[int, int]:
+    """Policy and priority, of process 1 those of any."""
+    return (_OTHER, 0) if pid == INIT_PID else _target(task, pid).policy
 
 
 def _owns(task: Task, target: Task) -> None:
@@ -83,7 +89,7 @@ def sys_sched_getscheduler(task: Task, pid: int) -> int:
     """The policy; Errno EINVAL, ESRCH."""
     if pid < 0:
         raise Errno(errno.EINVAL)
-    return _target(task, pid).policy[0]
+    return _policy_of(task, pid)[0]
 
 
 @syscall(155, "pid", "ptr", x64=143)
@@ -91,7 +97,7 @@ def sys_sched_getparam(task: Task, pid: int, param: int) -> int:
     """The priority."""
     if pid < 0 or not param:
         raise Errno(errno.EINVAL)
-    uaccess.write_struct(task.mm, param, "i", _target(task, pid).policy[1])
+    uaccess.write_struct(task.mm, param, "i", _policy_of(task, pid)[1])
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.cred import Cap
+from vmemu.kernel.process.task import INIT_PID
 from vmemu.kernel.process.wait import ERESTARTNOHAND, Blocking, Interrupted, Wait
 from vmemu.kernel.signal.frame import rt_sigreturn, sigreturn
 from vmemu.kernel.signal.state import (
@@ -247,6 +248,16 @@ def may_signal(task: Task, target: Task, number: int) -> bool:
     return number == Signal.SIGCONT and target.session == task.session
 
 
+def _kill_init(task: Task, number: int) -> int:
+    """Signal process 1, which ignores it; Errno EINVAL, EPERM."""
+    if not 0 <= number <= NSIG:
+        raise Errno(errno.EINVAL)
+    own = task.cred.user
+    if not task.cred.capable(Cap.KILL) and 0 not in (own.real, own.effective):
+        raise Errno(errno.EPERM)
+    return 0
+
+
 def _kill(task: Task, targets: list[Task], number: int, *, thread: bool = False) -> int:
     """Send a signal to processes, by any of their threads, or to one thread alone."""
     if not targets:
@@ -270,6 +281,8 @@ def _kill(task: Task, targets: list[Task], number: int, *, thread: bool = False)
 def sys_kill(task: Task, pid: int, number: int) -> int:
     """Send a signal to a process, a group (pid < 0, 0 = one's own) or all others (-1)."""
     tasks = task.kernel.tasks
+    if pid == INIT_PID:
+        return _kill_init(task, s32(number))
     if pid > 0:
         found = tasks.get(pid)
         targets = [found] if found is not None else []
