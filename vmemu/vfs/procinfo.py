@@ -70,6 +70,7 @@ def cpuinfo(kernel: Kernel) -> str:
         "model name": "Intel Xeon E312xx (Sandy Bridge)",
         "stepping": "1",
         "cpu MHz": "1000.000",
+        "cache size": "4096 KB",
         "physical id": "0",
         "siblings": "1",
         "core id": "0",
