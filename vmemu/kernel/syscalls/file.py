@@ -99,8 +99,9 @@ def open_path(
     else:
         node = walk.last(last, follow=not flags & O_NOFOLLOW)
     if flags & O_TMPFILE:
-        node, made = _unnamed(task, node, flags, mode), True
-        return node.open(flags & _KEPT, f"{walk.path(last.parent)}/#{node.stat().ino}")
+        made_in, node = node, _unnamed(task, node, flags, mode)
+        name = f"{walk.path(made_in).rstrip('/')}/#{node.stat().ino} (deleted)"
+        return node.open(flags & _KEPT, name)
     if flags & O_DIRECTORY and not node.directory:
         raise Errno(errno.ENOTDIR)
     name = walk.path(node)
