@@ -240,7 +240,7 @@ def test_counts_of_some_calls(vmemu: Vmemu) -> None:
 def test_what_cannot_be_traced(vmemu: Vmemu) -> None:
     done = vmemu("run -e mm,foo hello")
     assert (done.status, done.out) == (2, "")
-    assert "there is no system call and no group 'foo'; groups are attribute, directory" in done.err
+    assert "there is no system call and no group 'foo'; groups are adjtime, attribute" in done.err
 
 
 def test_every_event_in_a_file(vmemu: Vmemu, tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ _LONG, _LONG_NAME = _put(b"/" + 4200 * b"a"), _put(b"/" + 300 * b"a" + b"\0")
 _ABSENT, _ATTRIBUTE = _put(b"/vmemu-absent\0"), _put(b"user.x\0")
 _RELATIVE, _ROOT = _put(b"relative\0"), _put(b"/\0")
 _PROC_FILE, _SELF = _put(b"/proc/self/comm\0"), _put(b"/proc/self/exe\0")
+_ADJUST, _ODD_ADJUST = _put(b"\1" + bytes(207)), _put(b"\0\x80" + bytes(206))
 _ODD_TIME, _SHORT_TIME = _longs(0, 1_000_000_000), _longs(0, 1)
 _ODD_TIME64, _SHORT_TIME64 = _ints(0, 0, 1_000_000_000, 0), _ints(0, 0, 1, 0)
 _ODD_ITIMER = _longs(0, 0, 0, 1_000_000)
@@ -270,6 +271,14 @@ def _set_clock(name: str, odd: int, good: int) -> Call:
         Wrong(EPERM, {}, today=False),
     )
     return Call(name, (0, good), errors)
+
+
+def _clock_adjtime(name: str) -> Call:
+    """Which the host might obey."""
+    return Call(name, (0, _ADJUST), (
+        wrong(EFAULT, 1, BAD), wrong(EINVAL, 0, 99), wrong(EOPNOTSUPP, 0, 1),
+        wrong(EINVAL, 1, _ODD_ADJUST), Wrong(EPERM, {}, today=False),
+    ))  # fmt: skip
 
 
 def _timedwait(name: str, good: int, odd: int) -> Call:
@@ -694,6 +703,10 @@ CALLS: dict[str, Call] = {
        for name in ("timer_getoverrun", "timer_delete")},
     "clock_settime": _set_clock("clock_settime", _ODD_TIME, _SHORT_TIME),
     "clock_settime64": _set_clock("clock_settime64", _ODD_TIME64, _SHORT_TIME64),
+    "adjtimex": Call("adjtimex", (_ADJUST,), (
+        wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _ODD_ADJUST), Wrong(EPERM, {}, today=False),
+    )),
+    **{name: _clock_adjtime(name) for name in ("clock_adjtime", "clock_adjtime64")},
     "settimeofday": Call("settimeofday", (BUFFER, 0), (
         wrong(EFAULT, 0, BAD), wrong(EFAULT, 1, BAD), Wrong(EPERM, {}, today=False),
     )),

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -211,6 +212,40 @@ static void segment(int uid, int gid, int mode)
 	shmctl(shmget(4711, 4096, 0), IPC_RMID, NULL);
 }
 
+static void priorities(int uid)
+{
+	int ready[2], other;
+	char byte;
+
+	printf(" priorities %d\n", uid);
+	fflush(stdout);
+	pipe(ready);
+	if (!(other = fork())) {
+		become(1235, 1235);
+		write(ready[1], "x", 1);
+		for (;;)
+			pause();
+	}
+	read(ready[0], &byte, 1);
+	if (!fork()) {
+		setrlimit(RLIMIT_NICE, &(struct rlimit){ 0, 0 });
+		become(uid, uid);
+		printf("  up %s\n", error(setpriority(PRIO_PROCESS, 0, 5)));
+		printf("  down %s\n", error(setpriority(PRIO_PROCESS, 0, 3)));
+		printf("  nice %s", error(syscall(SYS_setpriority, PRIO_PROCESS, 0, -5)));
+		printf(" %d\n", getpriority(PRIO_PROCESS, 0));
+		printf("  other %s\n", error(setpriority(PRIO_PROCESS, other, 5)));
+		printf("  other %s\n", error(setpriority(PRIO_PROCESS, other, 5)));
+		printf("  user %s\n", error(setpriority(PRIO_USER, 1235, 6)));
+		printf("  nobody %s\n", error(setpriority(PRIO_PROCESS, 0x7ffffff0, 6)));
+		fflush(stdout);
+		_exit(0);
+	}
+	waitpid(-1, NULL, 0);
+	kill(other, 9);
+	waitpid(other, NULL, 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const int modes[] = { 0600, 0640, 0604, 0000, 0444, 0222 };
@@ -239,6 +274,10 @@ int main(int argc, char **argv)
 		segment(1235, 1235, modes[i]);
 		segment(0, 0, modes[i]);
 	}
+	setpriority(PRIO_PROCESS, 0, 0); /* whatever the tests run with */
+	priorities(0);
+	priorities(1234);
+	priorities(1235);
 	become(1234, 1235);
 	pipe(ends);
 	fstat(ends[0], &st);

@@ -7,6 +7,8 @@ import tarfile
 from pathlib import Path
 
 SELFTESTS = "linux-source-6.1/tools/testing/selftests"
+FOLDERS = ("exec", "futex", "memfd", "mincore", "openat2", "sigaltstack", "splice", "vm")
+HEADERS = "kselftest*.h"
 _SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 
 
@@ -47,16 +49,22 @@ def posix_suite(directory: Path) -> Path:
     return suite
 
 
+def has_selftests(directory: Path) -> bool:
+    """All of them have been fetched."""
+    return all((directory / SELFTESTS / folder).exists() for folder in FOLDERS)
+
+
 def selftests(directory: Path) -> Path:
     """The kernel's selftests of Debian's linux-source-6.1, a download of 140 MB; NotFetched."""
     found = directory / SELFTESTS
-    if not found.exists():
+    if not has_selftests(directory):
         _apt(directory, "deb", "download", "linux-source-6.1")
         package = next(directory.glob("linux-source-6.1_*.deb"))
         inner = "./usr/src/linux-source-6.1.tar.xz"
         script = (
             f"dpkg-deb --fsys-tarfile {package.name} | tar xO {inner} | "
-            f"tar xJ --wildcards '{SELFTESTS}/vm/*' '{SELFTESTS}/kselftest*.h'"
+            "tar xJ --wildcards "
+            + " ".join(f"'{SELFTESTS}/{each}'" for each in (*map("{}/*".format, FOLDERS), HEADERS))
         )
         subprocess.run(["sh", "-c", script], check=True, cwd=directory)
         package.unlink()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.third_party import kselftest, posix
-from tests.third_party.sources import NotFetched, posix_suite, selftests
+from tests.third_party.sources import NotFetched, has_selftests, posix_suite, selftests
 
 KEPT = Path(__file__).parents[2] / "build" / "third_party"
 """What was fetched stays there."""
@@ -67,10 +67,13 @@ def test_open_posix_test_suite(suite: Path, bits: int, interface: str) -> None:
 
 
 @pytest.mark.native
-@pytest.mark.parametrize("name", ["map_fixed_noreplace", "mremap_dontunmap", "madv_populate"])
+@pytest.mark.parametrize("name", [
+    "map_fixed_noreplace", "mremap_dontunmap", "madv_populate", "mincore/mincore_selftest",
+    "exec/non-regular", "openat2/openat2_test",
+])  # fmt: skip
 def test_kernel_selftests(bits: int, name: str) -> None:
     """Those that were fetched: 140 MB are not loaded for a test."""
-    if not (KEPT / "linux-source-6.1").exists():
+    if not has_selftests(KEPT):
         pytest.skip(f"not fetched: python -m tests.third_party.kselftest {KEPT}")
     cases = kselftest.examine(selftests(KEPT), name, bits, VMEMU)
     assert cases

@@ -37,6 +37,8 @@ O_CLOEXEC = 0o2000000
 O_PATH = 0o10000000
 O_TMPFILE = 0o20000000
 SETTABLE = O_APPEND | O_NONBLOCK
+OPENED = O_SYNC | O_DIRECT | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_TMPFILE
+"""Flags of open() that stay, and that F_SETFL does not change."""
 
 SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE = range(5)
 MAX_LFS_FILESIZE = (1 << 63) - 1
@@ -115,12 +117,17 @@ class File:
 
     def __init__(self, flags: int, name: str) -> None:
         self.flags = flags
-        """O_ACCMODE bits and the flags F_SETFL changes."""
+        """O_ACCMODE bits, the flags F_SETFL changes, and OPENED."""
         self.name = name
         self.count = 0
         """Descriptors that refer to it; it is released when the last one goes."""
         self.queue: WaitQueue | None = None
         """Woken whenever what poll() says may have changed; None: it never does."""
+
+    @property
+    def status_flags(self) -> int:
+        """What F_GETFL tells."""
+        return self.flags & (O_ACCMODE | SETTABLE | O_ASYNC | OPENED)
 
     @property
     def readable(self) -> bool:

@@ -428,7 +428,7 @@ def fdinfo(task: Task, fd: int) -> str:
     if entry is None:
         raise Errno(errno.ENOENT)
     file = entry.file
-    flags = file.flags | (O_CLOEXEC if entry.cloexec else 0)
+    flags = file.status_flags | (O_CLOEXEC if entry.cloexec else 0)
     mounts = [fs for _, fs in task.kernel.world.mounts]
     node = file.node
     at = mounts.index(node.fs) if node is not None and node.fs in mounts else -FIRST_MOUNT

@@ -14,6 +14,7 @@ from vmemu.vfs.file import (
     O_APPEND,
     O_DIRECT,
     O_DSYNC,
+    O_PATH,
     SEEK_CUR,
     SEEK_DATA,
     SEEK_END,
@@ -166,6 +167,11 @@ class PathFile(File):
         super().__init__(flags | O_ACCMODE, name)
         self.node: Node = node
         node.pin()
+
+    @property
+    def status_flags(self) -> int:
+        """O_PATH, and what else it was opened with."""
+        return self.flags & ~O_ACCMODE | O_PATH
 
     def seek(self, offset: int, whence: int) -> int:
         """Errno EBADF."""

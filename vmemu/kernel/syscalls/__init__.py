@@ -8,6 +8,7 @@ from vmemu.kernel.syscalls import exec, fd, lab, misc, mm, process  # noqa: A004
 from vmemu.kernel.syscalls.table import SYSCALLS, TABLES, Syscall, later, s32
 
 later(
+    "adjtime",
     "attribute",
     "directory",
     "epoll",

@@ -14,21 +14,21 @@ from vmemu.kernel.signal.state import NSIG, SI_USER, SigInfo, Signal, send_signa
 from vmemu.kernel.syscalls.limits import within_fsize
 from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.vfs.file import (
-    O_ACCMODE,
     O_APPEND,
     O_ASYNC,
     O_CLOEXEC,
     O_DIRECT,
+    O_NOATIME,
     O_NONBLOCK,
-    O_SYNC,
     POLLHUP,
     SEEK_CUR,
     SEEK_HOLE,
     SETTABLE,
     File,
 )
+from vmemu.vfs.permission import owns
 from vmemu.vfs.pipe import BUFFER_SIZE, Pipe, PipeReader, PipeWriter
-from vmemu.vfs.regular import RegularFile
+from vmemu.vfs.regular import PathFile, RegularFile
 from vmemu.vfs.tmpfile import TmpFile
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ MAX_MESSAGE = 425984
 _F_DUPFD, _F_GETFD, _F_SETFD, _F_GETFL, _F_SETFL = range(5)
 _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX, _FIOASYNC = 0x541B, 0x5421, 0x5450, 0x5451, 0x5452
 _F_DUPFD_CLOEXEC = 1030
+_OF_DESCRIPTOR = (_F_DUPFD, _F_DUPFD_CLOEXEC, _F_GETFD, _F_SETFD, _F_GETFL)
+"""Commands that O_PATH leaves (check_fcntl_cmd)."""
 _F_SETOWN, _F_GETOWN, _F_SETSIG, _F_GETSIG, _F_SETOWN_EX, _F_GETOWN_EX = 8, 9, 10, 11, 15, 16
 _F_SETPIPE_SZ, _F_GETPIPE_SZ = 1031, 1032
 _UNSHARE, _CLOEXEC = 2, 4
@@ -383,6 +385,8 @@ def sys_fcntl(task: Task, fd: int, command: int, argument: int) -> int | Blockin
 
 def _fcntl(task: Task, fd: int, command: int, argument: int, *, wide: bool) -> int | Blocking[int]:
     entry = task.files.descriptor(fd)
+    if isinstance(entry.file, PathFile) and command not in _OF_DESCRIPTOR:
+        raise Errno(errno.EBADF)
     if command in _LOCKS:
         from vmemu.kernel.syscalls.lock import commands, fcntl_lock
 
@@ -401,9 +405,12 @@ def _fcntl(task: Task, fd: int, command: int, argument: int, *, wide: bool) -> i
         task.files.set_cloexec(fd, bool(argument & 1))
         return 0
     if command == _F_GETFL:
-        return entry.file.flags & (O_ACCMODE | SETTABLE | O_ASYNC | O_SYNC | O_DIRECT)
+        return entry.file.status_flags
     if command == _F_SETFL:
-        settable = SETTABLE
+        settable, node = SETTABLE | O_NOATIME, entry.file.node
+        newly = argument & ~entry.file.flags
+        if newly & O_NOATIME and node is not None and not owns(node, task.cred):
+            raise Errno(errno.EPERM)
         if entry.file.notifies:
             settable |= O_ASYNC
             if (entry.file.flags ^ argument) & O_ASYNC:

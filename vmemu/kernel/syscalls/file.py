@@ -31,6 +31,7 @@ from vmemu.vfs.file import (
     O_SYNC,
     O_TMPFILE,
     O_TRUNC,
+    OPENED,
     SETTABLE,
     File,
 )
@@ -49,7 +50,7 @@ from vmemu.vfs.walk import Last, Walk
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
 
-_KEPT = O_ACCMODE | SETTABLE | O_NOCTTY | O_SYNC | O_DIRECT
+_KEPT = O_ACCMODE | SETTABLE | O_NOCTTY | OPENED
 _WITH_PATH = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
 
 
@@ -98,13 +99,14 @@ def open_path(
     else:
         node = walk.last(last, follow=not flags & O_NOFOLLOW)
     if flags & O_TMPFILE:
-        node, made = _unnamed(task, node, flags, mode), True
-        return node.open(flags & _KEPT, f"{walk.path(last.parent)}/#{node.stat().ino}")
+        made_in, node = node, _unnamed(task, node, flags, mode)
+        name = f"{walk.path(made_in).rstrip('/')}/#{node.stat().ino} (deleted)"
+        return node.open(flags & _KEPT, name)
     if flags & O_DIRECTORY and not node.directory:
         raise Errno(errno.ENOTDIR)
     name = walk.path(node)
     if flags & O_PATH:
-        return PathFile(node, 0, name)
+        return PathFile(node, flags & (O_DIRECTORY | O_NOFOLLOW), name)
     if not made:
         _may_open(task, node, flags)
     if node.is_fifo():

@@ -19,7 +19,7 @@ from vmemu.kernel.process.wait import Blocking, Wait, WaitStatus
 from vmemu.kernel.signal.state import SIGRTMIN, AltStack, Signal
 from vmemu.kernel.syscalls.misc import read_user_desc
 from vmemu.kernel.syscalls.prctl import inherited
-from vmemu.kernel.syscalls.table import syscall
+from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.mm import dup_mmap
 
 if TYPE_CHECKING:
@@ -240,9 +240,17 @@ def sys_sched_yield(task: Task) -> int:
 
 @syscall(34, "int")
 def sys_nice(task: Task, increment: int) -> int:
-    """Change how badly the task would be missed; scheduling does not care."""
-    task.nice = max(-20, min(19, task.nice + increment))
+    """Change how badly the task would be missed; scheduling does not care.  Errno EPERM."""
+    nice = max(-20, min(19, task.nice + max(-40, min(40, s32(increment)))))
+    if nice < task.nice and not _can_nice(task, nice):
+        raise Errno(errno.EPERM)
+    task.nice = nice
     return 0
+
+
+def _can_nice(task: Task, nice: int) -> bool:
+    """RLIMIT_NICE allows it, from 19 for 1 to -20 for 40, or one may do without (can_nice)."""
+    return task.cred.capable(Cap.SYS_NICE) or 20 - nice <= task.limits.soft.get(Resource.NICE, 0)
 
 
 _PRIO_PROCESS, _PRIO_PGRP, _PRIO_USER = range(3)
@@ -276,7 +284,17 @@ def sys_getpriority(task: Task, which: int, who: int) -> int:
 
 @syscall(97, "int", "pid", "int", x64=141)
 def sys_setpriority(task: Task, which: int, who: int, value: int) -> int:
-    """Set the nice value of a process, a group or a user."""
+    """Set the nice value of a process, a group or a user; Errno EINVAL, ESRCH, EPERM, EACCES."""
+    failed = 0
+    nice, user = max(-20, min(19, value)), task.cred.user.effective
     for target in _nice_targets(task, which, who):
-        target.nice = max(-20, min(19, value))
+        its = target.cred.user
+        if user not in (its.real, its.effective) and not task.cred.capable(Cap.SYS_NICE):
+            failed = errno.EPERM
+        elif nice < target.nice and not _can_nice(task, nice):
+            failed = errno.EACCES
+        else:
+            target.nice = nice
+    if failed:
+        raise Errno(failed)
     return 0
