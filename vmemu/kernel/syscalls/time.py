@@ -32,6 +32,10 @@ _REALTIME = (0, 5, 8, 11)
 _MONOTONIC = (1, 4, 6, 7, 9)
 """CLOCK_MONOTONIC, _RAW, _COARSE, CLOCK_BOOTTIME, _ALARM."""
 CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID = 2, 3
+_COARSE = (5, 6)
+"""CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE: what their fine ones said at the last tick."""
+TICK_NSEC = 999_848
+"""A tick at HZ = 1000, which the timer's 1193182 Hz divide into whole steps."""
 _CLOCK_RESOLUTION = 1
 _TIMER_ABSTIME = 1
 
@@ -79,7 +83,7 @@ def clock_now(task: Task, clock: int) -> int:
     read = clock_function(task, clock)
     if clock not in _REALTIME and clock not in _MONOTONIC:
         task.kernel.account()
-    return read()
+    return read() - (task.kernel.sched.now % TICK_NSEC if clock in _COARSE else 0)
 
 
 @syscall(13, "ptr", x64=201)
@@ -116,21 +120,25 @@ def sys_clock_gettime64(task: Task, clock: int, pointer: int) -> int:
     return 0
 
 
+def _resolution(clock: int) -> int:
+    return TICK_NSEC if clock in _COARSE else _CLOCK_RESOLUTION
+
+
 @syscall(266, "clock", "ptr", x64=229)
 def sys_clock_getres(task: Task, clock: int, pointer: int) -> int:
-    """Every clock counts nanoseconds."""
+    """Every clock counts nanoseconds, but for the coarse ones."""
     clock_now(task, clock)
     if pointer:
-        uaccess.write_struct(task.mm, pointer, "2N", 0, _CLOCK_RESOLUTION)
+        uaccess.write_struct(task.mm, pointer, "2N", 0, _resolution(clock))
     return 0
 
 
 @syscall(406, "clock", "ptr", name="clock_getres_time64")
 def sys_clock_getres_time64(task: Task, clock: int, pointer: int) -> int:
-    """Every clock counts nanoseconds."""
+    """Every clock counts nanoseconds, but for the coarse ones."""
     clock_now(task, clock)
     if pointer:
-        uaccess.write_struct(task.mm, pointer, "2Q", 0, _CLOCK_RESOLUTION)
+        uaccess.write_struct(task.mm, pointer, "2Q", 0, _resolution(clock))
     return 0
 
 
