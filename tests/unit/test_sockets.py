@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import struct
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from vmemu.errors import Errno
 from vmemu.machine import Machine
-from vmemu.net.const import AF_INET, IPPROTO_TCP, SOCK_STREAM
+from vmemu.net import ancillary
+from vmemu.net.const import AF_INET, IPPROTO_TCP, SOCK_STREAM, SOL_SOCKET
 from vmemu.net.inet import InetSocket
 from vmemu.net.socket import State
 from vmemu.vfs.file import O_NONBLOCK
@@ -50,3 +52,13 @@ def test_who_no_longer_waits_to_be_let_in_is_forgotten(leaves: str) -> None:
         assert list(listener.knocking) == clients[3:]
         listener.release()
         assert clients[3].error == errno.ECONNREFUSED
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_a_time_stamp_after_2038_is_cut(bits: int) -> None:
+    """To the seconds that a long has room for, as all of 32 bits are."""
+    socket = SimpleNamespace(family=AF_INET, options={(SOL_SOCKET, ancillary._SO_TIMESTAMP): 1})
+    seconds = (1 << 33) + 5
+    found = ancillary._asked(socket, ancillary.Packet(time=seconds * 10**9 + 7000), bits)  # type: ignore[arg-type]
+    told = struct.unpack("<2q" if bits == 64 else "<2i", found[0][2])
+    assert told == (seconds if bits == 64 else 5, 7)

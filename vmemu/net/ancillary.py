@@ -104,7 +104,8 @@ def _asked(socket: Socket, packet: Packet, bits: int) -> list[tuple[int, int, by
 
     entries = []
     seconds, rest = divmod(packet.time, NSEC_PER_SEC)
-    pair = struct.Struct("<2q" if bits == 64 else "<2i")
+    seconds &= (1 << bits) - 1  # a long's, after 2038 too
+    pair = struct.Struct("<2Q" if bits == 64 else "<2I")
     if on(SOL_SOCKET, _SO_TIMESTAMPNS):
         entries.append((SOL_SOCKET, _SO_TIMESTAMPNS, pair.pack(seconds, rest)))
     elif on(SOL_SOCKET, _SO_TIMESTAMP):

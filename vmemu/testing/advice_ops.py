@@ -252,7 +252,7 @@ class AdviceOps(MappingOps):
         dark = any(not space.attr[page] & PROT or not space.backed(page) for page in fresh)
         if hole < end or dark:
             last = 0 if hole == end else ENOMEM
-            self.verdict(error, last, *([EFAULT] if dark else []))
+            self.verdict(error, ENOMEM if dark else last)
         elif self.verdict(error, 0):
             for page in pages:
                 space.attr[page] = lock(space.attr[page])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import struct
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
@@ -14,8 +13,7 @@ from vmemu.kernel.syscalls.time import clock_function
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
 
-_NARROW = struct.Struct("<I4ii3i2ii2ii5ii44x")
-_WIDE = struct.Struct("<I4x4qi4x3q2qq2qi4x5qi44x")
+_NARROW, _WIDE = "I4ii3i2ii2ii5ii44x", "I4x4qi4x3q2qq2qi4x5qi44x"
 """struct timex of 32 and of 64 bits; the latter is also struct __kernel_timex."""
 _OFFSET, _READ_ONLY, _ADJTIME = 0x0001, 0x2000, 0x8000
 _STA_UNSYNC = 0x40
@@ -28,7 +26,7 @@ _CONSTANT, _PRECISION, _TICK_US = 2, 1, 10_000
 _CLOCK_REALTIME = 0
 
 
-def _adjust(task: Task, pointer: int, layout: struct.Struct) -> int:
+def _adjust(task: Task, pointer: int, layout: str) -> int:
     """Fill it in for who changes nothing (do_adjtimex); Errno EINVAL, EPERM."""
     modes = uaccess.read_struct(task.mm, pointer, "I")[0]
     if modes & _ADJTIME and not modes & _OFFSET:
@@ -39,16 +37,16 @@ def _adjust(task: Task, pointer: int, layout: struct.Struct) -> int:
     error = (0, 0, _MAX_ERROR_US, _MAX_ERROR_US)
     rate = (_CONSTANT, _PRECISION, _TOLERANCE)
     found = (modes, *error, _STA_UNSYNC, *rate, *divmod(now, 1_000_000), _TICK_US, *[0] * 9)
-    uaccess.write(task.mm, pointer, layout.pack(*found))
+    uaccess.write_struct(task.mm, pointer, layout, *found)
     return _TIME_ERROR
 
 
-def _own(task: Task) -> struct.Struct:
+def _own(task: Task) -> str:
     return _WIDE if task.kernel.abi.bits == 64 else _NARROW
 
 
-def _clock(task: Task, clock: int, pointer: int, layout: struct.Struct) -> int:
-    uaccess.read(task.mm, pointer, layout.size)
+def _clock(task: Task, clock: int, pointer: int, layout: str) -> int:
+    uaccess.read_struct(task.mm, pointer, layout)
     clock_function(task, clock)
     if clock != _CLOCK_REALTIME:
         raise Errno(errno.EOPNOTSUPP)
@@ -58,7 +56,7 @@ def _clock(task: Task, clock: int, pointer: int, layout: struct.Struct) -> int:
 @syscall(124, "ptr", x64=159)
 def sys_adjtimex(task: Task, pointer: int) -> int:
     """Tell of the clock that nobody has set it right; Errno EPERM for who wants to."""
-    uaccess.read(task.mm, pointer, _own(task).size)
+    uaccess.read_struct(task.mm, pointer, _own(task))
     return _adjust(task, pointer, _own(task))
 
 
