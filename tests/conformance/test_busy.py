@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vmemu import _build
+from tests.linked import linked
 from vmemu.machine import Machine
 
 SOURCE = Path(__file__).with_name("busy.c")
@@ -18,15 +18,7 @@ SOURCE = Path(__file__).with_name("busy.c")
 def test_what_runs_is_not_written(tmp_path: Path, bits: int) -> None:
     path = tmp_path / "data" / "busy"
     path.parent.mkdir()
-    done = subprocess.run(
-        [_build.compiler(), f"-m{bits}", "-static", "-w", "-o", str(path), str(SOURCE)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode and bits == 32:
-        pytest.skip("there is no C library for i386 (on Debian: gcc-multilib)")
-    assert not done.returncode, done.stderr
+    linked(SOURCE, path, bits)
     native = subprocess.run([path], capture_output=True, text=True, check=True, env={})
     out = io.BytesIO()
     with Machine(bits=bits, ram="8M", root=tmp_path, root_rw=True) as machine:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from vmemu import _build
-from vmemu.machine import Machine
+from tests.linked import lines_inside, lines_natively, linked
 
 SOURCE = Path(__file__).with_name("ends.c")
 
@@ -22,14 +19,7 @@ def program(
     """Its width, and where it is."""
     if os.getuid():
         pytest.skip("only root may become others")
-    path = tmp_path_factory.mktemp("ends") / "ends"
-    compiler = [_build.compiler(), f"-m{request.param}", "-static", "-w"]
-    done = subprocess.run(
-        [*compiler, "-o", path, SOURCE], capture_output=True, text=True, check=False
-    )
-    if done.returncode and request.param == 32:
-        pytest.skip("there is no C library for i386 (on Debian: gcc-multilib)")
-    assert not done.returncode, done.stderr
+    path = linked(SOURCE, tmp_path_factory.mktemp("ends") / "ends", request.param)
     return request.param, path
 
 
@@ -37,13 +27,7 @@ def program(
 @pytest.mark.parametrize("rmap", ["anonmm", "anon_vma"])
 def test_answers_are_the_hosts(program: tuple[int, Path], rmap: str) -> None:
     bits, path = program
-    native = subprocess.run([path], capture_output=True, check=True, env={}).stdout.decode()
-    told = native.splitlines()
+    told = lines_natively(path)
     assert sum("EPERM" in line for line in told) > 5
     assert "no arguments: 1" in told  # the host's kernel is of 2022 or later
-    out = io.BytesIO()
-    with Machine(bits=bits, rmap=rmap, ram="4M") as machine:
-        machine.spawn(path, [str(path)], stdin=None, stdout=out)
-        assert machine.run().exit_status == 0
-        machine.check()
-    assert out.getvalue().decode().splitlines() == told
+    assert lines_inside(path, [str(path)], bits=bits, rmap=rmap, ram="4M") == told

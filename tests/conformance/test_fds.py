@@ -9,30 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from vmemu import _build
+from tests.linked import linked
 from vmemu.machine import Machine
 
 SOURCES = Path(__file__).with_name("fds")
 PROGRAMS = sorted(path.stem for path in SOURCES.glob("*.c"))
-MISSING = {
-    32: "there is no C library for i386 (on Debian: gcc-multilib)",
-    64: "there is no static C library (on Debian: libc6-dev)",
-}
-
-
-def compiled(name: str, bits: int, directory: Path) -> Path:
-    """The program, linked with the host's C library."""
-    program = directory / name
-    flags = (f"-m{bits}", "-static", "-O1", "-w", "-D_FILE_OFFSET_BITS=64")
-    source = SOURCES / f"{name}.c"
-    empty = subprocess.run(
-        [_build.compiler(), *flags, "-x", "c", "-", "-o", program],
-        input="int main(void) { return 0; }", capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if empty.returncode:
-        pytest.skip(MISSING[bits])
-    subprocess.run([_build.compiler(), *flags, source, "-o", program], check=True)
-    return program
+FLAGS = ("-static", "-O1", "-w", "-D_FILE_OFFSET_BITS=64")
 
 
 @pytest.mark.native
@@ -41,7 +23,8 @@ def compiled(name: str, bits: int, directory: Path) -> Path:
 def test_as_on_the_host(name: str, bits: int, tmp_path: Path) -> None:
     if name in ("locked", "sigio", "nowhere") and os.getuid():
         pytest.skip("only root may lock what a terminal is set to, become another, and use chroot")
-    program, output = compiled(name, bits, tmp_path), io.BytesIO()
+    program = linked(SOURCES / f"{name}.c", tmp_path / name, bits, *FLAGS)
+    output = io.BytesIO()
     there = tmp_path / "there"
     there.mkdir()
     with Machine(ram="8M", bits=bits) as machine:

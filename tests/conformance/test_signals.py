@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vmemu import _build
+from tests.linked import linked
 from vmemu.machine import Machine
 
 PROGRAMS = Path(__file__).with_name("programs")
@@ -29,12 +29,7 @@ def build(
     """A program, built once; without a C library of its width the test is skipped."""
     if (name, bits) not in built:
         path = tmp_path_factory.mktemp("programs") / f"{name}{bits}"
-        command = [_build.compiler(), f"-m{bits}", "-static", "-O2", "-o", path]
-        source = PROGRAMS / f"{name}.c"
-        done = subprocess.run([*command, source], check=False, capture_output=True, text=True)
-        if done.returncode and ("-lc" in done.stderr or "No such file" in done.stderr):
-            pytest.skip(f"there is no static C library of {bits} bits")
-        assert not done.returncode, done.stderr
+        linked(PROGRAMS / f"{name}.c", path, bits, "-static", "-O2")
         built[name, bits] = path
     return built[name, bits]
 

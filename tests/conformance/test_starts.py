@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import Vmemu
-from vmemu import _build
+from tests.linked import linked
 from vmemu.kernel.program.script import BINPRM_BUF_SIZE, MAX_INTERPRETERS
 from vmemu.machine import Machine
 
@@ -35,15 +35,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     def program(kind: str, bits: int) -> Path:
         path = directory / f"{kind}-{bits}"
         if not path.exists():
-            done = subprocess.run(
-                [_build.compiler(), f"-m{bits}", *KINDS[kind], "-o", str(path), str(SOURCE)],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode and bits == 32:
-                pytest.skip("there is no C library for i386 (on Debian: gcc-multilib)")
-            assert not done.returncode, done.stderr
+            linked(SOURCE, path, bits, *KINDS[kind])
         return path
 
     return program

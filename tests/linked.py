@@ -1,0 +1,63 @@
+"""Programs with the host's C library, which run natively and in a machine."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vmemu import _build
+from vmemu.machine import Machine
+
+MISSING = {
+    32: "there is no C library for i386 (on Debian: gcc-multilib)",
+    64: "there is no static C library (on Debian: libc6-dev)",
+}
+
+
+@functools.cache
+def has_library(bits: int) -> bool:
+    """Whether programs of that width can be linked with one."""
+    command = [_build.compiler(), f"-m{bits}", "-static", "-x", "c", "-", "-o", os.devnull]
+    empty = b"int main(void) { return 0; }"
+    return not subprocess.run(command, input=empty, capture_output=True, check=False).returncode
+
+
+def linked(source: Path, path: Path, bits: int, *flags: str) -> Path:
+    """Compile a program, static unless the flags say how; skip where there is no C library."""
+    if not has_library(bits):
+        pytest.skip(MISSING[bits])
+    how = flags or ("-static", "-w")
+    command = [_build.compiler(), f"-m{bits}", *how, "-o", path, source]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    return path
+
+
+def lines_inside(path: Path, argv: list[str], **settings: Any) -> list[str]:
+    """What it prints in a machine, where it must end well and leave nothing wrong."""
+    out = io.BytesIO()
+    with Machine(**settings) as machine:
+        machine.spawn(path, argv, stdin=None, stdout=out)
+        assert machine.run().exit_status == 0
+        machine.check()
+    return out.getvalue().decode().splitlines()
+
+
+def lines_natively(path: Path, *arguments: str | Path) -> list[str]:
+    """The same on the host."""
+    done = subprocess.run(
+        [path, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env={},
+    )
+    return done.stdout.splitlines()
