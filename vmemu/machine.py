@@ -10,16 +10,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from vmemu import arguments, layouts
-from vmemu.core import EVENTS, I_MMAP, I_MMAPS, PAGE_SHIFT, Core, Event, event_of, lib
+from vmemu.core import EVENTS, I_MMAP, Core, Event, event_of, lib
 from vmemu.cpu import Cpu
 from vmemu.errors import ConfigError, KernelBug, MachineClosed, VmemuError
 from vmemu.kernel.kernel import RELEASE, Kernel, KernelOptions
 from vmemu.kernel.spawn import spawn
+from vmemu.machine_settings import CHECKED, check_setting
+from vmemu.mapped import Page, Vma, pages_of, vmas_of
 from vmemu.mm import MemoryManager
-from vmemu.mm.maps import permissions
 from vmemu.mm.mm import Mm
 from vmemu.paths import exists
 from vmemu.rmap import DEFAULT, RmapScheme, checked_scheme, scheme_class
@@ -34,93 +35,9 @@ if TYPE_CHECKING:
     from vmemu.vfs.tty.host import HostTerminal
     from vmemu.who.record import FrameUse
 
-__all__ = ["Machine", "Page", "Vma", "check_setting"]
+__all__ = ["Machine"]
 
 T = TypeVar("T")
-
-VM_FLAGS_LOCKS = ("mmap_sem", "page_table_lock")
-_RANGES = {
-    "seed": (-(1 << 63), (1 << 64) - 1),
-    "slice_blocks": (1, (1 << 31) - 1),
-    "page_cluster": (0, 8),
-    "swappiness": (0, 100),
-    "overcommit_ratio": (0, 1 << 20),
-    "min_free_pages": (0, 1 << 18),
-    "events": (0, 1 << 26),
-    "max_tasks": (1, 1 << 15),
-    "levels": (2, 4),
-}
-"""What the numbers a machine is made with may be."""
-_CHOICES: dict[str, tuple[Any, ...]] = {
-    "fault_path": ("c", "python"),
-    "i_mmap": tuple(I_MMAPS),
-    "vm_flags_lock": VM_FLAGS_LOCKS,
-    "overcommit": (0, 1, 2),
-    "cache_line": (16, 32, 64, 128),
-}
-_FLAGS = ("topdown", "aslr", "root_rw", "lock_checks")
-_CHECKED = (*_RANGES, "bits", *_FLAGS, *_CHOICES)
-_OPTIONAL = ("min_free_pages", "max_tasks", "levels", "lock_checks")
-
-
-def check_setting(what: str, value: object) -> None:
-    """ConfigError unless ``value`` is one that the setting ``what`` of a machine may have.
-
-    Not for sizes, times and layouts.
-    """
-    if value is None and what in _OPTIONAL:
-        return
-    if what in _RANGES:
-        arguments.integer(what, value, *_RANGES[what])
-    elif what in _FLAGS:
-        arguments.flag(what, value)
-    elif what == "bits":
-        arguments.width(value)
-    elif value not in _CHOICES[what]:
-        *first, last = _CHOICES[what]
-        unit = " bytes" if what == "cache_line" else ""
-        raise ConfigError(
-            f"{what} must be {', '.join(map(str, first))} or {last}{unit}, not {value!r}"
-        )
-
-
-class Vma(NamedTuple):
-    """One area of a process: addresses in bytes, ``pgoff`` in pages, ``flags`` VM_*."""
-
-    start: int
-    end: int
-    flags: int
-    pgoff: int
-    perms: str
-
-    def __repr__(self) -> str:
-        pages = self.end - self.start >> PAGE_SHIFT
-        return f"<Vma {self.start:08x}-{self.end:08x} {self.perms}, {pages} pages>"
-
-    def _repr_html_(self) -> str:
-        return f"<code>{repr(self)[1:-1]}</code>"
-
-
-class Page(NamedTuple):
-    """One mapped or swapped page of a process: ``pfn`` is None while it is swapped out."""
-
-    address: int
-    pfn: int | None
-    mapcount: int
-    anon: bool
-    dirty: bool
-    accessed: bool
-    swap_entry: int
-
-    def __repr__(self) -> str:
-        if self.pfn is None:
-            return f"<Page {self.address:08x} in swap, entry {self.swap_entry:#x}>"
-        kinds = {"anon": self.anon, "dirty": self.dirty, "accessed": self.accessed}
-        told = " ".join(["", *(name for name, so in kinds.items() if so)])
-        return f"<Page {self.address:08x} in frame {self.pfn}, mapped {self.mapcount} times{told}>"
-
-    def _repr_html_(self) -> str:
-        return f"<code>{repr(self)[1:-1]}</code>"
 
 
 class Machine:
@@ -188,7 +105,7 @@ class Machine:
         binds: Sequence[str] = (),
         lock_checks: bool | None = None,
     ) -> None:
-        for what in _CHECKED:
+        for what in CHECKED:
             check_setting(what, locals()[what])
         if cpus != 1:
             raise ConfigError(f"cpus must be 1, not {cpus}: one CPU is emulated")
@@ -564,36 +481,13 @@ class Machine:
         """The areas of a process in address order; none when it has ended."""
         self._open()
         mm = _mm_of(process)
-        for vma in mm.vmas() if mm is not None else ():
-            flags = vma.vm_flags
-            yield Vma(vma.vm_start, vma.vm_end, flags, vma.vm_pgoff, permissions(flags))
+        return iter(()) if mm is None else vmas_of(mm)
 
     def pages(self, process: Task | Mm) -> Iterator[Page]:
         """Every page of a process, in memory or swapped out, by address; none when it ended."""
-        from vmemu.frames import PTE_FILE, PTE_PRESENT, mem_map, user_ptes
-
         self._open()
         mm = _mm_of(process)
-        if mm is None:
-            return
-        frames = mem_map(self.core)
-        addresses, ptes = user_ptes(self.core, mm.ptr)
-        for address, pte in zip(addresses.tolist(), ptes.tolist(), strict=True):
-            if not pte & PTE_PRESENT and pte & PTE_FILE:
-                continue
-            if not pte & PTE_PRESENT:
-                yield Page(address, None, 0, True, False, False, pte)
-                continue
-            frame = frames[pte >> PAGE_SHIFT]
-            yield Page(
-                address,
-                pte >> PAGE_SHIFT,
-                int(frame["mapcount"]),
-                bool(frame["flags"] & lib.PG_anon),
-                bool(pte & lib._PAGE_DIRTY),
-                bool(pte & lib._PAGE_ACCESSED),
-                0,
-            )
+        return iter(()) if mm is None else pages_of(mm)
 
     # ---- looking at it
 

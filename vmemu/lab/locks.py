@@ -19,7 +19,8 @@ from vmemu.errors import ConfigError
 from vmemu.lab.experiment import ScenarioError, machine_options, run_guest
 from vmemu.lab.guests import guest_program
 from vmemu.lab.table import Cell, Table
-from vmemu.machine import VM_FLAGS_LOCKS, Machine
+from vmemu.machine import Machine
+from vmemu.machine_settings import VM_FLAGS_LOCKS
 from vmemu.stats import lock_stats
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from vmemu.arguments import nanoseconds, size
 from vmemu.core import I_MMAP, I_MMAPS, check_layout, check_levels, check_ram
 from vmemu.errors import ConfigError
 from vmemu.lab import ranges
-from vmemu.machine import check_setting
+from vmemu.machine_settings import check_setting
 from vmemu.swap.area import check_swap
 from vmemu.sweep.given import as_written
 
