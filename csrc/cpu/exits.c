@@ -378,8 +378,10 @@ static bool drop_absent_exits(struct vmemu *m)
 	if (exits->away - page <= PAGE_SIZE)
 		exits->away = 0;
 	entry = exits_of(exits, page + PAGE_SIZE);
-	if (entry)
+	if (entry) {
 		entry->bits[0] &= ~1u;
+		entry->frame = NULL; /* which is looked at again */
+	}
 	entry = exits_of(exits, page);
 	if (entry)
 		*entry = exits->pages[--exits->nr_pages];
@@ -448,6 +450,8 @@ enum cpu_exit cpu_stopped(struct vmemu *m, int err)
 	}
 	if (err == UC_ERR_OK || m->cpu.state->exits->absent)
 		met = at_exit(m);
+	if (met == EXIT_REFUSED) /* that is why, and they stay */
+		m->cpu.state->exits->absent = 0;
 	if (drop_absent_exits(m) && met == EXIT_NONE)
 		met = EXIT_PASSED;
 	return met;

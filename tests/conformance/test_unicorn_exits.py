@@ -228,6 +228,19 @@ def test_a_frame_with_other_code_at_another_address(bits: int) -> None:
     board.close()
 
 
+@pytest.mark.parametrize("bits", [32, 64])
+def test_an_exit_at_the_first_byte_comes_back(bits: int) -> None:
+    """It goes when the engine, stopped elsewhere, asks for the page before, which is absent."""
+    board, end = Board(bits=bits), END if bits == 32 else b"\x0f\x05"
+    code = b"\xc5\xe9\xfe\xd9" + LEAKING["fxch"] * 600 + end
+    assert board.start(code, sp=STACK + 0x800) is Trap.EXCEPTION
+    assert board.go(CODE) is Trap.EXCEPTION  # stopped at it, it does not go at all
+    assert board.go(CODE + 4) is Trap.SYSCALL
+    board.flush()
+    assert board.go(CODE) is Trap.EXCEPTION
+    board.close()
+
+
 def test_les_and_lds_are_what_they_were() -> None:
     board = Board()
     board.poke(DATA, (0x12345678).to_bytes(4, "little") + (0x7B).to_bytes(2, "little"))
