@@ -55,6 +55,7 @@ struct cpu_exits {
 	uint64_t *list; /* what the engine was told */
 	uint32_t nr_list, list_room;
 	kulong away; /* one exit, on the list, the engine does not know; or 0 */
+	const struct page *away_from; /* whose code goes on there */
 	kulong absent; /* a page with exits that is not there any more; or 0 */
 };
 
@@ -283,6 +284,20 @@ static void forget_frame(struct cpu_exits *exits, struct found_exits *found,
 			exits->pages[i].frame = NULL;
 	if (found->frame == frame)
 		found->frame = NULL;
+	if (exits->away_from == frame)
+		exits->away_from = NULL;
+}
+
+/* Code of this frame is met where an exit is away on behalf of another's. */
+static void call_back(struct vmemu *m, kulong page, const struct page *frame)
+{
+	struct cpu_exits *exits = m->cpu.state->exits;
+
+	if (!exits->away || (exits->away & PAGE_MASK) != page ||
+	    exits->away_from == frame)
+		return;
+	exits->away = 0;
+	m->cpu.state->exits_untold = true;
 }
 
 bool cpu_look_at_code(struct vmemu *m, kulong address, struct page *page)
@@ -303,16 +318,15 @@ bool cpu_look_at_code(struct vmemu *m, kulong address, struct page *page)
 		memcpy(found->bits, bits, sizeof(bits));
 	} else if (!(page->flags & PG_exits)) {
 		return true;
-	} else {
-		known = exits_of(exits, address & PAGE_MASK);
-		if (known && known->frame == page &&
-		    !(page->flags & PG_rewritten))
-			return true;
-		if (found->frame == page && !(page->flags & PG_rewritten))
-			memcpy(bits, found->bits, sizeof(bits));
-		else
-			find_exits(page_address(m, page), bits);
 	}
+	call_back(m, address & PAGE_MASK, page);
+	known = exits_of(exits, address & PAGE_MASK);
+	if (known && known->frame == page && !(page->flags & PG_rewritten))
+		return true;
+	if (found->frame == page && !(page->flags & PG_rewritten))
+		memcpy(bits, found->bits, sizeof(bits));
+	else
+		find_exits(page_address(m, page), bits);
 	if (page->flags & PG_rewritten)
 		build_walls(bits);
 	return add_exits(m, address & PAGE_MASK, page, bits);
@@ -390,6 +404,14 @@ static bool drop_absent_exits(struct vmemu *m)
 	return true;
 }
 
+/* The frame that is mapped there, or NULL. */
+static const struct page *code_at(struct vmemu *m, kulong ip)
+{
+	const uint8_t *byte = cpu_user_bytes(m, ip);
+
+	return byte ? m->mem_map + ((byte - m->ram) >> PAGE_SHIFT) : NULL;
+}
+
 /*
  * Unicorn does not get past an exit that it starts at.  So that one is taken
  * away, until it is another's turn; then the block that begins here can be
@@ -405,6 +427,7 @@ static void send_away(struct vmemu *m, kulong ip)
 	exits->list[i] = exits->list[last];
 	exits->list[last] = ip;
 	exits->away = ip;
+	exits->away_from = code_at(m, ip);
 	cpu_tell_exits(m);
 }
 
