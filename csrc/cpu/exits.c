@@ -273,10 +273,16 @@ static bool add_exits(struct vmemu *m, kulong page, const struct page *frame,
 	return true;
 }
 
-/* The frame has other code now: what was known of it is true nowhere. */
-static void forget_frame(struct cpu_exits *exits, struct found_exits *found,
-			 const struct page *frame)
+static struct found_exits *found_in(struct vmemu *m, const struct page *frame)
 {
+	return &m->cpu.state->exits->found[(frame - m->mem_map) % FOUND_MAX];
+}
+
+/* The frame has other code now: what was known of it is true nowhere. */
+static void forget_frame(struct vmemu *m, const struct page *frame)
+{
+	struct cpu_exits *exits = m->cpu.state->exits;
+	struct found_exits *found = found_in(m, frame);
 	uint32_t i;
 
 	for (i = 0; i < exits->nr_pages; i++)
@@ -300,33 +306,44 @@ static void call_back(struct vmemu *m, kulong page, const struct page *frame)
 	m->cpu.state->exits_untold = true;
 }
 
+/* The same of a frame, which may have been looked at before. */
+static bool exits_in(struct vmemu *m, const struct page *frame, uint32_t *bits)
+{
+	struct found_exits *found = found_in(m, frame);
+	const bool changes = frame->flags & PG_rewritten;
+
+	if (found->frame == frame && !changes) {
+		memcpy(bits, found->bits, sizeof(found->bits));
+		return true;
+	}
+	if (!find_exits(page_address(m, frame), bits))
+		return false;
+	if (!changes) {
+		found->frame = frame;
+		memcpy(found->bits, bits, sizeof(found->bits));
+	}
+	return true;
+}
+
 bool cpu_look_at_code(struct vmemu *m, kulong address, struct page *page)
 {
-	struct cpu_exits *exits = m->cpu.state->exits;
-	struct found_exits *found =
-		&exits->found[(page - m->mem_map) % FOUND_MAX];
 	uint32_t bits[PAGE_SIZE / 32];
 	const struct exit_page *known;
 
 	if (!page_executed(page)) {
 		page->flags &= ~(kulong)(PG_exits | PG_rewritten);
-		forget_frame(exits, found, page);
-		if (!find_exits(page_address(m, page), bits))
+		forget_frame(m, page);
+		if (!exits_in(m, page, bits))
 			return true;
 		page->flags |= PG_exits;
-		found->frame = page;
-		memcpy(found->bits, bits, sizeof(bits));
 	} else if (!(page->flags & PG_exits)) {
 		return true;
 	}
 	call_back(m, address & PAGE_MASK, page);
-	known = exits_of(exits, address & PAGE_MASK);
+	known = exits_of(m->cpu.state->exits, address & PAGE_MASK);
 	if (known && known->frame == page && !(page->flags & PG_rewritten))
 		return true;
-	if (found->frame == page && !(page->flags & PG_rewritten))
-		memcpy(bits, found->bits, sizeof(bits));
-	else
-		find_exits(page_address(m, page), bits);
+	exits_in(m, page, bits);
 	if (page->flags & PG_rewritten)
 		build_walls(bits);
 	return add_exits(m, address & PAGE_MASK, page, bits);
