@@ -69,35 +69,39 @@ class Line:
 
 def per_forked_page(lines: Iterable[Line], order: Sequence[str]) -> Line | None:
     """A line made of two: what fork costs more for each of many pages."""
-    by_name = {line.row.name: line for line in lines}
-    few, many = by_name.get("fork-16"), by_name.get("fork-16384")
-    if few is None or many is None:
+    pair = _pair(lines, "fork-16", "fork-16384")
+    if pair is None:
         return None
-    pages = many.row.n - few.row.n
-    cells = {}
-    for name in order:
-        low, high = few.cells[name], many.cells[name]
-        if not low.samples or not high.samples:
-            cells[name] = Cell(reason=low.reason or high.reason)
-            continue
-        cells[name] = Cell([(sample - low.median) / pages for sample in high.samples])
-    return Line(Row("fork-page", f"each of {pages} more pages of a fork"), cells)
+    pages = pair[1].row.n - pair[0].row.n
+    row = Row("fork-page", f"each of {pages} more pages of a fork")
+    return _above(row, *pair, order, per=pages)
 
 
 def dynamic_above_static(lines: Iterable[Line], order: Sequence[str]) -> Line | None:
     """A line made of two: what a dynamic program's start takes longer than a static one's."""
-    by_name = {line.row.name: line for line in lines}
-    static, dynamic = by_name.get("true-static"), by_name.get("true-dynamic")
-    if static is None or dynamic is None:
+    pair = _pair(lines, "true-static", "true-dynamic")
+    if pair is None:
         return None
+    return _above(Row("true-more", "/bin/true: dynamic above static", unit="ms"), *pair, order)
+
+
+def _pair(lines: Iterable[Line], *names: str) -> tuple[Line, Line] | None:
+    """The lines of two rows, if both were measured."""
+    by_name = {line.row.name: line for line in lines}
+    less, more = (by_name.get(name) for name in names)
+    return None if less is None or more is None else (less, more)
+
+
+def _above(row: Row, less: Line, more: Line, order: Sequence[str], per: int = 1) -> Line:
+    """What the samples of one line are more than the other's median, divided."""
     cells = {}
     for name in order:
-        less, more = static.cells[name], dynamic.cells[name]
-        if not less.samples or not more.samples:
-            cells[name] = Cell(reason=less.reason or more.reason)
-            continue
-        cells[name] = Cell([sample - less.median for sample in more.samples])
-    return Line(Row("true-more", "/bin/true: dynamic above static", unit="ms"), cells)
+        low, high = less.cells[name], more.cells[name]
+        if low.samples and high.samples:
+            cells[name] = Cell([(sample - low.median) / per for sample in high.samples])
+        else:
+            cells[name] = Cell(reason=low.reason or high.reason)
+    return Line(row, cells)
 
 
 def as_json(

@@ -55,6 +55,7 @@ struct cpu_exits {
 	uint64_t *list; /* what the engine was told */
 	uint32_t nr_list, list_room;
 	kulong away; /* one exit, on the list, the engine does not know; or 0 */
+	const struct page *away_from; /* whose code goes on there */
 	kulong absent; /* a page with exits that is not there any more; or 0 */
 };
 
@@ -272,10 +273,16 @@ static bool add_exits(struct vmemu *m, kulong page, const struct page *frame,
 	return true;
 }
 
-/* The frame has other code now: what was known of it is true nowhere. */
-static void forget_frame(struct cpu_exits *exits, struct found_exits *found,
-			 const struct page *frame)
+static struct found_exits *found_in(struct vmemu *m, const struct page *frame)
 {
+	return &m->cpu.state->exits->found[(frame - m->mem_map) % FOUND_MAX];
+}
+
+/* The frame has other code now: what was known of it is true nowhere. */
+static void forget_frame(struct vmemu *m, const struct page *frame)
+{
+	struct cpu_exits *exits = m->cpu.state->exits;
+	struct found_exits *found = found_in(m, frame);
 	uint32_t i;
 
 	for (i = 0; i < exits->nr_pages; i++)
@@ -283,36 +290,60 @@ static void forget_frame(struct cpu_exits *exits, struct found_exits *found,
 			exits->pages[i].frame = NULL;
 	if (found->frame == frame)
 		found->frame = NULL;
+	if (exits->away_from == frame)
+		exits->away_from = NULL;
+}
+
+/* Code of this frame is met where an exit is away on behalf of another's. */
+static void call_back(struct vmemu *m, kulong page, const struct page *frame)
+{
+	struct cpu_exits *exits = m->cpu.state->exits;
+
+	if (!exits->away || (exits->away & PAGE_MASK) != page ||
+	    exits->away_from == frame)
+		return;
+	exits->away = 0;
+	m->cpu.state->exits_untold = true;
+}
+
+/* The same of a frame, which may have been looked at before. */
+static bool exits_in(struct vmemu *m, const struct page *frame, uint32_t *bits)
+{
+	struct found_exits *found = found_in(m, frame);
+	const bool changes = frame->flags & PG_rewritten;
+
+	if (found->frame == frame && !changes) {
+		memcpy(bits, found->bits, sizeof(found->bits));
+		return true;
+	}
+	if (!find_exits(page_address(m, frame), bits))
+		return false;
+	if (!changes) {
+		found->frame = frame;
+		memcpy(found->bits, bits, sizeof(found->bits));
+	}
+	return true;
 }
 
 bool cpu_look_at_code(struct vmemu *m, kulong address, struct page *page)
 {
-	struct cpu_exits *exits = m->cpu.state->exits;
-	struct found_exits *found =
-		&exits->found[(page - m->mem_map) % FOUND_MAX];
 	uint32_t bits[PAGE_SIZE / 32];
 	const struct exit_page *known;
 
 	if (!page_executed(page)) {
 		page->flags &= ~(kulong)(PG_exits | PG_rewritten);
-		forget_frame(exits, found, page);
-		if (!find_exits(page_address(m, page), bits))
+		forget_frame(m, page);
+		if (!exits_in(m, page, bits))
 			return true;
 		page->flags |= PG_exits;
-		found->frame = page;
-		memcpy(found->bits, bits, sizeof(bits));
 	} else if (!(page->flags & PG_exits)) {
 		return true;
-	} else {
-		known = exits_of(exits, address & PAGE_MASK);
-		if (known && known->frame == page &&
-		    !(page->flags & PG_rewritten))
-			return true;
-		if (found->frame == page && !(page->flags & PG_rewritten))
-			memcpy(bits, found->bits, sizeof(bits));
-		else
-			find_exits(page_address(m, page), bits);
 	}
+	call_back(m, address & PAGE_MASK, page);
+	known = exits_of(m->cpu.state->exits, address & PAGE_MASK);
+	if (known && known->frame == page && !(page->flags & PG_rewritten))
+		return true;
+	exits_in(m, page, bits);
 	if (page->flags & PG_rewritten)
 		build_walls(bits);
 	return add_exits(m, address & PAGE_MASK, page, bits);
@@ -378,14 +409,24 @@ static bool drop_absent_exits(struct vmemu *m)
 	if (exits->away - page <= PAGE_SIZE)
 		exits->away = 0;
 	entry = exits_of(exits, page + PAGE_SIZE);
-	if (entry)
+	if (entry) {
 		entry->bits[0] &= ~1u;
+		entry->frame = NULL; /* which is looked at again */
+	}
 	entry = exits_of(exits, page);
 	if (entry)
 		*entry = exits->pages[--exits->nr_pages];
 	exits->absent = 0;
 	cpu_tell_exits(m);
 	return true;
+}
+
+/* The frame that is mapped there, or NULL. */
+static const struct page *code_at(struct vmemu *m, kulong ip)
+{
+	const uint8_t *byte = cpu_user_bytes(m, ip);
+
+	return byte ? m->mem_map + ((byte - m->ram) >> PAGE_SHIFT) : NULL;
 }
 
 /*
@@ -403,6 +444,7 @@ static void send_away(struct vmemu *m, kulong ip)
 	exits->list[i] = exits->list[last];
 	exits->list[last] = ip;
 	exits->away = ip;
+	exits->away_from = code_at(m, ip);
 	cpu_tell_exits(m);
 }
 
@@ -448,6 +490,8 @@ enum cpu_exit cpu_stopped(struct vmemu *m, int err)
 	}
 	if (err == UC_ERR_OK || m->cpu.state->exits->absent)
 		met = at_exit(m);
+	if (met == EXIT_REFUSED) /* that is why, and they stay */
+		m->cpu.state->exits->absent = 0;
 	if (drop_absent_exits(m) && met == EXIT_NONE)
 		met = EXIT_PASSED;
 	return met;

@@ -167,21 +167,36 @@ int shmem_fill(struct vmemu *m, struct address_space *mapping, kulong index)
 	return 1;
 }
 
+/* The next page from index on that is not empty; false: there is none. */
+static bool next_page(struct vmemu *m, struct address_space *mapping,
+		      kulong *index)
+{
+	const struct page *page;
+
+	while ((page = radix_tree_next(m, &mapping->page_tree, index,
+				       RADIX_TREE_ANY))) {
+		if (page->flags & PG_uptodate)
+			return true;
+		if (!++*index)
+			break;
+	}
+	return false;
+}
+
 int64_t shmem_find(struct vmemu *m, struct address_space *mapping, kulong index,
 		   int data)
 {
 	kulong page = index, entry = index;
+	uint64_t hole = index;
 	bool paged, swapped;
 
 	if (!data) {
-		while (!is_empty(m, mapping, index))
-			index++;
-		return (int64_t)index;
+		while (!beyond(hole << PAGE_SHIFT) &&
+		       !is_empty(m, mapping, (kulong)hole))
+			hole++;
+		return (int64_t)hole;
 	}
-	while ((paged = radix_tree_next(m, &mapping->page_tree, &page,
-					RADIX_TREE_ANY)) &&
-	       is_empty(m, mapping, page))
-		page++;
+	paged = next_page(m, mapping, &page);
 	swapped = shmem_next_entry(m, mapping, &entry);
 	if (!paged && !swapped)
 		return -1;

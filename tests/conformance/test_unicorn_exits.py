@@ -228,6 +228,56 @@ def test_a_frame_with_other_code_at_another_address(bits: int) -> None:
     board.close()
 
 
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("way", ["another frame", "rewritten", "absent"])
+@pytest.mark.parametrize("offset", [0, 8])
+def test_an_exit_that_was_passed_is_met_again_by_other_code(
+    offset: int, way: str, bits: int
+) -> None:
+    """Where a run enters the engine is not stopped, until something else stands there."""
+    board, end = Board(bits=bits), END if bits == 32 else b"\x0f\x05"
+    frames = [board.frame(), board.frame()]
+    at, vpaddd = CODE + offset, b"\xc5\xe9\xfe\xd9"
+
+    def put(pfn: int, code: bytes) -> None:
+        board.map(CODE, pfn)
+        board.flush()
+        if board.peek(at, len(code)) != code:
+            board.poke(at, code + end)
+            board.lib.code_written(board.m, board.page(CODE))
+
+    def bring_in(mm: object, address: int, access: int) -> int:
+        result = board.demand_zero(mm, address, access)
+        board.poke(at, vpaddd + end)
+        return result
+
+    board.on_fault = bring_in
+    for _ in range(3):
+        put(frames[0], vpaddd)
+        if way == "absent":
+            board.slot(CODE)[0] = 0
+            board.flush()
+        for _ in range(2):
+            assert board.go(at, sp=STACK + 0x800) is Trap.EXCEPTION
+            assert (board.cpu.vector, board.regs.ip) == (6, at)
+        put(frames[way == "another frame"], b"\x90")
+        assert board.go(at, sp=STACK + 0x800) is Trap.SYSCALL
+    board.close()
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_an_exit_at_the_first_byte_comes_back(bits: int) -> None:
+    """It goes when the engine, stopped elsewhere, asks for the page before, which is absent."""
+    board, end = Board(bits=bits), END if bits == 32 else b"\x0f\x05"
+    code = b"\xc5\xe9\xfe\xd9" + LEAKING["fxch"] * 600 + end
+    assert board.start(code, sp=STACK + 0x800) is Trap.EXCEPTION
+    assert board.go(CODE) is Trap.EXCEPTION  # stopped at it, it does not go at all
+    assert board.go(CODE + 4) is Trap.SYSCALL
+    board.flush()
+    assert board.go(CODE) is Trap.EXCEPTION
+    board.close()
+
+
 def test_les_and_lds_are_what_they_were() -> None:
     board = Board()
     board.poke(DATA, (0x12345678).to_bytes(4, "little") + (0x7B).to_bytes(2, "little"))

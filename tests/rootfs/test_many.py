@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 
 import pytest
 
+from tests.rootfs.guest import run
 from vmemu.machine import Machine
 
 pytestmark = pytest.mark.rootfs
@@ -69,16 +69,10 @@ def test_many_at_once(roots: dict[int, Path], bits: int, rmap: str) -> None:
             mawk -v n=$i 'BEGIN {{ for (k = 0; k < 2000; k++) a[k] = k * n;
                 for (k = 0; k < 2000; k++) s += a[k]; print n, s }}' &
             i=$((i+1)); done; wait"""
-    out = io.BytesIO()
-    with Machine(
-        bits=bits, rmap=rmap, ram="5M", root=str(roots[bits]), swap="128M", lock_checks=False
-    ) as machine:
-        argv = ["sh", "-c", script]
-        machine.spawn("/bin/sh", argv, ENVIRONMENT, stdin=None, stdout=out, inside=True)
-        assert machine.run().exit_status == 0
-        machine.check()
-        swapped = int(machine.stats()["swap"]["out"])
+    machine = {"bits": bits, "rmap": rmap, "ram": "5M", "swap": "128M"}
+    ran = run(roots[bits], ["/bin/sh", "-c", script], ENVIRONMENT, **machine)
+    assert ran.status == 0
     total = sum(range(2000))
-    lines = sorted(out.getvalue().decode().splitlines(), key=lambda line: int(line.split()[0]))
+    lines = sorted(ran.output.decode().splitlines(), key=lambda line: int(line.split()[0]))
     assert lines == [f"{n} {n * total}" for n in range(AT_ONCE)]
-    assert swapped > 1000
+    assert ran.swapped > 1000

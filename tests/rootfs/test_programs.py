@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import io
 import os
 import subprocess
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from vmemu.machine import Machine
+from tests.rootfs.guest import run
 from vmemu.rmap import schemes
 
 pytestmark = pytest.mark.rootfs
@@ -186,18 +185,9 @@ def here(
     root: Path, directory: Path, case: Case, bits: int, rmap: str, ram: str
 ) -> tuple[bytes, int]:
     """What it prints, with a directory of the host as /data, and how many pages went to swap."""
-    out, err = io.BytesIO(), io.BytesIO()
-    data = [f"{directory}:/data:rw"]
-    with Machine(
-        bits=bits, rmap=rmap, ram=ram, swap="64M", root=str(root), binds=data, lock_checks=False
-    ) as machine:
-        machine.spawn(
-            case.argv[0], case.argv, ENVIRONMENT, stdin=None, stdout=out, stderr=err, inside=True
-        )
-        machine.run()
-        machine.check()
-        stats = machine.stats()
-    return out.getvalue(), int(stats["swap"]["out"])
+    machine = {"bits": bits, "rmap": rmap, "ram": ram, "swap": "64M"}
+    ran = run(root, case.argv, ENVIRONMENT, binds=[f"{directory}:/data:rw"], **machine)
+    return ran.output, ran.swapped
 
 
 @pytest.mark.slow

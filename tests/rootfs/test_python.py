@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 
 import pytest
 
-from vmemu.machine import Machine
+from tests.rootfs.guest import run
 
 pytestmark = pytest.mark.rootfs
 
@@ -30,19 +29,12 @@ def test_its_own_tests(roots: dict[int, Path], module: str, bits: int, ram: str)
     """With much memory, and with so little that it swaps."""
     if not list(roots[bits].glob(f"usr/lib/python3.*/test/{module}*")):
         pytest.skip("the root has no libpython3.11-testsuite")
-    argv = ["python3", "-B", "-m", "test", "-v", module]
+    argv = ["/usr/bin/python3", "-B", "-m", "test", "-v", module]
     argv += ["-i", TOLD[module]] if module in TOLD else []
-    output = io.BytesIO()
-    with Machine(bits=bits, ram=ram, swap="256M", root=str(roots[bits]), lock_checks=False) as m:
-        m.spawn(
-            "/usr/bin/python3", argv, ENVIRONMENT,
-            stdin=b"", stdout=output, stderr=output, inside=True,
-        )  # fmt: skip
-        status = m.run().exit_status
-        m.check()
-        swapped = int(m.stats()["swap"]["out"])
-    text = output.getvalue().decode()
-    assert status == 0, text[-3000:]
+    machine = {"bits": bits, "ram": ram, "swap": "256M"}
+    ran = run(roots[bits], argv, ENVIRONMENT, **machine)
+    text = (ran.output + ran.errors).decode()
+    assert ran.status == 0, text[-3000:]
     assert "... ok" in text
     assert "Tests result: SUCCESS" in text
-    assert swapped > 1000 or ram != "8M"
+    assert ran.swapped > 1000 or ram != "8M"

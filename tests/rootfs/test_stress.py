@@ -5,13 +5,12 @@ With --verify each looks at what it has written.  How many rounds it makes is wh
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 
 import pytest
 
-from vmemu.machine import Machine
+from tests.rootfs.guest import run
 from vmemu.rmap import schemes
 
 pytestmark = pytest.mark.rootfs
@@ -45,21 +44,14 @@ def rounds(
     asked = [f"--{name} 1 --{name}-ops {ops} {more}" for name, (ops, more) in stressors.items()]
     # without a limit of what may be locked mlock would reserve gigabytes for its own list
     stress = f"stress-ng --timeout 1000 --verify --metrics-brief {' '.join(asked)}"
-    argv = ["sh", "-c", f"cd /tmp; ulimit -l 8192; exec {stress}"]
-    out = io.BytesIO()
-    with Machine(
-        bits=bits, rmap=rmap, ram=ram, root=str(root), swap="256M", lock_checks=False
-    ) as machine:
-        environment = {"PATH": "/usr/bin:/bin"}
-        machine.spawn("/bin/sh", argv, environment, stdin=None, stdout=out, stderr=out, inside=True)
-        status = machine.run().exit_status
-        machine.check()
-        swapped = int(machine.stats()["swap"]["out"])
-    text = out.getvalue().decode()
-    assert status == 0, text
+    argv = ["/bin/sh", "-c", f"cd /tmp; ulimit -l 8192; exec {stress}"]
+    machine = {"bits": bits, "rmap": rmap, "ram": ram, "swap": "256M"}
+    ran = run(root, argv, {"PATH": "/usr/bin:/bin"}, **machine)
+    text = (ran.output + ran.errors).decode()
+    assert ran.status == 0, text
     rows = re.findall(r"metrc: \[\d+\] (\w+) +(\d+) +\d", text)
     bad = "".join(re.findall(r".*(?:fail|warn):.*\n", text))
-    return {name: int(ops) for name, ops in rows}, bad, swapped
+    return {name: int(ops) for name, ops in rows}, bad, ran.swapped
 
 
 def told(stressors: dict[str, tuple[int, str]]) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import random
 from collections.abc import Iterator
 
@@ -299,6 +300,19 @@ def test_a_page_too_far_to_have(memory: Memory) -> None:
     assert errno_of(shmem.fill, far - PAGE, 2 * PAGE) == errno.EFBIG
     shmem.truncate(min(far, 1 << 63) - 1)
     assert shmem.allocated == 0
+    shmem.put()
+
+
+def test_behind_the_last_page_there_can_be_comes_none(memory: Memory) -> None:
+    """In 32 bits its index is the last: where data and holes are is looked for up to there."""
+    shmem = memory.vm.inodes.shmem("as long as can be")
+    end = min(LIMIT * PAGE, 1 << 63)
+    shmem.truncate(end - 1)
+    shmem.fill(end - PAGE, PAGE - 1)
+    assert errno_of(functools.partial(shmem.find, data=True), 0) == errno.ENXIO
+    shmem.write(end - PAGE, b"x")
+    assert shmem.find(0, data=True) == end - PAGE
+    assert shmem.find(end - PAGE, data=False) == end - 1
     shmem.put()
 
 

@@ -100,9 +100,9 @@ class Table:
 
     def html(self) -> str:
         """A ``<table>``."""
-        numeric = [" style='text-align: right'" if right else "" for right in self.numeric]
         from html import escape  # names two thousand characters
 
+        numeric = [" style='text-align: right'" if right else "" for right in self.numeric]
         head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in self.head)
         rows = "".join(
             "<tr>"
