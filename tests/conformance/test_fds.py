@@ -39,7 +39,7 @@ def compiled(name: str, bits: int, directory: Path) -> Path:
 @pytest.mark.parametrize("bits", [32, 64])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_as_on_the_host(name: str, bits: int, tmp_path: Path) -> None:
-    if name in ("locked", "sigio", "nowhere") and os.getuid():
+    if name in ("locked", "sigio", "nowhere", "extremes") and os.getuid():
         pytest.skip("only root may lock what a terminal is set to, become another, and use chroot")
     program, output = compiled(name, bits, tmp_path), io.BytesIO()
     there = tmp_path / "there"
