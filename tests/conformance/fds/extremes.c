@@ -36,8 +36,31 @@ static void users(void)
 	printf("siginfo: %d, %x\n", child.si_pid, child.si_uid);
 }
 
+static void owners(void)
+{
+	int ends[2];
+	struct {
+		int type, pid;
+	} owner[] = { { 0, -1 }, { 1, -1 }, { 2, -1 }, { 1, 1 << 31 }, { 2, 1 << 31 }, { 3, 0 } };
+
+	pipe(ends);
+	show(fcntl(ends[0], F_SETOWN, 1 << 31));
+	show(fcntl(ends[0], F_SETOWN, (1 << 31) + 1));
+	for (int i = 0; i < 6; i++) {
+		if (owner[i].pid == -1)
+			owner[i].pid = -(owner[i].type == 2 ? getpgrp() : getpid());
+		show(fcntl(ends[0], F_SETOWN_EX, owner + i));
+		printf("%d\n", fcntl(ends[0], F_GETOWN));
+	}
+	owner[0].type = 2, owner[0].pid = getpgrp();
+	show(fcntl(ends[0], F_SETOWN_EX, owner));
+	printf("%d\n", fcntl(ends[0], F_GETOWN) == -getpgrp());
+	close(ends[0]), close(ends[1]);
+}
+
 int main(void)
 {
 	users();
+	owners();
 	return 0;
 }
