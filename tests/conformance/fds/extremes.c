@@ -58,9 +58,56 @@ static void owners(void)
 	close(ends[0]), close(ends[1]);
 }
 
+static void set(int fd, int level, int name, int value)
+{
+	socklen_t n = sizeof value;
+
+	printf("%d,%d = %d: ", level, name, value);
+	show(setsockopt(fd, level, name, &value, sizeof value));
+	show(getsockopt(fd, level, name, &value, &n));
+	printf("%d\n", value);
+}
+
+static void services(void)
+{
+	static const int values[] = { -2, -1, 0, 1, 3, 255, 256, 300, 1 << 30 };
+	struct sockaddr_in a = { AF_INET, 0, { htonl(INADDR_LOOPBACK) } };
+	socklen_t n = sizeof a, size = sizeof(long[2]);
+	long time[2];
+	char data[8], control[200];
+	struct iovec iov = { data, sizeof data };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int to = socket(AF_INET, SOCK_DGRAM, 0), from = socket(AF_INET, SOCK_DGRAM, 0);
+	int six = socket(AF_INET6, SOCK_DGRAM, 0), on = 1;
+
+	bind(to, (void *)&a, n);
+	getsockname(to, (void *)&a, &n);
+	connect(from, (void *)&a, n);
+	setsockopt(to, IPPROTO_IP, IP_RECVTOS, &on, sizeof on);
+	setsockopt(to, IPPROTO_IP, IP_RECVTTL, &on, sizeof on);
+	for (int i = 0; i < sizeof values / sizeof *values; i++) {
+		set(from, IPPROTO_IP, IP_TOS, values[i]);
+		set(from, IPPROTO_IP, IP_TTL, values[i]);
+		set(six, IPPROTO_IPV6, IPV6_UNICAST_HOPS, values[i]);
+		set(six, IPPROTO_IPV6, IPV6_TCLASS, values[i]);
+		send(from, "x", 1, 0);
+		m.msg_control = control, m.msg_controllen = sizeof control;
+		show(recvmsg(to, &m, 0));
+		for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
+			printf("%d,%d: %d\n", c->cmsg_level, c->cmsg_type,
+			       c->cmsg_type == IP_TOS ? *CMSG_DATA(c) : *(int *)CMSG_DATA(c));
+	}
+	printf("times\n");
+	show(setsockopt(to, SOL_SOCKET, 66, (int64_t[]){ 0x200000003, 0 }, 16)); /* SO_RCVTIMEO_NEW */
+	show(getsockopt(to, SOL_SOCKET, 20, time, &size)); /* SO_RCVTIMEO_OLD */
+	printf("%ld %ld %d\n", time[0], time[1], size);
+	close(to), close(from), close(six);
+}
+
 int main(void)
 {
 	users();
 	owners();
+	services();
 	return 0;
 }
