@@ -1,5 +1,6 @@
 /* Numbers as large, or as far below 0, as a program can make them, where others are told of them. */
 #include "show.h"
+#include <sys/mman.h>
 
 static void users(void)
 {
@@ -104,10 +105,28 @@ static void services(void)
 	close(to), close(from), close(six);
 }
 
+static void halves(void)
+{
+	char *there = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static char here[3 * 4096] __attribute__((aligned(4096)));
+	struct iovec near, far;
+
+	munmap(there + 4096, 4096);
+	near = (struct iovec){ here + 2048, 8192 };
+	far = (struct iovec){ there, 8192 };
+	show(syscall(SYS_process_vm_readv, getpid(), &near, 1, &far, 1, 0));
+	show(syscall(SYS_process_vm_writev, getpid(), &near, 1, &far, 1, 0));
+	near = (struct iovec){ there + 100, 8192 };
+	far = (struct iovec){ here + 1000, 8192 };
+	show(syscall(SYS_process_vm_readv, getpid(), &near, 1, &far, 1, 0));
+	show(syscall(SYS_process_vm_writev, getpid(), &near, 1, &far, 1, 0));
+}
+
 int main(void)
 {
 	users();
 	owners();
 	services();
+	halves();
 	return 0;
 }
