@@ -150,9 +150,9 @@ class Kernel(Closing):
         """The last of them that came out."""
         self.next_ino = 1000
         self.sysctls: dict[str, int] = {}
+        """Settings of /proc/sys that were changed, of those that the kernel alone keeps."""
         self.uts = {"hostname": self.options.hostname, "domainname": "(none)"}
         """What the machine and its domain are called."""
-        """Settings of /proc/sys that were changed and that change nothing."""
         self.marks = 0
         """MARKs so far."""
         self._m = self.core.m
