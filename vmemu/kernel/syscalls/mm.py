@@ -14,6 +14,7 @@ from vmemu.kernel.process.cred import Cap
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.mm.consts import MAP_NONBLOCK, MLOCK_ONFAULT, PROT_WRITE
 from vmemu.vfs.device import ZeroFile
+from vmemu.vfs.file import MAX_LFS_FILESIZE
 from vmemu.vfs.regular import PathFile, RegularFile
 from vmemu.vfs.tmpfile import TmpFile
 
@@ -27,7 +28,6 @@ _MAP_TYPE = 0xF
 _MAP_SHARED, _MAP_PRIVATE, _MAP_SHARED_VALIDATE = 1, 2, 3
 _LEGACY_MAP_MASK = 0x7C07F973
 """Flags that were there before MAP_SHARED_VALIDATE, which alone refuses those that came later."""
-_MAX_LFS_FILESIZE = (1 << 63) - 1
 _MS_ASYNC, _MS_INVALIDATE, _MS_SYNC = 1, 2, 4
 
 
@@ -65,7 +65,7 @@ def _mmap_file(
         raise Errno(errno.EINVAL)
     if length > task.kernel.core.task_size:
         raise Errno(errno.ENOMEM)
-    if (pgoff << 12) + length > _MAX_LFS_FILESIZE and isinstance(file, RegularFile):
+    if (pgoff << 12) + length > MAX_LFS_FILESIZE and isinstance(file, RegularFile):
         raise Errno(errno.EOVERFLOW)
     kind = flags & _MAP_TYPE
     if kind in (_MAP_SHARED, _MAP_SHARED_VALIDATE):
