@@ -527,9 +527,8 @@ def sys_ioctl(task: Task, fd: int, request: int, argument: int) -> int:
         return 0
     if request == _FIOASYNC:
         return _set_async(task, file, fd, argument)
-    if request == _FIONREAD and stat.S_ISREG(file.stat().mode):
-        left = file.stat().size - file.seek(0, SEEK_CUR)
-        uaccess.write_struct(task.mm, argument, "I", left & 0xFFFFFFFF)
+    if request == _FIONREAD and stat.S_ISREG((told := file.stat()).mode):
+        uaccess.write_struct(task.mm, argument, "I", told.size - file.seek(0, SEEK_CUR))
         return 0
     return file.ioctl(task, request, argument)
 
