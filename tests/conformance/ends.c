@@ -128,6 +128,22 @@ static void limited(int by, int user)
 	SHOW(munlockall());
 }
 
+/* What root may lock all the same, others may not, whoever says that all is to be locked. */
+static void renounced(void)
+{
+	struct rlimit limit = { 4 * PAGE, 4 * PAGE };
+	int id = shmget(IPC_PRIVATE, 16 * PAGE, 0666);
+
+	setrlimit(RLIMIT_MEMLOCK, &limit);
+	SHOW(mlockall(MCL_FUTURE));
+	MAPPED(shmat(id, 0, 0));
+	shmctl(id, IPC_RMID, 0);
+	if (setuid(1234))
+		_exit(9);
+	MAPPED(shmat(id, 0, 0));
+	MAPPED(mmap(0, 16 * PAGE, RW, ANON, -1, 0));
+}
+
 static int child(void *argument)
 {
 	return argument != 0;
@@ -182,6 +198,12 @@ int main(int argc, char **argv)
 		printf("%x\n", status);
 		fflush(stdout);
 	}
+	fflush(stdout);
+	if (!fork()) {
+		renounced();
+		_exit(0);
+	}
+	wait(NULL);
 	others(argc > 1 ? argv[1] : "/proc/self/exe");
 	return 0;
 }

@@ -258,3 +258,18 @@ def test_fork_that_cannot_be_promised_fails_as_a_whole(tmp_path: Path, rmap: str
     assert signed(ran.results[fork]) == -errno.ENOMEM
     assert ran.results[read_only] < TASK_SIZE
     assert promised[0] < (made - len(failed)) * 100 + 40
+
+
+def test_a_machine_has_a_name_of_any_bytes(tmp_path: Path) -> None:
+    """sethostname() keeps bytes, whatever their encoding; so does /proc/sys."""
+    script = Script()
+    name, field = script.put(b"h\xff\xc3\xa4st"), script.put(390)
+    path, text = script.put(b"/proc/sys/kernel/domainname\0"), script.put(b"d\xfem\nrest")
+    script.call("sethostname", name, 6)
+    script.call("open", path, os.O_RDWR)
+    script.call("write", 3, text, 8)
+    script.call("uname", field)
+    script.end()
+    ran = script.run(tmp_path)
+    nodename, domain = ran.bytes(field + 65, 7), ran.bytes(field + 5 * 65, 4)
+    assert (nodename, domain) == (b"h\xff\xc3\xa4st\0", b"d\xfem\0")

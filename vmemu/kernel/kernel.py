@@ -27,7 +27,7 @@ from vmemu.kernel.ipc.shm import Segments
 from vmemu.kernel.kswapd import Kswapd
 from vmemu.kernel.process import oom
 from vmemu.kernel.process.cputime import limit_cpu
-from vmemu.kernel.process.cred import ROOT, narrow
+from vmemu.kernel.process.cred import ROOT, Cap, narrow
 from vmemu.kernel.process.exit import exit_group
 from vmemu.kernel.process.futex import Futexes
 from vmemu.kernel.process.job import Jobs
@@ -150,9 +150,9 @@ class Kernel(Closing):
         """The last of them that came out."""
         self.next_ino = 1000
         self.sysctls: dict[str, int] = {}
+        """Settings of /proc/sys that were changed, of those that the kernel alone keeps."""
         self.uts = {"hostname": self.options.hostname, "domainname": "(none)"}
         """What the machine and its domain are called."""
-        """Settings of /proc/sys that were changed and that change nothing."""
         self.marks = 0
         """MARKs so far."""
         self._m = self.core.m
@@ -356,7 +356,10 @@ class Kernel(Closing):
             task.start_regs = None
 
     def refresh_ids(self) -> None:
-        """Tell the core who the running task is, for the calls it answers itself."""
+        """Tell the core who the running task is, for the calls it answers itself.
+
+        Its memory is told what that may lock.
+        """
         if self.current is not None:
             ids, cred = self._m.ids, self.current.cred
             ids.pid, ids.tid, ids.ppid = self.current.tgid, self.current.pid, self.current.ppid
@@ -364,6 +367,8 @@ class Kernel(Closing):
             ids.gid, ids.egid = cred.group.real, cred.group.effective
             ids.uid16, ids.euid16 = narrow(ids.uid), narrow(ids.euid)
             ids.gid16, ids.egid16 = narrow(ids.gid), narrow(ids.egid)
+            if self.current.memory is not None:
+                self.current.memory.ipc_lock = cred.capable(Cap.IPC_LOCK)
 
     def account(self) -> None:
         """Charge what the core did since the last call, and its time, to the current task."""

@@ -80,7 +80,7 @@ class Faults:
         if (
             vma.vm_end - start > limits.stack
             or (mm.total_vm + pages) << PAGE_SHIFT > limits.as_
-            or (locked and (mm.locked_vm + pages) << PAGE_SHIFT > limits.memlock)
+            or (locked and (mm.locked_vm + pages) << PAGE_SHIFT > owner.lock_limit)
         ):
             return _MAPERR
         try:

@@ -55,7 +55,7 @@ class Mm(Closing):
         self.ptr = ptr
         self.kaddr = vm.core.kaddr(ptr)
         self.rlimits = rlimits
-        self.ipc_lock = False  # whether the caller has CAP_IPC_LOCK, said before each call
+        self.ipc_lock = False  # whether whoever runs in it has CAP_IPC_LOCK
         self.clean: list[tuple[int, int]] = []
         """Ranges that were mapped when clear_refs made all pages clean, and still are."""
         self.mmap_offset = 0

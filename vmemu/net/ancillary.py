@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu.errors import Errno
 from vmemu.kernel.process.wait import NSEC_PER_SEC
-from vmemu.net.const import AF_INET, IPPROTO_IP, IPPROTO_IPV6, MSG_CTRUNC, SOL_SOCKET
+from vmemu.net import cmsg
+from vmemu.net.const import AF_INET, IPPROTO_IP, IPPROTO_IPV6, SOL_SOCKET
 from vmemu.net.interface import INDEX
 
 if TYPE_CHECKING:
     from vmemu.net.socket import Socket
 
-__all__ = ["Packet", "controls", "put", "wished"]
+__all__ = ["Packet", "controls", "wished"]
 
 IP_TOS, IP_TTL = 1, 2
 _IP_PKTINFO, _IP_RECVTTL, _IP_RECVTOS = 8, 12, 13
@@ -77,23 +78,11 @@ def _wished6(kind: int, body: bytes, so_far: Packet) -> Packet:
     raise Errno(errno.EINVAL)
 
 
-def put(bits: int, room: int, level: int, kind: int, body: bytes) -> tuple[bytes, int]:
-    """Lay out one for a receiver as far as there is room, and MSG_CTRUNC (put_cmsg)."""
-    head = 16 if bits == 64 else 12
-    if room < head:
-        return b"", MSG_CTRUNC
-    size = min(head + len(body), room)
-    flags = MSG_CTRUNC if size < head + len(body) else 0
-    word = bits // 8
-    entry = struct.pack("<Qii" if bits == 64 else "<Iii", size, level, kind) + body[: size - head]
-    return entry.ljust(min(-(-(head + len(body)) // word) * word, room), b"\0"), flags
-
-
 def controls(socket: Socket, packet: Packet, bits: int, room: int) -> tuple[bytes, int]:
     """All that a receiver asked for, and MSG_CTRUNC."""
     data, flags = b"", 0
     for level, kind, body in _asked(socket, packet, bits):
-        entry, told = put(bits, room - len(data), level, kind, body)
+        entry, told = cmsg.put(bits, room - len(data), level, kind, body)
         data, flags = data + entry, flags | told
     return data, flags
 

@@ -471,11 +471,11 @@ class InetSocket(Socket):
             if where.v4
             else (IPPROTO_IPV6, (IPV6_UNICAST_HOPS, IPV6_TCLASS))
         )
-        hops, service = (self.options.get((level, name), -1) for name in names)
+        hops, service = (self.options.get((level, name)) for name in names)
         return Packet(
             where.host,
-            (hops if hops > 0 else _HOPS) if wish.hops is None else wish.hops,
-            max(service, 0) if wish.service is None else wish.service,
+            next(each for each in (wish.hops, hops, _HOPS) if each is not None),
+            next(each for each in (wish.service, service, 0) if each is not None),
             self.net.kernel.sched.realtime,
         )
 

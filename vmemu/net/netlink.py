@@ -38,15 +38,14 @@ class NetlinkSocket(Socket):
 
     # ---- addresses --------------------------------------------------------
 
-    def _taken(self, portid: int) -> bool:
-        others = (each for each in self.net.sockets if isinstance(each, NetlinkSocket))
-        return any(each.portid == portid for each in others)
+    def _taken(self) -> set[int]:
+        return {each.portid for each in self.net.sockets if isinstance(each, NetlinkSocket)}
 
     def _autobind(self, task: Task) -> None:
-        portid = task.tgid
-        if self._taken(portid):
+        portid, taken = task.tgid, self._taken()
+        if portid in taken:
             portid = _FIRST_FREE
-            while self._taken(portid):
+            while portid in taken:
                 portid -= 1
         self.portid = portid
 
@@ -65,7 +64,7 @@ class NetlinkSocket(Socket):
         if self.portid and portid != self.portid:
             raise Errno(errno.EINVAL)
         if not self.portid:
-            if portid and self._taken(portid):
+            if portid and portid in self._taken():
                 raise Errno(errno.EADDRINUSE)
             if portid:
                 self.portid = portid

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel.process.cred import Cap
+from vmemu.net import cmsg
 from vmemu.net.ancillary import Packet, wished
 from vmemu.net.const import (
     AF_INET,
@@ -25,26 +26,9 @@ if TYPE_CHECKING:
     from vmemu.net.socket import Socket
     from vmemu.vfs.file import File
 
-__all__ = ["header_size", "pack", "parse"]
+__all__ = ["parse"]
 
 _NO_ID = 0xFFFFFFFF
-
-
-def header_size(bits: int) -> int:
-    """Bytes of struct cmsghdr, which has a long and two ints."""
-    return 16 if bits == 64 else 12
-
-
-def align(length: int, bits: int) -> int:
-    """CMSG_ALIGN."""
-    word = bits // 8
-    return -(-length // word) * word
-
-
-def pack(bits: int, kind: int, data: bytes) -> bytes:
-    """One, without what fills it up."""
-    size = header_size(bits) + len(data)
-    return struct.pack("<Qii" if bits == 64 else "<Iii", size, SOL_SOCKET, kind) + data
 
 
 def _check(task: Task, creds: Credentials) -> None:
@@ -63,16 +47,16 @@ def _check(task: Task, creds: Credentials) -> None:
 def parse(task: Task, socket: Socket, data: bytes) -> Control:
     """Read what a sender gives (scm_send); Errno EINVAL, EBADF, EPERM, ESRCH, ETOOMANYREFS."""
     bits, net = task.kernel.core.bits, task.kernel.net
-    head, creds = header_size(bits), net.creds(task)
+    head, creds = cmsg.header(bits), net.creds(task)
     files: list[File] = []
     packet = Packet()
     at = 0
-    while at + head <= len(data):
-        size, level, kind = struct.unpack_from("<Qii" if bits == 64 else "<Iii", data, at)
-        if size < head or at + size > len(data):
+    while at + head.size <= len(data):
+        size, level, kind = head.unpack_from(data, at)
+        if size < head.size or at + size > len(data):
             raise Errno(errno.EINVAL)
-        body = data[at + head : at + size]
-        at += align(size, bits)
+        body = data[at + head.size : at + size]
+        at += cmsg.align(size, bits)
         if level != SOL_SOCKET:
             if socket.family in (AF_INET, AF_INET6) and socket.record:
                 packet = wished(socket.family, level, kind, body, packet)

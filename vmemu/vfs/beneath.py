@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import os
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from vmemu.errors import Errno
 from vmemu.streams import above_streams
+from vmemu.vfs.libc import libc
 
 __all__ = ["exchange", "host_errors", "open_beneath"]
 
@@ -61,36 +61,13 @@ def open_beneath(root: int, names: Sequence[bytes], flags: int) -> int:
 
 def exchange(old_fd: int, old: bytes, new_fd: int, new: bytes) -> None:
     """Let two names in directories stand for each other's files (RENAME_EXCHANGE); OSError."""
-    import ctypes
-
-    call = ctypes.CDLL(None, use_errno=True).syscall
-    at, name = ctypes.c_int, ctypes.c_char_p
-    words = (at(old_fd), name(old), at(new_fd), name(new), ctypes.c_uint(_RENAME_EXCHANGE))
-    if call(ctypes.c_long(_NR_RENAMEAT2), *words):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-@functools.cache
-def _syscall() -> tuple[Callable[..., int], Callable[[], int]]:
-    """The C library's syscall(), and errno; made once."""
-    import ctypes
-
-    call = ctypes.CDLL(None, use_errno=True).syscall
-    size, pointer = ctypes.c_size_t, ctypes.c_char_p
-    call.argtypes = [ctypes.c_long, ctypes.c_int, pointer, pointer, size]
-    call.restype = ctypes.c_long
-    return call, ctypes.get_errno
+    kinds = ("c_long", "c_int", "c_char_p", "c_int", "c_char_p", "c_uint")
+    libc("syscall", *kinds)(_NR_RENAMEAT2, old_fd, old, new_fd, new, _RENAME_EXCHANGE)
 
 
 def _openat2(root: int, path: bytes, flags: int) -> int:
-    call, get_errno = _syscall()
-    how = _HOW.pack(flags, 0, _RESOLVE)
-    fd = call(_NR_OPENAT2, root, path, how, _HOW.size)
-    if fd < 0:
-        number = get_errno()
-        raise OSError(number, os.strerror(number))
-    return fd
+    call = libc("syscall", "c_long", "c_int", "c_char_p", "c_char_p", "c_size_t")
+    return call(_NR_OPENAT2, root, path, _HOW.pack(flags, 0, _RESOLVE), _HOW.size)
 
 
 def by_steps(root: int, names: Sequence[bytes], flags: int) -> int:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
@@ -15,6 +14,7 @@ from vmemu.kernel.process.cred import Cap
 from vmemu.streams import above_streams
 from vmemu.vfs.beneath import host_errors, open_beneath
 from vmemu.vfs.file import O_ACCMODE, File, FileStat
+from vmemu.vfs.libc import libc
 from vmemu.vfs.node import Body, Node
 from vmemu.vfs.permission import kept_mode, plain_mode
 from vmemu.vfs.regular import RegularFile
@@ -134,16 +134,6 @@ class HostRegular(HostNode):
             inode.flush()
 
 
-@functools.cache
-def _fallocate() -> tuple[Callable[..., int], Callable[[], int]]:
-    """The C library's fallocate(), and errno; made once."""
-    import ctypes
-
-    call = ctypes.CDLL(None, use_errno=True).fallocate64
-    call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
-    return call, ctypes.get_errno
-
-
 _ALWAYS = os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
 
@@ -255,10 +245,10 @@ class HostOpened(HostRegular, Body):
     def allocate(self, mode: int, offset: int, length: int) -> None:
         """Ask the host, which has all by then."""
         self.flush()
-        fallocate, get_errno = _fallocate()
+        fallocate = libc("fallocate64", "c_int", "c_int", "c_int64", "c_int64")
         old = self.size
-        if fallocate(self.fd, mode, offset, length):
-            raise Errno(get_errno())
+        with host_errors():
+            fallocate(self.fd, mode, offset, length)
         if self.pages is not None and self.size > old:
             self.pages.truncated(old, self.size)
         if self.pages is not None and mode & _PUNCH_HOLE:

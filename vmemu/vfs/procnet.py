@@ -39,16 +39,16 @@ def unix(kernel: Kernel) -> str:
         state = (2 if connected else 4) if socket.embryo else 3 if connected else 1
         users = 2 + (socket.peer in kernel.net.sockets)
         name = socket.name_.told[2:] if socket.name_ is not None else b""
-        shown = "@" + name[1:].decode("latin1") if name[:1] == b"\0" else _path(name)
+        shown = name.replace(b"\0", b"@") if name[:1] == b"\0" else name.split(b"\0")[0]
         lines.append(
             f"{_POINTER}: {users:08X} {0:08X} {listens << 16:08X} {socket.kind:04X} {state:02X} "
-            f"{socket.ino:5}" + (f" {shown}" if name else "") + "\n"
+            f"{socket.ino:5}" + (f" {_text(shown)}" if name else "") + "\n"
         )
     return "".join(lines)
 
 
-def _path(name: bytes) -> str:
-    return name.split(b"\0")[0].decode("utf-8", "surrogateescape")
+def _text(name: bytes) -> str:
+    return name.decode(errors="surrogateescape")
 
 
 def _internet(kernel: Kernel, kind: int, family: int) -> Iterator[tuple[InetSocket, int]]:

@@ -104,12 +104,14 @@ class _Kept:
         kernel.sysctls[self._name] = value
 
 
-def _hostname(kernel: Kernel) -> str:
-    return kernel.uts["hostname"] + "\n"
+def _name(which: str) -> Sysctl:
+    """What the machine or its domain is called, as sethostname() sets it (proc_do_uts_string)."""
 
+    def store(kernel: Kernel, data: bytes) -> None:
+        name = data.split(b"\n")[0].split(b"\0")[0][:64]
+        kernel.uts[which] = name.decode(errors="surrogateescape")
 
-def _set_hostname(kernel: Kernel, data: bytes) -> None:
-    kernel.uts["hostname"] = data.split(b"\n")[0][:64].decode(errors="replace")
+    return Sysctl(lambda kernel: kernel.uts[which] + "\n", store)
 
 
 def _random_uuid(kernel: Kernel) -> str:
@@ -150,8 +152,8 @@ def _files() -> dict[str, Sysctl]:
         "kernel/ostype": _fixed("Linux"),
         "kernel/osrelease": Sysctl(lambda k: k.options.release + "\n"),
         "kernel/version": _fixed("#1 SMP Wed Jun 16 05:18:37 UTC 2004"),
-        "kernel/hostname": Sysctl(_hostname, _set_hostname),
-        "kernel/domainname": Sysctl(lambda k: k.uts["domainname"] + "\n"),
+        "kernel/hostname": _name("hostname"),
+        "kernel/domainname": _name("domainname"),
         "kernel/pid_max": _fixed(PID_MAX),
         "kernel/threads-max": Sysctl(lambda k: f"{k.tasks.limit}\n"),
         "kernel/ngroups_max": _fixed(65536),

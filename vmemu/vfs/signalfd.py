@@ -25,7 +25,7 @@ _KILL_STOP = 1 << 8 | 1 << 18
 def encode(info: SigInfo) -> bytes:
     """Lay out struct signalfd_siginfo."""
     data = bytearray(_SIZE)
-    struct.pack_into("<Iii2I", data, 0, info.signo, 0, info.code, info.pid, info.uid)
+    struct.pack_into("<I3iI", data, 0, info.signo, 0, info.code, info.pid, info.uid)
     numbers = (info.timer_id, 0, info.overrun, 0, info.status, info.value & 0xFFFFFFFF)
     struct.pack_into("<iIIIiI", data, 24, *numbers)
     if info.band:

@@ -128,5 +128,9 @@ int main(void)
 	own("/proc/net/unix", s[0], "unix, pair");
 	close(s[1]);
 	own("/proc/net/unix", s[0], "unix, alone");
+	l = socket(AF_UNIX, SOCK_DGRAM, 0);
+	memcpy(u.sun_path, "\0any\0by\303\244te", 11);
+	bind(l, (void *)&u, sizeof(sa_family_t) + 11);
+	own("/proc/net/unix", l, "unix, of any bytes");
 	return 0;
 }

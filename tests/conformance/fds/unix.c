@@ -349,6 +349,10 @@ static void going_along(void)
 	take(s[1], 0, 0);
 	for (int i = 0; i < 4; i++)
 		four[i] = p[1];
+	for (int room = 0; room < 80; room += 2) {
+		give(s[0], four, 2, 0, "room");
+		take(s[1], room, 0);
+	}
 	on = 0;
 	setsockopt(s[1], SOL_SOCKET, SO_PASSCRED, &on, 4);
 	show(give(s[0], four, 4, 0, "four"));

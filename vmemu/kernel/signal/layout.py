@@ -54,16 +54,16 @@ def encode_siginfo(info: SigInfo, bits: int) -> bytes:
     elif info.band:
         body = layout_of(bits, "Ni").pack(info.band, info.fd)
     elif info.signo == Signal.SIGCHLD and info.code > 0:
-        body = layout_of(bits, f"3i{to_long}2N").pack(info.pid, info.uid, info.status, 0, 0)
+        body = layout_of(bits, f"iIi{to_long}2N").pack(info.pid, info.uid, info.status, 0, 0)
     else:
-        body = layout_of(bits, "2iN").pack(info.pid, info.uid, info.value)
+        body = layout_of(bits, "iIN").pack(info.pid, info.uid, info.value)
     return (head + body).ljust(SIGINFO_SIZE, b"\0")
 
 
 def decode_siginfo(raw: bytes, number: int, bits: int) -> SigInfo:
     """The signal that a program's siginfo_t is to be sent with; its own si_signo does not count."""
     to_long = "4x" if bits == 64 else ""
-    _, _, code, pid, uid, value = layout_of(bits, f"3i{to_long}2iN").unpack_from(raw)
+    _, _, code, pid, uid, value = layout_of(bits, f"3i{to_long}iIN").unpack_from(raw)
     return SigInfo(number, code, pid=pid, uid=uid, value=value, raw=raw)
 
 

@@ -425,13 +425,13 @@ def _fcntl(task: Task, fd: int, command: int, argument: int, *, wide: bool) -> i
 _PID, _PGRP = 1, 2
 
 
-def _set_owner(task: Task, file: File, owner: int, kind: int) -> int:
-    """Say who is told by signals; Errno ESRCH for nobody."""
+def _set_owner(task: Task, file: File, pid: int, kind: int) -> int:
+    """Say who is told by signals, 0: nobody; Errno ESRCH."""
     tasks = task.kernel.tasks
-    known = tasks.group(abs(owner)) if kind == _PGRP else tasks.get(abs(owner))
-    if owner and not known:
+    known = tasks.group(pid) if kind == _PGRP else tasks.get(pid)
+    if pid and not known:
         raise Errno(errno.ESRCH)
-    file.owner, file.owner_kind = owner, kind
+    file.owner, file.owner_kind = -pid if kind == _PGRP else pid, kind
     file.owner_users = task.cred.user.real, task.cred.user.effective
     return 0
 
@@ -446,7 +446,9 @@ def _fcntl_file(task: Task, file: File, command: int, argument: int) -> int:
     """What concerns the open file alone."""
     if command == _F_SETOWN:
         owner = s32(argument)
-        return _set_owner(task, file, owner, _PGRP if owner < 0 else _PID)
+        if owner == -1 << 31:
+            raise Errno(errno.EINVAL)  # -owner is no int
+        return _set_owner(task, file, abs(owner), _PGRP if owner < 0 else _PID)
     if command == _F_GETOWN:
         return file.owner
     if command == _F_SETSIG:
@@ -460,7 +462,7 @@ def _fcntl_file(task: Task, file: File, command: int, argument: int) -> int:
         kind, pid = uaccess.read_struct(task.mm, argument, "2i")
         if not 0 <= kind <= 2:
             raise Errno(errno.EINVAL)
-        return _set_owner(task, file, -pid if kind == _PGRP else pid, kind)
+        return _set_owner(task, file, pid, kind)
     if command == _F_GETOWN_EX:
         uaccess.write_struct(task.mm, argument, "2i", file.owner_kind, abs(file.owner))
         return 0
@@ -525,9 +527,8 @@ def sys_ioctl(task: Task, fd: int, request: int, argument: int) -> int:
         return 0
     if request == _FIOASYNC:
         return _set_async(task, file, fd, argument)
-    if request == _FIONREAD and stat.S_ISREG(file.stat().mode):
-        left = file.stat().size - file.seek(0, SEEK_CUR)
-        uaccess.write_struct(task.mm, argument, "I", left & 0xFFFFFFFF)
+    if request == _FIONREAD and stat.S_ISREG((told := file.stat()).mode):
+        uaccess.write_struct(task.mm, argument, "I", told.size - file.seek(0, SEEK_CUR))
         return 0
     return file.ioctl(task, request, argument)
 

@@ -111,11 +111,7 @@ def open_path(
         _may_open(task, node, flags)
     if node.is_fifo():
         return task.kernel.fifos.open(node, flags, name)
-    writes = flags & O_ACCMODE != O_RDONLY or flags & O_TRUNC
-    if writes and node.regular and not made and is_running(task.kernel, node):
-        paths.writable(node)
-        raise Errno(errno.ETXTBSY)
-    return open_node(node, flags, name, made=made)
+    return _open_node(node, flags, name, made=made)
 
 
 _ACCESS = (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE)
@@ -125,7 +121,7 @@ _ACCESS = (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE)
 def _may_open(task: Task, node: Node, flags: int) -> None:
     """What kinds of nodes cannot be opened so, then what their owners allow (may_open).
 
-    Errno ELOOP, EISDIR, EROFS, EACCES, EPERM.
+    Errno ELOOP, EISDIR, EROFS, EACCES, EPERM, ETXTBSY.
     """
     writes = flags & O_ACCMODE != O_RDONLY or flags & O_TRUNC
     if node.link:
@@ -137,19 +133,14 @@ def _may_open(task: Task, node: Node, flags: int) -> None:
     permission(node, _ACCESS[flags & O_ACCMODE] | (MAY_WRITE if flags & O_TRUNC else 0), task.cred)
     if flags & O_NOATIME and not owns(node, task.cred):
         raise Errno(errno.EPERM)
+    if writes and node.regular and is_running(task.kernel, node):
+        raise Errno(errno.ETXTBSY)
 
 
-def open_node(node: Node, flags: int, name: str, *, made: bool = False) -> File:
-    """Open what was found (may_open); Errno ELOOP, EISDIR, EROFS."""
-    writes = flags & O_ACCMODE != O_RDONLY or flags & O_TRUNC
-    if node.link:
-        raise Errno(errno.ELOOP)
+def _open_node(node: Node, flags: int, name: str, *, made: bool) -> File:
+    """Open what was found, or made; Errno EINVAL for what cannot have O_DIRECT."""
     if isinstance(node, Directory):
-        if writes or flags & O_CREAT:
-            raise Errno(errno.EISDIR)
         return DirectoryFile(node, flags & _KEPT, name)
-    if writes and node.regular and not made:
-        paths.writable(node)
     if flags & O_DIRECT and not (node.regular and node.direct):
         raise Errno(errno.EINVAL)
     file = node.open(flags & (_KEPT | (0 if made else O_TRUNC)), name)

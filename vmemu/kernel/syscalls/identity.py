@@ -162,7 +162,8 @@ def _utsname(task: Task) -> list[bytes]:
         machine,
         uts["domainname"],
     )
-    return [field.encode()[: _FIELD - 1].ljust(_FIELD, b"\0") for field in fields]
+    encoded = (field.encode(errors="surrogateescape") for field in fields)
+    return [field[: _FIELD - 1].ljust(_FIELD, b"\0") for field in encoded]
 
 
 @syscall(122, "ptr", x64=63, name="uname")

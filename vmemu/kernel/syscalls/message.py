@@ -14,7 +14,7 @@ from vmemu.kernel.syscalls.fd import MAX_RW_COUNT, store_vector
 from vmemu.kernel.syscalls.socket import read_address, socket_of, tell_address
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.kernel.syscalls.time import read_timespec
-from vmemu.net import ancillary, scm
+from vmemu.net import ancillary, cmsg, scm
 from vmemu.net.const import (
     AF_UNIX,
     MSG_CMSG_CLOEXEC,
@@ -37,6 +37,7 @@ from vmemu.net.message import Control, Received
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
     from vmemu.net.socket import Socket
+    from vmemu.vfs.file import File
 
 _MOST_CONTROL = 131072
 _MOST_AT_ONCE = 1024
@@ -298,39 +299,35 @@ def _controls(
     task: Task, socket: Socket, taken: _Taken, room: int, cloexec: bool
 ) -> tuple[bytes, int]:
     """The struct cmsghdr that fit, and MSG_CTRUNC; descriptors are installed."""
-    bits, flags, control = task.mm.core.bits, 0, taken.control
-    head, data = scm.header_size(bits), b""
+    bits, data, flags, control = task.mm.core.bits, b"", 0, taken.control
     if control is None:
-        return b"", 0
+        return data, flags
     if socket.options.get((SOL_SOCKET, SO_PASSCRED)):
-        entry = scm.pack(bits, SCM_CREDENTIALS, control.creds.pack())
-        if room < len(entry):
-            flags |= MSG_CTRUNC
-            if room >= head:
-                entry = struct.pack("<Q" if bits == 64 else "<I", room) + entry[bits // 8 :]
-                data += entry[:room]
-            room = 0
-        else:
-            data += entry.ljust(scm.align(len(entry), bits), b"\0")
-            room -= len(entry)
+        data, flags = cmsg.put(bits, room, SOL_SOCKET, SCM_CREDENTIALS, control.creds.pack())
     if control.packet is not None:
-        entries, told = ancillary.controls(socket, control.packet, bits, room)
-        data, flags, room = data + entries, flags | told, room - len(entries)
+        entries, told = ancillary.controls(socket, control.packet, bits, room - len(data))
+        data, flags = data + entries, flags | told
     if control.files:
-        fits = max(0, room - head) // 4
-        numbers: list[int] = []
-        for file in control.files[:fits]:
-            try:
-                fd = task.files.alloc(0, task.limits.nofile)
-                numbers.append(task.files.install(fd, file, cloexec))
-            except Errno:
-                break
+        room -= len(data)
+        numbers = _install(task, control.files, max(0, room - cmsg.header(bits).size) // 4, cloexec)
         if len(numbers) < len(control.files):
             flags |= MSG_CTRUNC
         if numbers:
-            data += scm.pack(bits, SCM_RIGHTS, struct.pack(f"<{len(numbers)}i", *numbers))
-            data = data.ljust(min(scm.align(len(data), bits), len(data) + max(room, 0)), b"\0")
+            body = struct.pack(f"<{len(numbers)}i", *numbers)
+            data += cmsg.put(bits, room, SOL_SOCKET, SCM_RIGHTS, body)[0]
     return data, flags
+
+
+def _install(task: Task, files: tuple[File, ...], most: int, cloexec: bool) -> list[int]:
+    """Give so many of them descriptors, or as many as there are left for (scm_detach_fds)."""
+    numbers: list[int] = []
+    for file in files[:most]:
+        try:
+            fd = task.files.alloc(0, task.limits.nofile)
+            numbers.append(task.files.install(fd, file, cloexec))
+        except Errno:
+            break
+    return numbers
 
 
 def _recvmsg(task: Task, socket: Socket, pointer: int, flags: int) -> Blocking[tuple[int, int]]:
@@ -340,7 +337,6 @@ def _recvmsg(task: Task, socket: Socket, pointer: int, flags: int) -> Blocking[t
     room = header.control_length if header.control else 0
     data, truncated = _controls(task, socket, taken, room, bool(flags & MSG_CMSG_CLOEXEC))
     _forget(socket, taken)
-    data = data[:room]
     told = taken.flags | truncated | flags & MSG_CMSG_CLOEXEC
     if data:
         uaccess.write(task.mm, header.control, data)

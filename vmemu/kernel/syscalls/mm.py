@@ -14,12 +14,12 @@ from vmemu.kernel.process.cred import Cap
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.mm.consts import MAP_NONBLOCK, MLOCK_ONFAULT, PROT_WRITE
 from vmemu.vfs.device import ZeroFile
+from vmemu.vfs.file import MAX_LFS_FILESIZE
 from vmemu.vfs.regular import PathFile, RegularFile
 from vmemu.vfs.tmpfile import TmpFile
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
-    from vmemu.mm import Mm
     from vmemu.vfs.file import File
 
 _MAP_ANONYMOUS = 0x20
@@ -27,20 +27,13 @@ _MAP_TYPE = 0xF
 _MAP_SHARED, _MAP_PRIVATE, _MAP_SHARED_VALIDATE = 1, 2, 3
 _LEGACY_MAP_MASK = 0x7C07F973
 """Flags that were there before MAP_SHARED_VALIDATE, which alone refuses those that came later."""
-_MAX_LFS_FILESIZE = (1 << 63) - 1
 _MS_ASYNC, _MS_INVALIDATE, _MS_SYNC = 1, 2, 4
-
-
-def _mm(task: Task) -> Mm:
-    """The caller's memory, told whether RLIMIT_MEMLOCK concerns the caller."""
-    task.mm.ipc_lock = task.cred.capable(Cap.IPC_LOCK)
-    return task.mm
 
 
 @syscall(45, "ptr", x64=12, result="ptr")
 def sys_brk(task: Task, brk: int) -> int:
     """Move the end of the heap; always returns where it is."""
-    return memory.sys_brk(_mm(task), brk)
+    return memory.sys_brk(task.mm, brk)
 
 
 def _mmap(task: Task, addr: int, length: int, prot: int, flags: int, fd: int, pgoff: int) -> int:
@@ -53,8 +46,8 @@ def _mmap(task: Task, addr: int, length: int, prot: int, flags: int, fd: int, pg
             raise Errno(errno.EACCES)
         may_write = file.writable or not shared
         flags = flags & ~_MAP_TYPE | (_MAP_SHARED if shared else flags & _MAP_TYPE) | _MAP_ANONYMOUS
-        return memory.do_mmap(_mm(task), addr, length, prot, flags, may_write=may_write)
-    return memory.do_mmap(_mm(task), addr, length, prot, flags)
+        return memory.do_mmap(task.mm, addr, length, prot, flags, may_write=may_write)
+    return memory.do_mmap(task.mm, addr, length, prot, flags)
 
 
 def _mmap_file(
@@ -65,7 +58,7 @@ def _mmap_file(
         raise Errno(errno.EINVAL)
     if length > task.kernel.core.task_size:
         raise Errno(errno.ENOMEM)
-    if (pgoff << 12) + length > _MAX_LFS_FILESIZE and isinstance(file, RegularFile):
+    if (pgoff << 12) + length > MAX_LFS_FILESIZE and isinstance(file, RegularFile):
         raise Errno(errno.EOVERFLOW)
     kind = flags & _MAP_TYPE
     if kind in (_MAP_SHARED, _MAP_SHARED_VALIDATE):
@@ -92,7 +85,7 @@ def _mmap_file(
             may_write = False
         flags = flags & ~_MAP_TYPE | _MAP_SHARED
     address = memory.do_mmap(
-        _mm(task), addr, length, prot, flags, file=inode, pgoff=pgoff, may_write=may_write
+        task.mm, addr, length, prot, flags, file=inode, pgoff=pgoff, may_write=may_write
     )
     if isinstance(file.node, TmpFile):
         file.node.accessed()  # generic_file_mmap()
@@ -143,7 +136,7 @@ def sys_mprotect(task: Task, addr: int, length: int, prot: int) -> int:
 @syscall(163, "ptr", "size", "size", "mremapfl", "ptr", x64=25, result="ptr")
 def sys_mremap(task: Task, old: int, old_len: int, new_len: int, flags: int, new: int) -> int:
     """Resize or move a mapping."""
-    return memory.do_mremap(_mm(task), old, old_len, new_len, flags, new)
+    return memory.do_mremap(task.mm, old, old_len, new_len, flags, new)
 
 
 @syscall(257, "ptr", "size", "prot", "uint", "mapfl", x64=216)
@@ -167,7 +160,7 @@ def sys_madvise(task: Task, addr: int, length: int, advice: int) -> int:
 @syscall(150, "ptr", "size", x64=149)
 def sys_mlock(task: Task, addr: int, length: int) -> int:
     """Lock a range into memory."""
-    memory.do_mlock(_mm(task), addr, length)
+    memory.do_mlock(task.mm, addr, length)
     return 0
 
 
@@ -176,7 +169,7 @@ def sys_mlock2(task: Task, addr: int, length: int, flags: int) -> int:
     """Lock a range into memory, with MLOCK_ONFAULT page by page as it is used."""
     if flags & ~MLOCK_ONFAULT:
         raise Errno(errno.EINVAL)
-    memory.do_mlock(_mm(task), addr, length, onfault=bool(flags))
+    memory.do_mlock(task.mm, addr, length, onfault=bool(flags))
     return 0
 
 
@@ -190,7 +183,7 @@ def sys_munlock(task: Task, addr: int, length: int) -> int:
 @syscall(152, "hex", x64=151)
 def sys_mlockall(task: Task, flags: int) -> int:
     """Lock everything."""
-    memory.do_mlockall(_mm(task), flags)
+    memory.do_mlockall(task.mm, flags)
     return 0
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import itertools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vmemu import mm as memory
+from vmemu.core import PAGE_SIZE
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.signal.state import SI_USER, SigInfo, send_group_signal
@@ -22,8 +25,7 @@ if TYPE_CHECKING:
 _ADVICE = (3, 20, 21)
 """WILLNEED, COLD, PAGEOUT."""
 _PIECES = 1 << 16
-Piece = tuple[int, int, int]
-"""An address here, one there, and how many bytes, a page at most."""
+"""So many are copied by one call."""
 
 
 def pidfd(task: Task, fd: int) -> PidFile:
@@ -130,27 +132,22 @@ def sys_process_madvise(
     return done
 
 
-def _spans(task: Task, local: int, count: int, remote: int, remote_count: int) -> list[Piece]:
-    """Both vectors side by side, at most 256 MB; Errno EINVAL, EFAULT."""
-    here = uaccess.read_iovec(task.mm, local, count)
-    if not sum(length for _, length in here):
-        return []
-    return _pieces(here, uaccess.read_iovec(task.mm, remote, remote_count))
+Spans = list[tuple[int, int]]
+"""Addresses and lengths."""
 
 
-def _pieces(here: list[tuple[int, int]], there: list[tuple[int, int]]) -> list[Piece]:
-    found: list[Piece] = []
-    near, far = [list(pair) for pair in here], [list(pair) for pair in there]
-    while near and far and len(found) < _PIECES:
-        count = min(near[0][1], far[0][1], 4096 - near[0][0] % 4096, 4096 - far[0][0] % 4096)
+def _pieces(here: Spans, there: Spans) -> Iterator[tuple[int, int, int]]:
+    """Both side by side: an address here, one there, and how many bytes of a page of each."""
+    near, far = here[::-1], there[::-1]
+    while near and far:
+        (at, length), (other, room) = near.pop(), far.pop()
+        count = min(length, room, PAGE_SIZE - at % PAGE_SIZE, PAGE_SIZE - other % PAGE_SIZE)
         if count:
-            found.append((near[0][0], far[0][0], count))
-        for spans in (near, far):
-            spans[0][0] += count
-            spans[0][1] -= count
-            if not spans[0][1]:
-                spans.pop(0)
-    return found
+            yield at, other, count
+        if length > count:
+            near.append((at + count, length - count))
+        if room > count:
+            far.append((other + count, room - count))
 
 
 @syscall(347, "pid", "ptr", "size", "ptr", "size", "hex", x64=310)
@@ -158,10 +155,8 @@ def sys_process_vm_readv(
     task: Task, pid: int, local: int, count: int, remote: int, remote_count: int, flags: int
 ) -> int:
     """Copy from another process's memory, up to the first bad address."""
-    if flags:
-        raise Errno(errno.EINVAL)
-    spans = _spans(task, local, count, remote, remote_count)
-    return _copy(task, pid, spans, reads=True) if spans else 0
+    here, there = _spans(task, local, count, remote, remote_count, flags)
+    return _copy(task, pid, here, there, reads=True)
 
 
 @syscall(348, "pid", "ptr", "size", "ptr", "size", "hex", x64=311)
@@ -169,20 +164,36 @@ def sys_process_vm_writev(
     task: Task, pid: int, local: int, count: int, remote: int, remote_count: int, flags: int
 ) -> int:
     """Copy to another process's memory, up to the first bad address."""
+    here, there = _spans(task, local, count, remote, remote_count, flags)
+    return _copy(task, pid, here, there, reads=False)
+
+
+def _spans(
+    task: Task, local: int, count: int, remote: int, remote_count: int, flags: int
+) -> tuple[Spans, Spans]:
+    """Both vectors, the other one only if there is something here; Errno EINVAL, EFAULT."""
     if flags:
         raise Errno(errno.EINVAL)
-    spans = _spans(task, local, count, remote, remote_count)
-    return _copy(task, pid, spans, reads=False) if spans else 0
+    here = uaccess.read_iovec(task.mm, local, count)
+    if not _total(here):
+        return [], []
+    return here, uaccess.read_iovec(task.mm, remote, remote_count)
 
 
-def _copy(task: Task, pid: int, spans: list[Piece], *, reads: bool) -> int:
-    """Errno ESRCH, EPERM; EFAULT if nothing could be copied."""
+def _total(spans: Spans) -> int:
+    return sum(length for _, length in spans)
+
+
+def _copy(task: Task, pid: int, here: Spans, there: Spans, *, reads: bool) -> int:
+    """What both vectors have room for; Errno ESRCH, EPERM, EFAULT if nothing could be copied."""
+    if not _total(there):
+        return 0
     target = task.kernel.tasks.get(pid)
     if target is None or target.memory is None:
         raise Errno(errno.ESRCH)
     _attach(target)
     done = 0
-    for near, far, length in spans:
+    for near, far, length in itertools.islice(_pieces(here, there), _PIECES):
         try:
             if reads:
                 uaccess.write(task.mm, near, uaccess.read(target.mm, far, length))

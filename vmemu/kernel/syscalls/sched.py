@@ -128,10 +128,8 @@ def sys_sched_setattr(task: Task, pid: int, pointer: int, flags: int) -> int:
     if not pointer or pid < 0 or flags:
         raise Errno(errno.EINVAL)
     size = uaccess.read_struct(task.mm, pointer, "I")[0] or _ATTR_SIZE
-    if not _ATTR_SIZE <= size <= 4096:
-        uaccess.write_struct(task.mm, pointer, "I", _ATTR_SIZE)
-        raise Errno(errno.E2BIG)
-    if any(uaccess.read(task.mm, pointer + _ATTR_SIZE, size - _ATTR_SIZE)):
+    fits = _ATTR_SIZE <= size <= 4096
+    if not fits or any(uaccess.read(task.mm, pointer + _ATTR_SIZE, size - _ATTR_SIZE)):
         uaccess.write_struct(task.mm, pointer, "I", _ATTR_SIZE)
         raise Errno(errno.E2BIG)
     _, policy, options, nice, priority = uaccess.read_struct(task.mm, pointer, "2IQiI")

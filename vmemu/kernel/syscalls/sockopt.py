@@ -11,6 +11,7 @@ from vmemu.kernel import uaccess
 from vmemu.kernel.process.wait import NSEC_PER_SEC
 from vmemu.kernel.syscalls.socket import socket_of
 from vmemu.kernel.syscalls.table import syscall
+from vmemu.net.ancillary import IP_TOS, IP_TTL, IPV6_TCLASS, IPV6_UNICAST_HOPS
 from vmemu.net.const import (
     AF_NETLINK,
     AF_UNIX,
@@ -56,6 +57,12 @@ _IP = {1: 0, 2: 64, 3: 0, 6: 0, 7: 0, 8: 0, 10: 1, 11: 0, 12: 0, 13: 0, 14: 6553
 """IP_TOS, IP_TTL, ..., IP_MULTICAST_TTL, IP_MULTICAST_LOOP."""
 _IPV6 = {16: 64, 18: 1, 19: 1, 23: 1, 24: 65536, 25: 0, 26: 0, 49: 0, 51: 0, 66: 0, 67: 0}
 """IPV6_UNICAST_HOPS, IPV6_V6ONLY, IPV6_RECVPKTINFO, ..."""
+_OF_HEADER = {
+    (IPPROTO_IP, IP_TTL): 1,
+    (IPPROTO_IPV6, IPV6_UNICAST_HOPS): 0,
+    (IPPROTO_IPV6, IPV6_TCLASS): 0,
+}
+"""Options that a byte of a header has, and the least that each may be."""
 _SOL_NETLINK, _NETLINK = 270, {1: 0, 2: 0, 3: 0, 4: 0, 5: 0, 10: 0, 11: 0, 12: 0}
 """NETLINK_ADD_MEMBERSHIP, ..., NETLINK_EXT_ACK: nothing ever happens to an interface."""
 _TIMES = {SO_RCVTIMEO: False, SO_SNDTIMEO: False, SO_RCVTIMEO_NEW: True, SO_SNDTIMEO_NEW: True}
@@ -88,6 +95,14 @@ def _set(task: Task, socket: Socket, level: int, name: int, pointer: int, length
         raise Errno(errno.EINVAL)
     small = length < _INT
     value = uaccess.read_struct(task.mm, pointer, "B" if small else "i")[0]
+    if (level, name) == (IPPROTO_IP, IP_TOS):
+        value &= 0xFF
+    least = _OF_HEADER.get((level, name))
+    if least is not None and value == -1:
+        socket.options.pop((level, name), None)  # as if nobody had said anything
+        return
+    if least is not None and not least <= value <= 0xFF:
+        raise Errno(errno.EINVAL)
     socket.options[level, name] = value
 
 
@@ -171,8 +186,8 @@ def _get_common(task: Task, socket: Socket, name: int) -> bytes:
             else socket.send_timeout
         )
         seconds, rest = divmod(value or 0, NSEC_PER_SEC)
-        form = uaccess.layout_of(task.mm.core.bits, layout)
-        return form.pack(seconds, rest // 1000)
+        form = uaccess.layout_of(task.mm.core.bits, layout.upper())
+        return form.pack(seconds & (1 << 4 * form.size) - 1, rest // 1000)
     if name == SO_PEERCRED:
         return socket.peer_creds.pack()
     if name == SO_LINGER:

@@ -41,7 +41,6 @@ def _become(task: Task, cred: Cred) -> int:
     same = old.user[1::2] == cred.user[1::2] and old.group[1::2] == cred.group[1::2]
     if not same or cred.permitted & ~old.permitted:
         task.dumpable = False
-    if old.user[1::2] != cred.user[1::2] or old.group[1::2] != cred.group[1::2]:
         task.prctl.pop(PR_GET_PDEATHSIG, None)
     task.kernel.refresh_ids()
     return 0

@@ -24,7 +24,7 @@ def _set_name(task: Task, which: str, pointer: int, length: int) -> int:
     if not 0 <= length <= _NAME_MAX:
         raise Errno(errno.EINVAL)
     name = uaccess.read(task.mm, pointer, length) if length else b""
-    task.kernel.uts[which] = name.split(b"\0")[0].decode(errors="replace")
+    task.kernel.uts[which] = name.split(b"\0")[0].decode(errors="surrogateescape")
     return 0
 
 

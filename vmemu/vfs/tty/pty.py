@@ -159,9 +159,9 @@ class Master(File):
     def take(self, count: int) -> int:
         """It has been read: there is room for more."""
         pty = self.pty
-        if pty.happened:
-            pty.happened = 0 if count else pty.happened
-        else:
+        if pty.happened and count:
+            pty.happened = 0
+        elif not pty.happened:
             del pty.output[: max(count - pty.packet, 0)]
         pty.queue.wake_up()
         return count
