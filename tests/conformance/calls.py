@@ -129,6 +129,15 @@ _NOTHING_CAPS, _ODD_SET = _ints(0, 0, 0, 0, 0, 0), _ints(1, 0, 0, 0, 0, 0)
 _BAD_ARGV = _longs(BAD, 0)
 
 
+def _child(flags: int, pidfd: int = 0, tls: int = 0) -> int:
+    """struct clone_args, and something behind it."""
+    return _put(struct.pack("<12Q", flags, pidfd, 0, 0, 17, 0, 0, tls, 0, 0, 0, 1))
+
+
+_CHILD, _ODD_CHILD, _UNTOLD_CHILD = _child(0), _child(1 << 34), _child(0x1000, BAD)
+_FAR_CHILD = _child(0x81000, BAD, 1 << 63)
+
+
 @dataclass(frozen=True)
 class Wrong:
     """One error, and the arguments (by index) that provoke it."""
@@ -654,6 +663,11 @@ CALLS: dict[str, Call] = {
         wrong(EINVAL, 0, 0x800), wrong(EINVAL, 0, 0x10100), wrong(EINVAL, 0, 0x10800),
         Wrong(EFAULT, {0: 0x80011, 3: BAD}, widths=(32,)),
         Wrong(EINVAL, {0: 0x80011, 3: _NO_SEGMENT}, widths=(32,)),
+    )),
+    "clone3": Call("clone3", (_CHILD, 88), (
+        wrong(E2BIG, 1, 4097), wrong(EINVAL, 1, 63), wrong(EFAULT, 0, BAD), wrong(E2BIG, 1, 96),
+        wrong(EINVAL, 0, _ODD_CHILD), wrong(EPERM, 0, _FAR_CHILD, widths=(64,)),
+        wrong(EFAULT, 0, _UNTOLD_CHILD),
     )),
     "kill": Call("kill", (0, 0), (wrong(ESRCH, 0, NO_PID), wrong(EINVAL, 1, 65))),
     "tkill": Call("tkill", (1, 0), (

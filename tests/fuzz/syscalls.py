@@ -46,7 +46,7 @@ _WEIGHTS = {
     "rt_sigsuspend": 0.1, "sigreturn": 0.2, "rt_sigreturn": 0.2, "alarm": 0.3, "setitimer": 0.3,
     "setsid": 0.3, "vmemu_lab": 2, "restart_syscall": 0.2, "nanosleep": 0.5, "kill": 0.6,
     "mmap": 8, "mmap2": 8, "munmap": 5, "mprotect": 6, "mremap": 6, "madvise": 4, "mlock": 2,
-    "munlock": 2, "mincore": 2, "brk": 2, "fork": 2, "clone": 2, "vfork": 1, "wait4": 3,
+    "munlock": 2, "mincore": 2, "brk": 2, "fork": 2, "clone": 2, "vfork": 1, "wait4": 3, "clone3": 2,
     "read": 4, "write": 4,
     "readv": 2, "writev": 2, "pipe": 2, "close": 2, "swapon": 1, "swapoff": 1, "rt_sigaction": 2,
     "fcntl": 2, "fcntl64": 2, "flock": 2, "mknod": 2, "splice": 2, "tee": 2, "close_range": 0.3,
@@ -85,6 +85,7 @@ class Draw:
         self.locks = [self._put(self._flock()) for _ in range(12)]
         self.addresses = [self._put(address) for address in _SOCKADDRS]
         self.messages = [self._put(self._message()) for _ in range(12)]
+        self.children = [self._put(self._child()) for _ in range(8)]
         self.pool = self.pool[:_POOL_SIZE].ljust(_POOL_SIZE, b"\xff")
 
     def _put(self, data: bytes) -> int:
@@ -129,6 +130,17 @@ class Draw:
         words = [rng.choice([0, self.addresses[0]]), 9, self.struct(), rng.choice([0, 1, 1, 2]),
                  rng.choice([0, control]), rng.choice([0, 24, len(head + body)]), 0]  # fmt: skip
         return struct.pack(f"<7{'Q' if wide else 'I'}", *(word & mask for word in words))
+
+    def _child(self) -> bytes:
+        """struct clone_args."""
+        rng = self.rng
+        flags = rng.choice([0, 0, 0x10900, 0x100000000]) | self.bits(0x100, 0x400, 0x1000, 0x100000)
+        stack = rng.choice([(0, 0), (0, 0), (self.page(), 4096), (self.address(), 4096)])
+        wanted = rng.choice([(0, 0), (0, 0), (0, 0), (self.address(), 1)])
+        told = [self.address() for _ in range(3)]
+        words = [flags, *told, 0 if flags & 0x10000 else rng.choice([17, 17, 0, 40]), *stack,
+                 self.address(), *wanted, 3]  # fmt: skip
+        return struct.pack("<11Q", *(word & (1 << 64) - 1 for word in words))
 
     def page(self) -> int:
         return _ARENA + 4096 * self.rng.randrange(_ARENA_PAGES)
@@ -212,6 +224,7 @@ _KINDS: dict[str, Callable[[Draw], int]] = {
     "wstatus": Draw.struct,
     "pipefd": Draw.struct,
     "timespec": Draw.struct,
+    "cloneargs": lambda d: d.rng.choice(d.children) if d.rng.random() < 0.9 else d.address(),
     "iov": Draw.struct,
     "str": Draw.string,
     "strv": lambda d: d.rng.choice([0, 0, d.struct()]),
@@ -306,6 +319,10 @@ def _futex(d: Draw, values: list[int]) -> None:
         words[0],
         last,
     ]
+
+
+def _grown(d: Draw, values: list[int]) -> None:
+    values[1] = d.rng.choice([64, 80, 88, 88, 88, 96])
 
 
 def _polled(d: Draw, values: list[int]) -> None:
@@ -421,6 +438,7 @@ _SPECIAL: dict[str, Callable[[Draw, list[int]], None]] = {
     "fcntl": _lock, "fcntl64": _lock, "mknod": _node, "mknodat": _node, "splice": _spliced,
     "flock": _flocked, "close_range": _closed, "getsockopt": _option, "socketcall": _socketcall,
     "signalfd4": _nearly_empty, "futex": _futex, "arch_prctl": _base,
+    "clone3": _grown,
 }  # fmt: skip
 
 

@@ -291,8 +291,17 @@ class ProcessTable:
         """The id that was given last."""
         return self._last
 
-    def alloc_pid(self) -> int:
-        """Give the next free id (alloc_pid); Errno EAGAIN when there are as many as may be."""
+    def alloc_pid(self, wanted: int = 0) -> int:
+        """Give the next free id (alloc_pid), or the one that is wanted.
+
+        Errno EAGAIN when there are as many as may be, EEXIST when the wanted one is somebody's, be
+        it as a group's or a session's.
+        """
+        if wanted and len(self._tasks) < self.limit:
+            named = {id_ for task in self for id_ in (task.pid, task.pgrp, task.session)}
+            if wanted == INIT_PID or wanted in named:
+                raise Errno(errno.EEXIST)
+            return wanted
         for _ in range(PID_MAX if len(self._tasks) < self.limit else 0):
             self._last += 1
             if self._last >= PID_MAX:

@@ -10,6 +10,7 @@ from vmemu.kernel.syscalls.table import SYSCALLS, TABLES, Syscall, later, s32
 later(
     "adjtime",
     "attribute",
+    "clone",
     "directory",
     "epoll",
     "eventfd",
