@@ -14,7 +14,7 @@ from vmemu.machine import Machine
 
 SOURCES = Path(__file__).with_name("ipc")
 PROGRAMS = sorted(path.stem for path in SOURCES.glob("*.c"))
-FLAGS = ("-static", "-O1", "-w", "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64")
+FLAGS = ("-static", "-O1", "-w")
 
 
 @pytest.mark.native

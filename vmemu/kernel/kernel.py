@@ -51,6 +51,7 @@ from vmemu.vfs.stdio import host_time_is_over
 
 if TYPE_CHECKING:
     from vmemu.cpu import Cpu
+    from vmemu.kernel.ipc.sem import Semaphores
     from vmemu.mm import MemoryManager
     from vmemu.net.network import Network
     from vmemu.vfs.bind import Bind
@@ -109,6 +110,8 @@ class Kernel(Closing):
         self._world: World | None = None
         self.existing_net: Network | None = None
         """All sockets, if there ever was one."""
+        self.existing_sem: Semaphores | None = None
+        """All semaphores of System V, if anybody ever asked."""
         self.host_deadline: float | None = None
         """The time.monotonic() at which a run ends."""
         self.host_time_is_over = False
@@ -198,6 +201,15 @@ class Kernel(Closing):
 
             self.existing_net = Network(self)
         return self.existing_net
+
+    @property
+    def sem(self) -> Semaphores:
+        """All semaphores of System V; made when somebody asks."""
+        if self.existing_sem is None:
+            from vmemu.kernel.ipc.sem import Semaphores
+
+            self.existing_sem = Semaphores(self)
+        return self.existing_sem
 
     @property
     def file_bytes(self) -> int:

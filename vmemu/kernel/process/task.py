@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from vmemu.cpu import Context
+    from vmemu.kernel.ipc.undo import UndoList
     from vmemu.kernel.kernel import Kernel
     from vmemu.kernel.process.limits import ResourceLimits
     from vmemu.kernel.signal.state import SignalState
@@ -67,7 +68,7 @@ class Task:
         "birth", "call", "clear_child_tid", "comm", "context", "cred", "exe", "exe_node",
         "exit_signal", "exit_status", "files", "fs", "group", "interrupted_call", "kernel",
         "memory", "nice", "personality", "pid", "policy", "prctl", "restart", "restart_block",
-        "robust_list", "signals", "slept", "start_regs", "start_time", "state", "used",
+        "robust_list", "signals", "slept", "start_regs", "start_time", "state", "undo", "used",
         "vfork_parent", "vfork_wait", "wait", "wake_reason",
     )  # fmt: skip
 
@@ -129,6 +130,8 @@ class Task:
         """What restart_syscall() goes on with."""
         self.start_regs: dict[str, int] | None = None
         """Registers to load before the task's first user instruction."""
+        self.undo: UndoList | None = None
+        """What is taken back of semaphores when it ends."""
         self.used = Accounting()
         self.birth = 0
         """How many tasks there had been before."""

@@ -23,6 +23,7 @@ from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.mm import dup_mmap
 
 if TYPE_CHECKING:
+    from vmemu.kernel.ipc.undo import UndoList
     from vmemu.mm import Mm
 
 CSIGNAL = 0xFF
@@ -34,6 +35,7 @@ CLONE_PIDFD = 0x1000
 CLONE_VFORK = 0x4000
 CLONE_PARENT = 0x8000
 CLONE_THREAD = 0x10000
+CLONE_SYSVSEM = 0x40000
 CLONE_SETTLS = 0x80000
 CLONE_PARENT_SETTID = 0x100000
 CLONE_CHILD_CLEARTID = 0x200000
@@ -111,6 +113,8 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0, *, tid:
         group.pgrp, group.session, group.tty = task.pgrp, task.session, task.group.tty
         group.oom_score_adj = task.group.oom_score_adj
         group.parent_thread = task.group.parent_thread if flags & CLONE_PARENT else task
+    if flags & CLONE_SYSVSEM:
+        child.undo = _share_undo(task)
     if flags & CLONE_SIGHAND:
         child.signals.actions = task.signals.actions
     if flags & CLONE_VM and not flags & CLONE_VFORK:
@@ -120,6 +124,15 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0, *, tid:
     kernel.sched.enqueue(child)
     kernel.core.event(lib.EV_fork, pid, 0, 0)
     return child
+
+
+def _share_undo(task: Task) -> UndoList:
+    """What both will take back of semaphores (copy_semundo)."""
+    from vmemu.kernel.ipc.undo import UndoList
+
+    if task.undo is None:
+        task.undo = UndoList()
+    return task.undo.share()
 
 
 def _check_processes(task: Task) -> None:
