@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vmemu.kernel.process.sched import BOOT_TIME
 from vmemu.kernel.process.task import TaskState
 from vmemu.kernel.process.wait import NSEC_PER_SEC, USER_HZ
-from vmemu.vfs.procipc import segments, semaphores
+from vmemu.vfs.procipc import messages, segments, semaphores
 
 if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
@@ -129,6 +129,7 @@ FILES: dict[str, Callable[[Kernel], str]] = {
     "modules": nothing,
     "sysvipc/shm": segments,
     "sysvipc/sem": semaphores,
+    "sysvipc/msg": messages,
     "cmdline": command_line,
     "interrupts": interrupts,
 }

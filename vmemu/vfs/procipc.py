@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from vmemu.kernel.ipc.perm import Perm
     from vmemu.kernel.kernel import Kernel
 
-__all__ = ["segments", "semaphores"]
+__all__ = ["messages", "segments", "semaphores"]
 
 
 def _owners(perm: Perm) -> str:
@@ -47,5 +47,18 @@ def semaphores(kernel: Kernel) -> str:
         f"{each.signed_key:10} {each.id:10}  {each.mode:4o} {len(each):10} {_owners(each)} "
         f"{each.otime:10} {each.ctime:10}\n"
         for each in kernel.sem.by_index()
+    ]
+    return "".join(lines)
+
+
+def messages(kernel: Kernel) -> str:
+    """/proc/sysvipc/msg: a line for each queue (sysvipc_msg_proc_show)."""
+    head = "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid"
+    lines = [head + "      stime      rtime      ctime\n"]
+    lines += [
+        f"{each.signed_key:10} {each.id:10}  {each.mode:4o}  {each.cbytes:10} "
+        f"{len(each.messages):10} {each.lspid:5} {each.lrpid:5} {_owners(each)} "
+        f"{each.stime:10} {each.rtime:10} {each.ctime:10}\n"
+        for each in kernel.msg.by_index()
     ]
     return "".join(lines)

@@ -103,6 +103,18 @@ def _semaphores(kernel: Kernel, data: bytes) -> None:
     sem.semmsl, sem.semmns, sem.semopm, sem.limit = limits
 
 
+def _set_msgmax(kernel: Kernel, value: int) -> None:
+    kernel.msg.msgmax = value
+
+
+def _set_msgmnb(kernel: Kernel, value: int) -> None:
+    kernel.msg.msgmnb = value
+
+
+def _set_msgmni(kernel: Kernel, value: int) -> None:
+    kernel.msg.limit = value
+
+
 def _next_id(which: Callable[[Kernel], Ids[Any]]) -> Sysctl:
     """Which id the next thing of System V is to have; -1: any."""
 
@@ -196,6 +208,10 @@ def _files() -> dict[str, Sysctl]:
             lambda k: f"{k.sem.semmsl}\t{k.sem.semmns}\t{k.sem.semopm}\t{k.sem.limit}\n",
             _semaphores,
         ),
+        "kernel/msgmax": _number(lambda k: k.msg.msgmax, _set_msgmax, 0, _INT_MAX),
+        "kernel/msgmnb": _number(lambda k: k.msg.msgmnb, _set_msgmnb, 0, _INT_MAX),
+        "kernel/msgmni": _number(lambda k: k.msg.limit, _set_msgmni, 0, IPCMNI),
+        "kernel/msg_next_id": _next_id(lambda k: k.msg),
         "kernel/sem_next_id": _next_id(lambda k: k.sem),
         "kernel/core_pattern": _fixed("core"),
         "kernel/core_uses_pid": _fixed(0),

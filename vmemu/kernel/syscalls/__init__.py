@@ -21,6 +21,7 @@ later(
     "limits",
     "lock",
     "message",
+    "msg",
     "name",
     "offset",
     "pidfd",
