@@ -52,8 +52,8 @@ _WEIGHTS = {
     "fcntl": 2, "fcntl64": 2, "flock": 2, "mknod": 2, "splice": 2, "tee": 2, "close_range": 0.3,
     "poll": 2, "epoll_ctl": 3, "epoll_wait": 2, "socket": 3, "socketpair": 2, "bind": 2,
     "connect": 2, "listen": 2, "sendmsg": 2, "recvmsg": 2,
-    "clone3": 2, "semget": 2, "semop": 3, "semctl": 2, "msgget": 2, "msgsnd": 3, "msgrcv": 3, "ipc": 3,
-    "futex": 2, "mlockall": 0.5, "arch_prctl": 0.3,
+    "clone3": 2, "semget": 2, "semop": 3, "semctl": 2, "msgget": 2, "msgsnd": 3, "msgrcv": 3,
+    "ipc": 3, "futex": 2, "mlockall": 0.5, "arch_prctl": 0.3,
 }  # fmt: skip
 _ODD = [
     0, 1, 2, 3, 7, 8, 16, 255, 4095, 4096, 65536, 1 << 20, 1 << 30, 0x7FFFFFFF, 0x80000000,
