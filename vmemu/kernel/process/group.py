@@ -57,8 +57,8 @@ class ThreadGroup:
     __slots__ = (
         "child_wait", "children", "children_used", "dead_used", "ended", "executed",
         "exit_status", "leader", "limits", "live", "old_pgrp", "oom_score_adj", "parent",
-        "parent_thread", "pgrp", "session", "shared", "status", "stop_signal", "subreaper", "target",
-        "threads", "timers", "tty", "zombies",
+        "parent_thread", "pgrp", "session", "shared", "status", "stop_signal", "subreaper",
+        "target", "threads", "timers", "tty", "zombies",
     )  # fmt: skip
 
     def __init__(
