@@ -733,6 +733,7 @@ class vmemu(Struct):
     cpu: cpu
     cpu_ops: cpu_ops
     bug: Array[bytes]
+    trouble: int
 
 class wait_queue_head(Struct):
     lock: int
@@ -1060,6 +1061,7 @@ class Lib:
     PTRS_PER_TABLE: int
     RADIX_TREE_ANY: int
     RDTSC_NS: int
+    READ_CHUNK: int
     RMAP_ADD: int
     RMAP_ADD_AGAIN: int
     RMAP_ADD_BACK: int
@@ -1314,6 +1316,7 @@ class Lib:
     def ram_share_store(self, _0: int, /) -> None: ...
     def ram_store(self, /) -> int: ...
     def read_swap_cache(self, _0: vmemu, _1: int, _2: int, _3: Any, /) -> page: ...
+    def read_to_user(self, _0: vmemu, _1: address_space, _2: int, _3: mm_struct, _4: int, _5: int, _6: file_ra_state, /) -> int: ...
     def reclaim_page(self, _0: vmemu, _1: page, /) -> int: ...
     def refill_inactive_zone(self, _0: vmemu, _1: int, _2: int, /) -> None: ...
     def release_pages(self, _0: vmemu, _1: Any, _2: int, /) -> None: ...

@@ -28,8 +28,7 @@ int cpu_run_to_call(struct vmemu *m)
 	int trap = cpu_run(m);
 	struct cpu_call *call = &m->cpu.call;
 
-	if (trap != TRAP_SYSCALL || m->swap.error || m->cpu.aborted ||
-	    m->bug[0])
+	if (trap != TRAP_SYSCALL || m->trouble)
 		return -trap;
 	call->number = m->regs.ax;
 	cpu_arguments(&m->regs, call->args);
