@@ -28,6 +28,8 @@ void cpu_guard(int on);
 /* It has not come through yet: ask again, or it may be lost where a run begins. */
 int cpu_stop_pending(struct vmemu *);
 void cpu_set_preempt(struct vmemu *, uint32_t blocks); /* a slice; 0 = none */
+enum { HOOK_BLOCKS = 20000000 }; /* run without slices before the hook goes */
+int cpu_counts_blocks(struct vmemu *);               /* the hook is there */
 struct cpu_context *cpu_context_new(struct vmemu *); /* NULL: no host memory */
 struct cpu_context *cpu_context_clone(struct vmemu *, struct cpu_context *);
 void cpu_context_free(struct vmemu *, struct cpu_context *);

@@ -5,8 +5,8 @@ a system call, a fault, a page copied, scanned, read or written, a time slice
 used up (enum virtual_time, csrc/core/types.h), and, when every task sleeps, a jump
 to the earliest deadline.  The block hook that ends a slice is
 installed only when somebody could want the CPU: another runnable task, or a
-timer.  It stays until nobody has wanted it for LONE_SLICES slices, because a
-change makes the CPU translate everything again.
+timer.  Slices end when nobody has wanted it for LONE_SLICES of them; the hook stays
+for a while longer, because a change makes the CPU translate everything again.
 """
 
 from __future__ import annotations
@@ -268,7 +268,7 @@ class Scheduler:
         clock.limit = limit
 
     def slice_used(self) -> None:
-        """The running task has used up its slice; the hook goes when it is no longer needed."""
+        """The running task has used up its slice; slices end when nobody needs them any longer."""
         self.settled = False
         self.end_slice()
         self._lone_slices = 0 if self._wanted() else self._lone_slices + 1
