@@ -513,6 +513,8 @@ class rmap_ops(Struct):
     put_anon: Any
     own_anon: Any
     move_anon: Any
+    keeps_files: Any
+    add_file: Any
     dup_pte: Any
     remove_pte: Any
     reserve: Any
@@ -697,6 +699,7 @@ class vmemu(Struct):
     rmap_option: Array[int]
     rmap_owners: int
     rmap_each_pte: int
+    rmap_files: int
     layout: kernel_layout
     handle: Any
     page_cluster: int
@@ -806,6 +809,8 @@ class Lib:
     CAME_MERGED: int
     CAME_MOVED: int
     CAME_SPLIT: int
+    CHAIN_FILES: int
+    CHAIN_LINE: int
     CLEAR_NS: int
     CLEAR_REFS_ANON: int
     CLEAR_REFS_MAPPED: int
@@ -1291,7 +1296,7 @@ class Lib:
     def owned_field_name(self, _0: rmap_ops, _1: int, /) -> Array[bytes]: ...
     def owned_field_rule(self, _0: rmap_ops, _1: int, /) -> Array[bytes]: ...
     def page_add_anon_rmap(self, _0: vmemu, _1: page, _2: vm_area_struct, _3: int, /) -> None: ...
-    def page_add_file_rmap(self, _0: vmemu, _1: page, /) -> None: ...
+    def page_add_file_rmap(self, _0: vmemu, _1: page, _2: Any, /) -> None: ...
     def page_fault(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> int: ...
     def page_fault_locked(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> int: ...
     def page_referenced(self, _0: vmemu, _1: page, /) -> int: ...

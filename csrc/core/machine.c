@@ -114,6 +114,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *i_mmap,
 	memcpy(m->rmap_option, rmap_option, sizeof(m->rmap_option));
 	m->rmap_each_pte = m->rmap->dup_pte || m->rmap->remove_pte ||
 			   rmap_option[OPTION_stop];
+	m->rmap_files = m->rmap->keeps_files && m->rmap->keeps_files(m);
 	m->rmap_owners = (uint64_t)reserved << PAGE_SHIFT;
 	reserved +=
 		stop_frames(rmap_option, (uint32_t)(ram_bytes >> PAGE_SHIFT));

@@ -93,7 +93,8 @@ class TmpFile(TmpNode, Body):
         """Store bytes; root's program alone stays setuid.  Errno EPERM for what is sealed."""
         self._refuse(_NO_WRITE)
         if self.seals & F_SEAL_GROW and offset + len(data) > self.size:
-            data = data[: max(0, self.size - offset) // PAGE_SIZE * PAGE_SIZE]
+            # Linux asks page by page
+            data = data[: max(0, self.size // PAGE_SIZE * PAGE_SIZE - offset)]
             if not data:
                 raise Errno(errno.EPERM)
         done = self.content().write(offset, data)
