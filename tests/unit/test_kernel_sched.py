@@ -11,7 +11,7 @@ from vmemu.kernel.process.itimer import IntervalTimer
 from vmemu.kernel.process.sched import LONE_SLICES, Scheduler
 from vmemu.kernel.process.task import TaskState, WakeReason
 from vmemu.kernel.process.timer import TimerQueue
-from vmemu.kernel.process.wait import Wait, WaitQueue, WaitStatus
+from vmemu.kernel.process.wait import Wait, WaitQueue, WaitStatus, waited
 from vmemu.vfs.pipe import BUFFER_SIZE, PIPE_BUF, PIPE_BUFFERS, Pipe, PipeReader, PipeWriter
 
 
@@ -142,10 +142,10 @@ def test_timers() -> None:
     assert timers.next_deadline() is None
 
 
-def finish(generator: Any) -> Any:
+def finish(what: Any) -> Any:
     """Run what must not block."""
     try:
-        next(generator)
+        next(waited(what))
     except StopIteration as stop:
         return stop.value
     raise AssertionError("blocked")
