@@ -286,6 +286,7 @@ void vmemu_bug(struct vmemu *m, const char *file, int line, const char *format,
 
 	if (m->bug[0])
 		return;
+	m->trouble = 1;
 	n = snprintf(m->bug, sizeof(m->bug), "%s:%d: ", file, line);
 	va_start(args, format);
 	vsnprintf(m->bug + n, sizeof(m->bug) - (size_t)n, format, args);

@@ -182,6 +182,7 @@ struct vmemu {
 	const struct cpu_ops *cpu_ops; /* NULL: there is memory alone */
 
 	char bug[512]; /* first inconsistency found by the core, or "" */
+	uint32_t trouble; /* that, a swap file's error, or the CPU's end */
 };
 
 #endif
