@@ -136,6 +136,11 @@ class RmapScheme:
         ]
 
     @classmethod
+    def formulas_of(cls, scenario: str) -> Mapping[str, tuple[str, str]]:
+        """Its own formulas for a scenario, as it was chosen: `predictions`."""
+        return cls.predictions.get(scenario, {})
+
+    @classmethod
     def hears(cls, hook: str) -> bool:
         """Whether a hook, of the class or of the C walker, does anything."""
         return True

@@ -16,6 +16,7 @@ from vmemu.vfs.tmpfs import TmpFs, TmpNode
 
 if TYPE_CHECKING:
     from vmemu.file.shmem import Shmem
+    from vmemu.mm import Mm
 
 __all__ = [
     "F_ALL_SEALS", "F_SEAL_FUTURE_WRITE", "F_SEAL_GROW", "F_SEAL_SEAL", "F_SEAL_SHRINK",
@@ -82,6 +83,11 @@ class TmpFile(TmpNode, Body):
         """Bytes from there on; Errno ENOMEM where they are in swap."""
         self.accessed()
         return b"" if self._shmem is None else self._shmem.read(offset, count)
+
+    def read_to(self, offset: int, mm: Mm, address: int, count: int) -> int | None:
+        """Copy from its pages."""
+        self.accessed()
+        return 0 if self._shmem is None else self._shmem.read_to(offset, mm, address, count)
 
     def write(self, offset: int, data: bytes) -> int:
         """Store bytes; root's program alone stays setuid.  Errno EPERM for what is sealed."""
