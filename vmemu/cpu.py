@@ -356,8 +356,8 @@ class Cpu(Closing):
     def set_preempt(self, blocks: int) -> None:
         """Trap with PREEMPT every `blocks` executed blocks, 1 ns each; 0 = never.
 
-        Between zero and nonzero all translated code is thrown away: change it
-        rarely.
+        The hook that counts them stays for HOOK_BLOCKS blocks after the last slice. When it
+        goes, or has gone and comes back, all translated code is thrown away.
         """
         self._sliced = blocks > 0
         self.lib.cpu_set_preempt(self.m, blocks)

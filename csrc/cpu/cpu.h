@@ -206,14 +206,14 @@ struct cpu_state {
 	enum cpu_trap trap;     /* why the engine was stopped */
 	volatile uint32_t stop; /* cpu_request_stop() */
 	uint32_t slice;         /* blocks; 0 = no preemption */
-	uint64_t blocks_left;
+	uint64_t blocks_left;   /* of the slice, or of the hook without one */
 	struct cpu_exits *exits;
 	bool exits_full;   /* cpu_forget_exits() is due */
 	bool exits_untold; /* cpu_tell_exits() is due */
 	bool exits_off;    /* the engine does not look at them */
 	struct page
 		*rewritten;   /* a store to fetched code waits for its blocks */
-	size_t hook_block;    /* 0 = not installed */
+	size_t hook_block;    /* 0 = not installed; may outlast slices */
 	uint32_t tlb_misses;  /* since the TLB was last flushed */
 	uint32_t tlb_grow_at; /* it is made to grow at so many */
 	void *values[NR_REGS]; /* into m->regs */
@@ -275,6 +275,7 @@ void cpu_note_bases(struct vmemu *, kulong *base);
 void cpu_load_bases(struct vmemu *, const kulong *base);
 int cpu_syscall_hook(struct vmemu *);
 bool cpu_calls_by(const struct vmemu *, uint32_t vector);
+void cpu_arguments(const struct cpu_regs *, kulong *args);
 /* What the instruction leaves behind besides the result. */
 void cpu_after_syscall(struct vmemu *);
 

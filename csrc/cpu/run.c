@@ -148,29 +148,57 @@ int cpu_hooks(struct vmemu *m)
 	return err ? err : cpu_syscall_hook(m);
 }
 
-/* The block before which the engine stops is counted, but not run. */
+/*
+ * The block before which the engine stops is counted, but not run.  Without
+ * slices the count is of what is left until the hook goes.
+ */
 void cpu_new_slice(struct vmemu *m)
 {
-	m->cpu.state->blocks_left = (uint64_t)m->cpu.state->slice + 1;
+	struct cpu_state *cpu = m->cpu.state;
+
+	if (cpu->slice)
+		cpu->blocks_left = (uint64_t)cpu->slice + 1;
 }
 
+/* The hook is compiled into blocks: when it comes or goes, all must go. */
+static void hook_blocks(struct vmemu *m)
+{
+	struct cpu_state *cpu = m->cpu.state;
+
+	cpu->uc.hook_add(m->cpu.uc, &cpu->hook_block, UC_HOOK_BLOCK, on_block,
+			 m, 1, 0);
+	cpu->uc.ctl(m->cpu.uc, CTL_TB_FLUSH);
+}
+
+static void unhook_blocks(struct vmemu *m)
+{
+	struct cpu_state *cpu = m->cpu.state;
+
+	cpu->uc.hook_del(m->cpu.uc, cpu->hook_block);
+	cpu->hook_block = 0;
+	cpu->uc.ctl(m->cpu.uc, CTL_TB_FLUSH);
+}
+
+/*
+ * When slices end, the hook stays for HOOK_BLOCKS more: whoever forks and
+ * waits will want them again before they have cost as much as translating
+ * everything twice.
+ */
 void cpu_set_preempt(struct vmemu *m, uint32_t blocks)
 {
 	struct cpu_state *cpu = m->cpu.state;
 
 	cpu->slice = blocks;
 	cpu_new_slice(m);
-	if (!blocks == !cpu->hook_block)
-		return;
-	if (blocks) {
-		cpu->uc.hook_add(m->cpu.uc, &cpu->hook_block, UC_HOOK_BLOCK,
-				 on_block, m, 1, 0);
-	} else {
-		cpu->uc.hook_del(m->cpu.uc, cpu->hook_block);
-		cpu->hook_block = 0;
-	}
-	/* The hook is compiled into blocks: those without it must go. */
-	cpu->uc.ctl(m->cpu.uc, CTL_TB_FLUSH);
+	if (!blocks)
+		cpu->blocks_left = HOOK_BLOCKS;
+	else if (!cpu->hook_block)
+		hook_blocks(m);
+}
+
+int cpu_counts_blocks(struct vmemu *m)
+{
+	return m->cpu.state->hook_block != 0;
 }
 
 /* ---- running -------------------------------------------------------------- */
@@ -253,6 +281,15 @@ int cpu_run(struct vmemu *m)
 		if (met == EXIT_REFUSED)
 			err = UC_ERR_INSN_INVALID;
 		trap = cpu->trap ? cpu->trap : stopped(m, err);
+		if (trap == TRAP_PREEMPT && !cpu->slice) {
+			unhook_blocks(m);
+			ip = cpu_note_regs(m);
+			if (cpu->stop) {
+				trap = TRAP_STOP;
+				break;
+			}
+			continue;
+		}
 		if (trap != TRAP_FAULT)
 			break;
 		ip = cpu_note_regs(m);

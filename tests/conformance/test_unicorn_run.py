@@ -100,6 +100,27 @@ def test_hooks_are_compiled_into_blocks(board: Board) -> None:
     assert board.go() is Trap.SYSCALL
 
 
+def test_the_hook_outlasts_slices(board: Board) -> None:
+    """It goes after HOOK_BLOCKS blocks, in the middle of a run that loses none of them."""
+    counts = board.core.lib.cpu_counts_blocks
+    board.cpu.set_preempt(100)
+    board.cpu.set_preempt(0)
+    assert board.asm(COUNT + END) is Trap.SYSCALL
+    before = board.m.clock.now
+    assert counts(board.m)
+    board.switch(board.new_context())  # which starts no slice
+    board.switch(board.context)
+    assert board.asm(COUNT + END) is Trap.SYSCALL
+    assert board.peek32(DATA) == 2000
+    assert counts(board.m)
+    blocks = lib.HOOK_BLOCKS
+    assert board.asm(f"mov ${blocks}, %ecx; 1: inc %eax; dec %ecx; jnz 1b" + END) is Trap.SYSCALL
+    assert board.regs.eax == blocks
+    assert not counts(board.m)
+    assert board.m.clock.now == before
+    assert len(slices(board, 100)) == 10
+
+
 def test_a_switch_starts_a_new_slice(board: Board) -> None:
     other = board.new_context()
     board.cpu.set_preempt(100)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vmemu.kernel.hold import HostMemory
     from vmemu.kernel.process.cred import Cred
     from vmemu.kernel.process.job import Jobs
+    from vmemu.mm import Mm
 
 NAME_MAX = 255
 
@@ -76,6 +77,13 @@ class Body:
     def read(self, offset: int, count: int) -> bytes:
         """Bytes from there on, b"" behind the end."""
         raise NotImplementedError
+
+    def read_to(self, offset: int, mm: Mm, address: int, count: int) -> int | None:
+        """Copy them to user memory at once, if it has pages in guest RAM; how many.
+
+        None if it has none.  Errno EFAULT when nothing could be stored.
+        """
+        return None
 
     def write(self, offset: int, data: bytes) -> int:
         """Store bytes; how many went.  Errno ENOSPC when none did."""
@@ -253,11 +261,10 @@ class Directory(Node):
 
 
 def path_of(directory: Directory, root: Directory) -> bytes:
-    """A directory's path from a root; Errno ENOENT for one that was removed."""
+    """A directory's path from a root, and whether it was removed (d_path)."""
+    gone = b" (deleted)" if directory.dead else b""
     names: list[bytes] = []
     while directory is not root and directory.parent is not directory:
-        if directory.dead:
-            raise Errno(errno.ENOENT)
         names.append(directory.name)
         directory = directory.parent
-    return b"/" + b"/".join(reversed(names))
+    return b"/" + b"/".join(reversed(names)) + gone
