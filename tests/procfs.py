@@ -9,7 +9,7 @@ import struct
 from pathlib import Path
 
 from vmemu.kernel.kernel import Kernel
-from vmemu.kernel.process.wait import Blocking
+from vmemu.kernel.process.wait import MayBlock, waited
 from vmemu.machine import Machine
 from vmemu.vfs.file import O_RDONLY, O_WRONLY, File
 from vmemu.vfs.node import Directory, Node
@@ -19,10 +19,10 @@ NOT_COPIED = {"fd", "root", "cwd", "exe", "mem", "pagemap", "kpagecount", "kpage
 """Names of what leads out of /proc, or is as large as memory."""
 
 
-def finish(blocking: Blocking[bytes]) -> bytes:
+def finish(what: MayBlock[bytes]) -> bytes:
     """What a read that need not wait gives."""
     try:
-        next(blocking)
+        next(waited(what))
     except StopIteration as end:
         return end.value
     raise AssertionError("it waits")

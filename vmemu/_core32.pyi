@@ -151,7 +151,12 @@ class cpu(Struct):
     trap_vector: int
     aborted: int
     syscalls_in_c: int
+    call: cpu_call
     state: cpu_state
+
+class cpu_call(Struct):
+    number: int
+    args: Array[int]
 
 class cpu_context(Struct): ...
 
@@ -508,6 +513,8 @@ class rmap_ops(Struct):
     put_anon: Any
     own_anon: Any
     move_anon: Any
+    keeps_files: Any
+    add_file: Any
     dup_pte: Any
     remove_pte: Any
     reserve: Any
@@ -692,6 +699,7 @@ class vmemu(Struct):
     rmap_option: Array[int]
     rmap_owners: int
     rmap_each_pte: int
+    rmap_files: int
     layout: kernel_layout
     handle: Any
     page_cluster: int
@@ -719,6 +727,7 @@ class vmemu(Struct):
     cpu: cpu
     cpu_ops: cpu_ops
     bug: Array[bytes]
+    trouble: int
 
 class wait_queue_head(Struct):
     lock: int
@@ -800,6 +809,8 @@ class Lib:
     CAME_MERGED: int
     CAME_MOVED: int
     CAME_SPLIT: int
+    CHAIN_FILES: int
+    CHAIN_LINE: int
     CLEAR_NS: int
     CLEAR_REFS_ANON: int
     CLEAR_REFS_MAPPED: int
@@ -966,6 +977,7 @@ class Lib:
     NEXT_NONE: int
     NEXT_REJECT: int
     NEXT_TRY: int
+    NO_SYSCALL: int
     NR_BASES: int
     NR_CACHES: int
     NR_COUNTERS: int
@@ -979,6 +991,7 @@ class Lib:
     NR_RADIX_TAGS: int
     NR_RMAP_CALLS: int
     NR_SHMEM_SB: int
+    NR_SYSCALL_ARGS: int
     NR_UC_FUNCTIONS: int
     NR_VERDICTS: int
     OPTION_cow_prune: int
@@ -1045,6 +1058,7 @@ class Lib:
     PTRS_PER_TABLE: int
     RADIX_TREE_ANY: int
     RDTSC_NS: int
+    READ_CHUNK: int
     RMAP_ADD: int
     RMAP_ADD_AGAIN: int
     RMAP_ADD_BACK: int
@@ -1172,6 +1186,7 @@ class Lib:
     def cow_context_forget(self, _0: vmemu, _1: vm_area_struct, /) -> None: ...
     def cow_context_move(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, _4: int, _5: int, /) -> int: ...
     def cow_context_offset(self, _0: vmemu, _1: mm_struct, _2: int, /) -> int: ...
+    def cpu_call_ends(self, _0: vmemu, _1: int, /) -> int: ...
     def cpu_context_clone(self, _0: vmemu, _1: cpu_context, /) -> cpu_context: ...
     def cpu_context_free(self, _0: vmemu, _1: cpu_context, /) -> None: ...
     def cpu_context_new(self, _0: vmemu, /) -> cpu_context: ...
@@ -1189,6 +1204,7 @@ class Lib:
     def cpu_load(self, _0: bytes | Any, _1: Any, /) -> Array[bytes]: ...
     def cpu_request_stop(self, _0: vmemu, /) -> None: ...
     def cpu_run(self, _0: vmemu, /) -> int: ...
+    def cpu_run_to_call(self, _0: vmemu, /) -> int: ...
     def cpu_set_base(self, _0: vmemu, _1: cpu_context, _2: int, _3: int, /) -> None: ...
     def cpu_set_preempt(self, _0: vmemu, _1: int, /) -> None: ...
     def cpu_set_tls(self, _0: vmemu, _1: cpu_context, _2: int, _3: int, /) -> None: ...
@@ -1280,7 +1296,7 @@ class Lib:
     def owned_field_name(self, _0: rmap_ops, _1: int, /) -> Array[bytes]: ...
     def owned_field_rule(self, _0: rmap_ops, _1: int, /) -> Array[bytes]: ...
     def page_add_anon_rmap(self, _0: vmemu, _1: page, _2: vm_area_struct, _3: int, /) -> None: ...
-    def page_add_file_rmap(self, _0: vmemu, _1: page, /) -> None: ...
+    def page_add_file_rmap(self, _0: vmemu, _1: page, _2: Any, /) -> None: ...
     def page_fault(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> int: ...
     def page_fault_locked(self, _0: vmemu, _1: mm_struct, _2: int, _3: int, /) -> int: ...
     def page_referenced(self, _0: vmemu, _1: page, /) -> int: ...
@@ -1299,6 +1315,7 @@ class Lib:
     def ram_share_store(self, _0: int, /) -> None: ...
     def ram_store(self, /) -> int: ...
     def read_swap_cache(self, _0: vmemu, _1: int, _2: int, _3: Any, /) -> page: ...
+    def read_to_user(self, _0: vmemu, _1: address_space, _2: int, _3: mm_struct, _4: int, _5: int, _6: file_ra_state, /) -> int: ...
     def reclaim_page(self, _0: vmemu, _1: page, /) -> int: ...
     def refill_inactive_zone(self, _0: vmemu, _1: int, _2: int, /) -> None: ...
     def release_pages(self, _0: vmemu, _1: Any, _2: int, /) -> None: ...

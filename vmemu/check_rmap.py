@@ -47,7 +47,8 @@ def check_walks(survey: Survey) -> None:
         (pfn, mapping)
         for pfn in sorted(found)
         for mapping in found[pfn]
-        if not mapping.vma.vm_flags & lib.VM_NONLINEAR  # nobody can find those
+        # those of nonlinear areas nobody can find, but who has kept their ptes
+        if survey.vm.core.m.rmap_files or not mapping.vma.vm_flags & lib.VM_NONLINEAR
     ]
     if not places:
         return

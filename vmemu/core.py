@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from vmemu.rmap.base import RmapScheme
     from vmemu.typed import kmem_cache, mm_struct, page, swap_info, vm_area_struct, zone
 
-__all__ = ["PAGE_SHIFT", "PAGE_SIZE", "Core", "Event", "ffi", "lib"]
+__all__ = ["BUFFER_BYTES", "PAGE_SHIFT", "PAGE_SIZE", "Core", "Event", "ffi", "lib"]
 
 PAGE_SIZE: int = lib.PAGE_SIZE
 PAGE_SHIFT: int = lib.PAGE_SHIFT
+BUFFER_BYTES = PAGE_SIZE
+"""Of a buffer for what is copied from user memory."""
 
 CData = Any
 
@@ -148,6 +150,8 @@ class Core(Closing):
         """What the core writes samples into, as long as it does: see Series."""
         self.locks = _names(lambda i: lib.vmemu_lock_name(self.m.rmap, i))
         self.caches = _names(lambda i: lib.vmemu_cache_name(self.m, i))
+        self.buffers: list[tuple[CData, CData]] = []
+        """Of BUFFER_BYTES on the host, and views of them: whoever copies takes one out."""
         self.closed = False
         self._last_counters: dict[str, int] = {}
         # Also for machines that nobody closes; not at exit, when all goes anyway.
@@ -316,6 +320,15 @@ class Core(Closing):
         self.lib.frame_kinds(self.m, ffi.new("uint32_t[]", len(FRAME_KINDS)), kinds)
         return bytes(ffi.buffer(kinds))
 
+    # ---- copies
+
+    def buffer(self) -> tuple[CData, CData]:
+        """One of BUFFER_BYTES and a view of it; who is done with it puts it into `buffers`."""
+        if self.buffers:
+            return self.buffers.pop()
+        memory = ffi.new("char[]", BUFFER_BYTES)
+        return memory, ffi.buffer(memory)
+
     # ---- inconsistencies
 
     def check_bug(self) -> None:
@@ -323,6 +336,10 @@ class Core(Closing):
         if self.error is not None:
             error, self.error = self.error, None
             raise error
+        if self.m.trouble:
+            self._raise_trouble()
+
+    def _raise_trouble(self) -> None:
         if self.m.swap.error:
             raise SwapIOError(
                 "a swap file cannot be "

@@ -49,8 +49,10 @@ class Errno(Exception):
     """A system call fails; ``errno`` is the positive number the guest gets negated."""
 
     def __init__(self, errno: int) -> None:
-        super().__init__(_errno.errorcode.get(errno, str(errno)))
         self.errno = errno
+
+    def __str__(self) -> str:
+        return _errno.errorcode.get(self.errno, str(self.errno))
 
 
 class KernelBug(Exception):

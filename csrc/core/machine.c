@@ -114,6 +114,7 @@ struct vmemu *vmemu_new(uint64_t ram_bytes, const char *i_mmap,
 	memcpy(m->rmap_option, rmap_option, sizeof(m->rmap_option));
 	m->rmap_each_pte = m->rmap->dup_pte || m->rmap->remove_pte ||
 			   rmap_option[OPTION_stop];
+	m->rmap_files = m->rmap->keeps_files && m->rmap->keeps_files(m);
 	m->rmap_owners = (uint64_t)reserved << PAGE_SHIFT;
 	reserved +=
 		stop_frames(rmap_option, (uint32_t)(ram_bytes >> PAGE_SHIFT));
@@ -285,6 +286,7 @@ void vmemu_bug(struct vmemu *m, const char *file, int line, const char *format,
 
 	if (m->bug[0])
 		return;
+	m->trouble = 1;
 	n = snprintf(m->bug, sizeof(m->bug), "%s:%d: ", file, line);
 	va_start(args, format);
 	vsnprintf(m->bug + n, sizeof(m->bug) - (size_t)n, format, args);

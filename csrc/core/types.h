@@ -145,6 +145,7 @@ struct vmemu {
 	uint32_t rmap_option[MAX_RMAP_OPTIONS]; /* which choice, by scheme */
 	uint64_t rmap_owners;   /* where in RAM rmap/stop.c keeps them */
 	uint32_t rmap_each_pte; /* the scheme is told of every pte */
+	uint32_t rmap_files; /* and keeps those of files' pages, see rmap_ops */
 	struct kernel_layout layout;
 	void *handle; /* ffi handle of the Python side */
 
@@ -181,6 +182,7 @@ struct vmemu {
 	const struct cpu_ops *cpu_ops; /* NULL: there is memory alone */
 
 	char bug[512]; /* first inconsistency found by the core, or "" */
+	uint32_t trouble; /* that, a swap file's error, or the CPU's end */
 };
 
 #endif

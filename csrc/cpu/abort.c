@@ -49,7 +49,7 @@ int cpu_start_engine(struct vmemu *m, kulong ip)
 		sigemptyset(&set);
 		sigaddset(&set, SIGABRT);
 		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-		m->cpu.aborted = 1;
+		m->cpu.aborted = m->trouble = 1;
 		return UC_ERR_OK;
 	}
 	abort_point = &here;

@@ -13,6 +13,15 @@ void cpu_exit(struct vmemu *);
 /* cpu/engine.c: makes the engine of the next cpu_init() now; 0 or a uc_err. */
 int cpu_spare(void *const *functions);
 int cpu_run(struct vmemu *); /* enum cpu_trap; m->regs hold the registers */
+/*
+ * The same, to the next system call: its number, or NO_SYSCALL where that has more
+ * than 31 bits.  It is counted and its time has passed; m->cpu.call has it all.
+ * After another trap, or if something went wrong below: -trap.
+ */
+enum { NO_SYSCALL = 0x7fffffff };
+int cpu_run_to_call(struct vmemu *);
+/* The call ends; 1 if somebody wants to be told, which is left to be done. */
+int cpu_call_ends(struct vmemu *, kulong result);
 void cpu_request_stop(struct vmemu *); /* from any thread */
 /* While on, an engine that gives up does not end the process; calls nest. */
 void cpu_guard(int on);

@@ -275,6 +275,7 @@ void cpu_note_bases(struct vmemu *, kulong *base);
 void cpu_load_bases(struct vmemu *, const kulong *base);
 int cpu_syscall_hook(struct vmemu *);
 bool cpu_calls_by(const struct vmemu *, uint32_t vector);
+void cpu_arguments(const struct cpu_regs *, kulong *args);
 /* What the instruction leaves behind besides the result. */
 void cpu_after_syscall(struct vmemu *);
 

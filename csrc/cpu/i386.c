@@ -70,6 +70,16 @@ int cpu_syscall_hook(struct vmemu *m)
 					 UC_X86_INS_SYSCALL);
 }
 
+void cpu_arguments(const struct cpu_regs *regs, kulong *args)
+{
+	args[0] = regs->bx;
+	args[1] = regs->cx;
+	args[2] = regs->dx;
+	args[3] = regs->si;
+	args[4] = regs->di;
+	args[5] = regs->bp;
+}
+
 void cpu_after_syscall(struct vmemu *m)
 {
 	(void)m;

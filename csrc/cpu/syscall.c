@@ -1,8 +1,8 @@
 /*
- * cpu/syscall.c - system calls with nothing to decide: who am I?  Their numbers
- * are in cpu/i386.c and cpu/x86_64.c.
+ * cpu/syscall.c - the way of a system call to Python and back, and calls with
+ * nothing to decide: who am I?  Their numbers are in cpu/i386.c and cpu/x86_64.c.
  *
- * They are answered inside the interrupt hook, without stopping the engine.
+ * Those are answered inside the interrupt hook, without stopping the engine.
  * Counters, clock and events are those of a call that Python answers.
  */
 #include "core/core.h"
@@ -21,4 +21,28 @@ const uint32_t *syscall_in_c(struct vmemu *m, kulong number)
 	m->clock.now += SYSCALL_NS;
 	event(m, EV_syscall, number, *result, 0);
 	return result;
+}
+
+int cpu_run_to_call(struct vmemu *m)
+{
+	int trap = cpu_run(m);
+	struct cpu_call *call = &m->cpu.call;
+
+	if (trap != TRAP_SYSCALL || m->trouble)
+		return -trap;
+	call->number = m->regs.ax;
+	cpu_arguments(&m->regs, call->args);
+	count(m, CNT_syscalls);
+	m->clock.now += SYSCALL_NS;
+	return call->number < NO_SYSCALL ? (int)call->number : NO_SYSCALL;
+}
+
+/* An event that is written has an argument as well, as Python understands it. */
+int cpu_call_ends(struct vmemu *m, kulong result)
+{
+	m->regs.ax = result;
+	if (unlikely(m->trace.told >> EV_syscall & 1))
+		return 1;
+	m->trace.happened[EV_syscall]++;
+	return 0;
 }

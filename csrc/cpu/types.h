@@ -25,11 +25,20 @@ struct task_ids {
 	uint32_t uid16, euid16, gid16, egid16; /* as i386's old calls tell it */
 };
 
+enum { NR_SYSCALL_ARGS = 6 };
+
+/* The system call with which the CPU stopped. */
+struct cpu_call {
+	kulong number;
+	kulong args[NR_SYSCALL_ARGS]; /* as the registers say */
+};
+
 struct cpu {
 	void *uc;
 	uint32_t trap_vector;
 	uint32_t aborted;       /* the engine gave up, see cpu/abort.c */
 	uint32_t syscalls_in_c; /* the trivial ones need not go to Python */
+	struct cpu_call call;
 	struct cpu_state *state;
 };
 

@@ -104,6 +104,16 @@ int cpu_syscall_hook(struct vmemu *m)
 					 UC_X86_INS_SYSCALL);
 }
 
+void cpu_arguments(const struct cpu_regs *regs, kulong *args)
+{
+	args[0] = regs->di;
+	args[1] = regs->si;
+	args[2] = regs->dx;
+	args[3] = regs->r10;
+	args[4] = regs->r8;
+	args[5] = regs->r9;
+}
+
 void cpu_after_syscall(struct vmemu *m)
 {
 	m->regs.cx = m->regs.ip;

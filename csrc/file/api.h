@@ -39,6 +39,14 @@ int64_t generic_file_read(struct vmemu *, struct address_space *, uint64_t pos,
 			  void *to, uint64_t n, struct file_ra_state *);
 int64_t generic_file_write(struct vmemu *, struct address_space *, uint64_t pos,
 			   const void *from, uint64_t n);
+/*
+ * Of a file of the host, or with NULL for the last of tmpfs, to user memory: READ_CHUNK
+ * bytes are read before any of them is stored.  -EFAULT if none could be.
+ */
+enum { READ_CHUNK = 65536 };
+int64_t read_to_user(struct vmemu *, struct address_space *, uint64_t pos,
+		     struct mm_struct *, kulong to, uint64_t n,
+		     struct file_ra_state *);
 /* file/shmem_truncate.c: areas that map a file */
 uint32_t count_areas(struct vmemu *, const struct address_space *);
 

@@ -13,6 +13,7 @@
 #include "watch/step.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 static uint32_t piece_at(uint64_t pos, uint64_t left)
 {
@@ -62,6 +63,47 @@ int64_t generic_file_read(struct vmemu *m, struct address_space *mapping,
 		done += piece;
 	}
 	return (int64_t)done;
+}
+
+static int64_t read_pages(struct vmemu *m, struct address_space *mapping,
+			  uint64_t pos, void *to, uint64_t n,
+			  struct file_ra_state *ra)
+{
+	return ra ? generic_file_read(m, mapping, pos, to, n, ra) :
+		    shmem_read(m, mapping, pos, to, n);
+}
+
+/*
+ * By way of a buffer, as read() and write() of two calls would: which pages reclaim
+ * finds, when one that is stored to needs memory, does not depend on who copies.
+ */
+int64_t read_to_user(struct vmemu *m, struct address_space *mapping,
+		     uint64_t pos, struct mm_struct *mm, kulong to, uint64_t n,
+		     struct file_ra_state *ra)
+{
+	uint8_t page[PAGE_SIZE], *buffer = page;
+	uint64_t done = 0;
+	int64_t got = 0, put = 0;
+
+	if (n > sizeof(page))
+		buffer = malloc(n < READ_CHUNK ? n : READ_CHUNK);
+	if (!buffer)
+		return -ENOMEM;
+	while (done < n && put == got) {
+		uint64_t piece = n - done < READ_CHUNK ? n - done : READ_CHUNK;
+
+		got = read_pages(m, mapping, pos + done, buffer, piece, ra);
+		if (got <= 0)
+			break;
+		put = copy_to_user(m, mm, to + (kulong)done, buffer,
+				   (kulong)got);
+		done += (uint64_t)put;
+	}
+	if (buffer != page)
+		free(buffer);
+	if (done)
+		return (int64_t)done;
+	return got > 0 ? -EFAULT : got;
 }
 
 /* A page of zeros in the cache, counted; NULL with *ret. */

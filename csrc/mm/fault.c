@@ -119,7 +119,7 @@ static void map_file(struct vmemu *m, struct mm_struct *mm,
 		pte |= _PAGE_RW | _PAGE_WRITTEN;
 	*slot = pte;
 	rss_inc(m, mm);
-	page_add_file_rmap(m, page);
+	page_add_file_rmap(m, page, slot);
 }
 
 /*

@@ -46,7 +46,7 @@ static void install(struct vmemu *m, struct vm_area_struct *vma, pte_t *slot,
 	if (!page)
 		return;
 	rss_inc(m, mm);
-	page_add_file_rmap(m, page);
+	page_add_file_rmap(m, page, slot);
 }
 
 /* One page; FAULT_MINOR, or what went wrong. */
@@ -92,7 +92,12 @@ int filemap_populate(struct vmemu *m, struct vm_area_struct *vma, kulong start,
 {
 	int ret = FAULT_MINOR;
 
-	for (; start < end && ret <= FAULT_MAJOR; start += PAGE_SIZE, pgoff++)
+	for (; start < end && ret <= FAULT_MAJOR; start += PAGE_SIZE, pgoff++) {
+		if (m->rmap_files && !rmap_reserve(m, GFP_KERNEL))
+			return FAULT_OOM;
 		ret = install_page(m, vma, start, pgoff, cached);
+		if (m->rmap_files)
+			rmap_unreserve(m);
+	}
 	return ret;
 }

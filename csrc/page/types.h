@@ -12,7 +12,7 @@ enum page_flag_bits {
 	PG_slab = 1 << 7,
 	PG_arch_1 = 1 << 10, /* code has been fetched from this frame */
 	PG_reserved = 1 << 11,
-	PG_direct = 1 << 16, /* while PG_anon: mapping is the one pte */
+	PG_direct = 1 << 16, /* a pte in place of a list of them */
 	PG_reclaim = 1 << 17,
 	PG_maplock = 1 << 18,
 	PG_swapcache = 1 << 19,
@@ -29,7 +29,7 @@ struct page { /* 32 or 56 bytes */
 	kulong flags;
 	int32_t _count;    /* references; 0 = free */
 	uint32_t mapcount; /* ptes that map it */
-	kulong private;    /* swap entry while PG_swapcache */
+	kulong private;    /* swap entry while PG_swapcache, or ptes */
 	kptr mapping;      /* address_space, or the rmap object while PG_anon */
 	kulong index;      /* pgoff; while PG_anon, as the scheme likes */
 	struct list_head lru;

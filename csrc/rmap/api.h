@@ -6,7 +6,7 @@
 /* rmap/rmap.c */
 void page_add_anon_rmap(struct vmemu *, struct page *, struct vm_area_struct *,
 			kulong address);
-void page_add_file_rmap(struct vmemu *, struct page *);
+void page_add_file_rmap(struct vmemu *, struct page *, const pte_t *);
 void page_remove_rmap(struct vmemu *, struct page *, struct mm_struct *,
 		      const pte_t *);
 int page_referenced(struct vmemu *, struct page *);

@@ -181,7 +181,7 @@ static uint32_t find_all(struct vmemu *m, struct page *page, int unmap,
 
 	memset(finding->reached, 0, finding->n);
 	m->check.finding = finding;
-	(search.file ? walk_file : m->rmap->walk)(m, page, &search);
+	walk_for(m, page, &search);
 	m->check.finding = NULL;
 	for (i = 0; i < finding->n && finding->reached[i]; i++)
 		;

@@ -1,5 +1,5 @@
 /*
- * rmap/pte_chain.c - Rik van Riel's pte chains, as in 2.6.6, of anonymous pages.
+ * rmap/pte_chain.c - Rik van Riel's pte chains, as in 2.6.6.
  *
  * Each page lists the ptes that map it, so nothing has to be looked for.  One pte
  * stands in page->mapping itself (PG_direct); two and more stand in a list of
@@ -11,12 +11,17 @@
  * A pte's address leads to its page table, whose struct page has the mm and the
  * first address it maps.
  *
+ * Of a file's page mapping is the file, so it has its list in page->private, which
+ * nobody else uses while it is mapped; 2.6.6 had a field for it where mapcount is
+ * here.  With files=areas, as in rmap 7 and 8, such pages have none, and are found by
+ * the areas of their file.
+ *
  * Costs nothing for a page that is mapped once, nor for a vma or mm; else a line
  * for each NRPTE ptes of a page, and a search of the list for each that goes.
  * What breaks it: many processes that share many pages.  fork makes an entry for
  * each page, exit looks for it, and the lists take more memory than the ptes.
  *
- * The list, PG_direct and mapping are guarded by the page's page_map_lock.
+ * The list, PG_direct and where it begins are guarded by the page's page_map_lock.
  */
 #include "core/core.h"
 #include "mm/mm.h"
@@ -29,7 +34,7 @@
 /* 128 bytes, 64 or 32. */
 uint32_t pte_chain_line(const struct vmemu *m)
 {
-	return 128u >> m->rmap_option[0];
+	return 128u >> m->rmap_option[CHAIN_LINE];
 }
 
 uint32_t pte_chain_slots(const struct vmemu *m)
@@ -42,6 +47,17 @@ static uint32_t cache_size(const struct vmemu *m, int i)
 {
 	(void)i;
 	return pte_chain_line(m);
+}
+
+static uint32_t keeps_files(const struct vmemu *m)
+{
+	return m->rmap_option[CHAIN_FILES];
+}
+
+/* Where the page has its list, or its only pte. */
+static kptr *list_of(struct page *page)
+{
+	return page->flags & PG_anon ? &page->mapping : &page->private;
 }
 
 static struct pte_chain *chain_at(struct vmemu *m, kptr k)
@@ -102,13 +118,13 @@ static struct pte_chain *grow(struct vmemu *m, struct page *page)
 	if (!c || BUG_ON(m, kaddr(m, c) & (pte_chain_line(m) - 1)))
 		return NULL;
 	if (page->flags & PG_direct) {
-		c->ptes[--i] = page->mapping;
+		c->ptes[--i] = *list_of(page);
 		c->next_and_idx = i;
 		page->flags &= ~(kulong)PG_direct;
 	} else {
-		c->next_and_idx = page->mapping | i;
+		c->next_and_idx = *list_of(page) | i;
 	}
-	page->mapping = kaddr(m, c);
+	*list_of(page) = kaddr(m, c);
 	return c;
 }
 
@@ -119,10 +135,10 @@ static void add_entry(struct vmemu *m, struct page *page, const pte_t *pte)
 
 	owned(m, mapcount, page);
 	if (page->flags & PG_direct ||
-	    !first_used(m, chain_at(m, page->mapping)))
+	    !first_used(m, chain_at(m, *list_of(page))))
 		c = grow(m, page);
 	else
-		c = chain_at(m, page->mapping);
+		c = chain_at(m, *list_of(page));
 	if (!c)
 		return;
 	c->next_and_idx--;
@@ -136,8 +152,8 @@ static kptr *find_entry(struct vmemu *m, struct page *page, kptr pte)
 	kptr *found = NULL, at;
 
 	if (page->flags & PG_direct)
-		return page->mapping == pte ? &page->mapping : NULL;
-	for (at = page->mapping; at && !found;
+		return *list_of(page) == pte ? list_of(page) : NULL;
+	for (at = *list_of(page); at && !found;
 	     at = next_of(m, chain_at(m, at))) {
 		struct pte_chain *c = chain_at(m, at);
 
@@ -152,7 +168,7 @@ static kptr *find_entry(struct vmemu *m, struct page *page, kptr pte)
 /* The first entry of all goes, and its pte_chain if it was the only one there. */
 static void drop_first(struct vmemu *m, struct page *page)
 {
-	struct pte_chain *head = chain_at(m, page->mapping);
+	struct pte_chain *head = chain_at(m, *list_of(page));
 	uint32_t i = first_used(m, head);
 
 	if (i + 1 < pte_chain_slots(m)) {
@@ -160,7 +176,7 @@ static void drop_first(struct vmemu *m, struct page *page)
 		head->next_and_idx++;
 		return;
 	}
-	page->mapping = next_of(m, head);
+	*list_of(page) = next_of(m, head);
 	kmem_cache_free(m, CACHE_pte_chain, head);
 }
 
@@ -184,6 +200,16 @@ static int add_anon(struct vmemu *m, struct page *page,
 	return 0;
 }
 
+static void add_file(struct vmemu *m, struct page *page, const pte_t *pte)
+{
+	if (page->mapcount) {
+		add_entry(m, page, pte);
+		return;
+	}
+	page->private = kaddr(m, pte);
+	page->flags |= PG_direct;
+}
+
 static void dup_pte(struct vmemu *m, struct page *page,
 		    struct vm_area_struct *parents, struct mm_struct *child,
 		    const pte_t *pte)
@@ -205,10 +231,10 @@ static void remove_pte(struct vmemu *m, struct page *page, struct mm_struct *mm,
 		return;
 	if (page->flags & PG_direct) {
 		page->flags &= ~(kulong)PG_direct;
-		page->mapping = 0;
+		*list_of(page) = 0;
 		return;
 	}
-	head = chain_at(m, page->mapping);
+	head = chain_at(m, *list_of(page));
 	*entry = head->ptes[first_used(m, head)];
 	drop_first(m, page);
 }
@@ -225,7 +251,8 @@ static uint32_t move_anon(struct vmemu *m, const pte_t *from, const pte_t *to,
 		struct page *page = m->mem_map + pte_pfn(from[i]);
 		kptr *entry;
 
-		if (!pte_present(from[i]) || !(page->flags & PG_anon))
+		if (!pte_present(from[i]) || page->flags & PG_reserved ||
+		    !rmap_has(m, page))
 			continue;
 		page_map_lock(m, page);
 		owned(m, mapcount, page);
@@ -261,9 +288,9 @@ static bool try_entry(struct vmemu *m, struct page *page,
 }
 
 /* Of a page whose list has one entry: where that is, else 0. */
-static kptr only_entry(struct vmemu *m, const struct page *page)
+static kptr only_entry(struct vmemu *m, struct page *page)
 {
-	const struct pte_chain *c = chain_at(m, page->mapping);
+	const struct pte_chain *c = chain_at(m, *list_of(page));
 	uint32_t last = pte_chain_slots(m) - 1;
 
 	return first_used(m, c) == last && !next_of(m, c) ? c->ptes[last] : 0;
@@ -272,13 +299,13 @@ static kptr only_entry(struct vmemu *m, const struct page *page)
 /* page_referenced makes a list of one pte PG_direct again. */
 static void make_direct(struct vmemu *m, struct page *page)
 {
-	kptr only = only_entry(m, page), head = page->mapping;
+	kptr only = only_entry(m, page), head = *list_of(page);
 
 	if (!only)
 		return;
 	owned(m, mapcount, page);
 	touch(m, STEP_write, &page->flags);
-	page->mapping = only;
+	*list_of(page) = only;
 	page->flags |= PG_direct;
 	kmem_cache_free(m, CACHE_pte_chain, chain_at(m, head));
 }
@@ -310,7 +337,7 @@ static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 	kptr at, next;
 
 	if (page->flags & PG_direct) {
-		try_entry(m, page, search, page->mapping);
+		try_entry(m, page, search, *list_of(page));
 		return;
 	}
 	if (search->asked && search->walk == WALK_UNMAP &&
@@ -318,7 +345,7 @@ static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 		try_entry(m, page, search, only_entry(m, page));
 		return;
 	}
-	for (at = page->mapping; at && more; at = next) {
+	for (at = *list_of(page); at && more; at = next) {
 		struct pte_chain *c = chain_at(m, at);
 
 		next = next_of(m, c);
@@ -340,6 +367,8 @@ const struct rmap_ops rmap_pte_chain = {
 	.locks_vma_tree = 1,
 	.add_anon = add_anon,
 	.move_anon = move_anon,
+	.keeps_files = keeps_files,
+	.add_file = add_file,
 	.dup_pte = dup_pte,
 	.remove_pte = remove_pte,
 	.reserve = reserve,

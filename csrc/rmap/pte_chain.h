@@ -7,6 +7,9 @@ struct pte_chain {           /* as large as a cache line, and aligned to it */
 	kptr ptes[];         /* in use from there to the last one */
 };
 
+/* Places in m->rmap_option: of 128 bytes, 64, 32; nonzero = of files' pages, too. */
+enum pte_chain_option { CHAIN_LINE, CHAIN_FILES };
+
 enum pte_chain_cache { CACHE_pte_chain = CACHE_rmap };
 
 uint32_t pte_chain_line(const struct vmemu *);  /* bytes */

@@ -120,11 +120,13 @@ void page_own_anon_rmap(struct vmemu *m, struct page *page,
 	page_map_unlock(m, page);
 }
 
-void page_add_file_rmap(struct vmemu *m, struct page *page)
+void page_add_file_rmap(struct vmemu *m, struct page *page, const pte_t *pte)
 {
 	BUG_ON(m, page->flags & PG_anon);
 	page_map_lock_short(m, page);
 	owned(m, mapcount, page);
+	if (m->rmap_files)
+		m->rmap->add_file(m, page, pte);
 	if (!page->mapcount++)
 		m->pages.nr_mapped++;
 	page_map_unlock_short(m, page);
@@ -380,6 +382,14 @@ bool rmap_try(struct vmemu *m, struct page *page, struct rmap_search *search,
 	return try_candidate(m, page, search, mm, vma, address);
 }
 
+void walk_for(struct vmemu *m, struct page *page, struct rmap_search *search)
+{
+	if (search->file && !m->rmap_files)
+		walk_file(m, page, search);
+	else
+		m->rmap->walk(m, page, search);
+}
+
 void walk_page(struct vmemu *m, struct page *page, struct rmap_search *search)
 {
 	search->exact = !stop_kept(m) || !(page->flags & PG_anon);
@@ -391,7 +401,7 @@ void walk_page(struct vmemu *m, struct page *page, struct rmap_search *search)
 		return;
 	search->file = !(page->flags & PG_anon);
 	count_walk(m, search, CNT_unmap_pages, CNT_referenced_pages);
-	(search->file ? walk_file : m->rmap->walk)(m, page, search);
+	walk_for(m, page, search);
 }
 
 /* How often the page was referenced since the last call; ages its ptes. */

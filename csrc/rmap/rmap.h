@@ -34,6 +34,12 @@ static inline struct range_locks range_locks(struct vmemu *m,
 	return locks;
 }
 
+/* Whether the scheme has the page's ptes, or what stands for them. */
+static inline bool rmap_has(const struct vmemu *m, const struct page *page)
+{
+	return page->flags & PG_anon || unlikely(m->rmap_files);
+}
+
 /*
  * fork copies a pte of the parent's vma to the child's: candidates include the
  * child already.  watched stands for one by one, here and below.
@@ -51,12 +57,10 @@ static ALWAYS_INLINE void page_dup(struct vmemu *m, struct page *page,
 	}
 	page->_count++;
 	BUG_ON(m, !page->mapcount++);
-	if (watched && page->flags & PG_anon) {
-		if (m->rmap->dup_pte)
-			m->rmap->dup_pte(m, page, vma, child, pte);
-		if (stop_kept(m))
-			stop_forked(m, page, child);
-	}
+	if (watched && m->rmap->dup_pte && rmap_has(m, page))
+		m->rmap->dup_pte(m, page, vma, child, pte);
+	if (watched && page->flags & PG_anon && stop_kept(m))
+		stop_forked(m, page, child);
 	if (watched)
 		page_map_unlock(m, page);
 }
@@ -94,12 +98,10 @@ static ALWAYS_INLINE void drop_rmap(struct vmemu *m, struct page *page,
 {
 	if (BUG_ON(m, page->mapcount == 0))
 		return;
-	if (watched && page->flags & PG_anon) {
-		if (m->rmap->remove_pte)
-			m->rmap->remove_pte(m, page, mm, pte);
-		if (stop_kept(m))
-			stop_removed(m, page, mm);
-	}
+	if (watched && m->rmap->remove_pte && rmap_has(m, page))
+		m->rmap->remove_pte(m, page, mm, pte);
+	if (watched && page->flags & PG_anon && stop_kept(m))
+		stop_removed(m, page, mm);
 	if (watched) {
 		owned(m, mapcount, page);
 		touch(m, STEP_write, &page->mapcount);
@@ -139,6 +141,8 @@ void page_own_anon_rmap(struct vmemu *, struct page *, struct vm_area_struct *,
 			kulong address);
 /* A walk by whoever can find the page: the scheme, or its file. */
 void walk_page(struct vmemu *, struct page *, struct rmap_search *);
+/* The same, of a search that says what there is to be found. */
+void walk_for(struct vmemu *, struct page *, struct rmap_search *);
 
 /* ---- for the schemes' walks ------------------------------------------------- */
 

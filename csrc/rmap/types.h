@@ -211,6 +211,13 @@ struct rmap_ops {
 	uint32_t (*move_anon)(struct vmemu *, const pte_t *from,
 			      const pte_t *to, uint32_t nr,
 			      struct vm_area_struct *, kulong address);
+	/* Nonzero = it keeps the ptes of files' pages as well: walk, move_anon and
+	 * the next three are called for these too.  NULL: they are found by the
+	 * areas of their file (rmap/file.c). */
+	uint32_t (*keeps_files)(const struct vmemu *);
+	/* A page of a file becomes mapped, not by fork; mapcount does not count
+	 * this pte yet. */
+	void (*add_file)(struct vmemu *, struct page *, const pte_t *);
 	/* Whoever has one of the next two is asked at every pte of fork, munmap
 	 * and exit, which is slower; see m->rmap_each_pte.  fork gives an
 	 * anonymous page of the parent's vma a pte in the child, too; mapcount

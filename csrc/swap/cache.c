@@ -36,10 +36,17 @@ static int attach(struct vmemu *m, struct page *page, uint32_t entry)
 	return 0;
 }
 
+/* Whether private is the reverse map's: a file's page that is mapped. */
+static bool private_is_mapped(const struct page *page)
+{
+	return page->mapcount && !(page->flags & PG_anon);
+}
+
+/* -1: no memory, or a file's page that somebody has mapped meanwhile. */
 int add_to_swap_cache(struct vmemu *m, struct page *page, uint32_t entry)
 {
 	shared(m, STEP_write, cache_slot(m, entry));
-	return attach(m, page, entry);
+	return private_is_mapped(page) ? -1 : attach(m, page, entry);
 }
 
 enum entered { ENTERED, RACED, UNUSED, NO_MEMORY };
@@ -96,7 +103,8 @@ bool delete_from_swap_cache(struct vmemu *m, struct page *page, int32_t users)
 	radix_tree_delete(m, &space->page_tree, entry >> 1);
 	space->nrpages--;
 	page->flags &= ~(kulong)(PG_swapcache | PG_reclaim);
-	page->private = 0;
+	if (!private_is_mapped(page)) /* back in its file it may be */
+		page->private = 0;
 	swap_free(m, entry);
 	put_page(m, page);
 	return true;

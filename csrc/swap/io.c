@@ -38,6 +38,7 @@ static void transfer(struct vmemu *m, bool write, uint32_t entry,
 			continue;
 		if (done <= 0) {
 			m->swap.error = done ? errno : EIO;
+			m->trouble = 1;
 			m->swap.error_write = write;
 			return;
 		}

@@ -31,7 +31,7 @@ def test_as_on_the_host(name: str, bits: int, tmp_path: Path) -> None:
         machine.spawn(program, [name], stdin=b"", stdout=output, stderr=output)
         status = machine.run().exit_status
         machine.check()
-        assert machine.kernel.unknown_syscalls.keys() <= {334, 386, 435}  # rseq, clone3
+        assert machine.kernel.unknown_syscalls.keys() <= {334, 386}  # rseq
     try:
         done = subprocess.run(
             [program], capture_output=True, cwd=there, timeout=60, stdin=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ from tests.linked import linked
 from vmemu.machine import Machine
 
 PROGRAMS = Path(__file__).with_name("programs")
-NAMES = ("queue", "jobs", "restart")
+NAMES = ("queue", "jobs", "orphans", "restart")
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,11 @@ from typing import Any
 
 from vmemu.kernel.hold import HostMemory
 from vmemu.kernel.process.group import Accounting
+from vmemu.kernel.process.itimer import IntervalTimer
 from vmemu.kernel.process.sched import LONE_SLICES, Scheduler
 from vmemu.kernel.process.task import TaskState, WakeReason
 from vmemu.kernel.process.timer import TimerQueue
-from vmemu.kernel.process.wait import Wait, WaitQueue, WaitStatus
+from vmemu.kernel.process.wait import Wait, WaitQueue, WaitStatus, waited
 from vmemu.vfs.pipe import BUFFER_SIZE, PIPE_BUF, PIPE_BUFFERS, Pipe, PipeReader, PipeWriter
 
 
@@ -141,10 +142,10 @@ def test_timers() -> None:
     assert timers.next_deadline() is None
 
 
-def finish(generator: Any) -> Any:
+def finish(what: Any) -> Any:
     """Run what must not block."""
     try:
-        next(generator)
+        next(waited(what))
     except StopIteration as stop:
         return stop.value
     raise AssertionError("blocked")
@@ -210,3 +211,31 @@ def test_wait_status() -> None:
     assert WaitStatus(11, signaled=True).encode() == 11
     assert WaitStatus(19, stopped=True).encode() == 0x137F
     assert WaitStatus(11, signaled=True).exit_status == 139
+
+
+def test_whatever_could_want_the_cpu_unsettles() -> None:
+    """Alone and settled, a task runs on without another look: nothing may be missed by that."""
+
+    def of_one() -> tuple[Scheduler, Any]:
+        sched, (task,), _ = world(1)
+        sched.prepare()
+        assert sched.settled
+        return sched, task
+
+    sched, task = of_one()
+    sched.enqueue(SimpleNamespace(**vars(task)))  # type: ignore[arg-type]
+    assert not sched.settled
+    sched.prepare()
+    assert not sched.settled
+    for change in (
+        lambda sched, task: sched.sleep(task, Wait("ever")),
+        lambda sched, task: sched.remove(task),
+        lambda sched, task: sched.timers.add(5, lambda: None),
+        lambda sched, task: setattr(sched, "watched", True),
+        lambda sched, task: setattr(sched, "measured", True),
+        lambda sched, task: IntervalTimer(sched, lambda: True, lambda: 0).set(5),
+        lambda sched, task: sched.slice_used(),
+    ):
+        sched, task = of_one()
+        change(sched, task)
+        assert not sched.settled

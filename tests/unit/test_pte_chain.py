@@ -405,7 +405,7 @@ def test_check_sees_a_flag_left_behind(memory: Memory) -> None:
         memory.core.base + memory.m.k.zone.free_list.next - ffi.offsetof("struct page", "lru"),
     )
     free.flags |= lib.PG_direct
-    broken(memory, "1 pages are PG_direct and not anonymous")
+    broken(memory, "1 pages are PG_direct and have no ptes to list")
 
 
 def test_lists_are_as_large_as_the_page_tables() -> None:

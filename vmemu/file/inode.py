@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from vmemu.core import PAGE_SHIFT, PAGE_SIZE, Core, lib
+from vmemu.core import PAGE_SHIFT, PAGE_SIZE, Core, ffi, lib
 from vmemu.errors import Errno
 from vmemu.streams import above_streams
 
 if TYPE_CHECKING:
     from vmemu.file.shmem import Shmem
+    from vmemu.mm import Mm
 
 __all__ = ["Inode", "Inodes", "Key"]
 
@@ -79,6 +80,17 @@ class Inode:
         if done < 0:
             raise Errno(-done)
         return bytes(buffer) if done == count else bytes(buffer[:done])
+
+    def read_to(self, offset: int, mm: Mm, address: int, count: int, state: Any = ffi.NULL) -> int:
+        """Copy from its pages to user memory; how many bytes.  Errno ENOMEM, EIO, EFAULT."""
+        core = self._core
+        done: int = core.lib.read_to_user(
+            core.m, self.mapping, offset, mm.ptr, address, count, state
+        )
+        core.check_bug()
+        if done < 0:
+            raise Errno(-done)
+        return done
 
     def write(self, offset: int, data: bytes) -> int:
         """Store bytes in its pages (generic_file_write); how many.  Errno ENOMEM, EIO, EFBIG."""

@@ -14,7 +14,6 @@ import random
 import sys
 import time
 from collections.abc import Callable
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmemu.closing import Closing
@@ -44,6 +43,7 @@ from vmemu.kernel.program.exec import Credentials
 from vmemu.kernel.signal.delivery import deliver_signals
 from vmemu.kernel.signal.state import Signal
 from vmemu.kernel.syscalls import TABLES
+from vmemu.kernel.syscalls.table import Handler, arguments
 from vmemu.kernel.trap import handle_trap
 from vmemu.vfs.fifo import Fifos
 from vmemu.vfs.lock import Locks
@@ -51,6 +51,8 @@ from vmemu.vfs.stdio import host_time_is_over
 
 if TYPE_CHECKING:
     from vmemu.cpu import Cpu
+    from vmemu.kernel.ipc.msg import MessageQueues
+    from vmemu.kernel.ipc.sem import Semaphores
     from vmemu.mm import MemoryManager
     from vmemu.net.network import Network
     from vmemu.vfs.bind import Bind
@@ -59,8 +61,6 @@ if TYPE_CHECKING:
     from vmemu.vfs.world import World
 
 _RESTARTS = range(ERESTARTSYS, ERESTART_RESTARTBLOCK + 1)
-_TRAP_SYSCALL: int = lib.TRAP_SYSCALL
-_CNT_SYSCALLS: int = lib.CNT_syscalls
 RELEASE = "2.6.7-vmemu"
 UNKNOWN_MAX = 1024
 """Numbers of unimplemented system calls that are told apart."""
@@ -109,6 +109,10 @@ class Kernel(Closing):
         self._world: World | None = None
         self.existing_net: Network | None = None
         """All sockets, if there ever was one."""
+        self.existing_sem: Semaphores | None = None
+        """All semaphores of System V, if anybody ever asked."""
+        self.existing_msg: MessageQueues | None = None
+        """All its queues of messages, likewise."""
         self.host_deadline: float | None = None
         """The time.monotonic() at which a run ends."""
         self.host_time_is_over = False
@@ -157,12 +161,14 @@ class Kernel(Closing):
         """MARKs so far."""
         self._m = self.core.m
         self._counter = self.core.m.counter
+        self._pages = self.core.m.pages
         self._regs = self.core.m.regs
-        ffi = self.core.ffi
-        self._words = ffi.cast("kulong *", ffi.addressof(self._m, "regs"))
-        """The registers in the order of struct cpu_regs."""
-        self._unpack, self._arguments = ffi.unpack, itemgetter(*self.abi.arguments)
-        self._nr_words = max(self.abi.arguments) + 1
+        self._run_to_call = self.core.lib.cpu_run_to_call
+        self._call_ends = self.core.lib.cpu_call_ends
+        self._words = self.core.ffi.buffer(self._m.cpu.call.args)
+        """The arguments of the call that is made, as the registers have them."""
+        self._ways: dict[int, tuple[Handler, Callable[[Any], tuple[int, ...]]]] = {}
+        """Of each call that was made: who answers, and what takes the arguments from the words."""
         self._mask = self.core.mask
         self._faults_seen = (0, 0)
         self._calls_seen = 0
@@ -200,6 +206,24 @@ class Kernel(Closing):
         return self.existing_net
 
     @property
+    def sem(self) -> Semaphores:
+        """All semaphores of System V; made when somebody asks."""
+        if self.existing_sem is None:
+            from vmemu.kernel.ipc.sem import Semaphores
+
+            self.existing_sem = Semaphores(self)
+        return self.existing_sem
+
+    @property
+    def msg(self) -> MessageQueues:
+        """All queues of messages of System V; made when somebody asks."""
+        if self.existing_msg is None:
+            from vmemu.kernel.ipc.msg import MessageQueues
+
+            self.existing_msg = MessageQueues(self)
+        return self.existing_msg
+
+    @property
     def file_bytes(self) -> int:
         """What guests make the host hold by files without a descriptor, recomputed."""
         return 0 if self._world is None else self._world.held
@@ -229,7 +253,7 @@ class Kernel(Closing):
         step, group = self.step, first.group
         self._m.cpu.syscalls_in_c = self.strace is None
         try:
-            while group.alive:
+            while group.live:
                 step()
                 if each is not None:
                     each()
@@ -280,7 +304,7 @@ class Kernel(Closing):
         self.sched.queue.clear()
         if self._world is not None:
             self._world.close()
-        self.forget("_m", "_counter", "_regs", "_words")
+        self.forget("_m", "_counter", "_pages", "_regs", "_words")
 
     def step(self) -> str:
         """Go on to the next event and name it: syscall, fault, exception, preempt,
@@ -297,36 +321,46 @@ class Kernel(Closing):
         console = self.console
         if console is not None and console.host.news:
             console.attend()
-        task = self.sched.pick()
-        if task is None:
-            self.core.check_bug()
-            if console is not None and console.attended:
-                self._idle_at(console)
-            elif not self.sched.idle():
-                raise VmemuError(self._deadlock())
-            return "idle"
-        if task is not self.current:
-            self._switch(task)
-        if task.call is not None:
-            return self._go_on(task, task.call)
+        sched, task = self.sched, self.current
+        if not sched.settled or task is None:
+            task = sched.pick()
+            if task is None:
+                return self._idle()
+            if task is not self.current:
+                self._switch(task)
+            if task.call is not None:
+                return self._go_on(task, task.call)
         signals = task.signals
         if (
             signals.pending or signals.chosen or signals.stopping or task.restart
         ) and not deliver_signals(task):
             return "signal"
-        self.sched.update_preemption()
-        self.sched.limit_clock()
-        trap = self.cpu.run()
-        self.core.check_bug()
-        what = self._syscall(task) if trap == _TRAP_SYSCALL else handle_trap(task, trap)
-        if self.sched.cpu_timers:
+        if not sched.settled:
+            sched.prepare()
+        number = self._run_to_call(self._m)
+        if number >= 0 and self.core.error is None:
+            what = self._syscall(task, number)
+        else:
+            self.core.check_bug()
+            what = handle_trap(task, -number)
+        if sched.cpu_timers:
             self.account()
-            self.sched.run_cpu_timers()
-        if self.sched.measured:
+            sched.run_cpu_timers()
+        if sched.measured:
             limit_cpu(task.group)
-        if self._m.pages.want_kswapd:
+        if self._pages.want_kswapd:
             self.kswapd.wanted()
         return what
+
+    def _idle(self) -> str:
+        """Everybody sleeps: time goes on to what is due next; VmemuError if that is nothing."""
+        self.core.check_bug()
+        console = self.console
+        if console is not None and console.attended:
+            self._idle_at(console)
+        elif not self.sched.idle():
+            raise VmemuError(self._deadlock())
+        return "idle"
 
     def _idle_at(self, console: Console) -> None:
         """Everybody sleeps: until the next timer, which takes its time where somebody looks on.
@@ -402,42 +436,44 @@ class Kernel(Closing):
 
     # ---- system calls -----------------------------------------------------
 
-    def _syscall(self, task: Task) -> str:
-        registers = self._unpack(self._words, self._nr_words)
-        number = int(registers[0])
-        self._counter[_CNT_SYSCALLS] += 1
-        self.sched.advance(task, SYSCALL_NS)
-        try:
-            entry = self.syscalls[number]
-        except KeyError:
-            entry = None
-        words = self._arguments(registers)
-        if entry is None:
-            self._counter[lib.CNT_enosys] += 1
-            if number in self.unknown_syscalls or len(self.unknown_syscalls) < UNKNOWN_MAX:
-                self.unknown_syscalls[number] = self.unknown_syscalls.get(number, 0) + 1
-            call = task.call = Call(number, words)
-            self._finish(task, call, -errno.ENOSYS)
-            return "syscall"
-        if entry.convert:
-            values = list(words[: len(entry.kinds)])
-            for index, to in entry.convert:
-                values[index] = to(values[index])
-            args = tuple(values)
-        else:
-            args = words[: len(entry.kinds)]
-        call = task.call = Call(number, args)
+    def _syscall(self, task: Task, number: int) -> str:
+        """Answer the call that the CPU has stopped with; it is counted already."""
+        task.used.stime += SYSCALL_NS
+        way = self._ways.get(number) or self._way(number)
+        if way is None:
+            return self._unknown(task)
+        handler, take = way
+        args = take(self._words)
+        call = None
         if self.strace is not None:
-            call.trace = strace.enter(task, entry, args)
+            call = task.call = Call(number, args)
+            call.trace = strace.enter(task, self.syscalls[number], args)
         try:
-            result = entry.handler(task, *args)
+            result = handler(task, *args)
         except Errno as error:
             result = -error.errno
         if isinstance(result, int):
-            self._finish(task, call, result)
-            return "exit" if task.memory is None else "syscall"
+            return self._finish(task, number, args, result, call)
+        if call is None:
+            call = task.call = Call(number, args)
         call.blocked = result
         return self._go_on(task, call)
+
+    def _way(self, number: int) -> tuple[Handler, Callable[[Any], tuple[int, ...]]] | None:
+        """Look a call up in the table and keep what is found."""
+        entry = self.syscalls.get(number)
+        if entry is None:
+            return None
+        way = self._ways[number] = entry.handler, arguments(self.abi.bits, entry.kinds)
+        return way
+
+    def _unknown(self, task: Task) -> str:
+        number = int(self._m.cpu.call.number)
+        self._counter[lib.CNT_enosys] += 1
+        if number in self.unknown_syscalls or len(self.unknown_syscalls) < UNKNOWN_MAX:
+            self.unknown_syscalls[number] = self.unknown_syscalls.get(number, 0) + 1
+        call = task.call = Call(number, tuple(self._m.cpu.call.args))
+        return self._finish(task, number, call.args, -errno.ENOSYS, call)
 
     def _go_on(self, task: Task, call: Call) -> str:
         """Run a call that may block until it ends or sleeps again."""
@@ -465,20 +501,22 @@ class Kernel(Closing):
             result = int(stop.value)
         except Errno as error:
             result = -error.errno
-        self._finish(task, call, result)
-        return "exit" if task.memory is None else "syscall"
+        return self._finish(task, call.number, call.args, result, call)
 
-    def _finish(self, task: Task, call: Call, result: int) -> None:
+    def _finish(
+        self, task: Task, number: int, args: tuple[int, ...], result: int, call: Call | None
+    ) -> str:
         """A call ends: its result goes to eax, or rax."""
-        if task.call is call:
+        if call is not None and task.call is call:
             task.call = None
-        first = call.args[0] if call.args else 0
-        self.core.event(lib.EV_syscall, call.number, result, first)
-        if task.memory is None:
-            return  # it was its last
-        if self.strace is not None:
-            strace.leave(task, self.syscalls.get(call.number), call, result)
-        self._regs.ax = result & self._mask
-        if -result in _RESTARTS and call.number not in self.abi.sigreturns:
+        if task.memory is None:  # it was its last
+            self.core.event(lib.EV_syscall, number, result, args[0] if args else 0)
+            return "exit"
+        if self._call_ends(self._m, result & self._mask):
+            self.core.event(lib.EV_syscall, number, result, args[0] if args else 0)
+        if self.strace is not None and call is not None:
+            strace.leave(task, self.syscalls.get(number), call, result)
+        if -result in _RESTARTS and number not in self.abi.sigreturns:
             task.restart = -result
-            task.interrupted_call = call.number
+            task.interrupted_call = number
+        return "syscall"

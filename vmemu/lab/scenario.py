@@ -279,7 +279,7 @@ class Scenario:
             for each in self.expectations
             if (formula := each.formula(scheme)) is not None
         }
-        own = scheme_class(scheme).predictions.get(self.name, {})
+        own = scheme_class(scheme).formulas_of(self.name)
         expected |= {figure: (Formula(text), why) for figure, (text, why) in own.items()}
         return expected
 

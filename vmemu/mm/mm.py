@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from vmemu.closing import Closing
-from vmemu.core import PAGE_SHIFT, ffi, lib
+from vmemu.core import BUFFER_BYTES, PAGE_SHIFT, ffi, lib
 from vmemu.errors import Errno
 from vmemu.mm.consts import RLIM_INFINITY, STACK_LIMIT
 
@@ -155,14 +155,20 @@ class Mm(Closing):
 
     def read(self, address: int, n: int) -> bytes:
         """Copy ``n`` bytes from user memory; Errno EFAULT unless all can be read."""
-        buffer = ffi.new("char[]", n)
-        done = self.core.lib.copy_from_user(
-            self.core.m, self.ptr, buffer, address & self.core.mask, n
-        )
-        self.core.check_bug()
+        core = self.core
+        if n > BUFFER_BYTES:
+            buffer = ffi.new("char[]", n)
+            done = core.lib.copy_from_user(core.m, self.ptr, buffer, address & core.mask, n)
+            data: bytes = ffi.buffer(buffer, n)[:]
+        else:
+            memory, view = taken = core.buffer()
+            done = core.lib.copy_from_user(core.m, self.ptr, memory, address & core.mask, n)
+            data = view[:n]
+            core.buffers.append(taken)
+        core.check_bug()
         if done != n:
             raise Errno(errno.EFAULT)
-        return bytes(ffi.buffer(buffer, n))
+        return data
 
     def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
         """Copy bytes to user memory; Errno EFAULT unless all can be written."""
@@ -171,24 +177,36 @@ class Mm(Closing):
 
     def write_some(self, address: int, data: bytes | bytearray | memoryview) -> int:
         """Copy bytes to user memory until one cannot be written; how many were."""
-        done: int = self.core.lib.copy_to_user(
-            self.core.m, self.ptr, address & self.core.mask, ffi.from_buffer(data), len(data)
+        core = self.core
+        done: int = core.lib.copy_to_user(
+            core.m,
+            self.ptr,
+            address & core.mask,
+            data if isinstance(data, bytes) else ffi.from_buffer(data),
+            len(data),
         )
-        self.core.check_bug()
+        core.check_bug()
         return done
 
     def read_cstr(self, address: int, limit: int) -> bytes:
         """A NUL-terminated string below ``limit`` bytes; Errno EFAULT or ENAMETOOLONG."""
-        buffer = ffi.new("char[]", limit)
-        n = self.core.lib.strncpy_from_user(
-            self.core.m, self.ptr, buffer, address & self.core.mask, limit
-        )
-        self.core.check_bug()
+        core = self.core
+        address &= core.mask
+        room = min(limit, BUFFER_BYTES)
+        memory, view = taken = core.buffer()
+        n: int = core.lib.strncpy_from_user(core.m, self.ptr, memory, address, room)
+        data: bytes = view[: max(n, 0)]
+        core.buffers.append(taken)
+        if n == room < limit:
+            buffer = ffi.new("char[]", limit)
+            n = core.lib.strncpy_from_user(core.m, self.ptr, buffer, address, limit)
+            data = ffi.buffer(buffer, max(n, 0))[:]
+        core.check_bug()
         if n < 0:
             raise Errno(errno.EFAULT)
         if n == limit:
             raise Errno(errno.ENAMETOOLONG)
-        return bytes(ffi.buffer(buffer, n))
+        return data
 
     def read_u32(self, address: int) -> int:
         """One little-endian 32-bit word; Errno EFAULT."""

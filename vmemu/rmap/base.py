@@ -103,6 +103,15 @@ class RmapScheme:
         return True
 
     @classmethod
+    def mark_figures(cls) -> tuple[str, ...]:
+        """Figures that `at_mark` gives, for formulas."""
+        return ()
+
+    def at_mark(self) -> Mapping[str, int]:
+        """What it tells of itself at a scenario's mark, before the lab acts."""
+        return {}
+
+    @classmethod
     def swaps(cls) -> bool:
         """Whether anonymous pages can be swapped under it."""
         return cls.finds_anon or cls.sweeps
@@ -134,6 +143,11 @@ class RmapScheme:
         return [
             values.index(cls.chosen.get(name, values[0])) for name, values in cls.options.items()
         ]
+
+    @classmethod
+    def formulas_of(cls, scenario: str) -> Mapping[str, tuple[str, str]]:
+        """Its own formulas for a scenario, as it was chosen: `predictions`."""
+        return cls.predictions.get(scenario, {})
 
     @classmethod
     def hears(cls, hook: str) -> bool:

@@ -10,6 +10,7 @@ from vmemu.core import lib
 from vmemu.rmap.base import Node, RmapScheme
 
 if TYPE_CHECKING:
+    from vmemu.check import Mapping as At
     from vmemu.check import Survey
 
 __all__ = ["SCHEMES", "PteChain"]
@@ -17,6 +18,7 @@ __all__ = ["SCHEMES", "PteChain"]
 
 NRPTE = "(LINE * 8 // BITS - 1)"  # slots: a line less the word that leads to the next
 STACK = "the stack's page stays in its list when the others have copied it"
+PROGRAM = "and those of the program's pages, as many as the compiler decides"
 EXACT = ("0", "nothing but ptes of the page is looked at")
 NO_CHAIN = {"objects_pte_chain": ("0", "each page is mapped once")}
 
@@ -143,6 +145,27 @@ PREDICTIONS: dict[str, dict[str, tuple[str, str]]] = {
 }
 
 
+_NO_AREAS = {
+    "file_unmap_cmp": EXACT,
+    "file_referenced_cmp": EXACT,
+    "i_mmap_nodes": ("0", "no area is looked for"),
+}
+FILES_TOO: dict[str, dict[str, tuple[str, str]]] = {
+    "windows": _NO_AREAS,
+    "windows-tasks": _NO_AREAS,
+    "windows-fork": _NO_AREAS,
+    "nonlinear": {
+        **{f"file_{walk}_pages": ("1", "it goes at once") for walk in ("unmap", "referenced")},
+        **{f"file_{walk}_probes": ("1", "its only pte") for walk in ("unmap", "referenced")},
+        **{
+            f"nonlinear_{what}": ("0", "no area is swept")
+            for what in ("clusters", "ptes", "unmapped", "collateral")
+        },
+    },
+}
+"""What is different where pages of files have lists."""
+
+
 class PteChain(RmapScheme):
     """Nothing for a page mapped once, a cache line for some more ptes; no merge restriction."""
 
@@ -152,16 +175,61 @@ class PteChain(RmapScheme):
     uses_index: ClassVar[bool] = False
     summary: ClassVar[str] = "Rik van Riel: each page lists its ptes (2.5.27 to 2.6.6)"
     caches: ClassVar[tuple[str, ...]] = ("pte_chain",)
-    options: ClassVar[Mapping[str, tuple[str, ...]]] = {"line": ("128", "64", "32")}
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "line": ("128", "64", "32"),
+        "files": ("areas", "chains"),
+    }
     predicted_as: ClassVar[str] = "pte_chain"
     watch: ClassVar[tuple[str, ...]] = ("rmap_chain_slots",)
     predictions: ClassVar[Mapping[str, Mapping[str, tuple[str, str]]]] = PREDICTIONS
     color: ClassVar[str] = "#96700a"
 
+    @classmethod
+    def own_numbers(cls) -> list[int]:
+        """Of ``enum pte_chain_option``."""
+        values = cls.option_values()
+        return [cls.options["line"].index(str(values["LINE"])), int(cls.keeps_files())]
+
+    @classmethod
+    def formulas_of(cls, scenario: str) -> Mapping[str, tuple[str, str]]:
+        """`predictions`, and those of files' pages in lists."""
+        own = super().formulas_of(scenario)
+        if not (cls.predicted_as and cls.keeps_files()):
+            return own
+        own = {**own, **FILES_TOO.get(scenario, {})}
+        for figure, (text, why) in own.items():
+            if figure == "objects_pte_chain":
+                own[figure] = (f"{text} + file_chains", f"{why}; {PROGRAM}")
+        return own
+
+    @classmethod
+    def mark_figures(cls) -> tuple[str, ...]:
+        """Where pages of files have lists, how many pte_chains these have."""
+        return ("file_chains",) if cls.keeps_files() else ()
+
+    def at_mark(self) -> Mapping[str, int]:
+        """See `mark_figures`."""
+        if not self.keeps_files():
+            return {}
+        m = self.core.m
+        pages = (m.mem_map + n for n in range(m.nr_frames))
+        files = (page for page in pages if page.mapcount and not page.flags & lib.PG_anon)
+        listed = (page for page in files if not page.flags & lib.PG_reserved)
+        return {"file_chains": sum(len(self.chains(page)) for page in listed)}
+
+    @classmethod
+    def keeps_files(cls) -> bool:
+        """Whether pages of files have lists, too."""
+        return cls.option_values()["FILES"] == "chains"
+
+    def _begin(self, page: Any) -> int:
+        """Where its list begins, or its only pte is."""
+        return int(page.mapping if page.flags & lib.PG_anon else page.private)
+
     def entries(self, page: Any) -> list[int]:
         """kptrs of the ptes that a ``struct page *`` lists, in the order of a walk."""
         if page.flags & lib.PG_direct:
-            return [page.mapping]
+            return [self._begin(page)]
         slots = self._lib.pte_chain_slots(self.core.m)
         return [
             chain.ptes[i] for chain in self.chains(page) for i in range(self._first(chain), slots)
@@ -170,7 +238,7 @@ class PteChain(RmapScheme):
     def chains(self, page: Any) -> list[Any]:
         """Its pte_chains, ``struct pte_chain *``, the first of the list first."""
         found: list[Any] = []
-        at = 0 if page.flags & lib.PG_direct else page.mapping
+        at = 0 if page.flags & lib.PG_direct else self._begin(page)
         while at and len(found) < 1 << 20:
             found.append(self._ffi.cast("struct pte_chain *", self.core.base + at))
             at = found[-1].next_and_idx & -self._line
@@ -200,7 +268,7 @@ class PteChain(RmapScheme):
         """A page's entries are its ptes, each once; only the first pte_chain has free slots."""
         core, slots = survey.vm.core, self._lib.pte_chain_slots(self.core.m)
         objects = 0
-        for pfn, mappings in survey.anon.items():
+        for pfn, mappings in self._listed(survey).items():
             page = core.page(pfn)
             chains = self.chains(page)
             objects += len(chains)
@@ -215,13 +283,21 @@ class PteChain(RmapScheme):
                 survey.fail(
                     f"page {pfn} lists pte {pte:#x} {listed[pte]} times, mapped {there[pte]} times"
                 )
-        direct = (survey.pages["flags"] & (lib.PG_direct | lib.PG_anon)) == lib.PG_direct
+        flags = survey.pages["flags"]
+        lists = flags & lib.PG_anon != 0
+        if self.keeps_files():
+            lists |= survey.pages["mapcount"] != 0
+        direct = (flags & lib.PG_direct != 0) & ~lists
         if direct.any():
-            survey.fail(f"{int(direct.sum())} pages are PG_direct and not anonymous")
+            survey.fail(f"{int(direct.sum())} pages are PG_direct and have no ptes to list")
         self._check_tables(survey)
         objects += core.m.locks.held.reserve != 0
         active = core.m.k.caches[lib.CACHE_pte_chain].nr_active
         survey.expect("pte_chains", active, objects)
+
+    def _listed(self, survey: Survey) -> Mapping[int, list[At]]:
+        """Pages that have lists, and where they are mapped."""
+        return survey.anon | survey.file if self.keeps_files() else survey.anon
 
     def _ptes(self, mappings: list[Any]) -> list[int]:
         core = self.core

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
-from vmemu.kernel.process.wait import Blocking, immediately
+from vmemu.kernel.process.wait import MayBlock
 from vmemu.vfs.file import File, FileStat
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ class NullFile(File):
     takes_all = True
     rdev = 0x103
 
-    def read(self, count: int) -> Blocking[bytes]:
+    def read(self, count: int) -> MayBlock[bytes]:
         """Nothing, ever."""
-        return immediately(b"")
+        return b""
 
-    def write(self, data: bytes) -> Blocking[int]:
+    def write(self, data: bytes) -> MayBlock[int]:
         """Take everything."""
-        return immediately(len(data))
+        return len(data)
 
     def seek(self, offset: int, whence: int) -> int:
         """Succeed (null_lseek)."""
@@ -50,9 +50,9 @@ class ZeroFile(NullFile):
     whole = True
     rdev = 0x105
 
-    def read(self, count: int) -> Blocking[bytes]:
+    def read(self, count: int) -> MayBlock[bytes]:
         """As many zeros as wanted."""
-        return immediately(bytes(count))
+        return bytes(count)
 
 
 class FullFile(ZeroFile):
@@ -61,7 +61,7 @@ class FullFile(ZeroFile):
     takes_all = False
     rdev = 0x107
 
-    def write(self, data: bytes) -> Blocking[int]:
+    def write(self, data: bytes) -> MayBlock[int]:
         """Errno ENOSPC."""
         raise Errno(errno.ENOSPC)
 
@@ -77,11 +77,11 @@ class RandomFile(NullFile):
         self._randbytes = randbytes
         self._offered = b""
 
-    def read(self, count: int) -> Blocking[bytes]:
+    def read(self, count: int) -> MayBlock[bytes]:
         """As many random bytes as wanted; those that could not be stored come again."""
         if len(self._offered) < count:
             self._offered += self._randbytes(count - len(self._offered))
-        return immediately(self._offered[:count])
+        return self._offered[:count]
 
     def take(self, count: int) -> int:
         """Forget what the guest has."""

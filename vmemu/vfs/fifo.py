@@ -6,7 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
-from vmemu.kernel.process.wait import Blocking, Wait
+from vmemu.kernel.process.wait import Blocking, MayBlock, Wait
 from vmemu.vfs.file import (
     O_ACCMODE,
     O_NONBLOCK,
@@ -110,7 +110,7 @@ class FifoBoth(File):
             end.flags = end.flags & ~O_NONBLOCK | status
         return self._reader, self._writer
 
-    def read(self, count: int) -> Blocking[bytes]:
+    def read(self, count: int) -> MayBlock[bytes]:
         """As of the end that is read."""
         return self._ends()[0].read(count)
 
@@ -122,7 +122,7 @@ class FifoBoth(File):
         """As of the end that is written."""
         return self._ends()[1].room(count)
 
-    def write(self, data: bytes) -> Blocking[int]:
+    def write(self, data: bytes) -> MayBlock[int]:
         """The same."""
         return self._ends()[1].write(data)
 

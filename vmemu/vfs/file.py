@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu.errors import Errno
 from vmemu.kernel.hold import DESCRIPTOR_BYTES, FILE_BYTES, HostMemory
-from vmemu.kernel.process.wait import Blocking, WaitQueue, immediately
+from vmemu.kernel.process.wait import Blocking, MayBlock, WaitQueue, immediately
 
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
+    from vmemu.mm import Mm
     from vmemu.vfs.eventpoll import Item
     from vmemu.vfs.fasync import Async
     from vmemu.vfs.lock import FileLocks, Locks
@@ -69,7 +70,8 @@ class FileStat(NamedTuple):
 class File:
     """An open file description: what dup()ed and inherited descriptors share.
 
-    read and write are generators: they may block.  The base class refuses everything.
+    What read and write return may be generators: they may block.  The base class refuses
+    everything.
     """
 
     takes_all = False
@@ -132,14 +134,14 @@ class File:
     @property
     def readable(self) -> bool:
         """Opened for reading (FMODE_READ)."""
-        return self.flags & O_ACCMODE in (O_RDONLY, O_RDWR)
+        return not self.flags & O_WRONLY  # 3 is neither
 
     @property
     def writable(self) -> bool:
         """Opened for writing (FMODE_WRITE)."""
         return self.flags & O_ACCMODE in (O_WRONLY, O_RDWR)
 
-    def read(self, count: int) -> Blocking[bytes]:
+    def read(self, count: int) -> MayBlock[bytes]:
         """Wait for what can be read now, up to count bytes, b"" at the end of the file.
 
         It stays there: `take` is called next, before anything else happens.
@@ -153,7 +155,14 @@ class File:
         """
         return count
 
-    def write(self, data: bytes) -> Blocking[int]:
+    def read_to(self, mm: Mm, address: int, count: int, offset: int | None = None) -> int | None:
+        """Read into user memory at once, from an offset or from the position on; how many bytes.
+
+        Errno EFAULT when none could be stored.  None: this file is read by `read` and `take`.
+        """
+        return None
+
+    def write(self, data: bytes) -> MayBlock[int]:
         """Write; return how many bytes went."""
         raise Errno(errno.EINVAL)
 

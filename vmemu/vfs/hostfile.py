@@ -21,6 +21,7 @@ from vmemu.vfs.regular import RegularFile
 
 if TYPE_CHECKING:
     from vmemu.file.inode import Inode, Key
+    from vmemu.mm import Mm
     from vmemu.vfs.hostfs import HostDirectory, HostFs
 
 __all__ = ["HostNode", "HostRegular"]
@@ -194,6 +195,12 @@ class HostOpened(HostRegular, Body):
             return self.pages.pread(offset, count, self._reading)
         with host_errors():
             return os.pread(self.fd, count, offset)
+
+    def read_to(self, offset: int, mm: Mm, address: int, count: int) -> int | None:
+        """Copy from its pages."""
+        if self.pages is None:
+            return None
+        return self.pages.read_to(offset, mm, address, count, self._reading)
 
     def write(self, offset: int, data: bytes) -> int:
         """Store bytes; root's program alone stays setuid."""

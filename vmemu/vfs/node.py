@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vmemu.kernel.hold import HostMemory
     from vmemu.kernel.process.cred import Cred
     from vmemu.kernel.process.job import Jobs
+    from vmemu.mm import Mm
 
 NAME_MAX = 255
 
@@ -76,6 +77,13 @@ class Body:
     def read(self, offset: int, count: int) -> bytes:
         """Bytes from there on, b"" behind the end."""
         raise NotImplementedError
+
+    def read_to(self, offset: int, mm: Mm, address: int, count: int) -> int | None:
+        """Copy them to user memory at once, if it has pages in guest RAM; how many.
+
+        None if it has none.  Errno EFAULT when nothing could be stored.
+        """
+        return None
 
     def write(self, offset: int, data: bytes) -> int:
         """Store bytes; how many went.  Errno ENOSPC when none did."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.hold import PIPE_BUFFER_BYTES, HostMemory
-from vmemu.kernel.process.wait import Blocking, Wait, WaitQueue
+from vmemu.kernel.process.wait import Blocking, MayBlock, Wait, WaitQueue
 from vmemu.vfs.file import (
     O_NONBLOCK,
     O_RDONLY,
@@ -170,18 +170,35 @@ class PipeReader(File):
     def _ready(self) -> bool:
         return bool(self.pipe.buffers) or not self.pipe.writers
 
-    def read(self, count: int) -> Blocking[bytes]:
+    def read(self, count: int) -> MayBlock[bytes]:
         """Wait for bytes; b"" when no writer is left (pipe_read)."""
         pipe = self.pipe
-        while not pipe.buffers:
-            if not pipe.writers:
+        if pipe.buffers:
+            return self._look(count)
+        if not pipe.writers:
+            return b""
+        if self.flags & O_NONBLOCK:
+            raise Errno(errno.EAGAIN)
+        return self._wait(count)
+
+    def _wait(self, count: int) -> Blocking[bytes]:
+        wait = Wait(f"data in {self.name}", (self.pipe.queue,), self._ready)
+        while not self.pipe.buffers:
+            if not self.pipe.writers:
                 return b""
             if self.flags & O_NONBLOCK:
                 raise Errno(errno.EAGAIN)
-            yield Wait(f"data in {self.name}", (pipe.queue,), self._ready)
+            yield wait
+        return self._look(count)
+
+    def _look(self, count: int) -> bytes:
+        """The first count bytes, or all."""
         self._offered = count
+        first = self.pipe.buffers[0]
+        if count <= len(first) or len(self.pipe.buffers) == 1:
+            return bytes(first[:count])
         pieces = []
-        for buffer in pipe.buffers:
+        for buffer in self.pipe.buffers:
             pieces.append(bytes(buffer[:count]))
             count -= len(pieces[-1])
             if not count:
@@ -261,12 +278,27 @@ class PipeWriter(File):
         if not pipe.readers:
             raise Errno(errno.EPIPE)
 
-    def write(self, data: bytes) -> Blocking[int]:
+    def write(self, data: bytes) -> MayBlock[int]:
         """Wait for room; Errno EPIPE when nobody can read it, ENOMEM (pipe_write)."""
         pipe = self.pipe
         if data and not pipe.readers:
             raise Errno(errno.EPIPE)
         done = pipe.merge(data)
+        if done < len(data):
+            if pipe.full or len(data) - done > BUFFER_SIZE:
+                return self._write_on(data, done)
+            if not pipe.fill(data[done:]):
+                if done:
+                    pipe.queue.wake_up(POLLIN)
+                    return done
+                raise Errno(errno.ENOMEM)
+        if data:
+            pipe.queue.wake_up(POLLIN)
+        return len(data)
+
+    def _write_on(self, data: bytes, done: int) -> Blocking[int]:
+        """Go on with what was written in part."""
+        pipe = self.pipe
         while done < len(data):
             try:
                 if pipe.full or not pipe.readers:

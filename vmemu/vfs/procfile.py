@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from vmemu.errors import Errno
 from vmemu.kernel.hold import FILE_BYTES
-from vmemu.kernel.process.wait import Blocking, immediately
+from vmemu.kernel.process.wait import MayBlock
 from vmemu.vfs.file import MAX_LFS_FILESIZE, SEEK_CUR, SEEK_SET, File, FileStat
 
 if TYPE_CHECKING:
@@ -70,12 +70,12 @@ class TextFile(_Placed):
         self._show, self._store, self._hold = show, store, hold
         self._content: bytes | None = None
 
-    def read(self, count: int) -> Blocking[bytes]:
+    def read(self, count: int) -> MayBlock[bytes]:
         """Read from the position on; Errno ENOMEM when the host may not hold the text."""
         if self._content is None or not self.position:
             self._refresh()
         assert self._content is not None
-        return immediately(self._content[self.position : self.position + count])
+        return self._content[self.position : self.position + count]
 
     def _refresh(self) -> None:
         text = self._show()
@@ -89,14 +89,14 @@ class TextFile(_Placed):
             self.host_bytes += more
         self._content = content
 
-    def write(self, data: bytes) -> Blocking[int]:
+    def write(self, data: bytes) -> MayBlock[int]:
         """Give what is written to whoever takes it, all at once."""
         if self._store is None:
             raise Errno(errno.EINVAL)
         if data:
             self._store(data)
             self.position += len(data)
-        return immediately(len(data))
+        return len(data)
 
     def at(self, offset: int) -> File:
         """The same text, elsewhere in it, as it is now."""
@@ -126,15 +126,15 @@ class ContentFile(_Placed):
         super().__init__(node, flags, name)
         self._body = content
 
-    def read(self, count: int) -> Blocking[bytes]:
+    def read(self, count: int) -> MayBlock[bytes]:
         """Read from the position on."""
-        return immediately(self._body.read(self.position, count))
+        return self._body.read(self.position, count)
 
-    def write(self, data: bytes) -> Blocking[int]:
+    def write(self, data: bytes) -> MayBlock[int]:
         """Write at the position."""
         done = self._body.write(self.position, data) if data else 0
         self.position += done
-        return immediately(done)
+        return done
 
     def at(self, offset: int) -> File:
         """The same, elsewhere."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel.hold import ENTRY_BYTES
-from vmemu.kernel.process.wait import Blocking, immediately
+from vmemu.kernel.process.wait import MayBlock
 from vmemu.vfs.file import (
     MAX_LFS_FILESIZE,
     O_ACCMODE,
@@ -24,6 +24,7 @@ from vmemu.vfs.file import (
 )
 
 if TYPE_CHECKING:
+    from vmemu.mm import Mm
     from vmemu.vfs.node import Body, Directory, Node
 
 
@@ -43,16 +44,27 @@ class RegularFile(File):
         self.body = body
         self.position = 0
 
-    def read(self, count: int) -> Blocking[bytes]:
+    def read(self, count: int) -> MayBlock[bytes]:
         """Read from the position on."""
-        return immediately(self.body.read(self.position, count))
+        return self.body.read(self.position, count)
+
+    def read_to(self, mm: Mm, address: int, count: int, offset: int | None = None) -> int | None:
+        """Copy from its pages."""
+        if self.flags & O_DIRECT:
+            return None
+        if offset is not None:
+            return self.body.read_to(offset, mm, address, count)
+        done = self.body.read_to(self.position, mm, address, count)
+        if done:
+            self.position += done
+        return done
 
     def take(self, count: int) -> int:
         """Move the position."""
         self.position += count
         return count
 
-    def write(self, data: bytes) -> Blocking[int]:
+    def write(self, data: bytes) -> MayBlock[int]:
         """Write at the position, or at the end; Errno EFBIG, ENOSPC."""
         if data and self.flags & O_APPEND:
             self.position = self.body.size
@@ -60,7 +72,7 @@ class RegularFile(File):
         self.position += done
         if done and self.flags & (O_DSYNC | O_DIRECT):
             self.body.sync()
-        return immediately(done)
+        return done
 
     def check_direct(self, address: int, count: int) -> None:
         """Errno EINVAL for what O_DIRECT does not allow: all goes by sectors."""
@@ -117,7 +129,7 @@ class DirectoryFile(File):
         self._charged = 0
         node.pin()
 
-    def read(self, count: int) -> Blocking[bytes]:
+    def read(self, count: int) -> MayBlock[bytes]:
         """Errno EISDIR."""
         raise Errno(errno.EISDIR)
 

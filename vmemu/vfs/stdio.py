@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from vmemu.errors import Errno, LimitReached
-from vmemu.kernel.process.wait import Blocking, immediately
+from vmemu.kernel.process.wait import MayBlock
 from vmemu.vfs.file import O_RDONLY, O_RDWR, O_WRONLY, POLLIN, POLLOUT, SEEK_CUR, File, FileStat
 
 Stream = int | bytes | BinaryIO | None
@@ -56,11 +56,11 @@ class HostFile(File):
         """A pipe is ready for what its end is for, all else for everything."""
         return _end(self) if stat.S_ISFIFO(self.stat().mode) else super().poll()
 
-    def read(self, count: int) -> Blocking[bytes]:
+    def read(self, count: int) -> MayBlock[bytes]:
         """Read from the host; what the host refuses the guest sees as the same errno."""
         if not self._unread:
             self._unread = self._read_host(count)
-        return immediately(self._unread[:count])
+        return self._unread[:count]
 
     def _read_host(self, count: int) -> bytes:
         try:
@@ -88,7 +88,7 @@ class HostFile(File):
         self._unread = self._unread[count:]
         return count
 
-    def write(self, data: bytes) -> Blocking[int]:
+    def write(self, data: bytes) -> MayBlock[int]:
         """Write all to the host; Errno EPIPE when its reader has gone."""
         done = 0
         try:
@@ -102,7 +102,7 @@ class HostFile(File):
         except OSError as error:
             if not done:
                 raise Errno(error.errno or errno.EIO) from None
-        return immediately(done)
+        return done
 
     def seek(self, offset: int, whence: int) -> int:
         """Seek the host's descriptor."""
@@ -136,25 +136,25 @@ class StreamFile(File):
         self.stream = stream
         self._unread = b""
 
-    def read(self, count: int) -> Blocking[bytes]:
+    def read(self, count: int) -> MayBlock[bytes]:
         """Read from the stream."""
         if not self._unread:
             self._unread = self.stream.read(count)
-        return immediately(self._unread[:count])
+        return self._unread[:count]
 
     def take(self, count: int) -> int:
         """Forget what the guest has."""
         self._unread = self._unread[count:]
         return count
 
-    def write(self, data: bytes) -> Blocking[int]:
+    def write(self, data: bytes) -> MayBlock[int]:
         """Write to the stream and flush it, so that order is kept with other output."""
         try:
             self.stream.write(data)
             self.stream.flush()
         except BrokenPipeError:
             raise Errno(errno.EPIPE) from None
-        return immediately(len(data))
+        return len(data)
 
     def poll(self) -> int:
         """As a pipe."""

@@ -16,6 +16,7 @@ from vmemu.vfs.tmpfs import TmpFs, TmpNode
 
 if TYPE_CHECKING:
     from vmemu.file.shmem import Shmem
+    from vmemu.mm import Mm
 
 __all__ = [
     "F_ALL_SEALS", "F_SEAL_FUTURE_WRITE", "F_SEAL_GROW", "F_SEAL_SEAL", "F_SEAL_SHRINK",
@@ -83,11 +84,17 @@ class TmpFile(TmpNode, Body):
         self.accessed()
         return b"" if self._shmem is None else self._shmem.read(offset, count)
 
+    def read_to(self, offset: int, mm: Mm, address: int, count: int) -> int | None:
+        """Copy from its pages."""
+        self.accessed()
+        return 0 if self._shmem is None else self._shmem.read_to(offset, mm, address, count)
+
     def write(self, offset: int, data: bytes) -> int:
         """Store bytes; root's program alone stays setuid.  Errno EPERM for what is sealed."""
         self._refuse(_NO_WRITE)
         if self.seals & F_SEAL_GROW and offset + len(data) > self.size:
-            data = data[: max(0, self.size - offset) // PAGE_SIZE * PAGE_SIZE]
+            # Linux asks page by page
+            data = data[: max(0, self.size // PAGE_SIZE * PAGE_SIZE - offset)]
             if not data:
                 raise Errno(errno.EPERM)
         done = self.content().write(offset, data)

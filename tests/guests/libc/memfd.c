@@ -130,11 +130,33 @@ static void names(void)
 	close(pipes[1]);
 }
 
+/* A file that may not grow takes what whole pages, of the file, have of a write. */
+static void crossing(void)
+{
+	static const long sizes[] = { 2 * PAGE, 2 * PAGE + 100, 50 };
+	static const long places[] = { 0, 1, 49, PAGE - 2, PAGE + 1, 2 * PAGE - 2, 2 * PAGE, 2 * PAGE + 98 };
+	static const char bytes[3 * PAGE];
+
+	for (int i = 0; i < 3; i++) {
+		int fd = create("crossing", MFD_ALLOW_SEALING);
+
+		ftruncate(fd, sizes[i]);
+		fcntl(fd, F_ADD_SEALS, F_SEAL_GROW);
+		for (int j = 0; j < 8; j++)
+			printf("%ld at %ld: %ld %ld %ld\n", sizes[i], places[j],
+			       (long)pwrite(fd, bytes, 4, places[j]),
+			       (long)pwrite(fd, bytes, PAGE + 10, places[j]),
+			       (long)pwrite(fd, bytes, sizeof(bytes), places[j]));
+		close(fd);
+	}
+}
+
 int main(void)
 {
 	for (int seals = 0; seals < 32; seals++)
 		matrix(seals);
 	busy();
+	crossing();
 	names();
 	return 0;
 }

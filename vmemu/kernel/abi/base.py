@@ -23,8 +23,6 @@ class Abi(NamedTuple):
     """AT_HWCAP: CPUID 1 edx."""
     elf_machine: int
     """e_machine of its programs."""
-    arguments: tuple[int, ...]
-    """Where in struct cpu_regs the six arguments of a system call are."""
     nr_restart_syscall: int
     sigreturns: frozenset[int]
     """System calls that bring a register's value back instead of a result."""

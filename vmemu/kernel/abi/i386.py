@@ -10,7 +10,6 @@ ABI = Abi(
     platform=b"i686\0",
     hwcap=0x0781ABFB,  # a plain i686 with SSE2: fpu .. mmx fxsr sse sse2
     elf_machine=3,
-    arguments=(3, 1, 2, 6, 7, 5),  # ebx ecx edx esi edi ebp
     nr_restart_syscall=0,
     sigreturns=frozenset({119, 173}),
     entry_size=2,

@@ -10,7 +10,6 @@ ABI = Abi(
     platform=b"x86_64\0",
     hwcap=0x0781ABFB,  # SSE2 and what comes before it
     elf_machine=62,
-    arguments=(7, 6, 2, 10, 8, 9),  # rdi rsi rdx r10 r8 r9
     nr_restart_syscall=219,
     sigreturns=frozenset({15}),
     entry_size=2,

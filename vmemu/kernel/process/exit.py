@@ -12,11 +12,13 @@ from vmemu.kernel import uaccess
 from vmemu.kernel.process.futex import futex_key
 from vmemu.kernel.process.job import leave_orphans
 from vmemu.kernel.process.robust import exit_robust_list
-from vmemu.kernel.process.task import Task, TaskState
+from vmemu.kernel.process.task import PR_GET_PDEATHSIG, Task, TaskState
 from vmemu.kernel.process.wait import WaitStatus
 from vmemu.kernel.signal.state import (
+    SI_USER,
     SIG_IGN,
     SaFlags,
+    SigInfo,
     Signal,
     child_info,
     notify_parent,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "de_thread",
     "exit_group",
+    "exit_sem",
     "exit_task",
     "release_mm",
     "stop_group",
@@ -56,6 +59,13 @@ def release_mm(task: Task, *, tell: bool = True) -> Mm | None:
         task.vfork_parent = None
         task.vfork_wait.wake_up()
     return mm
+
+
+def exit_sem(task: Task) -> None:
+    """What it did to semaphores is taken back, unless others share that (exit_sem)."""
+    undo, task.undo = task.undo, None
+    if undo is not None:
+        undo.leave(task.tgid)
 
 
 def exit_mm(task: Task, tell: bool) -> None:
@@ -127,12 +137,13 @@ def exit_task(task: Task, status: WaitStatus, *, tell: bool = True) -> None:
     if last and group.timers is not None:
         group.timers.exit()
     exit_mm(task, tell)
+    exit_sem(task)
     task.files.exit()
     task.fs.exit()
     task.set_exe(task.exe, None)
     if last:
         kernel.jobs.disown(group, exits=True)
-        leave_orphans(group.leader)
+        leave_orphans(group.leader, _reaper(group))
     _forget_children(task)
     kernel.refresh_ids()
     if not task.is_leader:
@@ -153,23 +164,42 @@ def _clear_child_tid(task: Task, mm: Mm) -> None:
             task.kernel.futexes.wake(futex_key(mm, address, False), 1)
 
 
-def _forget_children(task: Task) -> None:
-    """Another thread of the process, or else init, becomes their parent (forget_original_parent).
+def _reaper(group: ThreadGroup) -> ThreadGroup | None:
+    """Who inherits a process's children: the nearest above that asked to, or init, which is None
+    (find_new_reaper).
+    """
+    above = group.parent
+    while above is not None and not (above.subreaper and above.alive):
+        above = above.parent
+    return above
 
-    Init reaps at once.
+
+def _forget_children(task: Task) -> None:
+    """Another thread of the process becomes their parent, or who reaps its orphans
+    (forget_original_parent).
+
+    Those that asked for a signal at the end of the thread that made them get it.
     """
     group = task.group
-    if group.alive:
-        heir = group.living()[0]
-        for child in group.children.values():
-            if child.group.parent_thread is task:
-                child.group.parent_thread = heir
-        return
+    heir = group if group.alive else _reaper(group)
+    thread = None if heir is None else heir.living()[0]
     for child in tuple(group.children.values()):
-        del group.children[child.pid]
-        child.group.parent = child.group.parent_thread = None
-        if not child.group.alive:
-            child.kernel.tasks.release(child)
+        orphan = child.group
+        if heir is group and orphan.parent_thread is not task:
+            continue
+        orphan.parent_thread = thread
+        if heir is not group:
+            del group.children[child.pid]
+            orphan.parent = heir
+            child.exit_signal = Signal.SIGCHLD
+            if heir is not None:
+                heir.children[child.pid] = child
+        for member in orphan.living():
+            if number := member.prctl.get(PR_GET_PDEATHSIG):
+                uid = task.cred.user.real
+                send_group_signal(orphan, SigInfo(number, SI_USER, pid=task.tgid, uid=uid))
+        if heir is not group and not orphan.alive:
+            _exit_notify(orphan)
 
 
 def _exit_notify(group: ThreadGroup) -> None:

@@ -57,8 +57,8 @@ class ThreadGroup:
     __slots__ = (
         "child_wait", "children", "children_used", "dead_used", "ended", "executed",
         "exit_status", "leader", "limits", "live", "old_pgrp", "oom_score_adj", "parent",
-        "parent_thread", "pgrp", "session", "shared", "status", "stop_signal", "target", "threads",
-        "timers", "tty", "zombies",
+        "parent_thread", "pgrp", "session", "shared", "status", "stop_signal", "subreaper",
+        "target", "threads", "timers", "tty", "zombies",
     )  # fmt: skip
 
     def __init__(
@@ -92,6 +92,8 @@ class ThreadGroup:
         """Whoever was in the foreground when its terminal hung up, of the leader of a session."""
         self.executed = False
         """It has called execve() (did_exec)."""
+        self.subreaper = False
+        """The orphans among its descendants become its children (is_child_subreaper)."""
         self.exit_status: WaitStatus | None = None
         """How all its threads end, once that is decided (group_exit_code)."""
         self.stop_signal = 0

@@ -76,6 +76,7 @@ class IntervalTimer:
             self._timer = self._sched.timers.add(expires, self.expired)
         else:
             self._sched.cpu_timers[id(self)] = self
+            self._sched.settled = False
 
     def cancel(self) -> None:
         """Do not fire."""

@@ -59,11 +59,12 @@ def _wake_orphans(kernel: Kernel, pgrp: int, gone: ThreadGroup | None) -> None:
             kernel.jobs.signal_group(pgrp, number)
 
 
-def leave_orphans(leader: Task) -> None:
+def leave_orphans(leader: Task, heir: ThreadGroup | None) -> None:
     """A process is about to end: groups that are stopped, and that nobody can continue then,
     get SIGHUP and SIGCONT (kill_orphaned_pgrp).
 
-    That is its own, if its parent was what kept it, and those of its children.
+    That is its own, if its parent was what kept it, and those of its children that their new
+    parent does not keep; None is init.
     """
     kernel, group = leader.kernel, leader.group
     if _keeps_by(group.parent, group):
@@ -78,7 +79,7 @@ def leave_orphans(leader: Task) -> None:
             for other in kernel.tasks.group(child.pgrp)
             if other.parent is not group and _keeps(other, child.pgrp, other.session)
         ]
-        if not others and _has_stopped(kernel.tasks, child.pgrp):
+        if not (others or _keeps_by(heir, child.group)) and _has_stopped(kernel.tasks, child.pgrp):
             for number in (Signal.SIGHUP, Signal.SIGCONT):
                 kernel.jobs.signal_group(child.pgrp, number)
 

@@ -46,20 +46,20 @@ class Scheduler:
     def __init__(
         self, core: Core, cpu: Preemptible, slice_blocks: int, end: int | None = None
     ) -> None:
-        self._m = core.m
+        self._clock = core.m.clock
+        self.settled = False
+        """The task that ran last runs on: it is alone, nobody waits for a time, and `prepare`
+        has nothing left to do.  Whatever changes that says so here."""
         self.end = end
         """The virtual time at which all ends, or None."""
         self._cpu = cpu
         self.slice_blocks = slice_blocks
         self._preempting = False
         self._lone_slices = 0
-        self.measured = False
-        """Somebody's CPU time is limited: every slice counts."""
+        self._measured = self._watched = False
         self.queue: deque[Task] = deque()
         """Runnable tasks; the first one has the CPU."""
-        self.timers = TimerQueue()
-        self.watched = False
-        """Somebody at a terminal may type: the CPU is to look up every slice."""
+        self.timers = TimerQueue(self._unsettle)
         self.cpu_timers: dict[int, IntervalTimer] = {}
         """Those that count CPU time, by their Python id, in the order in which they were set."""
         self._sleep_timers: dict[int, Timer] = {}
@@ -71,10 +71,32 @@ class Scheduler:
         """Virtual nanoseconds in which programs ran."""
         self.loads = LoadAverage()
 
+    def _unsettle(self) -> None:
+        self.settled = False
+
+    @property
+    def measured(self) -> bool:
+        """Somebody's CPU time is limited: every slice counts."""
+        return self._measured
+
+    @measured.setter
+    def measured(self, value: bool) -> None:
+        self._measured, self.settled = value, False
+
+    @property
+    def watched(self) -> bool:
+        """Somebody at a terminal may type: the CPU is to look up every slice."""
+        return self._watched
+
+    @watched.setter
+    def watched(self, value: bool) -> None:
+        self._watched, self.settled = value, False
+
     @property
     def now(self) -> int:
         """Virtual nanoseconds since boot."""
-        return int(self._m.clock.now)
+        now: int = self._clock.now
+        return now
 
     @property
     def realtime(self) -> int:
@@ -92,12 +114,12 @@ class Scheduler:
         Against 0.1 ms a slice their time is out of all proportion: with it, tasks that are
         short of memory would take one another's pages before they have used them.
         """
-        m = self._m
-        return int(m.clock.now - m.clock.stime - m.clock.iowait)
+        clock = self._clock
+        return int(clock.now - clock.stime - clock.iowait)
 
     def advance(self, task: Task, nanoseconds: int) -> None:
         """Let virtual time pass while the kernel works for a task."""
-        self._m.clock.now += nanoseconds
+        self._clock.now += nanoseconds
         task.used.stime += nanoseconds
 
     def enqueue(self, task: Task) -> None:
@@ -105,6 +127,7 @@ class Scheduler:
 
         A task that had the CPU for itself gets a full slice from now on.
         """
+        self.settled = False
         task.state = TaskState.RUNNING
         if len(self.queue) == 1:
             self._slice_end = self._ran + self.slice_blocks  # 1 ns a block
@@ -112,6 +135,7 @@ class Scheduler:
 
     def remove(self, task: Task) -> None:
         """A task exits or stops: it no longer runs nor waits."""
+        self.settled = False
         if task.wait is not None:
             self._unwait(task)
         elif task in self.queue:
@@ -119,6 +143,7 @@ class Scheduler:
 
     def sleep(self, task: Task, wait: Wait) -> None:
         """Block the running task until its wait is over (schedule_timeout)."""
+        self.settled = False
         self.queue.remove(task)
         task.state = TaskState.SLEEPING if wait.interruptible else TaskState.UNINTERRUPTIBLE
         task.wait = wait
@@ -188,7 +213,7 @@ class Scheduler:
         """So much time has passed, but no more than until the next timer."""
         deadline = self.idle_until()
         now = self.now + nanoseconds
-        self._m.clock.now = min(now, KTIME_MAX if deadline is None else max(deadline, self.now))
+        self._clock.now = min(now, KTIME_MAX if deadline is None else max(deadline, self.now))
         self.timers.run(self.now)
 
     def idle(self) -> bool:
@@ -200,7 +225,7 @@ class Scheduler:
             deadline = min(deadline, self.end)
         before = self.now
         self.loads.pass_time(before, 1)
-        self._m.clock.now = max(before, min(deadline, KTIME_MAX))
+        self._clock.now = max(before, min(deadline, KTIME_MAX))
         self.idle_time += self.now - before
         self.loads.pass_time(self.now, 0)
         self.timers.run(self.now)
@@ -212,6 +237,17 @@ class Scheduler:
             if timer.expires <= timer.now():
                 timer.expired()
 
+    def prepare(self) -> None:
+        """What there is to do for the others before the running task executes its own code."""
+        self.update_preemption()
+        self.limit_clock()
+        self.settled = (
+            len(self.queue) == 1
+            and self.end is None
+            and not self.timers.pending
+            and (self._preempting or not self._wanted())
+        )
+
     def update_preemption(self) -> None:
         """Install the slice hook, if somebody could want the CPU, before user code runs."""
         if not self._preempting and self._wanted():
@@ -221,18 +257,19 @@ class Scheduler:
 
     def limit_clock(self) -> None:
         """Say until when the running task may go on without a look at the others."""
-        m = self._m
+        clock = self._clock
         deadline = self.timers.next_deadline() if self.timers.pending else None
         limit = _NEVER if deadline is None else deadline
         if self.end is not None:
             limit = min(limit, self.end)
-        m.clock.next_timer = limit
+        clock.next_timer = limit
         if len(self.queue) > 1:
-            limit = min(limit, self._slice_end + self.now - self._ran)
-        m.clock.limit = limit
+            limit = min(limit, self._slice_end + clock.stime + clock.iowait)
+        clock.limit = limit
 
     def slice_used(self) -> None:
         """The running task has used up its slice; slices end when nobody needs them any longer."""
+        self.settled = False
         self.end_slice()
         self._lone_slices = 0 if self._wanted() else self._lone_slices + 1
         if self._lone_slices == LONE_SLICES:
@@ -243,9 +280,9 @@ class Scheduler:
         """Another task, a timer, a limit or the end could want the CPU from the one that runs."""
         return (
             len(self.queue) > 1
-            or self.measured
+            or self._measured
             or self.end is not None
             or bool(self.cpu_timers)
-            or self.watched
+            or self._watched
             or (self.timers.pending and self.timers.next_deadline() is not None)
         )

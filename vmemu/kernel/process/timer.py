@@ -31,9 +31,10 @@ class Timer:
 
 
 class TimerQueue:
-    """The pending timers, earliest first."""
+    """The pending timers, earliest first; ``added`` is called when there is one more."""
 
-    def __init__(self) -> None:
+    def __init__(self, added: Callable[[], None] | None = None) -> None:
+        self._added = added
         self._heap: list[Timer] = []
         self._sequence = 0
         self._cancelled = 0  # of those in the heap, about: what has fired may be cancelled, too
@@ -48,6 +49,8 @@ class TimerQueue:
         self._sequence += 1
         timer = Timer(deadline, self._sequence, action, self)
         heapq.heappush(self._heap, timer)
+        if self._added is not None:
+            self._added()
         return timer
 
     def cancelled(self) -> None:

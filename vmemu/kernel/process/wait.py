@@ -9,7 +9,7 @@ the deadline has passed, and throws `Interrupted` into it when a signal came.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from vmemu.errors import Errno
 
@@ -54,10 +54,11 @@ class WaitQueue:
 
         ``events``: what poll() may tell now that it did not before; 0: anything.
         """
-        for task in tuple(self.tasks.values()):
-            wait = task.wait
-            if wait is not None and wait.ready():
-                task.kernel.sched.wake(task)
+        if self.tasks:
+            for task in tuple(self.tasks.values()):
+                wait = task.wait
+                if wait is not None and wait.ready():
+                    task.kernel.sched.wake(task)
         if self.watchers:
             for watcher in tuple(self.watchers.values()):
                 watcher(events)
@@ -81,6 +82,15 @@ class Wait(NamedTuple):
 
 Blocking = Generator[Wait, None, T]
 """What a blocking function returns: a generator of waits with a result."""
+
+
+MayBlock: TypeAlias = T | Generator[Wait, None, T]
+"""What a function returns that need not wait each time: its result, or the same."""
+
+
+def waited(what: MayBlock[T]) -> Blocking[T]:
+    """Wait for such a result, if need be."""
+    return (yield from what) if isinstance(what, Generator) else what
 
 
 def immediately(value: T) -> Blocking[T]:

@@ -63,7 +63,7 @@ def handle_signal(task: Task, info: SigInfo) -> None:
     else:
         state.set_blocked(state.blocked | action.mask)
     if action.flags & SaFlags.RESETHAND:
-        state.actions.pop(info.signo, None)
+        state.actions[info.signo] = action._replace(handler=SIG_DFL)  # its flags and mask stay
 
 
 def sigreturn(task: Task) -> None:

@@ -6,10 +6,11 @@ import errno
 import stat
 from typing import TYPE_CHECKING
 
+from vmemu.core import lib
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.limits import Resource
-from vmemu.kernel.process.wait import Blocking
+from vmemu.kernel.process.wait import Blocking, MayBlock, waited
 from vmemu.kernel.signal.state import NSIG, SI_USER, SigInfo, Signal, send_signal
 from vmemu.kernel.syscalls.limits import within_fsize
 from vmemu.kernel.syscalls.table import s32, syscall
@@ -34,7 +35,7 @@ from vmemu.vfs.tmpfile import TmpFile
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
 
-_CHUNK = 65536
+_CHUNK: int = lib.READ_CHUNK
 MAX_RW_COUNT = 0x7FFFF000
 """The most that one call reads."""
 MAX_MESSAGE = 425984
@@ -62,7 +63,7 @@ def install_new(task: Task, file: File, flags: int) -> int:
     return task.files.install(fd, file, bool(flags & O_CLOEXEC))
 
 
-def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
+def write_user(task: Task, file: File, buf: int, count: int) -> MayBlock[int]:
     """Write user memory to a file, piece by piece; a fault after some bytes ends it."""
     _check_range(task, buf, count)
     if file.takes_all:
@@ -74,34 +75,74 @@ def write_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
     if Resource.FSIZE in task.limits.soft and isinstance(file, RegularFile):
         offset = file.body.size if file.flags & O_APPEND else file.position
         count = within_fsize(task, offset, count)
-    done = 0
-    while True:
-        wanted = count if file.record else min(_CHUNK, count - done)
+    wanted = count if file.record else min(_CHUNK, count)
+    data, writing = _piece(task, buf, wanted), None
+    if data is not None:
         try:
-            try:
-                data = uaccess.read_prefix(task.mm, buf + done, wanted)
-            except Errno:
+            writing = file.write(data)
+        except Errno as error:
+            _broken(task, file, error)
+            raise
+        if isinstance(writing, int) and (writing < wanted or writing == count):
+            return writing
+    return _write_on(task, file, buf, count, wanted, writing)
+
+
+def _piece(task: Task, buf: int, wanted: int) -> bytes | None:
+    """What is to be written next; None if it cannot be read."""
+    try:
+        return uaccess.read_prefix(task.mm, buf, wanted)
+    except Errno:
+        return None
+
+
+def _write_on(
+    task: Task, file: File, buf: int, count: int, wanted: int, writing: MayBlock[int] | None
+) -> Blocking[int]:
+    """Go on from the first piece, which is being written; None: it could not be read."""
+    done, data = 0, None
+    while True:
+        try:
+            if data is None and writing is None:
                 yield from file.room(wanted)  # whatever it says comes before EFAULT
                 data = uaccess.read_prefix(task.mm, buf + done, wanted)
-            written = yield from file.write(data)
+            if writing is None:
+                assert data is not None
+                writing = file.write(data)
+            written = yield from waited(writing)
         except Errno as error:
             if done:
                 return done
-            if error.errno == errno.EPIPE and file.sigpipe:
-                send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.tgid))
+            _broken(task, file, error)
             raise
         done += written
         if written < wanted or done == count:
             return done
+        wanted, writing = count if file.record else min(_CHUNK, count - done), None
+        data = _piece(task, buf + done, wanted)
 
 
-def write_bytes(task: Task, file: File, data: bytes) -> Blocking[int]:
+def _broken(task: Task, file: File, error: Errno) -> None:
+    """Send what comes with EPIPE."""
+    if error.errno == errno.EPIPE and file.sigpipe:
+        send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.tgid))
+
+
+def write_bytes(task: Task, file: File, data: bytes) -> MayBlock[int]:
     """Write what has been read already; SIGPIPE comes with EPIPE."""
     try:
-        return (yield from file.write(data))
+        written = file.write(data)
     except Errno as error:
-        if error.errno == errno.EPIPE and file.sigpipe:
-            send_signal(task, SigInfo(Signal.SIGPIPE, SI_USER, pid=task.tgid))
+        _broken(task, file, error)
+        raise
+    return written if isinstance(written, int) else _watched(task, file, written)
+
+
+def _watched(task: Task, file: File, writing: Blocking[int]) -> Blocking[int]:
+    try:
+        return (yield from writing)
+    except Errno as error:
+        _broken(task, file, error)
         raise
 
 
@@ -112,31 +153,66 @@ def _check_range(task: Task, buf: int, count: int) -> None:
         raise Errno(errno.EINVAL)
 
 
-def read_user(task: Task, file: File, buf: int, count: int) -> Blocking[int]:
-    """Read from a file into user memory; what cannot be stored stays in the file."""
+def read_user(
+    task: Task, file: File, buf: int, count: int, offset: int | None = None
+) -> MayBlock[int]:
+    """Read from a file into user memory, from its position or an offset on.
+
+    What cannot be stored stays in the file.
+    """
     _check_range(task, buf, count)
     if file.directory:
         raise Errno(errno.EISDIR)
     if count < file.least:
         raise Errno(errno.EINVAL)
+    count = min(count, MAX_RW_COUNT)
+    if count:
+        at_once = file.read_to(task.mm, buf, count, offset)
+        if at_once is not None:
+            return at_once
+    if offset is not None:
+        file = file.at(offset)
     if file.flags & O_DIRECT and isinstance(file, RegularFile):
         file.check_direct(buf, count)
-    done, count = 0, min(count, MAX_RW_COUNT)
+    if not count:
+        return 0
+    reading = file.read(min(count, _CHUNK))
+    if isinstance(reading, bytes):
+        taken = _store(task, file, buf, reading)
+        if taken < len(reading) or not (taken and file.whole) or taken == count:
+            return taken
+        return _read_on(task, file, buf, count, taken, None)
+    return _read_on(task, file, buf, count, 0, reading)
+
+
+def _store(task: Task, file: File, buf: int, data: bytes) -> int:
+    """Store what was read and take from the file what could be; how many bytes.  Errno EFAULT."""
+    if not data:
+        file.take(0)  # a message may be empty
+        return 0
+    taken = file.take(task.mm.write_some(buf, data))
+    if not taken:
+        raise Errno(errno.EFAULT)
+    return taken
+
+
+def _read_on(
+    task: Task, file: File, buf: int, count: int, done: int, reading: MayBlock[bytes] | None
+) -> Blocking[int]:
+    """Go on until nothing more comes, or cannot be stored."""
     while done < count:
         try:
-            data = yield from file.read(min(count - done, _CHUNK))
-            if not data:
-                file.take(0)  # a message may be empty
-                break
-            taken = file.take(task.mm.write_some(buf + done, data))
-            if not taken:
-                raise Errno(errno.EFAULT)
+            if reading is None:
+                reading = file.read(min(count - done, _CHUNK))
+            data = yield from waited(reading)
+            taken = _store(task, file, buf + done, data)
         except Errno:
             if done:
                 break
             raise
+        reading = None
         done += taken
-        if taken < len(data) or not file.whole:
+        if taken < len(data) or not (taken and file.whole):
             break
     return done
 
@@ -148,34 +224,56 @@ def _open_for(task: Task, fd: int, *, writing: bool) -> File:
     return file
 
 
-@syscall(3, "fd", "rbuf", "size", x64=0)
-def sys_read(task: Task, fd: int, buf: int, count: int) -> Blocking[int]:
-    """Read; from a pipe or a stream at most 64 KiB at once."""
-    file, used = _open_for(task, fd, writing=False), task.used
-    used.syscr += 1
-    done = yield from read_user(task, file, buf, count)
-    used.rchar += done
+def count_read(task: Task, doing: MayBlock[int]) -> MayBlock[int]:
+    """Count what a call reads (/proc/PID/io)."""
+    if isinstance(doing, int):
+        task.used.rchar += doing
+        return doing
+    return _count_read(task, doing)
+
+
+def _count_read(task: Task, doing: Blocking[int]) -> Blocking[int]:
+    done = yield from doing
+    task.used.rchar += done
     return done
+
+
+def count_written(task: Task, doing: MayBlock[int]) -> MayBlock[int]:
+    """The same of what it writes."""
+    if isinstance(doing, int):
+        task.used.wchar += doing
+        return doing
+    return _count_written(task, doing)
+
+
+def _count_written(task: Task, doing: Blocking[int]) -> Blocking[int]:
+    done = yield from doing
+    task.used.wchar += done
+    return done
+
+
+@syscall(3, "fd", "rbuf", "size", x64=0)
+def sys_read(task: Task, fd: int, buf: int, count: int) -> MayBlock[int]:
+    """Read; from a pipe or a stream at most 64 KiB at once."""
+    file = _open_for(task, fd, writing=False)
+    task.used.syscr += 1
+    return count_read(task, read_user(task, file, buf, count))
 
 
 @syscall(4, "fd", "buf", "size", x64=1)
-def sys_write(task: Task, fd: int, buf: int, count: int) -> Blocking[int]:
+def sys_write(task: Task, fd: int, buf: int, count: int) -> MayBlock[int]:
     """Write; SIGPIPE comes with EPIPE."""
-    file, used = _open_for(task, fd, writing=True), task.used
-    used.syscw += 1
-    done = yield from write_user(task, file, buf, count)
-    used.wchar += done
-    return done
+    file = _open_for(task, fd, writing=True)
+    task.used.syscw += 1
+    return count_written(task, write_user(task, file, buf, count))
 
 
 @syscall(145, "fd", "ptr", "size", x64=19)
-def sys_readv(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
+def sys_readv(task: Task, fd: int, iov: int, count: int) -> MayBlock[int]:
     """Read into several buffers until one is not filled."""
-    file, used = _open_for(task, fd, writing=False), task.used
-    used.syscr += 1
-    done = yield from read_vector(task, file, iov, count)
-    used.rchar += done
-    return done
+    file = _open_for(task, fd, writing=False)
+    task.used.syscr += 1
+    return count_read(task, read_vector(task, file, iov, count))
 
 
 def read_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
@@ -188,7 +286,7 @@ def read_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
         if done and file.queue is not None and not file.poll() & ~POLLHUP:
             break
         try:
-            got = yield from read_user(task, file, base, length)
+            got = yield from waited(read_user(task, file, base, length))
         except Errno:
             if done:
                 break
@@ -206,7 +304,7 @@ def _scatter(task: Task, file: File, pairs: list[tuple[int, int]]) -> Blocking[i
         return 0
     if total < file.least:
         raise Errno(errno.EINVAL)
-    data = yield from file.read(min(total, _CHUNK))
+    data = yield from waited(file.read(min(total, _CHUNK)))
     return file.take(store_vector(task, pairs, data))
 
 
@@ -247,29 +345,32 @@ def _gather(task: Task, pairs: list[tuple[int, int]], file: File) -> bytes | Non
 
 
 @syscall(146, "fd", "iov", "size", x64=20)
-def sys_writev(task: Task, fd: int, iov: int, count: int) -> Blocking[int]:
+def sys_writev(task: Task, fd: int, iov: int, count: int) -> MayBlock[int]:
     """Write several buffers, small ones as one; those before a bad one count."""
-    file, used = _open_for(task, fd, writing=True), task.used
-    used.syscw += 1
-    done = yield from write_vector(task, file, iov, count)
-    used.wchar += done
-    return done
+    file = _open_for(task, fd, writing=True)
+    task.used.syscw += 1
+    return count_written(task, write_vector(task, file, iov, count))
 
 
-def write_vector(task: Task, file: File, iov: int, count: int) -> Blocking[int]:
+def write_vector(task: Task, file: File, iov: int, count: int) -> MayBlock[int]:
     """The same of an open file."""
     pairs = uaccess.read_iovec(task.mm, iov, count)
     data = _gather(task, pairs, file)
     if data == b"":
         return 0
     if data is not None:
-        return (yield from write_bytes(task, file, data))
+        return write_bytes(task, file, data)
+    return _write_pairs(task, file, pairs)
+
+
+def _write_pairs(task: Task, file: File, pairs: list[tuple[int, int]]) -> Blocking[int]:
+    """One buffer after the other."""
     done = 0
     for base, length in pairs:
         if not length:
             continue
         try:
-            put = yield from write_user(task, file, base, length)
+            put = yield from waited(write_user(task, file, base, length))
         except Errno:
             if done:
                 break

@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
-from vmemu.kernel.process.wait import Blocking
+from vmemu.kernel.process.wait import Blocking, MayBlock, waited
 from vmemu.kernel.program.busy import is_running
 from vmemu.kernel.syscalls import path as paths
-from vmemu.kernel.syscalls.fd import read_user, read_vector, write_user, write_vector
+from vmemu.kernel.syscalls.fd import (
+    count_read,
+    count_written,
+    read_user,
+    read_vector,
+    write_user,
+    write_vector,
+)
 from vmemu.kernel.syscalls.limits import check_fsize
 from vmemu.kernel.syscalls.path import AT_FDCWD
 from vmemu.kernel.syscalls.table import s64, syscall
@@ -46,50 +53,54 @@ def _at(task: Task, fd: int, offset: int, *, writing: bool) -> File:
     return view
 
 
-def _reads(task: Task, doing: Blocking[int]) -> Blocking[int]:
+def _reads(task: Task, file: File, iov: int, count: int) -> MayBlock[int]:
     """Count a call that reads, and what it reads (/proc/PID/io)."""
     task.used.syscr += 1
-    done = yield from doing
-    task.used.rchar += done
-    return done
+    return count_read(task, read_vector(task, file, iov, count))
 
 
-def _writes(task: Task, doing: Blocking[int]) -> Blocking[int]:
+def _writes(task: Task, file: File, iov: int, count: int) -> MayBlock[int]:
     """The same of one that writes."""
     task.used.syscw += 1
-    done = yield from doing
-    task.used.wchar += done
-    return done
+    return count_written(task, write_vector(task, file, iov, count))
 
 
 @syscall(None, "fd", "rbuf", "size", "long", x64=17)
-def sys_pread64(task: Task, fd: int, buf: int, count: int, offset: int) -> Blocking[int]:
+def sys_pread64(task: Task, fd: int, buf: int, count: int, offset: int) -> MayBlock[int]:
     """Read at an offset; the position stays."""
-    return (
-        yield from _reads(task, read_user(task, _at(task, fd, offset, writing=False), buf, count))
-    )
+    if offset < 0:
+        raise Errno(errno.EINVAL)
+    file, at = task.files.get(fd), None
+    if isinstance(file, RegularFile):
+        at = offset  # all there is to the view of it that at() would give
+    else:
+        file = file.at(offset)
+    if not file.readable:
+        raise Errno(errno.EBADF)
+    task.used.syscr += 1
+    return count_read(task, read_user(task, file, buf, count, at))
 
 
 @syscall(180, "fd", "rbuf", "size", "uint", "uint", name="pread64")
-def sys_pread64_32(task: Task, fd: int, buf: int, count: int, low: int, high: int) -> Blocking[int]:
+def sys_pread64_32(task: Task, fd: int, buf: int, count: int, low: int, high: int) -> MayBlock[int]:
     """The same, the offset in two registers."""
-    return (yield from sys_pread64(task, fd, buf, count, _wide(low, high)))
+    return sys_pread64(task, fd, buf, count, _wide(low, high))
 
 
 @syscall(None, "fd", "buf", "size", "long", x64=18)
-def sys_pwrite64(task: Task, fd: int, buf: int, count: int, offset: int) -> Blocking[int]:
+def sys_pwrite64(task: Task, fd: int, buf: int, count: int, offset: int) -> MayBlock[int]:
     """Write at an offset, or at the end with O_APPEND; the position stays."""
-    return (
-        yield from _writes(task, write_user(task, _at(task, fd, offset, writing=True), buf, count))
-    )
+    file = _at(task, fd, offset, writing=True)
+    task.used.syscw += 1
+    return count_written(task, write_user(task, file, buf, count))
 
 
 @syscall(181, "fd", "buf", "size", "uint", "uint", name="pwrite64")
 def sys_pwrite64_32(
     task: Task, fd: int, buf: int, count: int, low: int, high: int
-) -> Blocking[int]:
+) -> MayBlock[int]:
     """The same, the offset in two registers."""
-    return (yield from sys_pwrite64(task, fd, buf, count, _wide(low, high)))
+    return sys_pwrite64(task, fd, buf, count, _wide(low, high))
 
 
 def _vector_offset(task: Task, low: int, high: int) -> int:
@@ -97,17 +108,17 @@ def _vector_offset(task: Task, low: int, high: int) -> int:
 
 
 @syscall(333, "fd", "ptr", "size", "size", "size", x64=295)
-def sys_preadv(task: Task, fd: int, iov: int, count: int, low: int, high: int) -> Blocking[int]:
+def sys_preadv(task: Task, fd: int, iov: int, count: int, low: int, high: int) -> MayBlock[int]:
     """Read at an offset into several buffers."""
     file = _at(task, fd, _vector_offset(task, low, high), writing=False)
-    return (yield from _reads(task, read_vector(task, file, iov, count)))
+    return _reads(task, file, iov, count)
 
 
 @syscall(334, "fd", "iov", "size", "size", "size", x64=296)
-def sys_pwritev(task: Task, fd: int, iov: int, count: int, low: int, high: int) -> Blocking[int]:
+def sys_pwritev(task: Task, fd: int, iov: int, count: int, low: int, high: int) -> MayBlock[int]:
     """Write several buffers at an offset."""
     file = _at(task, fd, _vector_offset(task, low, high), writing=True)
-    return (yield from _writes(task, write_vector(task, file, iov, count)))
+    return _writes(task, file, iov, count)
 
 
 _RWF = 0x1F
@@ -139,11 +150,11 @@ def _flagged(
 @syscall(378, "fd", "ptr", "size", "size", "size", "hex", x64=327)
 def sys_preadv2(
     task: Task, fd: int, iov: int, count: int, low: int, high: int, flags: int
-) -> Blocking[int]:
+) -> MayBlock[int]:
     """Like preadv(), or readv() with an offset of -1; flags make no difference."""
     offset = _vector_offset(task, low, high)
     file = _flagged(task, fd, offset, iov, count, flags, writing=False)
-    return (yield from _reads(task, read_vector(task, file, iov, count)))
+    return _reads(task, file, iov, count)
 
 
 @syscall(379, "fd", "iov", "size", "size", "size", "hex", x64=328)
@@ -153,7 +164,7 @@ def sys_pwritev2(
     """Like pwritev(), or writev() with an offset of -1, or at the end with RWF_APPEND."""
     offset = _vector_offset(task, low, high)
     file = _flagged(task, fd, offset, iov, count, flags, writing=True)
-    done = yield from _writes(task, write_vector(task, file, iov, count))
+    done = yield from waited(_writes(task, file, iov, count))
     if done and flags & _RWF_SYNC and isinstance(file, RegularFile):
         file.body.sync()
     return done

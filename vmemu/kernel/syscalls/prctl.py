@@ -87,8 +87,10 @@ def sys_prctl(task: Task, option: int, a: int, b: int, c: int, d: int) -> int:
             raise Errno(errno.EINVAL)
         told[_GET_PDEATHSIG] = a
         return 0
-    if option in (_GET_PDEATHSIG, _GET_CHILD_SUBREAPER):
+    if option == _GET_PDEATHSIG:
         return _store(task, a, told.get(option, 0))
+    if option == _GET_CHILD_SUBREAPER:
+        return _store(task, a, int(task.group.subreaper))
     if option == _GET_DUMPABLE:
         return told.get(option, 1)
     if option == _SET_DUMPABLE:
@@ -110,7 +112,7 @@ def sys_prctl(task: Task, option: int, a: int, b: int, c: int, d: int) -> int:
     if option == _GET_TIMERSLACK:
         return told.get(option, _TIMERSLACK)
     if option == _SET_CHILD_SUBREAPER:
-        told[_GET_CHILD_SUBREAPER] = int(bool(a))
+        task.group.subreaper = bool(a)
         return 0
     if option == _SET_NO_NEW_PRIVS:
         if a != 1:

@@ -9,7 +9,7 @@ from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.wait import Blocking
 from vmemu.kernel.syscalls.fd import install_new
-from vmemu.kernel.syscalls.table import SYSCALLS, syscall
+from vmemu.kernel.syscalls.table import SYSCALLS, arguments, syscall
 from vmemu.net.const import (
     AF_INET,
     AF_INET6,
@@ -229,11 +229,9 @@ def sys_socketcall(task: Task, call: int, pointer: int) -> int | Blocking[int]:
     if not 1 <= call <= len(_CALLS):
         raise Errno(errno.EINVAL)
     name, count = _CALLS[call - 1]
-    args = list(uaccess.read_struct(task.mm, pointer, f"{count}I"))
+    words = uaccess.read(task.mm, pointer, 4 * count)
     name = _OTHER_NAME.get(name, name)
     entry = next(entry for entry in SYSCALLS.values() if entry.name == name)
-    args += [0] * (len(entry.kinds) - len(args))
-    for index, convert in entry.convert:
-        args[index] = convert(args[index])
+    args = arguments(32, entry.kinds)(words.ljust(4 * len(entry.kinds), b"\0"))
     result: int | Blocking[int] = entry.handler(task, *args)
     return result

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
-from vmemu.kernel.process.wait import Blocking, Wait
+from vmemu.kernel.process.wait import Blocking, Wait, waited
 from vmemu.kernel.signal.state import SI_USER, SigInfo, Signal, send_signal
 from vmemu.kernel.syscalls.fd import MAX_RW_COUNT, read_vector, write_bytes, write_vector
 from vmemu.kernel.syscalls.table import syscall
@@ -68,10 +68,10 @@ def _sendfile(task: Task, out: int, source: int, offset: int | None, count: int)
     done, count = 0, min(count, MAX_RW_COUNT)
     while done < count:
         try:
-            data = yield from left.read(min(count - done, _CHUNK))
+            data = yield from waited(left.read(min(count - done, _CHUNK)))
             if not data:
                 break
-            put = yield from write_bytes(task, right, data)
+            put = yield from waited(write_bytes(task, right, data))
         except Errno:
             if done:
                 break
@@ -198,7 +198,7 @@ def _splice_out(task: Task, pipe: Pipe, right: File, count: int, flags: int) -> 
     if not (yield from _wait_data(task, pipe, flags)):
         return 0
     data = b"".join(_peek(pipe, min(count, _CHUNK)))
-    put = yield from write_bytes(task, right, data)
+    put = yield from waited(write_bytes(task, right, data))
     _drop(pipe, min(put, sum(map(len, pipe.buffers))))
     return put
 
@@ -207,7 +207,7 @@ def _splice_in(task: Task, left: File, pipe: Pipe, count: int, flags: int) -> Bl
     """From a file or a socket to a pipe (do_splice_to)."""
     yield from _wait_room(task, pipe, flags)
     room = (pipe.slots - len(pipe.buffers)) * BUFFER_SIZE
-    data = yield from left.read(min(count, room, _CHUNK))
+    data = yield from waited(left.read(min(count, room, _CHUNK)))
     if not data:
         return 0
     if not pipe.readers or pipe.full:
@@ -296,7 +296,7 @@ def sys_vmsplice(task: Task, fd: int, iov: int, count: int, flags: int) -> Block
     file.flags |= nonblock
     try:
         if file.writable:
-            return (yield from write_vector(task, file, iov, count))
+            return (yield from waited(write_vector(task, file, iov, count)))
         return (yield from read_vector(task, file, iov, count))
     finally:
         file.flags = file.flags & ~O_NONBLOCK | status
@@ -333,7 +333,7 @@ def sys_copy_file_range(
             break
         try:
             view = right.at(last + done)
-            done += yield from view.write(data)
+            done += yield from waited(view.write(data))
         except Errno:
             if done:
                 break

@@ -6,7 +6,9 @@ and strace formats by them (see vmemu.kernel.strace for the list).
 
 from __future__ import annotations
 
+import functools
 import importlib
+import struct
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,7 +20,7 @@ Handler = Callable[..., int | Blocking[int]]
 SIGNED_KINDS = frozenset({"int", "fd", "pid", "dirfd"})
 WIDE_KINDS = frozenset(
     {"ptr", "size", "long", "xlong", "str", "strv", "buf", "rbuf", "iov", "wstatus", "pipefd",
-     "timespec", "prot", "mapfl", "mremapfl"}
+     "timespec", "cloneargs", "prot", "mapfl", "mremapfl"}
 )  # fmt: skip
 """Those as wide as a long; the others have 32 bits in either width."""
 
@@ -32,8 +34,6 @@ class Syscall(NamedTuple):
     name: str
     handler: Handler
     kinds: tuple[str, ...]
-    convert: tuple[tuple[int, Callable[[int], int]], ...]
-    """Indices of the arguments that are not what the register says, and what they are."""
     result: str
     """The kind of the result."""
 
@@ -125,8 +125,7 @@ def syscall(
         for bits, at, called in ((32, number, own), (64, x64, name64 or own)):
             if at is None:
                 continue
-            convert = tuple(_conversions(bits, kinds))
-            entry = Syscall(at, called, handler, kinds, convert, result)
+            entry = Syscall(at, called, handler, kinds, result)
             if TABLES[bits].setdefault(at, entry) is not entry:
                 raise ValueError(f"system call {at} of {bits} bits is defined twice")
         return handler
@@ -134,19 +133,21 @@ def syscall(
     return register
 
 
-def _conversions(bits: int, kinds: tuple[str, ...]) -> Iterator[tuple[int, Callable[[int], int]]]:
-    for index, kind in enumerate(kinds):
-        if kind in SIGNED_KINDS or (kind == "long" and bits == 32):
-            yield index, s32
-        elif kind == "long":
-            yield index, s64
-        elif bits == 64 and kind not in WIDE_KINDS:
-            yield index, u32
+@functools.cache
+def arguments(bits: int, kinds: tuple[str, ...]) -> Callable[[Any], tuple[int, ...]]:
+    """What takes the arguments of these kinds from the words of the registers."""
+    return struct.Struct("<" + "".join(_field(bits, kind) for kind in kinds)).unpack_from
 
 
-def u32(value: int) -> int:
-    """The low half of a register."""
-    return value & 0xFFFFFFFF
+def _field(bits: int, kind: str) -> str:
+    """How much of a word counts, and whether it has a sign."""
+    if bits == 32:
+        return "i" if kind in SIGNED_KINDS or kind == "long" else "I"
+    if kind == "long":
+        return "q"
+    if kind in SIGNED_KINDS:
+        return "i4x"
+    return "Q" if kind in WIDE_KINDS else "I4x"
 
 
 def s32(value: int) -> int:
