@@ -128,26 +128,34 @@ def _cell(result: Comparison, scheme: str, figure: str, formula: Formula) -> str
     return f"`{formula.text}` **{measured}**{wrong}"
 
 
+CHAINS = "pte_chain:files=chains"
+
+
 def files_by_structure() -> list[str]:
-    """Scenarios about files, as `vmemu compare --i-mmap all` runs them under anon_vma."""
-    found = compare(files.SCENARIOS, {}, ["anon_vma"], i_mmaps=I_MMAPS)
+    """Scenarios about files, as `vmemu compare --i-mmap all` runs them under anon_vma.
+
+    In front of these as pte_chain has them that lists ptes of files' pages too; what areas are
+    kept in does not matter then.
+    """
+    found = compare(files.SCENARIOS, {}, ["anon_vma", CHAINS], i_mmaps=I_MMAPS)
     rows = []
     for scenario in files.SCENARIOS:
         runs = [each for each in found if each.scenario.name == scenario.name]
         params = " ".join(f"{name}={value}" for name, value in runs[0].params.items())
         title = f"{scenario.section} `{scenario.name}` {params}"
+        columns = [(runs[0], CHAINS), *((run, "anon_vma") for run in runs)]
         for figure in scenario.expected("anon_vma"):
-            measured = [run.measurements["anon_vma"].figures[figure] for run in runs]
+            measured = [run.measurements[scheme].figures[figure] for run, scheme in columns]
             if not any(measured):
                 continue
-            derived = [run.predictions("anon_vma")[figure] for run in runs]
+            derived = [run.predictions(scheme)[figure] for run, scheme in columns]
             cells = [
                 f"**{n}**" if n == predicted else f"**{n}**, derived {predicted}"
                 for n, predicted in zip(measured, derived, strict=True)
             ]
             rows.append([title, f"`{figure}`", *cells])
             title = ""
-    return markdown(("scenario", "counted", *I_MMAPS), rows, "llrrr")
+    return markdown(("scenario", "counted", "chains", *I_MMAPS), rows, "llrrrr")
 
 
 def bytes_by_scheme(bits: int) -> list[str]:

@@ -6,14 +6,15 @@ import pytest
 
 from vmemu.core import I_MMAPS
 from vmemu.lab.compare import compare
-from vmemu.lab.scenarios import files, find_scenario
+from vmemu.lab.scenarios import SCENARIOS, files, find_scenario
 from vmemu.results.forecast import forecast
 
+CHAINS = "pte_chain:files=chains"
 NAMES = [scenario.name for scenario in files.SCENARIOS]
 
 
 @pytest.mark.parametrize("bits", [32, 64])
-@pytest.mark.parametrize("scheme", ["pte_chain", "anonmm", "anon_vma_degree", "cow_context"])
+@pytest.mark.parametrize("scheme", ["pte_chain", CHAINS, "anonmm", "cow_context"])
 def test_every_prediction_holds(scheme: str, bits: int) -> None:
     found = compare(
         [find_scenario(name) for name in NAMES], {}, [scheme], {"bits": bits}, i_mmaps=I_MMAPS
@@ -38,6 +39,38 @@ def test_windows_of_one_task(i_mmap: str) -> None:
     assert cmps == (pages * (windows - 1) if i_mmap == "list" else 0)
     assert figures["i_mmap_nodes"] <= 2 * pages * 2 * 13
     assert found.verdict("anon_vma") == "yes"
+
+
+@pytest.mark.parametrize("i_mmap", I_MMAPS)
+@pytest.mark.parametrize("tasks", [1, 3, 20])
+def test_lists_of_ptes_need_no_areas(tasks: int, i_mmap: str) -> None:
+    """As many probes as tasks map a page, no cmp, no node; a list for each page."""
+    settings = {"T": str(tasks), "W": "40", "S": "3"}
+    (found,) = compare([find_scenario("windows-tasks")], settings, [CHAINS], {"i_mmap": i_mmap})
+    figures = found.measurements[CHAINS].figures
+    for walk in ("unmap", "referenced"):
+        assert figures[f"file_{walk}_pages"] == 120
+        assert figures[f"file_{walk}_probes"] == 120 * tasks
+        assert figures[f"file_{walk}_cmp"] == 0
+    assert figures["i_mmap_nodes"] == 0
+    lists = 120 if tasks > 1 else 0
+    assert lists <= figures["file_chains"] < lists + 8  # those of the program
+    assert found.verdict(CHAINS) == "yes"
+
+
+def test_a_nonlinear_page_is_asked_for_alone() -> None:
+    (found,) = compare([find_scenario("nonlinear")], {"R": "300"}, [CHAINS, "pte_chain"])
+    swept = found.measurements["pte_chain"].figures
+    exact = found.measurements[CHAINS].figures
+    assert swept["nonlinear_collateral"] == 31
+    assert (exact["file_unmap_probes"], exact["nonlinear_ptes"]) == (1, 0)
+    assert exact["nonlinear_collateral"] == exact["nonlinear_unmapped"] == 0
+
+
+def test_every_scenario_holds_where_files_have_lists() -> None:
+    for result in compare(SCENARIOS.values(), {}, [CHAINS, f"{CHAINS}:line=32"]):
+        for scheme in result.measurements:
+            assert result.deviations(scheme) == [], result.scenario.name
 
 
 def test_a_vm_set_is_one_node() -> None:

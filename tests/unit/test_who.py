@@ -422,6 +422,28 @@ def test_a_page_of_a_file_is_found_by_its_file(i_mmap: str, tmp_path: Path) -> N
     family.memory.close()
 
 
+def test_a_page_of_a_file_that_lists_its_ptes() -> None:
+    """Nobody asks the file: the list is drawn, and each of its entries is a candidate."""
+    family = Family("pte_chain:files=chains")
+    inode = family.memory.vm.inodes.shmem("file", 3 * PAGE)
+    mm = family.memory.process()
+    family.mms.append(mm)
+    do_mmap(mm, BASE, 3 * PAGE, R, PRIVATE | FIXED, inode)
+    mm.read(BASE + PAGE, 1)
+    pfn = family.pfn(mm, 1)
+    alone = family.ask(pfn)
+    assert (alone.objects, walked(alone), "direct" in alone.flags) == ((), [(100, "match")], True)
+    family.fork(mm)
+    use = family.ask(pfn)
+    assert walked(use) == [(101, "match"), (100, "match")]
+    assert use.walk is not None
+    assert dict(use.walk.counted)["file_unmap_probes"] == 2
+    (node,) = use.objects
+    assert (node.kind, node.kptr) == ("pte_chain", family.memory.core.page(pfn).private)
+    assert "try_to_unmap by pte_chain:files=chains" in uses_text([use])
+    family.memory.close()
+
+
 # ---- asking changes nothing
 
 

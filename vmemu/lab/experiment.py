@@ -147,7 +147,7 @@ def run_scenario(
         provenance = _provenance(machine, program, settings_record(scenario, params, settings))
     walks = run if scenario.whole_run else found.action
     rmap = machine.vm.rmap
-    extra = marks.told | {name: walks[name] for name in rmap.counters}
+    extra = {**marks.told, **found.told} | {name: walks[name] for name in rmap.counters}
     extra |= {name: walks[name] for name in scenario.figures}
     extra |= {name: run[name] for name in scenario.watch + rmap.watch}
     if found.sharing:
@@ -277,6 +277,7 @@ class _Found(NamedTuple):
     cost: tuple[float, float]
     action: dict[str, int]
     sharing: dict[str, int]
+    told: Mapping[str, int]  # by the scheme
 
 
 class _Marks:
@@ -296,11 +297,11 @@ class _Marks:
         machine.check()
         visit = Visit(machine, task, a, a + b)
         vmas, slabs = visit.vmas(), slab_use(machine.core, machine.vm.rmap)
-        sharing = _sharing(machine)
+        sharing, told = _sharing(machine), machine.vm.rmap.at_mark()
         before = _counts(machine)
         scenario.act(visit)
         action = _difference(before, _counts(machine))
-        self.found = _Found(vmas, slabs, scheme_cost(slabs, machine.core), action, sharing)
+        self.found = _Found(vmas, slabs, scheme_cost(slabs, machine.core), action, sharing, told)
         machine.check()
 
 

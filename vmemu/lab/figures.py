@@ -43,7 +43,7 @@ def figures_of(scenario: Scenario, schemes: Iterable[type[RmapScheme]]) -> set[s
     found |= {*scenario.figures, *scenario.watch, *scenario.tells.values()}
     found |= {OBJECTS + cache for cache in SHARED}
     for scheme in schemes:
-        found |= {*scheme.counters, *scheme.watch}
+        found |= {*scheme.counters, *scheme.watch, *scheme.mark_figures()}
         found |= {OBJECTS + cache for cache in scheme.caches}
     return found
 

@@ -103,6 +103,15 @@ class RmapScheme:
         return True
 
     @classmethod
+    def mark_figures(cls) -> tuple[str, ...]:
+        """Figures that `at_mark` gives, for formulas."""
+        return ()
+
+    def at_mark(self) -> Mapping[str, int]:
+        """What it tells of itself at a scenario's mark, before the lab acts."""
+        return {}
+
+    @classmethod
     def swaps(cls) -> bool:
         """Whether anonymous pages can be swapped under it."""
         return cls.finds_anon or cls.sweeps

@@ -18,6 +18,7 @@ __all__ = ["SCHEMES", "PteChain"]
 
 NRPTE = "(LINE * 8 // BITS - 1)"  # slots: a line less the word that leads to the next
 STACK = "the stack's page stays in its list when the others have copied it"
+PROGRAM = "and those of the program's pages, as many as the compiler decides"
 EXACT = ("0", "nothing but ptes of the page is looked at")
 NO_CHAIN = {"objects_pte_chain": ("0", "each page is mapped once")}
 
@@ -193,9 +194,28 @@ class PteChain(RmapScheme):
     def formulas_of(cls, scenario: str) -> Mapping[str, tuple[str, str]]:
         """`predictions`, and those of files' pages in lists."""
         own = super().formulas_of(scenario)
-        if cls.predicted_as and cls.keeps_files():
-            return {**own, **FILES_TOO.get(scenario, {})}
+        if not (cls.predicted_as and cls.keeps_files()):
+            return own
+        own = {**own, **FILES_TOO.get(scenario, {})}
+        for figure, (text, why) in own.items():
+            if figure == "objects_pte_chain":
+                own[figure] = (f"{text} + file_chains", f"{why}; {PROGRAM}")
         return own
+
+    @classmethod
+    def mark_figures(cls) -> tuple[str, ...]:
+        """Where pages of files have lists, how many pte_chains these have."""
+        return ("file_chains",) if cls.keeps_files() else ()
+
+    def at_mark(self) -> Mapping[str, int]:
+        """See `mark_figures`."""
+        if not self.keeps_files():
+            return {}
+        m = self.core.m
+        pages = (m.mem_map + n for n in range(m.nr_frames))
+        files = (page for page in pages if page.mapcount and not page.flags & lib.PG_anon)
+        listed = (page for page in files if not page.flags & lib.PG_reserved)
+        return {"file_chains": sum(len(self.chains(page)) for page in listed)}
 
     @classmethod
     def keeps_files(cls) -> bool:

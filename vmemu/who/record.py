@@ -159,7 +159,7 @@ class FrameUse:
     remark: str
     objects: tuple[Node, ...]
     i_mmap: str = ""
-    """What the areas of files are kept in."""
+    """What the areas of files are kept in; "" where the page lists its ptes, and nobody asks."""
     asked: str = ""
     """The address that was asked for, and whose: \"40000000 of 100 family\"."""
 

@@ -89,7 +89,8 @@ def sections(use: FrameUse) -> list[tuple[str, Table]]:
     if use.swapped:
         found.append((f"have its place in swap, slot {use.slot}", mappers_table(use.swapped)))
     if use.walk is not None:
-        how = use.rmap if use.kind == "anon" else f"i_mmap, a {use.i_mmap}"
+        by_file = use.kind != "anon" and use.i_mmap
+        how = f"i_mmap, a {use.i_mmap}" if by_file else use.rmap
         found.append((f"{use.walk.function} by {how}", walk_table(use.walk)))
     return found
 

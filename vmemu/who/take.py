@@ -211,7 +211,8 @@ class _Asking:
         when = f"{kernel.first.comm} {self.moment}" if kernel.first is not None else self.moment
         page = core.page(frame.pfn) if frame.kind in _OF_USERS else None
         objects: tuple[Node, ...] = ()
-        if page is not None and frame.kind == "anon" and rmap.finds_anon:
+        listed = frame.kind == "file" and core.m.rmap_files != 0
+        if page is not None and ((frame.kind == "anon" and rmap.finds_anon) or listed):
             objects = tuple(rmap.drawing(page))
             core.check_bug()
         elif page is not None and frame.kind == "file":
@@ -234,7 +235,7 @@ class _Asking:
             walk,
             remark,
             objects,
-            core.i_mmap,
+            "" if listed else core.i_mmap,
         )
 
     def file_node(self, page: page, holds: str) -> Node:
