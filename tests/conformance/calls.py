@@ -129,6 +129,18 @@ _NOTHING_CAPS, _ODD_SET = _ints(0, 0, 0, 0, 0, 0), _ints(1, 0, 0, 0, 0, 0)
 _BAD_ARGV = _longs(BAD, 0)
 
 
+_SEMBUF, _MESSAGE = _put(struct.pack("<Hhh", 0, 1, 0)), _longs(1, 7)
+
+
+def _child(flags: int, pidfd: int = 0, tls: int = 0) -> int:
+    """struct clone_args, and something behind it."""
+    return _put(struct.pack("<12Q", flags, pidfd, 0, 0, 17, 0, 0, tls, 0, 0, 0, 1))
+
+
+_CHILD, _ODD_CHILD, _UNTOLD_CHILD = _child(0), _child(1 << 34), _child(0x1000, BAD)
+_FAR_CHILD = _child(0x81000, BAD, 1 << 63)
+
+
 @dataclass(frozen=True)
 class Wrong:
     """One error, and the arguments (by index) that provoke it."""
@@ -243,6 +255,14 @@ def _stat(*names: str) -> dict[str, Call]:
 def _clocks(*names: str) -> dict[str, Call]:
     errors = (wrong(EINVAL, 0, 99), wrong(EFAULT, 1, BAD))
     return {name: Call(name, (1, BUFFER), errors) for name in names}
+
+
+_SEMOP = (wrong(E2BIG, 2, 501), wrong(EINVAL, 2, 0), wrong(EFAULT, 1, BAD), wrong(EINVAL, 0, -1))
+
+
+def _semtimedop(name: str, odd: int) -> Call:
+    errors = (wrong(EFAULT, 3, BAD), *_SEMOP, wrong(EINVAL, 3, odd))
+    return Call(name, (0x7FFF0000, _SEMBUF, 1, 0), errors)
 
 
 def _futex(name: str, odd: int) -> Call:
@@ -655,6 +675,11 @@ CALLS: dict[str, Call] = {
         Wrong(EFAULT, {0: 0x80011, 3: BAD}, widths=(32,)),
         Wrong(EINVAL, {0: 0x80011, 3: _NO_SEGMENT}, widths=(32,)),
     )),
+    "clone3": Call("clone3", (_CHILD, 88), (
+        wrong(E2BIG, 1, 4097), wrong(EINVAL, 1, 63), wrong(EFAULT, 0, BAD), wrong(E2BIG, 1, 96),
+        wrong(EINVAL, 0, _ODD_CHILD), wrong(EPERM, 0, _FAR_CHILD, widths=(64,)),
+        wrong(EFAULT, 0, _UNTOLD_CHILD),
+    )),
     "kill": Call("kill", (0, 0), (wrong(ESRCH, 0, NO_PID), wrong(EINVAL, 1, 65))),
     "tkill": Call("tkill", (1, 0), (
         wrong(EINVAL, 0, 0), wrong(ESRCH, 0, NO_PID),
@@ -917,8 +942,32 @@ CALLS: dict[str, Call] = {
     "shmctl": Call("shmctl", (0x7FFF0000, 0, 0), (
         wrong(EINVAL, 0, -1), wrong(EINVAL, 1, 99), Wrong(EFAULT, {1: 3, 2: BAD}),
     )),
+    "semget": Call("semget", (0, 1, 0o600), (
+        wrong(EINVAL, 1, -1), wrong(ENOENT, 0, 0x12345), wrong(EINVAL, 1, 0),
+    )),
+    "semop": Call("semop", (0x7FFF0000, _SEMBUF, 1), _SEMOP),
+    "semtimedop": _semtimedop("semtimedop", _ODD_TIME),
+    "semtimedop_time64": _semtimedop("semtimedop_time64", _ODD_TIME64),
+    "semctl": Call("semctl", (0x7FFF0000, 0, 12, 0), (
+        wrong(EINVAL, 0, -1), wrong(EINVAL, 2, 99), Wrong(EFAULT, {2: 3, 3: BAD}),
+        Wrong(EFAULT, {2: 1, 3: BAD}), Wrong(ERANGE, {2: 16, 3: -1}),
+    )),
+    "msgget": Call("msgget", (0, 0o600), (wrong(ENOENT, 0, 0x12345),)),
+    "msgsnd": Call("msgsnd", (0x7FFF0000, _MESSAGE, 4, 0o4000), (
+        wrong(EFAULT, 1, BAD), wrong(EINVAL, 0, -1), wrong(EINVAL, 2, 9000),
+        wrong(EINVAL, 1, BUFFER),
+    )),
+    "msgrcv": Call("msgrcv", (0x7FFF0000, BUFFER, 4, 0, 0o4000), (
+        wrong(EINVAL, 0, -1), wrong(EINVAL, 2, -1), wrong(EINVAL, 4, 0o40000),
+        Wrong(EFAULT, {1: BAD, 4: 0o44000}),
+    )),
+    "msgctl": Call("msgctl", (0x7FFF0000, 2, BUFFER), (
+        wrong(EINVAL, 0, -1), wrong(EINVAL, 1, 99), Wrong(EFAULT, {1: 3, 2: BAD}),
+        Wrong(EFAULT, {1: 1, 2: BAD}),
+    )),
     "ipc": Call("ipc", (23, 0, 4096, 0o600, 0, 0), (
-        wrong(ENOSYS, 0, 99), wrong(ENOENT, 1, 0x12345), wrong(EINVAL, 2, 0),
+        wrong(ENOSYS, 0, 99), Wrong(E2BIG, {0: 1, 2: 501}), wrong(ENOENT, 1, 0x12345),
+        wrong(EINVAL, 2, 0),
     )),
     "memfd_create": Call("memfd_create", (_EMPTY, 0), (
         wrong(EINVAL, 1, 0x100), wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _LONG), _FULL,

@@ -165,6 +165,8 @@ def test_the_sizes_of_what_the_host_holds_are_those_counted() -> None:
         hold.NODE_BYTES,
         hold.ENTRY_BYTES,
         hold.NODE_BYTES,
+        hold.SEMAPHORE_BYTES,
+        hold.UNDO_BYTES,
     ]
 
 

@@ -52,7 +52,8 @@ _WEIGHTS = {
     "fcntl": 2, "fcntl64": 2, "flock": 2, "mknod": 2, "splice": 2, "tee": 2, "close_range": 0.3,
     "poll": 2, "epoll_ctl": 3, "epoll_wait": 2, "socket": 3, "socketpair": 2, "bind": 2,
     "connect": 2, "listen": 2, "sendmsg": 2, "recvmsg": 2,
-    "futex": 2, "mlockall": 0.5, "arch_prctl": 0.3,
+    "clone3": 2, "semget": 2, "semop": 3, "semctl": 2, "msgget": 2, "msgsnd": 3, "msgrcv": 3,
+    "ipc": 3, "futex": 2, "mlockall": 0.5, "arch_prctl": 0.3,
 }  # fmt: skip
 _ODD = [
     0, 1, 2, 3, 7, 8, 16, 255, 4095, 4096, 65536, 1 << 20, 1 << 30, 0x7FFFFFFF, 0x80000000,
@@ -85,6 +86,8 @@ class Draw:
         self.locks = [self._put(self._flock()) for _ in range(12)]
         self.addresses = [self._put(address) for address in _SOCKADDRS]
         self.messages = [self._put(self._message()) for _ in range(12)]
+        self.children = [self._put(self._child()) for _ in range(8)]
+        self.changes = [self._put(self._semaphores()) for _ in range(12)]
         self.pool = self.pool[:_POOL_SIZE].ljust(_POOL_SIZE, b"\xff")
 
     def _put(self, data: bytes) -> int:
@@ -129,6 +132,24 @@ class Draw:
         words = [rng.choice([0, self.addresses[0]]), 9, self.struct(), rng.choice([0, 1, 1, 2]),
                  rng.choice([0, control]), rng.choice([0, 24, len(head + body)]), 0]  # fmt: skip
         return struct.pack(f"<7{'Q' if wide else 'I'}", *(word & mask for word in words))
+
+    def _child(self) -> bytes:
+        """struct clone_args."""
+        rng = self.rng
+        flags = rng.choice([0, 0, 0x10900, 0x100000000]) | self.bits(0x100, 0x400, 0x1000, 0x100000)
+        stack = rng.choice([(0, 0), (0, 0), (self.page(), 4096), (self.address(), 4096)])
+        wanted = rng.choice([(0, 0), (0, 0), (0, 0), (self.address(), 1)])
+        told = [self.address() for _ in range(3)]
+        words = [flags, *told, 0 if flags & 0x10000 else rng.choice([17, 17, 0, 40]), *stack,
+                 self.address(), *wanted, 3]  # fmt: skip
+        return struct.pack("<11Q", *(word & (1 << 64) - 1 for word in words))
+
+    def _semaphores(self) -> bytes:
+        """struct sembuf[3]."""
+        rng = self.rng
+        each = [(rng.randrange(4), rng.choice([1, 1, 2, -1, -1, 0, 32767]), rng.choice(_SEM_FLAGS))
+                for _ in range(3)]  # fmt: skip
+        return b"".join(struct.pack("<Hhh", *words) for words in each)
 
     def page(self) -> int:
         return _ARENA + 4096 * self.rng.randrange(_ARENA_PAGES)
@@ -212,6 +233,7 @@ _KINDS: dict[str, Callable[[Draw], int]] = {
     "wstatus": Draw.struct,
     "pipefd": Draw.struct,
     "timespec": Draw.struct,
+    "cloneargs": lambda d: d.rng.choice(d.children) if d.rng.random() < 0.9 else d.address(),
     "iov": Draw.struct,
     "str": Draw.string,
     "strv": lambda d: d.rng.choice([0, 0, d.struct()]),
@@ -306,6 +328,51 @@ def _futex(d: Draw, values: list[int]) -> None:
         words[0],
         last,
     ]
+
+
+def _grown(d: Draw, values: list[int]) -> None:
+    values[1] = d.rng.choice([64, 80, 88, 88, 88, 96])
+
+
+_SEM_FLAGS = (0, 0o4000, 0o4000, 0o10000, 0o14000)
+_IPC_IDS = (0, 0, 0, 0, 32768, 32769, 65536, 65537, 98304, -1)
+
+
+def _set_of(d: Draw, values: list[int]) -> None:
+    values[:3] = [d.rng.choice([0, 1, 1, 2]), d.rng.choice([1, 2, 4]), d.rng.choice([0, 0o1600])]
+
+
+def _changed(d: Draw, values: list[int]) -> None:
+    values[:3] = [d.rng.choice(_IPC_IDS), d.rng.choice(d.changes), d.rng.choice([1, 1, 2, 3])]
+
+
+def _asked(d: Draw, values: list[int]) -> None:
+    values[:3] = [d.rng.choice(_IPC_IDS), d.rng.randrange(4), d.rng.randrange(21)]
+    values[3] = d.rng.choice([0, 1, 5, d.struct(), d.struct()])
+
+
+def _queue_of(d: Draw, values: list[int]) -> None:
+    values[:2] = [d.rng.choice([0, 1, 1, 2]), d.rng.choice([0o600, 0o1600, 0o1600])]
+
+
+def _sent(d: Draw, values: list[int]) -> None:
+    values[0], values[2] = d.rng.choice(_IPC_IDS), d.rng.choice([0, 1, 8, 100, 8192])
+    values[3] = d.rng.choice([0, 0o4000, 0o4000])
+
+
+def _received(d: Draw, values: list[int]) -> None:
+    values[0], values[2] = d.rng.choice(_IPC_IDS), d.rng.choice([0, 8, 100, 8192])
+    values[3], values[4] = d.rng.choice([0, 0, 1, -5]), d.bits(0o4000, 0o4000, 0o10000, 0o20000)
+
+
+def _queue_asked(d: Draw, values: list[int]) -> None:
+    values[0], values[1] = d.rng.choice(_IPC_IDS), d.rng.choice([0, 1, 2, 2, 3, 11, 12, 13])
+
+
+def _ipc(d: Draw, values: list[int]) -> None:
+    values[0] = d.rng.choice([*range(1, 5), *range(11, 15), 0x1000C, *range(21, 25)])
+    values[1], values[2] = d.rng.choice(_IPC_IDS), d.rng.choice([0, 1, 2, 3, 0x102])
+    values[3], values[4] = d.rng.choice([0, 0o4000, 0o1600, 12, 16]), d.struct()
 
 
 def _polled(d: Draw, values: list[int]) -> None:
@@ -421,6 +488,9 @@ _SPECIAL: dict[str, Callable[[Draw, list[int]], None]] = {
     "fcntl": _lock, "fcntl64": _lock, "mknod": _node, "mknodat": _node, "splice": _spliced,
     "flock": _flocked, "close_range": _closed, "getsockopt": _option, "socketcall": _socketcall,
     "signalfd4": _nearly_empty, "futex": _futex, "arch_prctl": _base,
+    "clone3": _grown, "semget": _set_of, "semop": _changed, "semtimedop": _changed,
+    "semtimedop_time64": _changed, "semctl": _asked, "msgget": _queue_of, "msgsnd": _sent,
+    "msgrcv": _received, "msgctl": _queue_asked, "ipc": _ipc,
 }  # fmt: skip
 
 

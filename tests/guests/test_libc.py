@@ -63,8 +63,8 @@ SCHEMES = {
     for name in LIBRARIES
 }
 
-UNKNOWN = {32: {386, 435, 242}, 64: {334, 435, 204}}
-"""Calls that a library tries, and does without: rseq, clone3, sched_getaffinity."""
+UNKNOWN = {32: {386, 242}, 64: {334, 204}}
+"""Calls that a library tries, and does without: rseq, sched_getaffinity."""
 LITTLE = {
     "once": "700K",
     "library": "700K",

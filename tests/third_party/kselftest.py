@@ -26,14 +26,21 @@ PROGRAMS = {
     "mincore/mincore_selftest": (), "memfd/memfd_test": ("common.c",), "sigaltstack/sas": (),
     "openat2/openat2_test": ("helpers.c",), "exec/non-regular": (), "exec/null-argv": (),
     "futex/functional/futex_wait": (), "futex/functional/futex_wait_private_mapped_file": (),
-    "splice/default_file_splice_read": (),
+    "splice/default_file_splice_read": (), "clone3/clone3": (), "clone3/clone3_clear_sighand": (),
+    "core/close_range_test": (), "pidfd/pidfd_wait": (), "pidfd/pidfd_getfd_test": (),
+    "pidfd/pidfd_open_test": (), "pidfd/pidfd_test": (),
 }  # fmt: skip
 """Programs, of vm unless they say of what, and what is linked to them."""
 FLAGS = ("-std=gnu99", "-D_GNU_SOURCE", "-w", "-O1", "-static", "-no-pie")
 TIMEOUT = 120.0
 _NO_TRUE = "wants a /bin/true, which only a root has"
+_NAMESPACE = "makes a namespace of ids, which there are not"
+_NO_SLEEP = "wants a /bin/sleep, which only a root has, and a namespace of ids"
 _NO_READAHEAD = "its file is in tmpfs, which has no readahead; natively it is on a disk"
 KNOWN = {
+    **{f"clone3/clone3:{case}": _NAMESPACE for case in ("02", "14", "16", "exit")},
+    **{f"pidfd/pidfd_test:{case:02}": _NO_SLEEP for case in range(1, 10)},
+    "pidfd/pidfd_test:exit": _NO_SLEEP,
     "exec/non-regular:01": _NO_TRUE,
     "exec/non-regular:exit": _NO_TRUE,
     "mincore/mincore_selftest:04": _NO_READAHEAD,

@@ -7,7 +7,10 @@ import tarfile
 from pathlib import Path
 
 SELFTESTS = "linux-source-6.1/tools/testing/selftests"
-FOLDERS = ("exec", "futex", "memfd", "mincore", "openat2", "sigaltstack", "splice", "vm")
+FOLDERS = (
+    "clone3", "core", "exec", "futex", "ipc", "memfd", "mincore", "mqueue", "openat2", "pidfd",
+    "sigaltstack", "splice", "vm",
+)  # fmt: skip
 HEADERS = "kselftest*.h"
 _SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 

@@ -24,6 +24,11 @@ def check_kernel(kernel: Kernel) -> None:
     tasks = list(kernel.tasks)
     _check_groups(tasks)
     _check_futexes(kernel)
+    sem, msg = kernel.existing_sem, kernel.existing_msg
+    if sem is not None:
+        sem.check()
+    if msg is not None:
+        msg.check()
     tables = {id(task.files): task.files for task in tasks if task.files.users}
     entries = [entry for table in tables.values() for entry in table.entries.values()]
     flying = () if kernel.existing_net is None else kernel.existing_net.flying
@@ -44,6 +49,8 @@ def check_kernel(kernel: Kernel) -> None:
         + kernel.file_bytes
         + kernel.locks.held
         + kernel.shm.held
+        + (0 if sem is None else sem.held)
+        + (0 if msg is None else msg.held)
         + (0 if kernel.existing_net is None else kernel.existing_net.held)
     )
     if held != kernel.hold.held:

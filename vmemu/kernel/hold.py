@@ -27,9 +27,11 @@ __all__ = [
     "NODE_BYTES",
     "PIPE_BUFFER_BYTES",
     "PTY_BYTES",
+    "SEMAPHORE_BYTES",
     "SOCKET_BYTES",
     "TASK_BYTES",
     "TIMER_BYTES",
+    "UNDO_BYTES",
     "WAITER_BYTES",
     "HostMemory",
 ]
@@ -53,7 +55,11 @@ EPITEM_BYTES = 512
 SOCKET_BYTES = 2 << 10
 """A socket, besides its open file."""
 MESSAGE_BYTES = 512
-"""A message between sockets, besides its bytes."""
+"""A message between sockets or in a queue, besides its bytes."""
+SEMAPHORE_BYTES = 128
+"""A semaphore of a set; the same for what a process takes back, or waits for."""
+UNDO_BYTES = 512
+"""What a process takes back of a set, besides."""
 LOCK_BYTES = 512
 """A lock on a file, or on a range of it."""
 NODE_BYTES = 1 << 10

@@ -51,6 +51,8 @@ from vmemu.vfs.stdio import host_time_is_over
 
 if TYPE_CHECKING:
     from vmemu.cpu import Cpu
+    from vmemu.kernel.ipc.msg import MessageQueues
+    from vmemu.kernel.ipc.sem import Semaphores
     from vmemu.mm import MemoryManager
     from vmemu.net.network import Network
     from vmemu.vfs.bind import Bind
@@ -107,6 +109,10 @@ class Kernel(Closing):
         self._world: World | None = None
         self.existing_net: Network | None = None
         """All sockets, if there ever was one."""
+        self.existing_sem: Semaphores | None = None
+        """All semaphores of System V, if anybody ever asked."""
+        self.existing_msg: MessageQueues | None = None
+        """All its queues of messages, likewise."""
         self.host_deadline: float | None = None
         """The time.monotonic() at which a run ends."""
         self.host_time_is_over = False
@@ -198,6 +204,24 @@ class Kernel(Closing):
 
             self.existing_net = Network(self)
         return self.existing_net
+
+    @property
+    def sem(self) -> Semaphores:
+        """All semaphores of System V; made when somebody asks."""
+        if self.existing_sem is None:
+            from vmemu.kernel.ipc.sem import Semaphores
+
+            self.existing_sem = Semaphores(self)
+        return self.existing_sem
+
+    @property
+    def msg(self) -> MessageQueues:
+        """All queues of messages of System V; made when somebody asks."""
+        if self.existing_msg is None:
+            from vmemu.kernel.ipc.msg import MessageQueues
+
+            self.existing_msg = MessageQueues(self)
+        return self.existing_msg
 
     @property
     def file_bytes(self) -> int:

@@ -9,7 +9,7 @@ Kinds of arguments, named in the table of system calls:
     rbuf                     bytes that were read, as many as the result says
     iov                      iovecs, as many as the next argument says
     prot mapfl mremapfl advice openfl sig sighow clonefl waitfl clock ioctl
-    wstatus pipefd timespec  written by the call or read from memory
+    wstatus pipefd timespec cloneargs  written by the call or read from memory
 
 Decoding reads guest memory, so tracing may fault pages in that the program
 itself would not have touched.
@@ -134,9 +134,11 @@ def _open_flags(value: int) -> str:
 
 def _clone_flags(value: int) -> str:
     bits = {0x100: "CLONE_VM", 0x200: "CLONE_FS", 0x400: "CLONE_FILES", 0x800: "CLONE_SIGHAND",
-            0x4000: "CLONE_VFORK", 0x10000: "CLONE_THREAD", 0x80000: "CLONE_SETTLS",
+            0x1000: "CLONE_PIDFD", 0x4000: "CLONE_VFORK", 0x8000: "CLONE_PARENT",
+            0x10000: "CLONE_THREAD", 0x40000: "CLONE_SYSVSEM", 0x80000: "CLONE_SETTLS",
             0x100000: "CLONE_PARENT_SETTID", 0x200000: "CLONE_CHILD_CLEARTID",
-            0x1000000: "CLONE_CHILD_SETTID"}  # fmt: skip
+            0x1000000: "CLONE_CHILD_SETTID", 0x100000000: "CLONE_CLEAR_SIGHAND",
+            0x200000000: "CLONE_INTO_CGROUP"}  # fmt: skip
     text = flags(bits, "")(value & ~0xFF)
     signal = signal_name(value & 0xFF) if value & 0xFF else ""
     return "|".join(part for part in (text, signal) if part) or "0"
@@ -212,6 +214,11 @@ def _memory(task: Task, kind: str, args: tuple[int, ...], index: int, result: in
         return "[{}, {}]".format(*struct.unpack("<2i", mm.read(value, 8)))
     if kind == "timespec":
         return "{{tv_sec={}, tv_nsec={}}}".format(*read_struct(mm, value, "2n"))
+    if kind == "cloneargs":
+        words = read_struct(mm, value, "8Q")
+        names = ("pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls")
+        shown = (f"{name}={word:#x}" for name, word in zip(names, words[1:], strict=True) if word)
+        return "{" + ", ".join([f"flags={_clone_flags(words[0])}", *shown]) + "}"
     if kind == "iov":
         parts = []
         each = 2 * mm.core.word

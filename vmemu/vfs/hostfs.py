@@ -131,6 +131,14 @@ class HostDirectory(HostNode, Directory):
         self.name = name
         self.attached = {}
         self._children: WeakValueDictionary[bytes, HostDirectory] = WeakValueDictionary()
+        self._last: os.stat_result | None = None
+        """What the host told of it when it was removed."""
+
+    def stat(self) -> FileStat:
+        """The host's; of one that was removed, the last."""
+        if self._last is not None:
+            return self.fs.told(self._last)._replace(nlink=0)
+        return super().stat()
 
     def way(self) -> list[bytes]:
         """The names that lead here from the top; Errno ENOENT when it was removed."""
@@ -259,7 +267,7 @@ class HostDirectory(HostNode, Directory):
             gone = os.stat(name, dir_fd=fd, follow_symlinks=False)
             os.rmdir(name, dir_fd=fd)
         self._lose(gone)
-        self._forget(name)
+        self._forget(name, gone)
 
     def rename(self, name: bytes, other: Directory, new: bytes, *, exchange: bool) -> None:
         """Move a name, over another one or in exchange for it."""
@@ -280,7 +288,7 @@ class HostDirectory(HostNode, Directory):
         if gone is not None and (gone.st_dev, gone.st_ino) != (moving.st_dev, moving.st_ino):
             self._lose(gone)
         moved = self._children.pop(name, None)
-        other._forget(new)
+        other._forget(new, gone)
         other._moved(moved, new)
 
     def _moved(self, child: HostDirectory | None, name: bytes) -> None:
@@ -290,10 +298,10 @@ class HostDirectory(HostNode, Directory):
             child.name = name
             self._children[name] = child
 
-    def _forget(self, name: bytes) -> None:
+    def _forget(self, name: bytes, last: os.stat_result | None) -> None:
         child = self._children.pop(name, None)
         if child is not None:
-            child.dead = True
+            child.dead, child._last = True, last
 
 
 def peek(root: str, path: bytes, count: int) -> bytes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vmemu.core import PAGE_SIZE
 from vmemu.kernel.process.sched import BOOT_TIME
 from vmemu.kernel.process.task import TaskState
 from vmemu.kernel.process.wait import NSEC_PER_SEC, USER_HZ
+from vmemu.vfs.procipc import messages, segments, semaphores
 
 if TYPE_CHECKING:
     from vmemu.kernel.kernel import Kernel
@@ -116,28 +116,6 @@ def interrupts(kernel: Kernel) -> str:
     return "           CPU0       \n"
 
 
-def segments(kernel: Kernel) -> str:
-    """/proc/sysvipc/shm: a line for each segment, as ipcs reads it (sysvipc_shm_proc_show)."""
-    kernel.shm.settle()
-    size = 21 if kernel.core.bits == 64 else 10
-    head = (
-        f"       key      shmid perms {'size':>{size}}  cpid  lpid nattch   uid   gid  cuid  cgid"
-    )
-    head += f"      atime      dtime      ctime {'rss':>{size}} {'swap':>{size}}\n"
-    lines = [head]
-    for each in kernel.shm:
-        swapped = each.shmem.swapped * PAGE_SIZE
-        resident = each.shmem.allocated * PAGE_SIZE - swapped
-        key = each.key if each.key < 1 << 31 else each.key - (1 << 32)
-        lines.append(
-            f"{key:10} {each.id:10}  {each.told_mode:4o} {each.size:{size}} {each.cpid:5} "
-            f"{each.lpid:5}  {each.nattch:5} {each.uid:5} {each.gid:5} {each.cuid:5} "
-            f"{each.cgid:5} {each.atime:10} {each.dtime:10} {each.ctime:10} "
-            f"{resident:{size}} {swapped:{size}}\n"
-        )
-    return "".join(lines)
-
-
 FILES: dict[str, Callable[[Kernel], str]] = {
     "uptime": uptime,
     "stat": stat,
@@ -150,6 +128,8 @@ FILES: dict[str, Callable[[Kernel], str]] = {
     "diskstats": nothing,
     "modules": nothing,
     "sysvipc/shm": segments,
+    "sysvipc/sem": semaphores,
+    "sysvipc/msg": messages,
     "cmdline": command_line,
     "interrupts": interrupts,
 }

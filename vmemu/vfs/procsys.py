@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmemu.core import PAGE_SIZE
 from vmemu.errors import Errno
+from vmemu.kernel.ipc.perm import IPCMNI
 from vmemu.kernel.ipc.shm import SHMMNI
 from vmemu.kernel.process.limits import NR_OPEN
 from vmemu.kernel.process.task import PID_MAX
 
 if TYPE_CHECKING:
+    from vmemu.kernel.ipc.perm import Ids
     from vmemu.kernel.kernel import Kernel
 
 __all__ = ["FILES", "Sysctl"]
@@ -85,6 +87,41 @@ def _drop_caches(kernel: Kernel, data: bytes) -> None:
     """1 or 3: clean pages of files go; 2: there are no other caches."""
     if number(data, 1, 4) & 1:
         kernel.vm.inodes.drop_clean()
+
+
+def _semaphores(kernel: Kernel, data: bytes) -> None:
+    """Limits of System V's semaphores, as many as are written (proc_ipc_sem_dointvec)."""
+    sem = kernel.sem
+    limits = [sem.semmsl, sem.semmns, sem.semopm, sem.limit]
+    words = data.split()
+    if not words:
+        raise Errno(errno.EINVAL)
+    for index, word in enumerate(words[: len(limits)]):
+        limits[index] = number(word, 0 if index else 1, _INT_MAX)
+    if limits[3] > IPCMNI:
+        raise Errno(errno.ERANGE)
+    sem.semmsl, sem.semmns, sem.semopm, sem.limit = limits
+
+
+def _set_msgmax(kernel: Kernel, value: int) -> None:
+    kernel.msg.msgmax = value
+
+
+def _set_msgmnb(kernel: Kernel, value: int) -> None:
+    kernel.msg.msgmnb = value
+
+
+def _set_msgmni(kernel: Kernel, value: int) -> None:
+    kernel.msg.limit = value
+
+
+def _next_id(which: Callable[[Kernel], Ids[Any]]) -> Sysctl:
+    """Which id the next thing of System V is to have; -1: any."""
+
+    def put(kernel: Kernel, value: int) -> None:
+        which(kernel).next_id = value
+
+    return _number(lambda kernel: which(kernel).next_id, put, 0, _INT_MAX)
 
 
 class _Kept:
@@ -166,6 +203,16 @@ def _files() -> dict[str, Sysctl]:
         "kernel/shmmax": Sysctl(lambda k: f"{k.shm.shmmax}\n"),
         "kernel/shmall": Sysctl(lambda k: f"{k.shm.shmall}\n"),
         "kernel/shmmni": _fixed(SHMMNI),
+        "kernel/shm_next_id": _next_id(lambda k: k.shm),
+        "kernel/sem": Sysctl(
+            lambda k: f"{k.sem.semmsl}\t{k.sem.semmns}\t{k.sem.semopm}\t{k.sem.limit}\n",
+            _semaphores,
+        ),
+        "kernel/msgmax": _number(lambda k: k.msg.msgmax, _set_msgmax, 0, _INT_MAX),
+        "kernel/msgmnb": _number(lambda k: k.msg.msgmnb, _set_msgmnb, 0, _INT_MAX),
+        "kernel/msgmni": _number(lambda k: k.msg.limit, _set_msgmni, 0, IPCMNI),
+        "kernel/msg_next_id": _next_id(lambda k: k.msg),
+        "kernel/sem_next_id": _next_id(lambda k: k.sem),
         "kernel/core_pattern": _fixed("core"),
         "kernel/core_uses_pid": _fixed(0),
         "kernel/panic": _fixed(0),

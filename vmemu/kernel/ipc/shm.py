@@ -12,60 +12,36 @@ from typing import TYPE_CHECKING
 from vmemu.core import PAGE_SIZE
 from vmemu.errors import Errno
 from vmemu.kernel.hold import NODE_BYTES
-from vmemu.kernel.process.cred import Cap
+from vmemu.kernel.ipc.perm import Ids, Perm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from vmemu.file.shmem import Shmem
     from vmemu.kernel.kernel import Kernel
     from vmemu.kernel.process.cred import Cred
 
-__all__ = ["IPC_CREAT", "IPC_EXCL", "SHMMNI", "Segment", "Segments"]
+__all__ = ["SHMMNI", "Segment", "Segments"]
 
-IPC_CREAT, IPC_EXCL = 0o1000, 0o2000
 SHM_DEST, SHM_LOCKED = 0o1000, 0o2000
 SHM_HUGETLB, SHM_NORESERVE = 0o4000, 0o10000
 SHMMNI = 4096
 """Segments that there may be."""
-_SEQ_MULTIPLIER = 32768
-_SEQ_MAX = 0xFFFF
 NSEC_PER_SEC = 1_000_000_000
 
 
-class Segment:
-    """struct shmid_kernel: times in seconds, who made it and who used it last."""
+class Segment(Perm):
+    """struct shmid_kernel: times in seconds, who made it and who used it last.
 
-    def __init__(self, shmem: Shmem, key: int, mode: int, size: int) -> None:
+    mode has SHM_DEST once it goes when nobody has it attached.
+    """
+
+    def __init__(self, shmem: Shmem, key: int, mode: int, size: int, cred: Cred) -> None:
+        super().__init__(key, mode, cred)
         self.shmem = shmem
-        self.key = key
-        self.id = -1
-        self.seq = 0
-        self.uid = self.gid = self.cuid = self.cgid = 0
-        self.mode = mode
-        """Permissions; SHM_DEST once it goes when nobody has it attached."""
         self.size = size
         self.nattch = 0
         """How often it is attached, as far as anybody has looked."""
         self.atime = self.dtime = self.ctime = 0
         self.cpid = self.lpid = 0
-
-    def permit(self, mode: int, cred: Cred) -> None:
-        """Errno EACCES unless it may be used so (ipcperms)."""
-        wanted = mode >> 6 | mode >> 3 | mode
-        groups = (cred.group.effective, *cred.groups)
-        granted = self.mode
-        if cred.user.effective in (self.cuid, self.uid):
-            granted >>= 6
-        elif self.cgid in groups or self.gid in groups:
-            granted >>= 3
-        if wanted & ~granted & 7 and not cred.capable(Cap.IPC_OWNER):
-            raise Errno(errno.EACCES)
-
-    def check_owner(self, cred: Cred, cap: int = Cap.SYS_ADMIN) -> None:
-        """Errno EPERM unless it is one's own, or one may do as if."""
-        if cred.user.effective not in (self.cuid, self.uid) and not cred.capable(cap):
-            raise Errno(errno.EPERM)
 
     @property
     def pages(self) -> int:
@@ -78,84 +54,51 @@ class Segment:
         return self.mode | (SHM_LOCKED if self.shmem.locked else 0)
 
 
-class Segments:
+class Segments(Ids[Segment]):
     """All segments of a machine, by index (struct ipc_ids)."""
 
     def __init__(self, kernel: Kernel) -> None:
+        super().__init__(SHMMNI)
         self._kernel = kernel
-        self._segments: dict[int, Segment] = {}
-        self._seq = 0
         mask = kernel.core.mask
         self.shmmax = self.shmall = mask - (1 << 24)
         """Bytes that one may have, pages that all may have; as since 3.16."""
 
-    def __len__(self) -> int:
-        return len(self._segments)
-
-    def __iter__(self) -> Iterator[Segment]:
-        return iter(tuple(self._segments.values()))
-
     @property
     def pages(self) -> int:
         """The size of all in pages (shm_tot)."""
-        return sum(segment.pages for segment in self._segments.values())
+        return sum(segment.pages for segment in self)
 
     @property
     def held(self) -> int:
         """Bytes that the host holds for them."""
-        return len(self._segments) * NODE_BYTES
-
-    @property
-    def max_index(self) -> int:
-        """The highest index in use, 0 when there is none."""
-        return max(self._segments, default=0)
-
-    def get(self, number: int) -> Segment:
-        """Find one by its id; Errno EINVAL."""
-        segment = self._segments.get(number % _SEQ_MULTIPLIER) if number >= 0 else None
-        if segment is None or segment.id != number:
-            raise Errno(errno.EINVAL)
-        return segment
-
-    def at(self, index: int) -> Segment:
-        """Find one by its index; Errno EINVAL."""
-        try:
-            return self._segments[index]
-        except KeyError:
-            raise Errno(errno.EINVAL) from None
+        return len(self) * NODE_BYTES
 
     def of(self, shmem: object) -> Segment | None:
         """The segment of an inode."""
-        return next((each for each in self._segments.values() if each.shmem is shmem), None)
+        return next((each for each in self if each.shmem is shmem), None)
 
-    def open(self, key: int, size: int, flags: int, cred: Cred) -> Segment:
-        """Find the segment of a key, or make one (shmget).
+    def shmget(self, key: int, size: int, flags: int, cred: Cred) -> Segment:
+        """Find the segment of a key, or make one.
 
         Errno EEXIST, ENOENT; EINVAL for a size that cannot be, or that the one there is has not;
         ENOSPC, ENOMEM; EACCES for one whose mode does not have what flags have.
         """
-        found = next((each for each in self._segments.values() if key and each.key == key), None)
-        if found is None:
-            if key and not flags & IPC_CREAT:
-                raise Errno(errno.ENOENT)
-            made = self._make(key, size, flags)
-            made.uid = made.cuid = cred.user.effective
-            made.gid = made.cgid = cred.group.effective
-            return made
-        if flags & IPC_CREAT and flags & IPC_EXCL:
-            raise Errno(errno.EEXIST)
-        if found.size < size:
-            raise Errno(errno.EINVAL)
-        found.permit(flags, cred)
-        return found
 
-    def _make(self, key: int, size: int, flags: int) -> Segment:
+        def check(found: Segment) -> None:
+            if found.size < size:
+                raise Errno(errno.EINVAL)
+
+        return self.open(key, flags, cred, lambda: self._make(key, size, flags, cred), check)
+
+    def _make(self, key: int, size: int, flags: int, cred: Cred) -> Segment:
         """newseg()."""
         if not 1 <= size <= self.shmmax or flags & SHM_HUGETLB:
             raise Errno(errno.EINVAL)
         pages = -(-size // PAGE_SIZE)
-        if self.pages + pages > self.shmall or len(self._segments) >= SHMMNI:
+        if self.pages + pages > self.shmall:
             raise Errno(errno.ENOSPC)
+        self.check_room()
         kernel = self._kernel
         kernel.hold.charge(NODE_BYTES)
         try:
@@ -165,13 +108,10 @@ class Segments:
         except Errno:
             kernel.hold.uncharge(NODE_BYTES)
             raise
-        segment = Segment(shmem, key, flags & 0o777, size)
-        index = next(i for i in range(SHMMNI) if i not in self._segments)
-        segment.seq, self._seq = self._seq, (self._seq + 1) % (_SEQ_MAX + 1)
-        segment.id = segment.seq * _SEQ_MULTIPLIER + index
+        segment = Segment(shmem, key, flags & 0o777, size, cred)
+        self.add(segment)
         shmem.segment, shmem.number = True, segment.id
         segment.ctime, segment.cpid = self.now, int(kernel.core.m.pid)
-        self._segments[index] = segment
         kernel.vm.inodes.on_unmapped = self.settle
         return segment
 
@@ -193,19 +133,19 @@ class Segments:
             if not attached and segment.mode & SHM_DEST:
                 self._destroy(segment)
 
-    def remove(self, segment: Segment) -> None:
+    def destroy(self, segment: Segment) -> None:
         """It goes, or as soon as nobody has it attached; then nobody finds it by its key."""
         self.settle()
         if segment.nattch:
             segment.mode |= SHM_DEST
-            segment.key = 0
+            self.forget_key(segment)
         else:
             self._destroy(segment)
 
     def _destroy(self, segment: Segment) -> None:
         """shm_destroy()."""
-        del self._segments[segment.id % _SEQ_MULTIPLIER]
-        if not self._segments:
+        self.remove(segment)
+        if not len(self):
             self._kernel.vm.inodes.on_unmapped = None
         segment.shmem.put()
         self._kernel.hold.uncharge(NODE_BYTES)

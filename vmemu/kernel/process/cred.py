@@ -49,6 +49,7 @@ class Cap:
     SYS_NICE = 23
     SYS_RESOURCE = 24
     MKNOD = 27
+    CHECKPOINT_RESTORE = 40
 
 
 _FS_CAPS = sum(1 << cap for cap in (0, 1, 2, 3, 4, 9, 27, 32))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "de_thread",
     "exit_group",
+    "exit_sem",
     "exit_task",
     "release_mm",
     "stop_group",
@@ -58,6 +59,13 @@ def release_mm(task: Task, *, tell: bool = True) -> Mm | None:
         task.vfork_parent = None
         task.vfork_wait.wake_up()
     return mm
+
+
+def exit_sem(task: Task) -> None:
+    """What it did to semaphores is taken back, unless others share that (exit_sem)."""
+    undo, task.undo = task.undo, None
+    if undo is not None:
+        undo.leave(task.tgid)
 
 
 def exit_mm(task: Task, tell: bool) -> None:
@@ -129,6 +137,7 @@ def exit_task(task: Task, status: WaitStatus, *, tell: bool = True) -> None:
     if last and group.timers is not None:
         group.timers.exit()
     exit_mm(task, tell)
+    exit_sem(task)
     task.files.exit()
     task.fs.exit()
     task.set_exe(task.exe, None)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from vmemu.cpu import Context
+    from vmemu.kernel.ipc.undo import UndoList
     from vmemu.kernel.kernel import Kernel
     from vmemu.kernel.process.limits import ResourceLimits
     from vmemu.kernel.signal.state import SignalState
@@ -67,7 +68,7 @@ class Task:
         "birth", "call", "clear_child_tid", "comm", "context", "cred", "exe", "exe_node",
         "exit_signal", "exit_status", "files", "fs", "group", "interrupted_call", "kernel",
         "memory", "nice", "personality", "pid", "policy", "prctl", "restart", "restart_block",
-        "robust_list", "signals", "slept", "start_regs", "start_time", "state", "used",
+        "robust_list", "signals", "slept", "start_regs", "start_time", "state", "undo", "used",
         "vfork_parent", "vfork_wait", "wait", "wake_reason",
     )  # fmt: skip
 
@@ -129,6 +130,8 @@ class Task:
         """What restart_syscall() goes on with."""
         self.start_regs: dict[str, int] | None = None
         """Registers to load before the task's first user instruction."""
+        self.undo: UndoList | None = None
+        """What is taken back of semaphores when it ends."""
         self.used = Accounting()
         self.birth = 0
         """How many tasks there had been before."""
@@ -291,8 +294,17 @@ class ProcessTable:
         """The id that was given last."""
         return self._last
 
-    def alloc_pid(self) -> int:
-        """Give the next free id (alloc_pid); Errno EAGAIN when there are as many as may be."""
+    def alloc_pid(self, wanted: int = 0) -> int:
+        """Give the next free id (alloc_pid), or the one that is wanted.
+
+        Errno EAGAIN when there are as many as may be, EEXIST when the wanted one is somebody's, be
+        it as a group's or a session's.
+        """
+        if wanted and len(self._tasks) < self.limit:
+            named = {id_ for task in self for id_ in (task.pid, task.pgrp, task.session)}
+            if wanted == INIT_PID or wanted in named:
+                raise Errno(errno.EEXIST)
+            return wanted
         for _ in range(PID_MAX if len(self._tasks) < self.limit else 0):
             self._last += 1
             if self._last >= PID_MAX:

@@ -286,13 +286,17 @@ class SignalState:
         thread.actions, thread._blocked = self.actions, self._blocked
         return thread
 
-    def flush_handlers(self) -> None:
-        """Forget handlers at execve; what is ignored stays so (flush_signal_handlers)."""
+    def reset_handlers(self) -> None:
+        """Forget handlers; what is ignored stays so (flush_signal_handlers)."""
         self.actions = {
             number: SigAction(SIG_IGN)
             for number, action in self.actions.items()
             if action.handler == SIG_IGN
         }
+
+    def flush_handlers(self) -> None:
+        """The same at execve, where there is no other stack either."""
+        self.reset_handlers()
         self.stack = AltStack()
 
     def ignores(self, number: int) -> bool:

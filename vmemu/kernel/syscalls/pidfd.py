@@ -230,7 +230,9 @@ def sys_kcmp(task: Task, first: int, second: int, kind: int, at: int, other: int
     elif kind in (_KCMP_VM, _KCMP_FILES, _KCMP_FS, _KCMP_SIGHAND):
         name = {_KCMP_VM: "memory", _KCMP_FILES: "files", _KCMP_FS: "fs"}.get(kind)
         things = [getattr(each, name) if name else each.signals.actions for each in found]
-    elif kind in (_KCMP_IO, _KCMP_SYSVSEM):
+    elif kind == _KCMP_SYSVSEM:
+        things = [each.undo for each in found]
+    elif kind == _KCMP_IO:
         return 0  # nobody has any
     else:
         raise Errno(errno.EINVAL)

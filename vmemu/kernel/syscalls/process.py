@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vmemu.core import lib
 from vmemu.cpu import GDT_ENTRY_TLS_MAX, GDT_ENTRY_TLS_MIN, UserDesc
@@ -16,13 +16,14 @@ from vmemu.kernel.process.exit import exit_group, exit_task
 from vmemu.kernel.process.limits import RLIM_INFINITY, Resource
 from vmemu.kernel.process.task import INIT_PID, Task
 from vmemu.kernel.process.wait import Blocking, Wait, WaitStatus
-from vmemu.kernel.signal.state import SIGRTMIN, AltStack, Signal
+from vmemu.kernel.signal.state import NSIG, AltStack, Signal
 from vmemu.kernel.syscalls.misc import read_user_desc
 from vmemu.kernel.syscalls.prctl import inherited
 from vmemu.kernel.syscalls.table import s32, syscall
 from vmemu.mm import dup_mmap
 
 if TYPE_CHECKING:
+    from vmemu.kernel.ipc.undo import UndoList
     from vmemu.mm import Mm
 
 CSIGNAL = 0xFF
@@ -34,25 +35,47 @@ CLONE_PIDFD = 0x1000
 CLONE_VFORK = 0x4000
 CLONE_PARENT = 0x8000
 CLONE_THREAD = 0x10000
+CLONE_SYSVSEM = 0x40000
 CLONE_SETTLS = 0x80000
 CLONE_PARENT_SETTID = 0x100000
 CLONE_CHILD_CLEARTID = 0x200000
 CLONE_CHILD_SETTID = 0x1000000
+CLONE_CLEAR_SIGHAND = 0x100000000
 _NAMESPACES = 0x7E020000
 """CLONE_NEWNS to CLONE_NEWNET."""
 
 
-def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task:
+class CloneArgs(NamedTuple):
+    """What a child is to be like (struct kernel_clone_args); addresses are user memory's."""
+
+    flags: int
+    """CLONE_* without CSIGNAL."""
+    exit_signal: int = 0
+    stack: int = 0
+    """Its stack pointer; 0: the caller's."""
+    tls: int = 0
+    pidfd: int = 0
+    """Where CLONE_PIDFD tells the descriptor."""
+    parent_tid: int = 0
+    child_tid: int = 0
+    tid: int = 0
+    """The id that it is to have; 0: any."""
+    modern: bool = False
+    """Of clone3(): CLONE_PARENT_SETTID tells once there is a child, and minds no bad address."""
+
+
+def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0, *, tid: int = 0) -> Task:
     """Make a child, or a thread, that goes on where the caller is, with 0 as result (do_fork).
 
     stack is its stack pointer, 0 = the parent's; parent_tid the word that CLONE_PARENT_SETTID sets
-    before there is a child.  The child runs after everybody who is runnable now.  Raises
-    Errno EAGAIN without a free id or with as many tasks as there may be, EFAULT, ENOMEM.
+    before there is a child, unless it is 0 and somebody else does; tid the id that it is to have.
+    The child runs after everybody who is runnable now.  Raises
+    Errno EAGAIN without a free id or with as many tasks as there may be, EFAULT, ENOMEM, EEXIST.
     """
     kernel = task.kernel
     if not flags & CLONE_THREAD:
         _check_processes(task)
-    pid = kernel.tasks.alloc_pid()
+    pid = kernel.tasks.alloc_pid(tid)
     if flags & CLONE_PARENT_SETTID:
         uaccess.write_struct(task.mm, parent_tid, "I", pid)
     kernel.hold.charge(TASK_BYTES)
@@ -90,6 +113,8 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
         group.pgrp, group.session, group.tty = task.pgrp, task.session, task.group.tty
         group.oom_score_adj = task.group.oom_score_adj
         group.parent_thread = task.group.parent_thread if flags & CLONE_PARENT else task
+    if flags & CLONE_SYSVSEM:
+        child.undo = _share_undo(task)
     if flags & CLONE_SIGHAND:
         child.signals.actions = task.signals.actions
     if flags & CLONE_VM and not flags & CLONE_VFORK:
@@ -99,6 +124,15 @@ def do_fork(task: Task, flags: int, stack: int = 0, parent_tid: int = 0) -> Task
     kernel.sched.enqueue(child)
     kernel.core.event(lib.EV_fork, pid, 0, 0)
     return child
+
+
+def _share_undo(task: Task) -> UndoList:
+    """What both will take back of semaphores (copy_semundo)."""
+    from vmemu.kernel.ipc.undo import UndoList
+
+    if task.undo is None:
+        task.undo = UndoList()
+    return task.undo.share()
 
 
 def _check_processes(task: Task) -> None:
@@ -166,23 +200,34 @@ def _reserve(task: Task, pointer: int) -> int:
     return fd
 
 
-@syscall(120, "clonefl", "ptr", "ptr", "ptr", "ptr")
-def sys_clone(
-    task: Task, flags: int, stack: int, parent_tid: int, tls: int, child_tid: int
-) -> Blocking[int]:
-    """fork() with what is shared spelled out; a thread shares signals, and those share memory."""
+def check_flags(flags: int) -> None:
+    """Errno EINVAL for what cannot be together, and for what there is not."""
     if flags & CLONE_THREAD and not flags & CLONE_SIGHAND:
         raise Errno(errno.EINVAL)
     if flags & CLONE_SIGHAND and not flags & CLONE_VM:
         raise Errno(errno.EINVAL)
-    if flags & CSIGNAL >= SIGRTMIN or flags & _NAMESPACES:
+    if (flags & CLONE_PIDFD and flags & CLONE_THREAD) or flags & _NAMESPACES:
         raise Errno(errno.EINVAL)
-    if flags & CLONE_PIDFD and flags & (CLONE_THREAD | CLONE_PARENT_SETTID):
-        raise Errno(errno.EINVAL)
-    pidfd = _reserve(task, parent_tid) if flags & CLONE_PIDFD else -1
-    set_tls = task.kernel.abi.bits == 32 and flags & CLONE_SETTLS
-    segment = _clone_segment(task, tls) if set_tls else None
-    child = do_fork(task, flags, stack, parent_tid)
+
+
+def kernel_clone(task: Task, args: CloneArgs) -> Blocking[int]:
+    """Make a child or a thread and tell whoever is to know its id (kernel_clone); the id."""
+    flags, bits = args.flags, task.kernel.abi.bits
+    check_flags(flags)
+    segment = None
+    if flags & CLONE_SETTLS and bits == 32:
+        segment = _clone_segment(task, args.tls)
+    elif flags & CLONE_SETTLS and args.tls >= task.kernel.core.task_size:
+        raise Errno(errno.EPERM)
+    pidfd = _reserve(task, args.pidfd) if flags & CLONE_PIDFD else -1
+    told = flags & CLONE_PARENT_SETTID and args.modern
+    child = do_fork(
+        task,
+        (flags & ~CLONE_PARENT_SETTID if told else flags) | args.exit_signal,
+        args.stack,
+        args.parent_tid,
+        tid=args.tid,
+    )
     if pidfd >= 0:
         from vmemu.vfs.pidfd import PidFile
 
@@ -191,15 +236,38 @@ def sys_clone(
     if segment is not None:
         task.kernel.cpu.set_tls(child.context, *segment)
     elif flags & CLONE_SETTLS:
-        task.kernel.cpu.set_base(child.context, "fs", tls)
+        task.kernel.cpu.set_base(child.context, "fs", args.tls)
+    if told:
+        with contextlib.suppress(Errno):
+            uaccess.write_struct(task.mm, args.parent_tid, "I", child.pid)
     if flags & CLONE_CHILD_SETTID:
         with contextlib.suppress(Errno):  # schedule_tail() does not look
-            uaccess.write_struct(child.mm, child_tid, "I", child.pid)
+            uaccess.write_struct(child.mm, args.child_tid, "I", child.pid)
     if flags & CLONE_CHILD_CLEARTID:
-        child.clear_child_tid = child_tid
+        child.clear_child_tid = args.child_tid
+    if flags & CLONE_CLEAR_SIGHAND:
+        child.signals.reset_handlers()
+    if args.modern and flags & CLONE_PARENT and not flags & CLONE_THREAD:
+        child.exit_signal = task.group.leader.exit_signal
     if flags & CLONE_VFORK:
         return (yield from _wait_for_vfork(task, child))
     return child.pid
+
+
+@syscall(120, "clonefl", "ptr", "ptr", "ptr", "ptr")
+def sys_clone(
+    task: Task, flags: int, stack: int, parent_tid: int, tls: int, child_tid: int
+) -> Blocking[int]:
+    """fork() with what is shared spelled out; a thread shares signals, and those share memory."""
+    check_flags(flags)
+    if flags & CSIGNAL > NSIG:
+        raise Errno(errno.EINVAL)
+    if flags & CLONE_PIDFD and flags & CLONE_PARENT_SETTID:
+        raise Errno(errno.EINVAL)  # both are told at one address
+    args = CloneArgs(
+        flags & ~CSIGNAL, flags & CSIGNAL, stack, tls, parent_tid, parent_tid, child_tid
+    )
+    return kernel_clone(task, args)
 
 
 @syscall(None, "clonefl", "ptr", "ptr", "ptr", "ptr", x64=56, name="clone")
@@ -207,7 +275,7 @@ def sys_clone_64(
     task: Task, flags: int, stack: int, parent_tid: int, child_tid: int, tls: int
 ) -> Blocking[int]:
     """The same; the last two are the other way round, and tls is an address."""
-    return (yield from sys_clone(task, flags, stack, parent_tid, tls, child_tid))
+    return sys_clone(task, flags, stack, parent_tid, tls, child_tid)
 
 
 @syscall(1, "int", x64=60)

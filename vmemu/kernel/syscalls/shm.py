@@ -11,7 +11,16 @@ from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.ipc.shm import SHMMNI, Segment
 from vmemu.kernel.process.cred import Cap
-from vmemu.kernel.syscalls.table import s32, syscall
+from vmemu.kernel.syscalls.ipcperm import (
+    IPC_INFO,
+    IPC_RMID,
+    IPC_SET,
+    IPC_STAT,
+    put_stat,
+    read_stat,
+    times,
+)
+from vmemu.kernel.syscalls.table import syscall
 from vmemu.mm.consts import MAP_FIXED, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE
 from vmemu.mm.vma import find_vma_prev
 from vmemu.vfs.file import O_RDWR
@@ -21,30 +30,24 @@ from vmemu.vfs.tmpfile import F_SEAL_SEAL, TmpFile
 if TYPE_CHECKING:
     from vmemu.kernel.process.task import Task
 
-_RMID, _SET, _STAT, _INFO = range(4)
 _LOCK, _UNLOCK, _SHM_STAT, _SHM_INFO, _STAT_ANY = range(11, 16)
-_IPC_64 = 0x100
 _RDONLY, _RND, _REMAP, _EXEC = 0o10000, 0o20000, 0o40000, 0o100000
 _STACK_GAP = 5 * 4096
 _INT_MAX = 0x7FFFFFFF
-_IPC_SHMAT, _IPC_SHMDT, _IPC_SHMGET, _IPC_SHMCTL = range(21, 25)
 
-_PERM = {32: "i4I2H2H2N", 64: "i4II2H4x2N"}
-_SHMID64 = {
-    32: _PERM[32] + "N2N2N2N2iN2N",
-    64: _PERM[64] + "NNNN2iN2N",
-}
-_SHMID = "i6Hi3i4H2I"
-"""struct shmid_ds, before IPC_64."""
+_REST = {32: "N6N2iN2N", 64: "NNNN2iN2N"}
+"""What follows the permissions in struct shmid64_ds."""
+_OLD_REST = "i3i4H2I"
+"""And in struct shmid_ds, before IPC_64."""
 
 
 @syscall(395, "int", "size", "oct", x64=29)
 def sys_shmget(task: Task, key: int, size: int, flags: int) -> int:
     """Find or make a segment; its id."""
-    return task.kernel.shm.open(key, size, flags, task.cred).id
+    return task.kernel.shm.shmget(key, size, flags, task.cred).id
 
 
-def _attach(task: Task, number: int, addr: int, flags: int) -> int:
+def attach(task: Task, number: int, addr: int, flags: int) -> int:
     """Map a segment (do_shmat); the address.  Errno EINVAL, ENOMEM."""
     kernel, mm = task.kernel, task.mm
     if number < 0 or (not addr and flags & _REMAP):
@@ -89,7 +92,7 @@ def _check_free(task: Task, addr: int, size: int) -> None:
 @syscall(397, "int", "ptr", "hex", x64=30, result="ptr")
 def sys_shmat(task: Task, number: int, addr: int, flags: int) -> int:
     """Attach a segment; the address."""
-    return _attach(task, number, addr, flags)
+    return attach(task, number, addr, flags)
 
 
 @syscall(398, "ptr", x64=67)
@@ -117,43 +120,43 @@ def sys_shmdt(task: Task, addr: int) -> int:
 @syscall(396, "int", "int", "ptr")
 def sys_shmctl(task: Task, number: int, command: int, pointer: int) -> int:
     """Ask, change or remove a segment, the structures those of IPC_64."""
-    return _control(task, number, command, pointer, old=False)
+    return shmctl(task, number, command, pointer, old=False)
 
 
 @syscall(None, "int", "int", "ptr", x64=31, name="shmctl")
 def sys_shmctl_64(task: Task, number: int, command: int, pointer: int) -> int:
     """The same; x86-64 has no other structures."""
-    return _control(task, number, command, pointer, old=False)
+    return shmctl(task, number, command, pointer, old=False)
 
 
-def _control(task: Task, number: int, command: int, pointer: int, *, old: bool) -> int:
+def shmctl(task: Task, number: int, command: int, pointer: int, *, old: bool) -> int:
+    """Ask, change or remove a segment; Errno EINVAL, EFAULT, EACCES, EPERM."""
     shm = task.kernel.shm
     if command < 0 or number < 0:
         raise Errno(errno.EINVAL)
-    if command == _INFO:
+    if command == IPC_INFO:
         _put_limits(task, pointer, old)
         return shm.max_index
     if command == _SHM_INFO:
         _put_use(task, pointer)
         return shm.max_index
-    if command in (_SHM_STAT, _STAT_ANY, _STAT):
-        segment = shm.get(number) if command == _STAT else shm.at(number)
+    if command in (_SHM_STAT, _STAT_ANY, IPC_STAT):
+        segment = shm.get(number) if command == IPC_STAT else shm.at(number)
         if command != _STAT_ANY:
             segment.permit(0o444, task.cred)
         shm.settle()
         _put_segment(task, pointer, segment, old)
-        return 0 if command == _STAT else segment.id
-    if command == _SET:
-        uid, gid, mode = _read_perm(task, pointer, old)
+        return 0 if command == IPC_STAT else segment.id
+    if command == IPC_SET:
+        told, _ = read_stat(task, pointer, _OLD_REST if old else "", old=old)
         segment = shm.get(number)
         segment.check_owner(task.cred)
-        segment.uid, segment.gid = uid, gid
-        segment.mode = segment.mode & ~0o777 | mode & 0o777
+        segment.update_perm(told)
         segment.ctime = shm.now
-    elif command == _RMID:
+    elif command == IPC_RMID:
         segment = shm.get(number)
         segment.check_owner(task.cred)
-        shm.remove(segment)
+        shm.destroy(segment)
     elif command in (_LOCK, _UNLOCK):
         segment = shm.get(number)
         if not task.cred.capable(Cap.IPC_LOCK):
@@ -187,60 +190,17 @@ def _put_use(task: Task, pointer: int) -> None:
 
 def _put_segment(task: Task, pointer: int, segment: Segment, old: bool) -> None:
     """struct shmid64_ds, or struct shmid_ds."""
-    owners = (segment.uid, segment.gid, segment.cuid, segment.cgid)
-    times = (segment.atime, segment.dtime, segment.ctime)
+    stamps = (segment.atime, segment.dtime, segment.ctime)
     pids = (segment.cpid, segment.lpid)
-    mode, key, size = segment.told_mode, segment.key, segment.size
-    values: tuple[int, ...]
+    rest: tuple[int, ...]
     if old:
-        values = (
-            key, *owners, mode, segment.seq, min(size, _INT_MAX), *times, *pids, segment.nattch,
-            0, 0, 0,
-        )  # fmt: skip
-        uaccess.write_struct(task.mm, pointer, _SHMID, *values)
-    elif task.kernel.abi.bits == 32:
-        high = [word for time in times for word in (time & 0xFFFFFFFF, time >> 32)]
-        values = (
-            key, *owners, mode, 0, segment.seq, 0, 0, 0, size, *high, *pids, segment.nattch, 0, 0,
-        )  # fmt: skip
-        uaccess.write_struct(task.mm, pointer, _SHMID64[32], *values)
-    else:
-        values = (
-            key, *owners, mode, segment.seq, 0, 0, 0, size, *times, *pids, segment.nattch, 0, 0,
-        )  # fmt: skip
-        uaccess.write_struct(task.mm, pointer, _SHMID64[64], *values)
-
-
-def _read_perm(task: Task, pointer: int, old: bool) -> tuple[int, int, int]:
-    """Owner, group and mode of a struct shmid64_ds, or of a struct shmid_ds."""
-    if old:
-        values = uaccess.read_struct(task.mm, pointer, _SHMID)
-    else:
-        values = uaccess.read_struct(task.mm, pointer, _SHMID64[task.kernel.abi.bits])
-    return values[1], values[2], values[5]
-
-
-@syscall(117, "uint", "int", "size", "hex", "ptr", "hex")
-def sys_ipc(
-    task: Task, call: int, first: int, second: int, third: int, pointer: int, fifth: int
-) -> int:
-    """The calls of System V's shared memory in one; ENOSYS for semaphores and messages."""
-    call, version = call & 0xFFFF, call >> 16
-    if call == _IPC_SHMAT:
-        if version == 1:
-            raise Errno(errno.EINVAL)
-        address = _attach(task, first, pointer, second)
-        uaccess.write_struct(task.mm, third, "N", address)
-        return 0
-    if call == _IPC_SHMDT:
-        return sys_shmdt(task, pointer)
-    if call == _IPC_SHMGET:
-        return sys_shmget(task, first, second, third)
-    if call == _IPC_SHMCTL:
-        command = s32(second)
-        old = not command & _IPC_64
-        return _control(task, first, command & ~_IPC_64, pointer, old=old)
-    raise Errno(errno.ENOSYS)
+        rest = (min(segment.size, _INT_MAX), *stamps, *pids, segment.nattch, 0, 0, 0)
+        put_stat(task, pointer, segment, segment.told_mode, _OLD_REST, rest, old=True)
+        return
+    rest = (segment.size, *times(task, *stamps), *pids, segment.nattch, 0, 0)
+    put_stat(
+        task, pointer, segment, segment.told_mode, _REST[task.kernel.abi.bits], rest, old=False
+    )
 
 
 # ---- memory with a descriptor ---------------------------------------------------

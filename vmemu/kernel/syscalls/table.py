@@ -20,7 +20,7 @@ Handler = Callable[..., int | Blocking[int]]
 SIGNED_KINDS = frozenset({"int", "fd", "pid", "dirfd"})
 WIDE_KINDS = frozenset(
     {"ptr", "size", "long", "xlong", "str", "strv", "buf", "rbuf", "iov", "wstatus", "pipefd",
-     "timespec", "prot", "mapfl", "mremapfl"}
+     "timespec", "cloneargs", "prot", "mapfl", "mremapfl"}
 )  # fmt: skip
 """Those as wide as a long; the others have 32 bits in either width."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.process.cred import Cap
+from vmemu.kernel.process.exit import exit_sem
 from vmemu.kernel.syscalls.table import syscall
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def sys_setdomainname(task: Task, pointer: int, length: int) -> int:
 
 @syscall(310, "hex", x64=272)
 def sys_unshare(task: Task, flags: int) -> int:
-    """Have a table of descriptors and a working directory of one's own.
+    """Have a table of descriptors and a working directory of one's own, and nothing to take back.
 
     Errno EINVAL for namespaces, as in a kernel without them, and for memory and signals that
     threads share.
@@ -61,6 +62,8 @@ def sys_unshare(task: Task, flags: int) -> int:
         common = task.fs
         task.fs = common.copy()
         common.users -= 1
+    if flags & _SYSVSEM:
+        exit_sem(task)
     return 0
 
 
