@@ -29,283 +29,16 @@
  *   Forks: a child is in the tree before it has a pte, and a page gets a pte under
  *   page_map_lock, which the walk holds.
  */
-#include "core/core.h"
 #include "mm/mm.h"
 #include "page/page.h"
-#include "rmap/rmap.h"
+#include "rmap/cow_remap.h"
 #include "swap/swap.h"
 #include "watch/lock.h"
 #include "watch/step.h"
 
-static struct cow_context *context_at(struct vmemu *m, kptr k)
-{
-	return HOST(m, cow_context, k);
-}
-
-static struct cow_context_tail *tail(struct mm_struct *mm)
-{
-	return (struct cow_context_tail *)(mm + 1);
-}
-
-/* With page_table_lock: prune may put another in its place. */
-static struct cow_context *context_of(struct vmemu *m, struct mm_struct *mm)
-{
-	return context_at(m, tail(mm)->context);
-}
-
 static bool prunes(const struct vmemu *m)
 {
 	return m->rmap_option[OPTION_cow_prune] != 0;
-}
-
-static struct cow_context *root_of(struct vmemu *m, const struct cow_context *c)
-{
-	return context_at(m, c->root);
-}
-
-/* ---- the remap map ------------------------------------------------------------ */
-
-static struct cow_remap *remap_at(struct vmemu *m, kptr k)
-{
-	return k ? HOST(m, cow_remap, k) : NULL;
-}
-
-#define for_each_remap(m, first, node, e)                                      \
-	for (node = remap_at(m, first); node;                                  \
-	     node = remap_at(m, (node)->next))                                 \
-		for (e = (node)->entry; e < (node)->entry + (node)->nr; e++)
-
-/* A map that is being made. */
-struct remap_draft {
-	kptr first;
-	struct cow_remap *last;
-	bool failed;
-};
-
-static void free_remaps(struct vmemu *m, kptr first)
-{
-	struct cow_remap *node = remap_at(m, first);
-
-	while (node) {
-		struct cow_remap *next = remap_at(m, node->next);
-
-		kmem_cache_free(m, CACHE_cow_remap, node);
-		node = next;
-	}
-}
-
-/* Room for one more, or NULL. */
-static struct cow_remap_entry *new_entry(struct vmemu *m,
-					 struct remap_draft *draft)
-{
-	struct cow_remap *node = draft->last;
-
-	if (!node || node->nr == sizeof(node->entry) / sizeof(*node->entry)) {
-		node = kmem_cache_alloc(m, CACHE_cow_remap, GFP_KERNEL);
-		if (!node) {
-			draft->failed = true;
-			return NULL;
-		}
-		if (draft->last)
-			draft->last->next = kaddr(m, node);
-		else
-			draft->first = kaddr(m, node);
-		draft->last = node;
-	}
-	return &node->entry[node->nr++];
-}
-
-/* In order of address.  Whatever is where its index says needs no entry. */
-static void append(struct vmemu *m, struct remap_draft *draft, kulong start,
-		   kulong end, klong offset)
-{
-	struct cow_remap_entry *e;
-
-	if (draft->failed || start >= end || !offset)
-		return;
-	if (draft->last) {
-		e = &draft->last->entry[draft->last->nr - 1];
-		if (e->end == start && e->offset == offset) {
-			e->end = end;
-			return;
-		}
-	}
-	e = new_entry(m, draft);
-	if (e)
-		*e = (struct cow_remap_entry){ start, end, offset };
-}
-
-static kulong later(kulong a, kulong b)
-{
-	return a > b ? a : b;
-}
-
-static kulong sooner(kulong a, kulong b)
-{
-	return a < b ? a : b;
-}
-
-/* What a map says of pages [low, high). */
-static void append_range(struct vmemu *m, struct remap_draft *draft, kptr first,
-			 kulong low, kulong high)
-{
-	struct cow_remap *node;
-	struct cow_remap_entry *e;
-
-	for_each_remap(m, first, node, e)
-		append(m, draft, later(e->start, low), sooner(e->end, high),
-		       e->offset);
-}
-
-/* The same, moved by so many pages: what had no entry has one now. */
-static void append_moved(struct vmemu *m, struct remap_draft *draft, kptr first,
-			 kulong low, kulong high, klong by)
-{
-	struct cow_remap *node;
-	struct cow_remap_entry *e;
-	kulong at = low;
-
-	for_each_remap(m, first, node, e) {
-		kulong start = later(e->start, low), end = sooner(e->end, high);
-
-		if (start >= end)
-			continue;
-		append(m, draft, at + by, start + by, by);
-		append(m, draft, start + by, end + by, e->offset + by);
-		at = end;
-	}
-	append(m, draft, at + by, high + by, by);
-}
-
-static const struct cow_remap_entry *entry_for(struct vmemu *m, kptr first,
-					       kulong page)
-{
-	struct cow_remap *node;
-	struct cow_remap_entry *e;
-
-	for_each_remap(m, first, node, e)
-		if (page >= e->start && page < e->end)
-			return e;
-	return NULL;
-}
-
-static klong offset_at(struct vmemu *m, const struct cow_context *c,
-		       kulong page)
-{
-	const struct cow_remap_entry *e = entry_for(m, c->remaps, page);
-
-	return e ? e->offset : 0;
-}
-
-klong cow_context_offset(struct vmemu *m, struct mm_struct *mm, kulong address)
-{
-	return offset_at(m, context_of(m, mm), address >> PAGE_SHIFT);
-}
-
-/* The map that the caller, who alone may change it, is to make another from. */
-static kptr remaps_of(struct vmemu *m, struct mm_struct *mm)
-{
-	kptr first;
-
-	ptl_lock(m, mm);
-	first = context_of(m, mm)->remaps;
-	ptl_unlock(m, mm);
-	return first;
-}
-
-/* Puts a map in its place: 0, or -1 = there was no memory to make it. */
-static int publish(struct vmemu *m, struct mm_struct *mm,
-		   const struct remap_draft *draft)
-{
-	struct cow_context *c, *root;
-	kptr before;
-
-	if (draft->failed) {
-		free_remaps(m, draft->first);
-		return -1;
-	}
-	ptl_lock(m, mm);
-	c = context_of(m, mm);
-	root = root_of(m, c);
-	spin_lock(m, LOCK_rmap, &root->lock);
-	owned(m, cow_remaps, c);
-	before = c->remaps;
-	c->remaps = draft->first;
-	spin_unlock(m, LOCK_rmap, &root->lock);
-	ptl_unlock(m, mm);
-	free_remaps(m, before);
-	return 0;
-}
-
-int cow_context_move(struct vmemu *m, struct mm_struct *mm, kulong old,
-		     kulong length, kulong new, kulong new_length)
-{
-	kptr first = remaps_of(m, mm);
-	kulong from = old >> PAGE_SHIFT, to = new >> PAGE_SHIFT;
-	kulong pages = length >> PAGE_SHIFT,
-	       new_pages = new_length >> PAGE_SHIFT;
-	struct remap_draft draft = { 0 };
-	const struct cow_remap_entry *end;
-	klong by = (klong)(to - from);
-
-	append_range(m, &draft, first, 0, to);
-	append_moved(m, &draft, first, from, from + pages, by);
-	/* What has grown goes on as it ends: it moves as one piece later on. */
-	end = entry_for(m, first, from + pages - 1);
-	append(m, &draft, to + pages, to + new_pages,
-	       (end ? end->offset : 0) + by);
-	append_range(m, &draft, first, to + new_pages, (kulong)-1);
-	return publish(m, mm, &draft);
-}
-
-static bool any_in(struct vmemu *m, kptr first, kulong low, kulong high)
-{
-	struct cow_remap *node;
-	struct cow_remap_entry *e;
-
-	for_each_remap(m, first, node, e)
-		if (e->start < high && e->end > low)
-			return true;
-	return false;
-}
-
-/* Cannot fail: entries that there is no memory to cut stay, and are right for
- * whatever is mapped there next. */
-void cow_context_forget(struct vmemu *m, struct vm_area_struct *vma)
-{
-	struct mm_struct *mm = HOST(m, mm_struct, vma->vm_mm);
-	kulong low = vma->vm_start >> PAGE_SHIFT,
-	       high = vma->vm_end >> PAGE_SHIFT;
-	struct remap_draft draft = { 0 };
-	kptr first = remaps_of(m, mm);
-
-	/* What a neighbour has taken over is no longer this one's. */
-	if (low == high || !any_in(m, first, low, high))
-		return;
-	append_range(m, &draft, first, 0, low);
-	append_range(m, &draft, first, high, (kulong)-1);
-	if (publish(m, mm, &draft)) {
-		ptl_lock(m, mm);
-		context_of(m, mm)->stale = 1;
-		ptl_unlock(m, mm);
-	}
-}
-
-/* fork: the child's map gets what its parent's has for this vma. */
-static int vma_dup(struct vmemu *m, struct vm_area_struct *new,
-		   struct vm_area_struct *old)
-{
-	struct mm_struct *child = HOST(m, mm_struct, new->vm_mm);
-	kulong low = old->vm_start >> PAGE_SHIFT,
-	       high = old->vm_end >> PAGE_SHIFT;
-	kptr parents = remaps_of(m, HOST(m, mm_struct, old->vm_mm));
-	struct remap_draft draft = { 0 };
-
-	if (!any_in(m, parents, low, high))
-		return 0;
-	append_range(m, &draft, remaps_of(m, child), 0, (kulong)-1);
-	append_range(m, &draft, parents, low, high);
-	return publish(m, child, &draft);
 }
 
 /* ---- the tree ----------------------------------------------------------------- */
@@ -331,7 +64,7 @@ static int mm_init(struct vmemu *m, struct mm_struct *mm)
 
 	if (!c)
 		return -1;
-	tail(mm)->context = kaddr(m, c);
+	cow_context_tail(mm)->context = kaddr(m, c);
 	return 0;
 }
 
@@ -343,8 +76,8 @@ static int mm_dup(struct vmemu *m, struct mm_struct *child,
 	if (!c)
 		return -1;
 	ptl_lock(m, parent);
-	above = context_of(m, parent);
-	root = root_of(m, above);
+	above = cow_context_of(m, parent);
+	root = cow_context_root(m, above);
 	spin_lock(m, LOCK_rmap, &root->lock);
 	owned(m, cow_tree, root);
 	c->parent = kaddr(m, above);
@@ -354,7 +87,7 @@ static int mm_dup(struct vmemu *m, struct mm_struct *child,
 	above->refcount++;
 	spin_unlock(m, LOCK_rmap, &root->lock);
 	ptl_unlock(m, parent);
-	tail(child)->context = kaddr(m, c);
+	cow_context_tail(child)->context = kaddr(m, c);
 	return 0;
 }
 
@@ -422,7 +155,7 @@ static void take_over(struct vmemu *m, struct cow_context *c,
 	/* One child less, and all that counted for the child. */
 	c->refcount += child->refcount - 1;
 	if (mm)
-		tail(mm)->context = kaddr(m, c);
+		cow_context_tail(mm)->context = kaddr(m, c);
 	kmem_cache_free(m, CACHE_cow_context, child);
 out:
 	if (mm)
@@ -436,7 +169,7 @@ out:
  */
 static bool settle(struct vmemu *m, struct cow_context *c, bool take)
 {
-	struct cow_context *root = root_of(m, c), *child;
+	struct cow_context *root = cow_context_root(m, c), *child;
 
 	owned(m, cow_tree, root);
 	while (!c->mm && list_empty(m, &c->children)) {
@@ -446,7 +179,7 @@ static bool settle(struct vmemu *m, struct cow_context *c, bool take)
 			return false;
 		if (c == root)
 			return true;
-		parent = context_at(m, c->parent);
+		parent = cow_context_at(m, c->parent);
 		list_del(m, &c->siblings);
 		kmem_cache_free(m, CACHE_cow_context, c);
 		touch(m, STEP_write, &parent->refcount);
@@ -467,7 +200,7 @@ static bool settle(struct vmemu *m, struct cow_context *c, bool take)
 static void put_slowly(struct vmemu *m, struct cow_context *c, int32_t refs,
 		       bool take)
 {
-	struct cow_context *root = root_of(m, c);
+	struct cow_context *root = cow_context_root(m, c);
 	bool over = false;
 
 	spin_lock(m, LOCK_rmap, &root->lock);
@@ -487,7 +220,7 @@ static void put_slowly(struct vmemu *m, struct cow_context *c, int32_t refs,
  */
 static void put_anon(struct vmemu *m, kptr mapping, int32_t pages)
 {
-	struct cow_context *c = context_at(m, mapping);
+	struct cow_context *c = cow_context_at(m, mapping);
 
 	touch(m, STEP_write, &c->refcount);
 	if (c->mm || c->refcount - pages > prunes(m))
@@ -502,8 +235,8 @@ static void mm_exit(struct vmemu *m, struct mm_struct *mm)
 	kptr remaps;
 
 	ptl_lock(m, mm);
-	c = context_of(m, mm);
-	root = root_of(m, c);
+	c = cow_context_of(m, mm);
+	root = cow_context_root(m, c);
 	spin_lock(m, LOCK_rmap, &root->lock);
 	owned(m, cow_tree, root);
 	owned(m, cow_remaps, c);
@@ -511,10 +244,10 @@ static void mm_exit(struct vmemu *m, struct mm_struct *mm)
 	c->remaps = 0;
 	c->stale = 0;
 	c->mm = 0;
-	tail(mm)->context = 0;
+	cow_context_tail(mm)->context = 0;
 	spin_unlock(m, LOCK_rmap, &root->lock);
 	ptl_unlock(m, mm);
-	free_remaps(m, remaps);
+	cow_remap_free(m, remaps);
 	put_slowly(m, c, 1, true);
 }
 
@@ -537,12 +270,14 @@ static int add_anon(struct vmemu *m, struct page *page,
 		    struct vm_area_struct *vma, kulong address,
 		    enum add_how how)
 {
-	struct cow_context *c = context_of(m, HOST(m, mm_struct, vma->vm_mm));
-	kulong at = address >> PAGE_SHIFT, index = at - offset_at(m, c, at);
+	struct cow_context *c =
+		cow_context_of(m, HOST(m, mm_struct, vma->vm_mm));
+	kulong at = address >> PAGE_SHIFT,
+	       index = at - cow_remap_offset(m, c, at);
 	bool alone = how == ADD_NEW;
 
 	if (how == ADD_AGAIN) {
-		BUG_ON(m, context_at(m, page->mapping)->root != c->root);
+		BUG_ON(m, cow_context_at(m, page->mapping)->root != c->root);
 		BUG_ON(m, page->index != index);
 		page->flags &= ~(kulong)PG_exclusive;
 		return 0;
@@ -552,7 +287,7 @@ static int add_anon(struct vmemu *m, struct page *page,
 	if (alone)
 		page->flags |= PG_exclusive;
 	else
-		c = root_of(m, c);
+		c = cow_context_root(m, c);
 	page->mapping = kaddr(m, c);
 	page->index = index;
 	touch(m, STEP_add, &c->refcount);
@@ -570,7 +305,8 @@ static void remove_anon(struct vmemu *m, struct page *page)
 static void own_anon(struct vmemu *m, struct page *page,
 		     struct vm_area_struct *vma, kulong address)
 {
-	struct cow_context *c = context_of(m, HOST(m, mm_struct, vma->vm_mm));
+	struct cow_context *c =
+		cow_context_of(m, HOST(m, mm_struct, vma->vm_mm));
 	kptr before = page->mapping;
 
 	(void)address;
@@ -630,7 +366,7 @@ static enum rmap_verdict judge(struct vmemu *m, const struct cow_context *c,
 	const struct vm_area_struct *vma;
 	enum rmap_verdict verdict = TRIED_RANGE;
 
-	if (!is_user(m, page) || offset_at(m, c, page) != offset)
+	if (!is_user(m, page) || cow_remap_offset(m, c, page) != offset)
 		return TRIED_RANGE;
 	if (is_busy(m, mm))
 		return TRIED_BUSY;
@@ -691,7 +427,7 @@ static struct cow_context *next_below(struct vmemu *m,
 	if (!list_empty(m, &c->children))
 		return child_at(m, c->children.next);
 	while (c != top) {
-		struct cow_context *parent = context_at(m, c->parent);
+		struct cow_context *parent = cow_context_at(m, c->parent);
 
 		if (c->siblings.next != kaddr(m, &parent->children))
 			return child_at(m, c->siblings.next);
@@ -727,8 +463,8 @@ static void walk(struct vmemu *m, struct page *page, struct rmap_search *search)
 	struct cow_walk w = { .page = page,
 			      .search = search,
 			      .index = page->index };
-	struct cow_context *before = context_at(m, page->mapping);
-	struct cow_context *root = root_of(m, before), *own, *c;
+	struct cow_context *before = cow_context_at(m, page->mapping);
+	struct cow_context *root = cow_context_root(m, before), *own, *c;
 
 	spin_lock(m, LOCK_rmap, &root->lock);
 	own = lower(m, page, search, before);
@@ -755,7 +491,7 @@ static bool owns_cow_remaps(struct vmemu *m, const void *object)
 	const struct cow_context *c = object;
 	const struct mm_struct *mm = HOST(m, mm_struct, c->mm);
 
-	return holds_lock(m, LOCK_rmap, &root_of(m, c)->lock) &&
+	return holds_lock(m, LOCK_rmap, &cow_context_root(m, c)->lock) &&
 	       holds_lock(m, LOCK_page_table, &mm->page_table_lock);
 }
 
@@ -776,7 +512,7 @@ const struct rmap_ops rmap_cow_context = {
 	.mm_init = mm_init,
 	.mm_dup = mm_dup,
 	.mm_exit = mm_exit,
-	.vma_dup = vma_dup,
+	.vma_dup = cow_remap_dup,
 	.add_anon = add_anon,
 	.remove_anon = remove_anon,
 	.put_anon = put_anon,

@@ -59,6 +59,7 @@ def files(tmp_path: Path, guest: Guest) -> Path:
     (tmp_path / "noexec").chmod(0o644)
     (tmp_path / "notswap").write_bytes(bytes(1 << 16))
     (tmp_path / "directory").mkdir()
+    os.mkfifo(tmp_path / "fifo")
     return tmp_path
 
 
@@ -84,6 +85,9 @@ CASES = [
     ("run --bits 64 {}/noexec", "{}/noexec is not executable: .*"),
     ("run --bits 64 {}/other", "{}/other is a 32-bit ELF file; .* programs: --bits 32, or .*"),
     ("run {}/directory", "{}/directory is a directory"),
+    ("run {}/fifo", "{}/fifo is not a regular file"),
+    ("show --bits 64 {}/fifo", "{}/fifo is not a regular file"),
+    ("compare windows --i-mmap ,", "there is no i_mmap '': choose one of .*"),
     # machines
     ("run --rmap foo hello", "unknown rmap scheme 'foo': choose one of none, .*anonmm, .*"),
     ("run --rmap anonmm:stop hello", "anonmm takes options as OPTION=VALUE, not 'stop'"),

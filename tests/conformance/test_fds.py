@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.linked import linked
+from tests.linked import lines_inside, lines_natively, linked
 from vmemu.machine import Machine
 
 SOURCES = Path(__file__).with_name("fds")
@@ -41,4 +41,16 @@ def test_as_on_the_host(name: str, bits: int, tmp_path: Path) -> None:
         pytest.skip(f"the host does not execute programs of {bits} bits: {error}")
     assert output.getvalue().decode() == done.stdout.decode()
     assert status == done.returncode == 0
+    assert list(there.iterdir()) == []
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("bits", [32, 64])
+def test_a_directory_of_the_host_that_was_removed(bits: int, tmp_path: Path) -> None:
+    program = linked(SOURCES / "removed.c", tmp_path / "removed", bits, *FLAGS)
+    there = tmp_path / "there"
+    there.mkdir()
+    binds = [f"{there}:/there:rw"]
+    inside = lines_inside(program, ["removed", "/there"], ram="8M", bits=bits, binds=binds)
+    assert inside == lines_natively(program, there)
     assert list(there.iterdir()) == []

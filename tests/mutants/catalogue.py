@@ -977,7 +977,7 @@ CONTEXT = [
     ),
     Mutant(
         "cow_context: an entry with a smaller offset overwrites the next",
-        "csrc/rmap/cow_context.c",
+        "csrc/rmap/cow_remap.c",
         "\tappend_range(m, &draft, first, to + new_pages, (kulong)-1);\n\treturn publish",
         "\t{\n\t\tstruct cow_remap *node;\n\t\tstruct cow_remap_entry *e;\n\t\tint next = 1;\n\n"
         "\t\tfor_each_remap(m, first, node, e)\n"
@@ -1010,14 +1010,14 @@ CONTEXT = [
     ),
     Mutant(
         "cow_context: what is unmapped stays in the map",
-        "csrc/rmap/cow_context.c",
+        "csrc/rmap/cow_remap.c",
         "\tif (low == high || !any_in(m, first, low, high))\n\t\treturn;\n",
         "\treturn;\n",
         f"{CONTEXTS} -k entries_go",
     ),
     Mutant(
         "cow_context: fork does not copy the map",
-        "csrc/rmap/cow_context.c",
+        "csrc/rmap/cow_remap.c",
         "\tif (!any_in(m, parents, low, high))\n\t\treturn 0;\n",
         "\treturn 0;\n",
         f"{RANDOM}[cow_context-roomy]",

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from tests.width import ffi, lib
 from vmemu.check import check_machine
 from vmemu.core import PAGE_SIZE, Core
@@ -141,3 +143,18 @@ def errno_of(function: Any, *arguments: Any) -> int:
     except Errno as error:
         return error.errno
     return 0
+
+
+def memory_under(*schemes: str, swap: int = 0) -> Any:
+    """A fixture: memory under each scheme, with so many pages of swap, checked at the end."""
+
+    @pytest.fixture(params=schemes)
+    def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
+        memory = Memory(request.param)
+        if swap:
+            memory.vm.swap.swapon_size(swap * PAGE)
+        yield memory
+        memory.check()
+        memory.close()
+
+    return memory

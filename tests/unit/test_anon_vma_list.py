@@ -8,11 +8,10 @@ the first page behind BASE: "p0" is the parent's at page 0, "c1.4" child 1's at 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from errno import ENOMEM
 
 import pytest
-from memory import BASE, FIXED, PAGE, RW, RWX, Memory, R, errno_of
+from memory import BASE, FIXED, PAGE, RW, RWX, Memory, R, errno_of, memory_under
 
 from tests.width import ffi, lib
 from vmemu.mm import Mm, do_mprotect, do_mremap, do_munmap, dup_mmap
@@ -20,13 +19,7 @@ from vmemu.mm import Mm, do_mprotect, do_mremap, do_munmap, dup_mmap
 MOVE = 3  # MREMAP_MAYMOVE | MREMAP_FIXED
 
 
-@pytest.fixture(params=["anon_vma39", "anon_vma"])
-def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
-    memory = Memory(request.param)
-    memory.vm.swap.swapon_size(512 * PAGE)
-    yield memory
-    memory.check()
-    memory.close()
+memory = memory_under("anon_vma39", "anon_vma", swap=512)
 
 
 @pytest.fixture

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from errno import EFAULT, EINVAL, ENOMEM
 
 import pytest
-from memory import BASE, NONE, PAGE, RW, SCHEMES, Memory, R, errno_of
+from memory import BASE, NONE, PAGE, RW, SCHEMES, Memory, R, errno_of, memory_under
 
 from tests.width import LIMIT, TASK_SIZE, lib
 from vmemu.mm import Mm, do_madvise, do_mincore, do_mlock, do_mmap, do_munmap, dup_mmap
@@ -15,13 +14,7 @@ NORMAL, RANDOM, SEQUENTIAL, WILLNEED, DONTNEED = range(5)
 VECTOR = BASE + 256 * PAGE
 
 
-@pytest.fixture(params=SCHEMES)
-def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
-    memory = Memory(request.param)
-    memory.vm.swap.swapon_size(512 * PAGE)
-    yield memory
-    memory.check()
-    memory.close()
+memory = memory_under(*SCHEMES, swap=512)
 
 
 @pytest.fixture

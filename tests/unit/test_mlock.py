@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from errno import EINVAL, ENOMEM
 
 import pytest
-from memory import BASE, LOCKED, NONE, PAGE, POPULATE, RW, SCHEMES, Memory, R, errno_of
+from memory import (
+    BASE,
+    LOCKED,
+    NONE,
+    PAGE,
+    POPULATE,
+    RW,
+    SCHEMES,
+    Memory,
+    R,
+    errno_of,
+    memory_under,
+)
 
 from tests.width import lib
 from vmemu.mm import (
@@ -26,13 +37,7 @@ MCL_CURRENT, MCL_FUTURE = 1, 2
 ALL = list(range(16))
 
 
-@pytest.fixture(params=SCHEMES)
-def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
-    memory = Memory(request.param)
-    memory.vm.swap.swapon_size(512 * PAGE)
-    yield memory
-    memory.check()
-    memory.close()
+memory = memory_under(*SCHEMES, swap=512)
 
 
 @pytest.fixture

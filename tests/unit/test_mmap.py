@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from errno import EAGAIN, EBADF, EFAULT, EINVAL, ENOMEM
 
 import pytest
@@ -19,6 +18,7 @@ from memory import (
     SCHEMES,
     Memory,
     errno_of,
+    memory_under,
 )
 
 from tests.width import LIMIT, TASK_SIZE, UNMAPPED_BASE, lib
@@ -31,12 +31,7 @@ PF = PRIVATE | ANON | FIXED
 PA = PRIVATE | ANON
 
 
-@pytest.fixture(params=SCHEMES)
-def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
-    memory = Memory(request.param)
-    yield memory
-    memory.check()
-    memory.close()
+memory = memory_under(*SCHEMES)
 
 
 @pytest.fixture

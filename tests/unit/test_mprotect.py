@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from errno import EACCES, EINVAL, ENOMEM
 from pathlib import Path
 
-import pytest
-from memory import BASE, GROWSDOWN, NONE, NORESERVE, PAGE, RW, RX, SCHEMES, Memory, R, errno_of
+from memory import (
+    BASE,
+    GROWSDOWN,
+    NONE,
+    NORESERVE,
+    PAGE,
+    RW,
+    RX,
+    SCHEMES,
+    Memory,
+    R,
+    errno_of,
+    memory_under,
+)
 
 from tests.width import lib
 from vmemu.mm import Mm, do_mprotect
@@ -16,12 +27,7 @@ from vmemu.mm.vma import new_vma
 DOWN = 0x01000000  # PROT_GROWSDOWN
 
 
-@pytest.fixture(params=SCHEMES)
-def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
-    memory = Memory(request.param)
-    yield memory
-    memory.check()
-    memory.close()
+memory = memory_under(*SCHEMES)
 
 
 def error(mm: Mm, page: int, pages: int, prot: int) -> int:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from errno import EFAULT, EINVAL, ENOMEM
 
 import pytest
-from memory import BASE, NONE, PAGE, SCHEMES, Memory, R, errno_of
+from memory import BASE, NONE, PAGE, SCHEMES, Memory, R, errno_of, memory_under
 
 from tests.width import LIMIT, TASK_SIZE
 from vmemu.mm import Mm, do_mprotect, do_mremap, do_munmap
@@ -17,12 +16,7 @@ TOP = TASK_SIZE
 FAR = BASE + 64 * PAGE
 
 
-@pytest.fixture(params=["none", *SCHEMES])
-def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
-    memory = Memory(request.param)
-    yield memory
-    memory.check()
-    memory.close()
+memory = memory_under("none", *SCHEMES)
 
 
 @pytest.fixture

@@ -6,10 +6,20 @@ vm_pgoff just below LIMIT and pages on both sides of 0.  Walks must find all of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from memory import ANON, FIXED, GROWSDOWN, PAGE, PRIVATE, RW, SCHEMES, WALKING, Memory, R
+from memory import (
+    ANON,
+    FIXED,
+    GROWSDOWN,
+    PAGE,
+    PRIVATE,
+    RW,
+    SCHEMES,
+    WALKING,
+    Memory,
+    R,
+    memory_under,
+)
 
 from tests.width import LIMIT, lib
 from vmemu.mm import Mm, do_mmap, do_mprotect, do_mremap, do_munmap, dup_mmap
@@ -18,13 +28,7 @@ HIGH = 0x60000000
 MOVE = 3
 
 
-@pytest.fixture(params=SCHEMES)
-def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
-    memory = Memory(request.param)
-    memory.vm.swap.swapon_size(512 * PAGE)
-    yield memory
-    memory.check()
-    memory.close()
+memory = memory_under(*SCHEMES, swap=512)
 
 
 def moved_up(memory: Memory, offset: int, pages: int = 4) -> Mm:

@@ -6,11 +6,10 @@ start, if that is lower; a child and a new program begin again at TASK_UNMAPPED_
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from errno import EAGAIN, ENOMEM
 
 import pytest
-from memory import ANON, FIXED, PAGE, PRIVATE, RW, RWX, SCHEMES, Memory, R, errno_of
+from memory import ANON, FIXED, PAGE, PRIVATE, RW, RWX, SCHEMES, Memory, R, errno_of, memory_under
 
 from tests.width import LIMIT, TASK_SIZE, UNMAPPED_BASE, lib
 from vmemu.mm import (
@@ -29,12 +28,7 @@ LOWEST = UNMAPPED_BASE
 MAYMOVE, MOVE = 1, 3
 
 
-@pytest.fixture(params=["none", *SCHEMES])
-def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
-    memory = Memory(request.param)
-    yield memory
-    memory.check()
-    memory.close()
+memory = memory_under("none", *SCHEMES)
 
 
 def place(mm: Mm, pages: int, prot: int = RW) -> int:

@@ -234,7 +234,7 @@ def test_refused(
 
 
 def test_directories_that_are_something_else(
-    repository: Repository, tmp_path: Path, vmemu: Vmemu
+    repository: Repository, tmp_path: Path, vmemu: Vmemu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "full").mkdir()
@@ -246,6 +246,11 @@ def test_directories_that_are_something_else(
     ):
         path = tmp_path / name
         assert vmemu("rootfs", str(path)) == (2, "", f"vmemu: {path} {sentence}\n")
+    monkeypatch.setenv("PATH", "")  # nothing is asked for when there is no place for it
+    done = vmemu("rootfs", "/proc/there/is/none")
+    assert done == (
+        2, "", "vmemu: /proc/there/is/none cannot be written: no such file or directory\n"
+    )  # fmt: skip
     root = tmp_path / "root"
     done = vmemu("rootfs", "--arch", "i386", str(root))
     assert done == (2, "", f"vmemu: {root} is a root for amd64, not for i386\n")

@@ -9,12 +9,11 @@ import struct
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
 from errno import EINTR, EINVAL, ENOMEM
 from pathlib import Path
 
 import pytest
-from memory import BASE, PAGE, SCHEMES, Memory, errno_of
+from memory import BASE, PAGE, SCHEMES, Memory, errno_of, memory_under
 
 from tests.width import lib
 from vmemu.errors import ConfigError
@@ -24,12 +23,7 @@ from vmemu.swap import area
 PAGES = 256
 
 
-@pytest.fixture(params=SCHEMES)
-def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
-    memory = Memory(request.param)
-    yield memory
-    memory.check()
-    memory.close()
+memory = memory_under(*SCHEMES)
 
 
 @pytest.fixture

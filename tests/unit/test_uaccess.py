@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from memory import BASE, NONE, PAGE, RW, SCHEMES, Memory, R
+from memory import BASE, NONE, PAGE, RW, SCHEMES, Memory, R, memory_under
 
 from tests.width import TASK_SIZE, ffi, lib
 from vmemu.mm import Mm, do_mprotect
 
-
-@pytest.fixture(params=SCHEMES)
-def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
-    memory = Memory(request.param)
-    yield memory
-    memory.check()
-    memory.close()
+memory = memory_under(*SCHEMES)
 
 
 @pytest.fixture

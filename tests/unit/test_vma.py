@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from errno import ENOMEM
 from itertools import pairwise
 
 import pytest
-from memory import PAGE, RW, SCHEMES, Memory, R, errno_of
+from memory import PAGE, RW, SCHEMES, Memory, R, errno_of, memory_under
 
 from tests.width import TASK_SIZE, UNMAPPED_BASE, ffi, lib
 from vmemu.mm import Mm, do_mmap, do_mprotect, do_munmap
@@ -18,12 +17,7 @@ SPAN = 96  # pages
 FIXED_ANON = 0x32
 
 
-@pytest.fixture(params=SCHEMES)
-def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
-    memory = Memory(request.param)
-    yield memory
-    memory.check()
-    memory.close()
+memory = memory_under(*SCHEMES)
 
 
 def scattered(mm: Mm, seed: int) -> list[tuple[int, int]]:

@@ -6,22 +6,15 @@ writable, r read-only, x executable and writable, . unmapped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from memory import BASE, FIXED, PAGE, RW, RWX, SCHEMES, Memory, R, errno_of
+from memory import BASE, FIXED, PAGE, RW, RWX, SCHEMES, Memory, R, errno_of, memory_under
 
 from vmemu.mm import Mm, do_mprotect, do_mremap, do_munmap, dup_mmap
 
 PROTS = {"w": RW, "r": R, "x": RWX}
 
 
-@pytest.fixture(params=SCHEMES)
-def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
-    memory = Memory(request.param)
-    yield memory
-    memory.check()
-    memory.close()
+memory = memory_under(*SCHEMES)
 
 
 def lay_out(memory: Memory, picture: str, *, written: bool = False) -> Mm:

@@ -230,7 +230,7 @@ def every_i_mmap(text: str | None) -> tuple[str, ...]:
     """What --i-mmap of several says: names with commas between them, or all; none if not given."""
     from vmemu.core import I_MMAPS, check_i_mmap
 
-    named = [word for word in (text or "").split(",") if word]
+    named = [] if text is None else text.split(",")
     found = [name for word in named for name in (I_MMAPS if word == "all" else [word])]
     for name in found:
         check_i_mmap(name)

@@ -17,6 +17,7 @@ from vmemu.net.const import (
     IPPROTO_IPV6,
     SHUT_RD,
     SHUT_WR,
+    SO_LINGER,
     SO_REUSEADDR,
     SO_REUSEPORT,
     SOCK_DGRAM,
@@ -238,8 +239,7 @@ class InetSocket(Socket):
                 if self.flags & O_NONBLOCK:
                     raise Errno(errno.EALREADY)
             else:
-                self._connecting = False
-                self.check_error()
+                self._told()
                 if self.state is State.CLOSE:
                     raise Errno(errno.ECONNABORTED)
                 return 0
@@ -259,9 +259,15 @@ class InetSocket(Socket):
             if error.errno == errno.EAGAIN:
                 raise Errno(errno.EINPROGRESS) from None
             raise
-        self._connecting = False
-        self.check_error()
+        self._told()
         return 0
+
+    def _told(self) -> None:
+        """It is known; an error leaves a socket that never was connected (tcp_disconnect)."""
+        self._connecting = False
+        if self.error:
+            self.shut = 0
+            self.check_error()
 
     def _connected(self, flags: int) -> Blocking[None]:
         """Wait until it is known whether it is connected."""
@@ -499,7 +505,10 @@ class InetSocket(Socket):
         return self.wmem * 3 < self.sndbuf * 2
 
     def release(self) -> None:
-        """The other side finds the end, or a reset if something was not received."""
+        """The other side finds the end, or a reset.
+
+        That is where something was not received, or SO_LINGER says 0.
+        """
         if self.has_port:
             self.net.leave_port(self, self.kind, self.place.port)
             self.has_port = False
@@ -508,6 +517,7 @@ class InetSocket(Socket):
         listening = self.state is State.LISTEN
         self.state = State.CLOSE
         super().release()
-        self._leave(reset=unread or self.embryo)
+        aborts = self.options.get((SOL_SOCKET, SO_LINGER)) == 0
+        self._leave(reset=unread or aborts or self.embryo)
         if listening:
             self._stop_listening()

@@ -85,6 +85,8 @@ def lay_out(
     asked = sorted({*manifest["asked"], *names, *DEFAULT})
     if asked == manifest["asked"] and manifest["complete"] and not update:
         return Laid(0, len(manifest["packages"]))
+    with _writing(root):
+        _can_be_made(root)
     apt = Apt(architecture, cache)
     with apt.prepared():
         stale = apt.update(tell, now=update)
@@ -139,6 +141,14 @@ def _save(root: Path, manifest: dict[str, Any]) -> None:
     new = path.with_suffix(".new")
     new.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     new.replace(path)
+
+
+def _can_be_made(root: Path) -> None:
+    """OSError for a directory that is not there and cannot be, before anything is fetched."""
+    missing = [each for each in (root, *root.parents) if not each.exists()]
+    root.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        each.rmdir()
 
 
 @contextlib.contextmanager

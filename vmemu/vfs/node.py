@@ -261,11 +261,10 @@ class Directory(Node):
 
 
 def path_of(directory: Directory, root: Directory) -> bytes:
-    """A directory's path from a root; Errno ENOENT for one that was removed."""
+    """A directory's path from a root, and whether it was removed (d_path)."""
+    gone = b" (deleted)" if directory.dead else b""
     names: list[bytes] = []
     while directory is not root and directory.parent is not directory:
-        if directory.dead:
-            raise Errno(errno.ENOENT)
         names.append(directory.name)
         directory = directory.parent
-    return b"/" + b"/".join(reversed(names))
+    return b"/" + b"/".join(reversed(names)) + gone

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from vmemu.core import PAGE_SIZE
 from vmemu.errors import Errno
 from vmemu.vfs.file import O_ACCMODE, O_RDONLY, O_TRUNC, File, FileStat
 from vmemu.vfs.node import Directory, FileSystem, Node
@@ -99,8 +100,11 @@ class Link(ProcNode):
         self.fs, self.ino, self._show, self._jump = fs, ino, show, jump
 
     def readlink(self) -> bytes:
-        """Its text."""
-        return os.fsencode(self._show())
+        """Its text; Errno ENAMETOOLONG for one that does not fit into a page (d_path)."""
+        text = os.fsencode(self._show())
+        if len(text) >= PAGE_SIZE:
+            raise Errno(errno.ENAMETOOLONG)
+        return text
 
     def jump(self) -> Node | None:
         """What it leads to, whatever that is called."""

@@ -125,6 +125,7 @@ static void terminals(int signal)
 	DO(write(master, "a", 1));
 	write(master, "\n", 1);
 	poll(&(struct pollfd){ slave, POLLIN }, 1, 1000); /* the host takes its time */
+	usleep(50000); /* and lets the line be read before it tells */
 	told("line");
 	DO(read(slave, text, 9));
 }

@@ -227,11 +227,10 @@ def _check_ident(path: str, head: bytes, kind: _Class) -> None:
 def elf_bits(path: str) -> int:
     """The width of a program's machine, 32 where the file does not say; `load_elf` says why."""
     try:
-        with open(path, "rb") as file:
-            head = file.read(5)
-    except (OSError, ValueError):
+        with open_program(path) as source:
+            return bits_of(source.read(0, 5))
+    except ElfError:
         return 32
-    return bits_of(head)
 
 
 def bits_of(head: bytes) -> int:

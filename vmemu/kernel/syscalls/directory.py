@@ -79,13 +79,18 @@ def sys_getdents64(task: Task, fd: int, pointer: int, size: int) -> int:
 def sys_getcwd(task: Task, pointer: int, size: int) -> int:
     """The working directory's path; the result counts the terminating zero.
 
-    One that is outside of the root is said to be unreachable, as since 2.6.36.
+    Errno ENOENT for one that was removed, ENAMETOOLONG, ERANGE.  One that is outside of the root
+    is said to be unreachable, as since 2.6.36.
     """
     above: Directory = task.fs.cwd
+    if above.dead:
+        raise Errno(errno.ENOENT)
     while above is not task.fs.root and above.parent is not above:
         above = above.parent
     outside = b"" if above is task.fs.root else b"(unreachable)"
     data = outside + path_of(task.fs.cwd, task.fs.root) + b"\0"
+    if len(data) > uaccess.PATH_MAX:
+        raise Errno(errno.ENAMETOOLONG)
     if size < len(data):
         raise Errno(errno.ERANGE)
     uaccess.write(task.mm, pointer, data)

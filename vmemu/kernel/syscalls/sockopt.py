@@ -13,6 +13,7 @@ from vmemu.kernel.syscalls.socket import socket_of
 from vmemu.kernel.syscalls.table import syscall
 from vmemu.net.ancillary import IP_TOS, IP_TTL, IPV6_TCLASS, IPV6_UNICAST_HOPS
 from vmemu.net.const import (
+    AF_INET,
     AF_NETLINK,
     AF_UNIX,
     IPPROTO_IP,
@@ -168,6 +169,8 @@ def _get(task: Task, socket: Socket, level: int, name: int) -> bytes:
     if level == SOL_SOCKET:
         return _get_common(task, socket, name)
     known = _known(socket, level)
+    if not known and socket.family == AF_INET:
+        raise Errno(errno.EOPNOTSUPP)  # ip_getsockopt, where ip_setsockopt says ENOPROTOOPT
     if known is _TCP and name == 13:
         return b"cubic".ljust(16, b"\0")
     if known is _TCP and name == 11:  # TCP_INFO: the state, 1 = established, and no more
