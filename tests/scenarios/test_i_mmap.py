@@ -10,11 +10,12 @@ from vmemu.lab.scenarios import SCENARIOS, files, find_scenario
 from vmemu.results.forecast import forecast
 
 CHAINS = "pte_chain:files=chains"
+AREAS = "pte_chain:files=areas"
 NAMES = [scenario.name for scenario in files.SCENARIOS]
 
 
 @pytest.mark.parametrize("bits", [32, 64])
-@pytest.mark.parametrize("scheme", ["pte_chain", CHAINS, "anonmm", "cow_context"])
+@pytest.mark.parametrize("scheme", [AREAS, CHAINS, "anonmm", "cow_context"])
 def test_every_prediction_holds(scheme: str, bits: int) -> None:
     found = compare(
         [find_scenario(name) for name in NAMES], {}, [scheme], {"bits": bits}, i_mmaps=I_MMAPS
@@ -53,14 +54,13 @@ def test_lists_of_ptes_need_no_areas(tasks: int, i_mmap: str) -> None:
         assert figures[f"file_{walk}_probes"] == 120 * tasks
         assert figures[f"file_{walk}_cmp"] == 0
     assert figures["i_mmap_nodes"] == 0
-    lists = 120 if tasks > 1 else 0
-    assert lists <= figures["file_chains"] < lists + 8  # those of the program
+    assert figures["file_chains"] == (122 if tasks > 1 else 0)  # two pages are the program's
     assert found.verdict(CHAINS) == "yes"
 
 
 def test_a_nonlinear_page_is_asked_for_alone() -> None:
-    (found,) = compare([find_scenario("nonlinear")], {"R": "300"}, [CHAINS, "pte_chain"])
-    swept = found.measurements["pte_chain"].figures
+    (found,) = compare([find_scenario("nonlinear")], {"R": "300"}, [CHAINS, AREAS])
+    swept = found.measurements[AREAS].figures
     exact = found.measurements[CHAINS].figures
     assert swept["nonlinear_collateral"] == 31
     assert (exact["file_unmap_probes"], exact["nonlinear_ptes"]) == (1, 0)
@@ -68,9 +68,22 @@ def test_a_nonlinear_page_is_asked_for_alone() -> None:
 
 
 def test_every_scenario_holds_where_files_have_lists() -> None:
-    for result in compare(SCENARIOS.values(), {}, [CHAINS, f"{CHAINS}:line=32"]):
-        for scheme in result.measurements:
-            assert result.deviations(scheme) == [], result.scenario.name
+    schemes = [AREAS, CHAINS, f"{CHAINS}:line=32"]
+    for bits in (32, 64):
+        for result in compare(SCENARIOS.values(), {}, schemes, {"bits": bits}):
+            for scheme in result.measurements:
+                assert result.deviations(scheme) == [], result.scenario.name
+
+
+@pytest.mark.parametrize("files_are", [AREAS, CHAINS])
+def test_what_lists_cost_is_known_without_a_run(files_are: str) -> None:
+    """The pages of the program are two more that all N + 1 processes map."""
+    law = forecast("fork-readers", files_are, "objects_pte_chain", "N", {"R": 64, "bits": 32})
+    assert law is not None
+    pages = 64 + 2 * (files_are == CHAINS)
+    assert [law(n) for n in (1, 30, 31, 61, 62)] == [pages + 1] * 2 + [2 * pages + 1] * 2 + [
+        3 * pages + 1
+    ]
 
 
 def test_a_vm_set_is_one_node() -> None:

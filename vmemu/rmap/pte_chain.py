@@ -18,7 +18,8 @@ __all__ = ["SCHEMES", "PteChain"]
 
 NRPTE = "(LINE * 8 // BITS - 1)"  # slots: a line less the word that leads to the next
 STACK = "the stack's page stays in its list when the others have copied it"
-PROGRAM = "and those of the program's pages, as many as the compiler decides"
+PROGRAM = "and those of the program's pages"
+BOTH = "the program's page of code and that of constants, which all processes map"
 EXACT = ("0", "nothing but ptes of the page is looked at")
 NO_CHAIN = {"objects_pte_chain": ("0", "each page is mapped once")}
 
@@ -145,15 +146,37 @@ PREDICTIONS: dict[str, dict[str, tuple[str, str]]] = {
 }
 
 
+def _shared(mapped: str) -> dict[str, tuple[str, str]]:
+    """Lists of the two pages of a small program that so many processes have used."""
+    return {"file_chains": (_lists("2", mapped), BOTH)}
+
+
+def _windows(windows: str, tasks: str) -> dict[str, tuple[str, str]]:
+    return {
+        **_NO_AREAS,
+        "file_chains": (
+            f"({tasks} > 1) * " + _lists(f"({windows} + 2)", tasks),
+            f"a list for each page, and for {BOTH}",
+        ),
+    }
+
+
 _NO_AREAS = {
     "file_unmap_cmp": EXACT,
     "file_referenced_cmp": EXACT,
     "i_mmap_nodes": ("0", "no area is looked for"),
 }
 FILES_TOO: dict[str, dict[str, tuple[str, str]]] = {
-    "windows": _NO_AREAS,
-    "windows-tasks": _NO_AREAS,
-    "windows-fork": _NO_AREAS,
+    # None of the others: which of the two pages a parent has used before it forks, or a child
+    # at all, the compiler decides.
+    **dict.fromkeys(("fork-server", "fork-readers", "zygote"), _shared("N + 1")),
+    **dict.fromkeys(("hole", "merge-order", "cut-vma-fork"), _shared("N + 1")),
+    "late-subfamily": _shared("N + GRAND + 1"),
+    "orphans": _shared("N + 1"),
+    "fork-bench": _shared("2**LEVEL"),
+    "windows": _windows("W * S", "1"),
+    "windows-tasks": _windows("W * S", "T"),
+    "windows-fork": _windows("W", "(FORKS + 1)"),
     "nonlinear": {
         **{f"file_{walk}_pages": ("1", "it goes at once") for walk in ("unmap", "referenced")},
         **{f"file_{walk}_probes": ("1", "its only pte") for walk in ("unmap", "referenced")},
