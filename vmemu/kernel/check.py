@@ -19,11 +19,13 @@ __all__ = ["check_kernel"]
 def check_kernel(kernel: Kernel) -> None:
     """KernelBug unless host memory is counted as tasks, descriptors, files and pipes have it.
 
-    And unless groups and their threads, and who sleeps on futexes, agree.
+    And unless groups and their threads, who sleeps on futexes, and who need not be asked before
+    a task runs on, agree.
     """
     tasks = list(kernel.tasks)
     _check_groups(tasks)
     _check_futexes(kernel)
+    kernel.sched.check(kernel.current)
     sem, msg = kernel.existing_sem, kernel.existing_msg
     if sem is not None:
         sem.check()
