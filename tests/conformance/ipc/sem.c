@@ -400,6 +400,7 @@ static void permissions(void)
 	static const int who[][2] = { { 100, 1 }, { 101, 200 }, { 102, 300 }, { 0, 0 } };
 	int status, key = 0x57000000 | getpid();
 
+	semctl(id, 0, IPC_RMID);
 	for (int i = 0; i < 4; i++) {
 		fflush(stdout);
 		id = semget(key, 4, IPC_CREAT | 0640);
@@ -447,6 +448,7 @@ static void old(void)
 	struct timespec t = { 0, 1000 };
 	int ts[2] = { 0, 1000 };
 
+	semctl(id, 0, IPC_RMID);
 	id = syscall(117, 2, IPC_PRIVATE, 4, 0604, 0, 0);
 	show(id >= 0);
 	show(syscall(117, 3, id, 1, SETVAL, 0, 0));
