@@ -200,7 +200,7 @@ class PteChain(RmapScheme):
     caches: ClassVar[tuple[str, ...]] = ("pte_chain",)
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "line": ("128", "64", "32"),
-        "files": ("areas", "chains"),
+        "files": ("chains", "areas"),
     }
     predicted_as: ClassVar[str] = "pte_chain"
     watch: ClassVar[tuple[str, ...]] = ("rmap_chain_slots",)
