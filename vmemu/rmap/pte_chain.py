@@ -221,7 +221,7 @@ class PteChain(RmapScheme):
             return own
         own = {**own, **FILES_TOO.get(scenario, {})}
         for figure, (text, why) in own.items():
-            if figure == "objects_pte_chain":
+            if figure == "objects_pte_chain" and text != "0":
                 own[figure] = (f"{text} + file_chains", f"{why}; {PROGRAM}")
         return own
 
