@@ -159,6 +159,7 @@ ROWS: tuple[Row, ...] = (
     Row("fork-wait", "fork, exit and wait with 4096 pages", 4096, unit="us"),
     *_twice(Row("exec", "fork, exec of a static program, wait", 100, 100, "us")),
     Row("getpid", "a system call", 1000, 1000, rep=SHORT),
+    Row("umask", "a system call that C does not answer", 1000, 1000, rep=SHORT),
     Row("pipe", "two processes, one byte there and back", 200, 200, unit="us"),
     Row("switch", "a switch among 8 processes", 50, 50 * 8, unit="us"),
     Row("futex", "two threads, one futex there and back", 200, 200, unit="us"),

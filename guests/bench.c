@@ -40,6 +40,7 @@ static const struct row {
 	{ "fork-wait", get_area, nothing, do_fork_wait, nothing },
 	{ "exec", nothing, nothing, do_exec, nothing },
 	{ "getpid", nothing, nothing, do_getpid, nothing },
+	{ "umask", nothing, nothing, do_umask, nothing },
 	{ "pipe", start_ring, nothing, do_ring, nothing },
 	{ "switch", start_ring_of_8, nothing, do_ring, nothing },
 	{ "futex", start_2_threads, nothing, do_threads, nothing },

@@ -43,8 +43,8 @@ enum {
 	NR_pipe = 22, NR_mremap = 25, NR_mincore = 27, NR_madvise = 28, NR_dup2 = 33,
 	NR_nanosleep = 35, NR_getpid = 39, NR_clone = 56, NR_fork = 57, NR_vfork = 58,
 	NR_execve = 59, NR_exit = 60, NR_wait4 = 61, NR_kill = 62, NR_uname = 63, NR_fcntl = 72,
-	NR_gettimeofday = 96, NR_getrusage = 98, NR_times = 100, NR_setpgid = 109, NR_mlock = 149,
-	NR_munlock = 150, NR_prctl = 157, NR_futex = 202, NR_clock_gettime = 228,
+	NR_umask = 95, NR_gettimeofday = 96, NR_getrusage = 98, NR_times = 100, NR_setpgid = 109,
+	NR_mlock = 149, NR_munlock = 150, NR_prctl = 157, NR_futex = 202, NR_clock_gettime = 228,
 	NR_getrandom = 318,
 	NR_lab = 0x766d, /* "vm": private to vmemu */
 };
@@ -52,8 +52,8 @@ enum {
 enum {
 	NR_exit = 1, NR_fork = 2, NR_read = 3, NR_write = 4, NR_open = 5, NR_close = 6,
 	NR_execve = 11, NR_getpid = 20, NR_kill = 37, NR_pipe = 42, NR_times = 43, NR_brk = 45,
-	NR_fcntl = 55, NR_setpgid = 57, NR_dup2 = 63, NR_getrusage = 77, NR_gettimeofday = 78,
-	NR_munmap = 91, NR_wait4 = 114, NR_clone = 120, NR_uname = 122, NR_mprotect = 125,
+	NR_fcntl = 55, NR_setpgid = 57, NR_umask = 60, NR_dup2 = 63, NR_getrusage = 77,
+	NR_gettimeofday = 78, NR_munmap = 91, NR_wait4 = 114, NR_clone = 120, NR_uname = 122, NR_mprotect = 125,
 	NR_writev = 146, NR_mlock = 150, NR_munlock = 151, NR_nanosleep = 162, NR_mremap = 163,
 	NR_prctl = 172, NR_rt_sigreturn = 173, NR_rt_sigaction = 174, NR_pread64 = 180,
 	NR_vfork = 190,

@@ -181,7 +181,7 @@ struct vmemu {
 	struct cpu cpu;
 	const struct cpu_ops *cpu_ops; /* NULL: there is memory alone */
 
-	char bug[512]; /* first inconsistency found by the core, or "" */
+	char bug[512];    /* first inconsistency found by the core, or "" */
 	uint32_t trouble; /* that, a swap file's error, or the CPU's end */
 };
 

@@ -294,13 +294,28 @@ static void forget_frame(struct vmemu *m, const struct page *frame)
 		exits->away_from = NULL;
 }
 
-/* Code of this frame is met where an exit is away on behalf of another's. */
+/* It begins with a locked bit test; what may be its first prefixes is before it. */
+static bool goes_on(struct vmemu *m, const struct page *frame)
+{
+	const uint8_t *code = page_address(m, frame);
+
+	return is_prefix(*code) && is_locked_bit_test(code, code + PAGE_SIZE);
+}
+
+/*
+ * Code of this frame is met where an exit is away on behalf of another's, or
+ * behind one that was harmless with what was here then.
+ */
 static void call_back(struct vmemu *m, kulong page, const struct page *frame)
 {
 	struct cpu_exits *exits = m->cpu.state->exits;
+	const kulong away = exits->away;
 
-	if (!exits->away || (exits->away & PAGE_MASK) != page ||
-	    exits->away_from == frame)
+	if (!away)
+		return;
+	if ((away & PAGE_MASK) == page ?
+		    exits->away_from == frame :
+		    page - away >= INSN_MAX || !goes_on(m, frame))
 		return;
 	exits->away = 0;
 	m->cpu.state->exits_untold = true;
@@ -325,6 +340,24 @@ static bool exits_in(struct vmemu *m, const struct page *frame, uint32_t *bits)
 	return true;
 }
 
+/*
+ * Exits where a locked bit test may begin that has its first prefixes in the page
+ * before, whatever that is.  Nearly no page goes on with one, while every tenth
+ * of 64-bit code ends with what can be a prefix.
+ */
+static bool add_exits_before(struct vmemu *m, kulong page,
+			     const struct page *frame)
+{
+	uint32_t bits[PAGE_SIZE / 32] = { 0 };
+	uint32_t i;
+
+	if (!page || !goes_on(m, frame))
+		return true;
+	for (i = 1; i < INSN_MAX; i++)
+		set_exit(bits, PAGE_SIZE - i);
+	return add_exits(m, page - PAGE_SIZE, NULL, bits);
+}
+
 bool cpu_look_at_code(struct vmemu *m, kulong address, struct page *page)
 {
 	uint32_t bits[PAGE_SIZE / 32];
@@ -346,7 +379,8 @@ bool cpu_look_at_code(struct vmemu *m, kulong address, struct page *page)
 	exits_in(m, page, bits);
 	if (page->flags & PG_rewritten)
 		build_walls(bits);
-	return add_exits(m, address & PAGE_MASK, page, bits);
+	return add_exits_before(m, address & PAGE_MASK, page) &&
+	       add_exits(m, address & PAGE_MASK, page, bits);
 }
 
 bool cpu_code_may_change(struct vmemu *m, kulong address, struct page *page)
@@ -417,6 +451,8 @@ static bool drop_absent_exits(struct vmemu *m)
 	if (entry)
 		*entry = exits->pages[--exits->nr_pages];
 	exits->absent = 0;
+	m->tlb.stale =
+		1; /* what was forgotten is to be looked at when it is fetched */
 	cpu_tell_exits(m);
 	return true;
 }

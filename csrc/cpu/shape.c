@@ -317,7 +317,7 @@ bool is_locked_bit_test(const uint8_t *p, const uint8_t *end)
 	for (; p < end && is_prefix(*p); p++)
 		locked |= *p == 0xf0;
 	if (p == end)
-		return true;
+		return locked;
 	if (!locked || *p++ != 0x0f)
 		return false;
 	if (p == end)

@@ -93,4 +93,9 @@ uint32_t i_mmap_range(struct vmemu *, struct address_space *, kulong first,
 uint32_t i_mmap_areas(struct vmemu *, struct address_space *, kptr *areas,
 		      uint32_t room);
 
+/* file/beneath.c: of a name in a directory beneath another of the host; or -errno */
+int64_t mode_beneath(int root, const char *path, const char *name);
+int64_t readlink_beneath(int root, const char *path, const char *name, char *to,
+			 size_t size);
+
 #endif

@@ -198,6 +198,14 @@ def test_the_terminal_survives_a_signal(shell: Session, number: signal.Signals) 
     assert shell.attributes() == shell.before
 
 
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGUSR1, signal.SIGKILL])
+def test_the_terminal_survives_a_crash(shell: Session, number: signal.Signals) -> None:
+    assert shell.attributes() != shell.before
+    os.kill(shell.pid, number)
+    assert shell.end() == -number
+    until(lambda: shell.attributes() == shell.before)
+
+
 def test_a_program_that_computes_is_interrupted(opened: list[Session], tmp_path: Path) -> None:
     """Also one that makes no system call."""
     session = Session(str(BUSYBOX), "sh", "-c", "while :; do :; done")

@@ -129,6 +129,8 @@ _NOTHING_CAPS, _ODD_SET = _ints(0, 0, 0, 0, 0, 0), _ints(1, 0, 0, 0, 0, 0)
 _BAD_ARGV = _longs(BAD, 0)
 
 
+_ABSENT_QUEUE, _NO_ROOM = _put(b"vmemu-absent\0"), _longs(0, 0, 1, *5 * (0,))
+_ODD_QUEUE, _ODD_NOTE = _longs(2, *7 * (0,)), _longs(0, 7 << 32 | 1, 7, 0)
 _SEMBUF, _MESSAGE = _put(struct.pack("<Hhh", 0, 1, 0)), _longs(1, 7)
 
 
@@ -964,6 +966,30 @@ CALLS: dict[str, Call] = {
     "msgctl": Call("msgctl", (0x7FFF0000, 2, BUFFER), (
         wrong(EINVAL, 0, -1), wrong(EINVAL, 1, 99), Wrong(EFAULT, {1: 3, 2: BAD}),
         Wrong(EFAULT, {1: 1, 2: BAD}),
+    )),
+    "mq_open": Call("mq_open", (_ABSENT_QUEUE, 0o102, 0o600, 0), (
+        wrong(EFAULT, 3, BAD), wrong(EFAULT, 0, BAD), wrong(ENOENT, 0, _EMPTY),
+        wrong(ENAMETOOLONG, 0, _LONG), _FULL, wrong(EACCES, 0, _ROOT),
+        wrong(ENAMETOOLONG, 0, _LONG_NAME + 1), wrong(ENOENT, 1, 0o2, today=False),
+        wrong(EINVAL, 3, _NO_ROOM),
+    )),
+    "mq_unlink": Call("mq_unlink", (_ABSENT_QUEUE,), (
+        wrong(EFAULT, 0, BAD), wrong(ENOENT, 0, _EMPTY), wrong(ENAMETOOLONG, 0, _LONG),
+        wrong(EACCES, 0, _ROOT), wrong(ENAMETOOLONG, 0, _LONG_NAME + 1),
+        wrong(ENOENT, 0, _ABSENT_QUEUE),
+    )),
+    **{name: Call(name, (BADFD, BUFFER, 4, 0, 0), (
+        wrong(EFAULT, 4, BAD), wrong(EINVAL, 4, odd), wrong(EINVAL, 3, 32768),
+        wrong(EBADF, 0, ZERO),
+    )) for name, odd in (("mq_timedsend", _ODD_TIME), ("mq_timedsend_time64", _ODD_TIME64))},
+    **{name: Call(name, (BADFD, BUFFER, 4, 0, 0), (
+        wrong(EFAULT, 4, BAD), wrong(EINVAL, 4, odd), wrong(EBADF, 0, ZERO),
+    )) for name, odd in (("mq_timedreceive", _ODD_TIME), ("mq_timedreceive_time64", _ODD_TIME64))},
+    "mq_notify": Call("mq_notify", (BADFD, 0), (
+        wrong(EFAULT, 1, BAD), wrong(EINVAL, 1, _ODD_NOTE), wrong(EBADF, 0, ZERO),
+    )),
+    "mq_getsetattr": Call("mq_getsetattr", (BADFD, 0, 0), (
+        wrong(EFAULT, 1, BAD), wrong(EINVAL, 1, _ODD_QUEUE), wrong(EBADF, 0, ZERO),
     )),
     "ipc": Call("ipc", (23, 0, 4096, 0o600, 0, 0), (
         wrong(ENOSYS, 0, 99), Wrong(E2BIG, {0: 1, 2: 501}), wrong(ENOENT, 1, 0x12345),

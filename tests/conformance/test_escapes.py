@@ -239,6 +239,8 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
             raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
         monkeypatch.setattr(beneath, "_openat2", missing)
+        monkeypatch.setattr(beneath, "_mode_beneath", lambda *_: -errno.ENOSYS)
+        monkeypatch.setattr(beneath, "_readlink_beneath", lambda *_: -errno.ENOSYS)
 
 
 @pytest.mark.usefixtures("way")

@@ -154,6 +154,33 @@ def test_a_locked_bit_test_of_a_register_is_undefined(kind: str, offset: int) ->
     survives(refused)
 
 
+@pytest.mark.parametrize("kind", ["rex before", "prefixes on both sides"])
+def test_the_page_behind_makes_it_one(kind: str) -> None:
+    """The same first prefix begins something else with another page behind it."""
+    code = LOCKED[kind]
+    last = CODE + 0xFFF
+
+    def refused() -> bool:
+        board = Board(bits=64)
+        board.poke(last, code[:1])
+        behind = CODE + 0x1000
+        frames = []
+        for rest in (b"\x89\xc0" + END, code[1:] + END):
+            board.map(behind)
+            board.poke(behind, rest)
+            frames.append(board.pte(behind) >> 12)
+        seen = []
+        for pfn in (*frames, *frames, frames[1]):
+            board.map(behind, pfn)
+            board.flush()
+            trap = board.go(last, sp=STACK + 0x800)
+            seen.append((trap, board.cpu.vector, board.regs.ip - last))
+        harmless, bit_test = (Trap.EXCEPTION, 13, 3), (Trap.EXCEPTION, 6, 0)
+        return seen == [harmless, bit_test, harmless, bit_test, bit_test]
+
+    survives(refused)
+
+
 # ---- the processor -------------------------------------------------------------------
 
 

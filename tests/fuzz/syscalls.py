@@ -53,6 +53,7 @@ _WEIGHTS = {
     "poll": 2, "epoll_ctl": 3, "epoll_wait": 2, "socket": 3, "socketpair": 2, "bind": 2,
     "connect": 2, "listen": 2, "sendmsg": 2, "recvmsg": 2,
     "clone3": 2, "semget": 2, "semop": 3, "semctl": 2, "msgget": 2, "msgsnd": 3, "msgrcv": 3,
+    "mq_open": 4, "mq_unlink": 0.5, "mq_timedsend": 3, "mq_timedreceive": 3, "mq_notify": 2,
     "ipc": 3, "futex": 2, "mlockall": 0.5, "arch_prctl": 0.3,
 }  # fmt: skip
 _ODD = [
@@ -88,6 +89,8 @@ class Draw:
         self.messages = [self._put(self._message()) for _ in range(12)]
         self.children = [self._put(self._child()) for _ in range(8)]
         self.changes = [self._put(self._semaphores()) for _ in range(12)]
+        self.strings += [self._put(b"q%d\0" % number) for number in range(_QUEUES)]
+        self.queues = [self._put(self._room()) for _ in range(4)]
         self.pool = self.pool[:_POOL_SIZE].ljust(_POOL_SIZE, b"\xff")
 
     def _put(self, data: bytes) -> int:
@@ -143,6 +146,11 @@ class Draw:
         words = [flags, *told, 0 if flags & 0x10000 else rng.choice([17, 17, 0, 40]), *stack,
                  self.address(), *wanted, 3]  # fmt: skip
         return struct.pack("<11Q", *(word & (1 << 64) - 1 for word in words))
+
+    def _room(self) -> bytes:
+        """struct mq_attr."""
+        words = [0, self.rng.choice([1, 2, 10, 11]), self.rng.choice([1, 8, 100, 9000]), *5 * [0]]
+        return struct.pack("<8q" if self.width == 64 else "<8i", *words)
 
     def _semaphores(self) -> bytes:
         """struct sembuf[3]."""
@@ -334,6 +342,7 @@ def _grown(d: Draw, values: list[int]) -> None:
     values[1] = d.rng.choice([64, 80, 88, 88, 88, 96])
 
 
+_QUEUES = 3
 _SEM_FLAGS = (0, 0o4000, 0o4000, 0o10000, 0o14000)
 _IPC_IDS = (0, 0, 0, 0, 32768, 32769, 65536, 65537, 98304, -1)
 
@@ -363,6 +372,28 @@ def _sent(d: Draw, values: list[int]) -> None:
 def _received(d: Draw, values: list[int]) -> None:
     values[0], values[2] = d.rng.choice(_IPC_IDS), d.rng.choice([0, 8, 100, 8192])
     values[3], values[4] = d.rng.choice([0, 0, 1, -5]), d.bits(0o4000, 0o4000, 0o10000, 0o20000)
+
+
+def _queue_file(d: Draw, values: list[int]) -> None:
+    values[0] = d.rng.choice(d.strings[-_QUEUES:])
+    values[1] = d.rng.choice([0, 1, 2, 0o102, 0o102, 0o302, 0o4102, 0o4002])
+    values[2:4] = 0o600, d.rng.choice([0, 0, d.rng.choice(d.queues)])
+
+
+def _queue_name(d: Draw, values: list[int]) -> None:
+    values[0] = d.rng.choice(d.strings[-_QUEUES:])
+
+
+def _queued(d: Draw, values: list[int]) -> None:
+    values[0], values[2] = d.rng.choice(_FDS), d.rng.choice([0, 1, 8, 100, 8192, 8192])
+    values[3] = d.rng.choice([0, 0, 1, 5, 32768])
+    values[4] = d.rng.choice([0, d.struct(), d.struct(), d.struct()])
+
+
+def _unqueued(d: Draw, values: list[int]) -> None:
+    values[0], values[2] = d.rng.choice(_FDS), d.rng.choice([8, 100, 8192, 8192])
+    values[3] = d.rng.choice([0, 0, d.struct()])
+    values[4] = d.rng.choice([0, d.struct(), d.struct(), d.struct()])
 
 
 def _queue_asked(d: Draw, values: list[int]) -> None:
@@ -490,7 +521,9 @@ _SPECIAL: dict[str, Callable[[Draw, list[int]], None]] = {
     "signalfd4": _nearly_empty, "futex": _futex, "arch_prctl": _base,
     "clone3": _grown, "semget": _set_of, "semop": _changed, "semtimedop": _changed,
     "semtimedop_time64": _changed, "semctl": _asked, "msgget": _queue_of, "msgsnd": _sent,
-    "msgrcv": _received, "msgctl": _queue_asked, "ipc": _ipc,
+    "msgrcv": _received, "msgctl": _queue_asked, "ipc": _ipc, "mq_open": _queue_file,
+    "mq_unlink": _queue_name, "mq_timedsend": _queued, "mq_timedsend_time64": _queued,
+    "mq_timedreceive": _unqueued, "mq_timedreceive_time64": _unqueued,
 }  # fmt: skip
 
 

@@ -53,7 +53,6 @@ KNOWN = {
     "sem_unlink/3-1": "there is no other user",
     "sem_unlink/2-2": "executes the host's dynamic /bin/ls",
     "fork/8-1": "seconds of calls that take a virtual microsecond each: too slow",
-    "fork/19-1": "there are no message queues",
     "mmap/14-1": "a write to mapped memory changes no time of a file in tmpfs, as on Linux",
     "shm_open/23-1": "1000 processes open 1000 objects each: too slow",
     "shm_open/26-2": _USER,

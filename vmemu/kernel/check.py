@@ -29,6 +29,8 @@ def check_kernel(kernel: Kernel) -> None:
         sem.check()
     if msg is not None:
         msg.check()
+    if kernel.existing_world is not None:
+        kernel.existing_world.mqueues.check()
     tables = {id(task.files): task.files for task in tasks if task.files.users}
     entries = [entry for table in tables.values() for entry in table.entries.values()]
     flying = () if kernel.existing_net is None else kernel.existing_net.flying

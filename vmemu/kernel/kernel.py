@@ -197,6 +197,11 @@ class Kernel(Closing):
         return self._world
 
     @property
+    def existing_world(self) -> World | None:
+        """The same, if anybody ever looked."""
+        return self._world
+
+    @property
     def net(self) -> Network:
         """All sockets; made when there is one."""
         if self.existing_net is None:

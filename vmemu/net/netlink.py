@@ -112,11 +112,11 @@ class NetlinkSocket(Socket):
         if not self.portid:
             self._autobind(task)
         for answer in answers(data, self.portid):
-            self._told(answer)
+            self.tell(answer)
         yield from ()
         return len(data)
 
-    def _told(self, answer: bytes) -> None:
+    def tell(self, answer: bytes) -> None:
         """An answer that finds no room is lost, and the next call is told (netlink_overrun)."""
         message = Message(self, answer, Control(Credentials(0, 0, 0)), _KERNEL)
         queued = sum(len(each.data) + MESSAGE_OVERHEAD for each in self.messages)

@@ -12,13 +12,23 @@ import contextlib
 import errno
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from vmemu.core import ffi, lib
 from vmemu.errors import Errno
 from vmemu.streams import above_streams
 from vmemu.vfs.libc import libc
 
-__all__ = ["exchange", "host_errors", "open_beneath"]
+__all__ = [
+    "Opened",
+    "OpenedPath",
+    "exchange",
+    "host_errors",
+    "joined",
+    "mode_of",
+    "open_beneath",
+    "readlink_of",
+]
 
 _NR_OPENAT2, _NR_RENAMEAT2 = 437, 316
 _RENAME_EXCHANGE = 2
@@ -29,26 +39,100 @@ _WITHOUT = frozenset({errno.ENOSYS, errno.EPERM, errno.E2BIG, errno.EAGAIN, errn
 _PATH_MAX = 4096
 _HOW = struct.Struct("3Q")
 """struct open_how."""
+_mode_beneath, _readlink_beneath = lib.mode_beneath, lib.readlink_beneath
+_link = ffi.new("char[]", _PATH_MAX)
 
 
-@contextlib.contextmanager
-def host_errors() -> Iterator[None]:
+class _HostErrors:
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise _told(error.errno or errno.EIO) from None
+
+
+def _told(number: int) -> Errno:
+    """What a guest is told of an error of the host's."""
+    return Errno(errno.ENFILE if number == errno.EMFILE else number)
+
+
+_HOST_ERRORS = _HostErrors()
+
+
+def host_errors() -> contextlib.AbstractContextManager[None]:
     """What the host refuses, the guest sees as the same errno."""
-    try:
-        yield
-    except OSError as error:
-        number = error.errno or errno.EIO
-        raise Errno(errno.ENFILE if number == errno.EMFILE else number) from None
+    return _HOST_ERRORS
 
 
-def open_beneath(root: int, names: Sequence[bytes], flags: int) -> int:
-    """Open what names lead to from a directory; OSError, ELOOP for a link among them.
+class Opened:
+    """A descriptor, for as long as a with statement lasts."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __enter__(self) -> int:
+        return self.fd
+
+    def __exit__(self, *raised: object) -> None:
+        os.close(self.fd)
+
+
+class OpenedPath(Opened):
+    """The same as a path of the host that leads to the very node."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> str:  # type: ignore[override]
+        return f"/proc/self/fd/{self.fd}"
+
+
+def joined(names: Sequence[bytes]) -> bytes:
+    """The path of names from a directory on; OSError EXDEV for what is no name.
 
     The names are those of a walk: none is .. or has a slash in it.
     """
     if any(name in (b"", b".", b"..") or b"/" in name for name in names):
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-    path = b"/".join(names) or b"."
+    return b"/".join(names) or b"."
+
+
+def mode_of(root: int, path: bytes, name: bytes) -> int:
+    """The mode of what a name is, in a directory with that path from another; OSError.
+
+    The path is what `joined` gave.
+    """
+    found: int = _mode_beneath(root, path, name)
+    if found >= 0:
+        return found
+    if -found not in _WITHOUT:
+        raise OSError(-found, "")
+    with Opened(_open_directory(root, path)) as fd:
+        return os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
+
+
+def readlink_of(root: int, path: bytes, name: bytes) -> bytes:
+    """Where it leads, if it is a link; OSError."""
+    length: int = _readlink_beneath(root, path, name, _link, _PATH_MAX)
+    if length >= 0:
+        text: bytes = ffi.buffer(_link, length)[:]
+        return text
+    if -length not in _WITHOUT:
+        raise OSError(-length, "")
+    with Opened(_open_directory(root, path)) as fd:
+        return os.readlink(name, dir_fd=fd)
+
+
+def _open_directory(root: int, path: bytes) -> int:
+    names = [] if path == b"." else path.split(b"/")
+    return open_beneath(root, names, os.O_PATH | os.O_DIRECTORY)
+
+
+def open_beneath(root: int, names: Sequence[bytes], flags: int) -> int:
+    """Open what names lead to from a directory; OSError, ELOOP for a link among them."""
+    path = joined(names)
     flags |= os.O_CLOEXEC | os.O_NOFOLLOW
     if len(path) < _PATH_MAX:
         try:

@@ -92,6 +92,8 @@ class File:
     """A read of fewer bytes is EINVAL, and several buffers are filled by one read."""
     record = False
     """What is read or written at once is one message."""
+    flushes = False
+    """It is told of each descriptor of it that is closed."""
     sigpipe = True
     """With EPIPE comes SIGPIPE."""
     items: list[Item] | None = None
@@ -205,6 +207,9 @@ class File:
         """Where a task sleeps until poll() may tell something else."""
         return self.queue
 
+    def flush(self) -> None:
+        """A descriptor is being closed (filp_close)."""
+
     def release(self) -> None:
         """The last descriptor has gone."""
 
@@ -294,6 +299,8 @@ class FdTable:
         """A descriptor is closed: with any of a file go the records that its process has locked."""
         if self.locked is not None:
             self.locked.closed(self, file)
+        if file.flushes:
+            file.flush()
         put_file(self.hold, file)
 
     def share(self) -> FdTable:

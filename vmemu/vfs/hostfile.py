@@ -6,13 +6,12 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel.process.cred import Cap
 from vmemu.streams import above_streams
-from vmemu.vfs.beneath import host_errors, open_beneath
+from vmemu.vfs.beneath import OpenedPath, host_errors, open_beneath
 from vmemu.vfs.file import O_ACCMODE, File, FileStat
 from vmemu.vfs.libc import libc
 from vmemu.vfs.node import Body, Node
@@ -51,14 +50,9 @@ class HostNode(Node):
         """The names that lead here from the top."""
         return [*self.above.way(), self.name]
 
-    @contextlib.contextmanager
-    def itself(self) -> Iterator[str]:
+    def itself(self) -> contextlib.AbstractContextManager[str]:
         """A path of the host that leads to this very node, for as long as it lasts."""
-        fd = open_beneath(self.fs.fd, self.way(), os.O_PATH)
-        try:
-            yield f"/proc/self/fd/{fd}"
-        finally:
-            os.close(fd)
+        return OpenedPath(open_beneath(self.fs.fd, self.way(), os.O_PATH))
 
     def flush(self) -> None:
         """Let the host have what is cached and dirty of it."""
@@ -166,14 +160,11 @@ class HostOpened(HostRegular, Body):
         self.pages.users += 1
         self._reading = self.pages.readahead()
 
-    @contextlib.contextmanager
-    def itself(self) -> Iterator[str]:
+    def itself(self) -> contextlib.AbstractContextManager[str]:
         """The descriptor, as long as it is open."""
         if self.fd >= 0:
-            yield f"/proc/self/fd/{self.fd}"
-        else:
-            with super().itself() as path:
-                yield path
+            return contextlib.nullcontext(f"/proc/self/fd/{self.fd}")
+        return super().itself()
 
     def host_stat(self) -> os.stat_result:
         """What the host tells of the descriptor."""

@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections import deque
 from weakref import WeakValueDictionary
 
 from vmemu.errors import ConfigError, Errno
@@ -20,7 +20,7 @@ from vmemu.kernel.hold import HostMemory
 from vmemu.kernel.process.cred import Cred
 from vmemu.streams import above_streams
 from vmemu.vfs import beneath
-from vmemu.vfs.beneath import host_errors, open_beneath
+from vmemu.vfs.beneath import Opened, host_errors, joined, mode_of, open_beneath, readlink_of
 from vmemu.vfs.file import File, FileStat
 from vmemu.vfs.hostfile import HostNode, HostRegular, keys
 from vmemu.vfs.node import Directory, FileSystem, FsStat, Node, Services
@@ -29,6 +29,9 @@ from vmemu.vfs.permission import init_owner
 from vmemu.vfs.walk import Walk
 
 __all__ = ["HostDirectory", "HostFs", "peek"]
+
+
+_RECENT = 128
 
 
 class HostFs(FileSystem):
@@ -48,6 +51,10 @@ class HostFs(FileSystem):
             reason = (getattr(error, "strerror", None) or str(error)).lower()
             raise ConfigError(f"cannot open {path}: {reason}") from None
         self.owners = Owners(services.hold)
+        self.moves = 0
+        """How often a directory has come to be called otherwise, or has gone."""
+        self.recent: deque[HostDirectory] = deque(maxlen=_RECENT)
+        """Those that were found last: who walks there again finds the same objects."""
         self.caches = True
         """Files are read by way of pages in guest RAM."""
         self.top = HostDirectory(self, None, b"")
@@ -62,6 +69,7 @@ class HostFs(FileSystem):
 
     def close(self) -> None:
         """Give the descriptor back."""
+        self.recent.clear()
         os.close(self.fd)
 
     def statfs(self) -> FsStat:
@@ -104,8 +112,8 @@ class HostLink(HostNode):
 
     def readlink(self) -> bytes:
         """Where it leads, in the guest."""
-        with host_errors(), self.above.opened() as fd:
-            return os.readlink(self.name, dir_fd=fd)
+        with host_errors():
+            return readlink_of(self.fs.fd, self.above.path(), self.name)
 
 
 class HostSpecial(HostNode):
@@ -130,6 +138,7 @@ class HostDirectory(HostNode, Directory):
         self.parent: Directory = self.above
         self.name = name
         self.attached = {}
+        self._path, self._path_at = b"", -1
         self._children: WeakValueDictionary[bytes, HostDirectory] = WeakValueDictionary()
         self._last: os.stat_result | None = None
         """What the host told of it when it was removed."""
@@ -151,14 +160,16 @@ class HostDirectory(HostNode, Directory):
             at = at.above
         return names[::-1]
 
-    @contextlib.contextmanager
-    def opened(self, flags: int = os.O_PATH | os.O_DIRECTORY) -> Iterator[int]:
+    def path(self) -> bytes:
+        """The same as one; OSError for what is no way."""
+        moves = self.fs.moves
+        if self._path_at != moves:
+            self._path, self._path_at = joined(self.way()), moves
+        return self._path
+
+    def opened(self, flags: int = os.O_PATH | os.O_DIRECTORY) -> Opened:
         """A descriptor of it, for as long as it lasts; OSError, Errno ENOENT."""
-        fd = open_beneath(self.fs.fd, self.way(), flags)
-        try:
-            yield fd
-        finally:
-            os.close(fd)
+        return Opened(open_beneath(self.fs.fd, self.way(), flags))
 
     def host_stat(self) -> os.stat_result:
         """What the host tells of it."""
@@ -167,12 +178,13 @@ class HostDirectory(HostNode, Directory):
 
     def lookup(self, name: bytes) -> Node:
         """What a name stands for now."""
-        with host_errors(), self.opened() as fd:
-            mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
+        with host_errors():
+            mode = mode_of(self.fs.fd, self.path(), name)
         if stat.S_ISDIR(mode):
             child = self._children.get(name)
             if child is None:
                 child = self._children[name] = HostDirectory(self.fs, self, name)
+                self.fs.recent.append(child)
             return child
         if stat.S_ISLNK(mode):
             return HostLink(self.fs, self, name)
@@ -296,12 +308,14 @@ class HostDirectory(HostNode, Directory):
         if child is not None:
             child.above = child.parent = self
             child.name = name
+            self.fs.moves += 1
             self._children[name] = child
 
     def _forget(self, name: bytes, last: os.stat_result | None) -> None:
         child = self._children.pop(name, None)
         if child is not None:
             child.dead, child._last = True, last
+            self.fs.moves += 1
 
 
 def peek(root: str, path: bytes, count: int) -> bytes:

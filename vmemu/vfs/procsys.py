@@ -13,6 +13,7 @@ from vmemu.kernel.ipc.perm import IPCMNI
 from vmemu.kernel.ipc.shm import SHMMNI
 from vmemu.kernel.process.limits import NR_OPEN
 from vmemu.kernel.process.task import PID_MAX
+from vmemu.vfs.mqueue import HARD_MSGMAX, HARD_MSGSIZEMAX
 
 if TYPE_CHECKING:
     from vmemu.kernel.ipc.perm import Ids
@@ -113,6 +114,15 @@ def _set_msgmnb(kernel: Kernel, value: int) -> None:
 
 def _set_msgmni(kernel: Kernel, value: int) -> None:
     kernel.msg.limit = value
+
+
+def _mq(name: str, low: int, high: int) -> Sysctl:
+    """A limit of POSIX's queues of messages."""
+
+    def put(kernel: Kernel, value: int) -> None:
+        setattr(kernel.world.mqueues, name, value)
+
+    return _number(lambda kernel: int(getattr(kernel.world.mqueues, name)), put, low, high)
 
 
 def _next_id(which: Callable[[Kernel], Ids[Any]]) -> Sysctl:
@@ -222,6 +232,11 @@ def _files() -> dict[str, Sysctl]:
         "kernel/perf_event_paranoid": _fixed(4),
         "kernel/yama/ptrace_scope": _fixed(0),
         "fs/file-max": Sysctl(lambda k: f"{k.options.max_host_memory >> 10}\n"),
+        "fs/mqueue/queues_max": _mq("queues_max", 0, _INT_MAX),
+        "fs/mqueue/msg_max": _mq("msg_max", 1, HARD_MSGMAX),
+        "fs/mqueue/msg_default": _mq("msg_default", 1, HARD_MSGMAX),
+        "fs/mqueue/msgsize_max": _mq("msgsize_max", 128, HARD_MSGSIZEMAX),
+        "fs/mqueue/msgsize_default": _mq("msgsize_default", 128, HARD_MSGSIZEMAX),
         "fs/nr_open": _fixed(NR_OPEN),
         "fs/pipe-max-size": _fixed(16 * PAGE_SIZE),
         "fs/protected_hardlinks": _Kept("protected_hardlinks", 0, 0, 1).sysctl(),

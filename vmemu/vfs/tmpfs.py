@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import stat
+from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel.hold import NODE_BYTES
 from vmemu.vfs.file import File, FileStat
 from vmemu.vfs.node import FileSystem, FsStat, Node, Services
 from vmemu.vfs.permission import plain_mode
+
+if TYPE_CHECKING:
+    from vmemu.vfs.tmpdir import TmpDirectory
 
 __all__ = ["TmpFs", "TmpLink", "TmpNode", "TmpSpecial"]
 
@@ -30,9 +34,13 @@ class TmpFs(FileSystem):
         self.nodes: dict[int, TmpNode] = {}
         """Those that have a name or are used."""
         self._next = 1
+        self.root = self.make_root(mode)
+
+    def make_root(self, mode: int) -> TmpDirectory:
+        """The directory that it begins with."""
         from vmemu.vfs.tmpdir import TmpDirectory
 
-        self.root = TmpDirectory(self, mode)
+        return TmpDirectory(self, mode)
 
     def add(self, node: TmpNode) -> int:
         """A new node's number."""

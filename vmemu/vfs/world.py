@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from vmemu.errors import ConfigError, Errno
 from vmemu.vfs.device import DEVICES
+from vmemu.vfs.mqueue import MqFs
 from vmemu.vfs.node import Directory, FileSystem, Node, Services
 from vmemu.vfs.proctree import ProcFs
 from vmemu.vfs.sysfs import SysFs
@@ -88,6 +89,8 @@ class World:
         self.terminals = self._add("/dev/pts", pts)
         dev.attach(b"pts", self.terminals.root)
         dev.attach(b"shm", self._tmpfs("/dev/shm", 0o1777))
+        self.mqueues = self._add("/dev/mqueue", MqFs(self.services, self._dev(), kernel.core.bits))
+        dev.attach(b"mqueue", self.mqueues.root)
 
     def _dev(self) -> int:
         self._devs += 1

@@ -114,6 +114,12 @@ class Jobs:
         assert task is not None
         return task
 
+    @property
+    def closing(self) -> ThreadGroup | None:
+        """The process that closes a descriptor, unless it has ended."""
+        task = self.kernel.current
+        return task.group if task is not None else None
+
     def signal_group(self, pgrp: int, number: int) -> None:
         """Send a signal to a process group (kill_pgrp)."""
         for leader in self.kernel.tasks.group(pgrp):

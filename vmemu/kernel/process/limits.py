@@ -43,6 +43,10 @@ MAX_QUEUED_SIGNALS = 1024
 """RLIMIT_SIGPENDING unless a program sets it: signals of all tasks that wait for delivery."""
 
 
+MQ_BYTES_MAX = 819200
+"""RLIMIT_MSGQUEUE unless a program sets it: bytes of all queues of a user."""
+
+
 class ResourceLimits:
     """Soft limits of the other resources and all hard limits (bytes or counts)."""
 
@@ -51,8 +55,13 @@ class ResourceLimits:
             Resource.NOFILE: 1024,
             Resource.CORE: 0,
             Resource.SIGPENDING: MAX_QUEUED_SIGNALS,
+            Resource.MSGQUEUE: MQ_BYTES_MAX,
         }
-        self.hard = {Resource.NOFILE: NR_OPEN, Resource.SIGPENDING: MAX_QUEUED_SIGNALS}
+        self.hard = {
+            Resource.NOFILE: NR_OPEN,
+            Resource.SIGPENDING: MAX_QUEUED_SIGNALS,
+            Resource.MSGQUEUE: MQ_BYTES_MAX,
+        }
 
     def copy(self) -> ResourceLimits:
         """Give a child its own."""
@@ -64,6 +73,11 @@ class ResourceLimits:
     def nofile(self) -> int:
         """RLIMIT_NOFILE: one more than the largest descriptor."""
         return self.soft.get(Resource.NOFILE, RLIM_INFINITY)
+
+    @property
+    def msgqueue(self) -> int:
+        """RLIMIT_MSGQUEUE: bytes of all queues of a user."""
+        return self.soft.get(Resource.MSGQUEUE, RLIM_INFINITY)
 
     @property
     def sigpending(self) -> int:

@@ -21,6 +21,7 @@ later(
     "limits",
     "lock",
     "message",
+    "mqueue",
     "msg",
     "name",
     "offset",

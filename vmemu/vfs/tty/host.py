@@ -1,7 +1,7 @@
 """The terminal that vmemu itself was started on.
 
 While guests run it is in raw mode: every key goes to the guests' own line discipline, which
-echoes it and makes signals of it.  However vmemu ends, it is as it was before, SIGKILL excepted.
+echoes it and makes signals of it.  However vmemu ends, it is as it was before.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
+
+from vmemu.vfs.tty.guard import guarded
 
 __all__ = ["HostTerminal"]
 
@@ -97,6 +99,7 @@ class HostTerminal:
             target=self._watch, args=(reader, ended), name="vmemu-terminal", daemon=True
         )
         with contextlib.ExitStack() as stack:
+            stack.enter_context(guarded(self.fd, self._before))
             stack.callback(os.close, reader)
             stack.callback(os.close, writer)
             stack.callback(setattr, self, "_wake", None)  # their numbers may be others' then
