@@ -448,11 +448,12 @@ static bool drop_absent_exits(struct vmemu *m)
 		entry->frame = NULL; /* which is looked at again */
 	}
 	entry = exits_of(exits, page);
-	if (entry)
+	if (entry) {
+		/* If they were the next page's, that is to be fetched anew. */
+		m->tlb.stale |= has_exit(entry->bits, PAGE_SIZE - 1);
 		*entry = exits->pages[--exits->nr_pages];
+	}
 	exits->absent = 0;
-	m->tlb.stale =
-		1; /* what was forgotten is to be looked at when it is fetched */
 	cpu_tell_exits(m);
 	return true;
 }

@@ -131,6 +131,7 @@ _BAD_ARGV = _longs(BAD, 0)
 
 _ABSENT_QUEUE, _NO_ROOM = _put(b"vmemu-absent\0"), _longs(0, 0, 1, *5 * (0,))
 _ODD_QUEUE, _ODD_NOTE = _longs(2, *7 * (0,)), _longs(0, 7 << 32 | 1, 7, 0)
+_WAITV, _ODD_WAITV = (_put(struct.pack("<2Q2I", 8, _FUTEX, flags, 0)) for flags in (2, 3))
 _SEMBUF, _MESSAGE = _put(struct.pack("<Hhh", 0, 1, 0)), _longs(1, 7)
 
 
@@ -791,6 +792,11 @@ CALLS: dict[str, Call] = {
         Wrong(EFAULT, {0: 0x1004, 1: BAD}),
     )),
     "futex": _futex("futex", _ODD_TIME),
+    "futex_waitv": Call("futex_waitv", (_WAITV, 1, 0, 0, 0), (
+        wrong(EINVAL, 2, 1), wrong(EINVAL, 1, 0), wrong(EINVAL, 1, 129), wrong(EINVAL, 0, 0),
+        Wrong(EINVAL, {3: _NO_TIME64, 4: 99}), wrong(EFAULT, 3, BAD), wrong(EINVAL, 3, _ODD_TIME64),
+        wrong(EFAULT, 0, BAD), wrong(EINVAL, 0, _ODD_WAITV), wrong(EAGAIN, 0, _WAITV),
+    )),
     "futex_time64": _futex("futex_time64", _ODD_TIME64),
     **{
         name: Call(name, (0,), (wrong(EINVAL, 0, -1),))

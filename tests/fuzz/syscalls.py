@@ -54,7 +54,7 @@ _WEIGHTS = {
     "connect": 2, "listen": 2, "sendmsg": 2, "recvmsg": 2,
     "clone3": 2, "semget": 2, "semop": 3, "semctl": 2, "msgget": 2, "msgsnd": 3, "msgrcv": 3,
     "mq_open": 4, "mq_unlink": 0.5, "mq_timedsend": 3, "mq_timedreceive": 3, "mq_notify": 2,
-    "ipc": 3, "futex": 2, "mlockall": 0.5, "arch_prctl": 0.3,
+    "ipc": 3, "futex": 2, "futex_waitv": 2, "mlockall": 0.5, "arch_prctl": 0.3,
 }  # fmt: skip
 _ODD = [
     0, 1, 2, 3, 7, 8, 16, 255, 4095, 4096, 65536, 1 << 20, 1 << 30, 0x7FFFFFFF, 0x80000000,
@@ -90,6 +90,7 @@ class Draw:
         self.children = [self._put(self._child()) for _ in range(8)]
         self.changes = [self._put(self._semaphores()) for _ in range(12)]
         self.strings += [self._put(b"q%d\0" % number) for number in range(_QUEUES)]
+        self.words = [self._put(self._waiters()) for _ in range(6)]
         self.queues = [self._put(self._room()) for _ in range(4)]
         self.pool = self.pool[:_POOL_SIZE].ljust(_POOL_SIZE, b"\xff")
 
@@ -146,6 +147,16 @@ class Draw:
         words = [flags, *told, 0 if flags & 0x10000 else rng.choice([17, 17, 0, 40]), *stack,
                  self.address(), *wanted, 3]  # fmt: skip
         return struct.pack("<11Q", *(word & (1 << 64) - 1 for word in words))
+
+    def _waiters(self) -> bytes:
+        """struct futex_waitv[3] of the words that futex() is called with."""
+        words = [self.rng.choice(self.structs[:3]) for _ in range(3)]
+        values = [struct.unpack_from("<I", self.pool, word - POOL)[0] for word in words]
+        flags = self.rng.choice([2, 2, 130, 3])
+        return b"".join(
+            struct.pack("<2Q2I", value, word, flags, 0)
+            for value, word in zip(values, words, strict=True)
+        )
 
     def _room(self) -> bytes:
         """struct mq_attr."""
@@ -396,6 +407,11 @@ def _unqueued(d: Draw, values: list[int]) -> None:
     values[4] = d.rng.choice([0, d.struct(), d.struct(), d.struct()])
 
 
+def _words(d: Draw, values: list[int]) -> None:
+    values[:3] = [d.rng.choice(d.words), d.rng.choice([1, 2, 3, 3, 0, 200]), 0]
+    values[3], values[4] = d.rng.choice([0, d.struct(), d.struct()]), d.rng.choice([0, 1, 1, 2])
+
+
 def _queue_asked(d: Draw, values: list[int]) -> None:
     values[0], values[1] = d.rng.choice(_IPC_IDS), d.rng.choice([0, 1, 2, 2, 3, 11, 12, 13])
 
@@ -522,6 +538,7 @@ _SPECIAL: dict[str, Callable[[Draw, list[int]], None]] = {
     "clone3": _grown, "semget": _set_of, "semop": _changed, "semtimedop": _changed,
     "semtimedop_time64": _changed, "semctl": _asked, "msgget": _queue_of, "msgsnd": _sent,
     "msgrcv": _received, "msgctl": _queue_asked, "ipc": _ipc, "mq_open": _queue_file,
+    "futex_waitv": _words,
     "mq_unlink": _queue_name, "mq_timedsend": _queued, "mq_timedsend_time64": _queued,
     "mq_timedreceive": _unqueued, "mq_timedreceive_time64": _unqueued,
 }  # fmt: skip

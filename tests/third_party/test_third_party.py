@@ -53,6 +53,7 @@ def suite() -> Path:
         "munlock",
         "mlockall",
         "munlockall",
+        "mq_unlink",
         "pthread_once",
         "sem_wait",
     ],
@@ -69,7 +70,8 @@ def test_open_posix_test_suite(suite: Path, bits: int, interface: str) -> None:
 @pytest.mark.native
 @pytest.mark.parametrize("name", [
     "map_fixed_noreplace", "mremap_dontunmap", "madv_populate", "mincore/mincore_selftest",
-    "exec/non-regular", "openat2/openat2_test",
+    "exec/non-regular", "openat2/openat2_test", "clone3/clone3_clear_sighand",
+    "core/close_range_test", "futex/functional/futex_waitv",
 ])  # fmt: skip
 def test_kernel_selftests(bits: int, name: str) -> None:
     """Those that were fetched: 140 MB are not loaded for a test."""

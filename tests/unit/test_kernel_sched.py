@@ -5,6 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from vmemu.errors import KernelBug
 from vmemu.kernel.hold import HostMemory
 from vmemu.kernel.process.group import Accounting
 from vmemu.kernel.process.itimer import IntervalTimer
@@ -234,8 +237,13 @@ def test_whatever_could_want_the_cpu_unsettles() -> None:
         lambda sched, task: setattr(sched, "watched", True),
         lambda sched, task: setattr(sched, "measured", True),
         lambda sched, task: IntervalTimer(sched, lambda: True, lambda: 0).set(5),
-        lambda sched, task: sched.slice_used(),
+        last := lambda sched, task: sched.slice_used(),
     ):
         sched, task = of_one()
+        sched.check(task)
         change(sched, task)
         assert not sched.settled
+        sched.settled = True  # as if it had been forgotten
+        if change is not last:
+            with pytest.raises(KernelBug):
+                sched.check(task)

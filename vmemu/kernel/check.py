@@ -19,11 +19,13 @@ __all__ = ["check_kernel"]
 def check_kernel(kernel: Kernel) -> None:
     """KernelBug unless host memory is counted as tasks, descriptors, files and pipes have it.
 
-    And unless groups and their threads, and who sleeps on futexes, agree.
+    And unless groups and their threads, who sleeps on futexes, and who need not be asked before
+    a task runs on, agree.
     """
     tasks = list(kernel.tasks)
     _check_groups(tasks)
     _check_futexes(kernel)
+    kernel.sched.check(kernel.current)
     sem, msg = kernel.existing_sem, kernel.existing_msg
     if sem is not None:
         sem.check()
@@ -72,10 +74,11 @@ def _check_groups(tasks: list[Task]) -> None:
 
 
 def _check_futexes(kernel: Kernel) -> None:
-    """Who sleeps on a futex lives, once, and is in a call."""
+    """Who sleeps on a futex, or on several by one call, lives and is in a call."""
     waiters = kernel.futexes.waiters()
-    if len({id(waiter.task) for waiter in waiters}) != len(waiters):
-        raise KernelBug("a thread sleeps on two futexes")
+    calls = {(id(waiter.task), id(waiter.queue)) for waiter in waiters}
+    if len({task for task, _ in calls}) != len(calls):
+        raise KernelBug("a thread sleeps on two futexes, and not in one call")
     for waiter in waiters:
         if not waiter.task.alive or waiter.task.call is None or waiter.woken:
             raise KernelBug(f"{waiter.task!r} sleeps on a futex and cannot wake")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import random
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from vmemu.kernel.ipc.shm import Segments
 from vmemu.kernel.kswapd import Kswapd
 from vmemu.kernel.process import oom
 from vmemu.kernel.process.cputime import limit_cpu
-from vmemu.kernel.process.cred import ROOT, Cap, narrow
+from vmemu.kernel.process.cred import ROOT, Cap, Cred, narrow
 from vmemu.kernel.process.exit import exit_group
 from vmemu.kernel.process.futex import Futexes
 from vmemu.kernel.process.job import Jobs
@@ -60,6 +61,11 @@ if TYPE_CHECKING:
     from vmemu.vfs.tty.console import Console
     from vmemu.vfs.world import World
 
+_TASK_IDS = struct.Struct("<11I")
+_SYSCALL_C: int = lib.CNT_syscall_c
+_PGFAULT: int = lib.CNT_pgfault
+_PGMAJFAULT: int = lib.CNT_pgmajfault
+_CONTEXT_SWITCH: int = lib.CNT_context_switch
 _RESTARTS = range(ERESTARTSYS, ERESTART_RESTARTBLOCK + 1)
 RELEASE = "2.6.7-vmemu"
 UNKNOWN_MAX = 1024
@@ -162,6 +168,12 @@ class Kernel(Closing):
         self._m = self.core.m
         self._counter = self.core.m.counter
         self._pages = self.core.m.pages
+        self._clock = self.core.m.clock
+        self._ids = self.core.ffi.buffer(self.core.ffi.addressof(self._m, "ids"))
+        """struct task_ids."""
+        self._told_cred: Cred | None = None
+        self._cred_ids: tuple[int, ...] = ()
+        """What is in it of those credentials."""
         self._regs = self.core.m.regs
         self._run_to_call = self.core.lib.cpu_run_to_call
         self._call_ends = self.core.lib.cpu_call_ends
@@ -170,7 +182,7 @@ class Kernel(Closing):
         self._ways: dict[int, tuple[Handler, Callable[[Any], tuple[int, ...]]]] = {}
         """Of each call that was made: who answers, and what takes the arguments from the words."""
         self._mask = self.core.mask
-        self._faults_seen = (0, 0)
+        self._faults_seen = self._majors_seen = 0
         self._calls_seen = 0
         self._stime_seen = 0
         vm.oom = lambda _vm: oom.out_of_memory(self)
@@ -309,7 +321,7 @@ class Kernel(Closing):
         self.sched.queue.clear()
         if self._world is not None:
             self._world.close()
-        self.forget("_m", "_counter", "_pages", "_regs", "_words")
+        self.forget("_m", "_counter", "_pages", "_clock", "_ids", "_regs", "_words")
 
     def step(self) -> str:
         """Go on to the next event and name it: syscall, fault, exception, preempt,
@@ -387,7 +399,7 @@ class Kernel(Closing):
         self.current = task
         self.refresh_ids()
         task.used.switches += 1
-        self._counter[lib.CNT_context_switch] += 1
+        self._counter[_CONTEXT_SWITCH] += 1
         self.core.event(lib.EV_switch, task.pid, 0, 0)
         if task.start_regs is not None:
             for name, value in task.start_regs.items():
@@ -400,34 +412,32 @@ class Kernel(Closing):
         Its memory is told what that may lock.
         """
         if self.current is not None:
-            ids, cred = self._m.ids, self.current.cred
-            ids.pid, ids.tid, ids.ppid = self.current.tgid, self.current.pid, self.current.ppid
-            ids.uid, ids.euid = cred.user.real, cred.user.effective
-            ids.gid, ids.egid = cred.group.real, cred.group.effective
-            ids.uid16, ids.euid16 = narrow(ids.uid), narrow(ids.euid)
-            ids.gid16, ids.egid16 = narrow(ids.gid), narrow(ids.egid)
+            who, cred = self.current, self.current.cred
+            if cred is not self._told_cred:
+                user, group = cred.user, cred.group
+                ids = (user.real, user.effective, group.real, group.effective)
+                self._cred_ids, self._told_cred = (*ids, *map(narrow, ids)), cred
+            self._ids[:] = _TASK_IDS.pack(who.tgid, who.pid, who.ppid, *self._cred_ids)
             if self.current.memory is not None:
                 self.current.memory.ipc_lock = cred.capable(Cap.IPC_LOCK)
 
     def account(self) -> None:
         """Charge what the core did since the last call, and its time, to the current task."""
-        counter = self._m.counter
-        calls = int(counter[lib.CNT_syscall_c])
+        counter, stime = self._counter, self._clock.stime
+        calls, faults, major = counter[_SYSCALL_C], counter[_PGFAULT], counter[_PGMAJFAULT]
         if self.current is not None:
-            worked = int(self._m.clock.stime) - self._stime_seen
-            self.current.used.stime += (calls - self._calls_seen) * SYSCALL_NS + worked
-        self._calls_seen = calls
-        self._stime_seen = int(self._m.clock.stime)
-        seen = (int(counter[lib.CNT_pgfault]), int(counter[lib.CNT_pgmajfault]))
-        if self.current is not None:
-            major = seen[1] - self._faults_seen[1]
-            self.current.used.majflt += major
-            self.current.used.minflt += seen[0] - self._faults_seen[0] - major
-        self._faults_seen = seen
+            used = self.current.used
+            worked = stime - self._stime_seen
+            used.stime += (calls - self._calls_seen) * SYSCALL_NS + worked
+            waited = major - self._majors_seen
+            used.majflt += waited
+            used.minflt += faults - self._faults_seen - waited
+        self._calls_seen, self._stime_seen = calls, stime
+        self._faults_seen, self._majors_seen = faults, major
 
     def time_is_nobodys(self) -> None:
         """What the core has worked since account() is charged to no task."""
-        self._stime_seen = int(self._m.clock.stime)
+        self._stime_seen = self._clock.stime
 
     def _deadlock(self) -> str:
         waits = []

@@ -224,6 +224,21 @@ static void waits(void)
 	wait(&status);
 	wait(&status);
 	values("chain");
+	/* who waits for zero alone goes first, though others came before */
+	SET(0, 1);
+	if (!(first = fork()))
+		_exit(OP({ 0, 0, 0 }, { 0, 1, 0 }));
+	wait_ms(50);
+	if (!(second = fork()))
+		_exit(OP({ 0, 0, 0 }));
+	wait_ms(50);
+	show(OP({ 0, -1, 0 }));
+	wait(&status);
+	values("zero first");
+	if (GET(0) == 1 && semctl(id, 0, GETZCNT))
+		SET(0, 0);
+	wait(&status);
+	SET(0, 0);
 	/* refused while it waits */
 	SET(2, 32767);
 	LATER(50, OP({ 0, 1, 0 }));

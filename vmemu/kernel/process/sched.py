@@ -15,7 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from vmemu.core import lib
-from vmemu.errors import LimitReached
+from vmemu.errors import KernelBug, LimitReached
 from vmemu.kernel.process.itimer import KTIME_MAX, IntervalTimer
 from vmemu.kernel.process.load import LoadAverage
 from vmemu.kernel.process.task import Task, TaskState, WakeReason
@@ -241,12 +241,20 @@ class Scheduler:
         """What there is to do for the others before the running task executes its own code."""
         self.update_preemption()
         self.limit_clock()
-        self.settled = (
+        self.settled = self._is_settled()
+
+    def _is_settled(self) -> bool:
+        return (
             len(self.queue) == 1
             and self.end is None
             and not self.timers.pending
             and (self._preempting or not self._wanted())
         )
+
+    def check(self, running: Task | None) -> None:
+        """KernelBug if somebody could want the CPU and would not get it."""
+        if self.settled and not (self._is_settled() and self.queue[0] is running):
+            raise KernelBug(f"{running!r} runs on without a look at {[*self.queue]!r} and timers")
 
     def update_preemption(self) -> None:
         """Install the slice hook, if somebody could want the CPU, before user code runs."""

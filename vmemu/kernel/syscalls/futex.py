@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import struct
 from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.hold import WAITER_BYTES
 from vmemu.kernel.process.futex import ANY, Key, Waiter, futex_key
 from vmemu.kernel.process.wait import ERESTART_RESTARTBLOCK, Blocking, Interrupted, Wait
 from vmemu.kernel.syscalls.table import s32, syscall
@@ -169,6 +171,61 @@ def sys_futex_time64(
 ) -> int | Blocking[int]:
     """The same with seconds of 64 bits."""
     return _futex(task, address, operation, value, timeout, second, last, wide=True)
+
+
+_FUTEX_32 = 2
+_WAITV_MAX = 128
+_WAITV = struct.Struct("<2Q2I")
+"""struct futex_waitv: value, address, flags, nothing."""
+
+
+@syscall(449, "ptr", "uint", "hex", "ptr", "clock", x64=449)
+def sys_futex_waitv(
+    task: Task, pointer: int, count: int, flags: int, timeout: int, clock: int
+) -> Blocking[int]:
+    """Sleep on up to 128 words until one of them is woken; which (since 5.16).
+
+    The timeout is a time of the clock, with 64 bits of seconds.  Errno EINVAL, EFAULT, EAGAIN when
+    a word has another value, ETIMEDOUT, EINTR.
+    """
+    if flags or not 0 < count <= _WAITV_MAX or not pointer:
+        raise Errno(errno.EINVAL)
+    deadline = None
+    if timeout:
+        if clock not in (0, 1):
+            raise Errno(errno.EINVAL)
+        length = read_timespec(task, timeout, True)
+        deadline = task.kernel.sched.deadline(length - clock_now(task, clock))
+    wanted = []
+    for at in range(pointer, pointer + count * _WAITV.size, _WAITV.size):
+        value, address, kind, nothing = _WAITV.unpack(uaccess.read(task.mm, at, _WAITV.size))
+        if kind & ~_PRIVATE != _FUTEX_32 or nothing or value >> 32:
+            raise Errno(errno.EINVAL)
+        wanted.append((value, address & task.kernel.core.mask, bool(kind & _PRIVATE)))
+    keys = [futex_key(task.mm, address, private) for _, address, private in wanted]
+    for value, address, _ in wanted:
+        if uaccess.read_struct(task.mm, address, "I")[0] != value:
+            raise Errno(errno.EAGAIN)
+    return (yield from _sleep_on_all(task, [Waiter(task, key, ANY) for key in keys], deadline))
+
+
+def _sleep_on_all(task: Task, waiters: list[Waiter], deadline: int | None) -> Blocking[int]:
+    """Sleep until one is woken (futex_wait_multiple): the last one that was."""
+    kernel, queue = task.kernel, waiters[0].queue
+    with kernel.hold.holding(len(waiters) * WAITER_BYTES):
+        for waiter in waiters:
+            waiter.queue = queue
+            kernel.futexes.add(waiter)
+        try:
+            while not any(waiter.woken for waiter in waiters):
+                if deadline is not None and kernel.sched.now >= deadline:
+                    raise Errno(errno.ETIMEDOUT)
+                ready = lambda: any(waiter.woken for waiter in waiters)  # noqa: E731
+                yield Wait(f"one of {len(waiters)} futexes", (queue,), ready, deadline)
+        finally:
+            for waiter in waiters:
+                kernel.futexes.remove(waiter)
+    return max(index for index, waiter in enumerate(waiters) if waiter.woken)
 
 
 @syscall(311, "ptr", "size", x64=273)

@@ -154,8 +154,12 @@ def sys_times(task: Task, pointer: int) -> int:
 
 
 def read_timespec(task: Task, pointer: int, wide: bool) -> int:
-    """Read struct timespec in nanoseconds; of longs, or 64-bit words if wide.  Errno EINVAL."""
-    seconds, nanoseconds = uaccess.read_struct(task.mm, pointer, "2q" if wide else "2n")
+    """Read struct timespec in nanoseconds; of longs, or 64-bit words if wide.  Errno EINVAL.
+
+    A program of 32 bits may have anything in the upper half of the nanoseconds.
+    """
+    layout = ("qi4x" if task.kernel.abi.bits == 32 else "2q") if wide else "2n"
+    seconds, nanoseconds = uaccess.read_struct(task.mm, pointer, layout)
     if seconds < 0 or not 0 <= nanoseconds < NSEC_PER_SEC:
         raise Errno(errno.EINVAL)
     return seconds * NSEC_PER_SEC + nanoseconds
