@@ -128,14 +128,14 @@ def _cell(result: Comparison, scheme: str, figure: str, formula: Formula) -> str
     return f"`{formula.text}` **{measured}**{wrong}"
 
 
-CHAINS = "pte_chain:files=chains"
+CHAINS = "pte_chain"
 
 
 def files_by_structure() -> list[str]:
     """Scenarios about files, as `vmemu compare --i-mmap all` runs them under anon_vma.
 
-    In front of these as pte_chain has them that lists ptes of files' pages too; what areas are
-    kept in does not matter then.
+    In front of these as pte_chain has them, which lists ptes of files' pages too: what areas are
+    kept in does not matter there.
     """
     found = compare(files.SCENARIOS, {}, ["anon_vma", CHAINS], i_mmaps=I_MMAPS)
     rows = []

@@ -13,9 +13,7 @@ uint64_t i_size_read(struct vmemu *, const struct address_space *); /* bytes */
 int file_mapped(struct vmemu *, struct address_space *);
 
 /* file/filemap.c */
-/* what a file's cached pages hold from offset on */
-void file_written(struct vmemu *, struct address_space *, uint64_t offset,
-		  const void *data, size_t n);
+/* what is cached of a range of a file is zeros now */
 void file_zeroed(struct vmemu *, struct address_space *, uint64_t start,
 		 uint64_t end);
 struct page *find_get_page(struct vmemu *, struct address_space *,

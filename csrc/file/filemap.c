@@ -14,31 +14,6 @@
 
 #include <string.h>
 
-/* The file was written: what is cached of it changes in place. */
-void file_written(struct vmemu *m, struct address_space *mapping,
-		  uint64_t offset, const void *data, size_t n)
-{
-	const char *from = data;
-
-	while (n) {
-		size_t at = offset & (PAGE_SIZE - 1);
-		size_t piece = PAGE_SIZE - at < n ? PAGE_SIZE - at : n;
-		struct page *page = NULL;
-
-		if (!beyond(offset))
-			page = radix_tree_lookup(m, &mapping->page_tree,
-						 (kulong)(offset >>
-							  PAGE_SHIFT));
-		if (page) {
-			memcpy((char *)page_address(m, page) + at, from, piece);
-			code_written(m, page);
-		}
-		offset += piece;
-		from += piece;
-		n -= piece;
-	}
-}
-
 /* A range of the file is zeros now: so is what is cached of it. */
 void file_zeroed(struct vmemu *m, struct address_space *mapping, uint64_t start,
 		 uint64_t end)

@@ -123,13 +123,13 @@ def test_anon_vma_lazy_costs_fields_before_a_fork_and_links_behind_it() -> None:
 
 @pytest.mark.parametrize("line", [128, 64, 32])
 def test_pte_chain_costs_pages_not_areas(line: int) -> None:
-    """Nothing for a vma or an mm; the one page that M + 2 processes share has M ptes more.
+    """Nothing for a vma or an mm; one page, and two of the program, have M ptes more.
 
     A line holds a pointer to the next, and pointers to ptes: 31 of them in the longest of i386.
     """
     slots = line // WORD - 1
     (cost,) = measure_overhead((f"pte_chain:line={line}",), K, M)
     assert [each.exact for each in cost.per_vma.values()] == [0, 0, 0]
-    more = -(-(M + 2) // slots) - 1
+    more = (1 + 2) * (-(-(M + 2) // slots) - 1)
     assert cost.per_mm.exact == more * line / M
     assert cost.per_mm.rounded == pytest.approx(more * rounded(line) / M, abs=0.1)

@@ -168,10 +168,6 @@ class Inode:
         if self.on_close is not None:
             self.on_close(self.held)
 
-    def update(self, offset: int, data: bytes) -> None:
-        """The file has changed: what is cached of it changes as well."""
-        self._core.lib.file_written(self._core.m, self.mapping, offset, data, len(data))
-
     def zeroed(self, start: int, end: int) -> None:
         """A range of the file is zeros now: what is cached of it as well."""
         self._core.lib.file_zeroed(self._core.m, self.mapping, start, end)

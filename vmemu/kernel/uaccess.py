@@ -137,6 +137,24 @@ def read_prefix(mm: Mm, address: int, count: int) -> bytes:
     return data
 
 
+def read_available(mm: Mm, address: int, count: int) -> bytes:
+    """Read count bytes, or those before the first that cannot be read; Errno EFAULT for none.
+
+    That is what a write to a file takes (generic_perform_write).
+    """
+    try:
+        return read(mm, address, count)
+    except Errno:
+        first = min(-address % PAGE_SIZE or PAGE_SIZE, count)
+        data = read(mm, address, first)
+    while len(data) < count:
+        try:
+            data += read(mm, address + len(data), min(PAGE_SIZE, count - len(data)))
+        except Errno:
+            break
+    return data
+
+
 def read_iovec(mm: Mm, address: int, count: int) -> list[tuple[int, int]]:
     """Read struct iovec[count] as (base, length) pairs.
 

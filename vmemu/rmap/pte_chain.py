@@ -200,7 +200,7 @@ class PteChain(RmapScheme):
     caches: ClassVar[tuple[str, ...]] = ("pte_chain",)
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "line": ("128", "64", "32"),
-        "files": ("areas", "chains"),
+        "files": ("chains", "areas"),
     }
     predicted_as: ClassVar[str] = "pte_chain"
     watch: ClassVar[tuple[str, ...]] = ("rmap_chain_slots",)
@@ -221,7 +221,7 @@ class PteChain(RmapScheme):
             return own
         own = {**own, **FILES_TOO.get(scenario, {})}
         for figure, (text, why) in own.items():
-            if figure == "objects_pte_chain":
+            if figure == "objects_pte_chain" and text != "0":
                 own[figure] = (f"{text} + file_chains", f"{why}; {PROGRAM}")
         return own
 

@@ -227,8 +227,8 @@ class Directory(Node):
         """Make a regular file."""
         raise self._refuse()
 
-    def unnamed(self, mode: int) -> Node:
-        """Make a regular file without a name (O_TMPFILE)."""
+    def unnamed(self, mode: int, *, linkable: bool) -> Node:
+        """Make a regular file without a name (O_TMPFILE), which may be given one or not."""
         raise Errno(errno.EOPNOTSUPP)
 
     def mknod(self, name: bytes, mode: int, rdev: int) -> None:

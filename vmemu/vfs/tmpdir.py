@@ -74,16 +74,18 @@ class TmpDirectory(TmpNode, Directory):
 
     def create(self, name: bytes, mode: int) -> Node:
         """Make a regular file."""
-        node = self.unnamed(mode)
+        node = self.unnamed(mode, linkable=False)
         self.add(name, node)
         return node
 
-    def unnamed(self, mode: int) -> TmpNode:
+    def unnamed(self, mode: int, *, linkable: bool) -> TmpNode:
         """Make one without a name."""
         from vmemu.vfs.tmpfile import TmpFile
 
         self._room()
-        return self._init(TmpFile(self.fs, mode))
+        made = self._init(TmpFile(self.fs, mode))
+        made.linkable = linkable
+        return made
 
     def device(self, name: bytes, mode: int, rdev: int) -> None:
         """Make a character device."""
@@ -110,9 +112,12 @@ class TmpDirectory(TmpNode, Directory):
         self.add(name, self._init(TmpLink(self.fs, target)))
 
     def hardlink(self, name: bytes, node: Node) -> None:
-        """Give a node another name."""
+        """Give a node another name; Errno ENOENT for one that has lost its last."""
         self._room()
         assert isinstance(node, TmpNode)
+        if not node.nlink and not node.linkable:
+            raise Errno(errno.ENOENT)
+        node.linkable = False
         self.add(name, node)
         node.changed(content=False)
 

@@ -91,6 +91,8 @@ class TmpNode(Node):
         self.mode = mode
         self.uid = self.gid = 0
         self.nlink = 0
+        self.linkable = False
+        """It has no name yet and may be given one (I_LINKABLE)."""
         self.pins = 0
         self.atime = self.mtime = self.ctime = fs.services.now()
 

@@ -186,5 +186,7 @@ int main(void)
 	family(1);
 	printf("init has it: %d\n", wait(NULL) == -1 && errno == ECHILD);
 	resets();
+	printf("timing %d %d %d\n", prctl(PR_GET_TIMING), prctl(PR_SET_TIMING, PR_TIMING_STATISTICAL),
+	       prctl(PR_SET_TIMING, PR_TIMING_TIMESTAMP));
 	return 0;
 }

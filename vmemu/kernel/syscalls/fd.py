@@ -76,7 +76,7 @@ def write_user(task: Task, file: File, buf: int, count: int) -> MayBlock[int]:
         offset = file.body.size if file.flags & O_APPEND else file.position
         count = within_fsize(task, offset, count)
     wanted = count if file.record else min(_CHUNK, count)
-    data, writing = _piece(task, buf, wanted), None
+    data, writing = _piece(task, file, buf, wanted), None
     if data is not None:
         try:
             writing = file.write(data)
@@ -88,10 +88,16 @@ def write_user(task: Task, file: File, buf: int, count: int) -> MayBlock[int]:
     return _write_on(task, file, buf, count, wanted, writing)
 
 
-def _piece(task: Task, buf: int, wanted: int) -> bytes | None:
-    """What is to be written next; None if it cannot be read."""
+def _prefix(task: Task, file: File, buf: int, wanted: int) -> bytes:
+    """What is to be written next, to a file all that can be read; Errno EFAULT."""
+    take = uaccess.read_available if isinstance(file, RegularFile) else uaccess.read_prefix
+    return take(task.mm, buf, wanted)
+
+
+def _piece(task: Task, file: File, buf: int, wanted: int) -> bytes | None:
+    """The same; None if it cannot be read."""
     try:
-        return uaccess.read_prefix(task.mm, buf, wanted)
+        return _prefix(task, file, buf, wanted)
     except Errno:
         return None
 
@@ -105,7 +111,7 @@ def _write_on(
         try:
             if data is None and writing is None:
                 yield from file.room(wanted)  # whatever it says comes before EFAULT
-                data = uaccess.read_prefix(task.mm, buf + done, wanted)
+                data = _prefix(task, file, buf + done, wanted)
             if writing is None:
                 assert data is not None
                 writing = file.write(data)
@@ -119,7 +125,7 @@ def _write_on(
         if written < wanted or done == count:
             return done
         wanted, writing = count if file.record else min(_CHUNK, count - done), None
-        data = _piece(task, buf + done, wanted)
+        data = _piece(task, file, buf + done, wanted)
 
 
 def _broken(task: Task, file: File, error: Errno) -> None:

@@ -166,7 +166,7 @@ def _unnamed(task: Task, node: Node, flags: int, mode: int) -> Node:
         raise Errno(errno.ENOTDIR)
     paths.writable(node)
     may_create(node, task.cred)
-    return node.unnamed(mode & ~task.fs.umask & 0o7777)
+    return node.unnamed(mode & ~task.fs.umask & 0o7777, linkable=not flags & O_EXCL)
 
 
 def _open(

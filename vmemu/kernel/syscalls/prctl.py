@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SET_PDEATHSIG, _GET_PDEATHSIG = 1, 2
 _GET_DUMPABLE, _SET_DUMPABLE = 3, 4
 _GET_KEEPCAPS, _SET_KEEPCAPS = 7, 8
+_GET_TIMING, _SET_TIMING = 13, 14
 _SET_NAME, _GET_NAME = 15, 16
 _CAPBSET_READ, _CAPBSET_DROP = 23, 24
 _GET_SECUREBITS = 27
@@ -104,7 +105,11 @@ def sys_prctl(task: Task, option: int, a: int, b: int, c: int, d: int) -> int:
         return 0
     if option in (_CAPBSET_READ, _CAPBSET_DROP):
         return _bounding(task, a, drop=option == _CAPBSET_DROP)
-    if option == _GET_SECUREBITS:
+    if option in (_GET_SECUREBITS, _GET_TIMING):
+        return 0
+    if option == _SET_TIMING:
+        if a:  # PR_TIMING_TIMESTAMP: by the clock's ticks is the only way there is
+            raise Errno(errno.EINVAL)
         return 0
     if option == _SET_TIMERSLACK:
         told[_GET_TIMERSLACK] = a or _TIMERSLACK
