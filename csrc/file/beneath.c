@@ -27,11 +27,10 @@ enum {
 /* Its descriptor, which is nobody's to read or write; -1 with errno. */
 static int directory_beneath(int root, const char *path)
 {
-	uint64_t how[] = { /* struct open_how */
-			   O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0,
+	/* struct open_how */
+	uint64_t how[] = { O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0,
 			   RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-				   RESOLVE_NO_MAGICLINKS
-	};
+				   RESOLVE_NO_MAGICLINKS };
 
 	return (int)syscall(NR_openat2, root, path, how, sizeof(how));
 }

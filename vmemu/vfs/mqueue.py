@@ -161,7 +161,7 @@ class MqDirectory(TmpDirectory):
         self.add(name, node)
         return node
 
-    def unnamed(self, mode: int) -> TmpNode:
+    def unnamed(self, mode: int, *, linkable: bool) -> TmpNode:
         """There is no O_TMPFILE."""
         raise Errno(errno.EOPNOTSUPP)
 
