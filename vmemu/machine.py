@@ -109,6 +109,8 @@ class Machine:
             check_setting(what, locals()[what])
         if cpus != 1:
             raise ConfigError(f"cpus must be 1, not {cpus}: one CPU is emulated")
+        if root_rw and root is None:
+            raise ConfigError("root_rw is for a root, and no root is given")
         scheme = checked_scheme(scheme_class(rmap) if isinstance(rmap, str) else rmap)
         self._last_stats: MachineStats | None = None
         self._runner: int | None = None  # the thread inside run() or step()

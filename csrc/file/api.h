@@ -73,10 +73,8 @@ uint32_t shmem_next_entry(struct vmemu *, struct address_space *,
 void shmem_truncate_range(struct vmemu *, struct address_space *,
 			  uint64_t start, uint64_t end);
 
-/* file/writeback.c: the dirty pages from start to end, bytes; 0 or -errno, of
- * earlier writes, too */
-int filemap_fdatawrite(struct vmemu *, struct address_space *, uint64_t start,
-		       uint64_t end);
+/* file/writeback.c: the dirty pages; 0 or -errno, of earlier writes, too */
+int filemap_fdatawrite(struct vmemu *, struct address_space *);
 
 /* file/i_mmap.c: NULL behind the last; when there is none of that name */
 const char *vmemu_i_mmap_name(int i);

@@ -61,7 +61,7 @@ void file_close(struct vmemu *m, struct address_space *mapping)
 	kulong index = 0;
 
 	BUG_ON(m, !i_mmap_empty(m, mapping));
-	filemap_fdatawrite(m, mapping, 0, UINT64_MAX);
+	filemap_fdatawrite(m, mapping);
 	while ((page = radix_tree_next(m, &mapping->page_tree, &index,
 				       RADIX_TREE_ANY))) {
 		test_clear_page_dirty(m, page);

@@ -32,17 +32,14 @@ static void write_one(struct vmemu *m, struct address_space *mapping,
 	put_page(m, page);
 }
 
-int filemap_fdatawrite(struct vmemu *m, struct address_space *mapping,
-		       uint64_t start, uint64_t end)
+int filemap_fdatawrite(struct vmemu *m, struct address_space *mapping)
 {
-	uint64_t stop = (end >> PAGE_SHIFT) + !!(end & (PAGE_SIZE - 1));
-	kulong index = (kulong)(start >> PAGE_SHIFT);
 	struct page *page;
+	kulong index = 0;
 
 	while (a_ops(mapping)->account_dirty &&
 	       (page = radix_tree_next(m, &mapping->page_tree, &index,
-				       PAGECACHE_TAG_DIRTY)) &&
-	       index < stop) {
+				       PAGECACHE_TAG_DIRTY))) {
 		write_one(m, mapping, page);
 		if (!++index)
 			break;

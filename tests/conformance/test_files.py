@@ -226,6 +226,7 @@ def test_umask_is_taken_from_modes(tmp_path: Path) -> None:
         ({"root": "/no/such"}, "root must be a directory, which /no/such is not"),
         ({"root": 5}, "root must be a directory, not 5"),
         ({"root_rw": 1}, "root_rw must be True or False"),
+        ({"root_rw": True}, "root_rw is for a root, and no root is given"),
         ({"binds": ["/no/such"]}, "there is no /no/such to bind"),
         ({"binds": ["/etc:relative"]}, "a bind must be HOST"),
         ({"binds": ["/etc:/a:/b"]}, "a bind must be HOST"),

@@ -21,7 +21,7 @@ Key = tuple[int, int, int, int]
 """Device, number, time and size of a file."""
 _UNUSED = 64
 """So many files that nothing maps are kept with their pages."""
-_EVERYTHING = (1 << 64) - 1
+_EVERYTHING = (1 << 63) - 1
 _HALF = (1 << 64) - 1
 """SHMEM_HALF of struct shmem_sb."""
 _FADV_NORMAL, _FADV_RANDOM, _FADV_SEQUENTIAL, _FADV_WILLNEED, _FADV_DONTNEED = range(5)
@@ -106,7 +106,7 @@ class Inode:
     def advise(self, offset: int, length: int, advice: int, state: Any) -> None:
         """Follow POSIX_FADV_* for a range, 0 to the end (sys_fadvise64_64)."""
         core = self._core
-        end = offset + length - 1 if length else _EVERYTHING >> 1
+        end = offset + length - 1 if length else _EVERYTHING
         first, last = offset >> PAGE_SHIFT, min(end >> PAGE_SHIFT, core.mask)
         if advice in (_FADV_NORMAL, _FADV_SEQUENTIAL):
             state.ra_pages = lib.MAX_READAHEAD
@@ -138,13 +138,13 @@ class Inode:
     def flush(self) -> None:
         """Write its dirty pages; an error stays for fsync to tell."""
         mapping = self.mapping
-        error = self._core.lib.filemap_fdatawrite(self._core.m, mapping, 0, _EVERYTHING)
+        error = self._core.lib.filemap_fdatawrite(self._core.m, mapping)
         if error:
             mapping.flags |= lib.AS_ENOSPC if error == -errno.ENOSPC else lib.AS_EIO
 
-    def writeback(self, start: int = 0, end: int = _EVERYTHING) -> None:
+    def writeback(self) -> None:
         """Write its dirty pages (filemap_fdatawrite); Errno EIO, ENOSPC, of earlier writes too."""
-        error = self._core.lib.filemap_fdatawrite(self._core.m, self.mapping, start, end)
+        error = self._core.lib.filemap_fdatawrite(self._core.m, self.mapping)
         if error:
             raise Errno(-error)
 
@@ -249,7 +249,7 @@ class Inodes:
     def drop(self, inode: Inode) -> None:
         """No name leads to it any more: let its pages go unless somebody uses it."""
         if not (inode.users or inode.mapped):
-            inode.truncated(_EVERYTHING >> 1, 0)
+            inode.truncated(_EVERYTHING, 0)
             self.close(inode)
 
     def _find(self, key: Key) -> Inode | None:
