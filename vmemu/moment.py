@@ -152,8 +152,9 @@ class Waiting(Generic[T]):
             self._count()
             return entry.handler(task, *args)
 
-        kernel.syscalls = type(table)(table.items())
-        kernel.syscalls[number] = entry._replace(handler=look)
+        with_look = type(table)(table.items())
+        with_look[number] = entry._replace(handler=look)
+        kernel.syscalls = with_look
         self._undo = lambda: setattr(kernel, "syscalls", table)
 
     def _count(self) -> None:

@@ -44,7 +44,7 @@ from vmemu.kernel.program.exec import Credentials
 from vmemu.kernel.signal.delivery import deliver_signals
 from vmemu.kernel.signal.state import Signal
 from vmemu.kernel.syscalls import TABLES
-from vmemu.kernel.syscalls.table import Handler, arguments
+from vmemu.kernel.syscalls.table import Handler, Table, arguments
 from vmemu.kernel.trap import handle_trap
 from vmemu.vfs.fifo import Fifos
 from vmemu.vfs.lock import Locks
@@ -105,6 +105,8 @@ class Kernel(Closing):
         self.vm = vm
         self.core = vm.core
         self.abi = abi_of(vm.core.bits)
+        self._ways: dict[int, tuple[Handler, Callable[[Any], tuple[int, ...]]]] = {}
+        """Of each call that was made: who answers, and what takes the arguments from the words."""
         self.syscalls = TABLES[vm.core.bits]
         self.cpu = cpu
         self.options = options if options is not None else KernelOptions()
@@ -179,8 +181,6 @@ class Kernel(Closing):
         self._call_ends = self.core.lib.cpu_call_ends
         self._words = self.core.ffi.buffer(self._m.cpu.call.args)
         """The arguments of the call that is made, as the registers have them."""
-        self._ways: dict[int, tuple[Handler, Callable[[Any], tuple[int, ...]]]] = {}
-        """Of each call that was made: who answers, and what takes the arguments from the words."""
         self._mask = self.core.mask
         self._faults_seen = self._majors_seen = 0
         self._calls_seen = 0
@@ -207,6 +207,16 @@ class Kernel(Closing):
             )
             self._world = World(self, services, options.root, options.root_rw, options.binds)
         return self._world
+
+    @property
+    def syscalls(self) -> Table:
+        """The table of calls by number; another one may be put in its place, not changed in it."""
+        return self._syscalls
+
+    @syscalls.setter
+    def syscalls(self, table: Table) -> None:
+        self._syscalls = table
+        self._ways.clear()
 
     @property
     def existing_world(self) -> World | None:
