@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,10 @@ from vmemu.machine import Machine
 pytestmark = pytest.mark.rootfs
 
 ENVIRONMENT = {"PATH": "/usr/bin"}
-STARTED = int(os.environ.get("VMEMU_STARTED", "60"))
-"""How many processes start and exit one after the other: 1,000 take a minute."""
-AT_ONCE = int(os.environ.get("VMEMU_AT_ONCE", "30"))
-"""How many run at the same time: 100 take some minutes."""
+STARTED = 1000
+"""How many processes start and exit one after the other."""
+AT_ONCE = 100
+"""How many run at the same time."""
 
 
 def descriptors() -> int:
