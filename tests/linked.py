@@ -61,3 +61,25 @@ def lines_natively(path: Path, *arguments: str | Path) -> list[str]:
         env={},
     )
     return done.stdout.splitlines()
+
+
+def check_alike(path: Path, bits: int, there: Path) -> None:
+    """It prints the same, without arguments, in a machine and in that directory of the host.
+
+    Skips where the host does not execute programs of that width.
+    """
+    output = io.BytesIO()
+    with Machine(ram="8M", bits=bits) as machine:
+        machine.spawn(path, [path.name], stdin=b"", stdout=output, stderr=output)
+        status = machine.run().exit_status
+        machine.check()
+        assert machine.kernel.unknown_syscalls.keys() <= {334, 386}  # rseq
+    try:
+        done = subprocess.run(
+            [path], capture_output=True, cwd=there, timeout=60, stdin=subprocess.DEVNULL,
+            check=False,
+        )  # fmt: skip
+    except OSError as error:
+        pytest.skip(f"the host does not execute programs of {bits} bits: {error}")
+    assert output.getvalue().decode() == done.stdout.decode()
+    assert status == done.returncode == 0

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.linked import lines_inside, lines_natively, linked
-from vmemu.machine import Machine
+from tests.linked import check_alike, lines_inside, lines_natively, linked
 
 SOURCES = Path(__file__).with_name("fds")
 PROGRAMS = sorted(path.stem for path in SOURCES.glob("*.c"))
@@ -24,23 +21,9 @@ def test_as_on_the_host(name: str, bits: int, tmp_path: Path) -> None:
     if name in ("locked", "sigio", "nowhere", "extremes") and os.getuid():
         pytest.skip("only root may lock what a terminal is set to, become another, and use chroot")
     program = linked(SOURCES / f"{name}.c", tmp_path / name, bits, *FLAGS)
-    output = io.BytesIO()
     there = tmp_path / "there"
     there.mkdir()
-    with Machine(ram="8M", bits=bits) as machine:
-        machine.spawn(program, [name], stdin=b"", stdout=output, stderr=output)
-        status = machine.run().exit_status
-        machine.check()
-        assert machine.kernel.unknown_syscalls.keys() <= {334, 386}  # rseq
-    try:
-        done = subprocess.run(
-            [program], capture_output=True, cwd=there, timeout=60, stdin=subprocess.DEVNULL,
-            check=False,
-        )  # fmt: skip
-    except OSError as error:
-        pytest.skip(f"the host does not execute programs of {bits} bits: {error}")
-    assert output.getvalue().decode() == done.stdout.decode()
-    assert status == done.returncode == 0
+    check_alike(program, bits, there)
     assert list(there.iterdir()) == []
 
 

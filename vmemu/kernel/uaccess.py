@@ -123,18 +123,7 @@ def read_prefix(mm: Mm, address: int, count: int) -> bytes:
 
     That is what a write to a pipe takes before it meets a bad address.
     """
-    try:
-        return read(mm, address, count)
-    except Errno:
-        if count <= PAGE_SIZE:
-            raise
-    data = read(mm, address, PAGE_SIZE)
-    while len(data) < count:
-        try:
-            data += read(mm, address + len(data), min(PAGE_SIZE, count - len(data)))
-        except Errno:
-            break
-    return data
+    return _read_pieces(mm, address, count, PAGE_SIZE)
 
 
 def read_available(mm: Mm, address: int, count: int) -> bytes:
@@ -142,11 +131,17 @@ def read_available(mm: Mm, address: int, count: int) -> bytes:
 
     That is what a write to a file takes (generic_perform_write).
     """
+    return _read_pieces(mm, address, count, PAGE_SIZE - address % PAGE_SIZE)
+
+
+def _read_pieces(mm: Mm, address: int, count: int, first: int) -> bytes:
+    """Read all, or whole pieces of a page, of which the first may be another size; Errno EFAULT."""
     try:
         return read(mm, address, count)
     except Errno:
-        first = min(-address % PAGE_SIZE or PAGE_SIZE, count)
-        data = read(mm, address, first)
+        if count <= first:
+            raise
+    data = read(mm, address, first)
     while len(data) < count:
         try:
             data += read(mm, address + len(data), min(PAGE_SIZE, count - len(data)))

@@ -129,6 +129,19 @@ class Ids(Generic[P]):
         except KeyError:
             raise Errno(errno.EINVAL) from None
 
+    def told(self, number: int, cred: Cred, *, by_index: bool, anyone: bool) -> P:
+        """Find one to tell of, by id or index; Errno EINVAL, EACCES unless anyone may ask."""
+        found = self.at(number) if by_index else self.get(number)
+        if not anyone:
+            found.permit(R_ALL, cred)
+        return found
+
+    def owned(self, number: int, cred: Cred) -> P:
+        """Find one that is to be changed or to go, by its id; Errno EINVAL, EPERM."""
+        found = self.get(number)
+        found.check_owner(cred)
+        return found
+
     def open(
         self, key: int, flags: int, cred: Cred, make: Callable[[], P], check: Callable[[P], None]
     ) -> P:

@@ -11,6 +11,7 @@ later(
     "adjtime",
     "attribute",
     "clone",
+    "control",
     "directory",
     "epoll",
     "eventfd",

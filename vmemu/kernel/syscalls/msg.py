@@ -164,17 +164,14 @@ def msgctl(task: Task, number: int, command: int, pointer: int, *, old: bool) ->
     if command in (IPC_INFO, _MSG_INFO):
         return _put_limits(task, pointer, in_use=command == _MSG_INFO)
     if command in (IPC_STAT, _MSG_STAT, _MSG_STAT_ANY):
-        queue = msg.get(number) if command == IPC_STAT else msg.at(number)
-        if command != _MSG_STAT_ANY:
-            queue.permit(R_ALL, task.cred)
+        by_index, anyone = command != IPC_STAT, command == _MSG_STAT_ANY
+        queue = msg.told(number, task.cred, by_index=by_index, anyone=anyone)
         _put_queue(task, pointer, queue, old)
-        return 0 if command == IPC_STAT else queue.id
+        return queue.id if by_index else 0
     if command == IPC_SET:
         _set(task, number, pointer, old)
     elif command == IPC_RMID:
-        queue = msg.get(number)
-        queue.check_owner(task.cred)
-        msg.destroy(queue)
+        msg.destroy(msg.owned(number, task.cred))
     else:
         raise Errno(errno.EINVAL)
     return 0
@@ -189,8 +186,7 @@ def _set(task: Task, number: int, pointer: int, old: bool) -> None:
         size = rest[9] or rest[6]
     else:
         size = rest[8] if task.kernel.abi.bits == 32 else rest[5]
-    queue = msg.get(number)
-    queue.check_owner(task.cred)
+    queue = msg.owned(number, task.cred)
     if size > msg.msgmnb and not task.cred.capable(Cap.SYS_RESOURCE):
         raise Errno(errno.EPERM)
     queue.update_perm(told)

@@ -151,11 +151,10 @@ def semctl(task: Task, number: int, index: int, command: int, argument: int, *, 
     if command in (IPC_INFO, SEM_INFO):
         return _put_limits(task, argument, in_use=command == SEM_INFO)
     if command in (IPC_STAT, SEM_STAT, SEM_STAT_ANY):
-        found = sem.get(number) if command == IPC_STAT else sem.at(number)
-        if command != SEM_STAT_ANY:
-            found.permit(R_ALL, task.cred)
+        by_index, anyone = command != IPC_STAT, command == SEM_STAT_ANY
+        found = sem.told(number, task.cred, by_index=by_index, anyone=anyone)
         _put_set(task, argument, found, old)
-        return 0 if command == IPC_STAT else found.id
+        return found.id if by_index else 0
     if command == SETVAL:
         _set_value(task, number, index, s32(argument))
         return 0
@@ -174,14 +173,11 @@ def semctl(task: Task, number: int, index: int, command: int, argument: int, *, 
         return _tell(found, index, command)
     if command == IPC_SET:
         told, _ = read_stat(task, argument, "", old=old)
-        found = sem.get(number)
-        found.check_owner(task.cred)
+        found = sem.owned(number, task.cred)
         found.update_perm(told)
         found.ctime = sem.now
     elif command == IPC_RMID:
-        found = sem.get(number)
-        found.check_owner(task.cred)
-        sem.destroy(found)
+        sem.destroy(sem.owned(number, task.cred))
     else:
         raise Errno(errno.EINVAL)
     return 0

@@ -141,22 +141,18 @@ def shmctl(task: Task, number: int, command: int, pointer: int, *, old: bool) ->
         _put_use(task, pointer)
         return shm.max_index
     if command in (_SHM_STAT, _STAT_ANY, IPC_STAT):
-        segment = shm.get(number) if command == IPC_STAT else shm.at(number)
-        if command != _STAT_ANY:
-            segment.permit(0o444, task.cred)
+        by_index, anyone = command != IPC_STAT, command == _STAT_ANY
+        segment = shm.told(number, task.cred, by_index=by_index, anyone=anyone)
         shm.settle()
         _put_segment(task, pointer, segment, old)
-        return 0 if command == IPC_STAT else segment.id
+        return segment.id if by_index else 0
     if command == IPC_SET:
         told, _ = read_stat(task, pointer, _OLD_REST if old else "", old=old)
-        segment = shm.get(number)
-        segment.check_owner(task.cred)
+        segment = shm.owned(number, task.cred)
         segment.update_perm(told)
         segment.ctime = shm.now
     elif command == IPC_RMID:
-        segment = shm.get(number)
-        segment.check_owner(task.cred)
-        shm.destroy(segment)
+        shm.destroy(shm.owned(number, task.cred))
     elif command in (_LOCK, _UNLOCK):
         segment = shm.get(number)
         if not task.cred.capable(Cap.IPC_LOCK):
