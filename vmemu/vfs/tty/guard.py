@@ -30,7 +30,8 @@ def guarded(fd: int, attributes: list[Any]) -> Iterator[None]:
     try:
         yield
     finally:
-        os.write(writer, b"\0")
+        with contextlib.suppress(BrokenPipeError):  # somebody has killed it
+            os.write(writer, b"\0")
         os.close(writer)
         os.waitpid(guard, 0)
 
