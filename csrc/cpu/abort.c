@@ -11,24 +11,33 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <unistd.h>
 
 static pthread_mutex_t guards_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t guards;          /* who wants the handler */
 static struct sigaction handler; /* the process' own, meanwhile */
 static _Thread_local sigjmp_buf *abort_point;
 
-static void on_abort(int signal)
+/* abort() signals its own thread; what kill() or another process sends is no abort. */
+static int from_abort(const siginfo_t *info)
 {
-	if (abort_point)
+	return info->si_code == SI_TKILL && info->si_pid == getpid();
+}
+
+static void on_abort(int signal, siginfo_t *info, void *context)
+{
+	(void)context;
+	if (abort_point && from_abort(info))
 		siglongjmp(*abort_point, 1);
-	/* Not the engine's: let abort() end the process as it would have. */
+	/* Not the engine's: let it end the process as it would have. */
 	sigaction(signal, &handler, NULL);
 	raise(signal);
 }
 
 void cpu_guard(int on)
 {
-	struct sigaction action = { .sa_handler = on_abort };
+	struct sigaction action = { .sa_sigaction = on_abort,
+				    .sa_flags = SA_SIGINFO };
 
 	pthread_mutex_lock(&guards_lock);
 	if (on && !guards++)

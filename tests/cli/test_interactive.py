@@ -206,6 +206,17 @@ def test_the_terminal_survives_a_crash(shell: Session, number: signal.Signals) -
     until(lambda: shell.attributes() == shell.before)
 
 
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGUSR1, signal.SIGKILL])
+def test_a_crash_while_a_program_computes(opened: list[Session], number: signal.Signals) -> None:
+    """A SIGABRT that somebody sends is not the engine's."""
+    session = Session(str(BUSYBOX), "sh", "-c", "echo r''eady; while :; do :; done")
+    opened.append(session)
+    session.expect(b"ready\r\n")
+    os.kill(session.pid, number)
+    assert session.end() == -number
+    until(lambda: session.attributes() == session.before)
+
+
 def test_a_program_that_computes_is_interrupted(opened: list[Session], tmp_path: Path) -> None:
     """Also one that makes no system call."""
     session = Session(str(BUSYBOX), "sh", "-c", "while :; do :; done")
