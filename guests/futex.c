@@ -19,8 +19,8 @@ static void child(void)
 	exit(0);
 }
 
-/* A process that shares our memory and runs child() on a stack of its own. */
-static void start_child(void)
+/* A process that shares our memory and runs child() on a stack of its own; it is the nth that sleeps. */
+static void start_child(int nth)
 {
 	ulong *stack = (ulong *)((u8 *)map_pages(1) + PAGE_SIZE - 16);
 	long ret;
@@ -42,7 +42,10 @@ static void start_child(void)
 			 : "memory");
 #endif
 	must(ret, "clone");
-	sleep_ms(20);
+	/* who moves them to where they are counts them */
+	for (int tries = 0;
+	     tries < 2000 && futex(&word, CMP_REQUEUE, 0, (void *)100, &word, 7) < nth; tries++)
+		sleep_ms(1);
 }
 
 int main(int argc UNUSED, char **argv UNUSED)
@@ -61,7 +64,7 @@ int main(int argc UNUSED, char **argv UNUSED)
 	    (int)futex(&word, WAKE_BITSET, 1, NULL, NULL, 0),
 	    (int)futex(&word, 77, 1, NULL, NULL, 0));
 	for (int i = 0; i < 3; i++)
-		start_child();
+		start_child(i + 1);
 	say("one woken: %d", (int)futex(&word, WAKE, 1, NULL, NULL, 0));
 	must(waitpid(-1, &status, 0), "wait4");
 	say(", in all %u, tid %u\n", woken, tid);

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import io
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +52,30 @@ def lines_inside(path: Path, argv: list[str], **settings: Any) -> list[str]:
     return out.getvalue().decode().splitlines()
 
 
+@contextlib.contextmanager
+def alone_on_the_host() -> Iterator[None]:
+    """While it lasts no other test is here, in whatever process.
+
+    Names of sockets, queues and shared memory, and how many signals wait, are the host's: the same
+    program of the other width is not to run meanwhile.
+    """
+    with Path(__file__).open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def lines_natively(path: Path, *arguments: str | Path) -> list[str]:
     """The same on the host."""
-    done = subprocess.run(
-        [path, *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-        env={},
-    )
+    with alone_on_the_host():
+        done = subprocess.run(
+            [path, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+            env={},
+        )
     return done.stdout.splitlines()
 
 
@@ -75,10 +91,11 @@ def check_alike(path: Path, bits: int, there: Path) -> None:
         machine.check()
         assert machine.kernel.unknown_syscalls.keys() <= {334, 386}  # rseq
     try:
-        done = subprocess.run(
-            [path], capture_output=True, cwd=there, timeout=60, stdin=subprocess.DEVNULL,
-            check=False,
-        )  # fmt: skip
+        with alone_on_the_host():
+            done = subprocess.run(
+                [path], capture_output=True, cwd=there, timeout=60, stdin=subprocess.DEVNULL,
+                check=False,
+            )  # fmt: skip
     except OSError as error:
         pytest.skip(f"the host does not execute programs of {bits} bits: {error}")
     assert output.getvalue().decode() == done.stdout.decode()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.linked import linked
+from tests.linked import alone_on_the_host, linked
 from vmemu.machine import Machine
 
 PROGRAMS = Path(__file__).with_name("programs")
@@ -46,15 +46,16 @@ def run_inside(path: Path, bits: int) -> str:
 
 def run_natively(path: Path, bits: int) -> str:
     try:
-        done = subprocess.run(
-            [path],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            stdin=subprocess.DEVNULL,
-            env={},
-        )
+        with alone_on_the_host():
+            done = subprocess.run(
+                [path],
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                stdin=subprocess.DEVNULL,
+                env={},
+            )
     except OSError as error:
         pytest.skip(f"the host does not execute programs of {bits} bits: {error}")
     return done.stdout + done.stderr

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.linked import alone_on_the_host
 from vmemu import _build
 from vmemu.kernel.process.task import Task
 from vmemu.lab.compiling import INCLUDE
@@ -142,10 +143,11 @@ def native() -> Callable[[Path], Ending]:
     def run(program: Path) -> Ending:
         if program not in seen:
             try:
-                done = subprocess.run(
-                    [program], env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True,
-                    timeout=60, check=False,
-                )  # fmt: skip
+                with alone_on_the_host():
+                    done = subprocess.run(
+                        [program], env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True,
+                        timeout=60, check=False,
+                    )  # fmt: skip
             except OSError as error:
                 pytest.skip(f"the host does not execute {program.name}: {error}")
             status = done.returncode if done.returncode >= 0 else 128 - done.returncode

@@ -30,12 +30,9 @@ LIBRARIES = ("-lpthread", "-lrt", "-lm")
 TIMEOUT = 60.0
 _SPINS = "threads spin for seconds of virtual time, 1 ns a block, which takes minutes"
 _USER = "needs a second user in /etc/passwd (--vmemu '--bind /etc/passwd')"
-_CLOCK = "sets the clock, which nobody can"
 KNOWN = {
     "pthread_barrier_wait/6-1": "waits on a barrier never initialized: by what lies there",
     "pthread_cond_broadcast/1-2": "10000 threads and 200 processes, several times: too slow",
-    "pthread_cond_init/1-2": _CLOCK,
-    "pthread_cond_init/2-2": _CLOCK,
     "pthread_cond_timedwait/4-3": _SPINS,
     "pthread_cond_wait/4-1": _SPINS,
     "pthread_create/14-1": _SPINS,

@@ -515,7 +515,8 @@ class Kernel(Closing):
                 interrupted = False
                 if wait.ready():
                     continue
-                if wait.deadline is not None and wait.deadline <= self.sched.now:
+                time = wait.deadline
+                if time is not None and self.sched.passed(time, wall=wait.wall):
                     continue
                 if wait.interruptible and task.signals.deliverable():
                     interrupted = True

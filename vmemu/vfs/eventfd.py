@@ -93,10 +93,17 @@ class TimerFile(AnonFile):
         self.ticks = self.interval = 0
         self.expires = 0
         """When it expires next, in virtual nanoseconds; 0: it is not armed."""
+        self._wall = False
+        """It expires at a time of the clock on the wall."""
+        self._cancelled = False
+        """That clock has been set, which is to be told (TFD_TIMER_CANCEL_ON_SET)."""
         self._timer: Timer | None = None
 
     def _arm(self) -> None:
-        self._timer = self.sched.timers.add(self.expires, self._expired)
+        self._timer = self.sched.timers.add(self.expires, self._expired, wall=self._wall)
+
+    def _now(self) -> int:
+        return self.sched.realtime if self._wall else self.sched.now
 
     def _expired(self) -> None:
         """It waits to be read before it goes on, so that nobody's timer costs nothing."""
@@ -110,9 +117,11 @@ class TimerFile(AnonFile):
             return
         if not self.interval:
             return
-        passed = (self.sched.now - self.expires) // self.interval
-        self.ticks += passed
-        self.expires += (passed + 1) * self.interval
+        now = self._now()
+        if now >= self.expires:  # else the clock was set back
+            passed = (now - self.expires) // self.interval
+            self.ticks += passed
+            self.expires += (passed + 1) * self.interval
         self._arm()
 
     def setting(self) -> tuple[int, int]:
@@ -121,23 +130,39 @@ class TimerFile(AnonFile):
             self._forward()
         if not self.expires or self._timer is None:
             return self.interval, 0
-        return self.interval, max(self.expires - self.sched.now, 1)
+        return self.interval, max(self.expires - self._now(), 1)
 
-    def set(self, expires: int, interval: int) -> None:
-        """Expire then, and at intervals; 0: never."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None
+    def set(self, expires: int, interval: int, *, wall: bool = False, cancel: bool = False) -> None:
+        """Expire then, and at intervals; 0: never.
+
+        wall: it is a time of the clock on the wall; cancel: who reads is told when that is set.
+        """
+        self._stop()
+        if cancel:
+            self.sched.clock_set.watchers[self] = self._clock_set
+        self._wall, self._cancelled = wall, False
         self.ticks, self.expires, self.interval = 0, expires, interval
         if expires:
             self._arm()
 
+    def _clock_set(self, _events: int) -> None:
+        """timerfd_clock_was_set()."""
+        self._cancelled = True
+        self.ticks += 1
+        self.queue.wake_up(POLLIN)
+
     def read(self, count: int) -> Blocking[bytes]:
-        """Wait until it has expired; how often it has since it was read.  Errno EAGAIN."""
+        """Wait until it has expired; how often it has since it was read.
+
+        Errno EAGAIN, ECANCELED when the clock has been set.
+        """
         while not self.ticks:
             if self.flags & O_NONBLOCK:
                 raise Errno(errno.EAGAIN)
             yield Wait("a timerfd", (self.queue,), lambda: bool(self.ticks))
+        if self._cancelled:
+            self._cancelled, self.ticks = False, 0
+            raise Errno(errno.ECANCELED)
         self._forward()
         return self.ticks.to_bytes(8, "little")
 
@@ -156,4 +181,10 @@ class TimerFile(AnonFile):
 
     def release(self) -> None:
         """Nobody waits for it any more."""
-        self.set(0, 0)
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        self.sched.clock_set.watchers.pop(self, None)

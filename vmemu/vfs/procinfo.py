@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vmemu.kernel.process.sched import BOOT_TIME
 from vmemu.kernel.process.task import TaskState
 from vmemu.kernel.process.wait import NSEC_PER_SEC, USER_HZ
 from vmemu.vfs.procipc import messages, segments, semaphores
@@ -33,8 +32,9 @@ def stat(kernel: Kernel) -> str:
     times = f" {user} 0 {system} {idle} {iowait} 0 0 0 0 0\n"
     running = sum(task.state is TaskState.RUNNING for task in kernel.tasks)
     blocked = sum(task.state is TaskState.UNINTERRUPTIBLE for task in kernel.tasks)
+    booted = (sched.realtime - sched.now) // NSEC_PER_SEC
     return (
-        f"cpu {times}cpu0{times}intr 0\nctxt {counters['context_switch']}\nbtime {BOOT_TIME}\n"
+        f"cpu {times}cpu0{times}intr 0\nctxt {counters['context_switch']}\nbtime {booted}\n"
         f"processes {kernel.tasks.births}\nprocs_running {running}\nprocs_blocked {blocked}\n"
         "softirq 0 0 0 0 0 0 0 0 0 0 0\n"
     )

@@ -48,6 +48,7 @@ class Cap:
     SYS_ADMIN = 21
     SYS_NICE = 23
     SYS_RESOURCE = 24
+    SYS_TIME = 25
     MKNOD = 27
     CHECKPOINT_RESTORE = 40
 

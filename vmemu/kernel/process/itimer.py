@@ -26,7 +26,9 @@ DELAYTIMER_MAX = 0x7FFFFFFF
 class IntervalTimer:
     """A timer on virtual time, or on CPU time that a function gives."""
 
-    __slots__ = ("_sched", "_timer", "_used", "expires", "fire", "interval", "overrun", "waiting")
+    __slots__ = (
+        "_sched", "_timer", "_used", "_wall", "expires", "fire", "interval", "overrun", "waiting"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -37,6 +39,8 @@ class IntervalTimer:
         self._sched = sched
         self._used = used
         """Nanoseconds of CPU time; None: the clock is that of the machine."""
+        self._wall = False
+        """It waits for a time of the clock on the wall."""
         self._timer: Timer | None = None
         self.fire = fire
         """What happens; False when nobody will `take` it, such as a signal that is ignored.
@@ -54,15 +58,19 @@ class IntervalTimer:
 
     def now(self) -> int:
         """Nanoseconds of its clock."""
-        return self._sched.now if self._used is None else self._used()
+        if self._used is not None:
+            return self._used()
+        return self._sched.realtime if self._wall else self._sched.now
 
     def set(self, value: int, interval: int = 0) -> None:
         """Fire after so many nanoseconds, and then every interval; a value of 0: never."""
+        self._wall = False
         self.set_at(self.now() + value if value else 0, interval)
 
-    def set_at(self, expires: int, interval: int = 0) -> None:
-        """Fire at a time of its clock; 0: never."""
+    def set_at(self, expires: int, interval: int = 0, *, wall: bool = False) -> None:
+        """Fire at a time of its clock, or of that on the wall; 0: never."""
         self.cancel()
+        self._wall = wall
         self.interval = interval
         self.overrun = 0
         if expires:
@@ -73,7 +81,7 @@ class IntervalTimer:
         if expires > KTIME_MAX or self.fire is None:
             return  # that time will not come, or nobody cares
         if self._used is None:
-            self._timer = self._sched.timers.add(expires, self.expired)
+            self._timer = self._sched.timers.add(expires, self.expired, wall=self._wall)
         else:
             self._sched.cpu_timers[id(self)] = self
             self._sched.settled = False
@@ -120,6 +128,10 @@ class IntervalTimer:
             return
         self.waiting = False
         now = self.now()
-        missed = max(now - self.expires, 0) // self.interval
+        if now < self.expires:  # the clock was set back
+            self.overrun = 0
+            self._start(self.expires)
+            return
+        missed = (now - self.expires) // self.interval
         self.overrun = min(missed, DELAYTIMER_MAX)
         self._start(self.expires + (missed + 1) * self.interval)

@@ -20,7 +20,7 @@ from vmemu.kernel.process.itimer import KTIME_MAX, IntervalTimer
 from vmemu.kernel.process.load import LoadAverage
 from vmemu.kernel.process.task import Task, TaskState, WakeReason
 from vmemu.kernel.process.timer import Timer, TimerQueue
-from vmemu.kernel.process.wait import NSEC_PER_SEC, Wait
+from vmemu.kernel.process.wait import NSEC_PER_SEC, Wait, WaitQueue
 
 if TYPE_CHECKING:
     from vmemu.core import Core
@@ -59,7 +59,7 @@ class Scheduler:
         self._measured = self._watched = False
         self.queue: deque[Task] = deque()
         """Runnable tasks; the first one has the CPU."""
-        self.timers = TimerQueue(self._unsettle)
+        self.timers = TimerQueue(self._unsettle, BOOT_TIME * NSEC_PER_SEC)
         self.cpu_timers: dict[int, IntervalTimer] = {}
         """Those that count CPU time, by their Python id, in the order in which they were set."""
         self._sleep_timers: dict[int, Timer] = {}
@@ -69,7 +69,11 @@ class Scheduler:
         """Virtual nanoseconds in which nobody could run."""
         self.user_time = 0
         """Virtual nanoseconds in which programs ran."""
+        self.time_zone: tuple[int, ...] = (0, 0)
+        """Minutes west of Greenwich, and what settimeofday() said of summer (sys_tz)."""
         self.loads = LoadAverage()
+        self.clock_set = WaitQueue()
+        """Woken when somebody sets the clock on the wall."""
 
     def _unsettle(self) -> None:
         self.settled = False
@@ -101,7 +105,18 @@ class Scheduler:
     @property
     def realtime(self) -> int:
         """Virtual nanoseconds since 1970."""
-        return BOOT_TIME * NSEC_PER_SEC + self.now
+        return self.timers.boot_time + self.now
+
+    @realtime.setter
+    def realtime(self, nanoseconds: int) -> None:
+        """Set the clock on the wall (do_settimeofday); what waits for a time of it moves along."""
+        self.timers.boot_time = nanoseconds - self.now
+        self.settled = False
+        self.clock_set.wake_up()
+
+    def passed(self, time: int, *, wall: bool = False) -> bool:
+        """Whether it is a time since boot, or one of the clock on the wall."""
+        return (self.realtime if wall else self.now) >= time
 
     def deadline(self, nanoseconds: int) -> int:
         """The time so long from now, KTIME_MAX at most (ktime_add_safe)."""
@@ -152,7 +167,7 @@ class Scheduler:
             queue.tasks[task.pid] = task
         if wait.deadline is not None:
             self._sleep_timers[task.pid] = self.timers.add(
-                wait.deadline, lambda: self.wake(task, WakeReason.TIMEOUT)
+                wait.deadline, lambda: self.wake(task, WakeReason.TIMEOUT), wall=wait.wall
             )
 
     def _unwait(self, task: Task) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 from vmemu.errors import Errno
 
 if TYPE_CHECKING:
+    from vmemu.kernel.process.sched import Scheduler
     from vmemu.kernel.process.task import Task
 
 T = TypeVar("T")
@@ -78,6 +79,33 @@ class Wait(NamedTuple):
     deadline: int | None = None
     """Virtual nanoseconds since boot, or None."""
     interruptible: bool = True
+    wall: bool = False
+    """The deadline is in nanoseconds since 1970, of a clock that may be set meanwhile."""
+
+
+class Deadline(NamedTuple):
+    """A time to wait for: since boot, or of the clock on the wall."""
+
+    time: int
+    """Virtual nanoseconds."""
+    wall: bool = False
+
+    @staticmethod
+    def passed(deadline: Deadline | None, sched: Scheduler) -> bool:
+        """Whether there is one, and it has come."""
+        return deadline is not None and sched.passed(deadline.time, wall=deadline.wall)
+
+
+def wait_until(
+    deadline: Deadline | None,
+    what: str,
+    queues: tuple[WaitQueue, ...] = (),
+    ready: Callable[[], bool] = _never,
+) -> Wait:
+    """A sleep that ends then, if at any time."""
+    if deadline is None:
+        return Wait(what, queues, ready)
+    return Wait(what, queues, ready, deadline.time, wall=deadline.wall)
 
 
 Blocking = Generator[Wait, None, T]

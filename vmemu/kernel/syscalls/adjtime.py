@@ -1,4 +1,7 @@
-"""adjtimex() and its kin: what is known of the clock's rate, which nobody can change."""
+"""adjtimex() and its kin: what is known of the clock's rate, which nobody can change.
+
+The clock itself can be set: clock_settime().
+"""
 
 from __future__ import annotations
 

@@ -166,8 +166,8 @@ def sys_utimensat(task: Task, dirfd: int, path: int, times: int, flags: int) -> 
 
 @syscall(412, "dirfd", "str", "ptr", "hex")
 def sys_utimensat_time64(task: Task, dirfd: int, path: int, times: int, flags: int) -> int:
-    """The same, seconds in 64 bits."""
-    return _utimensat(task, dirfd, path, times, flags, "4q")
+    """The same, seconds in 64 bits; the upper half of the nanoseconds may be anything."""
+    return _utimensat(task, dirfd, path, times, flags, "qi4xqi4x")
 
 
 @syscall(30, "str", "ptr", x64=132)

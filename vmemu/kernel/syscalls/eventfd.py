@@ -10,7 +10,7 @@ from vmemu.kernel import uaccess
 from vmemu.kernel.process.wait import NSEC_PER_SEC
 from vmemu.kernel.syscalls.fd import install_new
 from vmemu.kernel.syscalls.table import syscall
-from vmemu.kernel.syscalls.time import clock_now
+from vmemu.kernel.syscalls.time import clock_now, of_wall, read_itimerspec
 from vmemu.vfs.eventfd import EventFile, TimerFile
 from vmemu.vfs.file import O_CLOEXEC, O_NONBLOCK
 from vmemu.vfs.signalfd import SignalFile
@@ -65,17 +65,16 @@ def _tell(task: Task, pointer: int, setting: tuple[int, int], *, wide: bool) -> 
 
 
 def _settime(task: Task, fd: int, flags: int, new: int, old: int, *, wide: bool) -> int:
-    words = uaccess.read_struct(task.mm, new, "4q" if wide else "4n")
+    interval, value = read_itimerspec(task, new, wide)
     if flags & ~(_TFD_ABSTIME | _TFD_CANCEL_ON_SET):
         raise Errno(errno.EINVAL)
-    if min(words) < 0 or max(words[1], words[3]) >= NSEC_PER_SEC:
-        raise Errno(errno.EINVAL)
     timer, sched = _timer(task, fd), task.kernel.sched
-    interval, value = (words[i] * NSEC_PER_SEC + words[i + 1] for i in (0, 2))
     setting = timer.setting()
-    if value and flags & _TFD_ABSTIME:
-        value -= clock_now(task, {8: 0, 9: 7}.get(timer.clock, timer.clock))
-        timer.set(max(sched.deadline(value), 1), interval)
+    absolute = flags & _TFD_ABSTIME
+    if absolute and of_wall(timer.clock):
+        timer.set(value, interval, wall=True, cancel=bool(flags & _TFD_CANCEL_ON_SET))
+    elif value and absolute:
+        timer.set(max(sched.deadline(value - clock_now(task, timer.clock)), 1), interval)
     else:
         timer.set(sched.deadline(value) if value else 0, interval)
     if old:

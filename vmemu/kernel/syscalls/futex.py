@@ -10,9 +10,15 @@ from vmemu.errors import Errno
 from vmemu.kernel import uaccess
 from vmemu.kernel.hold import WAITER_BYTES
 from vmemu.kernel.process.futex import ANY, Key, Waiter, futex_key
-from vmemu.kernel.process.wait import ERESTART_RESTARTBLOCK, Blocking, Interrupted, Wait
+from vmemu.kernel.process.wait import (
+    ERESTART_RESTARTBLOCK,
+    Blocking,
+    Deadline,
+    Interrupted,
+    wait_until,
+)
 from vmemu.kernel.syscalls.table import s32, syscall
-from vmemu.kernel.syscalls.time import clock_now, read_timespec
+from vmemu.kernel.syscalls.time import read_timespec, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +37,7 @@ def _wait(task: Task, address: int, key: Key, value: int, bits: int) -> Blocking
 
 
 def _wait_until(
-    task: Task, address: int, key: Key, value: int, bits: int, deadline: int
+    task: Task, address: int, key: Key, value: int, bits: int, deadline: Deadline
 ) -> Blocking[int]:
     """Sleep until a deadline; what a signal interrupted goes on with the same one."""
     try:
@@ -42,7 +48,7 @@ def _wait_until(
 
 
 def _sleep(
-    task: Task, address: int, key: Key, value: int, bits: int, deadline: int | None
+    task: Task, address: int, key: Key, value: int, bits: int, deadline: Deadline | None
 ) -> Blocking[int]:
     """Sleep while nobody wakes the word (futex_wait); Errno EAGAIN if it has another value."""
     if uaccess.read_struct(task.mm, address, "I")[0] != value:
@@ -51,24 +57,23 @@ def _sleep(
     kernel.futexes.add(waiter)
     try:
         while not waiter.woken:
-            if deadline is not None and kernel.sched.now >= deadline:
+            if Deadline.passed(deadline, kernel.sched):
                 raise Errno(errno.ETIMEDOUT)
-            yield Wait(
-                f"the futex at {address:#x}", (waiter.queue,), lambda: waiter.woken, deadline
-            )
+            what = f"the futex at {address:#x}"
+            yield wait_until(deadline, what, (waiter.queue,), lambda: waiter.woken)
     finally:
         kernel.futexes.remove(waiter)
     return 0
 
 
-def _deadline(task: Task, operation: int, pointer: int, wide: bool) -> int | None:
+def _deadline(task: Task, operation: int, pointer: int, wide: bool) -> Deadline | None:
     """When a wait ends: so long from now, or for WAIT_BITSET at a time of a clock."""
     if not pointer:
         return None
     length = read_timespec(task, pointer, wide)
     if operation & 0x7F == WAIT_BITSET:
-        length -= clock_now(task, 0 if operation & _CLOCK_REALTIME else 1)
-    return task.kernel.sched.deadline(length)
+        return time_of(task, 0 if operation & _CLOCK_REALTIME else 1, length)
+    return Deadline(task.kernel.sched.deadline(length))
 
 
 _OPERATIONS: tuple[Callable[[int, int], int], ...] = (
@@ -194,8 +199,7 @@ def sys_futex_waitv(
     if timeout:
         if clock not in (0, 1):
             raise Errno(errno.EINVAL)
-        length = read_timespec(task, timeout, True)
-        deadline = task.kernel.sched.deadline(length - clock_now(task, clock))
+        deadline = time_of(task, clock, read_timespec(task, timeout, True))
     wanted = []
     for at in range(pointer, pointer + count * _WAITV.size, _WAITV.size):
         value, address, kind, nothing = _WAITV.unpack(uaccess.read(task.mm, at, _WAITV.size))
@@ -209,7 +213,7 @@ def sys_futex_waitv(
     return (yield from _sleep_on_all(task, [Waiter(task, key, ANY) for key in keys], deadline))
 
 
-def _sleep_on_all(task: Task, waiters: list[Waiter], deadline: int | None) -> Blocking[int]:
+def _sleep_on_all(task: Task, waiters: list[Waiter], deadline: Deadline | None) -> Blocking[int]:
     """Sleep until one is woken (futex_wait_multiple): the last one that was."""
     kernel, queue = task.kernel, waiters[0].queue
     with kernel.hold.holding(len(waiters) * WAITER_BYTES):
@@ -218,10 +222,10 @@ def _sleep_on_all(task: Task, waiters: list[Waiter], deadline: int | None) -> Bl
             kernel.futexes.add(waiter)
         try:
             while not any(waiter.woken for waiter in waiters):
-                if deadline is not None and kernel.sched.now >= deadline:
+                if Deadline.passed(deadline, kernel.sched):
                     raise Errno(errno.ETIMEDOUT)
                 ready = lambda: any(waiter.woken for waiter in waiters)  # noqa: E731
-                yield Wait(f"one of {len(waiters)} futexes", (queue,), ready, deadline)
+                yield wait_until(deadline, f"one of {len(waiters)} futexes", (queue,), ready)
         finally:
             for waiter in waiters:
                 kernel.futexes.remove(waiter)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
-from vmemu.kernel.process.wait import Blocking, MayBlock, Wait
+from vmemu.kernel.process.wait import Blocking, Deadline, MayBlock, wait_until
 from vmemu.kernel.signal.state import NSIG, SI_MESGQ, SigInfo, send_group_signal
 from vmemu.kernel.syscalls.table import syscall
-from vmemu.kernel.syscalls.time import clock_now, read_timespec
+from vmemu.kernel.syscalls.time import read_timespec, time_of
 from vmemu.vfs.file import O_ACCMODE, O_CREAT, O_EXCL, O_NONBLOCK
 from vmemu.vfs.mqueue import MQ_PRIO_MAX, Attributes, Message, MqNode, Note, QueueFile, Waiter
 from vmemu.vfs.node import NAME_MAX
@@ -99,19 +99,19 @@ def _file(task: Task, fd: int) -> QueueFile:
     return file
 
 
-def _deadline(task: Task, pointer: int, wide: bool) -> int | None:
+def _deadline(task: Task, pointer: int, wide: bool) -> Deadline | None:
     """When a wait ends, by the clock on the wall; Errno EFAULT, EINVAL."""
     if not pointer:
         return None
-    return task.kernel.sched.deadline(read_timespec(task, pointer, wide) - clock_now(task, 0))
+    return time_of(task, 0, read_timespec(task, pointer, wide))
 
 
-def _sleep(task: Task, waiter: Waiter, what: str, deadline: int | None) -> Blocking[None]:
+def _sleep(task: Task, waiter: Waiter, what: str, deadline: Deadline | None) -> Blocking[None]:
     """Until somebody has done what is waited for (wq_sleep); Errno ETIMEDOUT."""
     while not waiter.done:
-        if deadline is not None and task.kernel.sched.now >= deadline:
+        if Deadline.passed(deadline, task.kernel.sched):
             raise Errno(errno.ETIMEDOUT)
-        yield Wait(what, (waiter.queue,), lambda: waiter.done, deadline)
+        yield wait_until(deadline, what, (waiter.queue,), lambda: waiter.done)
 
 
 def _send(
@@ -135,7 +135,9 @@ def _send(
     return _send_later(task, file.node, message, deadline)
 
 
-def _send_later(task: Task, node: MqNode, message: Message, deadline: int | None) -> Blocking[int]:
+def _send_later(
+    task: Task, node: MqNode, message: Message, deadline: Deadline | None
+) -> Blocking[int]:
     """Wait until somebody makes room and puts the message in; a signal lets it be sent again."""
     waiter, hold = Waiter(message), task.kernel.hold
     hold.waiting += message.held
@@ -188,7 +190,7 @@ def _receive(
 
 
 def _receive_later(
-    task: Task, node: MqNode, pointer: int, priority: int, deadline: int | None
+    task: Task, node: MqNode, pointer: int, priority: int, deadline: Deadline | None
 ) -> Blocking[int]:
     """Wait until somebody sends something."""
     waiter = Waiter()

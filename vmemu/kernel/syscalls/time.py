@@ -1,6 +1,6 @@
 """System calls of time, all virtual.
 
-The machine boots at 00:00 UTC on the day Linux 2.6.7 was released.
+The machine boots at 00:00 UTC on the day Linux 2.6.7 was released, until somebody sets the clock.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 
 from vmemu.errors import Errno
 from vmemu.kernel import uaccess
+from vmemu.kernel.process.cred import Cap
+from vmemu.kernel.process.itimer import KTIME_MAX
 from vmemu.kernel.process.wait import (
     ERESTART_RESTARTBLOCK,
     ERESTARTNOHAND,
     NSEC_PER_SEC,
     Blocking,
+    Deadline,
     Interrupted,
     Wait,
     clock_t,
+    wait_until,
 )
 from vmemu.kernel.signal.timers import cpu_time
 from vmemu.kernel.syscalls.table import s32, syscall
@@ -38,6 +42,10 @@ TICK_NSEC = 999_848
 """A tick at HZ = 1000, which the timer's 1193182 Hz divide into whole steps."""
 _CLOCK_RESOLUTION = 1
 _TIMER_ABSTIME = 1
+_LAST_TIME = KTIME_MAX - 30 * 365 * 86400 * NSEC_PER_SEC
+"""What a clock can be set to: a machine may go on for 30 years (TIME_SETTOD_SEC_MAX)."""
+_MOST_WEST = 15 * 60
+"""Minutes a time zone may be off."""
 
 
 def _cpu_time(task: Task, clock: int) -> Callable[[], int] | None:
@@ -102,7 +110,7 @@ def sys_gettimeofday(task: Task, tv: int, tz: int) -> int:
     if tv:
         uaccess.write_struct(task.mm, tv, "2N", seconds, rest // 1000)
     if tz:
-        uaccess.write_struct(task.mm, tz, "2I", 0, 0)
+        uaccess.write_struct(task.mm, tz, "2i", *task.kernel.sched.time_zone)
     return 0
 
 
@@ -165,6 +173,34 @@ def read_timespec(task: Task, pointer: int, wide: bool) -> int:
     return seconds * NSEC_PER_SEC + nanoseconds
 
 
+def read_itimerspec(task: Task, pointer: int, wide: bool) -> tuple[int, int]:
+    """Read struct itimerspec, interval and value in nanoseconds, as read_timespec() does."""
+    size = 16 if wide else 2 * task.kernel.core.word
+    interval, value = (read_timespec(task, pointer + at, wide) for at in (0, size))
+    return interval, value
+
+
+def of_wall(clock: int) -> bool:
+    """Whether somebody may set that clock."""
+    return clock in _REALTIME
+
+
+def time_of(task: Task, clock: int, time: int) -> Deadline:
+    """When a clock says so, in nanoseconds; Errno EINVAL for an unknown one."""
+    if of_wall(clock):
+        return Deadline(min(time, KTIME_MAX), wall=True)
+    return Deadline(task.kernel.sched.deadline(time - clock_now(task, clock)))
+
+
+def _sleep_until(task: Task, deadline: Deadline) -> Blocking[int]:
+    try:
+        while not Deadline.passed(deadline, task.kernel.sched):
+            yield wait_until(deadline, f"time {deadline.time}")
+    except Interrupted:
+        raise Interrupted(ERESTARTNOHAND) from None
+    return 0
+
+
 def _sleep(task: Task, deadline: int, remaining: int, wide: bool) -> Blocking[int]:
     """Sleep until a deadline; the rest goes to the pointer if a signal ends it."""
     sched = task.kernel.sched
@@ -191,18 +227,14 @@ def sys_nanosleep(task: Task, request: int, remaining: int) -> Blocking[int]:
 def _clock_nanosleep(
     task: Task, clock: int, flags: int, request: int, remaining: int, wide: bool
 ) -> Blocking[int]:
-    now = clock_now(task, clock)
+    clock_now(task, clock)
     if clock == CLOCK_THREAD_CPUTIME_ID:
         raise Errno(errno.EINVAL)
     if clock not in (0, 1, 7, 8, 9, 11):
         raise Errno(errno.EOPNOTSUPP)
     length = read_timespec(task, request, wide)
     if flags & _TIMER_ABSTIME:
-        deadline = task.kernel.sched.deadline(length - now)
-        try:
-            return (yield from _sleep(task, deadline, 0, wide))
-        except Interrupted:
-            raise Interrupted(ERESTARTNOHAND) from None
+        return (yield from _sleep_until(task, time_of(task, clock, length)))
     return (yield from _sleep(task, task.kernel.sched.deadline(length), remaining, wide))
 
 
@@ -231,17 +263,27 @@ def sys_restart_syscall(task: Task) -> int | Blocking[int]:
     return block()
 
 
+def _set_realtime(task: Task, nanoseconds: int) -> int:
+    """Set the clock on the wall (do_settimeofday64); Errno EINVAL, EPERM."""
+    if not task.cred.capable(Cap.SYS_TIME):
+        raise Errno(errno.EPERM)
+    sched = task.kernel.sched
+    if not sched.now <= nanoseconds <= _LAST_TIME:
+        raise Errno(errno.EINVAL)
+    sched.realtime = nanoseconds
+    return 0
+
+
 def _set_clock(task: Task, clock: int, pointer: int, wide: bool) -> int:
     clock_function(task, clock)
     if clock in (*_REALTIME[1:], *_MONOTONIC):
         raise Errno(errno.EINVAL)
-    read_timespec(task, pointer, wide)
-    raise Errno(errno.EPERM)
+    return _set_realtime(task, read_timespec(task, pointer, wide))
 
 
 @syscall(264, "clock", "timespec", x64=227)
 def sys_clock_settime(task: Task, clock: int, pointer: int) -> int:
-    """Nobody may set a clock: EPERM, or EINVAL for one that cannot be set at all."""
+    """Set CLOCK_REALTIME, with CAP_SYS_TIME; EINVAL for one that cannot be set at all."""
     return _set_clock(task, clock, pointer, wide=False)
 
 
@@ -253,16 +295,21 @@ def sys_clock_settime64(task: Task, clock: int, pointer: int) -> int:
 
 @syscall(79, "ptr", "ptr", x64=164)
 def sys_settimeofday(task: Task, tv: int, tz: int) -> int:
-    """Nobody may set the clock: EPERM."""
-    if tv:
-        uaccess.read_struct(task.mm, tv, "2n")
+    """Set the clock in microseconds, and what gettimeofday() tells of the time zone."""
+    seconds, part = uaccess.read_struct(task.mm, tv, "2n") if tv else (0, 0)
+    zone = uaccess.read_struct(task.mm, tz, "2i") if tz else (0, 0)
+    if tv and not (seconds >= 0 and 0 <= part < 1_000_000):
+        raise Errno(errno.EINVAL)
+    if not task.cred.capable(Cap.SYS_TIME):
+        raise Errno(errno.EPERM)
+    if abs(zone[0]) > _MOST_WEST:
+        raise Errno(errno.EINVAL)
     if tz:
-        uaccess.read_struct(task.mm, tz, "2i")
-    raise Errno(errno.EPERM)
+        task.kernel.sched.time_zone = zone
+    return _set_realtime(task, seconds * NSEC_PER_SEC + part * 1000) if tv else 0
 
 
 @syscall(25, "ptr")
 def sys_stime(task: Task, pointer: int) -> int:
-    """Nobody may set the clock: EPERM."""
-    uaccess.read_struct(task.mm, pointer, "n")
-    raise Errno(errno.EPERM)
+    """Set the clock in seconds."""
+    return _set_realtime(task, uaccess.read_struct(task.mm, pointer, "n")[0] * NSEC_PER_SEC)

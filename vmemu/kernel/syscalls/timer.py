@@ -16,6 +16,8 @@ from vmemu.kernel.syscalls.time import (
     CLOCK_PROCESS_CPUTIME_ID,
     CLOCK_THREAD_CPUTIME_ID,
     clock_function,
+    of_wall,
+    read_itimerspec,
 )
 
 if TYPE_CHECKING:
@@ -136,19 +138,15 @@ def _timer_values(task: Task, identity: int) -> tuple[int, ...]:
 
 
 def _timer_set(task: Task, identity: int, flags: int, new: int, old: int, wide: bool) -> int:
-    fields = uaccess.read_struct(task.mm, new, "4q" if wide else "4n") if new else None
-    if fields is None:
+    if not new:
         raise Errno(errno.EINVAL)
-    for seconds, nanos in (fields[:2], fields[2:]):
-        if seconds < 0 or not 0 <= nanos < NSEC_PER_SEC:
-            raise Errno(errno.EINVAL)
+    fields = read_itimerspec(task, new, wide)
     timer, clock = timers_of(task).find(identity)
     was = _timer_values(task, identity)
-    interval, value = (
-        min(seconds * NSEC_PER_SEC + nanos, KTIME_MAX)
-        for seconds, nanos in (fields[:2], fields[2:])
-    )
-    if value and flags & _TIMER_ABSTIME:
+    interval, value = (min(field, KTIME_MAX) for field in fields)
+    if value and flags & _TIMER_ABSTIME and of_wall(clock):
+        timer.set_at(value, interval, wall=True)
+    elif value and flags & _TIMER_ABSTIME:
         # on the clock that the timer runs by; one that is over fires at once
         value = max(timer.now() + value - _now(task, clock), 1)
         timer.set_at(value, interval)
