@@ -14,7 +14,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from types import ModuleType, TracebackType
+from types import CodeType, ModuleType, TracebackType
 
 from vmemu.errors import ConfigError
 
@@ -120,7 +120,7 @@ def _execute(name: str, path: str, source: bytes) -> ModuleType:
     sys.modules[name] = module
     sys.path.insert(0, os.path.dirname(path))
     try:
-        exec(compile(source, path, "exec"), module.__dict__)
+        exec(_compiled(source, path), module.__dict__)
     except BaseException:
         del sys.modules[name]
         raise
@@ -128,6 +128,13 @@ def _execute(name: str, path: str, source: bytes) -> ModuleType:
         with contextlib.suppress(ValueError):
             sys.path.remove(os.path.dirname(path))
     return module
+
+
+def _compiled(source: bytes, path: str) -> CodeType:
+    try:
+        return compile(source, path, "exec")
+    except ValueError as error:  # what Python before 3.11.4 raises for null bytes
+        raise SyntaxError(str(error)) from None
 
 
 def _told(load: Callable[[], ModuleType], path: str) -> ModuleType:

@@ -48,7 +48,8 @@ def posix_suite(directory: Path) -> Path:
     if not suite.exists():
         _apt(directory, "deb-src", "source", "--download-only", "posixtestsuite")
         with tarfile.open(next(directory.glob("posixtestsuite_*.orig.tar.gz"))) as archive:
-            archive.extractall(directory, filter="data")
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)  # since 3.11.4
+            archive.extractall(directory)
     return suite
 
 
